@@ -1,0 +1,69 @@
+"""What must be so before a lab can be made, refused clearly where it is not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from . import container, network
+from .errors import LabError
+from .names import CACHE, STATE, Lab
+from .shell import SEARCH
+
+LIST = Path(__file__).with_name("packages")
+SPACE = 3.0  # GiB: the image, five disks with a seeded database
+
+
+def check(lab: Lab) -> None:
+    """
+    Raises:
+        LabError: this machine cannot hold a lab, and why.
+    """
+    refuse_other_systems()
+    refuse_missing_tools()
+    if not container.has_cgroups():
+        raise LabError(
+            "There is no version 2 cgroup tree on /sys/fs/cgroup.",
+            "systemd inside the hosts does not start without one.",
+            "In a container: start it with its own writable cgroups (--privileged --cgroupns=private)",
+        )
+    for folder in (STATE, CACHE):
+        refuse_full_disk(folder)
+    network.refuse_foreign_subnet(lab)
+
+
+def refuse_other_systems() -> None:
+    if not Path("/etc/debian_version").exists():
+        raise LabError(
+            "This is not a Debian machine.",
+            "The lab makes its hosts from the machine's own Debian mirror.",
+            "Run it on Debian 12 or 13, a virtual machine will do",
+        )
+
+
+def packages(text: str) -> dict[str, str]:
+    """Package → a command it brings, from the text of the list."""
+    lines = (line.partition("#")[0].split() for line in text.splitlines())
+    return {line[0]: line[1] for line in lines if line}
+
+
+def refuse_missing_tools() -> None:
+    wanted = packages(LIST.read_text())
+    missing = [name for name, tool in wanted.items() if tool != "-" and not shutil.which(tool, path=SEARCH)]
+    if missing:
+        raise LabError(
+            f"Missing packages: {', '.join(missing)}.",
+            "The lab is made with their commands.",
+            f"./run demo installs them; by hand: apt-get install {' '.join(missing)}",
+        )
+
+
+def refuse_full_disk(folder: Path) -> None:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free / 2**30
+    if free < SPACE:
+        raise LabError(
+            f"{folder} has {free:.1f} GiB free.",
+            f"A lab needs {SPACE:.0f} GiB there for its image, disks and database.",
+            "Make room (inv lab.down removes a lab), then: inv lab.up",
+        )

@@ -1,0 +1,68 @@
+"""Doing as root what needs root, and only that."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from .errors import LabError
+from .shell import succeeds
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def as_root(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function run as root: here if we are root, else in a process of its own through `sudo -n`.
+
+    Its arguments and its result must be what JSON can say.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        if os.geteuid() == 0:
+            return function(*args, **kwargs)
+        result: R = _through_sudo(function.__module__, function.__qualname__, [args, kwargs])
+        return result
+
+    return wrapper
+
+
+def _through_sudo(module: str, name: str, arguments: object) -> Any:
+    if not succeeds("sudo", "-n", "true"):
+        raise LabError(
+            "You are not root, and sudo asks for a password or is not there.",
+            "Making hosts needs root: mounts, bridges, containers.",
+            "Run it as root, or allow your user password-less sudo",
+        )
+    here = Path(__file__).resolve().parent.parent
+    environment = [f"LAB={os.environ.get('LAB', '0')}", f"PYTHONPATH={here}", "PYTHONDONTWRITEBYTECODE=1"]
+    proxies = [f"{key}={os.environ[key]}" for key in ("http_proxy", "https_proxy") if key in os.environ]
+    argv = ["sudo", "-n", "env", *environment, *proxies, sys.executable, "-m", __name__, module, name]
+    done = subprocess.run([*argv, json.dumps(arguments)], stdout=subprocess.PIPE, text=True)
+    lines = done.stdout.splitlines()
+    answer = json.loads(lines[-1]) if lines else {"error": ["The part run by sudo ended early.", "", "Try again"]}
+    if "error" in answer:
+        raise LabError(*answer["error"])
+    return answer["result"]
+
+
+def _main(module: str, name: str, arguments: str) -> None:
+    """The other side: run one function as root, print its result as the last line."""
+    args, kwargs = json.loads(arguments)
+    try:
+        answer = {"result": getattr(importlib.import_module(module), name)(*args, **kwargs)}
+    except LabError as error:
+        answer = {"error": [error.seen, error.why, error.next, error.code]}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:4])
