@@ -1,0 +1,186 @@
+"""The way to a host: a pinned host key, an end to every wait, and one sentence for whatever goes wrong on it.
+
+Each default of Fabric that bites (see tests/ssh) is undone here: unknown and changed host keys are refused, the socket has
+TCP_NODELAY, the user's own ssh configuration is not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import socket
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import RunbookError, Unreachable
+
+KEEPALIVE = 5
+"""Seconds between two signs of life, so that silence is noticed while a script runs quietly."""
+SILENCE = 30
+"""Seconds after which a host that acknowledges nothing (power cut, network cut) counts as gone, whatever is running there."""
+
+
+class Address(NamedTuple):
+    """Everything needed to reach a host. `name` is the inventory's, used in every message."""
+
+    name: str
+    host: str
+    port: int
+    user: str
+    key: Path | None
+    known_hosts: Path
+    timeout: float
+
+
+def connect(a: Address) -> Any:
+    """An open, authenticated `fabric.Connection`.
+
+    Raises:
+        Unreachable: nothing answers there, it is not the host that was pinned, or it refuses us.
+        RunbookError: our own key file cannot be used.
+    """
+    import fabric
+    import paramiko
+
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its errors reach us as exceptions, without tracebacks
+    sock = dial(a)
+    options: dict[str, Any] = {
+        "sock": sock,
+        "timeout": a.timeout,
+        "banner_timeout": a.timeout,
+        "auth_timeout": a.timeout,
+        "channel_timeout": a.timeout,
+    }
+    if a.key is not None:
+        options |= {"key_filename": str(a.key), "allow_agent": False, "look_for_keys": False}
+    config = fabric.Config(overrides={"load_ssh_configs": False}, lazy=True)
+    connection = fabric.Connection(a.host, user=a.user, port=a.port, config=config, connect_kwargs=options)
+    connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    try:
+        if a.known_hosts.exists():
+            connection.client.load_host_keys(str(a.known_hosts))
+        connection.open()
+    except Exception as error:
+        greeted = _greeted(connection.client.get_transport())
+        connection.client.close()
+        sock.close()
+        raise _refused(a, error, greeted) from None
+    connection.transport.set_keepalive(KEEPALIVE)
+    return connection
+
+
+def dial(a: Address) -> socket.socket:
+    """A TCP connection that sends at once and notices a dead peer.
+
+    Raises:
+        Unreachable: nothing answers.
+    """
+    try:
+        sock = socket.create_connection((a.host, a.port), timeout=a.timeout)
+    except OSError as error:
+        word = "does not answer" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
+        raise Unreachable(
+            f"{a.name} ({a.host} port {a.port}) cannot be reached: {word}",
+            "nothing was done on it",
+            f"ping {a.host}; is it up, is the address in the site file right?",
+        ) from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
+    return sock
+
+
+def lost(name: str, error: BaseException) -> Unreachable:
+    """The message for a connection that broke, or stayed silent for too long."""
+    word = "it fell silent" if isinstance(error, TimeoutError) else (str(error) or type(error).__name__)
+    return Unreachable(
+        f"the connection to {name} broke: {word}",
+        "what ran there last may or may not have finished; steps are idempotent",
+        f"fab -H {name} plan",
+    )
+
+
+def _greeted(transport: Any) -> bool:
+    """Whether the handshake came to its end, so that the host has shown its key."""
+    import paramiko
+
+    try:
+        return bool(transport and transport.get_remote_server_key())
+    except paramiko.SSHException:
+        return False
+
+
+def _refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
+    """What to tell of `error`; `greeted`: the host had shown a key we know, so it is about us."""
+    import paramiko
+
+    if isinstance(error, paramiko.BadHostKeyException):
+        return Unreachable(
+            f"{a.name} shows another host key than the pinned one (now {fingerprint(error.key)})",
+            "somebody may sit between you and the host, or it was installed anew",
+            f"if you know why: fab -H {a.name} trust --replace",
+        )
+    if "not found in known_hosts" in str(error):
+        return Unreachable(
+            f"the host key of {a.name} is not pinned",
+            f"without it nobody knows who answers at {a.host}",
+            f"fab -H {a.name} trust",
+        )
+    if isinstance(error, paramiko.hostkeys.InvalidHostKey):
+        return RunbookError(
+            f"{a.known_hosts} holds a line that is no host key: {error.line.strip()[:60]}",
+            "without it nobody knows who answers",
+            f"remove that line, then: fab -H {a.name} trust",
+        )
+    if isinstance(error, OSError) and error.filename:
+        word = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        return RunbookError(f"{error.filename} {word}", "[ssh] of the site file names it", "mend the site file")
+    if isinstance(error, paramiko.PasswordRequiredException):
+        return RunbookError(
+            f"the ssh key {a.key} has a passphrase",
+            "nobody is asked for it here",
+            "ssh-add it, and leave out [ssh] key",
+        )
+    refused = isinstance(error, paramiko.AuthenticationException)
+    if refused or (greeted and isinstance(error, paramiko.SSHException)):
+        said = "" if "failed" in str(error) else f" ({error})"
+        return Unreachable(
+            f"{a.name} refuses user {a.user} with the key {a.key or 'of the agent'}{said}",
+            "nothing was done on it",
+            f"ssh-copy-id -i {a.key or 'KEY'} {a.user}@{a.host}   (or mend [ssh] in the site file)",
+        )
+    if isinstance(error, paramiko.SSHException | EOFError | TimeoutError):
+        return Unreachable(
+            f"{a.name} ({a.host} port {a.port}) takes the connection, but does not speak ssh within {a.timeout:g} s",
+            f"nothing was done on it ({str(error).lower() or type(error).__name__})",
+            f"ssh -v -p {a.port} {a.user}@{a.host}",
+        )
+    return lost(a.name, error)
+
+
+def fingerprint(key: Any) -> str:
+    """A host key's SHA256 fingerprint as ssh-keygen -l prints it."""
+    import base64
+
+    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
+    return f"SHA256:{digest} ({key.get_name()})"
+
+
+def host_key(a: Address) -> Any:
+    """The host key that answers at `a`, without logging in (for `trust`).
+
+    Raises:
+        Unreachable: nothing answers there, or not ssh.
+    """
+    import paramiko
+
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    transport = paramiko.Transport(dial(a))
+    transport.banner_timeout = a.timeout
+    try:
+        transport.start_client(timeout=a.timeout)
+        return transport.get_remote_server_key()
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise _refused(a, error, False) from None
+    finally:
+        transport.close()

@@ -1,0 +1,148 @@
+"""Make one host right: read once, decide, apply, read again, and only then say "changed"."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from . import interrupt
+from .errors import Locked, RunbookError, Unreachable
+from .journal import Run, append
+from .link import Link
+from .shell import Reading
+from .step import Change, Step, owe
+
+
+class State(StrEnum):
+    """What became of a step."""
+
+    RIGHT = "right"
+    WOULD = "would change"
+    CHANGED = "changed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A step's end: its state, one sentence, a diff if there is one, and the error it failed with."""
+
+    step: str
+    state: State
+    sentence: str = ""
+    diff: str = ""
+    seconds: float = 0.0
+    error: RunbookError | None = None
+
+
+Tell = Callable[[Outcome], None]
+
+
+def read(link: Link, steps: Sequence[Step]) -> list[Reading]:
+    """All probes of `steps`, in one session."""
+    return link.read([step.probe() for step in steps])
+
+
+def foresee(steps: Sequence[Step], readings: Sequence[Reading]) -> list[Outcome]:
+    """Pure: what converging would do, from one reading, restarts that follow from planned changes included."""
+    outcomes: list[Outcome] = []
+    owed: list[str] = []
+    for step, seen in zip(steps, readings, strict=True):
+        try:
+            change = step.decide(step.foresee(seen, owed))
+        except RunbookError as error:
+            outcomes.append(Outcome(step.name, State.FAILED, str(error), error=error))
+            continue
+        if change is None:
+            outcomes.append(Outcome(step.name, State.RIGHT))
+        else:
+            owed.extend(step.notify)
+            outcomes.append(Outcome(step.name, State.WOULD, change.sentence, change.diff))
+    return outcomes
+
+
+class Converger:
+    """Applies steps to one host, in order, until one fails. Every change is journalled on the host before it is made."""
+
+    def __init__(self, link: Link, run: Run, tell: Tell, progress: Callable[[str], None]) -> None:
+        self.link, self.run, self.tell, self.progress = link, run, tell, progress
+        self._done: list[str] = []
+
+    def apply(self, steps: Sequence[Step], readings: Sequence[Reading] | None = None) -> list[Outcome]:
+        """Converge `steps`; `readings` are trusted when given (just read, under the lock).
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed; the step that was in hand is finished, no other was begun.
+        """
+        fresh = list(readings) if readings is not None else read(self.link, steps)
+        outcomes: list[Outcome] = []
+        for number, step in enumerate(steps):
+            self._pause()
+            if outcomes and outcomes[-1].state in (State.FAILED, State.SKIPPED):
+                outcome = Outcome(step.name, State.SKIPPED, f"because {_first_failed(outcomes)} failed")
+            else:
+                outcome, again = self._one(step, fresh[number], steps[number:])
+                if again is not None:
+                    fresh[number:] = again
+            outcomes.append(outcome)
+            self.tell(outcome)
+        self._flush()
+        return outcomes
+
+    def _one(self, step: Step, seen: Reading, rest: Sequence[Step]) -> tuple[Outcome, list[Reading] | None]:
+        """One step's life; also the new readings of it and all that follow, when something was changed."""
+        started = time.monotonic()
+        change: Change | None = None
+        try:
+            change = step.decide(seen)
+            if change is None:
+                return Outcome(step.name, State.RIGHT), None
+            self._carry_out(step, change)
+            again = read(self.link, rest)
+            left = step.decide(again[0])
+            if left is not None:
+                raise RunbookError(
+                    f"{self.link.name}: after «{change.sentence}» the host still says: {left.sentence}",
+                    "the commands returned without error, but the second reading is not right",
+                    f"fab -H {self.link.name} plan",
+                )
+        except (Locked, Unreachable):
+            raise
+        except RunbookError as error:
+            self._done.append(self.run.entry("failed", step.name, str(error)))
+            sentence = change.sentence if change else ""
+            return Outcome(step.name, State.FAILED, sentence or str(error), error=error, seconds=_since(started)), None
+        self._done.append(self.run.entry("changed", step.name, change.sentence))
+        return Outcome(step.name, State.CHANGED, change.sentence, change.diff, _since(started)), again
+
+    def _carry_out(self, step: Step, change: Change) -> None:
+        begin = self.run.entry("begin", step.name, change.sentence)
+        self.link.run(owe(step.notify) + append(*self._done, begin))
+        self._done.clear()
+        for command in change.commands:
+            command.execute(self.link, self.progress)
+
+    def _pause(self) -> None:
+        try:
+            interrupt.check()
+        except KeyboardInterrupt:
+            self._flush()
+            raise
+
+    def _flush(self) -> None:
+        """The journal's last lines; a full disk or a lost host must not hide what became of the steps."""
+        if self._done:
+            with contextlib.suppress(RunbookError):
+                self.link.run(append(*self._done))
+            self._done.clear()
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 2)
+
+
+def _first_failed(outcomes: Sequence[Outcome]) -> str:
+    return next(outcome.step for outcome in outcomes if outcome.state is State.FAILED)

@@ -1,0 +1,100 @@
+"""The edge between a task and its operator: errors in three lines, exit codes, no tracebacks for what an operator can cause."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from invoke.exceptions import Exit
+
+from . import interrupt
+from .errors import FAILED, RunbookError
+from .secrecy import mask
+
+
+def entry(body: Callable[..., int | None]) -> Callable[..., None]:
+    """Wrap a task's body: its return value becomes the exit code, a RunbookError three lines and its own code."""
+
+    @functools.wraps(body)
+    def task(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = body(*args, **kwargs)
+        except RunbookError as error:
+            complain(error)
+            code = error.code
+        except interrupt.BrokenOff:
+            complain(
+                RunbookError(
+                    "broken off in the middle of a step",
+                    "its command may go on on the host; what it writes, it writes whole, and the next deploy reads first",
+                    "fab status, then fab deploy",
+                )
+            )
+            code = FAILED
+        except KeyboardInterrupt:
+            complain(
+                RunbookError(
+                    "interrupted",
+                    "the step in hand was finished or not begun; nothing is half-written, the locks are released",
+                    "fab plan   (what is left to do), then fab deploy",
+                )
+            )
+            code = FAILED
+        except BrokenPipeError:  # `| head`
+            sys.stderr.close()
+            code = FAILED
+        except OSError as error:
+            if error.filename is None:
+                raise
+            complain(_own_file(error))
+            code = FAILED
+        if code:
+            raise Exit(code=code)
+
+    return task
+
+
+def complain(error: RunbookError) -> None:
+    """Print an error on stderr: what was seen, why it matters, what to type next."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(Text(f"✗ {mask(error.seen)}", "bold red"))
+    for label, text in (("why ", error.why), ("next", error.next)):
+        if text:
+            console.print(Text(f"  {label} ", "dim") + Text(mask(text)))
+
+
+def _own_file(error: OSError) -> RunbookError:
+    """A file of this machine that cannot be read or written: a full disk, another user's folder."""
+    said = (error.strerror or str(error)).lower()
+    return RunbookError(
+        f"{error.filename}: {said}", "it is a file of this machine, not of a host", f"ls -ld {error.filename}; df -h ."
+    )
+
+
+def hosts_of(c: Any) -> list[str]:
+    """The names given by -H; none under `inv`."""
+    return list(c.config.get("hosts", None) or [])
+
+
+def not_dry(c: Any, task: str) -> None:
+    """Refuse --dry for a task that has no plan to show.
+
+    Raises:
+        RunbookError: --dry was given.
+    """
+    if is_dry(c):
+        raise RunbookError(
+            f"{task} has no dry run",
+            "it would have changed hosts; nothing was done",
+            f"{task} without --dry, or fab plan",
+        )
+
+
+def is_dry(c: Any) -> bool:
+    """Whether --dry was given: then every task behaves as its plan."""
+    return bool(c.config.run.dry)

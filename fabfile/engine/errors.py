@@ -1,0 +1,44 @@
+"""What can go wrong, in three parts: what was seen, why it matters, what to type next."""
+
+from __future__ import annotations
+
+OK, FAILED, DIFFERS, LOCKED, UNREACHABLE, ROLLED_BACK = range(6)
+"""Exit codes of every task; stable, scripts rely on them."""
+
+
+class RunbookError(Exception):
+    """An end that an operator can cause or must know of; the menu prints it without a traceback.
+
+    Args:
+        seen: what was seen, one sentence.
+        why: why it matters or what was left alone.
+        next: the command or action to take next.
+        code: the exit code (see the constants above).
+    """
+
+    code = FAILED
+
+    def __init__(self, seen: str, why: str = "", next: str = "", code: int | None = None) -> None:
+        super().__init__(seen)
+        self.seen, self.why, self.next = seen, why, next
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        return self.seen
+
+
+class Unreachable(RunbookError):
+    """A host does not answer, or not as the one it was pinned as."""
+
+    code = UNREACHABLE
+
+
+class Locked(RunbookError):
+    """Somebody else's deploy holds a host."""
+
+    code = LOCKED
+
+
+class Mutation(RunbookError):
+    """A read-only link was asked to change something: a bug in a step, stopped before it did harm."""

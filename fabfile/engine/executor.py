@@ -1,0 +1,28 @@
+"""`fab -H a,b TASK` as one call that knows all its hosts (named by `tasks.executor_class` in fabric.yaml).
+
+Fabric's own executor makes one serial call per host, stops at the first failure and has no summary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fabric
+import invoke
+from invoke.exceptions import Exit
+
+
+class RolloutExecutor(fabric.Executor):  # type: ignore[misc]
+    """Leaves the names given by -H in `c.config.hosts` and calls each task once."""
+
+    def expand_calls(self, calls: list[Any], apply_hosts: bool = True) -> list[Any]:
+        """The calls as they are; hosts travel in the configuration, not in copies of the call."""
+        given = self.core[0].args.hosts.value or ""
+        self.config.hosts = [name.strip() for name in given.split(",") if name.strip()]
+        if self.core.remainder:
+            raise Exit(
+                "this runbook runs tasks, not loose commands; for a shell on a host use ssh (in the lab: inv lab.ssh NAME)",
+                1,
+            )
+        expanded: list[Any] = invoke.Executor.expand_calls(self, calls)
+        return expanded

@@ -1,0 +1,78 @@
+"""Several hosts at once: a link to each, work done in parallel, failures kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from ..inventory import Node
+from ..settings import Settings
+from . import interrupt
+from .errors import RunbookError
+from .link import Address, Link
+
+T = TypeVar("T")
+
+
+def address(settings: Settings, node: Node) -> Address:
+    """How `node` is reached."""
+    ssh = settings.ssh
+    return Address(node.name, node.address, ssh.port, ssh.user, ssh.key, ssh.known_hosts, ssh.timeout)
+
+
+class Fleet:
+    """Links to the hosts of a task, opened when first used, closed together; use as a context manager."""
+
+    def __init__(self, settings: Settings, nodes: Iterable[Node], *, readonly: bool = False) -> None:
+        self.nodes = tuple(nodes)
+        self.links = {node.name: Link(address(settings, node), readonly=readonly) for node in self.nodes}
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for link in self.links.values():
+            link.close()
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def link(self, node: Node) -> Link:
+        """The link to `node`."""
+        return self.links[node.name]
+
+    def having(self, role: str) -> tuple[Node, ...]:
+        """The hosts of this fleet with `role`."""
+        return tuple(node for node in self.nodes if role in node.roles)
+
+    def each(self, work: Callable[[Node], T], nodes: Iterable[Node] | None = None) -> dict[str, T | RunbookError]:
+        """`work` on every host in parallel; what it returned, or the RunbookError it ended with, by host name."""
+        chosen = tuple(self.nodes if nodes is None else nodes)
+        if not chosen:
+            return {}
+
+        def guarded(node: Node) -> T | RunbookError:
+            try:
+                return work(node)
+            except RunbookError as error:
+                return error
+
+        with ThreadPoolExecutor(len(chosen)) as pool:
+            try:
+                return dict(zip((node.name for node in chosen), pool.map(guarded, chosen), strict=True))
+            except KeyboardInterrupt:
+                if not interrupt.patient():  # the workers wait for their hosts: end that
+                    for node in chosen:
+                        self.links[node.name].close()
+                raise
+
+    @property
+    def sessions(self) -> int:
+        """ssh sessions (channels) opened so far, all hosts together."""
+        return sum(link.sessions for link in self.links.values())
+
+
+def errors(results: Mapping[str, object]) -> dict[str, RunbookError]:
+    """The failures among the results of `Fleet.each`."""
+    return {name: result for name, result in results.items() if isinstance(result, RunbookError)}

@@ -1,0 +1,50 @@
+"""Ctrl-C while hosts are being changed: the step in hand is finished, no other is begun."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+_asked = 0
+
+
+class BrokenOff(KeyboardInterrupt):
+    """A second Ctrl-C: what was in hand may go on, on the host, without us."""
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt if Ctrl-C was pressed: called where nothing is half-done (between steps, while waiting)."""
+    if _asked:
+        raise KeyboardInterrupt
+
+
+def patient() -> bool:
+    """Whether a KeyboardInterrupt now came from `check`, so that what other threads have in hand may be finished."""
+    return _asked == 1
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """While this lasts, the first Ctrl-C only makes `check` raise; a second one breaks off at once, as usual."""
+    global _asked
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
+        yield
+        return
+    before = signal.signal(signal.SIGINT, _noted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _asked = 0
+
+
+def _noted(number: int, frame: FrameType | None) -> None:
+    global _asked
+    _asked += 1
+    if _asked > 1:
+        raise BrokenOff
+    os.write(2, b"\nfinishing the step in hand; Ctrl-C again to break it off\n")

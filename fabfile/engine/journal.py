@@ -1,0 +1,72 @@
+"""Who did what when: a line of JSON per change on the host itself, and a folder per run on the controller."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import secrets as _random
+import socket
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .secrecy import mask
+from .shell import embed
+
+HOST_JOURNAL = "/var/log/runbook/journal.jsonl"
+
+
+def operator() -> str:
+    """Who runs this, as `user@controller`."""
+    user = os.environ.get("SUDO_USER")
+    if not user:
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):
+            user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def now() -> str:
+    """UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One invocation: its id, who and why, and where it leaves its traces."""
+
+    task: str
+    folder: Path
+    reason: str = ""
+    who: str = field(default_factory=operator)
+    id: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S-") + _random.token_hex(3))
+
+    @property
+    def path(self) -> Path:
+        """`<folder>/<id>`; made at first use."""
+        path = self.folder / f"{self.id}-{self.task}"
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path
+
+    def entry(self, event: str, step: str, sentence: str, **more: Any) -> str:
+        """One journal line."""
+        line = {"time": now(), "run": self.id, "who": self.who, "task": self.task, "event": event, "step": step}
+        return mask(json.dumps({**line, "said": sentence, **more}, ensure_ascii=False))
+
+    def note(self, name: str, data: Any) -> Path:
+        """Leave `data` as `<run folder>/<name>` (text as it is, anything else as JSON), secrets masked."""
+        text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False)
+        target = self.path / name
+        target.write_text(mask(text) + "\n")
+        return target
+
+
+def append(*lines: str) -> str:
+    """Script that appends `lines` to the host's journal."""
+    if not lines:
+        return ""
+    content = ("\n".join(lines) + "\n").encode()
+    return f"mkdir -p /var/log/runbook\n{embed(content, to=HOST_JOURNAL, append=True)}\n"

@@ -1,0 +1,280 @@
+"""One host as the runbook sees it: scripts run as root through `sudo -n`, one channel each; read, change, upload."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from . import interrupt
+from .connection import Address, connect, fingerprint, host_key, lost
+from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
+from .secrecy import mask
+from .shell import Reading, join_probes, new_marker, q, split_readings, whole
+
+if TYPE_CHECKING:
+    from paramiko import Channel, Transport
+
+__all__ = ["FENCED", "Address", "Link", "Result", "fingerprint", "host_key", "wait"]
+
+WINDOW = 2**31 - 1
+"""Bytes a host may send before it is read: so nothing waits for stderr to be read while stdout is."""
+
+FENCED = 73
+"""Exit status of a script whose guard found the lock lost (see lock.py)."""
+
+NO_SUDO = (
+    "a password is required",
+    "you must have a tty",
+    "may not run sudo",
+    "not in the sudoers",
+    "sudo: not found",
+    "sudo: command not found",
+)
+
+
+class Result(NamedTuple):
+    """What a script left: stdout, stderr, exit status (-1: it was killed)."""
+
+    out: str
+    err: str
+    code: int
+
+
+class Link:
+    """One ssh connection to one host, opened at first use; `readonly` refuses everything that could change the host.
+
+    Threads may share it: each script has a channel of its own.
+    """
+
+    def __init__(self, address: Address, *, readonly: bool = False) -> None:
+        self.address = address
+        self.name = address.name
+        self.readonly = readonly
+        self.guard = ""
+        """Shell text that runs before every change; the lock sets it, so that a lost lock stops us on the host itself."""
+        self.sessions = 0
+        """Channels opened so far: what a no-op costs."""
+        self._connection: Any = None
+        self._opening = threading.Lock()
+        self._root = "/bin/sh" if address.user == "root" else "sudo -n /bin/sh"
+
+    # -- asking and changing ------------------------------------------------------------------------------
+
+    def read(self, probes: Sequence[str], *, timeout: float = 60) -> list[Reading]:
+        """Run read-only `probes` in one script over one session; their answers in order.
+
+        Raises:
+            Unreachable: the host cannot be reached, or broke off before the last answer.
+            RunbookError: its user may not use sudo.
+        """
+        marker = new_marker()
+        result = self._script(join_probes(probes, marker), timeout)
+        try:
+            return split_readings(result.out, marker, len(probes))
+        except ValueError:
+            raise Unreachable(
+                f"{self.name} broke off while it was read: {_last(result.err) or f'exit {result.code}'}",
+                "its state is not known, nothing was changed",
+                f"ssh to {self.name} and look at its journal",
+            ) from None
+
+    def run(self, script: str, *, timeout: float = 60, check: bool = True) -> Result:
+        """Run `script` as root. `timeout` is the longest silence in seconds.
+
+        Raises:
+            Mutation: the link is read-only.
+            Locked: the lock that guards this link was lost; the script did not run.
+            Unreachable: the host cannot be reached, or fell silent.
+            RunbookError: non-zero exit status, unless `check` is false.
+        """
+        self._may_change(script)
+        guard = self.guard
+        result = self._script(guard + script, timeout)
+        self._fenced(guard, result)
+        if check and result.code:
+            raise RunbookError(
+                f"{self.name}: {_last(result.err) or _last(result.out) or f'exit {result.code}'}",
+                f"a command on {self.name} " + ("was killed" if result.code < 0 else f"ended with {result.code}"),
+                f"fab -H {self.name} plan",
+                FAILED,
+            )
+        return result
+
+    def upload(
+        self, source: Path, target: str, sha256: str, *, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Stream the file `source` to `target` (0755 root) in one rename, once the host has seen the right sha256.
+
+        Needs 256 KiB of memory whatever the size. `progress` gets (bytes sent, bytes in all).
+
+        Raises:
+            Mutation, Locked, Unreachable: as `run`.
+            RunbookError: the host could not write it, or what arrived hashes to something else.
+        """
+        self._may_change(f"upload {target}")
+        guard, folder = self.guard, q(target.rpartition("/")[0])
+        script = (
+            f"{guard}set -eu; mkdir -p {folder}; rm -f {folder}/.upload.??????; "
+            f'new=$(mktemp {folder}/.upload.XXXXXX); trap \'rm -f "$new"\' EXIT; cat >"$new"; '
+            f'echo "{sha256}  $new" | sha256sum -c --quiet - >&2; '
+            f'chmod 0755 "$new"; sync "$new"; mv -fT "$new" {q(target)}'
+        )
+        with source.open("rb") as file:
+            result = self._converse(
+                f"{self._root} -c {q(script)}", 60, lambda channel: _stream(channel, file, progress)
+            )
+        self._fenced(guard, result)
+        if result.code:
+            raise RunbookError(
+                f"{self.name}: the upload of {source.name} failed: {_last(result.err)}",
+                f"{target} was not touched",
+                f"fab -H {self.name} deploy",
+            )
+
+    def transport(self) -> Transport:
+        """The open paramiko transport, for forwarding."""
+        transport: Transport = self._open().transport
+        return transport
+
+    def close(self) -> None:
+        """Close the connection; it opens again when used."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    # -- one channel --------------------------------------------------------------------------------------
+
+    def _may_change(self, what: str) -> None:
+        if self.readonly:
+            line = what.strip().partition("\n")[0][:60]
+            raise Mutation(
+                f"{self.name}: a read-only link was asked to change the host ({line})",
+                "nothing was sent",
+                "report this as a bug",
+            )
+
+    def _fenced(self, guard: str, result: Result) -> None:
+        if guard and result.code == FENCED:
+            raise Locked(
+                f"{self.name}: {_last(result.err)}",
+                "another run took it over, or it expired while this one was cut off; from here on nothing was changed",
+                "fab status   (who works there now), then fab plan",
+            )
+
+    def _script(self, script: str, timeout: float) -> Result:
+        return self._converse(self._root, timeout, lambda channel: channel.sendall(whole(script).encode()))
+
+    def _converse(self, command: str, timeout: float, send: Callable[[Channel], None]) -> Result:
+        """Start `command`, give it what `send` writes, take what it says."""
+        connection, channel = self._channel(command, timeout)
+        try:
+            try:
+                send(channel)
+            except OSError:
+                if not channel.closed:  # a host that gave up early says why on stderr
+                    raise
+            channel.shutdown_write()
+            result = _drain(channel, timeout)
+        except (OSError, EOFError) as error:
+            raise lost(self.name, error) from None
+        finally:
+            channel.close()
+        if result.code < 0 and not connection.transport.is_active():
+            raise lost(self.name, EOFError("the host closed it"))
+        if result.code and any(word in result.err for word in NO_SUDO):
+            user = self.address.user
+            raise RunbookError(
+                f"{self.name}: user {user} may not use sudo without a password",
+                "every step needs root on the host",
+                f"on {self.name}, as root: echo '{user} ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/runbook",
+            )
+        return result
+
+    def _open(self) -> Any:
+        with self._opening:
+            if self._connection is None:
+                self._connection = connect(self.address)
+            return self._connection
+
+    def _channel(self, command: str, timeout: float) -> tuple[Any, Channel]:
+        import paramiko
+
+        for fresh in (False, True):
+            connection = self._open()
+            try:
+                channel: Channel = connection.transport.open_session(window_size=WINDOW, timeout=self.address.timeout)
+                self.sessions += 1
+                channel.settimeout(timeout)
+                _start(connection.transport, channel, command)
+                return connection, channel
+            except (paramiko.SSHException, OSError, EOFError) as error:
+                with self._opening:  # an idle connection may have died: one fresh try, others finish on the old one
+                    if self._connection is connection:
+                        self._connection = None
+                if fresh:
+                    raise lost(self.name, error) from None
+        raise AssertionError("unreachable")
+
+
+def _start(transport: Any, channel: Channel, command: str) -> None:
+    """Ask for `command` without asking for a yes: a round trip less, and paramiko would wait for the answer without end."""
+    import paramiko
+    from paramiko.common import cMSG_CHANNEL_REQUEST
+
+    request = paramiko.Message()
+    request.add_byte(cMSG_CHANNEL_REQUEST)
+    request.add_int(channel.remote_chanid)
+    request.add_string("exec")
+    request.add_boolean(False)
+    request.add_string(command)
+    transport._send_user_message(request)
+
+
+def _stream(channel: Channel, file: BinaryIO, progress: Callable[[int, int], None] | None) -> None:
+    size = os.fstat(file.fileno()).st_size
+    while block := file.read(262144):
+        channel.sendall(block)
+        if progress:
+            progress(file.tell(), size)
+
+
+def _drain(channel: Channel, timeout: float) -> Result:
+    """Both streams to their end, and the exit status; TimeoutError when both are silent for `timeout` seconds."""
+    out, err = bytearray(), bytearray()
+    while True:
+        try:
+            block = channel.recv(65536)
+        except TimeoutError:
+            if not channel.recv_stderr_ready():
+                raise
+            err += channel.recv_stderr(1 << 20)
+            continue
+        if not block:
+            break
+        out += block
+    while block := channel.recv_stderr(65536):
+        err += block
+    if not channel.status_event.wait(timeout):
+        raise TimeoutError
+    return Result(out.decode(errors="replace"), mask(err.decode(errors="replace")), channel.exit_status)
+
+
+def _last(text: str) -> str:
+    """The last line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return mask(lines[-1])[:300] if lines else ""
+
+
+def wait(condition: Callable[[], bool], *, seconds: float, every: float = 0.1) -> bool:
+    """Poll `condition` until it holds (true) or `seconds` are over (false). Ctrl-C ends it."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= end:
+            return False
+        interrupt.check()
+        time.sleep(every)
+    return True

@@ -1,0 +1,198 @@
+"""One deploy at a time: a lock on every host it touches, with holder, reason, expiry and heartbeat.
+
+The lock is a small file on the host, changed only under flock(1) and judged by the host's own clock. It is also a fence:
+every change begins by checking that the lock is still ours (`Lock.guard`), so a run that lost it stops on the host itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from . import interrupt
+from .errors import Locked, RunbookError
+from .journal import Run, now
+from .link import FENCED, Link
+from .shell import STATE, q
+
+FILE = f"{STATE}/lock"
+TTL = 60
+"""Seconds a lock outlives its last heartbeat."""
+BEAT = 15.0
+"""Seconds between heartbeats."""
+_MINE = f"exec 9>{FILE}.mutex\nflock 9\n"
+"""What reads and writes the lock's file does so alone."""
+_LOST = f"echo 'the lock on this host is no longer held by this run' >&2; exit {FENCED}"
+
+
+class Holder(NamedTuple):
+    """Who holds a lock, as its file says."""
+
+    run: str
+    who: str
+    task: str
+    reason: str
+    since: str
+    left: int
+    """Seconds until it expires, by the host's clock; 0 or less when it has."""
+    controller: str
+    """`hostname~machine-id/boot-id/pid.start-time` of the process that took it."""
+
+    def died_here(self) -> bool:
+        """True when it was taken on this controller by a process that is gone (killed, or before a reboot)."""
+        machine, _, process = self.controller.partition("/")
+        boot, _, birth = process.partition("/")
+        pid, _, started = birth.partition(".")
+        if machine != _machine() or not pid.isdigit():
+            return False
+        return boot != _boot() or _started(int(pid)) != started
+
+
+PROBE = f"""cat {FILE} 2>/dev/null && printf 'now=%s\\n' "$(date +%s)"; true"""
+"""Read-only shell text that prints the lock, for `parse`."""
+
+
+def parse(text: str) -> Holder | None:
+    """The holder in the output of `PROBE`; None when the host is free or the lock has expired."""
+    seen = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    if "run" not in seen:
+        return None
+    left = int(seen.get("expires", 0)) - int(seen.get("now", 0))
+    run, who, task, reason, since = (seen.get(key, "?") for key in ("run", "who", "task", "reason", "since"))
+    return Holder(run, who, task, reason, since, left, seen.get("controller", "")) if left > 0 else None
+
+
+class Lock:
+    """Held on all `links` or on none; use as a context manager. Inside it Ctrl-C waits for the step in hand.
+
+    Raises (on entry):
+        Locked: another run holds one of the hosts, and `take_over` was not asked for.
+    """
+
+    def __init__(self, links: Sequence[Link], run: Run, *, take_over: bool = False) -> None:
+        self.links = sorted(links, key=lambda link: link.name)  # one order everywhere: no deadlock between two runs
+        self.run, self.take_over = run, take_over
+        self.guard = f"grep -qxs 'run={run.id}' {FILE} || {{ {_LOST}; }}\n"
+        self._held: list[Link] = []
+        self._until = contextlib.ExitStack()
+        self._stop = threading.Event()
+        self._beat = threading.Thread(target=self._heartbeat, daemon=True)
+
+    def __enter__(self) -> Lock:
+        with contextlib.ExitStack() as entered:
+            entered.enter_context(interrupt.deferred())
+            entered.callback(self._release)
+            for link in self.links:
+                interrupt.check()
+                self._acquire(link)
+            self._beat.start()
+            entered.callback(self._stop.set)
+            self._until = entered.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._until.close()
+
+    def _acquire(self, link: Link) -> None:
+        stale = ""
+        while True:
+            result = link.run(_acquire(self.run, force=self.take_over, instead_of=stale), check=False)
+            if result.code == 0:
+                link.guard = self.guard
+                self._held.append(link)
+                return
+            holder = parse(result.out)
+            if result.code != FENCED or holder is None:
+                raise RunbookError(
+                    f"{link.name}: the lock could not be written: {result.err.strip() or result.code}",
+                    "without it two deploys could run at once",
+                    f"df -h and ls -ld {STATE} on {link.name}",
+                )
+            if not holder.died_here() or holder.run == stale:
+                raise locked(link.name, holder)
+            stale = holder.run
+
+    def _release(self) -> None:
+        for link in self._held:
+            link.guard = ""
+            try:
+                link.run(f"{_MINE}if grep -qxs 'run={self.run.id}' {FILE}; then rm -f {FILE}; fi", timeout=10)
+            except RunbookError:
+                continue  # unreachable: it expires by itself
+        self._held.clear()
+
+    def _heartbeat(self) -> None:
+        while not self._stop.wait(BEAT):
+            for link in list(self._held):
+                try:
+                    link.run(_renew(), timeout=10, check=False)
+                except RunbookError:
+                    continue  # the guard of the next change tells
+
+
+def locked(host: str, holder: Holder) -> Locked:
+    """The message for a host that somebody else is changing."""
+    reason = f" ({holder.reason})" if holder.reason not in ("", "?") else ""
+    return Locked(
+        f"{host} is locked by {holder.who}: {holder.task}{reason}, since {holder.since}",
+        f"two deploys at once would undo each other; without a heartbeat the lock ends in {holder.left} s",
+        "wait, or if that run is dead: fab deploy --take-over",
+    )
+
+
+def _acquire(run: Run, *, force: bool, instead_of: str) -> str:
+    fields = {
+        "run": run.id,
+        "who": run.who,
+        "task": run.task,
+        "reason": run.reason,
+        "since": now(),
+        "controller": f"{_machine()}/{_boot()}/{os.getpid()}.{_started(os.getpid())}",
+    }
+    lines = " ".join(q(f"{key}={value}".replace("\n", " ")) for key, value in fields.items())
+    keep = (
+        ""
+        if force
+        else f"if [ -e {FILE} ]; then\n"
+        f"  expires=$(sed -n 's/^expires=//p' {FILE}); holder=$(sed -n 's/^run=//p' {FILE})\n"
+        f'  if [ "${{expires:-0}}" -gt "$now" ] && [ "$holder" != {q(run.id)} ] && [ "$holder" != {q(instead_of)} ]; then\n'
+        f'    cat {FILE}; echo "now=$now"; exit {FENCED}\n'
+        f"  fi\nfi\n"
+    )
+    return (
+        f"set -eu\nmkdir -p {STATE}\n{_MINE}now=$(date +%s)\n{keep}"
+        f"printf '%s\\n' {lines} \"expires=$((now + {TTL}))\" >{FILE}.new\nsync {FILE}.new\nmv -f {FILE}.new {FILE}\n"
+    )
+
+
+def _renew() -> str:
+    return f'{_MINE}sed "s/^expires=.*/expires=$(( $(date +%s) + {TTL} ))/" {FILE} >{FILE}.new && mv -f {FILE}.new {FILE}\n'
+
+
+def _machine() -> str:
+    """This controller; names alone are not enough (many a machine is called `debian`)."""
+    try:
+        number = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        number = ""
+    return f"{socket.gethostname()}~{number}"
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "?"
+
+
+def _started(pid: int) -> str:
+    """The process' start time in clock ticks: pids are reused, the pair is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

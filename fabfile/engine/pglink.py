@@ -1,0 +1,146 @@
+"""psycopg through the ssh link: the database's unix socket is forwarded, no port is opened to the controller.
+
+sshd connects to the socket as the ssh user; `pg_ident.conf` (role postgres) maps that user to the superuser, who could
+become root by sudo anyway. So there is no administrator's password anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import RunbookError
+from .secrecy import mask
+
+if TYPE_CHECKING:
+    import psycopg
+    from paramiko import Channel, Message, Transport
+
+    from .link import Link
+
+SOCKET = "/var/run/postgresql/.s.PGSQL.5432"
+_KIND = b"direct-streamlocal@openssh.com"
+_opening = threading.Lock()
+
+
+@contextlib.contextmanager
+def connect(link: Link, database: str, *, user: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
+    """An autocommit connection to `database` on the link's host.
+
+    Raises:
+        RunbookError: the server does not run, or refuses (its own words are in the message).
+    """
+    import psycopg
+
+    with _forwarded(link, SOCKET) as (folder, refusals):
+        try:
+            connection = psycopg.connect(
+                host=folder,
+                dbname=database,
+                user=user,
+                autocommit=True,
+                connect_timeout=10,
+                application_name="runbook",
+                options="-c client_connection_check_interval=1s",  # a killed run's statement ends: the next may lock
+            )
+        except psycopg.Error as error:
+            said = refusals[0] if refusals else mask(" ".join(str(error).split()))[-200:]
+            raise RunbookError(
+                f"{link.name}: PostgreSQL cannot be reached: {said}",
+                "the database step did not run",
+                f"fab -H {link.name} deploy   (or: journalctl -u 'postgresql@*' on {link.name})",
+            ) from None
+        try:
+            with connection:
+                yield connection
+        except psycopg.Error as error:
+            raise RunbookError(
+                f"{link.name}: PostgreSQL refused: {mask(' '.join(str(error).split()))}",
+                "the statement had no effect",
+                "inv db.status",
+            ) from None
+
+
+def open_unix(transport: Transport, path: str) -> Channel:
+    """A channel to a unix socket on the host (`direct-streamlocal@openssh.com`, PROTOCOL of OpenSSH, section 2.4).
+
+    paramiko knows the TCP kind only: it writes the common head, and the three fields of this kind are added on the way.
+    """
+    plain = type(transport)._send_user_message  # type: ignore[attr-defined]
+
+    def with_path(message: Message) -> None:
+        if _KIND in message.asbytes()[: len(_KIND) + 5]:  # other threads send on this transport meanwhile
+            message.add_string(path)
+            message.add_string("")
+            message.add_int(0)
+        plain(transport, message)
+
+    with _opening:
+        transport.__dict__["_send_user_message"] = with_path
+        try:
+            return transport.open_channel(_KIND.decode(), timeout=10)
+        finally:
+            del transport.__dict__["_send_user_message"]
+
+
+@contextlib.contextmanager
+def _forwarded(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
+    """A folder with a local socket that leads to `path` on the host, for as long as the context lasts; what sshd refused."""
+    transport = link.transport()
+    refusals: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="runbook-pg-") as folder:
+        local = Path(folder) / Path(path).name
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            server.bind(str(local))
+            server.listen(4)
+            threading.Thread(target=_serve, args=(server, transport, path, refusals), daemon=True).start()
+            try:
+                yield folder, refusals
+            finally:
+                server.shutdown(socket.SHUT_RDWR)
+
+
+def _serve(server: socket.socket, transport: Transport, path: str, refusals: list[str]) -> None:
+    import paramiko
+
+    while True:
+        try:
+            client, _ = server.accept()
+        except OSError:
+            return
+        try:
+            channel = open_unix(transport, path)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            refusals.append(_refusal(path, error))
+            client.close()
+            continue
+        for source, target in ((client, channel), (channel, client)):
+            threading.Thread(target=_pump, args=(source, target), daemon=True).start()
+
+
+def _refusal(path: str, error: BaseException) -> str:
+    """Why the host's end of a channel was not opened, in a sentence."""
+    import paramiko
+
+    if not isinstance(error, paramiko.ChannelException):
+        return str(error) or type(error).__name__
+    if error.code == 1:  # OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return "sshd does not forward sockets (AllowStreamLocalForwarding and DisableForwarding in its configuration)"
+    return f"nothing answers at {path}"
+
+
+def _pump(source: Any, target: Any) -> None:
+    """Copy until either side ends, then end both."""
+    with contextlib.suppress(OSError, EOFError):
+        while block := source.recv(65536):
+            target.sendall(block)
+    for side in (source, target):
+        with contextlib.suppress(OSError, EOFError):
+            side.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError, EOFError):
+            side.close()

@@ -1,0 +1,217 @@
+"""The end of a converging task: nodes by state, only what is not right listed, one last line with totals."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .converge import Outcome, State
+from .errors import DIFFERS, FAILED, LOCKED, OK, UNREACHABLE, RunbookError
+from .secrecy import mask
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLE = {
+    State.RIGHT: "green",
+    State.WOULD: "yellow",
+    State.CHANGED: "yellow",
+    State.FAILED: "bold red",
+    State.SKIPPED: "dim",
+}
+
+_END = {LOCKED: "locked", UNREACHABLE: "unreachable"}
+"""What kept us from a host, in a word."""
+
+
+@dataclass
+class HostReport:
+    """What became of one host: its steps' outcomes, or the error that kept us from them."""
+
+    host: str
+    outcomes: list[Outcome] = field(default_factory=list)
+    error: RunbookError | None = None
+    left_out: str = ""
+    """Why nothing was begun here, if nothing was."""
+
+    def count(self, state: State) -> int:
+        """How many steps ended in `state`."""
+        return sum(outcome.state is state for outcome in self.outcomes)
+
+    @property
+    def first_error(self) -> RunbookError | None:
+        """The error that ended this host's part, if one did."""
+        return self.error or next((outcome.error for outcome in self.outcomes if outcome.error), None)
+
+
+@dataclass
+class Report:
+    """A whole task."""
+
+    task: str
+    hosts: list[HostReport]
+    seconds: float
+    sessions: int
+
+    def total(self, state: State) -> int:
+        """How many steps of all hosts ended in `state`."""
+        return sum(host.count(state) for host in self.hosts)
+
+    @property
+    def exit_code(self) -> int:
+        """The first failed host's code (4 for one that is unreachable); 2 when a plan found differences; else 0."""
+        codes = [host.first_error.code for host in self.hosts if host.first_error]
+        if codes:
+            return max(codes)
+        if self.total(State.FAILED):
+            return FAILED
+        return DIFFERS if self.total(State.WOULD) else OK
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines; sentences and numbers, no secrets."""
+        return {
+            "task": self.task,
+            "exit": self.exit_code,
+            "seconds": round(self.seconds, 3),
+            "sessions": self.sessions,
+            "totals": {state.value: self.total(state) for state in State},
+            "hosts": [
+                {
+                    "host": host.host,
+                    "left_out": host.left_out,
+                    "error": host.error and {"seen": host.error.seen, "why": host.error.why, "next": host.error.next},
+                    "steps": [
+                        {
+                            "step": o.step,
+                            "state": o.state.value,
+                            "said": o.sentence,
+                            "diff": o.diff,
+                            "seconds": o.seconds,
+                        }
+                        for o in host.outcomes
+                    ],
+                }
+                for host in self.hosts
+            ],
+        }
+
+
+def console(json_path: str | None = None) -> Console:
+    """Where people read: stdout, or stderr when stdout carries JSON (`--json -`).
+
+    With PICTURE=FILE.svg in the environment, what was printed is left there as a picture, without what moved meanwhile.
+    """
+    from rich.console import Console
+
+    picture = os.environ.get("PICTURE")
+    if not picture:
+        return Console(stderr=json_path == "-", highlight=False, soft_wrap=not sys.stdout.isatty())
+    import atexit
+
+    out = Console(stderr=json_path == "-", highlight=False, record=True, width=110, force_terminal=False)
+    atexit.register(_leave_picture, out, picture)
+    return out
+
+
+def _leave_picture(out: Console, path: str) -> None:
+    """Without the fonts that rich would fetch from elsewhere: any monospaced one will do."""
+    import re
+
+    svg = out.export_svg(title=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+    Path(path).write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S))
+
+
+def write_json(data: Any, path: str | None) -> None:
+    """Write `data` to `path` (`-` is stdout; None is nowhere), secrets masked.
+
+    Raises:
+        RunbookError: the file cannot be written.
+    """
+    if path is None:
+        return
+    text = mask(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(path).write_text(text)
+    except OSError as error:
+        raise RunbookError(
+            f"{path} cannot be written: {error.strerror}", "the report is lost", "give --json another path"
+        ) from None
+
+
+def show_outcome(out: Console, host: str, outcome: Outcome, *, most: int = 1000) -> None:
+    """One line, and at most `most` lines of diff, for a step that is not simply right."""
+    from rich.text import Text
+
+    line = Text(f"{host:<8} ", "bold") + Text(f"{outcome.state.value:<13}", STYLE[outcome.state])
+    line += Text(mask(outcome.sentence or outcome.step))
+    if outcome.seconds >= 0.1:
+        line += Text(f"  {outcome.seconds:.1f} s", "dim")
+    out.print(line)
+    lines = outcome.diff.splitlines()
+    for text in lines[:most]:
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "dim")
+        out.print(Text(f"           {mask(text)}", style))
+    if len(lines) > most:
+        out.print(
+            Text(f"           … {len(lines) - most} more lines (whole in fab plan and in the run's report.json)", "dim")
+        )
+
+
+def show(out: Console, report: Report, *, said: bool) -> None:
+    """The roll-up; with `said`, the steps were already shown one by one."""
+    from rich.table import Table
+
+    for host in report.hosts:
+        for outcome in host.outcomes:
+            if not said and outcome.state is not State.RIGHT:
+                show_outcome(out, host.host, outcome)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    states = [state for state in State if state in (State.RIGHT, State.FAILED) or report.total(state)]
+    for title in ("host", *(state.value for state in states), ""):
+        table.add_column(title, justify="left" if title in ("host", "") else "right")
+    for host in report.hosts:
+        cells = [f"[{STYLE[state]}]{host.count(state)}[/]" if host.count(state) else "·" for state in states]
+        table.add_row(host.host, *cells, _remark(host))
+    out.print(table)
+    for shown in _distinct([host.first_error for host in report.hosts]):
+        _explain(out, shown)
+    out.print(_last_line(report))
+
+
+def _remark(host: HostReport) -> str:
+    if host.error:
+        return f"[bold red]{_END.get(host.error.code, 'failed')}[/]"
+    return f"[dim]{host.left_out}[/]"
+
+
+def _last_line(report: Report) -> str:
+    counts = Counter({state: report.total(state) for state in State})
+    parts = [f"{len(report.hosts)} host{'s' * (len(report.hosts) != 1)}", f"{counts[State.RIGHT]} right"]
+    middle = State.WOULD if counts[State.WOULD] or report.task == "plan" else State.CHANGED
+    parts.append(f"{counts[middle]} {'to change' if middle is State.WOULD else 'changed'}")
+    parts += [f"{counts[state]} {state.value}" for state in (State.FAILED, State.SKIPPED) if counts[state]]
+    return f"[bold]{report.task}[/]: " + " · ".join(
+        [*parts, f"{report.seconds:.2f} s", f"{report.sessions} ssh sessions"]
+    )
+
+
+def _distinct(errors: Sequence[RunbookError | None]) -> list[RunbookError]:
+    return list({str(error): error for error in errors if error}.values())
+
+
+def _explain(out: Console, error: RunbookError) -> None:
+    from rich.text import Text
+
+    out.print(Text(f"✗ {mask(error.seen)}", "bold red"))
+    for label, text in (("why ", error.why), ("next", error.next)):
+        if text:
+            out.print(Text(f"  {label} ", "dim") + Text(mask(text)))

@@ -1,0 +1,106 @@
+"""Shell text as data: quoting, joining probes into one script, reading the answers back. POSIX sh, no bashisms."""
+
+from __future__ import annotations
+
+import base64
+import secrets as _random
+from collections.abc import Sequence
+from shlex import quote as q
+from typing import NamedTuple
+
+__all__ = ["Reading", "join_probes", "q", "split_readings", "whole", "write_file"]
+
+STATE = "/var/lib/runbook"
+"""Where a host keeps what the runbook must remember on it."""
+
+PREVIOUS = f"{STATE}/previous"
+"""The last version of every file we replaced, under its own path."""
+
+
+class Reading(NamedTuple):
+    """What one probe saw: its output (stdout and stderr) and exit status."""
+
+    out: str
+    code: int
+
+
+def whole(script: str) -> str:
+    """`script` so that sh reads all of it before it runs the first line, in / and with nothing on its own stdin.
+
+    Scripts travel on sh's stdin; without this, apt-get or psql inside would eat the rest of the script.
+    """
+    return f"export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive\n{{ cd /\n{script.rstrip()}\n}} </dev/null\nexit $?\n"
+
+
+def join_probes(probes: Sequence[str], marker: str) -> str:
+    """One script that runs every probe in a subshell of its own and frames each answer by `marker`."""
+    parts = []
+    for number, probe in enumerate(probes):
+        parts.append(f"printf '\\n{marker} {number} begin\\n'\n(:\n{probe.rstrip()}\n) 2>&1\n")
+        parts.append(f"printf '\\n{marker} {number} end %s\\n' $?\n")
+    return "".join(parts)
+
+
+def split_readings(out: str, marker: str, count: int) -> list[Reading]:
+    """The answers of `join_probes`, in order.
+
+    Raises:
+        ValueError: an answer is missing (the script was cut off).
+    """
+    readings = []
+    position = 0
+    for number in range(count):
+        begin = f"\n{marker} {number} begin\n"
+        end = f"\n{marker} {number} end "
+        start = out.index(begin, position) + len(begin)
+        stop = out.index(end, start - 1)
+        position = out.index("\n", stop + len(end))
+        readings.append(Reading(out[start:stop], int(out[stop + len(end) : position])))
+    return readings
+
+
+def new_marker() -> str:
+    """A frame that no probe's output can contain by chance."""
+    return f"#~{_random.token_hex(8)}"
+
+
+def embed(content: bytes, *, to: str = "", append: bool = False) -> str:
+    """A here-document command that writes `content`, whatever is in it, to the (quoted) file `to`, or prints it."""
+    text = base64.b64encode(content).decode()
+    lines = "\n".join(text[i : i + 76] for i in range(0, len(text), 76))
+    target = f" {'>>' if append else '>'}{to}" if to else ""
+    return f"base64 -d{target} <<'BASE64'\n{lines}\nBASE64"
+
+
+def write_file(path: str, content: bytes, *, mode: int, owner: str, validate: str = "") -> str:
+    """Script that puts `content` at `path` in one rename: beside it, owned, checked, the old one kept, then swapped.
+
+    Args:
+        validate: shell command in which `{}` stands for the candidate file (which keeps its own name, in a folder
+            beside the target); a non-zero exit leaves the target untouched.
+    """
+    folder, _, name = path.rpartition("/")
+    candidate = '"$new"'
+    lines = [
+        "set -eu",
+        f"mkdir -p {q(folder)}",
+        f"rm -rf {q(folder)}/.runbook.??????",  # what a killed run left
+        f"stage=$(mktemp -d {q(folder)}/.runbook.XXXXXX)",
+        "trap 'rm -rf \"$stage\"' EXIT",
+        f'new="$stage"/{q(name)}',
+        embed(content, to=candidate),
+        f"chown {q(owner)} {candidate}; chmod {mode:04o} {candidate}",
+    ]
+    if validate:
+        refused = q(f"the new {path} was refused by its checker")
+        lines += [
+            f"if ! said=$({validate.replace('{}', candidate)} 2>&1); then",
+            f"""  printf '%s: %s\\n' {refused} "$(printf %s "$said" | grep -v '^$' | tail -n 1)" >&2; exit 65""",
+            "fi",
+        ]
+    lines += [
+        f"if [ -e {q(path)} ]; then mkdir -p {q(PREVIOUS + folder)}; cp -pf {q(path)} {q(PREVIOUS + path)}; fi",
+        f"sync {candidate}",
+        f"mv -fT {candidate} {q(path)}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,160 @@
+"""One typed, frozen `Settings` from the site file and the environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .engine.errors import RunbookError
+from .engine.secrecy import Secret
+from .inventory import Inventory
+
+PROJECT = Path(__file__).resolve().parent.parent
+LABS = Path("/var/lib/runbook-lab")
+"""Where a lab that is up leaves its site file: `<LABS>/<number>/site.toml`."""
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """How hosts are reached. `key` and `known_hosts` are files; an empty `key` means the agent's keys."""
+
+    user: str
+    known_hosts: Path = Path("known_hosts")
+    key: Path | None = None
+    port: int = 22
+    timeout: float = 8.0
+    """Seconds to wait for a connection, a banner and the authentication, each."""
+
+
+@dataclass(frozen=True)
+class App:
+    """The opaque binary: where it comes from (a path or URL), what it must hash to, and as whom it runs."""
+
+    binary: str
+    sha256: str
+    email: str
+    user: str = "bingo"
+    memory_max: str = "512M"
+    log_max_mb: int = 64
+    """Size at which the log is rotated; at most twice this and one minute's writing lies on the disk (R22)."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database the app uses. The password comes from `password_file` or the environment's DB_PASSWORD."""
+
+    name: str = "bingo"
+    user: str = "bingo"
+    password_file: Path | None = None
+    version: int = 17
+    shared_buffers: str = "512MB"
+    work_mem: str = "16MB"
+    max_connections: int = 200
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What users touch. `address` is the floating IPv4 address that moves between edges; empty: each has only its own."""
+
+    address: str = ""
+    port: int = 80
+    https_port: int = 443
+    http3: bool = True
+    """HTTP/3 on UDP `https_port`; needs nginx 1.25 or newer (Debian 13)."""
+    vrrp_id: int = 77
+    """Tells this pair's VRRP adverts from other pairs' in the same network."""
+    node_maxconn: int = 100
+    """Requests in flight at one app node and endpoint; more wait in the balancer."""
+    stats_port: int = 8404
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The edges' certificate: issued by an authority of our own in `store`, or the user's own files."""
+
+    names: tuple[str, ...] = ()
+    """DNS names it is for, besides the addresses."""
+    store: Path = Path("secrets/tls")
+    """Where the authority and what it issued lie, on the controller only."""
+    certificate: Path | None = None
+    """The user's own: PEM, leaf first, or PKCS#12. Nothing is issued then."""
+    key: Path | None = None
+    """Its key, when `certificate` is PEM."""
+    passphrase_file: Path | None = None
+    """Holds the passphrase of the key or the PKCS#12 file."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole site. `path` is the file it came from; relative paths in it are relative to its folder."""
+
+    path: Path
+    name: str
+    service: str
+    ssh: Ssh
+    app: App
+    database: Database
+    edge: Edge
+    tls: Tls
+    inventory: Inventory
+    password: Secret = field(repr=False)
+
+    @property
+    def state(self) -> Path:
+        """Where this controller keeps runs, facts and downloads of the site."""
+        return PROJECT / ".runbook" / self.name
+
+    @property
+    def https(self) -> str:
+        """What users call over TLS: the service's host at the edges' https port; empty without a service."""
+        host = urlsplit(self.service).hostname
+        port = "" if self.edge.https_port == 443 else f":{self.edge.https_port}"
+        return f"https://{host}{port}" if host else ""
+
+
+def locate(environment: Mapping[str, str] | None = None) -> Path:
+    """The site file: what SITE names, else `site.toml` of the project, else the lab that is up.
+
+    Raises:
+        RunbookError: there is none.
+    """
+    env = os.environ if environment is None else environment
+    if named := env.get("SITE"):
+        return Path(named).expanduser().resolve()
+    own = PROJECT / "site.toml"
+    if own.exists():
+        return own
+    number = env.get("LAB")
+    labs = [LABS / number / "site.toml"] if number else sorted(LABS.glob("*/site.toml"))
+    if labs and labs[0].exists():
+        return labs[0]
+    raise RunbookError(
+        "there is no site file: SITE is not set, site.toml does not exist, no lab is up",
+        "every task needs to know the hosts",
+        "inv lab.up   (or copy site.example.toml to site.toml and fill it in)",
+    )
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read and check the site file.
+
+    Raises:
+        RunbookError: it is missing, not TOML, or has an unknown key, a wrong type or a wrong value.
+    """
+    from .sitefile import Reader
+
+    path = path or locate()
+    try:
+        data = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise RunbookError(
+            f"the site file {path} does not exist", "SITE names it", f"cp site.example.toml {path}, then fill it in"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise RunbookError(f"{path}: {said}", "nothing was read from it", f"edit {path}") from None
+    return Reader(path).settings(data)

@@ -1,0 +1,233 @@
+"""The site file, checked key by key: whatever does not fit is named, with what would."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from .engine.errors import RunbookError
+from .engine.secrecy import Secret
+from .inventory import ROLES, Inventory, Node
+from .settings import App, Database, Edge, Settings, Ssh, Tls
+
+_PORT = (1, 65535)
+_RANGES = {
+    "ssh.port": _PORT,
+    "ssh.timeout": (0.1, 600),
+    "app.log_max_mb": (1, 100_000),
+    "database.version": (13, 99),
+    "database.max_connections": (20, 10_000),
+    "edge.port": _PORT,
+    "edge.https_port": _PORT,
+    "edge.vrrp_id": (1, 255),
+    "edge.stats_port": _PORT,
+    "edge.node_maxconn": (1, 100_000),
+}
+_NAME = (r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores")
+_USER = (r"[a-z_][a-z0-9_-]{0,30}", "a name of small letters, digits, dashes and underscores")
+_SIZE = (r"[1-9][0-9]*(kB|MB|GB)", "a size like 512MB")
+_TEXTS = {
+    "name": _NAME,
+    "hosts": _NAME,
+    "service": (r"(https?://[^\s/]\S*)?", "an address like http://10.0.0.11"),
+    "ssh.user": (r"[A-Za-z0-9_][A-Za-z0-9._@-]*", "a user's name"),
+    "app.user": _USER,
+    "app.sha256": (r"[0-9a-f]{64}", "the 64 hex digits that `sha256sum BINARY` prints"),
+    "app.binary": (r"[^\x00-\x1f]+", "a path or a URL"),
+    "app.email": (r"[^\s'\"#:\\]+@[^\s'\"#:\\]+", "an e-mail address"),
+    "app.memory_max": (r"[1-9][0-9]*[KMGT]?", "a size like 512M"),
+    "database.name": (r"[a-z_][a-z0-9_]{0,62}", "a name of small letters, digits and underscores"),
+    "database.user": (r"[a-z_][a-z0-9_]{0,62}", "a name of small letters, digits and underscores"),
+    "database.shared_buffers": _SIZE,
+    "database.work_mem": _SIZE,
+    "tls.names": (
+        r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        "a DNS name like api.example.com",
+    ),
+}
+"""What a value must look like, and how that is said: these go into configuration files, paths and unit names as they are."""
+
+
+class Reader:
+    """Turns the parsed file into `Settings`, naming the key of whatever does not fit."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def settings(self, data: dict[str, Any]) -> Settings:
+        """The whole site.
+
+        Raises:
+            RunbookError: the first thing in `data` that does not fit, by its key.
+        """
+        tables = {"ssh": Ssh, "app": App, "database": Database, "edge": Edge, "tls": Tls}
+        known = {"name", "service", "hosts", *tables}
+        self._no_strangers("", data, known)
+        made = {key: self._table(key, kind, data.get(key, {})) for key, kind in tables.items()}
+        name = self._value("name", str, data.get("name", self.path.stem))
+        inventory = self._inventory(data.get("hosts", {}))
+        self._floating(made["edge"], inventory)
+        service = self._value("service", str, data.get("service", self._service(inventory, made["edge"])))
+        return Settings(
+            path=self.path,
+            name=name,
+            service=service.rstrip("/"),
+            inventory=inventory,
+            password=self._password(made["database"]),
+            **made,
+        )
+
+    def _service(self, inventory: Inventory, edge: Edge) -> str:
+        edges = inventory.having("edge")
+        address = edge.address or edges[0].address if edges else ""
+        return f"http://{address}" + ("" if edge.port == 80 else f":{edge.port}") if address else ""
+
+    def _floating(self, edge: Edge, inventory: Inventory) -> None:
+        """The address that moves must not be a host's own."""
+        if not edge.address:
+            return
+        if not _is_ipv4(edge.address):
+            raise self._wrong("edge.address", f"must be an IPv4 address like 10.0.0.10, not {edge.address!r}")
+        if taken := [node.name for node in inventory.nodes if node.address == edge.address]:
+            raise self._wrong("edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own")
+
+    def _inventory(self, hosts: Any) -> Inventory:
+        if not isinstance(hosts, dict) or not hosts:
+            raise self._wrong("hosts", "needs at least one table like [hosts.node1]")
+        nodes = []
+        for name, entry in hosts.items():
+            at = f"hosts.{name}"
+            if not isinstance(entry, dict):
+                raise self._wrong(at, "must be a table with address and roles")
+            self._no_strangers(at, entry, {"address", "roles"})
+            self._check("hosts", name)
+            address = self._value(f"{at}.address", str, entry.get("address"))
+            if not _is_ipv4(address):  # it goes into pg_hba.conf and haproxy.cfg as it is
+                raise self._wrong(f"{at}.address", f"must be an IPv4 address like 10.0.0.21, not {address!r}")
+            roles = entry.get("roles")
+            if not isinstance(roles, list) or not roles or any(role not in ROLES for role in roles):
+                raise self._wrong(f"{at}.roles", f"must be a list out of {', '.join(ROLES)}")
+            nodes.append(Node(name, address, tuple(roles)))
+        return Inventory(tuple(nodes))
+
+    def _table(self, name: str, kind: type[Any], entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            raise self._wrong(name, "must be a table")
+        hints = get_type_hints(kind)
+        self._no_strangers(name, entry, set(hints))
+        given = {}
+        for spec in fields(kind):
+            at = f"{name}.{spec.name}"
+            if spec.name in entry:
+                given[spec.name] = self._value(at, hints[spec.name], entry[spec.name])
+            elif spec.default is MISSING:
+                raise self._wrong(at, "is missing")
+            elif isinstance(spec.default, Path):
+                given[spec.name] = self.path.parent / spec.default
+        return kind(**given)
+
+    def _value(self, at: str, hint: Any, value: Any) -> Any:
+        if hint in (Path, Path | None):
+            return self._path(at, hint, self._value(at, str, value))
+        if hint == tuple[str, ...]:
+            return self._texts(at, value)
+        if hint is float and type(value) is int:
+            value = float(value)
+        if type(value) is not hint:
+            raise self._wrong(at, f"must be {_WORDS[hint]}, not {value!r}")
+        self._check(at, value)
+        return value
+
+    def _texts(self, at: str, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise self._wrong(at, f'must be a list like ["api.example.com"], not {value!r}')
+        return tuple(self._value(at, str, one) for one in value)
+
+    def _path(self, at: str, hint: Any, text: str) -> Path | None:
+        if not text and hint is not Path:
+            return None
+        try:
+            return self.path.parent / Path(text).expanduser()
+        except RuntimeError:
+            raise self._wrong(at, f"names a home that does not exist: {text}") from None
+
+    def _check(self, at: str, value: Any) -> None:
+        """The rule for the value of `at`, if there is one."""
+        if at in _RANGES:
+            least, most = _RANGES[at]
+            if not least <= value <= most:
+                raise self._wrong(at, f"must be from {least} to {most}, not {value}")
+        elif at in _TEXTS:
+            pattern, words = _TEXTS[at]
+            if not re.fullmatch(pattern, value):
+                raise self._wrong(at, f"must be {words}, not {value!r}")
+
+    def _password(self, database: Database) -> Secret:
+        if text := os.environ.get("DB_PASSWORD"):
+            return Secret(self._one_line("the environment's DB_PASSWORD", text))
+        if database.password_file is None:
+            raise RunbookError(
+                "there is no database password",
+                "neither database.password_file nor the environment's DB_PASSWORD is set",
+                f"set database.password_file in {self.path}",
+            )
+        return Secret(self._read_or_make(database.password_file))
+
+    def _read_or_make(self, file: Path) -> str:
+        try:
+            if not file.exists():
+                _make_secret(file)
+            text = file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            word = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise RunbookError(
+                f"the password file {file} cannot be read: {word}", "the app needs it", f"ls -l {file}"
+            ) from None
+        return self._one_line(f"database.password_file: {file}", text)
+
+    def _one_line(self, where: str, text: str) -> str:
+        """`text`, if it can stand in a configuration file as it is (never shown in the message)."""
+        if (
+            not re.fullmatch(r"[!-~]+", text)
+            or set(text) & set("'\"\\#")
+            or text[0] in "!%&*@`{|[>,"
+            or text[-1] == ":"
+        ):
+            raise self._wrong(where, "must hold one line of plain characters: no blanks, quotes, backslashes or #")
+        return text
+
+    def _no_strangers(self, table: str, entry: dict[str, Any], known: set[str]) -> None:
+        import difflib
+
+        for key in sorted(entry.keys() - known):
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            raise self._wrong(f"{table}.{key}".lstrip("."), f"is not a setting; {hint}")
+
+    def _wrong(self, key: str, what: str) -> RunbookError:
+        return RunbookError(f"{self.path}: {key} {what}", "nothing was done", f"edit {self.path}")
+
+
+def _is_ipv4(text: str) -> bool:
+    import ipaddress
+
+    try:
+        return str(ipaddress.IPv4Address(text)) == text
+    except ValueError:
+        return False
+
+
+_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _make_secret(file: Path) -> None:
+    """A new random password in a file only its owner can read."""
+    import secrets
+
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(secrets.token_urlsafe(24) + "\n")

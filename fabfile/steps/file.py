@@ -1,0 +1,158 @@
+"""Files, directories and symbolic links."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+
+from ..engine.command import Shell
+from ..engine.errors import RunbookError
+from ..engine.shell import Reading, q, write_file
+from ..engine.step import Change, Step, text_diff
+
+OURS = "Written by the runbook"
+"""Heads our configuration files."""
+
+
+def _effective(text: str) -> str:
+    """A file that is not ours, without comments and blank lines: a diff of a package's own would be little else."""
+    return "\n".join(line for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;")
+
+
+@dataclass(frozen=True)
+class File(Step):
+    """`path` holds exactly `content`, with this owner and mode. Replaced in one rename, after `validate` accepted it.
+
+    `validate` is a shell command in which `{}` stands for the candidate. The previous version is kept on the host.
+    """
+
+    path: str
+    content: str = field(repr=False)
+    mode: int = 0o644
+    owner: str = "root:root"
+    validate: str = ""
+    notify: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`file PATH`."""
+        return f"file {self.path}"
+
+    def probe(self) -> str:
+        """Owner and mode; the content only when it differs."""
+        digest = hashlib.sha256(self.content.encode()).hexdigest()
+        path = q(self.path)
+        return (
+            f"stat -Lc '%U:%G %a %F' {path} 2>/dev/null || {{ echo absent; exit 0; }}\n"
+            f'case "$(sha256sum <{path})" in {digest}*) echo same;; *) echo differs; base64 -w0 {path};; esac'
+        )
+
+    def decide(self, seen: Reading) -> Change | None:
+        """Write it when absent or different; mend owner and mode alone when only they differ.
+
+        Raises:
+            RunbookError: something else than a file bears its name.
+        """
+        lines = seen.out.splitlines()
+        if not lines or lines[0] == "absent":
+            length = len(self.content.splitlines())
+            return self._write(f"write {self.path} ({length} line{'s' * (length != 1)})", "")
+        owner, mode, kind = lines[0].split(maxsplit=2)
+        if "file" not in kind:
+            raise _in_the_way(self.path, kind, "a file")
+        if lines[1:2] != ["same"]:
+            old = base64.b64decode(lines[2]).decode(errors="replace") if len(lines) > 2 else ""
+            diff = text_diff(old if OURS in old else _effective(old), self.content, self.path)
+            changed = sum(line[:1] in "+-" and line[:3] not in ("+++", "---") for line in diff.splitlines() if line)
+            what = f"{changed} line{'s' * (changed != 1)}" if changed else "comments or secrets only"
+            return self._write(f"change {self.path} ({what})", diff)
+        if (owner, int(mode, 8)) != (self.owner, self.mode):
+            script = f"chown {q(self.owner)} {q(self.path)} && chmod {self.mode:04o} {q(self.path)}"
+            was, wanted = f"{owner} {mode}", f"{self.owner} {self.mode:o}"
+            return Change(f"set {self.path} to {wanted} (it was {was})", (Shell(script),))
+        return None
+
+    def _write(self, sentence: str, diff: str) -> Change:
+        script = write_file(self.path, self.content.encode(), mode=self.mode, owner=self.owner, validate=self.validate)
+        return Change(sentence, (Shell(script),), diff)
+
+
+@dataclass(frozen=True)
+class Directory(Step):
+    """`path` is a directory with this owner and mode."""
+
+    path: str
+    mode: int = 0o755
+    owner: str = "root:root"
+    notify: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`directory PATH`."""
+        return f"directory {self.path}"
+
+    def probe(self) -> str:
+        """Owner, mode and kind."""
+        return f"stat -Lc '%U:%G %a %F' {q(self.path)} 2>/dev/null || echo absent"
+
+    def decide(self, seen: Reading) -> Change | None:
+        """Make it, or mend owner and mode.
+
+        Raises:
+            RunbookError: something else than a directory bears its name.
+        """
+        found = seen.out.strip().split(maxsplit=2)
+        user, _, group = self.owner.partition(":")
+        script = f"install -d -o {q(user)} -g {q(group)} -m {self.mode:04o} {q(self.path)}"
+        if len(found) == 3:
+            if found[2] != "directory":
+                raise _in_the_way(self.path, found[2], "a directory")
+            if (found[0], int(found[1], 8)) == (self.owner, self.mode):
+                return None
+            was = f"{found[0]} {found[1]}"
+            return Change(f"set {self.path} to {self.owner} {self.mode:o} (it was {was})", (Shell(script),))
+        return Change(f"create directory {self.path}", (Shell(script),))
+
+
+@dataclass(frozen=True)
+class Symlink(Step):
+    """`path` is a symbolic link to `target`, switched in one rename."""
+
+    path: str
+    target: str
+    notify: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`link PATH`."""
+        return f"link {self.path}"
+
+    def probe(self) -> str:
+        """Where it points now."""
+        path = q(self.path)
+        return f"readlink {path} || {{ [ ! -e {path} ] && echo absent || stat -c '? %F' {path}; }}"
+
+    def decide(self, seen: Reading) -> Change | None:
+        """Switch it.
+
+        Raises:
+            RunbookError: something else than a link bears its name.
+        """
+        now = seen.out.strip()
+        if now.startswith("? "):
+            raise _in_the_way(self.path, now[2:], "a symbolic link")
+        if now == self.target:
+            return None
+        was = "" if now == "absent" else f" (it was {now})"
+        new = q(f"{self.path}.new")
+        script = f"ln -sfn {q(self.target)} {new} && mv -Tf {new} {q(self.path)}"
+        return Change(f"point {self.path} to {self.target}{was}", (Shell(script),))
+
+
+def _in_the_way(path: str, kind: str, wanted: str) -> RunbookError:
+    return RunbookError(
+        f"{path} is a {kind}, not {wanted}",
+        "nobody knows what it holds, so it was left alone",
+        f"ls -ld {path}; move it",
+    )

@@ -1,0 +1,55 @@
+"""A release: the app's binary in a folder of its own, uploaded once, verified on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..engine.command import Shell, Upload
+from ..engine.shell import Reading, q
+from ..engine.step import Change, Step
+
+KEEP = 5
+"""Releases kept on a host, the current one included."""
+
+
+@dataclass(frozen=True)
+class Release(Step):
+    """`<root>/releases/<id>/<name>` is the binary with this sha256; nothing runs it until `current` points to it."""
+
+    root: str
+    source: Path
+    sha256: str
+    binary: str
+    notify: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The release's folder: the first 12 digits of the binary's sha256."""
+        return self.sha256[:12]
+
+    @property
+    def folder(self) -> str:
+        """The release's folder on the host."""
+        return f"{self.root}/releases/{self.id}"
+
+    @property
+    def name(self) -> str:
+        """`release ID`."""
+        return f"release {self.id}"
+
+    def probe(self) -> str:
+        """The sha256 of what lies there."""
+        return f"sha256sum <{q(f'{self.folder}/{self.binary}')} 2>/dev/null || echo absent"
+
+    def decide(self, seen: Reading) -> Change | None:
+        """Upload it, and let the oldest releases beyond KEEP go (never the current one)."""
+        if seen.out.split()[:1] == [self.sha256]:
+            return None
+        prune = (
+            f"cd {q(self.root)}/releases && ls -1t | tail -n +{KEEP + 1} | while read -r old; do\n"
+            f'  [ "$(readlink ../current)" = "releases/$old" ] || rm -rf "./$old"\ndone'
+        )
+        size = f"{self.source.stat().st_size / 1e6:.1f} MB" if self.source.exists() else "from its source"
+        upload = Upload(self.source, f"{self.folder}/{self.binary}", self.sha256)
+        return Change(f"upload release {self.id} ({size})", (upload, Shell(prune)))

@@ -1,0 +1,38 @@
+"""Real configuration files under configs/, filled in. Placeholders are Jinja's; an unknown one is an error, not an empty text."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([PROJECT / "configs", PROJECT / "sql"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # configuration files, not HTML
+    )
+    environment.filters["ident"] = lambda text: '"' + str(text).replace('"', '""') + '"'
+    environment.filters["literal"] = lambda text: "'" + str(text).replace("'", "''") + "'"
+    return environment
+
+
+def render(name: str, **values: Any) -> str:
+    """`configs/<name>` (or `sql/<name>`) with `values` filled in.
+
+    Raises:
+        jinja2.UndefinedError: the file names a value that was not given.
+    """
+    return _environment().get_template(name).render(**values)

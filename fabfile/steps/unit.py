@@ -1,0 +1,100 @@
+"""systemd units: enabled, running, and running what is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..engine.command import Shell
+from ..engine.errors import RunbookError
+from ..engine.shell import Reading, q
+from ..engine.step import PENDING, Change, Step
+
+
+@dataclass(frozen=True)
+class Unit(Step):
+    """`unit` is enabled, active, loaded from its newest file, and owes no restart or reload.
+
+    Owed restarts come from the `notify` of earlier steps; they are files on the host, so a killed run leaves them for the next.
+    `ready` is a shell command that must succeed after a start, restart or reload (its output explains a failure).
+    """
+
+    unit: str
+    ready: str = ""
+    timeout: float = 120
+    notify: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`unit UNIT`."""
+        return f"unit {self.unit}"
+
+    def probe(self) -> str:
+        """`systemctl show` of what matters, and what is owed."""
+        unit = q(self.unit)
+        return (
+            f"systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload {unit}\n"
+            f"for action in restart reload; do [ -e {PENDING}/{unit}.$action ] && echo owed=$action; done; true"
+        )
+
+    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
+        """With the restarts that earlier steps of a plan will owe."""
+        mine = [one.partition(":")[0] for one in owed if one.partition(":")[2] == self.unit]
+        return Reading(seen.out + "".join(f"\nowed={action}" for action in mine), seen.code)
+
+    def decide(self, seen: Reading) -> Change | None:
+        """Restart beats reload; both are forgotten only after they succeeded.
+
+        Raises:
+            RunbookError: somebody masked the unit.
+        """
+        lines = seen.out.split()
+        owed = {line.partition("=")[2] for line in lines if line.startswith("owed=")}
+        state = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("owed="))
+        if state.get("LoadState") == "masked":
+            raise RunbookError(
+                f"{self.unit} is masked",
+                "somebody forbade it to start, which is a person's decision",
+                f"on the host: systemctl unmask {self.unit}; then again",
+            )
+        doings, script = [], []
+        # systemd 252 (Debian 12) does not notice a unit's first drop-in by itself, so an owed restart always reads anew.
+        if state.get("NeedDaemonReload") == "yes" or state.get("LoadState") == "not-found" or "restart" in owed:
+            script.append("systemctl daemon-reload")
+        if state.get("UnitFileState") in ("disabled", "", None):
+            doings.append("enable")
+            script.append(f"systemctl enable -q {q(self.unit)}")
+        act = self._act(state.get("ActiveState", ""), owed)
+        if state.get("ActiveState") == "failed":
+            script.append(f"systemctl reset-failed {q(self.unit)}")  # else its start limit may still refuse it
+        if act:
+            doings.append(act)
+            script.append(f"systemctl {'restart' if act != 'reload' else 'reload'} {q(self.unit)} || explain")
+        elif script and not doings:
+            doings.append("read anew the file of")
+        if not script and not owed:
+            return None
+        if self.ready and act:
+            script.append(f"{self.ready} || explain")
+        script.append(f"rm -f {PENDING}/{q(self.unit)}.restart {PENDING}/{q(self.unit)}.reload")
+        text = "\n".join(["set -e", self._explain(), *script] if act else ["set -e", *script])
+        return Change(f"{' and '.join(doings) or 'settle'} {self.unit}", (Shell(text, self.timeout),))
+
+    def _act(self, active: str, owed: set[str]) -> str:
+        if active not in ("active", "reloading"):
+            return "start"
+        return "restart" if "restart" in owed else "reload" if "reload" in owed else ""
+
+    def _explain(self) -> str:
+        """Shell function `explain`: fail with what the unit itself said since the script began, else with systemd's words."""
+        own, all_ = f"_SYSTEMD_UNIT={q(self.unit)}", f"-u {q(self.unit)}"
+        return (
+            'began=$(date +%s)\nsaid() { journalctl "$@" --since "@$began" -o cat -q --no-pager; }\nexplain() {\n'
+            f"  journalctl --sync\n  why=$(said {own} | grep -iE '{TELLING}' | head -n 1)\n"
+            f"  [ -n \"$why\" ] || why=$(said {all_} | grep -v '^Failed to start' | grep -iE 'status=|error|fail' | tail -n 1)\n"
+            f'  echo "{self.unit} did not come up: $why" >&2\n  exit 1\n}}'
+        )
+
+
+TELLING = "panic|fatal|alert|in use|cannot|could not|denied|refused|no such|invalid|error"
+"""What the first line that says why contains (haproxy: alert; Go: panic; PostgreSQL: fatal)."""
