@@ -1,0 +1,143 @@
+"""The menu of `fab`: what an engineer on call types. Each task says what it does, touches and returns; the doing is in flows/.
+
+Exit codes of every task: 0 right or done, 1 failed, 2 differences found, 3 locked, 4 unreachable, 5 rolled back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke import Collection, task
+
+from .engine.entry import entry, hosts_of, is_dry, not_dry
+
+JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
+
+
+@task(
+    help={**JSON, "reason": "why; shown to whoever meets the lock", "take-over": "break the lock of a run that is dead"}
+)
+@entry
+def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = False) -> int:
+    """Make the hosts right: database, app (one node at a time, drained first), edge. Twice is once: the second changes nothing.
+
+    fab deploy                   every host
+    fab -H node1,node2 deploy    only these, as one rollout
+    """
+    from .flows.deploy import Options
+    from .flows.deploy import deploy as run
+    from .settings import load
+
+    options = Options(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
+    return run(load(), hosts_of(c), options)
+
+
+@task(help=JSON)
+@entry
+def plan(c: Any, json: str | None = None) -> int:
+    """Show what deploy would change, as sentences and diffs, and change nothing. Exit 2 when something differs."""
+    from .flows.deploy import Options
+    from .flows.deploy import deploy as run
+    from .settings import load
+
+    return run(load(), hosts_of(c), Options(dry=True, json=json))
+
+
+@task(help=JSON)
+@entry
+def status(c: Any, json: str | None = None) -> int:
+    """One table of what stands: units, release, who holds the address, what the balancers see, drains and why, locks, owed restarts."""
+    from .flows.status import status as run
+    from .settings import load
+
+    return run(load(), hosts_of(c), json)
+
+
+@task(help={"reason": "why; shown by status until it is undrained"})
+@entry
+def drain(c: Any, reason: str = "") -> int:
+    """Take app nodes or an edge out of service without a failed request: fab -H node1 drain. Waits until they are idle.
+
+    fab -H node1 drain           no edge sends it requests any more
+    fab -H edge1 drain           the floating address moves to another edge; connections under way end in peace
+    """
+    not_dry(c, "fab drain")
+    from .flows.drain import drain as run
+    from .settings import load
+
+    return run(load(), hosts_of(c), reason=reason)
+
+
+@task
+@entry
+def undrain(c: Any) -> int:
+    """Put drained app nodes or edges back: fab -H node1 undrain. Waits until every edge sees a node up.
+
+    The floating address stays where it is: an edge that is put back may have it again, and does not ask for it.
+    """
+    not_dry(c, "fab undrain")
+    from .flows.drain import undrain as run
+    from .settings import load
+
+    return run(load(), hosts_of(c))
+
+
+@task(help={"replace": "replace a pinned key that differs", "yes": "do not ask"})
+@entry
+def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
+    """Show the hosts' ssh keys and pin them. Unknown or changed keys are refused by every other task."""
+    not_dry(c, "fab trust")
+    from .flows.trust import trust as run
+    from .settings import load
+
+    return run(load(), hosts_of(c), replace=replace, yes=yes)
+
+
+@task(
+    help={
+        **JSON,
+        "quick": "a short run: seconds instead of minutes, proving less",
+        "address": "check this address instead of the site's; https at the same host",
+        "tls": "with --address: where that service answers over TLS, as https://HOST[:PORT]",
+        "cache-minutes": "look at the cache for so long, with idle gaps of up to 90 s (default: 2.5, quick 0.3)",
+    }
+)
+@entry
+def check(
+    c: Any,
+    quick: bool = False,
+    address: str = "",
+    tls: str = "",
+    cache_minutes: str = "",
+    json: str | None = None,
+) -> int:
+    """Acceptance: ask the service over the network, under load, and hold every answer against R3-R16, R19, R20, R22."""
+    from .flows.check import check as run
+
+    return run(address, quick=quick, json=json, tls=tls, cache_minutes=cache_minutes)
+
+
+@task(help=JSON)
+@entry
+def app_discover(c: Any, json: str | None = None) -> int:
+    """Run the binary under strace on an app node and find out what it wants: config, log, port, whom it calls."""
+    not_dry(c, "fab app.discover")
+    from .flows.discover import discover as run
+    from .settings import load
+
+    return run(load(), hosts_of(c), json)
+
+
+@task(help={"reason": "why; kept in the journal"})
+@entry
+def app_restart(c: Any, reason: str = "") -> int:
+    """Restart the app, one node at a time, drained first: fab -H node1 app.restart. No request fails."""
+    not_dry(c, "fab app.restart")
+    from .flows.restart import restart as run
+    from .settings import load
+
+    return run(load(), hosts_of(c), reason=reason)
+
+
+namespace = Collection(deploy, plan, status, drain, undrain, trust, check)
+namespace.add_collection(Collection("app", discover=app_discover, restart=app_restart))

@@ -1,0 +1,68 @@
+"""The menu of `inv db.*`: parts of the deploy that concern the database, and a look into it.
+
+Everything goes through the ssh link to the database's host; no database port is open to this machine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke import Collection, task
+
+from .engine.entry import entry, is_dry
+
+JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
+
+
+def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int:
+    """The deploy of some phases on the database's hosts."""
+    from .flows.deploy import Options, deploy
+    from .settings import load
+
+    return deploy(load(), [], Options(task=f"db.{name}", phases=phases, dry=is_dry(c), json=json))
+
+
+@task(help=JSON)
+@entry
+def setup(c: Any, json: str | None = None) -> int:
+    """Install PostgreSQL, let the app nodes (and only them) in, create role and database."""
+    return _phases(c, "setup", ("server", "access"), json)
+
+
+@task(help=JSON)
+@entry
+def seed(c: Any, json: str | None = None) -> int:
+    """Fill the database with the binary's own seeding command, once; a seeding that was cut off starts over."""
+    return _phases(c, "seed", ("seed",), json)
+
+
+@task(help=JSON)
+@entry
+def indexes(c: Any, json: str | None = None) -> int:
+    """Build the indexes the binary forgot, without blocking; an invalid one is built again."""
+    return _phases(c, "indexes", ("indexes",), json)
+
+
+@task(help={**JSON, "dry": "only show the table"})
+@entry
+def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
+    """Show each setting as it is and as it should be for this host's memory, then make it so."""
+    from .flows.tuning import show
+    from .settings import load
+
+    settings, only = load(), dry or is_dry(c)
+    show(settings, json, only=only)
+    return 0 if only else _phases(c, "tune", ("server",), json)
+
+
+@task(help=JSON)
+@entry
+def status(c: Any, json: str | None = None) -> int:
+    """Tables, rows, indexes and connections of the app's database, as PostgreSQL sees them."""
+    from .flows.tuning import status as run
+    from .settings import load
+
+    return run(load(), json)
+
+
+namespace = Collection(setup, seed, indexes, tune, status)

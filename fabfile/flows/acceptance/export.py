@@ -1,0 +1,111 @@
+"""The outcome for machines, with requirement ids."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ...engine.errors import RunbookError
+from .plan import LATENCY_BOUND
+from .row import Row
+from .run import Outcome
+from .stats import Window
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """Everything, with requirement ids; milliseconds, shares of 1; null where there is nothing or an error."""
+    plan = outcome.plan
+    return {
+        "address": outcome.address,
+        "run": plan.name,
+        "ok": outcome.ok,
+        "started": datetime.fromtimestamp(outcome.started, UTC).isoformat(timespec="seconds"),
+        "seconds": round(outcome.seconds, 1),
+        "requests": outcome.requests,
+        "offered": {"peak": [plan.peak_rate, plan.peak], "steady": [plan.steady_rate, plan.steady]},
+        "generator": {"lag_p99_ms": _ms(outcome.lag), "cpu_share": round(outcome.cpu, 3), "doubtful": outcome.doubtful},
+        "ids": {id: {"top": known.top, "known": known.known} for id, known in outcome.ranges.items()},
+        "sessions_left": outcome.left,
+        "sessions_perhaps_left": outcome.lost,
+        "rows": [_row_json(row) for row in outcome.rows],
+    }
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    figures = row.figures
+    return {
+        "id": row.id,
+        "name": row.name,
+        "asked": row.asked,
+        "verdict": str(row.verdict).lower(),
+        "why": row.why,
+        "next": row.next,
+        "n": figures.n,
+        "errors": figures.errors,
+        "error_kinds": dict(figures.kinds),
+        "error_share_bound": row.share,
+        "error_share_upper95": round(figures.error_upper, 6) if figures.n else None,
+        "p50_ms": _ms(figures.p50),
+        "p75_ms": _ms(figures.p75),
+        "p90_ms": _ms(figures.p90),
+        "p99_ms": _ms(figures.p99),
+        "p90_bound_ms": _ms(LATENCY_BOUND) if row.timed else None,
+        "slow": figures.slow if row.timed else None,
+        "slow_share_upper95": round(figures.slow_upper, 6) if row.timed and figures.n else None,
+        "worst_10s": _window_json(figures.worst),
+        "fresh": {"state": str(row.fresh.state), "because": row.fresh.because} if row.fresh else None,
+        "notes": list(row.notes),
+        **({"more": dict(row.more)} if row.more else {}),
+    }
+
+
+def _window_json(window: Window | None) -> dict[str, Any] | None:
+    if window is None:
+        return None
+    return {"from_s": window.start, "n": window.n, "errors": window.errors, "p90_ms": _ms(window.p90)}
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None or math.isinf(seconds) else round(seconds * 1000, 2)
+
+
+def refuse_bad_path(path: str) -> None:
+    """Before minutes of measuring: can the figures be written there at all?
+
+    Raises:
+        RunbookError: they cannot.
+    """
+    folder = Path(path).absolute().parent
+    if path != "-" and (Path(path).is_dir() or not os.access(folder, os.W_OK)):
+        raise RunbookError(
+            f"{path} cannot be written.",
+            "Nothing was measured yet.",
+            "Give a path in a folder of yours, or - for stdout.",
+        )
+
+
+def write_json(outcome: Outcome, path: str) -> None:
+    """To a file, whole or not at all; `-` is standard output.
+
+    Raises:
+        RunbookError: the file cannot be written.
+    """
+    text = json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    beside = Path(f"{path}.{os.getpid()}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise RunbookError(
+            f"{path} cannot be written: {error.strerror}.", "The run is over; its table is above.", "Give another path."
+        ) from error

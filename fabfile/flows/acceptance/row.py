@@ -1,0 +1,123 @@
+"""One row of the table: its figures, its verdict, and how errors and latencies are judged."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .freshness import Freshness
+from .plan import LATENCY_BOUND
+from .sample import Sample
+from .stats import Window, most_allowed, percentile, timeline, upper_bound, worst_window
+
+BUCKETS = 12
+"""Parts of a phase in a row's time line."""
+
+
+class Verdict(StrEnum):
+    """Anything but `held` and `not tried` ends the check with exit code 1."""
+
+    HELD = "held"
+    FAILED = "FAILED"
+    UNPROVEN = "not proven"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a set of samples says; seconds. A percentile is inf where it falls on an error, None without samples."""
+
+    n: int = 0
+    errors: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    p50: float | None = None
+    p75: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+    error_upper: float = 1.0
+    slow: int = 0
+    slow_upper: float = 1.0
+    worst: Window | None = None
+    line: Sequence[float | None] = ()
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], seconds: float = 0.0) -> Figures:
+        """The figures of samples; with a time line if they are those of a phase of `seconds`."""
+        if not samples:
+            return cls()
+        ordered = sorted(s.latency for s in samples)
+        points = [(s.intended, s.latency) for s in samples]
+        kinds = Counter(s.error for s in samples if s.error)
+        slow = sum(value >= LATENCY_BOUND for value in ordered)
+        n, errors = len(samples), kinds.total()
+        p50, p75, p90, p99 = (percentile(ordered, share) for share in (0.5, 0.75, 0.9, 0.99))
+        return cls(
+            n,
+            errors,
+            dict(kinds.most_common()),
+            p50,
+            p75,
+            p90,
+            p99,
+            upper_bound(errors, n),
+            slow,
+            upper_bound(slow, n),
+            worst_window(points) if seconds else None,
+            timeline(points, BUCKETS, seconds) if seconds else (),
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: `asked` is the bound in words, `why` the verdict's reason, `next` what to do about it.
+
+    `more` is what machines get besides.
+    """
+
+    id: str
+    name: str
+    asked: str
+    verdict: Verdict
+    why: str = ""
+    next: str = ""
+    figures: Figures = Figures()
+    share: float | None = None
+    timed: bool = False
+    fresh: Freshness | None = None
+    notes: Sequence[str] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge(figures: Figures, share: float, timed: bool, proof: bool) -> tuple[Verdict, str]:
+    """Errors against `share` (0..1), and p90 against the latency bound if `timed`; with `proof`, at 95 % confidence."""
+    n, errors = figures.n, figures.errors
+    if not n:
+        return Verdict.FAILED, "nothing was asked"
+    wrong = []
+    if errors > share * n:
+        kinds = ", ".join(f"{kind} ×{count}" for kind, count in list(figures.kinds.items())[:3])
+        wrong.append(f"{errors} of {n} failed ({kinds})")
+    if timed and figures.p90 is not None and LATENCY_BOUND <= figures.p90 < math.inf:
+        wrong.append(f"p90 is {ms(figures.p90)}")
+    if wrong:
+        return Verdict.FAILED, "; ".join(wrong)
+    unproven = []
+    if proof and errors > (most := most_allowed(n, share)):
+        unproven.append(f"{errors} errors of {n}: at most {max(most, 0)} would prove ≤ {share * 100:.0f} %")
+    if proof and timed and figures.slow > (most := most_allowed(n, 0.1)):
+        unproven.append(f"{figures.slow} of {n} took 400 ms or more: at most {max(most, 0)} would prove p90 < 400 ms")
+    return (Verdict.UNPROVEN, "; ".join(unproven)) if unproven else (Verdict.HELD, "")
+
+
+def not_tried(id: str, name: str, asked: str, why: str) -> Row:
+    """A row that this run cannot judge; shown, and no failure."""
+    return Row(id, name, asked, Verdict.NOT_TRIED, why)
+
+
+def ms(seconds: float) -> str:
+    """Milliseconds for people; an endless latency is an error."""
+    return "an error" if math.isinf(seconds) else f"{seconds * 1000:,.0f} ms".replace(",", " ")

@@ -1,0 +1,251 @@
+"""One acceptance run, phase by phase, and its verdicts."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+
+from ...engine.errors import Unreachable
+from .arms import compare, in_three_ways
+from .cache import CacheSeen, Pattern, watch_cache
+from .edge import look_at_edge
+from .edge_rows import cache_row, edge_rows
+from .facts import NodeFacts
+from .freshness import Freshness, judge
+from .load import Seen, mixed, offer
+from .looks import ask_in_turns
+from .node_rows import node_rows
+from .plan import Plan
+from .row import Row, Verdict
+from .rows import list_row, ping_row, rate_row, single_row, slow_alone, write_row
+from .sample import Sample, Watch
+from .state import Run
+from .targets import SINGLE, Range, any_row, dummy, find_range, operation, ping
+from .tls import Secure, unverified
+from .wire import Answer, Call, Wire, open_wire
+from .writes import Ledger
+
+UNKNOWN_HTTPS = "no https address is known; give it as --tls"
+REACH_TRIES, REACH_TIMEOUT = 3, 3.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has found. `lag` and `cpu` are this machine's own: seconds late (p99), share of one core."""
+
+    address: str
+    plan: Plan
+    started: float
+    seconds: float
+    rows: list[Row]
+    ranges: dict[str, Range]
+    requests: int
+    lag: float
+    cpu: float
+    doubtful: bool
+    left: list[int]
+    lost: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed and nothing that should be proven is not."""
+        return all(row.verdict in (Verdict.HELD, Verdict.NOT_TRIED) for row in self.rows)
+
+
+async def measure(
+    address: str, plan: Plan, watch: Watch, facts: NodeFacts | None = None, secure: Secure | None = None
+) -> Outcome:
+    """Ask the service everything, one phase after the other; delete what was made, also when interrupted.
+
+    Raises:
+        Unreachable: nothing answers at the address.
+    """
+    started, begin = time.time(), time.monotonic()
+    async with AsyncExitStack() as stack:
+        wire = await stack.enter_async_context(open_wire(address))
+        over = await stack.enter_async_context(_over_tls(secure)) if secure else None
+        run = await prepare(wire, plan, watch)
+        cache = asyncio.create_task(_cache(run, over))
+        try:
+            await ask_in_turns(run)
+            await write(run)
+            await load(run, "steady", plan.steady_rate, plan.steady, makers(run, _steady_maker(run)))
+            await load(run, "peak", plan.peak_rate, plan.peak, makers(run, any_row))
+            await pings(run)
+            watch.phase("the cache, to the end of its pattern", 0)
+            cached = await cache
+        finally:
+            cache.cancel()
+            await run.ledger.clean_up(wire)
+        edge = await look_at_edge(run, secure, over, facts) if secure and over else None
+    rows = service_rows(run) + edge_rows(edge, UNKNOWN_HTTPS) + [cache_row(cached, proof=plan.proof)]
+    rows += await asyncio.to_thread(node_rows, facts)
+    rows.sort(key=lambda row: int(row.id[1:]))
+    return summed_up(run, rows, edge.requests if edge else 0, started, time.monotonic() - begin)
+
+
+def _over_tls(secure: Secure) -> AbstractAsyncContextManager[Wire]:
+    called = secure.called if secure.called != secure.host else None
+    return open_wire(secure.address, tls=unverified(), called=called)
+
+
+async def _cache(run: Run, over: Wire | None) -> CacheSeen:
+    """R16 in the background: over https too, if that answers."""
+    wires = [run.wire]
+    if over and (await over.ask(ping(), timeout=REACH_TIMEOUT)).status:
+        wires.append(over)
+    plan = run.plan
+    pattern = Pattern(plan.cache_seconds, plan.cache_gap, run.rng.randrange(10**6), plan.cache_apart)
+    return await watch_cache(wires, pattern, plan.timeout)
+
+
+async def prepare(wire: Wire, plan: Plan, watch: Watch) -> Run:
+    """A run against a service that answers, with the ids that exist there."""
+    await reach(wire, watch)
+    watch.phase("which ids exist", 0)
+    found = await asyncio.gather(*(find_range(wire, endpoint) for endpoint in SINGLE))
+    ranges, rng = dict(zip(SINGLE, found, strict=True)), random.Random()
+    return Run(wire, plan, watch, rng, ranges, Ledger(ranges["R8"], ranges["R7"], ranges["R6"], rng))
+
+
+def summed_up(run: Run, rows: list[Row], others: int, started: float, seconds: float) -> Outcome:
+    """The outcome of a run that is over, with `others` requests besides the run's; `started` in seconds since 1970."""
+    loads, kept = run.loads.values(), sum(map(len, run.samples.values())) + others
+    return Outcome(
+        run.wire.base,
+        run.plan,
+        started,
+        seconds,
+        rows,
+        run.ranges,
+        kept + sum(len(load.samples) for load in loads),
+        max(load.lag_p99 for load in loads),
+        max(load.cpu_share for load in loads),
+        any(load.doubtful for load in loads),
+        sorted(run.ledger.open),
+        run.ledger.lost,
+    )
+
+
+async def reach(wire: Wire, watch: Watch) -> None:
+    """Whether anything speaks http there; what it says is judged later.
+
+    Raises:
+        Unreachable: nothing does, three times.
+    """
+    watch.phase("is anything there", 0)
+    for last in range(REACH_TRIES):
+        answer = await wire.ask(ping(), timeout=REACH_TIMEOUT)
+        if answer.status:
+            return
+        if last + 1 < REACH_TRIES:
+            await asyncio.sleep(0.3)
+    raise Unreachable(
+        f"{wire.base} does not answer: {answer.error}.",
+        "The acceptance asks the service over the network, as its users do; nothing was measured.",
+        "fab status",
+    )
+
+
+async def write(run: Run) -> None:
+    """R12 and R13: make sessions at an even rate, then delete them; none if their ids would not be known."""
+    plan, ledger, made = run.plan, run.ledger, list[int]()
+    if ledger.refusal:
+        return
+    run.watch.phase("sessions made and deleted", 2 * plan.writes)
+
+    def seen(call: Call, sample: Sample, answer: Answer) -> None:
+        run.samples[call.endpoint].append(sample)
+        run.watch.saw(sample)
+        if call.endpoint == "R13":
+            ledger.deleted(int(call.path.rpartition("/")[2]), answer)
+        elif (number := ledger.posted(answer)) is not None:
+            made.append(number)
+
+    posts = (ledger.post() for _ in range(plan.writes))
+    await offer(run.wire, posts, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
+    deletes = [ledger.delete(number) for number in made]
+    await offer(run.wire, deletes, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
+
+
+Maker = Callable[[], Call]
+
+
+def makers(run: Run, row: Callable[[str, Range, random.Random], Maker]) -> list[Maker]:
+    """One maker of random requests for each of R4-R8; `row` makes those of R6-R8."""
+    rows = (row(endpoint, run.ranges[endpoint], run.rng) for endpoint in SINGLE)
+    return [lambda: operation(run.rng.randrange(1000)), dummy, *rows]
+
+
+def _steady_maker(run: Run) -> Callable[[str, Range, random.Random], Maker]:
+    """Three ways of asking, if the service minds no query string."""
+    heeds = any(look.unique for endpoint in SINGLE for look in run.looks[endpoint])
+    return in_three_ways if heeds else any_row
+
+
+async def load(run: Run, name: str, rate: float, seconds: float, of: Sequence[Maker]) -> None:
+    """R3-R8 in equal shares, open loop. The collector of garbage sleeps meanwhile: its pauses would be ours, not theirs."""
+    count = round(rate * seconds)
+    run.watch.phase(f"{name} load, {rate:.0f} requests/s", count)
+    calls = mixed(of, count, run.rng)
+    gc.disable()
+    try:
+        run.loads[name] = await offer(run.wire, calls, rate=rate, timeout=run.plan.timeout, seen=_watched(run))
+    finally:
+        gc.enable()
+
+
+async def pings(run: Run) -> None:
+    """R19, twenty a second."""
+    run.watch.phase("ping", run.plan.pings)
+    calls = (ping() for _ in range(run.plan.pings))
+    done = await offer(run.wire, calls, rate=20, timeout=run.plan.timeout, seen=_watched(run))
+    run.samples["R19"] = done.samples
+
+
+def _watched(run: Run) -> Seen:
+    return lambda call, sample, answer: run.watch.saw(sample)
+
+
+def freshness(run: Run, id: str) -> Freshness:
+    """All that is known of the freshness of one of R4-R11."""
+    shown = list(run.shown[id])
+    if id in SINGLE:
+        samples = [s for s in run.loads["steady"].samples if s.endpoint == id]
+        timed = compare(samples, run.ranges[id].top)
+        shown += [timed] if timed else []
+    return judge(run.looks[id], shown)
+
+
+def service_rows(run: Run) -> list[Row]:
+    """R3-R13 and R19 from what a run has seen."""
+    steady, peak, proof = run.loads["steady"], run.loads["peak"], run.plan.proof
+
+    def one(id: str, name: str) -> Row:
+        return single_row(id, name, peak, freshness(run, id), searching, proof=proof)
+
+    def whole(id: str, name: str, share: float) -> Row:
+        return list_row(id, name, run.samples[id], freshness(run, id), share)
+
+    refusal = run.ledger.refusal
+    searching = slow_alone({id: [look.seconds for look in run.looks[id]] for id in SINGLE})
+    return [
+        rate_row("peak", peak, searching, proof=proof),
+        rate_row("steady", steady, searching, proof=False),
+        one("R4", "POST /operation"),
+        one("R5", "GET /db_dummy"),
+        one("R6", "GET /api/movie/{id}"),
+        one("R7", "GET /api/customer/{id}"),
+        one("R8", "GET /api/session/{id}"),
+        whole("R9", "GET /api/movie", 0.01),
+        whole("R10", "GET /api/customer", 0.01),
+        whole("R11", "GET /api/session", 0.05),
+        write_row("R12", "POST /api/session", run.samples["R12"], run.problems["R12"]),
+        write_row("R13", "DELETE /api/session/{id}", run.samples["R13"], run.problems["R13"], refusal),
+        ping_row(run.samples["R19"]),
+    ]

@@ -1,0 +1,54 @@
+"""What is kept of one request."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+
+class Sample(NamedTuple):
+    """One request of a phase; all times in seconds from the phase's first intended request.
+
+    `intended` is when the schedule wanted it, `woke` when the generator came to it (the difference is its own lateness),
+    `sent` when a connection was free for it, `done` when its answer was complete or its time was over.
+    """
+
+    endpoint: str
+    intended: float
+    woke: float
+    sent: float
+    done: float
+    status: int = 0
+    error: str = ""
+    mark: str = ""
+    arm: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the answer was the right one."""
+        return not self.error
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the *intended* time, so that a stall is felt by all who would have come during it.
+
+        An error has no latency: it is slower than every answer, and a fast 500 improves no percentile.
+        """
+        return self.done - self.intended if self.ok else math.inf
+
+    @property
+    def lag(self) -> float:
+        """How late the generator itself was, in seconds."""
+        return self.woke - self.intended
+
+
+class Watch(Protocol):
+    """Whoever looks on while a run goes."""
+
+    def phase(self, title: str, total: int) -> None:
+        """A phase begins; it will make about `total` requests (0: not known)."""
+        ...
+
+    def saw(self, sample: Sample) -> None:
+        """One request has ended."""
+        ...

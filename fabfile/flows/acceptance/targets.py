@@ -1,0 +1,106 @@
+"""What can be asked: the endpoints by requirement, and which ids exist."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .wire import Call, Wire
+
+LISTS = {"R9": "/api/movie", "R10": "/api/customer", "R11": "/api/session"}
+SINGLE = {"R6": "/api/movie", "R7": "/api/customer", "R8": "/api/session"}
+USUAL = {"R6": 29_019, "R7": 500_000, "R8": 5_000_000}
+"""Rows that the binary seeds, ids 1..N."""
+
+NOTHING = (b"null", b"{}", b"[]")
+"""Right answers that hold no row."""
+
+FIRST_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Range:
+    """Ids 1..top of one table; `named` when the answers name the id, so that a wrong row can be told.
+
+    Not `known` when not even the first rows answered; then `top` is what is usual.
+    """
+
+    top: int
+    named: bool
+    known: bool = True
+    why: str = ""
+
+
+def operation(number: int = 0) -> Call:
+    """R4. Bits 32-35 of the number are poison (leak, panic, 500s), so only small ones are ever sent."""
+    if not 0 <= number < 1 << 32:
+        raise ValueError(f"{number} is not a harmless operation")
+    return Call("R4", "POST", "/operation", json.dumps({"operation": number}).encode())
+
+
+def dummy() -> Call:
+    """R5."""
+    return Call("R5", "GET", "/db_dummy")
+
+
+def ping() -> Call:
+    """R19: passed through untouched, so its body is the app's own word."""
+    return Call("R19", "GET", "/ping", needle=b"pong", whole=True)
+
+
+def single(endpoint: str, number: int, *, named: bool) -> Call:
+    """R6-R8: one row."""
+    return Call(endpoint, "GET", f"{SINGLE[endpoint]}/{number}", needle=str(number).encode() if named else b"")
+
+
+def any_row(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Call]:
+    """A maker of requests for one of R6-R8, each for any row."""
+    return lambda: single(endpoint, rng.randint(1, known.top), named=known.named)
+
+
+async def find_range(wire: Wire, endpoint: str) -> Range:
+    """Which ids exist: the usual number if it answers, else found by halving (data may be scaled down)."""
+    usual = USUAL[endpoint]
+    last = await _row(wire, endpoint, usual)
+    top = usual if last is not None else await _highest(wire, endpoint, usual)
+    if not top:
+        why = f"{SINGLE[endpoint]}/1 does not answer; asked as if the usual {usual} rows were there"
+        return Range(usual, named=False, known=False, why=why)
+    named = len(str(top)) > 2
+    for number in (top, max(1, top - 1)) if named else ():
+        body = await _row(wire, endpoint, number)
+        named = named and body is not None and str(number).encode() in body
+    return Range(top, named, True, "" if top == usual else f"{top} rows, usual are {usual}")
+
+
+async def _highest(wire: Wire, endpoint: str, usual: int) -> int:
+    """The highest id below `usual`, 0 if the first three are not there. A few deleted rows do not mislead it."""
+    there, beyond = 1, usual
+    while await _row(wire, endpoint, there) is None:
+        there += 1
+        if there > 3:
+            return 0
+    while beyond - there > 1:
+        middle = (there + beyond) // 2
+        near = [number for number in (middle, middle - 1, middle - 2) if number > there]
+        rows = await asyncio.gather(*(_row(wire, endpoint, number) for number in near))
+        found = [number for number, row in zip(near, rows, strict=True) if row is not None]
+        if found:
+            there = found[0]
+        else:
+            beyond = middle
+    return there
+
+
+async def _row(wire: Wire, endpoint: str, number: int) -> bytes | None:
+    """The answer for one id, None when there is none; asked again if the answer is neither "here" nor "not here"."""
+    for _ in range(3):
+        answer = await wire.ask(single(endpoint, number, named=False), timeout=FIRST_TIMEOUT)
+        if not answer.error:
+            return None if answer.head.strip() in NOTHING else answer.head
+        if 400 <= answer.status < 500:
+            break
+    return None

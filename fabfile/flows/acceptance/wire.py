@@ -1,0 +1,220 @@
+"""One request over the network, and everything about its answer that a verdict may need."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from ...engine.errors import RunbookError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from aiohttp import ClientResponse, ClientSession
+
+CONNECTIONS = 400
+"""As many as the tester of the original task opens."""
+
+KEEP_IDLE = 4.0
+"""Seconds an idle connection is kept: less than any server here keeps it, so that no request meets a closing one."""
+
+HEAD = 65536
+"""Bytes of an answer that are kept; of a whole list only its beginning is read by anyone."""
+
+ADMISSION = re.compile(r"(?<!=)\b(hit|stale|updating|revalidated)\b", re.IGNORECASE)
+"""In X-Cache, X-Cache-Status, CF-Cache-Status, Cache-Status …; `fwd=stale` says that the service *was* asked."""
+
+
+class Call(NamedTuple):
+    """A request to make. `needle` must be in the answer (if `whole`, be all of it), or it answers something else.
+
+    `arm` is the way of asking, where ways are compared.
+    """
+
+    endpoint: str
+    method: str
+    path: str
+    body: bytes | None = None
+    needle: bytes = b""
+    whole: bool = False
+    arm: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. Times are the event loop's, in seconds; `error` is empty for a right answer.
+
+    `found` says whether `seek` (of `Wire.ask`) was anywhere in the body.
+    """
+
+    sent: float
+    done: float
+    status: int = 0
+    error: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    head: bytes = b""
+    size: int = 0
+    digest: str = ""
+    found: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How long it took from the moment it was sent."""
+        return self.done - self.sent
+
+    @property
+    def mark(self) -> str:
+        """The header by which a cache admits that the answer was its own, or nothing."""
+        return next((f"{name}: {value}" for name, value in self.headers.items() if _admits(name.lower(), value)), "")
+
+
+def _admits(name: str, value: str) -> bool:
+    if name == "age":
+        return value.strip().isdigit() and int(value) > 0
+    if name == "x-cache-hits":
+        return any(part.strip() not in ("", "0") for part in value.split(","))
+    return "cache" in name and name != "cache-control" and bool(ADMISSION.search(value))
+
+
+def base_url(address: str) -> str:
+    """`10.0.0.1`, `host:8080` or `http://host` as `http://host[:port]`.
+
+    Raises:
+        RunbookError: it is not the address of an http service.
+    """
+    text = address.strip().rstrip("/")
+    parts = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        port_is_right = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_right = False
+    if parts.scheme != "http" or not parts.hostname or parts.path or parts.query or not port_is_right:
+        raise RunbookError(
+            f"{address!r} is not the address of a service",
+            "The acceptance asks the service as its users do, over plain http.",
+            "Give it as http://HOST or http://HOST:PORT.",
+        )
+    return f"http://{parts.netloc}"
+
+
+class Wire:
+    """Asks one service; at most CONNECTIONS requests are on their way at a time."""
+
+    def __init__(self, session: ClientSession, base: str, called: str | None = None) -> None:
+        self.base = base
+        self._session = session
+        self._called = called
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+
+    async def ask(self, call: Call, *, timeout: float, due: float | None = None, seek: bytes = b"") -> Answer:
+        """Make the request and read the whole answer; never raises for what a service or network does.
+
+        Args:
+            call: what to ask.
+            timeout: seconds, counted from `due`.
+            due: when it should have been sent (loop time); now if not given.
+            seek: bytes to look for in the whole body, however long it is.
+        """
+        loop = asyncio.get_running_loop()
+        due = loop.time() if due is None else due
+        sent = due
+        try:
+            async with asyncio.timeout_at(due + timeout), self._slots:
+                sent = loop.time()
+                return await self._exchange(call, sent, seek)
+        except Exception as error:
+            # A slot that never came free leaves `sent` at `due`: the request was due, and the service kept it waiting.
+            return Answer(sent, loop.time(), error=failure(error))
+
+    async def _exchange(self, call: Call, sent: float, seek: bytes) -> Answer:
+        kind = {"Content-Type": "application/json"} if call.body is not None else None
+        async with self._session.request(
+            call.method,
+            self.base + call.path,
+            data=call.body,
+            headers=kind,
+            allow_redirects=False,
+            server_hostname=self._called,
+        ) as response:
+            head, size, digest, found = await _read(response, seek)
+            error = _judge(call, response.status, head, size)
+            done = asyncio.get_running_loop().time()
+            return Answer(sent, done, response.status, error, response.headers, head, size, digest, found)
+
+
+async def _read(response: ClientResponse, seek: bytes) -> tuple[bytes, int, str, bool]:
+    """The body's beginning, length and digest, and whether it holds `seek`; a list is never held as a whole."""
+    digest, head, size, found, rest = hashlib.blake2b(digest_size=16), b"", 0, False, b""
+    async for chunk in response.content.iter_any():
+        digest.update(chunk)
+        size += len(chunk)
+        if len(head) < HEAD:
+            head += chunk[: HEAD - len(head)]
+        if seek and not found:
+            rest += chunk
+            found = seek in rest
+            rest = rest[-len(seek) :]
+    return head, size, digest.hexdigest(), found
+
+
+def _judge(call: Call, status: int, head: bytes, size: int) -> str:
+    """Empty for a right answer, else its kind of wrong."""
+    right = status == 200 if call.method == "GET" else status in (200, 201, 202, 204)
+    if not right:
+        return f"status {status}"
+    if call.method == "GET" and not size:
+        return "empty answer"
+    right = head.strip() == call.needle if call.whole else call.needle in head
+    return "" if right else "answers something else"
+
+
+def failure(error: BaseException) -> str:
+    """The kind of a failed request in two or three words, the same for the same cause."""
+    import aiohttp
+
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "name not found"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "closed without an answer"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "answer cut short"
+    if isinstance(error, OSError) and error.errno:
+        return {104: "connection reset", 111: "connection refused", 32: "connection reset"}.get(
+            error.errno, (error.strerror or f"error {error.errno}").lower()
+        )
+    return type(error).__name__
+
+
+@asynccontextmanager
+async def open_wire(
+    address: str, *, tls: ssl.SSLContext | None = None, called: str | None = None
+) -> AsyncIterator[Wire]:
+    """A wire to the service; no cookies, proxies, redirects or second tries: what a verdict sees is what happened.
+
+    Args:
+        address: of a service over plain http; with `tls`, an https URL.
+        tls: how its certificate is judged.
+        called: the name to ask for in the handshake, if not the address's own.
+    """
+    import aiohttp
+
+    base = address if tls else base_url(address)
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_IDLE, ttl_dns_cache=300, ssl=tls or True)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        headers={"User-Agent": "runbook-check", "Accept-Encoding": "identity"},
+        auto_decompress=False,
+    ) as session:
+        # aiohttp asks a second time when a kept connection closes under it; that would hide what a user sees of it.
+        session._retry_connection = False
+        yield Wire(session, base, called)

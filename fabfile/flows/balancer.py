@@ -1,0 +1,155 @@
+"""The app nodes as the balancers see them, and taking one out of service without anybody noticing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet, errors
+from ..engine.link import wait
+from ..inventory import Node
+from ..roles import haproxy, keepalived
+from ..roles.haproxy import Server
+from ..settings import Settings
+
+IDLE = 30.0
+"""Seconds a drained node gets to finish what it has in hand (the longest answer, the session list, may take that)."""
+
+LIFTED = 5.0
+"""Seconds that a node found drained gets to be seen up; if it is sick, the deploy is there to mend it."""
+
+BACK = 20.0
+"""Seconds after which a node put back must be up in every balancer's eyes (its checks need 2 x 0.3 s)."""
+
+
+class Look(NamedTuple):
+    """What one edge says: its nodes, and whether the floating address is here."""
+
+    servers: dict[str, Server]
+    holds: bool
+
+
+class Balancer:
+    """All edges of a site as one. Connects when first asked; an edge that has no HAProxy yet simply sees nobody."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.fleet = Fleet(settings, settings.inventory.having("edge"))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.fleet.__exit__()
+
+    def view(self) -> dict[str, dict[str, Server]]:
+        """Each edge's nodes; an edge without a running HAProxy is left out.
+
+        An edge that does not answer is left out when another one holds the floating address: it has no users then.
+
+        Raises:
+            Unreachable: an edge does not answer, so nobody can say what its users would see.
+        """
+        seen = self.fleet.each(self._look)
+        answered = {edge: look for edge, look in seen.items() if not isinstance(look, RunbookError)}
+        if not any(look.holds for look in answered.values()):
+            for error in errors(seen).values():
+                raise error
+        return {edge: look.servers for edge, look in answered.items() if look.servers}
+
+    def _look(self, edge: Node) -> Look:
+        floating = self.settings.edge.address
+        probes = [haproxy.stat() + " 2>/dev/null; true", keepalived.holds(floating) if floating else "false"]
+        stat, holds = self.fleet.link(edge).read(probes)
+        return Look(haproxy.parse_stat(stat.out), holds.code == 0)
+
+    def drain(self, node: str, why: str) -> None:
+        """No new requests for `node` from any edge; returns when it has none in flight.
+
+        Raises:
+            RunbookError: nobody else could serve, or requests are still in flight after IDLE seconds.
+        """
+        view = self.view()
+        self._spare(node, view)
+        for edge in view:
+            self.fleet.links[edge].run(haproxy.drain(node, why))
+        if not wait(lambda: self._idle(node), seconds=IDLE, every=0.1):
+            raise RunbookError(
+                f"{node} still has requests in flight {IDLE:.0f} s after it was drained",
+                "restarting it now would fail them",
+                f"fab status; then again, or put it back: fab -H {node} undrain",
+            )
+
+    def undrain(self, node: str) -> None:
+        """`node` takes requests again; returns when every edge sees it up.
+
+        Raises:
+            RunbookError: an edge's checks do not succeed within BACK seconds.
+        """
+        edges = self.view()
+        for edge in edges:
+            self.fleet.links[edge].run(haproxy.undrain(node))
+        if not wait(lambda: all(node in seen and seen[node].up for seen in self.view().values()), seconds=BACK):
+            raise RunbookError(
+                f"{node} was put back, but a balancer does not see it up after {BACK:.0f} s",
+                "it gets no requests until its checks succeed",
+                f"fab status; fab -H {node} app.restart",
+            )
+
+    def lift_leftovers(self, nodes: Sequence[Node]) -> list[str]:
+        """Put back those of `nodes` that a deploy drained and left so; which they were. The caller holds their locks.
+
+        Waits a little for them to be seen up again: while one is out, no other can be drained.
+        """
+        left = set[str]()
+        for edge in self.view():
+            link = self.fleet.links[edge]
+            mine = {node.name for node in nodes} & set(haproxy.names(link.read([haproxy.drained_by_deploy()])[0]))
+            for node in mine:
+                link.run(haproxy.undrain(node))
+            left |= mine
+        if left:
+            wait(
+                lambda: all(seen[node].up for seen in self.view().values() for node in left), seconds=LIFTED, every=0.1
+            )
+        return sorted(left)
+
+    @contextmanager
+    def without(self, node: Node, why: str) -> Iterator[None]:
+        """`node` drained for as long as the context lasts; put back afterwards, also when it was left by an error.
+
+        (Its checks keep a sick node out anyway; a drain that nobody remembers would keep a well one out.)
+        What an operator drained stays drained.
+        """
+        if self._kept_out(node.name):
+            yield
+            return
+        try:
+            self.drain(node.name, why)
+            yield
+        except BaseException:
+            for edge in self.view():
+                self.fleet.links[edge].run(haproxy.undrain(node.name), check=False)
+            raise
+        self.undrain(node.name)
+
+    def _kept_out(self, node: str) -> bool:
+        """Whether an operator drained it, at every edge that runs."""
+        look = haproxy.drained_by_operator(node)
+        edges = self.view()
+        return bool(edges) and all(self.fleet.links[edge].read([look])[0].code == 0 for edge in edges)
+
+    def _idle(self, node: str) -> bool:
+        return all(node not in seen or seen[node].in_flight == 0 for seen in self.view().values())
+
+    def _spare(self, node: str, view: dict[str, dict[str, Server]]) -> None:
+        """Refuse to take the last one that serves."""
+        for edge, servers in view.items():
+            mine = servers.get(node)
+            others = [name for name, server in servers.items() if name != node and server.up]
+            if mine and mine.up and not others:
+                raise RunbookError(
+                    f"{node} is the only app node that {edge} sees up",
+                    "draining it would leave the users with nobody",
+                    "fab status; bring the other node back first (fab -H OTHER app.restart)",
+                )

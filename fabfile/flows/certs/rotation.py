@@ -1,0 +1,161 @@
+"""Issuing, renewing and rotating: the store first, then the edges, one at a time.
+
+A rotation of the authority has three moments, so that no client ever meets a certificate it cannot verify: the bundle
+gets the next authority, the edges get a leaf of it, the bundle loses the old one. Each is a command of its own or goes on
+where a killed one stopped.
+"""
+
+from __future__ import annotations
+
+from ...engine.errors import OK, RunbookError, Unreachable
+from ...engine.report import console
+from ...settings import Settings
+from ...steps.cert import short
+from ..deploy import Options, deploy
+from .authority import fingerprint, subject
+from .names import wanted
+from .status import look
+from .store import CURRENT, LEAF, NEXT, PREVIOUS, Store
+
+
+def issue(settings: Settings, *, force: bool, dry: bool, json: str | None, task: str = "issue") -> int:
+    """Issue what is due (with `force` a new certificate in any case) and install it; the deploy's exit code.
+
+    Raises:
+        RunbookError: the site has no edge, or uses its own certificate and `force` is given.
+    """
+    settings.inventory.one("edge")
+    if settings.tls.certificate and force:
+        raise _own()
+    if not settings.tls.certificate and not dry:
+        store = Store(settings.tls.store, settings.name)
+        with store.locked():
+            reason = store.renew(wanted(settings), force=force)
+        if reason:
+            _say(store, f"issued a certificate: {reason}", json)
+    return _install(settings, task, dry=dry, json=json)
+
+
+def renew(settings: Settings, *, force: bool, dry: bool, json: str | None) -> int:
+    """The same, but never with a new authority: from a machine without the store that would shut all clients out.
+
+    Raises:
+        RunbookError: nothing was ever issued here; and as `issue`.
+    """
+    if not settings.tls.certificate and not (settings.tls.store / CURRENT).exists():
+        raise _none(settings)
+    return issue(settings, force=force, dry=dry, json=json, task="renew")
+
+
+def prepare(settings: Settings, json: str | None) -> int:
+    """Make the next authority, if there is none yet, and add it to the bundle; nothing is issued from it.
+
+    Raises:
+        RunbookError: there is no authority to be replaced, or the last rotation is not finished.
+    """
+    store = _store(settings)
+    with store.locked():
+        if store.certificate(PREVIOUS):
+            raise RunbookError(
+                "the last rotation is not finished",
+                "the bundle still holds the authority that it replaced",
+                "inv certs.rotate-ca, then inv certs.rotate-ca --finish",
+            )
+        made = store.certificate(NEXT) or store.make(NEXT).certificate
+        store.settle()
+    _say(store, f"prepared {subject(made)}, sha256 {short(fingerprint(made))}…", json)
+    _say(store, f"let clients learn {store.bundle} (inv certs.trust), then: inv certs.rotate-ca", json)
+    return OK
+
+
+def rotate(settings: Settings, json: str | None) -> int:
+    """Go over to the prepared authority (or a new one): a leaf of it on all edges; the bundle holds both.
+
+    Run again before `finish`, it only goes on with what is missing.
+
+    Raises:
+        RunbookError: there is no authority to be replaced.
+    """
+    store = _store(settings)
+    with store.locked():
+        issuer, previous = store.certificate(CURRENT), store.certificate(PREVIOUS)
+        assert issuer, "_store saw it"
+        if previous in (None, issuer):  # the latter: a killed run came no further
+            if not store.certificate(NEXT):
+                store.make(NEXT)
+            store.write(PREVIOUS, issuer)
+            store.promote()
+        reason = store.renew(wanted(settings))
+    if reason:
+        _say(store, f"issued a certificate: {reason}", json)
+    code = _install(settings, "rotate-ca", dry=False, json=json)
+    if code == OK:
+        _say(store, f"{store.bundle} holds the old and the new authority; when all clients have it:", json)
+        _say(store, "  inv certs.rotate-ca --finish", json)
+    return code
+
+
+def finish(settings: Settings, json: str | None) -> int:
+    """Drop the replaced authority from the bundle, once every edge serves a leaf of the new one.
+
+    Raises:
+        RunbookError: no rotation is under way, or an edge serves something else.
+        Unreachable: an edge could not be asked.
+    """
+    store = _store(settings)
+    with store.locked():
+        if store.certificate(PREVIOUS) in (None, store.certificate(CURRENT)):
+            raise RunbookError("no rotation is under way", "there is nothing to finish", "inv certs.rotate-ca")
+        for one in look(settings):
+            if one.error:
+                raise Unreachable(
+                    f"{one.host} cannot be asked what it serves: {one.error}",
+                    "it may still serve a certificate of the old authority; the bundle was left as it is",
+                    one.error.next,
+                )
+            if one.certificate != store.certificate(LEAF):
+                raise RunbookError(
+                    f"{one.host} does not serve the certificate of the new authority yet",
+                    "without the old one its clients would be shut out; the bundle was left as it is",
+                    "inv certs.rotate-ca",
+                )
+        (store.folder / PREVIOUS).unlink()
+        store.settle()
+    _say(store, f"{store.bundle} holds the new authority only", json)
+    return OK
+
+
+def _store(settings: Settings) -> Store:
+    if settings.tls.certificate:
+        raise _own()
+    settings.inventory.one("edge")
+    store = Store(settings.tls.store, settings.name)
+    if not store.certificate(CURRENT):
+        raise _none(settings)
+    return store
+
+
+def _install(settings: Settings, task: str, *, dry: bool, json: str | None) -> int:
+    return deploy(settings, [], Options(task=f"certs.{task}", phases=("edge",), dry=dry, json=json))
+
+
+def _say(store: Store, text: str, json: str | None) -> None:
+    from rich.text import Text
+
+    console(json).print(Text(text))
+
+
+def _own() -> RunbookError:
+    return RunbookError(
+        "the site uses its own certificate",
+        "tls.certificate is set in the site file, so nothing is issued here",
+        "put the new files there, then inv certs.renew",
+    )
+
+
+def _none(settings: Settings) -> RunbookError:
+    return RunbookError(
+        f"there is no authority in {settings.tls.store}",
+        "clients would not know a new one; it is made only when asked for by name",
+        "inv certs.issue   (or run this on the machine that has the store)",
+    )

@@ -1,0 +1,138 @@
+"""How clients learn our authority: shown, copied, or put into this machine's own trust store."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from cryptography import x509
+
+from ...engine.errors import OK, RunbookError
+from ...engine.report import console, write_json
+from ...settings import Settings
+from ...steps.file import OURS
+from .authority import fingerprint, subject
+from .store import Store, bundle_text, replace
+
+MACHINE = Path("/usr/local/share/ca-certificates")
+"""Where Debian takes further authorities from, one to a file."""
+UPDATE = ("update-ca-certificates",)
+
+
+def trust(settings: Settings, *, out: str | None, install: bool, json: str | None) -> int:
+    """Show the bundle and what to do with it; copy it to `out`; with `install`, make this machine trust it.
+
+    Raises:
+        RunbookError: nothing of ours is to be trusted, a file is in the way, or this user may not.
+    """
+    if settings.tls.certificate:
+        raise RunbookError(
+            "the site uses its own certificate",
+            "whoever issued it is what clients must trust, not us",
+            "inv certs.status",
+        )
+    store = Store(settings.tls.store, settings.name)
+    authorities = store.authorities()
+    if not authorities or not store.bundle.exists():
+        raise RunbookError("no authority was made yet", "there is nothing to trust", "inv certs.issue")
+    done = []
+    if out:
+        copy(store, Path(out))
+        done.append(f"copied to {out}")
+    if install:
+        done.append(put(settings.name, authorities))
+    _show(settings, store, authorities, done, json)
+    return OK
+
+
+def copy(store: Store, target: Path) -> None:
+    """Copy the bundle to `target`, unless what is there is not ours.
+
+    Raises:
+        RunbookError: `target` is somebody else's, or cannot be written.
+    """
+    _not_ours(target)
+    try:
+        replace(target, store.bundle.read_bytes(), 0o644)
+    except OSError as error:
+        raise RunbookError(
+            f"{target} cannot be written: {error.strerror}", "the bundle was not copied", "give --out another path"
+        ) from None
+
+
+def put(site: str, authorities: list[x509.Certificate]) -> str:
+    """Make this machine trust exactly these authorities of ours; what was done, as a clause.
+
+    Raises:
+        RunbookError: this user is not root, or this is no Debian, or a file is in the way.
+    """
+    if os.geteuid() != 0:
+        raise RunbookError(
+            "only root may change what this machine trusts",
+            "nothing was changed",
+            "sudo .venv/bin/inv certs.trust --install",
+        )
+    if not MACHINE.is_dir() or not shutil.which(UPDATE[0]):
+        raise RunbookError(f"this machine has no {UPDATE[0]}", "nothing was changed", "apt-get install ca-certificates")
+    files = {MACHINE / f"runbook-{site}-{fingerprint(one)[:12]}.crt": one for one in authorities}
+    for path in files:
+        _not_ours(path)
+    for path in MACHINE.glob(f"runbook-{site}-*.crt"):
+        mine = re.fullmatch(re.escape(f"runbook-{site}-") + "[0-9a-f]{12}.crt", path.name)
+        if path not in files and mine and _is_ours(path):
+            path.unlink()
+    for path, one in files.items():
+        replace(path, bundle_text(site, [one]), 0o644)
+    ran = subprocess.run(UPDATE, capture_output=True, text=True)
+    if ran.returncode:
+        raise RunbookError(f"{UPDATE[0]} failed: {ran.stderr.strip()}", f"the files are in {MACHINE}", UPDATE[0])
+    return "this machine trusts it"
+
+
+def _is_ours(path: Path) -> bool:
+    return path.read_bytes().startswith(f"# {OURS}".encode())
+
+
+def _not_ours(path: Path) -> None:
+    if path.exists() and not (path.is_file() and _is_ours(path)):
+        raise RunbookError(
+            f"{path} exists and is not a bundle of ours", "it was left alone", "move it, or choose another path"
+        )
+
+
+def _show(
+    settings: Settings, store: Store, authorities: list[x509.Certificate], done: list[str], json: str | None
+) -> None:
+    from rich.text import Text
+
+    out, bundle = console(json), store.bundle
+    write_json(
+        {
+            "bundle": str(bundle),
+            "authorities": [{"name": subject(one), "sha256": fingerprint(one)} for one in authorities],
+            "done": done,
+        },
+        json,
+    )
+    for one in authorities:
+        out.print(Text(f"{subject(one)}, until {one.not_valid_after_utc:%Y-%m-%d}", "bold"))
+        out.print(Text(f"  sha256 {fingerprint(one)}"))
+    for line in done:
+        out.print(Text(f"✓ {line}", "green"))
+    for who, how in _manual(settings, bundle):
+        out.print(Text(f"{who:<14}", "dim") + Text(how))
+
+
+def _manual(settings: Settings, bundle: Path) -> list[tuple[str, str]]:
+    shared = f"/usr/local/share/ca-certificates/runbook-{settings.name}.crt"
+    return [
+        ("bundle", str(bundle)),
+        ("curl", f"curl --cacert {bundle} {settings.https}/"),
+        ("this machine", "inv certs.trust --install   (as root)"),
+        ("other Debian", f"as root: cp {bundle.name} {shared} && update-ca-certificates   (one certificate to a file)"),
+        ("Chromium", f"certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n runbook-{settings.name} -i {bundle.name}"),
+        ("Firefox", "Settings, Privacy & Security, View Certificates, Authorities, Import"),
+    ]

@@ -1,0 +1,106 @@
+"""The deploy: plan, lock, then phase by phase, one app node at a time; nothing at all when everything is right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from ..engine import lock as locks
+from ..engine.converge import Outcome, State, foresee
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.journal import Run
+from ..engine.report import HostReport, Report, console, show, write_json
+from ..inventory import Node
+from ..settings import Settings
+from . import certs, source
+from . import facts as knowledge
+from .rollout import Options, Rollout
+from .system import ROLE_OF, System
+
+__all__ = ["Options", "deploy", "survey"]
+
+
+def deploy(settings: Settings, names: Sequence[str], options: Options) -> int:
+    """Make the hosts called `names` (all, without names) right; the exit code.
+
+    Raises:
+        RunbookError: it could not begin (unknown host, wrong binary, locked, unreachable); nothing was changed then.
+    """
+    started = time.monotonic()
+    out = console(options.json)
+    nodes = settings.inventory.select(names, {ROLE_OF[phase] for phase in options.phases})
+    with Fleet(settings, nodes, readonly=options.dry) as fleet:
+        tls = certs.material(settings, may_issue=not options.dry) if _touches_edges(fleet, options.phases) else None
+        system = System(settings, source.binary(settings), knowledge.known(settings), tls)
+        if not options.dry:
+            _refuse_unknown(system, fleet, options.phases)
+        hosts, lock_seen = survey(fleet, system, options.phases)
+        report = Report("plan" if options.dry else options.task, hosts, 0, 0)
+        if not options.dry and (_to_do(hosts) or _orphaned(lock_seen)) and not _lost(hosts):
+            if not options.take_over:
+                _refuse_locked(lock_seen)
+            run = Run(options.task, settings.state / "runs", options.reason)
+            run.note("plan.json", report.as_json())  # before any lock: a full disk here must not stop us half-way
+            report.hosts = Rollout(system, fleet, run, options, out).perform()
+            run.note("report.json", report.as_json())
+        said = not options.dry and report.hosts is not hosts
+        report.seconds, report.sessions = time.monotonic() - started, fleet.sessions
+    show(out, report, said=said)
+    write_json(report.as_json(), options.json)
+    return report.exit_code
+
+
+def survey(fleet: Fleet, system: System, phases: Sequence[str]) -> tuple[list[HostReport], dict[str, str]]:
+    """What a deploy would do, from one session per host; and each host's lock file."""
+
+    def look(node: Node) -> tuple[list[Outcome], str]:
+        steps = [step for phase in phases for step in system.steps(node, phase)]
+        *readings, lock = fleet.link(node).read([*(step.probe() for step in steps), locks.PROBE])
+        return foresee(steps, readings), lock.out
+
+    seen = fleet.each(look)
+    hosts, lock_seen = [], {}
+    for name, result in seen.items():
+        if isinstance(result, RunbookError):
+            hosts.append(HostReport(name, error=result))
+        else:
+            hosts.append(HostReport(name, result[0]))
+            lock_seen[name] = result[1]
+    return hosts, lock_seen
+
+
+def _refuse_unknown(system: System, fleet: Fleet, phases: Sequence[str]) -> None:
+    """Edge and seeding need what discovery finds; it runs on an app node, so without one in this deploy it cannot."""
+    needed = [phase for phase in ("edge", "seed") if phase in phases and fleet.having(ROLE_OF[phase])]
+    if system.facts is None and needed and not ("app" in phases and fleet.having("app")):
+        raise RunbookError(
+            "nobody has discovered yet what the binary wants",
+            f"phase {needed[0]} needs its port and commands, and no app node is part of this deploy",
+            "fab deploy   (or: fab app.discover, then again)",
+        )
+
+
+def _to_do(hosts: Sequence[HostReport]) -> bool:
+    return any(outcome.state is State.WOULD for host in hosts for outcome in host.outcomes)
+
+
+def _lost(hosts: Sequence[HostReport]) -> bool:
+    """An unreachable host, or a step that only a person can mend: then nothing is begun anywhere."""
+    return any(host.first_error for host in hosts)
+
+
+def _orphaned(lock_seen: dict[str, str]) -> bool:
+    """A killed run of this controller has left its lock; taking and releasing it clears it for everybody."""
+    return any(holder and holder.died_here() for holder in map(locks.parse, lock_seen.values()))
+
+
+def _refuse_locked(lock_seen: dict[str, str]) -> None:
+    for host, text in lock_seen.items():
+        holder = locks.parse(text)
+        if holder and not holder.died_here():
+            raise locks.locked(host, holder)
+
+
+def _touches_edges(fleet: Fleet, phases: Sequence[str]) -> bool:
+    return "edge" in phases and bool(fleet.having(ROLE_OF["edge"]))

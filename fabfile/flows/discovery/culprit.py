@@ -1,0 +1,94 @@
+"""Which missing path a program died of. Programs look for many files that need not exist; few of them kill."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .model import Attempt
+from .paths import config_rank, is_log, is_system
+from .trace import Bind, Connect, Event, Touch
+from .words import last_words, same
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """A path that failed. `strength`: 3 the program names the path, 2 its file name, 1 its kind, 0 it came last."""
+
+    touch: Touch
+    strength: int
+
+
+def failing(events: Iterable[Event]) -> dict[str, Touch]:
+    """The last failing call of every path that never succeeded afterwards, without the system's own paths."""
+    failed: dict[str, Touch] = {}
+    for event in events:
+        if not isinstance(event, Touch) or event.call == "exec" or is_system(event.path):
+            continue
+        if event.error in ("ENOENT", "EACCES"):
+            failed[event.path] = event
+        elif not event.error:
+            failed.pop(event.path, None)
+    return failed
+
+
+def missing(attempt: Attempt, ruled_out: Iterable[str]) -> Culprit | None:
+    """The path whose absence most likely ended the attempt, if any. `ruled_out`: creating these did not help."""
+    gone = [t for t in failing(attempt.events).values() if t.error == "ENOENT" or t.write or t.call == "mkdir"]
+    tried = set(ruled_out)
+    worst = _worst(attempt, [t for t in gone if t.path not in tried])
+    # It names a path that was there this time: what else it looked for is not what it complains about.
+    return None if worst and worst.strength < 2 and named(attempt, tried) else worst
+
+
+def named(attempt: Attempt, paths: Iterable[str]) -> str | None:
+    """The first of `paths` that the program named in what it printed."""
+    return next((path for path in sorted(paths) if path in attempt.output), None)
+
+
+def unreadable(attempt: Attempt) -> Culprit | None:
+    """The path the program was not allowed to read, if that is what ended it."""
+    closed = failing(attempt.events).values()
+    return _worst(attempt, [t for t in closed if t.error == "EACCES" and t.call == "open" and not t.write])
+
+
+def _worst(attempt: Attempt, touches: list[Touch]) -> Culprit | None:
+    moved_on = max((e.at for e in attempt.events if _progress(e)), default=0.0)
+    found = []
+    for touch in touches:
+        strength = _strength(touch, attempt.output)
+        adjacent = touch.at > moved_on and touch.call != "look" and "/." not in touch.path
+        if strength >= (2 if touch.call == "look" else 1) or adjacent:
+            found.append(Culprit(touch, strength))
+    return max(found, key=lambda c: (c.strength, c.touch.call != "look", c.touch.at), default=None)
+
+
+def _strength(touch: Touch, output: str) -> int:
+    said = output.replace("No such file or directory", "").lower()
+    path, name = touch.path.lower(), posixpath.basename(touch.path).lower()
+    if path in said:
+        return 3
+    if not name.isalpha() and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", said):  # `host` is a word, too
+        return 2
+    about_log = (touch.create or is_log(touch.path)) and re.search(r"\blog(s|ger|ging|file)?\b", said)
+    about_config = config_rank(touch.path) and re.search(r"\bconf(ig(uration)?)?\b|\bsettings\b", said)
+    return 1 if about_log or (about_config and not touch.write) else 0
+
+
+def _progress(event: Event) -> bool:
+    """Whether the program got on with its life here: a failure before this did not stop it."""
+    if isinstance(event, Connect):
+        return event.port > 0 and not event.error
+    return isinstance(event, Touch) and event.call == "open" and not event.error and not is_system(event.path)
+
+
+def got_on(before: Attempt, after: Attempt) -> bool:
+    """Whether the later attempt says something else, or asks for something it had not asked for."""
+    said = [last_words(a.out, a.err) for a in (before, after)]
+    asked = [
+        set(failing(a.events)) | {(e.address, e.port) for e in a.events if isinstance(e, (Connect, Bind))}
+        for a in (before, after)
+    ]
+    return not same(*said) or after.code != before.code or bool(asked[1] - asked[0])

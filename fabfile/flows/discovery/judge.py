@@ -1,0 +1,161 @@
+"""What follows from an attempt: a pure function from what was seen to the next action."""
+
+from __future__ import annotations
+
+import posixpath
+
+from .actions import (
+    Action,
+    Again,
+    CreateDirectory,
+    CreateFile,
+    NeedsHuman,
+    RejectOutbound,
+    Serving,
+    UseCommand,
+)
+from .culprit import missing
+from .model import Attempt, Destination
+from .paths import is_system
+from .plea import RETRY, not_allowed, saying, speechless, turned_away, wants
+from .state import SERVICES, State
+from .trace import Bind, Connect
+from .words import is_help, last_words
+
+
+def judge(a: Attempt, s: State) -> Action:
+    """The next action; the first rule that has something to say decides."""
+    for rule in (_serves, _stalls, _port_taken, _port_forbidden, _needs_command, _service_away, _path_missing):
+        if action := rule(a, s):
+            return action
+    return not_allowed(a, s) or _once_more(a, s) or turned_away(a, s) or speechless(a, s)
+
+
+def _serves(a: Attempt, s: State) -> Action | None:
+    if a.outcome != "listening":
+        return None
+    return Serving(f"It serves: it listens at {_and(a.ports)}, {a.seconds:.1f} s after its start.", a.ports)
+
+
+def _stalls(a: Attempt, s: State) -> Action | None:
+    if a.stalled is None:
+        return None
+    to = a.stalled
+    if to in s.known or to.port in SERVICES:
+        return wants(to, "does not answer (packets are dropped on the way, or the host is down)", a, s)
+    if to in s.rejected:
+        return NeedsHuman(
+            f"It still waits for {to} although calls there are rejected.",
+            "it would wait at every start",
+            "look at `nft list ruleset` on the host: another rule comes first",
+        )
+    return RejectOutbound(f"It waits for an answer from {to} that does not come: let this call fail at once.", to)
+
+
+def _port_taken(a: Attempt, s: State) -> Action | None:
+    bind = _last_bind(a)
+    if bind is None or bind.error != "EADDRINUSE":
+        return None
+    at = Destination(bind.address, bind.port)
+    if a.holder and a.holder.same:
+        return Serving(
+            f"It got as far as its port: {at} is held by its running instance, {a.holder}.", (at,), str(a.holder)
+        )
+    return NeedsHuman(
+        f"It wants the port {at}, which {a.holder or 'another process'} holds.",
+        "two processes cannot serve at one port, and the port is not ours to choose",
+        f"stop or move what listens there (ss -ltnp 'sport = :{at.port}'), then {RETRY}",
+    )
+
+
+def _port_forbidden(a: Attempt, s: State) -> Action | None:
+    bind = _last_bind(a)
+    if bind is None or bind.error not in ("EACCES", "EADDRNOTAVAIL"):
+        return None
+    at = Destination(bind.address, bind.port)
+    if bind.error == "EACCES":
+        return NeedsHuman(
+            f"It wants the port {at}, which user {s.program.user} may not open.",
+            "ports below 1024 need a privilege",
+            "configure a higher port, or give its unit AmbientCapabilities=CAP_NET_BIND_SERVICE",
+        )
+    return NeedsHuman(
+        f"It wants the address {at}, which this host does not have.",
+        "it cannot serve there",
+        "correct its configuration",
+    )
+
+
+def _needs_command(a: Attempt, s: State) -> Action | None:
+    bare = a.args == s.program.args
+    if a.outcome != "exited" or not (a.code == 0 or (bare and is_help(a.output))):
+        return None
+    if not bare and not s.retried:
+        return None  # a serving command that ends with 0 may have ended at random
+    left = [name for name in s.commands.serve if name not in s.tried]
+    said = last_words(a.out, a.err)
+    told = "how to call it" if a.code else repr(said) if said else "nothing"
+    if left:
+        return UseCommand(
+            f"It prints {told} and ends: of the commands in its help, {left[0]!r} sounds like serving.",
+            (*s.program.args, left[0]),
+        )
+    if s.commands.names and a.code == 0 and not s.tried:
+        return NeedsHuman(
+            f"It prints {told} and ends; none of its commands sounds like serving: {', '.join(s.commands.names)}.",
+            "it has to be told what to do",
+            "give the command to run as the program's arguments",
+        )
+    return None
+
+
+def _service_away(a: Attempt, s: State) -> Action | None:
+    """A refused or unanswered call is the reason unless a missing path is named, or came later."""
+    failed = [e for e in a.events if isinstance(e, Connect) and e.stream and e.error and not _is_noise(e, s)]
+    if not failed or a.outcome == "listening":
+        return None
+    last = failed[-1]
+    culprit = missing(a, s.ruled_out)
+    if culprit and (culprit.strength >= 2 or culprit.touch.at > last.at):
+        return None
+    how = {"ECONNREFUSED": "refuses the connection", "ENOENT": "does not exist"}.get(last.error, "cannot be reached")
+    return wants(Destination(last.address, last.port), f"{how} ({last.error})", a, s)
+
+
+def _path_missing(a: Attempt, s: State) -> Action | None:
+    culprit = missing(a, s.ruled_out)
+    if culprit is None:
+        return None
+    touch, said = culprit.touch, saying(a)
+    parent = posixpath.dirname(touch.path)
+    if touch.call == "chdir" or touch.directory or (touch.call == "mkdir" and touch.error == "EACCES"):
+        return CreateDirectory(f"It wants the directory {touch.path}, which does not exist, and {said}.", touch.path)
+    if touch.call == "mkdir" or (touch.create and touch.error == "ENOENT"):
+        return CreateDirectory(f"It creates {touch.path}, but there is no directory {parent}; it {said}.", parent)
+    if touch.write:
+        return CreateFile(f"It may not write {touch.path}, and {said}.", touch.path, writable=True)
+    return CreateFile(f"It opens {touch.path}, which does not exist, and {said}.", touch.path)
+
+
+def _once_more(a: Attempt, s: State) -> Action | None:
+    """Programs that end at random exist (this whole project is about one): silence is believed the second time only."""
+    if a.outcome != "exited" or s.retried:
+        return None
+    return Again(f"It {saying(a)}, and nothing that it asked for is missing: try once more.")
+
+
+def _is_noise(e: Connect, s: State) -> bool:
+    """Calls that nobody misses: system sockets, and what we rejected ourselves."""
+    if not e.port:
+        return is_system(e.address) or e.address.startswith("@")
+    return Destination(e.address, e.port) in s.rejected
+
+
+def _last_bind(a: Attempt) -> Bind | None:
+    """The last bind to a port of a run that did not get to serve."""
+    binds = [e for e in a.events if isinstance(e, Bind) and e.port]
+    return binds[-1] if binds and a.outcome != "listening" else None
+
+
+def _and(ports: tuple[Destination, ...]) -> str:
+    return " and ".join(map(str, ports))

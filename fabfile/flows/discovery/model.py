@@ -1,0 +1,162 @@
+"""What discovery works with: the program, one attempt to run it, what is learnt, the way there."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+from .trace import Event
+
+
+class Destination(NamedTuple):
+    """A TCP address and port."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A binary on a host and the unprivileged user it must run as. `directory` is where it is started."""
+
+    path: str
+    user: str
+    args: tuple[str, ...] = ()
+    directory: str = "/"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a port. `same` says whether it is this very program, or another of its user's."""
+
+    pid: int
+    command: str
+    user: str
+    unit: str
+    same: bool
+
+    def __str__(self) -> str:
+        return f"{self.unit or self.command} (pid {self.pid}, user {self.user})"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run under strace and what came of it. `out` and `err` carry no secret; `raw` is stdout as it was.
+
+    `outcome` is `listening`, `stalled` (a connect without an answer), `exited` or `deadline`.
+    """
+
+    args: tuple[str, ...]
+    outcome: str
+    code: int = 0
+    seconds: float = 0.0
+    events: tuple[Event, ...] = ()
+    out: str = ""
+    err: str = ""
+    raw: str = field(default="", repr=False)
+    ports: tuple[Destination, ...] = ()
+    stalled: Destination | None = None
+    holder: Holder | None = None
+
+    @property
+    def end(self) -> str:
+        """How it ended: `exit 2`, `SIGSEGV`; "" if it did not end by itself."""
+        if self.outcome != "exited":
+            return ""
+        try:
+            return signal.Signals(self.code - 128).name
+        except ValueError:
+            return f"exit {self.code}"
+
+    @property
+    def output(self) -> str:
+        """Everything it printed, stderr last."""
+        return f"{self.out}\n{self.err}"
+
+
+class Row(NamedTuple):
+    """One line of the trail: what was run, what was seen, what follows from it, what was done about it, seconds."""
+
+    number: int
+    ran: str
+    seen: str
+    concluded: str
+    did: str
+    seconds: float
+
+
+def _unlike() -> Any:
+    """A field that differs from run to run and so does not count when facts are compared."""
+    return field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the program wants and does. Taken from the run that served, so a host that has everything gives the same."""
+
+    binary_sha256: str
+    command: tuple[str, ...]
+    """Arguments that make it serve."""
+    ports: tuple[Destination, ...]
+    """Where it listens, the first bound first."""
+    config: str | None = None
+    config_sha256: str = ""
+    """Of the configuration it was run with: facts hold for this content only."""
+    files: tuple[str, ...] = field(default=(), compare=False)
+    """Other files it read before it was ended, its own data left out."""
+    logs: tuple[str, ...] = ()
+    """Files it appends to."""
+    directories: tuple[str, ...] = ()
+    """Directories it creates files in, lists or changes into; they must exist and belong to its user."""
+    reject: tuple[Destination, ...] = ()
+    """Where it calls and gets no answer; a rule that refuses these calls makes it start at once."""
+    calls: tuple[Destination, ...] = ()
+    """Where it calls and is answered."""
+    version: str = ""
+    default_config_command: tuple[str, ...] | None = None
+    prepare_command: tuple[str, ...] | None = None
+    version_command: tuple[str, ...] | None = None
+    said: tuple[str, ...] | None = _unlike()
+    """The notable lines it printed on its way."""
+    seconds: float | None = _unlike()
+    """From its start to an open port, slowed down a little by strace."""
+
+    @property
+    def port(self) -> int:
+        """The port it serves at."""
+        return self.ports[0].port
+
+    @property
+    def identity(self) -> str:
+        """The same for the same binary and configuration: the key under which facts may be kept."""
+        return hashlib.sha256(f"{self.binary_sha256} {self.config_sha256}".encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps`."""
+        return {spec.name: getattr(self, spec.name) for spec in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Facts:
+        """The facts `to_json` gave.
+
+        Raises:
+            TypeError, KeyError, ValueError: the data is of another shape (an older version wrote it).
+        """
+        places = ("ports", "reject", "calls")
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items()}
+        plain.update({k: tuple(Destination(str(a), int(p)) for a, p in data[k]) for k in places})
+        return cls(**plain)
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What was found, and the trail that led there. `occupied` names who holds the port already, if somebody does."""
+
+    facts: Facts
+    trail: tuple[Row, ...]
+    occupied: str = ""

@@ -1,0 +1,217 @@
+"""The host's side: look at it, run one attempt there, ask it things. Shell text, and the answers read."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...engine.errors import RunbookError
+from ...engine.shell import q
+from .model import Attempt, Destination, Holder, Program
+from .trace import of_program, parse
+
+if TYPE_CHECKING:
+    from ...engine.link import Link
+
+ATTEMPT = Path(__file__).with_name("attempt.sh")
+STALL, SETTLE = 2.0, 0.5
+"""Seconds without an answer that make a call a stall; seconds it must go on listening to count as serving."""
+
+AGAIN = "then run the same command again"
+
+
+class Look(NamedTuple):
+    """What the host says about the program before it is run: sha256, its user's home and group."""
+
+    sha256: str
+    home: str
+    group: str
+
+
+class Node:
+    """The program on its host. `clean` takes secrets out of everything it printed."""
+
+    def __init__(self, link: Link, program: Program, clean: Callable[[str], str], evidence: Path | None = None) -> None:
+        self.link, self.program, self.clean, self.evidence = link, program, clean, evidence
+        self.runs = 0
+        self.seen = self._look()
+
+    def _look(self) -> Look:
+        p, name = self.program, self.link.name
+        script = (
+            f"for tool in strace ss; do command -v $tool >/dev/null || echo no $tool; done\n"
+            f"uid=$(id -u {q(p.user)} 2>/dev/null) && gid=$(id -g {q(p.user)}) || {{ echo no user; exit 0; }}\n"
+            f'[ "$uid" != 0 ] || echo no unprivileged\n'
+            f'setpriv --reuid="$uid" --regid="$gid" --init-groups test -x {q(p.path)} || echo no program\n'
+            f"echo home $(getent passwd {q(p.user)} | cut -d: -f6); echo group $(id -gn {q(p.user)})\n"
+            f"[ ! -r {q(p.path)} ] || echo sha256 $(sha256sum <{q(p.path)})\n"
+        )
+        answer = [line.split() for line in self.link.run(script).out.splitlines()]
+        problems = {words[1] for words in answer if words[:1] == ["no"]}
+        install = f"apt-get install --no-install-recommends strace iproute2 on {name}, {AGAIN}"
+        words = {
+            "strace": (f"{name} has no strace", "discovery watches the program's system calls with it", install),
+            "ss": (f"{name} has no ss (iproute2)", "discovery sees by it which port is opened", install),
+            "user": (
+                f"{name} has no user {p.user}",
+                "the program must run as its unprivileged user",
+                "fab deploy creates it",
+            ),
+            "unprivileged": (
+                f"{p.user} is root",
+                "an unknown program is never run as root",
+                "set app.user in the site file",
+            ),
+            "program": (
+                f"user {p.user} cannot execute {p.path} on {name}",
+                "it is to be run",
+                f"ls -l {p.path} on {name}",
+            ),
+        }
+        for problem, parts in words.items():
+            if problem in problems:
+                raise RunbookError(*parts)
+        found = {line[0]: line[1] for line in answer if len(line) > 1}
+        return Look(found["sha256"], found.get("home", "/"), found["group"])
+
+    def attempt(
+        self,
+        args: Sequence[str],
+        *,
+        deadline: float,
+        rejects: Iterable[Destination] = (),
+        shadows: Mapping[str, str] | None = None,
+    ) -> Attempt:
+        """Run the program once with `args`; ends with everything of it gone from the host.
+
+        Args:
+            deadline: seconds after which it is ended if it neither exits, listens nor waits for an answer.
+            rejects: calls of its user that fail at once meanwhile (an nft table that lives as long as the attempt).
+            shadows: content to show to the program in place of a file's, in a mount namespace of its own.
+
+        Raises:
+            RunbookError: another discovery runs on the host, or the host cannot do it.
+        """
+        script = self.script(args, deadline, rejects, shadows or {})
+        result = self.link.run(script, timeout=deadline + 30, check=False)
+        return self._read(tuple(args), result.out, result.err)
+
+    def script(
+        self, args: Sequence[str], deadline: float, rejects: Iterable[Destination], shadows: Mapping[str, str]
+    ) -> str:
+        """The whole script of one attempt; see `attempt`."""
+        variables = {
+            "user": self.program.user,
+            "home": self.seen.home,
+            "directory": self.program.directory,
+            "deadline": str(round(deadline)),
+            "stall": str(round(STALL * 100)),
+            "settle": str(round(SETTLE * 100)),
+            "rejects": "\n".join(f"{to.address} {to.port}" for to in rejects),
+            "shadows": "\n".join(f"{_packed(text)} {path}" for path, text in shadows.items()),
+        }
+        head = "".join(f"{name}={q(value)}\n" for name, value in variables.items())
+        command = " ".join(map(q, (self.program.path, *args)))
+        return f"{head}set -- {command}\n{ATTEMPT.read_text()}"
+
+    def _read(self, args: tuple[str, ...], out: str, err: str) -> Attempt:
+        name = self.link.name
+        lines = out.splitlines()
+        if lines[-1:] == ["busy"]:
+            raise RunbookError(
+                f"another discovery runs on {name}",
+                "two would see each other's ports",
+                "wait for it (at most minutes), " + AGAIN,
+            )
+        if lines[-1:] != ["end"]:
+            said = self.clean(_last(err))
+            need = "apt-get install nftables" if "nft" in err and "not found" in err else "look at the message above"
+            raise RunbookError(
+                f"{name}: the attempt broke off: {said}", "nothing was learnt from it", f"{need}, {AGAIN}"
+            )
+        part = dict(line.partition(" ")[::2] for line in lines)
+        raw, trace, err = (_unpacked(part[name]) for name in ("out", "trace", "err"))
+        self._keep(trace)
+        events = of_program(parse(trace.splitlines(), self.program.directory), self.program.path)
+        if events is None:
+            raise RunbookError(
+                f"{self.program.path} could not be started on {name}: {self.clean(_last(err)) or 'no word why'}",
+                "nothing can be learnt about a program that does not run",
+                f"file {self.program.path} on {name}: is it built for this machine?",
+            )
+        return Attempt(
+            args=args,
+            outcome=part["outcome"],
+            code=int(part["code"]) if part["outcome"] == "exited" else 0,
+            seconds=int(part["seconds"]) / 100,
+            events=events,
+            out=self.clean(raw),
+            err=self.clean(err),
+            raw=raw,
+            ports=tuple(dict.fromkeys(_listener(line) for line in _unpacked(part["ports"]).splitlines())),
+            stalled=_destination(part["stalled"]) if part["stalled"] else None,
+        )
+
+    def _keep(self, trace: str) -> None:
+        self.runs += 1
+        if self.evidence is not None:
+            self.evidence.mkdir(parents=True, exist_ok=True)
+            (self.evidence / f"{self.link.name}-{self.runs:02}.strace").write_text(self.clean(trace))
+
+    def holder(self, port: int) -> Holder | None:
+        """Who listens at `port`, if anybody."""
+        script = (
+            f"pid=$(ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n 1)\n"
+            f'[ -n "$pid" ] || exit 0\n'
+            f'echo "$pid"; cat "/proc/$pid/comm"; stat -c %U "/proc/$pid"\n'
+            f"sed -n 's|.*/\\([^/]*\\.service\\)$|\\1|p' \"/proc/$pid/cgroup\" | head -n 1 | grep . || echo\n"
+            f'readlink "/proc/$pid/exe"; readlink -f {q(self.program.path)}\n'
+        )
+        lines = self.link.run(script, check=False).out.splitlines()
+        if len(lines) < 6:
+            return None
+        pid, command, user, unit, exe, own = lines[:6]
+        return Holder(int(pid), command, user, unit, user == self.program.user or exe == own)
+
+    def stalls(self, to: Destination) -> bool:
+        """Whether a call there is not answered at all; asked as root, whom no rule for the program's user concerns."""
+        script = f"timeout {STALL} bash -c {q(f': </dev/tcp/{to.address}/{to.port}')} 2>/dev/null"
+        return self.link.run(script, check=False).code == 124
+
+    def digest(self, path: str) -> str:
+        """The sha256 of a file on the host, "" if there is none."""
+        return self.link.run(f"sha256sum <{q(path)} 2>/dev/null", check=False).out.partition(" ")[0]
+
+    def resolve(self, known: Iterable[tuple[str, int]]) -> frozenset[Destination]:
+        """`known` with the addresses that the host resolves the names to."""
+        wanted = list(known)
+        script = "\n".join(
+            f"getent ahosts {q(name)} | while read -r a _; do echo $a {port}; done" for name, port in wanted
+        )
+        found = (line.split() for line in self.link.run(script or ":", check=False).out.splitlines())
+        return frozenset(Destination(*place) for place in wanted) | {Destination(a, int(p)) for a, p in found}
+
+
+def _last(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _unpacked(text: str) -> str:
+    return gzip.decompress(base64.b64decode(text)).decode(errors="replace")
+
+
+def _listener(line: str) -> Destination:
+    return _destination(line.split()[3])
+
+
+def _destination(text: str) -> Destination:
+    address, _, port = text.rpartition(":")
+    plain = address.strip("[]").partition("%")[0].removeprefix("::ffff:")
+    return Destination("::" if plain == "*" else plain, int(port))

@@ -1,0 +1,69 @@
+"""Files and directories put on the host for the program, and taken away again."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...engine.errors import RunbookError
+from ...engine.shell import embed, q
+from .model import Program
+
+if TYPE_CHECKING:
+    from ...engine.link import Link
+
+
+def create(
+    link: Link, program: Program, group: str, path: str, content: str | None, *, writable: bool = False
+) -> tuple[str, ...]:
+    """Create the directory (`content` None) or file, with the directories above it; what was
+    created, outermost first.
+
+    Raises:
+        RunbookError: it exists already, so whatever is wrong with it is not its absence.
+    """
+    user = program.user
+    parent = path if content is None else posixpath.dirname(path)
+    script = (
+        f"set -eu; umask 022\n"
+        f"if [ -e {q(path)} ] || [ -L {q(path)} ]; then echo exists; exit 0; fi\n"
+        f'make() {{ [ -d "$1" ] && return; make "$(dirname "$1")"; mkdir "$1"; echo "made $1"; }}\n'
+        f"make {q(parent)}\n"
+    )
+    if content is None:
+        script += f"chown {q(f'{user}:{group}')} {q(path)}; chmod 0750 {q(path)}\n"
+    else:
+        new = '"$new"'
+        owner = f"{user if writable else 'root'}:{group}"
+        script += (
+            f"new=$(mktemp {q(parent)}/.runbook.XXXXXX); trap 'rm -f \"$new\"' EXIT\n"
+            f"{embed(content.encode(), to=new)}\n"
+            f'chown {q(owner)} "$new"; chmod 0640 "$new"; mv -T "$new" {q(path)}; echo "made "{q(path)}\n'
+        )
+    lines = link.run(script).out.splitlines()
+    if "exists" in lines:
+        raise RunbookError(
+            f"{link.name}: {path} exists, but user {user} may not use it",
+            "its rights are somebody's decision and are left alone",
+            f"ls -ld {path} on {link.name}; chown {user} {path}, then run the same command again",
+        )
+    return tuple(line.removeprefix("made ") for line in lines if line.startswith("made "))
+
+
+def take_back(link: Link, made: Sequence[str], content: str | None) -> None:
+    """Remove what `create` made, the innermost first: files only as they were made, directories only if empty."""
+    digest = sha256(content or "")
+    link.run(
+        "\n".join(
+            f"if [ -d {q(p)} ]; then rmdir {q(p)} 2>/dev/null; "
+            f"elif echo {digest}'  '{q(p)} | sha256sum -c --status 2>/dev/null; then rm -f {q(p)}; fi || :"
+            for p in reversed(made)
+        )
+    )
+
+
+def sha256(text: str) -> str:
+    """The hex digest of a text as it lies in a file."""
+    return hashlib.sha256(text.encode()).hexdigest()

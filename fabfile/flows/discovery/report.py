@@ -1,0 +1,76 @@
+"""A discovery for people (tables) and for machines (plain data)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .model import Discovery, Facts, Row
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+def show(console: Console, discovery: Discovery) -> None:
+    """Print the trail and the settings found."""
+    console.print(trail_table(discovery.trail), "", facts_table(discovery.facts, discovery.occupied), "")
+
+
+def trail_table(trail: Sequence[Row], title: str = "") -> RenderableType:
+    """The way there: a line for every attempt."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", pad_edge=False, show_edge=False)
+    table.add_column("#", justify="right")
+    for head, ratio in (("it was run as", 2), ("seen", 3), ("what follows", 5), ("done", 3)):
+        table.add_column(head, ratio=ratio, overflow="fold")
+    table.add_column("s", justify="right")
+    for row in trail:
+        texts = map(escape, (row.ran, row.seen, row.concluded, row.did))
+        table.add_row(str(row.number), *texts, f"{row.seconds:.1f}")
+    return table
+
+
+def facts_table(found: Facts, occupied: str = "") -> RenderableType:
+    """The settings found; what the program does not have is left out."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="Settings found", title_justify="left", pad_edge=False, show_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in settings(found, occupied):
+        table.add_row(name, escape(value))
+    return table
+
+
+def settings(found: Facts, occupied: str = "") -> list[tuple[str, str]]:
+    """The settings found as pairs of plain texts."""
+    pairs: list[tuple[str, Iterable[object] | None]] = [
+        ("serves with", found.command or ("no argument",)),
+        ("listens at", [", ".join(map(str, found.ports))]),
+        ("held now by", [occupied] if occupied else None),
+        ("starts in", [f"{found.seconds:.1f} s (under strace)"] if found.seconds is not None else None),
+        ("version", [found.version] if found.version else None),
+        ("configuration", [found.config] if found.config else None),
+        ("default configuration by", found.default_config_command),
+        ("also reads", found.files),
+        ("appends to", found.logs),
+        ("works in", found.directories),
+        ("to be rejected", found.reject),
+        ("calls", found.calls),
+        ("prepares its data by", found.prepare_command),
+        ("binary sha256", [found.binary_sha256]),
+    ]
+    pairs += [("says", [line]) for line in found.said or ()]
+    return [(name, " ".join(map(str, values))) for name, values in pairs if values]
+
+
+def as_dict(discovery: Discovery) -> dict[str, Any]:
+    """Plain data for `--json`."""
+    return {
+        "facts": {**discovery.facts.to_json(), "identity": discovery.facts.identity},
+        "occupied": discovery.occupied,
+        "trail": [row._asdict() for row in discovery.trail],
+    }

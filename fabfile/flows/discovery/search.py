@@ -1,0 +1,243 @@
+"""The loop: run it, judge what was seen, do what follows, until it serves or a person is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...engine import interrupt
+from ...engine.errors import RunbookError
+from .actions import Action, Again, CreateDirectory, CreateFile, NeedsHuman, RejectOutbound, Serving, UseCommand
+from .culprit import got_on
+from .gather import config_of, facts, ports_of, refused
+from .judge import judge
+from .model import Attempt, Destination, Discovery, Facts, Program, Row
+from .node import Node
+from .paths import config_rank
+from .placing import create, sha256, take_back
+from .plea import in_short
+from .state import SERVICES, State
+from .trace import Bind
+from .usage import Commands, read_help
+from .words import masker, notable
+
+if TYPE_CHECKING:
+    from ...engine.link import Link
+
+ContentFor = Callable[[str, str | None], str | None]
+"""Gives the content of a file the program wants: (path, its own default configuration if the path looks like a
+configuration and it has one) → content, or None for "no idea": then the default is taken, or the file stays empty."""
+
+MOST = 25
+"""Attempts after which it is given up: programs want a handful of things."""
+DEADLINE, ANSWER = 45.0, 5.0
+"""Seconds an attempt, and a question like `--help`, may take."""
+
+
+class Stopped(RunbookError):
+    """Discovery ended without a serving program; `trail` is the way up to there."""
+
+    def __init__(self, error: RunbookError, trail: Sequence[Row]) -> None:
+        super().__init__(error.seen, error.why, error.next, error.code)
+        self.trail = tuple(trail)
+
+
+def discover(
+    link: Link,
+    program: Program,
+    *,
+    content_for: ContentFor,
+    known: Sequence[tuple[str, int]] = (),
+    mask: Sequence[str] = (),
+    progress: Callable[[str], None] | None = None,
+    evidence: Path | None = None,
+    deadline: float = DEADLINE,
+) -> Discovery:
+    """Find out what `program` wants by running it on `link`'s host, create it, and tell what it does once it serves.
+
+    Nothing stays behind but the files and directories that it wanted: no process, no firewall rule, no trace. A running
+    instance of it is not disturbed.
+
+    Args:
+        content_for: gives the content of the files it wants.
+        known: services it is meant to reach (its database): calls there are never rejected.
+        mask: texts that must not appear in anything that is shown.
+        progress: gets a sentence whenever one is concluded.
+        evidence: a folder here in which to keep the traces (they hold no data, only names of files and addresses).
+        deadline: seconds one attempt may take.
+
+    Raises:
+        Stopped: a person is needed; has the trail.
+        RunbookError: the host lacks a tool, the user or the program.
+    """
+    clean = masker(mask)
+    node = Node(link, program, clean, evidence)
+    search = _Search(node, program, content_for, node.resolve(known), clean, progress or (lambda _: None), deadline)
+    try:
+        return search.run()
+    except RunbookError as error:
+        parts = RunbookError(clean(error.seen), clean(error.why), clean(error.next), error.code)
+        raise Stopped(parts, search.trail) from None
+
+
+class _Search:
+    def __init__(
+        self,
+        node: Node,
+        program: Program,
+        content_for: ContentFor,
+        known: frozenset[Destination],
+        clean: Callable[[str], str],
+        progress: Callable[[str], None],
+        deadline: float,
+    ) -> None:
+        self.node, self.program, self.content_for = node, program, content_for
+        self.clean, self.progress, self.deadline = clean, progress, deadline
+        self.state = State(program, Commands(), known)
+        self.args = program.args
+        self.trail: list[Row] = []
+        self.shadows: dict[str, str] = {}
+        self.contents: dict[str, str] = {}
+        self.made: tuple[str, ...] = ()
+        """What the last action created; taken back if it turns out to have been in vain."""
+        self.before: Attempt | None = None
+        self.default: str | None = None
+        self.version = ""
+
+    def run(self) -> Discovery:
+        for number in range(1, MOST + 1):
+            interrupt.check()
+            attempt = self._attempt()
+            if number == 1:
+                self._ask_for_help()
+            in_vain = self._undo_if_in_vain(attempt)
+            action = judge(attempt, self.state)
+            if isinstance(action, (Serving, NeedsHuman)) and self._shown_other_config(attempt):
+                continue
+            did = self._do(action)
+            self._note(attempt, action.why, "; ".join(filter(None, (in_vain, did))))
+            self.before = attempt
+            if isinstance(action, Serving):
+                return self._found(attempt, action)
+            if isinstance(action, NeedsHuman):
+                raise RunbookError(action.why, action.matters, action.next)
+        raise RunbookError(
+            f"{self.program.path} still does not serve after {MOST} attempts",
+            "it wants something new every time",
+            "read the trail above",
+        )
+
+    def _attempt(self) -> Attempt:
+        attempt = self.node.attempt(
+            self.args, deadline=self.deadline, rejects=sorted(self.state.rejected), shadows=self.shadows
+        )
+        taken = [e.port for e in attempt.events if isinstance(e, Bind) and e.error == "EADDRINUSE"]
+        return replace(attempt, holder=self.node.holder(taken[-1])) if taken else attempt
+
+    def _ask_for_help(self) -> None:
+        """Always, also when nothing is missing: facts must not depend on what the host already has."""
+        args = self.program.args
+        answer = self.node.attempt((*args, "--help"), deadline=ANSWER)
+        commands = read_help(answer.output)
+        if not commands.names and answer.outcome == "exited" and answer.code:
+            commands = read_help(self.node.attempt((*args, "-h"), deadline=ANSWER).output)
+        self.state = replace(self.state, commands=commands)
+        if commands.default_config:
+            printed = self.node.attempt((*args, commands.default_config), deadline=ANSWER)
+            self.default = printed.raw if printed.outcome == "exited" and not printed.code else None
+        if commands.version:
+            said = notable(self.node.attempt((*args, commands.version), deadline=ANSWER).out)
+            self.version = said[-1] if said else ""
+
+    def _do(self, action: Action) -> str:
+        """Carry the action out; what was done, for the trail."""
+        self.made = ()
+        match action:
+            case CreateFile(path=path, writable=writable):
+                content = "" if writable else self._content(path)
+                self.made = self._create(path, content or "", writable=writable)
+                self.contents[path] = content or ""
+                self._rule_out(path)
+                return f"created {path} ({self._origin(path)})"
+            case CreateDirectory(path=path):
+                self.made = self._create(path, None)
+                self._rule_out(path)
+                return f"created {path}/"
+            case RejectOutbound(to=to):
+                self.state = replace(self.state, rejected=self.state.rejected | {to})
+                return f"reject {to} for {self.program.user} while it is tried"
+            case UseCommand(args=args):
+                self.args = args
+                self.state = replace(self.state, tried=self.state.tried | {args[-1]}, retried=False)
+                return f"use {args[-1]}"
+            case Again():
+                self.state = replace(self.state, retried=True)
+        return ""
+
+    def _create(self, path: str, content: str | None, *, writable: bool = False) -> tuple[str, ...]:
+        return create(self.node.link, self.program, self.node.seen.group, path, content, writable=writable)
+
+    def _rule_out(self, path: str) -> None:
+        self.state = replace(self.state, ruled_out=self.state.ruled_out | {path})
+
+    def _content(self, path: str) -> str | None:
+        default = self.default if config_rank(path) else None
+        given = self.content_for(path, default)
+        return default if given is None else given
+
+    def _origin(self, path: str) -> str:
+        content = self.contents[path]
+        if not content:
+            return "empty"
+        return "its own default" if content == self.default else f"content given, {len(content.encode())} bytes"
+
+    def _undo_if_in_vain(self, attempt: Attempt) -> str:
+        """Programs look for files they do not need. One whose creation changed nothing is taken away again."""
+        before, made = self.before, self.made
+        if not made or before is None or attempt.outcome != before.outcome or got_on(before, attempt):
+            return ""
+        take_back(self.node.link, made, self.contents.pop(made[-1], None))
+        return f"removed {made[-1]} again (it changed nothing)"
+
+    def _shown_other_config(self, attempt: Attempt) -> bool:
+        """A configuration that is there but not the wanted one is shown to the program as wanted; the file stays."""
+        path = config_of(attempt.events, self.program.path)
+        if path is None or path in self.contents or path in self.shadows:
+            return False
+        content = self.content_for(path, self.default)
+        if content is None or sha256(content) == self.node.digest(path):
+            return False
+        self.shadows[path] = content
+        self.made = ()
+        why = f"It reads {path}, which is not what this site asks for."
+        self._note(attempt, why, "show it the wanted content; the file stays as it is")
+        return True
+
+    def _note(self, attempt: Attempt, why: str, did: str) -> None:
+        ran = " ".join((self.program.path.rpartition("/")[2], *attempt.args))
+        seen, why, did = map(self.clean, (in_short(attempt), why, did))
+        row = Row(len(self.trail) + 1, ran, seen, why, did, attempt.seconds)
+        self.trail.append(row)
+        self.progress(row.concluded)
+
+    def _found(self, attempt: Attempt, action: Serving) -> Discovery:
+        config = config_of(attempt.events, self.program.path)
+        shown = self.shadows.get(config) if config else None
+        found: Facts = facts(
+            attempt,
+            self.program,
+            self.state.commands,
+            ports=ports_of(attempt) or action.ports,
+            reject=self._to_reject(attempt),
+            binary_sha256=self.node.seen.sha256,
+            config_sha256=sha256(shown) if shown is not None else self.node.digest(config) if config else "",
+            version=self.version,
+        )
+        return Discovery(found, tuple(self.trail), action.occupied)
+
+    def _to_reject(self, attempt: Attempt) -> set[Destination]:
+        """What stalled here, and what would if a rule on this host did not refuse it to the program's user."""
+        doubtful = set(refused(attempt.events)) - self.state.known - self.state.rejected
+        return set(self.state.rejected) | {to for to in doubtful if to.port not in SERVICES and self.node.stalls(to)}

@@ -1,0 +1,36 @@
+"""What is known when an attempt is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .model import Destination, Program
+from .usage import Commands
+
+SERVICES = {
+    5432: "PostgreSQL",
+    3306: "MySQL",
+    6379: "Redis",
+    27017: "MongoDB",
+    11211: "memcached",
+    5672: "RabbitMQ",
+    9092: "Kafka",
+    2379: "etcd",
+}
+"""Ports behind which a program's own data lives: calls there are never rejected, somebody has to make them work."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known when an attempt is judged, and what was done already."""
+
+    program: Program
+    commands: Commands
+    known: frozenset[Destination] = frozenset()
+    """Services the program is meant to reach (its database)."""
+    rejected: frozenset[Destination] = frozenset()
+    tried: frozenset[str] = frozenset()
+    """Commands that were tried."""
+    ruled_out: frozenset[str] = frozenset()
+    """Paths that were created, in vain or not: creating them again would not help."""
+    retried: bool = False

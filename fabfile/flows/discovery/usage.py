@@ -1,0 +1,96 @@
+"""A program's `--help`, read for the commands it offers: which one serves, seeds, prints a configuration."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SECTION = re.compile(r"^\s*(?:available |sub)?commands?\b[^:]{0,30}:?\s*$", re.IGNORECASE)
+_ENTRY = re.compile(r"^\s{1,8}([a-z][\w-]*)(?:, *[a-z][\w-]*)*(?:\s+(.*))?$", re.IGNORECASE)
+_CHOICES = re.compile(r"\{([a-z][\w-]*(?:,[a-z][\w-]*)+)\}", re.IGNORECASE)
+
+_SERVE: dict[str, float] = {
+    "server": 5,
+    "serve": 5,
+    "daemon": 4,
+    "listen": 4,
+    "start": 3,
+    "run": 3,
+    "service": 2,
+    "web": 2,
+    "http": 2,
+}
+_SERVE |= {"api": 1, "up": 1}
+_PREPARE: dict[str, float] = {
+    "prepare": 3,
+    "seed": 3,
+    "migrate": 3,
+    "populate": 3,
+    "bootstrap": 2,
+    "init": 2,
+    "setup": 2,
+    "initialise": 2,
+}
+_PREPARE |= {"initialize": 2, "db": 1, "database": 1, "data": 0.5, "schema": 0.5}
+_CONFIG: dict[str, float] = {"config": 2, "configuration": 2, "conf": 2, "settings": 1}
+_DEFAULT: dict[str, float] = {"default": 2, "defaults": 2, "example": 2, "sample": 2, "template": 2, "generate": 1}
+_NOT_SERVING = frozenset({"help", "completion", "version"}) | set(_CONFIG) | set(_PREPARE)
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What the help offers. `serve` is the likeliest first; the others are None when there is none."""
+
+    names: tuple[str, ...] = ()
+    serve: tuple[str, ...] = ()
+    prepare: str | None = None
+    default_config: str | None = None
+    version: str | None = None
+
+
+def read_help(text: str) -> Commands:
+    """The commands a help text lists, sorted by what their names say (descriptions count a little)."""
+    found = _listed(text)
+    serving = {n: _score(n, d, _SERVE) for n, d in found.items() if not _words(n) & _NOT_SERVING}
+    preparing = {
+        n: _score(n, d, _PREPARE) for n, d in found.items() if not _words(n) & {"help", "completion", *_CONFIG}
+    }
+    defaults = {n: _score(n, "", _DEFAULT) for n in found if _words(n) & set(_CONFIG)}
+    return Commands(
+        names=tuple(found),
+        serve=tuple(sorted((n for n, s in serving.items() if s >= 1), key=lambda n: (-serving[n], n))),
+        prepare=_best(preparing, 2),
+        default_config=_best(defaults, 1),
+        version="version" if "version" in found else None,
+    )
+
+
+def _listed(text: str) -> dict[str, str]:
+    """Names and descriptions out of `Commands:` sections and `{a,b,c}` choices."""
+    found: dict[str, str] = {}
+    inside = False
+    for line in text.splitlines():
+        if _SECTION.match(line):
+            inside = True
+        elif line and not line[0].isspace():
+            inside = False
+        elif inside and (entry := _ENTRY.match(line)):
+            found[entry[1]] = entry[2] or ""
+    for choices in _CHOICES.findall(text):
+        for name in choices.split(","):
+            found.setdefault(name, "")
+    return found
+
+
+def _words(text: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower())) - {""}
+
+
+def _score(name: str, description: str, weights: dict[str, float]) -> float:
+    told = sum(weights.get(word, 0) for word in _words(description))
+    return sum(weights.get(word, 0) for word in _words(name)) + min(told, 5) / 5
+
+
+def _best(scores: dict[str, float], least: float) -> str | None:
+    good = [name for name, score in scores.items() if score >= least]
+    return max(good, key=lambda name: (scores[name], name)) if good else None

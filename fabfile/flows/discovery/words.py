@@ -1,0 +1,59 @@
+"""What a program says: its last words, the lines worth showing, and nothing that must stay secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from urllib.parse import quote, quote_plus
+
+from ...engine.secrecy import MASK, mask
+
+_LONGEST = 200
+_NOISE = re.compile(r"goroutine \d+|\t|\s+/\S+:\d+ \+0x|main\.\w+\(|runtime\.|created by |exit status \d+$|-{3,}$")
+_STAMP = re.compile(r"\s*\[?\d{2,4}[-/.]\d\d[-/.]\d{2,4}[T ]\d\d:\d\d:\d\d[\d.,:Z+-]*\]?:?\s+")
+_TELLING = re.compile(
+    r"\b(panic|fatal|error|fail(?:ed|ure)?|cannot|can't|could ?n[o']t|unable|no such|not found|missing|denied"
+    r"|refused|invalid|required|must|in use|abort\w*|didn't)\b",
+    re.IGNORECASE,
+)
+_HELP = re.compile(r"^\s*(usage|commands|available commands|subcommands)\b\s*:?", re.IGNORECASE | re.MULTILINE)
+
+
+def masker(secrets: Sequence[str]) -> Callable[[str], str]:
+    """A function that takes `secrets`, in clear, URL-quoted or JSON-quoted, and all known ones out of a text."""
+    forms = {form for s in secrets if s for form in (s, quote(s, safe=""), quote_plus(s), json.dumps(s)[1:-1])}
+    longest_first = sorted(forms, key=len, reverse=True)
+
+    def clean(text: str) -> str:
+        for form in longest_first:
+            text = text.replace(form, MASK)
+        return mask(text)
+
+    return clean
+
+
+def notable(text: str) -> list[str]:
+    """The lines a person would read: no stack frames, JSON log lines, rulers or time stamps, none twice."""
+    lines = (_STAMP.sub("", line).strip()[:_LONGEST] for line in text.splitlines() if not _NOISE.match(line))
+    return list(dict.fromkeys(line for line in lines if line and not line.startswith("{")))
+
+
+def last_words(out: str, err: str) -> str:
+    """The line that says why it ended: the last telling one on stderr, else on stdout, else the very last."""
+    for text in (err, out):
+        if telling := [line for line in notable(text) if _TELLING.search(line)]:
+            panics = [line for line in telling if line.lower().startswith(("panic", "fatal"))]
+            return (panics or telling)[-1]
+    said = notable(err) or notable(out)
+    return said[-1] if said else ""
+
+
+def is_help(text: str) -> bool:
+    """Whether a text explains how to call the program."""
+    return bool(_HELP.search(text))
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two texts say the same but for numbers (times, process ids, ports)."""
+    return re.sub(r"\d+", "#", one) == re.sub(r"\d+", "#", other)

@@ -1,0 +1,91 @@
+"""Take app nodes and edges out of service, and put them back, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..engine.errors import OK, RunbookError
+from ..engine.journal import Run, append, operator
+from ..engine.lock import Lock
+from ..engine.report import console
+from ..inventory import Node
+from ..settings import Settings
+from .balancer import Balancer
+from .edges import Edges
+
+
+def drain(settings: Settings, names: Sequence[str], *, reason: str) -> int:
+    """Take the named hosts out of service: app nodes at every edge, edges by moving the floating address elsewhere.
+
+    Returns when they are idle.
+
+    Raises:
+        RunbookError: no host was named, it is neither, it is the last one that serves, or somebody works on the edges.
+    """
+    why, out = f"operator {operator()} {reason}".strip(), console()
+
+    def app(balancer: Balancer, node: Node) -> None:
+        balancer.drain(node.name, why)
+        out.print(f"{node.name:<8} drained, idle")
+
+    def edge(edges: Edges, node: Node) -> None:
+        run = Run("drain", settings.state / "runs", reason)
+        reachable = [edges.fleet.links[seen.name] for seen in edges.view().values() if seen.reachable]
+        with Lock(reachable, run):
+            edges.drain(node.name, why, lambda text: out.print(f"{node.name:<8} {text}"))
+            edges.fleet.link(node).run(append(run.entry("changed", "drain", f"drained by {why}")))
+        out.print(f"{node.name:<8} drained, idle")
+
+    return _each(settings, names, app, edge)
+
+
+def undrain(settings: Settings, names: Sequence[str]) -> int:
+    """Put the named hosts back; waits until every edge sees an app node up. The floating address stays where it is.
+
+    Raises:
+        RunbookError: no host was named, it is neither app node nor edge, its checks fail, or somebody works on it.
+    """
+    out = console()
+
+    def app(balancer: Balancer, node: Node) -> None:
+        balancer.undrain(node.name)
+        out.print(f"{node.name:<8} serving")
+
+    def edge(edges: Edges, node: Node) -> None:
+        run = Run("undrain", settings.state / "runs")
+        link = edges.fleet.link(node)
+        with Lock([link], run):
+            edges.undrain(node.name)
+            link.run(append(run.entry("changed", "undrain", "put back")))
+        out.print(f"{node.name:<8} ready to take the floating address")
+
+    return _each(settings, names, app, edge)
+
+
+def _each(
+    settings: Settings,
+    names: Sequence[str],
+    app: Callable[[Balancer, Node], None],
+    edge: Callable[[Edges, Node], None],
+) -> int:
+    nodes = settings.inventory.select(names, ()) if names else ()
+    if not nodes or any(not {"app", "edge"} & set(node.roles) for node in nodes):
+        known = [node.name for node in settings.inventory.having("app", "edge")]
+        raise RunbookError(
+            "name the app node or edge",
+            f"app nodes and edges are {', '.join(known)}",
+            f"fab -H {known[-1] if known else 'NODE'} drain",
+        )
+    balancer, edges = Balancer(settings), Edges(settings)
+    try:
+        if any("app" in node.roles for node in nodes) and not balancer.view():
+            raise RunbookError("no edge runs HAProxy yet", "there is nothing to drain from", "fab deploy")
+        for node in nodes:
+            if "edge" in node.roles:
+                edge(edges, node)
+            if "app" in node.roles:
+                app(balancer, node)
+    finally:
+        balancer.close()
+        edges.close()
+    return OK

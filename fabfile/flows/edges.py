@@ -1,0 +1,158 @@
+"""The edges of a site: who holds the floating address, and taking an edge out of service without breaking a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.link import wait
+from ..inventory import Node
+from ..roles import keepalived
+from ..roles.keepalived import Seen
+from ..settings import Settings
+
+MOVE = 8.0
+"""Seconds within which the address must have moved: keepalived needs 0.5, an edge that has just come up 3.5."""
+
+SETTLE = 35
+"""Seconds the old connections get to end: the longest answer may take 30."""
+
+Progress = Callable[[str], None]
+
+
+class Edges:
+    """All edges of a site as one. Connects when first asked; an edge that does not answer counts as one that cannot serve."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.address = settings.edge.address
+        self.fleet = Fleet(settings, settings.inventory.having("edge"))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.fleet.__exit__()
+
+    def view(self) -> dict[str, Seen]:
+        """Every edge as it sees itself; empty on a site without a floating address."""
+        if not self.address:
+            return {}
+        probe = keepalived.look(self.settings)
+        seen = self.fleet.each(lambda edge: keepalived.parse(edge.name, self.fleet.link(edge).read([probe])[0].out))
+        return {
+            name: Seen(name, reachable=False) if isinstance(edge, RunbookError) else edge for name, edge in seen.items()
+        }
+
+    def holder_last(self, nodes: Sequence[Node]) -> list[Node]:
+        """`nodes` in the order to work on them: so the address moves once, to an edge that is already done."""
+        view = self.view()
+        return sorted(nodes, key=lambda node: node.name in view and view[node.name].holds)
+
+    @contextmanager
+    def without(self, node: Node, why: str, progress: Progress = lambda text: None) -> Iterator[None]:
+        """The floating address elsewhere for as long as the context lasts, if another edge can have it.
+
+        It stays there afterwards. When there is nothing to move, or nowhere to move it to, `progress` is told, and the
+        edge is worked on as it is. What an operator drained stays drained.
+
+        Raises:
+            RunbookError: the address did not move; nothing is left of the attempt.
+        """
+        view = self.view()
+        reason = _nothing_to_move(node.name, view)
+        if reason:
+            progress(reason)
+            yield
+            return
+        self._hand_over(node.name, why, view, progress)
+        try:
+            yield
+        except BaseException:
+            self._tidy([node.name], keepalived.undrain())
+            raise
+        self.undrain(node.name)
+
+    def drain(self, name: str, why: str, progress: Progress = lambda text: None) -> None:
+        """The edge called `name` has the address only if no other can; returns when it has no connections left.
+
+        Raises:
+            RunbookError: the site has no floating address, no other edge could have it, or it did not move.
+        """
+        view = self.view()
+        if not view:
+            raise RunbookError(
+                "this site has no floating address",
+                "its users reach each edge directly, so an edge cannot be taken from them",
+                "set address under [edge] in the site file, then: fab deploy",
+            )
+        if not _others(name, view):
+            raise RunbookError(
+                f"{name} is the only edge that can hold the floating address now",
+                "draining it would leave the users with nobody",
+                "fab status; bring another edge back first",
+            )
+        if view[name].holds:
+            self._hand_over(name, why, view, progress)
+        else:
+            self.fleet.links[name].run(keepalived.drain(why))
+
+    def undrain(self, name: str) -> None:
+        """The edge called `name` may have the address again; it stays where it is.
+
+        Raises:
+            Unreachable: the edge does not answer.
+        """
+        self.fleet.links[name].run(keepalived.undrain())
+
+    def _hand_over(self, giver: str, why: str, view: dict[str, Seen], progress: Progress) -> None:
+        """Drain `giver`; whoever gets the address sends on what belongs to the giver's connections until they have ended."""
+        takers = _others(giver, view)
+        links = self.fleet.links
+        try:
+            for taker in takers:
+                links[taker].run(keepalived.take(links[giver].address.host, self.address))
+            links[giver].run(keepalived.give(self.address) + keepalived.drain(why))
+            if not wait(lambda: self._moved(giver, takers), seconds=MOVE, every=0.05):
+                raise RunbookError(
+                    f"{giver} was asked to let {self.address} go, but it did not move within {MOVE:.0f} s",
+                    "working on that edge now would be felt by the users; nothing is left of the attempt",
+                    f"journalctl -u keepalived on {giver} and {' and '.join(takers)}; restart it where it is stuck; then again",
+                )
+            progress(f"{self.address} has moved; its old connections end")
+            left = links[giver].run(keepalived.settle(self.address, SETTLE), timeout=SETTLE + 30).out.strip()
+            if left != "0":
+                progress(f"{left} connections did not end within {SETTLE} s")
+        except BaseException:
+            self._tidy([giver], keepalived.undrain())
+            raise
+        finally:
+            self._tidy([giver, *takers], keepalived.end(self.address))
+
+    def _tidy(self, names: list[str], script: str) -> None:
+        """Run `script`; a host that is gone is no reason to fail now: redirections end by themselves, a deploy clears the rest."""
+        for name in names:
+            with suppress(RunbookError):
+                self.fleet.links[name].run(script, check=False)
+
+    def _moved(self, giver: str, takers: list[str]) -> bool:
+        """Whether one of `takers` holds the address, and `giver` has noticed."""
+        probe = keepalived.holds(self.address)
+        held = {name: self.fleet.links[name].read([probe])[0].code == 0 for name in (giver, *takers)}
+        return not held.pop(giver) and any(held.values())
+
+
+def _others(name: str, view: dict[str, Seen]) -> list[str]:
+    """The edges besides `name` that could have the address now."""
+    return [other.name for other in view.values() if other.able and other.name != name]
+
+
+def _nothing_to_move(name: str, view: dict[str, Seen]) -> str:
+    """Why the address is not moved away from `name`; empty if it can be."""
+    if not view:
+        return "no floating address to move"
+    if not view[name].holds:
+        return "it does not hold the floating address"
+    if not _others(name, view):
+        return "no other edge can have the floating address now: it stays"
+    return ""

@@ -1,0 +1,96 @@
+"""What discovery found, remembered: on the controller, and on each app node for the next controller."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..engine.fleet import Fleet
+from ..engine.journal import Run
+from ..engine.link import Link
+from ..engine.step import Step
+from ..roles import app, postgres
+from ..settings import Settings
+from ..steps.file import File
+from .discovery.model import Discovery, Facts, Program
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ON_HOST = "/var/lib/runbook/facts.json"
+
+
+def key(settings: Settings) -> str:
+    """Facts hold for one binary and one e-mail (the log's place and the port depend on it)."""
+    return hashlib.sha256(f"{settings.app.sha256} {settings.app.email} {settings.app.user}".encode()).hexdigest()[:16]
+
+
+def known(settings: Settings) -> Facts | None:
+    """The facts for this site's binary: from here, else from an app node; None when nobody has them."""
+    local = settings.state / "facts.json"
+    if local.exists() and (facts := _parse(settings, local.read_text())):
+        return facts
+    with Fleet(settings, settings.inventory.having("app"), readonly=True) as fleet:
+        seen = fleet.each(lambda node: fleet.link(node).read([f"cat {ON_HOST} 2>/dev/null; true"])[0].out)
+    for text in seen.values():  # an unreachable node is reported by whoever needs more of it than this
+        if isinstance(text, str) and (facts := _parse(settings, text)):
+            remember(settings, facts)
+            return facts
+    return None
+
+
+def remember(settings: Settings, facts: Facts) -> None:
+    """Keep them on the controller."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    beside = settings.state / "facts.json.new"
+    beside.write_text(_text(settings, facts))
+    beside.replace(settings.state / "facts.json")
+
+
+def step(settings: Settings, facts: Facts) -> Step:
+    """Keeps them on an app node."""
+    return File(ON_HOST, _text(settings, facts))
+
+
+def find(settings: Settings, link: Link, run: Run, out: Console, progress: Callable[[str], None]) -> Discovery:
+    """Run discovery on `link`'s host, where the release already lies, and remember what it found.
+
+    The traces are kept in the run folder. When it fails, the trail is printed first: it shows how far it came.
+
+    Raises:
+        RunbookError: the binary asks for something only a person can give.
+    """
+    from .discovery import Stopped, discover
+    from .discovery.report import trail_table
+
+    def content(path: str, default: str | None) -> str | None:
+        """Ours for what is a configuration; nothing with a password in it for anything else."""
+        return app.config(settings) if default is not None else None
+
+    program = Program(f"{app.ROOT}/releases/{settings.app.sha256[:12]}/{app.binary(settings)}", settings.app.user)
+    databases = [(node.address, postgres.PORT) for node in settings.inventory.having("postgres")]
+    secrets = [settings.password.reveal()]
+    try:
+        found = discover(
+            link, program, content_for=content, known=databases, mask=secrets, progress=progress, evidence=run.path
+        )
+    except Stopped as stopped:
+        out.print(trail_table(stopped.trail))
+        raise
+    remember(settings, found.facts)
+    return found
+
+
+def _text(settings: Settings, facts: Facts) -> str:
+    data = {"key": key(settings), "facts": {**facts.to_json(), "said": None, "seconds": None}}
+    return json.dumps(data, indent=1, default=list) + "\n"
+
+
+def _parse(settings: Settings, text: str) -> Facts | None:
+    try:
+        data = json.loads(text)
+        return Facts.from_json(data["facts"]) if data["key"] == key(settings) else None
+    except (ValueError, KeyError, TypeError):
+        return None

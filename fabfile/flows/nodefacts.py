@@ -1,0 +1,139 @@
+"""What only the hosts can tell the acceptance: how long starts took, how far logs may grow, what the database holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ..engine.fleet import Fleet, errors
+from ..engine.shell import q
+from ..inventory import Node
+from ..roles import app, postgres
+from ..settings import Settings
+from . import facts as knowledge
+from .acceptance.facts import CurlAnswer, DatabaseFacts, LogBound
+
+
+class HostFacts:
+    """Reads over ssh, changes nothing. Start times are those of each node's latest start, as systemd recorded them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def ready_seconds(self) -> Mapping[str, float]:
+        """Seconds from the latest start of the app to its first 200 (its unit counts as started only then)."""
+        fields = "ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic"
+        seen = self._read("app", f"systemctl show -p {fields} {q(app.unit(self.settings))}")
+        times = {}
+        for name, text in seen.items():
+            stamp = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)}
+            begin, end = (stamp.get(field, 0) for field in fields.split(","))
+            if end > begin:
+                times[name] = (end - begin) / 1e6
+        return times
+
+    def log_bounds(self) -> Mapping[str, LogBound]:
+        """The log's size now and at most: the rotated copy, the live file, and what a minute may add before the timer runs."""
+        facts = knowledge.known(self.settings)
+        logs = facts.logs if facts else ()
+        files = " ".join(f"{q(log)}*" for log in logs)
+        probe = (
+            f"printf 'used=%s\\n' \"$(cat {files} 2>/dev/null | wc -c)\"\n"
+            f"printf 'free=%s\\n' \"$(df -PB1 {q(logs[0].rpartition('/')[0]) if logs else '/'} | awk 'NR==2{{print $4}}')\"\n"
+            "printf 'timer=%s\\n' \"$(systemctl is-active runbook-logrotate.timer)\"\n"
+            f"grep -c '^ *size {self.settings.app.log_max_mb}M' /etc/runbook/logrotate.conf"
+        )
+        return {name: self._bound(text, found=bool(logs)) for name, text in self._read("app", probe).items()}
+
+    def _bound(self, text: str, *, found: bool) -> LogBound:
+        """One node's answer to `log_bounds`: twice the rotation size (live and copy) and a minute's writing at most."""
+        most = self.settings.app.log_max_mb
+        seen = dict(re.findall(r"(\w+)=(\S+)", text))
+        used, free = int(seen["used"]), int(seen["free"])
+        if not found:
+            return LogBound(used, None, free, "discovery has not found the log yet: fab app.discover")
+        if seen.get("timer") != "active" or text.split()[-1] == "0":
+            return LogBound(used, None, free, "nothing rotates it")
+        how = f"rotated at {most} MB, one compressed copy, looked at every minute"
+        return LogBound(used, 2 * most * 1_000_000 + MINUTE, free, how)
+
+    def database(self) -> DatabaseFacts:
+        """Rows of each table (PostgreSQL's estimate for large ones), and the indexes that are missing or invalid."""
+        from ..engine.pglink import connect
+
+        node, name = self.settings.inventory.one("postgres"), self.settings.database.name
+        steps = postgres.indexes(self.settings)
+        with (
+            Fleet(self.settings, [node], readonly=True) as fleet,
+            connect(fleet.link(node), name) as sql,
+        ):
+            rows = dict(sql.execute(ESTIMATES).fetchall())
+            for table in [
+                table for table, count in rows.items() if count < 1000
+            ]:  # small ones have no estimate worth it
+                rows.update(sql.execute(COUNT.format(table=table)).fetchall())
+            readings = fleet.link(node).read([step.probe() for step in steps])
+        lacking = {
+            step.name.removeprefix("index ") for step, seen in zip(steps, readings, strict=True) if step.decide(seen)
+        }
+        return DatabaseFacts(rows, sorted(lacking))
+
+    def curl_http3(self, url: str, address: str) -> CurlAnswer | None:
+        """A GET of `url` at `address` over HTTP/3, by curl on a host: an edge without that address, if one has such a curl."""
+        nodes = self.settings.inventory.having("edge", "app")
+        with Fleet(self.settings, nodes, readonly=True) as fleet:
+            able = fleet.each(lambda node: fleet.link(node).read([CURL])[0].out)
+            texts = {name: str(text) for name, text in able.items() if "HTTP3" in str(text).split()}
+
+            def far(node: Node) -> tuple[bool, bool]:
+                return f" {address}/" in texts[node.name], "edge" not in node.roles
+
+            node = min((node for node in nodes if node.name in texts), key=far, default=None)
+            if node is None:
+                return None
+            said = fleet.link(node).read([_curl(url, address)])[0].out
+        return _curl_answer(node.name, " ".join(texts[node.name].split()[:2]), said)
+
+    def _read(self, role: str, probe: str) -> dict[str, str]:
+        with Fleet(self.settings, self.settings.inventory.having(role), readonly=True) as fleet:
+            seen = fleet.each(lambda node: fleet.link(node).read([probe])[0].out)
+        for error in errors(seen).values():
+            raise error
+        return {name: str(text) for name, text in seen.items()}
+
+
+CURL = "curl -V 2>/dev/null && ip -o -4 addr show"
+"""Which curl a host has, and which addresses; curl names HTTP3 among its features if it knows it."""
+
+
+def _curl(url: str, address: str) -> str:
+    """Shell text of one request. Certificates are judged elsewhere; IPv4, for a refused ::1 makes Debian's curl hang.
+
+    After a QUIC Retry that curl now and then never finishes a request whose handshake it has completed (its QPACK table
+    stays unsent): then, and only then, it is asked again.
+    """
+    parts = urlsplit(url)
+    resolve = f"--resolve {q(f'{parts.hostname}:{parts.port}:{address}')}" if address else ""
+    told = "%{http_code} %{http_version} %{time_total} %{errormsg}"
+    ask = f"curl -4sk --http3-only --max-time 3 -o /dev/null {resolve} -w {q('%{time_appconnect} ' + told)} {q(url)}"
+    return (
+        f"for try in 1 2 3 4; do\n  said=$({ask})\n"
+        '  case "$said" in 0.000000* | *" 200 "*) break ;; esac\ndone\n'
+        'echo "$try ${said#* }"'
+    )
+
+
+def _curl_answer(host: str, version: str, said: str) -> CurlAnswer:
+    """What curl has written of its request."""
+    tries, status, protocol, seconds, *error = said.split(" ", 4)
+    return CurlAnswer(host, version, int(status), protocol, float(seconds), "".join(error).strip(), int(tries))
+
+
+ESTIMATES = """SELECT relname, greatest(reltuples, 0)::bigint FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"""
+
+COUNT = """SELECT '{table}', count(*) FROM public."{table}\""""
+
+MINUTE = 60 * 200_000
+"""Bytes a log may grow between two looks: a minute of 350 lines/s of 560 bytes, well over what 100 req/s write."""

@@ -1,0 +1,186 @@
+"""Seeding the database once, with progress, so that a killed run neither seeds twice nor leaves half the data.
+
+The database's own comment says how far it came: absent, `runbook: seeding …`, `runbook: seeded …`. The seeding command is
+the binary's own (found by discovery); it runs on an app node as a transient systemd unit, so it outlives a lost connection
+and is followed, not started again, by the next run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..engine.command import Progress, Sql
+from ..engine.errors import RunbookError
+from ..engine.fleet import address
+from ..engine.link import Link, wait
+from ..engine.secrecy import mask
+from ..engine.shell import Reading, q
+from ..engine.step import Change, Step
+from ..roles import app
+from ..settings import Settings
+from ..steps.sql import psql
+
+UNIT = "runbook-seed"
+LIMIT = 3600.0
+"""Seconds after which seeding is given up; the real binary takes 10 to 20 minutes."""
+
+
+GUARD = """DO $$
+DECLARE
+  mark text := coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = current_database();
+BEGIN
+  IF mark NOT LIKE 'runbook: seeding%' AND EXISTS (
+    SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r')
+  THEN RAISE EXCEPTION 'the database holds tables that no unfinished seeding left (its mark: «%»)', mark; END IF;
+END $$"""
+"""Seeding empties the database first. A reading that failed (a restart, say) must not lead there: asked again, inside."""
+
+
+@dataclass(frozen=True)
+class Seeded(Step):
+    """The database holds the binary's data, all of it."""
+
+    settings: Settings
+    command: tuple[str, ...] | None
+
+    @property
+    def name(self) -> str:
+        """`seed DATABASE`."""
+        return f"seed {self.settings.database.name}"
+
+    def probe(self) -> str:
+        """The database's comment, its tables, and how many of them are empty."""
+        name = self.settings.database.name.replace("'", "''")
+        return psql(
+            self.settings.database.name,
+            "SELECT replace(coalesce(shobj_description(oid, 'pg_database'), ''), E'\\n', ' ')"
+            f" FROM pg_database WHERE datname = '{name}';\n"
+            "SELECT count(*), count(*) FILTER (WHERE pg_relation_size(c.oid) = 0) FROM pg_class c"
+            " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r';",
+        )
+
+    def decide(self, seen: Reading) -> Change | None:
+        """Seed, seed again after a cut-off, or adopt data that was there before us.
+
+        Raises:
+            RunbookError: there are tables, but nobody knows whose and some are empty.
+        """
+        lines = seen.out.splitlines()
+        database = self.settings.database.name
+        if seen.code != 0 or len(lines) < 2:
+            return self._seed(f"seed database {database}")
+        comment, (tables, empty) = lines[0], map(int, lines[1].split("|"))
+        if comment.startswith("runbook: seeded") and tables:
+            return None
+        if comment.startswith("runbook: seeding"):
+            return self._seed(f"seed database {database} (an earlier seeding did not finish)")
+        if not tables:
+            return self._seed(f"seed database {database}")
+        if empty:
+            raise RunbookError(
+                f"database {database} holds {tables} tables that the runbook did not make, {empty} of them empty",
+                "seeding over them could destroy somebody's data",
+                f"look at it (inv db.status); to start over: DROP the tables, or to keep it: {self._comment('runbook: seeded by hand')}",
+            )
+        adopt = Sql(database, (self._comment("runbook: seeded (found so)"),))
+        return Change(f"adopt the data found in database {database}", (adopt,))
+
+    def _comment(self, text: str) -> str:
+        name = self.settings.database.name.replace('"', '""')
+        return f"COMMENT ON DATABASE \"{name}\" IS '{text}'"
+
+    def _seed(self, sentence: str) -> Change:
+        begin, end = self._comment("runbook: seeding"), self._comment("runbook: seeded")
+        database = self.settings.database.name
+        commands = (Sql(database, (GUARD, begin)), Prepare(self.settings, self.command), Sql(database, (end,)))
+        return Change(sentence, commands)
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Runs the binary's seeding command on an app node, or follows the one that still runs there."""
+
+    settings: Settings
+    command: tuple[str, ...] | None
+
+    def show(self) -> str:
+        """The command."""
+        return f"{app.binary(self.settings)} {' '.join(self.command or ('?',))}"
+
+    def execute(self, link: Link, progress: Progress) -> None:
+        """Run it to its end, rows counted on the way.
+
+        Raises:
+            RunbookError: the binary has no such command, or it failed (its last words are in the message).
+        """
+        if self.command is None:
+            raise RunbookError(
+                "discovery found no command that seeds the database",
+                "the app would serve from an empty one",
+                "fab app.discover, and seed by hand",
+            )
+        node = self.settings.inventory.one("app")
+        other = Link(address(self.settings, node))
+        try:
+            if not _running(other):
+                self._empty(link)
+                other.run(self._start())
+            self._follow(link, other, progress)
+        finally:
+            other.close()
+
+    def _empty(self, link: Link) -> None:
+        """Remove what a cut-off seeding left (only reached under our own «seeding» mark)."""
+        from ..engine.pglink import connect
+
+        with connect(link, self.settings.database.name) as connection:
+            tables = connection.execute(
+                "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
+            ).fetchall()
+            for (table,) in tables:
+                connection.execute(f"DROP TABLE public.{table} CASCADE")
+
+    def _start(self) -> str:
+        binary = f"{app.ROOT}/current/{app.binary(self.settings)}"
+        words = " ".join(map(q, (binary, *(self.command or ()))))
+        return (
+            f"systemctl stop {UNIT}.service 2>/dev/null; systemctl reset-failed {UNIT}.service 2>/dev/null\n"
+            f"systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p RemainAfterExit=yes {words}"
+        )
+
+    def _follow(self, link: Link, other: Link, progress: Progress) -> None:
+        from ..engine.pglink import connect
+
+        with connect(link, self.settings.database.name) as connection:
+
+            def ended() -> bool:
+                progress(_written(connection))
+                return not _running(other)
+
+            finished = wait(ended, seconds=LIMIT, every=0.5)
+        result = other.run(
+            f"systemctl show -p Result --value {UNIT}; journalctl -u {UNIT} -n 3 -o cat --no-pager; systemctl stop {UNIT}; true"
+        )
+        verdict, _, words = result.out.partition("\n")
+        if not finished or verdict != "success":
+            raise RunbookError(
+                f"seeding ended with «{verdict}»: {mask(words.strip()[-300:])}",
+                "the database is not complete; the next run starts seeding over",
+                "inv db.seed",
+            )
+
+
+def _running(link: Link) -> bool:
+    seen = link.read([f"systemctl show -p SubState --value {UNIT}.service"])[0].out.strip()
+    return seen in ("running", "start")
+
+
+SIZES = """SELECT relname, pg_relation_size(oid) / 1000000 FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 2 DESC"""
+
+
+def _written(connection: Any) -> str:
+    """How much lies in each table by now: true for any way of seeding (COPY's own counter starts over with each batch)."""
+    tables = ", ".join(f"{table} {size} MB" for table, size in connection.execute(SIZES).fetchall() if size)
+    return f"seeding: {tables or 'begun'}"

@@ -1,0 +1,22 @@
+"""What every host has before it gets a role."""
+
+from __future__ import annotations
+
+from ..engine.step import Step
+from ..steps.file import Directory
+
+TOOLS = "/usr/lib/runbook"
+"""Where our small host-side scripts live."""
+
+SETTINGS = "/etc/runbook"
+"""Where configuration of ours lives that belongs to no package."""
+
+
+def steps() -> list[Step]:
+    """The folders of the runbook on the host."""
+    return [
+        Directory("/var/lib/runbook", mode=0o755),
+        Directory("/var/log/runbook", mode=0o750),
+        Directory(TOOLS),
+        Directory(SETTINGS),
+    ]

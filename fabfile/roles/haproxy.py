@@ -1,0 +1,214 @@
+"""The balancer behind nginx on each edge: checks, retries, one backend an endpoint, drains that survive a reload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..engine.command import Shell
+from ..engine.shell import STATE, Reading, q
+from ..engine.step import Change, Step
+from ..settings import Settings
+from ..steps.file import Directory, File
+from ..steps.package import Packages
+from ..steps.template import render
+from ..steps.unit import Unit
+from .app import HEALTH
+from .base import TOOLS
+
+UNIT = "haproxy.service"
+INNER = 8081
+"""Port on the edge's loopback where nginx hands requests over."""
+EDGE_HEALTH = "/edge-health"
+"""Answered by HAProxy itself: 200 says that an edge works, whatever the app does."""
+SOCKET = "/run/haproxy/admin.sock"
+DRAINED = f"{STATE}/drained"
+"""On an edge: one file per drained node, holding who drained it and why (`deploy RUN` or `operator …`)."""
+
+SAVE = f"{TOOLS}/haproxy-save-state || true\n"
+"""Script: what HAProxy is told of a node outlives its crash. A full disk must not keep a node in or out of service."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A backend: the calls that go there, how long an answer may take, and when another node is asked instead."""
+
+    name: str
+    path: str
+    match: str = ""
+    """HAProxy's path matcher: empty for the exact path, `_reg` for a pattern."""
+    method: str = ""
+    timeout: str = ""
+    retry: str = ""
+    keep: int = 0
+    """Seconds for which the edge may keep an answer, counted from when the app was asked; 0: never."""
+
+
+CAREFUL = "conn-failure empty-response"
+"""For calls whose slow or bad answer another node would only repeat, at the same cost."""
+
+ENDPOINTS = (
+    Endpoint("ep_ping", "/ping", retry="conn-failure"),  # R19: its 500 is an answer, not an accident
+    Endpoint("ep_operation", "/operation", retry="conn-failure"),  # whatever the method: some operations fell a node
+    Endpoint("ep_db_dummy", "/db_dummy"),
+    Endpoint("ep_long_dummy", "/long_dummy", timeout="15s", retry=f"{CAREFUL} 500 502", keep=55),  # R16: 60 s
+    Endpoint("ep_movies", "/api/movie", timeout="30s", retry=CAREFUL),
+    Endpoint("ep_customers", "/api/customer", timeout="30s", retry=CAREFUL),
+    Endpoint("ep_session_new", "/api/session", method="POST"),
+    Endpoint("ep_sessions", "/api/session", timeout="30s", retry=CAREFUL),
+    Endpoint("ep_movie", r"^/api/movie/[0-9]+$", match="_reg"),
+    Endpoint("ep_customer", r"^/api/customer/[0-9]+$", match="_reg"),
+    Endpoint("ep_session_delete", r"^/api/session/[0-9]+$", match="_reg", method="DELETE"),
+    Endpoint("ep_session", r"^/api/session/[0-9]+$", match="_reg"),
+    Endpoint("ep_root", "/"),
+)
+"""First match wins."""
+
+CACHED = tuple(endpoint.path for endpoint in ENDPOINTS if endpoint.keep)
+"""What nginx may answer by itself."""
+
+REFUSALS = (
+    (502, "the app broke off its answer"),
+    (503, "no app node is free just now"),
+    (504, "the app did not answer in time"),
+)
+"""What users read when no node could answer."""
+
+
+def steps(settings: Settings, port: int) -> list[Step]:
+    """The whole role. `port` is where the app serves, as discovery found it."""
+    drop_in = f"/etc/systemd/system/{UNIT}.d"
+    return [
+        Packages(("haproxy", "socat")),
+        File(f"{TOOLS}/haproxy-save-state", render("haproxy/save-state"), mode=0o755),
+        Directory(drop_in),
+        File(f"{drop_in}/state.conf", render("haproxy/state.conf")),
+        File(f"{drop_in}/hardening.conf", render("haproxy/hardening.conf"), notify=(f"restart:{UNIT}",)),
+        File(
+            "/etc/haproxy/haproxy.cfg",
+            _config(settings, port),
+            validate="haproxy -c -q -f {}",
+            notify=(f"reload:{UNIT}",),
+        ),
+        Unit(
+            UNIT,
+            ready=f"timeout 20 sh -c 'until echo show info | socat stdio {SOCKET} | grep -q ^Uptime; do sleep 0.1; done'",
+        ),
+        NoLeftoverDrain(),
+    ]
+
+
+def _config(settings: Settings, port: int) -> str:
+    return render(
+        "haproxy/haproxy.cfg",
+        edge=settings.edge,
+        inner=INNER,
+        edge_health=EDGE_HEALTH,
+        refusals=REFUSALS,
+        nodes=settings.inventory.having("app"),
+        port=port,
+        health=HEALTH,
+        endpoints=ENDPOINTS,
+        backends=(*ENDPOINTS, Endpoint("ep_other", "")),
+    )
+
+
+@dataclass(frozen=True)
+class NoLeftoverDrain(Step):
+    """No node stays drained by a deploy that died. What an operator drained stays drained (and `status` shows it)."""
+
+    notify: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`no leftover drain`."""
+        return "no leftover drain"
+
+    def probe(self) -> str:
+        """The nodes that a deploy drained."""
+        return drained_by_deploy()
+
+    def decide(self, seen: Reading) -> Change | None:
+        """Put them back."""
+        nodes = names(seen)
+        if not nodes:
+            return None
+        return Change(
+            f"undrain {', '.join(nodes)} (a deploy that did not finish drained it)",
+            (Shell("".join(map(undrain, nodes))),),
+        )
+
+
+def drain(node: str, why: str) -> str:
+    """Script: no new requests for `node` on this edge; the reason is on record before it happens."""
+    record = f"mkdir -p {DRAINED}; printf '%s\\n' {q(why)} >{DRAINED}/{q(node)}\n"
+    return record + _tell(f"set server health/{node} state drain") + SAVE
+
+
+def undrain(node: str) -> str:
+    """Script: `node` takes requests again, as far as its checks allow."""
+    return _tell(f"set server health/{node} state ready") + SAVE + f"rm -f {DRAINED}/{q(node)}\n"
+
+
+def _tell(command: str) -> str:
+    """Script: HAProxy does as told; it answers only when it does not."""
+    return (
+        f"said=$(echo {q(command)} | socat stdio {SOCKET}) || exit 1\n"
+        '[ -z "$said" ] || { echo "$said" >&2; exit 1; }\n'
+    )
+
+
+def drained_by_deploy() -> str:
+    """Read-only shell text that prints, for `names`, which nodes a deploy took out on this edge."""
+    return f"grep -ls '^deploy ' {DRAINED}/* 2>/dev/null; true"
+
+
+def names(seen: Reading) -> list[str]:
+    """The nodes in the output of `drained_by_deploy`."""
+    return [line.rpartition("/")[2] for line in seen.out.split()]
+
+
+def drained_by_operator(node: str) -> str:
+    """Read-only shell text that succeeds when a person, not a deploy, took `node` out on this edge."""
+    return f"grep -qs '^operator ' {DRAINED}/{q(node)}"
+
+
+def stat() -> str:
+    """Script that prints HAProxy's statistics as CSV, for `parse_stat`."""
+    return f"echo 'show stat' | socat -t2 stdio {SOCKET}"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A node as one edge's balancer sees it. `in_flight` counts its requests over all backends."""
+
+    node: str
+    status: str
+    in_flight: int
+    queued: int
+
+    @property
+    def up(self) -> bool:
+        """Whether it gets requests."""
+        return self.status.startswith("UP")
+
+
+def parse_stat(csv: str) -> dict[str, Server]:
+    """The nodes in the output of `stat`, by name; panic servers are counted to their node's requests."""
+    rows = [line.split(",") for line in csv.splitlines() if line and not line.startswith("#")]
+    head = next((line.lstrip("# ").split(",") for line in csv.splitlines() if line.startswith("#")), [])
+    if not head:
+        return {}
+    at = {title: number for number, title in enumerate(head)}
+    status: dict[str, str] = {}
+    load: dict[str, list[int]] = {}
+    for row in rows:
+        name, backend = row[at["svname"]], row[at["pxname"]]
+        if name in ("FRONTEND", "BACKEND"):
+            continue
+        if backend == "health":
+            status[name] = row[at["status"]]
+            continue
+        sums = load.setdefault(name.removeprefix("panic-"), [0, 0])
+        sums[0] += int(row[at["scur"]] or 0)
+        sums[1] += int(row[at["qcur"]] or 0)
+    return {name: Server(name, seen, *load.get(name, [0, 0])) for name, seen in status.items()}
