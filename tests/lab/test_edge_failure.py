@@ -1,0 +1,131 @@
+"""When something behind the edge fails: a request that may have been executed is not repeated, and a failure is quick and clear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from deployed import NODES, Deployed, on_each_host, starts, until, wait_until_up
+from edgetools import Answer, ask, operate, port
+from labtools import Ssh
+
+LEAK, PANIC, ILL = 3 << 32, 4 << 32, 5 << 32
+"""Operations that fell the node that executes them."""
+
+
+@pytest.fixture
+def edge(deployed: Deployed, ssh: Ssh) -> Iterator[str]:
+    """edge1's own address; both nodes are well before, and made well afterwards."""
+    wait_until_up(ssh)
+    yield deployed.lab.address("edge1")
+    on_each_host(lambda node: ssh(node, "systemctl restart bingo"), NODES)
+    wait_until_up(ssh)
+
+
+def hurt(look: Callable[[str], bool]) -> list[str]:
+    """The nodes of which `look` says so."""
+    return [node for node in NODES if look(node)]
+
+
+def test_an_operation_that_panics_fells_one_node(edge: str, ssh: Ssh) -> None:
+    before = on_each_host(lambda node: starts(ssh, node), NODES)
+    answer = operate(edge, PANIC)
+    assert answer.status in (502, 503)
+    assert answer.seconds < 1
+    assert answer.json["error"]
+
+    def restarted(node: str) -> bool:
+        return starts(ssh, node) != before[node]
+
+    until(lambda: bool(hurt(restarted)), "a node that started anew", 15)
+    wait_until_up(ssh)
+    assert len(hurt(restarted)) == 1
+    assert {ask(edge, "/db_dummy").status for _ in range(10)} == {200}
+
+
+def test_an_operation_that_sickens_fells_one_node(deployed: Deployed, edge: str, ssh: Ssh) -> None:
+    number = port(ssh)
+    assert operate(edge, ILL).status == 500
+
+    def ill(node: str) -> bool:
+        return ask(f"{deployed.lab.address(node)}:{number}", "/ping").status == 500
+
+    assert len(hurt(ill)) == 1
+    answers = [ask(edge, path) for path in ("/", "/db_dummy", "/api/movie/7", "/api/customer/7", "/api/session/7") * 3]
+    assert {answer.status for answer in answers} == {200}  # the ill one's share as well
+    assert len(hurt(ill)) == 1
+
+
+def test_an_operation_that_leaks_fells_one_node(edge: str, ssh: Ssh) -> None:
+    def memory(node: str) -> int:
+        return int(ssh(node, "ps -o rss= -p $(systemctl show -P MainPID bingo)").out)
+
+    before = on_each_host(memory, NODES)
+    assert operate(edge, LEAK).status == 200
+
+    def leaking(node: str) -> bool:
+        return memory(node) > before[node] + 50_000  # kB; 20 MB/s leak, nothing else grows by that
+
+    until(lambda: bool(hurt(leaking)), "a node that leaks", 15)
+    assert len(hurt(leaking)) == 1
+
+
+@contextmanager
+def stopped(ssh: Ssh, unit: str, *hosts: str) -> Iterator[None]:
+    """`unit` does not run there meanwhile."""
+    on_each_host(lambda host: ssh(host, f"systemctl stop {unit}"), hosts)
+    try:
+        yield
+    finally:
+        on_each_host(lambda host: ssh(host, f"systemctl start {unit}"), hosts)
+
+
+CALLS = (
+    "/",
+    "/ping",
+    "/db_dummy",
+    "/api/movie/7",
+    "/api/movie",
+    "/api/session",
+    "/long_dummy?nobody-asked-yet",
+    "/no/such",
+)
+
+
+def all_calls(edge: str) -> list[Answer]:
+    """An answer for each kind of call."""
+    return [*(ask(edge, path) for path in CALLS), operate(edge, 0)]
+
+
+def clear(answer: Answer) -> None:
+    """Asserts that a failure was quick, and says what it is in words for a program and a person."""
+    assert answer.status == 503
+    assert answer.seconds < 1
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json["error"]
+    assert answer.json["retry"] is True
+    assert "retry-after" in answer.headers
+
+
+def test_without_any_app_the_answer_is_quick_and_clear(edge: str, ssh: Ssh) -> None:
+    """At once, when HAProxy does not know it yet, and later, when it does."""
+    with stopped(ssh, "bingo", *NODES):
+        for answer in all_calls(edge):
+            clear(answer)
+        until(lambda: not up(ssh), "HAProxy to see both nodes down", 10)
+        for answer in all_calls(edge):
+            clear(answer)
+
+
+def up(ssh: Ssh) -> bool:
+    """Whether HAProxy on edge1 sees any node up."""
+    stat = "echo 'show stat' | socat stdio /run/haproxy/admin.sock"
+    return bool(ssh("edge1", f"{stat} | grep '^health,node[0-9]' | cut -d, -f18 | grep UP || true").out)
+
+
+def test_without_haproxy_the_answer_is_quick_and_clear(edge: str, ssh: Ssh) -> None:
+    with stopped(ssh, "haproxy", "edge1"):
+        for answer in all_calls(edge):
+            clear(answer)
+    until(lambda: ask(edge, "/ping").status == 200, "an answer through HAProxy", 10)

@@ -1,0 +1,342 @@
+"""The lab itself: real hosts come up, behave as hosts, and leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from labtools import ROOT, Outcome, as_current, run, to
+
+from lab import container, hosts, mounts, resolver, sysctls
+from lab import ssh as lab_ssh
+from lab.errors import LabError
+from lab.names import HOSTS, Lab
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own(lab: Lab) -> Iterator[Lab]:
+    """A lab for this module's rough handling: the session's belongs to the tests of the service."""
+    with as_current(Lab(lab.number + 1)) as own:
+        hosts.down()
+        hosts.up(deaths="off", scale=0.1)
+        yield own
+        hosts.down()
+
+
+@pytest.fixture
+def spare(own: Lab) -> Iterator[Lab]:
+    """One more, not up; removed afterwards."""
+    with as_current(Lab(own.number + 1)) as spare:
+        hosts.down()
+        yield spare
+        hosts.down()
+
+
+def ssh(lab: Lab, host: str, script: str, check: bool = True) -> Outcome:
+    """Run a POSIX shell script as root on a host."""
+    return to(lab)(host, script, check=check)
+
+
+def remains(lab: Lab) -> list[str]:
+    """Everything of the lab that is on this machine now."""
+    found = [f"process of {name}" for name in container.all_running(lab)] + [str(path) for path in _cgroups(lab)]
+    found += [f"mount {point}" for point in mounts.below(lab.folder)]
+    found += [
+        f"link {name}" for name in os.listdir("/sys/class/net") if re.fullmatch(rf"(vb-)?{lab.bridge}(-.*)?", name)
+    ]
+    found += [str(path) for path in Path("/run/systemd/nspawn").glob(f"*/{lab.bridge}-*")]
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    found += [line for line in tables.splitlines() if line.split()[-1] == lab.bridge]
+    return found + [str(path) for path in (lab.folder, Path(f"{lab.folder}.lock")) if path.exists()]
+
+
+def _cgroups(lab: Lab) -> list[Path]:
+    return [tree / lab.bridge for tree in container.trees() if (tree / lab.bridge).exists()]
+
+
+def start_lab(lab: Lab, *args: str) -> subprocess.Popen[bytes]:
+    """`lab ARGS` as a process of its own, to be killed at will."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab", *args],
+        cwd=ROOT,
+        env={**os.environ, "LAB": str(lab.number)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def test_hosts_are_plain_debian_with_systemd_and_a_sudo_user(own: Lab) -> None:
+    for name in HOSTS:
+        outcome = run(
+            [*lab_ssh.command(own, name), "id -un; sudo -n id -un; hostname; . /etc/os-release; echo $ID"], 20
+        )
+        assert outcome.out.split() == ["ops", "root", name, "debian"]
+        assert (
+            ssh(own, name, "systemctl is-system-running --wait || systemctl --failed --plain --no-legend").out
+            == "running\n"
+        )
+
+
+def test_each_host_has_a_key_of_its_own_and_it_is_pinned(own: Lab) -> None:
+    pinned = dict(line.split(" ", 1) for line in (own.folder / "ssh/known_hosts").read_text().splitlines())
+    assert len(set(pinned.values())) == len(HOSTS)
+    for name in HOSTS:
+        assert ssh(own, name, "cat /etc/ssh/ssh_host_*_key.pub").out.startswith(pinned[own.address(name)])
+
+
+def test_site_file_names_hosts_roles_and_the_binary(own: Lab) -> None:
+    site = tomllib.loads(own.site.read_text())
+    assert site["service"] == f"http://{own.floating}"
+    assert site["edge"]["address"] == own.floating
+    assert (own.folder / site["tls"]["store"]).stat().st_mode & 0o777 == 0o700
+    assert site["hosts"]["db1"] == {"address": own.address("db1"), "roles": ["postgres"]}
+    for path in (
+        site["ssh"]["key"],
+        site["ssh"]["known_hosts"],
+        site["app"]["binary"],
+        site["database"]["password_file"],
+    ):
+        assert (own.folder / path).is_file()
+    assert (own.folder / "secrets/db-password").stat().st_mode & 0o777 == 0o600
+
+
+def test_packets_to_8_8_8_8_vanish(own: Lab) -> None:
+    began = time.monotonic()
+    outcome = ssh(own, "node1", "timeout 3 bash -c ': </dev/tcp/8.8.8.8/80'", check=False)
+    assert outcome.code == 124, outcome  # neither refused nor answered: still waiting when time was up
+    assert time.monotonic() - began > 2.9
+
+
+def test_all_hosts_install_packages_at_once(own: Lab) -> None:
+    script = f"DEBIAN_FRONTEND=noninteractive {' '.join(INSTALL)} >/dev/null 2>&1; dpkg -s tree | grep ^Status"
+    argv = {name: [*lab_ssh.command(own, name), f"sudo -n sh -c '{script}'"] for name in HOSTS}
+    running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in argv.values()]
+    assert [process.communicate(timeout=180)[0] for process in running] == ["Status: install ok installed\n"] * len(
+        HOSTS
+    )
+
+
+INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", "tree")
+
+
+def test_a_package_downloaded_before_is_not_downloaded_again(own: Lab) -> None:
+    ssh(own, "node2", f"DEBIAN_FRONTEND=noninteractive {' '.join(INSTALL)}")
+    hosts.reset(["node2"])
+    simulated = ssh(own, "node2", f"{' '.join(INSTALL)} --print-uris")
+    assert "/tree_" not in simulated.out, simulated.out
+
+
+def test_reset_gives_a_fresh_disk_and_the_same_keys(own: Lab) -> None:
+    ssh(own, "edge1", "touch /etc/trace")
+    pinned = (own.folder / "ssh/known_hosts").read_text()
+    hosts.reset(["edge1"])
+    assert ssh(own, "edge1", "ls /etc/trace", check=False).code != 0
+    assert (own.folder / "ssh/known_hosts").read_text() == pinned
+
+
+def test_power_off_and_on_keeps_the_disk(own: Lab) -> None:
+    ssh(own, "node2", "echo kept > /root/trace; sync")
+    boot = ssh(own, "node2", "cat /proc/sys/kernel/random/boot_id; systemctl show -P UserspaceTimestampMonotonic").out
+    hosts.power_off("node2")
+    assert not container.is_running(own, "node2")
+    assert not lab_ssh.answers(own, "node2")
+    hosts.power_off("node2")  # harmless
+    hosts.power_on("node2")
+    assert ssh(own, "node2", "cat /root/trace").out == "kept\n"
+    assert (
+        ssh(own, "node2", "cat /proc/sys/kernel/random/boot_id; systemctl show -P UserspaceTimestampMonotonic").out
+        != boot
+    )
+
+
+def test_a_cut_host_runs_on_unreached_until_it_is_healed(own: Lab) -> None:
+    hosts.cut("node1")
+    try:
+        assert not lab_ssh.answers(own, "node1")
+        assert container.init_pid(own, "node1")
+        assert ssh(own, "node2", f"timeout 2 bash -c ': </dev/tcp/{own.address('node1')}/22'", check=False).code != 0
+    finally:
+        hosts.heal("node1")
+    lab_ssh.wait(own, ["node1"])
+
+
+def test_up_boots_what_is_off_plugs_in_what_is_cut_and_leaves_the_rest(own: Lab) -> None:
+    before = {name: container.init_pid(own, name) for name in HOSTS}
+    hosts.power_off("edge1")
+    hosts.cut("db1")
+    hosts.up()
+    after = {name: container.init_pid(own, name) for name in HOSTS}
+    assert {name for name in HOSTS if before[name] != after[name]} == {"edge1"}
+    assert lab_ssh.login(own, "db1")
+
+
+def test_settings_reach_running_hosts_and_stay(own: Lab) -> None:
+    hosts.up(deaths="40")
+    assert "deaths = 40\n" in ssh(own, "node1", "cat /etc/bingo-lab.conf").out
+    hosts.up(deaths="off")
+    assert ssh(own, "node1", "cat /etc/bingo-lab.conf").out.splitlines()[1:] == ["deaths = off", "scale = 0.1"]
+
+
+def test_a_host_is_debian_12_where_that_is_wanted_until_it_is_not(spare: Lab) -> None:
+    def release() -> list[str]:
+        return [ssh(spare, name, ". /etc/os-release; echo $VERSION_ID").out.strip() for name in ("edge1", "node1")]
+
+    hosts.up(["edge1", "node1"], bookworm=["edge1"])
+    assert release() == ["12", "13"]
+    running = ssh(spare, "edge1", "systemctl is-system-running --wait; touch /etc/trace; apt-get -qq update").out
+    assert running == "running\n"
+    hosts.up(["edge1", "node1"])  # leaves it alone
+    ssh(spare, "edge1", "ls /etc/trace")
+    hosts.reset(["edge1"])
+    assert release() == ["12", "13"]
+    hosts.up(["edge1", "node1"], bookworm=[])
+    assert release() == ["13", "13"]
+
+
+def test_all_hosts_are_up_in_seconds(spare: Lab) -> None:
+    began = time.monotonic()
+    hosts.up()
+    assert time.monotonic() - began < 15  # 2 s when nothing else runs
+
+
+def test_two_labs_stand_side_by_side(own: Lab, spare: Lab) -> None:
+    hosts.up(["edge1"])
+    mirror = "apt-get update -qq"
+    assert run([*lab_ssh.command(spare, "edge1"), f"sudo -n {mirror}"], 60).code == 0
+    ssh(own, "edge1", mirror)
+    hosts.down()
+    ssh(own, "edge1", mirror)
+    assert sysctls.read("net/ipv4/ip_forward") == 1
+
+
+def test_down_leaves_nothing_behind(spare: Lab) -> None:
+    hosts.up(["edge1", "node1"])
+    assert len(remains(spare)) > 5
+    hosts.down()
+    assert remains(spare) == []
+    hosts.down()  # harmless
+
+
+def test_numbers_with_two_digits_work_too(own: Lab) -> None:
+    other = Lab(own.number + 10)  # its cables' names are too long for the kernel, which keeps them beside short ones
+    with as_current(other):
+        try:
+            hosts.up(["edge1"])
+            hosts.cut("edge1")
+            assert not lab_ssh.answers(other, "edge1")
+            hosts.heal("edge1")
+            lab_ssh.wait(other, ["edge1"])
+        finally:
+            hosts.down()
+    assert remains(other) == []
+
+
+@pytest.mark.parametrize("delay", [0.2, 0.35, 0.5, 0.65, 0.8, 1.1, 1.6])
+def test_up_repairs_an_up_that_was_killed(spare: Lab, delay: float) -> None:
+    process = start_lab(spare, "up", "--hosts", "edge1,node1")
+    time.sleep(delay)  # the moment is the point
+    process.kill()
+    process.wait()
+    hosts.up(["edge1", "node1"])
+    assert lab_ssh.login(spare, "edge1")
+    assert lab_ssh.login(spare, "node1")
+    assert tomllib.loads(spare.site.read_text())["hosts"].keys() == {"edge1", "node1"}
+    hosts.down()
+    assert remains(spare) == []
+
+
+@pytest.mark.parametrize("delay", [0.15, 0.25, 0.4])
+def test_down_finishes_a_down_that_was_killed(spare: Lab, delay: float) -> None:
+    hosts.up(["edge1", "node1"])
+    process = start_lab(spare, "down")
+    time.sleep(delay)  # the moment is the point
+    process.kill()
+    process.wait()
+    hosts.down()
+    assert remains(spare) == []
+
+
+@pytest.mark.parametrize("victims", ["nspawn only", "everything"])
+def test_up_copes_with_what_killed_processes_left(spare: Lab, victims: str) -> None:
+    hosts.up(["edge1", "node1"])
+    for name in ("edge1", "node1"):
+        for pid in pids(spare, name, "supervisor" if victims == "nspawn only" else ""):
+            end(pid)
+    hosts.up(["edge1", "node1"])
+    assert lab_ssh.login(spare, "edge1")
+    assert lab_ssh.login(spare, "node1")
+    assert run([*lab_ssh.command(spare, "node1"), "sudo -n apt-get update -qq"], 60).code == 0
+    hosts.down()
+    assert remains(spare) == []
+
+
+def end(pid: int) -> None:
+    """Kill a process and wait until it is gone."""
+    try:
+        descriptor = os.pidfd_open(pid)
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except ProcessLookupError:  # it went with another
+        return
+    assert select.select([descriptor], [], [], 10)[0], f"process {pid} is alive 10 s after SIGKILL"
+    os.close(descriptor)
+
+
+def pids(lab: Lab, name: str, part: str) -> list[int]:
+    """Processes of a host, or of one part of it (nspawn itself is its supervisor)."""
+    tops = (container.trees()[0] / lab.bridge / name).glob(f"{part or '*'}")
+    return [int(pid) for top in tops if top.is_dir() for file in top.rglob("cgroup.procs") for pid in _read(file)]
+
+
+def _read(file: Path) -> list[str]:
+    return [pid for pid in file.read_text().split() if pid != "0"]
+
+
+def test_status_says_what_is_up_off_and_cut(own: Lab, tmp_path: Path) -> None:
+    hosts.power_off("edge1")
+    hosts.cut("node1")
+    try:
+        argv = [sys.executable, "-m", "lab", "status", "--json", str(tmp_path / "status.json")]
+        assert run(argv, 30).code == 0
+        table = run(argv[:4], 30).out
+    finally:
+        hosts.up()
+    states = {line["name"]: line["state"] for line in json.loads((tmp_path / "status.json").read_text())["hosts"]}
+    assert states == {"edge1": "off", "edge2": "up", "node1": "cut", "node2": "up", "db1": "up"}
+    assert own.address("node2") in table
+
+
+def test_a_subnet_in_use_is_refused(own: Lab) -> None:
+    other = Lab(own.number + 20)
+    address = other.gateway.removesuffix(".1") + ".5/32"
+    subprocess.run(["ip", "addr", "add", address, "dev", "lo"], check=True)
+    try:
+        with as_current(other), pytest.raises(LabError, match=f"subnet of lab {other.number}"):
+            hosts.up(["edge1"])
+    finally:
+        subprocess.run(["ip", "addr", "del", address, "dev", "lo"], check=True)
+    assert remains(other) == []
+
+
+def test_unknown_hosts_are_refused_in_three_lines(own: Lab) -> None:
+    outcome = run([sys.executable, "-m", "lab", "reset", "--hosts", "node9"], 30)
+    assert outcome.code == 1
+    assert outcome.err.splitlines() == [
+        "There is no host 'node9' in this lab.",
+        "  why it matters: Known here: edge1, edge2, node1, node2, db1.",
+        "  next: See them: inv lab.status",
+    ]
+
+
+def test_name_server_of_the_hosts_is_not_this_machine_itself(own: Lab) -> None:
+    assert ssh(own, "db1", "cat /etc/resolv.conf").out == resolver.for_hosts()

@@ -1,0 +1,63 @@
+"""Users at work: 120 requests a second through the floating address over kept connections, none of them tried twice."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+from fabfile.flows.acceptance.load import Load, offer
+from fabfile.flows.acceptance.wire import Call, open_wire
+
+CALLS = (
+    Call("db_dummy", "GET", "/db_dummy"),
+    Call("movie", "GET", "/api/movie/7"),
+    Call("customer", "GET", "/api/customer/7"),
+    Call("operation", "POST", "/operation", b'{"operation": 7}'),
+)
+
+
+class Users:
+    """At work for as long as the context lasts; afterwards `failed`, `asked` and `gap` tell how they fared."""
+
+    def __init__(self, address: str, rate: float = 120) -> None:
+        self.address, self.rate = address, rate
+        self.load: Load | None = None
+        self._leave = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._work()))
+
+    def __enter__(self) -> Users:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._leave.set()
+        self._thread.join()
+
+    async def _work(self) -> None:
+        async with open_wire(self.address) as wire:
+            self.load = await offer(wire, self._calls(), rate=self.rate, timeout=8)
+
+    def _calls(self) -> Iterator[Call]:
+        return itertools.takewhile(lambda call: not self._leave.is_set(), itertools.cycle(CALLS))
+
+    @property
+    def asked(self) -> int:
+        """How many requests there were."""
+        assert self.load is not None
+        return len(self.load.samples)
+
+    @property
+    def failed(self) -> Counter[str]:
+        """How many did not get a right answer, by how."""
+        assert self.load is not None
+        return Counter(sample.error for sample in self.load.samples if sample.error)
+
+    @property
+    def gap(self) -> float:
+        """The longest time in seconds in which nobody got a right answer."""
+        assert self.load is not None
+        done = sorted(sample.done for sample in self.load.samples if not sample.error)
+        return max(later - earlier for earlier, later in itertools.pairwise(done))

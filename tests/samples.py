@@ -1,0 +1,52 @@
+"""A small site with every role, for tests that need settings but no hosts. Its values are fixed: golden files show them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fabfile.engine.secrecy import Secret
+from fabfile.flows.discovery.model import Destination, Facts
+from fabfile.inventory import Inventory, Node
+from fabfile.settings import App, Database, Edge, Settings, Ssh, Tls
+from fabfile.steps.cert import Material
+
+SHA256 = "5e" * 32
+PASSWORD = "golden-Password_1"
+NODES = (
+    Node("edge1", "192.0.2.11", ("edge",)),
+    Node("edge2", "192.0.2.12", ("edge",)),
+    Node("node1", "192.0.2.21", ("app",)),
+    Node("node2", "192.0.2.22", ("app",)),
+    Node("db1", "192.0.2.31", ("postgres",)),
+)
+
+FACTS = Facts(
+    binary_sha256=SHA256,
+    command=("run_server",),
+    ports=(Destination("0.0.0.0", 17000),),
+    config="/opt/bingo/config.yaml",
+    logs=("/opt/bongo/logs/abcdef1234/main.log",),
+    directories=("/opt/bongo/logs/abcdef1234",),
+    reject=(Destination("8.8.8.8", 80),),
+    prepare_command=("prepare_db",),
+)
+
+MATERIAL = Material(
+    "-----BEGIN CERTIFICATE-----\ngolden\n", Secret("golden-key\n"), "ab" * 32, "shop.example", "2026-03-31"
+)
+
+
+def site() -> Settings:
+    """The site."""
+    return Settings(
+        path=Path("/nonexistent/site.toml"),
+        name="sample",
+        service="http://192.0.2.10",
+        ssh=Ssh("ops", known_hosts=Path("/nonexistent/known_hosts")),
+        app=App("bingo", SHA256, "test@example.com"),
+        database=Database(),
+        edge=Edge(address="192.0.2.10"),
+        tls=Tls(names=("shop.example",), store=Path("/nonexistent/tls")),
+        inventory=Inventory(NODES),
+        password=Secret(PASSWORD),
+    )

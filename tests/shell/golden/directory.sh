@@ -1,0 +1,1 @@
+install -d -o app -g app -m 0750 '/srv/a b'

@@ -1,0 +1,1 @@
+chown root:root /etc/x && chmod 0644 /etc/x

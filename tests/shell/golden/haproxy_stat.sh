@@ -1,0 +1,1 @@
+echo 'show stat' | socat -t2 stdio /run/haproxy/admin.sock

@@ -1,0 +1,1 @@
+ln -sfn 'releases/a b' /srv/current.new && mv -Tf /srv/current.new /srv/current

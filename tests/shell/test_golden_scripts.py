@@ -1,0 +1,186 @@
+"""The exact text of what is run and written on hosts, for the sample site of tests/samples.py.
+
+After a change that is wanted: GOLDEN=write .venv/bin/pytest tests/shell, then read `git diff tests/shell/golden`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from samples import FACTS, MATERIAL, NODES, SHA256, site
+
+from fabfile.engine import lock
+from fabfile.engine.command import Shell
+from fabfile.engine.journal import Run, append
+from fabfile.engine.secrecy import Secret
+from fabfile.engine.shell import Reading, join_probes, whole, write_file
+from fabfile.engine.step import Step, owe
+from fabfile.flows.seed import Seeded
+from fabfile.flows.system import PHASES, System
+from fabfile.roles import haproxy, nginx
+from fabfile.steps.account import Account
+from fabfile.steps.file import Directory, File, Symlink
+from fabfile.steps.package import Packages
+from fabfile.steps.release import Release
+from fabfile.steps.sql import Index, LoginRole, SqlFile
+from fabfile.steps.unit import Unit
+
+GOLDEN = Path(__file__).parent / "golden"
+SYSTEM = System(site(), Path("/nonexistent/bingo"), FACTS, MATERIAL)
+
+
+def steps(node: str) -> list[Step]:
+    chosen = next(one for one in NODES if one.name == node)
+    return [step for phase in PHASES for step in SYSTEM.steps(chosen, phase)]
+
+
+def change(step: Step, out: str) -> str:
+    """The shell text of the change that `out` calls for."""
+    decided = step.decide(Reading(out, 0))
+    assert decided is not None
+    return "\n".join(command.script for command in decided.commands if isinstance(command, Shell)) + "\n"
+
+
+def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
+    """Every script, by the name of its golden file."""
+    monkeypatch.setattr(lock, "_machine", lambda: "desk~0123456789abcdef")
+    monkeypatch.setattr(lock, "_boot", lambda: "boot-id")
+    monkeypatch.setattr(lock, "_started", lambda pid: "4711")
+    monkeypatch.setattr(lock.os, "getpid", lambda: 99)
+    monkeypatch.setattr(lock, "now", lambda: "2026-01-02T03:04:05Z")
+    run = Run("deploy", Path("/nonexistent"), "it's urgent", who="anna@desk", id="20260102T030405-abcdef")
+    yield "whole", whole("grep -q it /etc/x")
+    yield "write_file", write_file("/etc/it's here/x", b"text\n", mode=0o640, owner="root:app", validate="check -f {}")
+    yield "file_owner", change(File("/etc/x", "text\n"), "app:app 666 regular file\nsame\n")
+    yield "directory", change(Directory("/srv/a b", mode=0o750, owner="app:app"), "absent\n")
+    yield "symlink", change(Symlink("/srv/current", "releases/a b"), "absent\n")
+    yield "account", change(Account("bingo"), "absent\n")
+    yield "packages", change(Packages(("haproxy", "socat")), "")
+    yield "release_prune", change(Release("/srv/app", Path("/nonexistent"), SHA256, "bingo"), "absent\n")
+    shown = "LoadState=loaded\nActiveState={}\nUnitFileState={}\nNeedDaemonReload=yes\n"
+    yield "unit_first_start", change(Unit("app.service", ready="is-ready"), shown.format("failed", "disabled"))
+    yield "unit_reload", change(Unit("haproxy.service"), shown.format("active", "enabled") + "owed=reload\n")
+    yield "owe", owe(("restart:postgresql@17-main.service", "reload:haproxy.service"))
+    yield "journal", append('{"event": "begin"}')
+    yield "lock_acquire", lock._acquire(run, force=False, instead_of="20260101T000000-dead00")
+    yield "lock_take_over", lock._acquire(run, force=True, instead_of="")
+    yield "lock_renew", lock._renew()
+    yield "lock_guard", lock.Lock([], run).guard
+    yield "lock_probe", lock.PROBE + "\n"
+    yield "haproxy_drain", haproxy.drain("node1", "operator anna@desk it's ill")
+    yield "haproxy_undrain", haproxy.undrain("node1")
+    yield "haproxy_stat", haproxy.stat() + "\n"
+    yield "probes", join_probes([step.probe() for step in KINDS], "#~golden")
+
+
+NOTHING_ABSENT = (Release, Unit, SqlFile, Index, LoginRole, Seeded, haproxy.NoLeftoverDrain, nginx.Http3Possible)
+"""Steps to which `absent` says nothing."""
+
+KINDS: list[Step] = [
+    File("/etc/it's", "text\n"),
+    Directory("/srv/a b"),
+    Symlink("/srv/current", "x"),
+    Account("bingo"),
+    Packages(("haproxy", "socat")),
+    Release("/srv/app", Path("/nonexistent"), SHA256, "bingo"),
+    Unit("postgresql@17-main.service"),
+    LoginRole("o'neill", Secret("never-shown"), 9),
+    Index("bingo", "CREATE INDEX movies_id ON public.movies USING btree (id)"),
+    SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n", "bingo"),
+    Seeded(site(), ("prepare_db",)),
+    haproxy.NoLeftoverDrain(),
+]
+
+
+def files() -> Iterator[tuple[str, str]]:
+    """Every file that the deploy writes, by host and path."""
+    for node in NODES:
+        for step in steps(node.name):
+            if isinstance(step, File):
+                yield f"hosts/{node.name}{step.path}", step.content
+
+
+@pytest.fixture(scope="module")
+def texts() -> Iterator[dict[str, str]]:
+    """All of it, by golden file."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield {f"{name}.sh": text for name, text in scripts(monkeypatch)} | dict(files())
+
+
+def kept() -> dict[str, str]:
+    """What the golden files hold."""
+    return {str(path.relative_to(GOLDEN)): path.read_text() for path in sorted(GOLDEN.rglob("*")) if path.is_file()}
+
+
+def test_the_texts_are_the_golden_ones(texts: dict[str, str]) -> None:
+    if os.environ.get("GOLDEN") == "write":
+        shutil.rmtree(GOLDEN, ignore_errors=True)
+        for name, text in texts.items():
+            (GOLDEN / name).parent.mkdir(parents=True, exist_ok=True)
+            (GOLDEN / name).write_text(text)
+    assert sorted(kept()) == sorted(texts), "GOLDEN=write makes and removes golden files"
+    for name, text in kept().items():
+        assert texts[name] == text, name
+
+
+@pytest.fixture(scope="module")
+def all_scripts(texts: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The golden scripts, and every probe and write of every step of the sample site, as files."""
+    folder = tmp_path_factory.mktemp("scripts")
+    found = {name: text for name, text in texts.items() if name.endswith(".sh")}
+    for node in NODES:
+        for number, step in enumerate(steps(node.name)):
+            found[f"{node.name}-{number}-probe.sh"] = step.probe() + "\n"
+            if not isinstance(step, NOTHING_ABSENT):
+                found[f"{node.name}-{number}-change.sh"] = change(step, "absent\n")
+    for name, text in found.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in found]
+
+
+@pytest.mark.parametrize("shell", [["dash"], ["bash", "--posix"]], ids=lambda words: words[0])
+def test_every_script_is_posix_sh(shell: list[str], all_scripts: list[Path]) -> None:
+    for path in all_scripts:
+        done = subprocess.run([*shell, "-n", str(path)], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), path.read_text()
+
+
+def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path], tmp_path: Path) -> None:
+    """Warnings as well as errors, in POSIX mode; in files with a first line of their own, in that shell's."""
+    program = str(Path(sys.executable).parent / "shellcheck")
+    # SC2148: what sh reads from its standard input has no first line. SC2154: $stage is write_file's.
+    done = subprocess.run(
+        [program, "-s", "sh", "-S", "warning", "-e", "SC2148", *all_scripts], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    scripted = {Path(name).name: text for name, text in texts.items() if text.startswith("#!")}
+    assert scripted.keys() == {"app-ready", "edge-handover", "edge-interface", "edge-refresher", "haproxy-save-state"}
+    for name, text in scripted.items():
+        (tmp_path / name).write_text(text)
+    done = subprocess.run([program, "-S", "warning", *scripted], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_file_of_ours_says_whose_it_is(texts: dict[str, str]) -> None:
+    unmarked = {
+        name for name, text in texts.items() if name.startswith("hosts/") and "Written by the runbook" not in text
+    }
+    assert {Path(name).name for name in unmarked} == {"config.yaml", "facts.json"}, "these are not read by people"
+
+
+def test_the_password_stands_in_one_file_that_not_everybody_may_read() -> None:
+    holding = {
+        (step.path, oct(step.mode))
+        for node in NODES
+        for step in steps(node.name)
+        if isinstance(step, File) and site().password.reveal() in step.content
+    }
+    assert holding == {("/opt/bingo/config.yaml", "0o640")}
+    for name, text in kept().items():
+        assert name.endswith("/config.yaml") or site().password.reveal() not in text, name

@@ -1,0 +1,252 @@
+"""Verdicts of the acceptance: table cases over samples that never met a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from fabfile.engine.errors import RunbookError, Unreachable
+from fabfile.flows.acceptance.facts import DatabaseFacts, LogBound
+from fabfile.flows.acceptance.freshness import Fresh, Freshness
+from fabfile.flows.acceptance.load import Load
+from fabfile.flows.acceptance.node_rows import database_row, log_row, node_rows, ready_row
+from fabfile.flows.acceptance.row import Figures, Verdict, judge
+from fabfile.flows.acceptance.rows import list_row, ping_row, rate_row, single_row, slow_alone, write_row
+from fabfile.flows.acceptance.sample import Sample
+
+PROVEN = Freshness(Fresh.PROVEN, "told")
+HELD, FAILED, UNPROVEN, NOT_TRIED = Verdict.HELD, Verdict.FAILED, Verdict.UNPROVEN, Verdict.NOT_TRIED
+
+
+def samples(
+    n: int, *, errors: int = 0, slow: int = 0, endpoint: str = "R6", rate: float = 24, mark: str = ""
+) -> list[Sample]:
+    """`n` samples, the first of them errors, the next slow, all others of 20 ms."""
+    made = []
+    for i in range(n):
+        intended = i / rate
+        latency = 0.5 if errors <= i < errors + slow else 0.02
+        error = "status 503" if i < errors else ""
+        made.append(
+            Sample(endpoint, intended, intended, intended, intended + latency, 503 if error else 200, error, mark)
+        )
+    return made
+
+
+def a_load(made: Sequence[Sample], rate: float = 120) -> Load:
+    return Load(rate, len(made) / rate, list(made), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("n", "errors", "slow", "proof", "verdict", "word"),
+    [
+        (1440, 0, 0, True, HELD, ""),
+        (1440, 7, 0, True, HELD, ""),
+        (1440, 8, 0, True, UNPROVEN, "8 errors of 1440: at most 7 would prove ≤ 1 %"),
+        (1440, 14, 0, True, UNPROVEN, "at most 7"),
+        (1440, 15, 0, True, FAILED, "15 of 1440 failed (status 503 ×15)"),
+        (1440, 0, 124, True, HELD, ""),
+        (1440, 0, 140, True, UNPROVEN, "took 400 ms or more"),
+        (1440, 0, 160, True, FAILED, "p90 is 500 ms"),
+        (312, 3, 0, False, HELD, ""),
+        (312, 4, 0, False, FAILED, "4 of 312"),
+        (312, 200, 0, False, FAILED, "200 of 312 failed (status 503 ×200)"),
+        (0, 0, 0, False, FAILED, "nothing was asked"),
+    ],
+)
+def test_errors_and_p90(n: int, errors: int, slow: int, proof: bool, verdict: Verdict, word: str) -> None:
+    found, why = judge(Figures.of(samples(n, errors=errors, slow=slow)), 0.01, timed=True, proof=proof)
+    assert found is verdict
+    assert word in why
+
+
+def test_an_error_is_slower_than_any_answer() -> None:
+    figures = Figures.of(samples(100, errors=11))
+    assert figures.p50 == pytest.approx(0.02)
+    assert figures.p90 == figures.p99 == float("inf")
+    assert figures.slow == 11
+
+
+def test_a_single_row_takes_only_its_own_samples() -> None:
+    load = a_load([*samples(100, endpoint="R6"), *samples(100, errors=50, endpoint="R7")])
+    assert single_row("R6", "", load, PROVEN, {}, proof=False).verdict is HELD
+    failed = single_row("R7", "", load, PROVEN, {}, proof=False)
+    assert (failed.verdict, failed.figures.n, failed.next) == (FAILED, 100, "fab status")
+
+
+def test_a_row_that_is_slow_alone_is_told_from_one_that_waits_for_it() -> None:
+    searching = slow_alone({"R6": [0.004, 0.005], "R7": [], "R8": [0.2, 0.09, 0.1]})
+    assert searching == {"R8": 0.1}
+    both = a_load([*samples(100, slow=30), *samples(100, slow=30, endpoint="R8")])
+    waits, searched = (single_row(id, "", both, PROVEN, searching, proof=False) for id in ("R6", "R8"))
+    assert (waits.why, waits.next) == ("p90 is 500 ms", "fab status")
+    assert searched.why == "p90 is 500 ms; even asked alone it takes 100 ms: is its index there?"
+    assert searched.next == "inv db.indexes"
+    assert rate_row("peak", a_load(samples(100, errors=9)), searching, proof=False).next == "inv db.indexes"
+    fast_enough = single_row("R8", "", a_load(samples(100, endpoint="R8")), PROVEN, searching, proof=False)
+    assert fast_enough.verdict is HELD
+    assert fast_enough.notes == ["even asked alone it takes 100 ms: is its index there?"]
+
+
+def test_slow_alone_is_told_by_comparing() -> None:
+    assert slow_alone({"R6": [0.2], "R7": [0.3], "R8": [0.4]}) == {}, "a slow network is no missing index"
+    assert slow_alone({"R6": [0.002], "R7": [0.02], "R8": [0.031]}) == {"R8": 0.031}
+    assert slow_alone({"R6": []}) == {}
+
+
+@pytest.mark.parametrize(
+    ("fresh", "verdict"),
+    [
+        (PROVEN, HELD),
+        (Freshness(Fresh.LIKELY, "date"), HELD),
+        (Freshness(Fresh.UNKNOWN, "nothing"), UNPROVEN),
+        (Freshness(Fresh.CACHED, "Age: 3"), FAILED),
+    ],
+)
+def test_freshness_decides_too(fresh: Freshness, verdict: Verdict) -> None:
+    assert single_row("R6", "", a_load(samples(100)), fresh, {}, proof=False).verdict is verdict
+    assert list_row("R9", "", samples(6, endpoint="R9"), fresh, 0.01).verdict is verdict
+
+
+def test_one_answer_that_admits_a_cache_is_enough() -> None:
+    made = [*samples(99), samples(1, mark="X-Cache: HIT")[0]]
+    row = single_row("R6", "", a_load(made), PROVEN, {}, proof=False)
+    assert row.verdict is FAILED
+    assert "it is cached: 1 of 100 answers say so themselves (X-Cache: HIT)" in row.why
+
+
+def test_an_answer_in_no_time_was_not_in_the_database() -> None:
+    fresh = Freshness(Fresh.PROVEN, "", floor=0.1)
+    row = single_row("R5", "", a_load(samples(100, endpoint="R5")), fresh, {}, proof=False)
+    assert row.verdict is FAILED
+    assert "100 of 100 came in under 25 ms, the app takes 100 ms" in row.why
+    assert single_row("R6", "", a_load(samples(100)), fresh, {}, proof=False).verdict is HELD
+
+
+@pytest.mark.parametrize(
+    ("share", "errors", "verdict"), [(0.01, 0, HELD), (0.01, 1, FAILED), (0.05, 1, HELD), (0.05, 2, FAILED)]
+)
+def test_lists(share: float, errors: int, verdict: Verdict) -> None:
+    assert list_row("R11", "", samples(20, errors=errors, slow=19), PROVEN, share).verdict is verdict
+
+
+def test_a_list_asked_once_is_not_blamed_for_it() -> None:
+    row = list_row("R11", "", samples(1), Freshness(Fresh.UNKNOWN, "nothing"), 0.05)
+    assert (row.verdict, row.fresh) == (HELD, None)
+    assert row.notes == ["whether it is fresh was not tried: asked only once"]
+    assert list_row("R11", "", samples(2), Freshness(Fresh.UNKNOWN, "nothing"), 0.05).verdict is UNPROVEN
+
+
+def test_a_rate_is_carried_only_by_right_answers_in_time() -> None:
+    assert rate_row("peak", a_load(samples(1560, rate=120)), {}, proof=False).verdict is HELD
+    # One node of 100 requests/s under 120: every answer is right, but each comes later than the one before.
+    backlog = [s._replace(done=(i + 1) / 100) for i, s in enumerate(samples(1560, rate=120))]
+    row = rate_row("peak", a_load(backlog), {}, proof=False)
+    assert row.verdict is FAILED
+    assert row.why == "107.7 of 120 requests/s were carried"
+    assert row.next.startswith("fab status")
+
+
+def test_a_late_generator_is_told() -> None:
+    late = [s._replace(woke=s.intended + 0.03) for s in samples(120, rate=120)]
+    load = a_load(late)
+    assert load.doubtful
+    assert "asked 30 ms late" in rate_row("peak", load, {}, proof=False).notes[0]
+    assert not rate_row("peak", a_load(samples(120, rate=120)), {}, proof=False).notes
+
+
+def test_writes() -> None:
+    assert write_row("R12", "", samples(300, errors=3), []).verdict is HELD
+    assert write_row("R12", "", samples(300, errors=4), []).verdict is FAILED
+    gone = write_row("R12", "", samples(5), ["session 7 was accepted, but GET does not have it"])
+    assert gone.verdict is FAILED
+    assert "session 7" in gone.why
+    skipped = write_row("R13", "", [], [], "the answer names no id")
+    assert (skipped.verdict, skipped.why) == (NOT_TRIED, "the answer names no id")
+
+
+def test_ping_allows_no_error_and_says_what_was_not_seen() -> None:
+    assert "500 shows only while a node is ill" in ping_row(samples(20)).notes[0]
+    row = ping_row(samples(20, errors=1))
+    assert row.verdict is FAILED
+    assert not row.notes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"),
+    [
+        ({"node1": 0.9, "node2": 4.9}, HELD),
+        ({"node1": 0.9, "node2": 5.0}, FAILED),
+        ({"node1": float("nan")}, FAILED),
+        ({}, FAILED),
+    ],
+)
+def test_ready(seconds: dict[str, float], verdict: Verdict) -> None:
+    row = ready_row(seconds)
+    assert row.verdict is verdict
+    assert ("node2 took 5.0 s" in row.why) == (seconds.get("node2") == 5.0)
+
+
+@pytest.mark.parametrize(
+    ("bound", "why"),
+    [
+        (LogBound(used=10, limit=100, free=1000), ""),
+        (LogBound(used=10, limit=None, free=1000), "node1: nothing bounds the log"),
+        (LogBound(used=3_000_000, limit=2_000_000, free=1000), "node1: 3.0 MB, over its limit of 2.0 MB"),
+        (
+            LogBound(used=0, limit=2_000_000, free=1000),
+            "node1: the disk is full before the log reaches its limit of 2.0 MB",
+        ),
+    ],
+)
+def test_log(bound: LogBound, why: str) -> None:
+    row = log_row({"node1": bound})
+    assert (row.verdict, row.why) == (FAILED if why else HELD, why)
+
+
+def test_database() -> None:
+    rows = {"sessions": 10, "movies": 3}
+    assert database_row(DatabaseFacts(rows)).notes == ["10 sessions, 3 movies"]
+    missing = database_row(DatabaseFacts(rows, ["movies"]))
+    assert (missing.verdict, missing.why, missing.next) == (FAILED, "movies has no valid index on id", "inv db.indexes")
+    empty = database_row(DatabaseFacts({"movies": 0}))
+    assert (empty.why, empty.next) == ("movies is empty", "inv db.seed")
+
+
+class Hosts:
+    """Facts of healthy hosts, one of which cannot be reached for its log."""
+
+    def ready_seconds(self) -> dict[str, float]:
+        return {"node1": 1.0}
+
+    def log_bounds(self) -> dict[str, LogBound]:
+        raise Unreachable("node2 does not answer", "", "fab status")
+
+    def database(self) -> DatabaseFacts | None:
+        return None
+
+
+def test_rows_of_the_hosts() -> None:
+    assert [(row.id, row.verdict) for row in node_rows(None)] == [("R20", NOT_TRIED), ("R22", NOT_TRIED)]
+    rows = node_rows(Hosts())
+    assert [(row.id, row.verdict) for row in rows] == [("R20", HELD), ("R22", FAILED)]
+    assert rows[1].why == "could not be read: node2 does not answer"
+
+
+def test_poison_is_never_sent() -> None:
+    from fabfile.flows.acceptance.targets import operation
+
+    for number in (3 << 32, -1):
+        with pytest.raises(ValueError, match="not a harmless operation"):
+            operation(number)
+
+
+def test_address() -> None:
+    from fabfile.flows.acceptance.wire import base_url
+
+    assert base_url("10.0.0.1") == base_url("http://10.0.0.1/") == "http://10.0.0.1"
+    assert base_url("films.example:8080") == "http://films.example:8080"
+    for wrong in ("", "ftp://x", "http://x/api", "http://x:port", "https://x"):
+        with pytest.raises(RunbookError, match="not the address of a service"):
+            base_url(wrong)

@@ -1,0 +1,91 @@
+"""What `fab check` makes of its options before it asks anything."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import site as a_site
+
+from fabfile.engine.errors import RunbookError
+from fabfile.flows import check as flow
+from fabfile.flows.acceptance import FULL, QUICK, CurlAnswer, Secure
+from fabfile.flows.check import check
+from fabfile.flows.nodefacts import _curl, _curl_answer
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What would have been measured, instead of measuring it."""
+    seen: dict[str, Any] = {}
+
+    def measure(address: str, **rest: Any) -> int:
+        seen.update(rest, address=address)
+        return 0
+
+    monkeypatch.setattr(flow, "measure", measure)
+    return seen
+
+
+def test_another_address_is_asked_over_tls_at_the_same_host(asked: dict[str, Any]) -> None:
+    check("10.0.0.9", quick=True, json=None)
+    assert (asked["address"], asked["secure"], asked["plan"]) == ("10.0.0.9", Secure("https://10.0.0.9"), QUICK)
+    check("http://films.example:8080", quick=False, json=None)
+    assert (asked["secure"], asked["plan"]) == (None, FULL)
+    check("http://films.example:8080", quick=False, json=None, tls="https://films.example:8443/")
+    assert asked["secure"] == Secure("https://films.example:8443")
+
+
+def test_the_sites_own_address_brings_its_names_and_hosts(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    site = a_site()
+    site = dataclasses.replace(
+        site,
+        service="http://10.0.0.10",
+        edge=dataclasses.replace(site.edge, https_port=8443, http3=False),
+        tls=dataclasses.replace(site.tls, names=("films.example",), store=tmp_path),
+    )
+    monkeypatch.setattr(flow, "load", lambda: site)
+    check("", quick=True, json=None)
+    assert asked["secure"] == Secure("https://10.0.0.10:8443", None, ("films.example",), http3=False)
+    assert asked["facts"].settings is site
+
+
+def test_a_longer_look_at_the_cache(asked: dict[str, Any]) -> None:
+    check("10.0.0.9", quick=False, json=None, cache_minutes="10")
+    assert (asked["plan"].cache_seconds, asked["plan"].cache_gap) == (600, 90)
+    assert asked["plan"].peak == FULL.peak
+
+
+@pytest.mark.parametrize("typed", ["abc", "-3", "0", "nan", "inf", "1441"])
+def test_what_is_no_time_is_refused(asked: dict[str, Any], typed: str) -> None:
+    with pytest.raises(RunbookError, match=f"--cache-minutes {typed} is no time") as caught:
+        check("10.0.0.9", quick=True, json=None, cache_minutes=typed)
+    assert caught.value.next == "Give minutes, at most 1440: fab check --cache-minutes 10"
+    assert not asked
+
+
+@pytest.mark.parametrize(
+    ("address", "tls", "word"),
+    [
+        ("", "https://x", "--tls goes with --address"),
+        ("http://x", "http://x", "over TLS"),
+        ("ftp://x", "", "a service"),
+    ],
+)
+def test_addresses_that_are_none_are_refused(asked: dict[str, Any], address: str, tls: str, word: str) -> None:
+    with pytest.raises(RunbookError, match=word):
+        check(address, quick=True, json=None, tls=tls)
+    assert not asked
+
+
+def test_what_curl_writes_of_a_request_is_understood() -> None:
+    good = _curl_answer("edge2", "curl 8.14.1", "2 200 3 0.021847 ")
+    assert good == CurlAnswer("edge2", "curl 8.14.1", 200, "3", 0.021847, tries=2)
+    bad = _curl_answer("edge2", "curl 8.14.1", "1 000 0 5.001 QUIC connection has been shut down")
+    assert (bad.status, bad.protocol, bad.error) == (0, "0", "QUIC connection has been shut down")
+    assert "--resolve films.example:443:10.0.0.10" in _curl("https://films.example:443/ping", "10.0.0.10")
+    assert "--resolve" not in _curl("https://films.example:443/ping", "")

@@ -1,0 +1,82 @@
+"""nginx on the edge: what its host must be able to do, what its configuration says, when HTTP/3 is repaired."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from samples import MATERIAL, NODES, site
+
+from fabfile.engine.command import Shell
+from fabfile.engine.errors import RunbookError
+from fabfile.engine.shell import Reading
+from fabfile.engine.step import Step
+from fabfile.roles import haproxy, nginx
+from fabfile.settings import Settings
+
+WITH = "nginx version: nginx/1.26.3\nconfigure arguments: --with-http_v2_module --with-http_v3_module\n"
+WITHOUT = "nginx version: nginx/1.22.1\nconfigure arguments: --with-http_v2_module\n"
+
+
+def plain() -> Settings:
+    """The sample site without HTTP/3."""
+    return replace(site(), edge=replace(site().edge, http3=False))
+
+
+def kinds(settings: Settings) -> list[type[Step]]:
+    return [type(step) for step in nginx.steps(settings, NODES[0], MATERIAL)]
+
+
+@pytest.mark.parametrize("out", [WITH, "sh: nginx: not found\ndebian=13\n", "sh: nginx: not found\n"])
+def test_http3_is_possible_or_not_known_to_be_impossible(out: str) -> None:
+    assert nginx.Http3Possible().decide(Reading(out, 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        (WITHOUT, "nginx 1.22.1 has no HTTP/3"),
+        ("sh: nginx: not found\ndebian=12\n", "Debian 12 has no nginx with HTTP/3"),
+    ],
+)
+def test_http3_is_refused_before_anything_is_installed(out: str, said: str) -> None:
+    with pytest.raises(RunbookError, match=said) as error:
+        nginx.Http3Possible().decide(Reading(out, 0))
+    assert "http3 = false" in error.value.next
+    assert kinds(site())[0] is nginx.Http3Possible
+
+
+def test_a_site_without_http3_asks_for_none_of_it() -> None:
+    assert not {nginx.Http3Possible, nginx.Http3Answers} & set(kinds(plain()))
+    text = nginx.config(plain())
+    assert not re.search("quic|http3|Alt-Svc|MLKEM", text)
+    assert "listen 443 ssl http2 default_server;" in text  # nginx 1.22 has no other way to say it
+
+
+def test_ports_follow_the_site() -> None:
+    text = nginx.config(replace(site(), edge=replace(site().edge, port=8080, https_port=8443)))
+    assert re.findall(r"listen (\S+)", text) == ["8080", "8443", "8443", f"127.0.0.1:{nginx.REFRESH};"]
+    assert 'h3=":8443"' in text
+
+
+def test_only_what_bears_a_deadline_is_kept() -> None:
+    text = nginx.config(site())
+    assert re.findall(r"location = (\S+) \{\n +proxy_pass[^}]*?proxy_cache answers", text) == ["/long_dummy"] * 2
+    assert not re.search(r"proxy_cache_valid|proxy_cache_use_stale (?!off)|proxy_next_upstream (?!off)", text)
+    kept = [endpoint for endpoint in haproxy.ENDPOINTS if endpoint.keep]
+    # Whole seconds, and the second that nginx itself rounds to: 55 is 56 at most, and a clock may be 4 s behind.
+    assert [(endpoint.path, endpoint.keep) for endpoint in kept] == [("/long_dummy", 55)]
+
+
+ONE = "ALPN protocol: h3\n"
+
+
+@pytest.mark.parametrize(("out", "repaired"), [(ONE * 3, False), (ONE * 2, True), ("", True)])
+def test_http3_is_repaired_when_one_of_three_handshakes_hangs(out: str, *, repaired: bool) -> None:
+    change = nginx.Http3Answers("192.0.2.11", 443).decide(Reading(out, 0))
+    assert (change is not None) is repaired
+    if change:
+        (command,) = change.commands
+        assert isinstance(command, Shell)
+        assert "systemctl restart nginx.service" in command.script

@@ -1,0 +1,236 @@
+"""The site file: what is right becomes typed settings, what is wrong is named with its key and what would be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fabfile import settings as module
+from fabfile.engine.errors import RunbookError
+from fabfile.settings import App, Database, Edge, Settings, Ssh, Tls, load, locate
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+GOOD = """
+name = "shop"
+[ssh]
+user = "ops"
+key = "ssh/id"
+[app]
+binary = "bingo"
+sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+email = "a@example.com"
+[database]
+password_file = "secrets/db-password"
+[hosts.edge1]
+address = "10.0.0.11"
+roles = ["edge"]
+[hosts.node1]
+address = "10.0.0.21"
+roles = ["app", "postgres"]
+"""
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DB_PASSWORD", raising=False)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def site(text: str) -> Path:
+        path = tmp_path / "site.toml"
+        path.write_text(text)
+        return path
+
+    return site
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def test_a_whole_site(write: Write, tmp_path: Path) -> None:
+    settings = load(write(GOOD))
+    assert (settings.name, settings.service) == ("shop", "http://10.0.0.11")
+    assert settings.ssh == Ssh("ops", known_hosts=tmp_path / "known_hosts", key=tmp_path / "ssh/id")
+    assert [(node.name, node.roles) for node in settings.inventory.nodes] == [
+        ("edge1", ("edge",)),
+        ("node1", ("app", "postgres")),
+    ]
+    assert (settings.database.version, settings.database.shared_buffers, settings.edge.port) == (17, "512MB", 80)
+    assert settings.password.reveal() not in repr(settings)
+    assert (settings.https, settings.tls) == ("https://10.0.0.11", Tls(store=tmp_path / "secrets/tls"))
+
+
+def test_the_service_follows_the_edge_unless_it_is_named(write: Write) -> None:
+    assert load(write(GOOD + "[edge]\nport = 8080\n")).service == "http://10.0.0.11:8080"
+    assert load(write('service = "https://example.com/"\n' + GOOD)).service == "https://example.com"
+    assert load(write(changed('"edge"', '"app"'))).service == ""
+    floating = load(write(GOOD + '[edge]\naddress = "10.0.0.10"\nhttps_port = 8443\n'))
+    assert (floating.service, floating.https) == ("http://10.0.0.10", "https://10.0.0.10:8443")
+
+
+WRONG = [
+    ('name = "shop"', 'nam = "shop"', "nam is not a setting; did you mean name?"),
+    ('user = "ops"', 'usr = "ops"', "ssh.usr is not a setting; did you mean user?"),
+    ('email = "a@example.com"', 'colour = "red"', "app.colour is not a setting; known are binary, "),
+    ('roles = ["edge"]', 'roles = ["edge"]\nport = 1', "hosts.edge1.port is not a setting"),
+    ('user = "ops"', "", "ssh.user is missing"),
+    ('user = "ops"', "user = 7", "ssh.user must be a text, not 7"),
+    ('user = "ops"', 'user = "ops"\nport = "22"', "ssh.port must be a whole number, not '22'"),
+    ('user = "ops"', 'user = "ops"\nport = true', "ssh.port must be a whole number, not True"),
+    ('user = "ops"', 'user = "ops"\nport = 70000', "ssh.port must be from 1 to 65535, not 70000"),
+    ('user = "ops"', 'user = "ops"\ntimeout = 0', "ssh.timeout must be from 0.1 to 600"),
+    ('user = "ops"', 'user = "o ps"', "ssh.user must be a user's name, not 'o ps'"),
+    ('key = "ssh/id"', 'key = "~nobody-here/id"', "ssh.key names a home that does not exist: ~nobody-here/id"),
+    ('[ssh]\nuser = "ops"\nkey = "ssh/id"', "ssh = 3", "ssh must be a table"),
+    ("0123456789abcdef0123", "0123", "app.sha256 must be the 64 hex digits that `sha256sum BINARY` prints"),
+    ("0123456789abcdef0123", "0123456789ABCDEF0123", "app.sha256 must be the 64 hex digits"),
+    ('"a@example.com"', '"a\\nb@example.com"', "app.email must be an e-mail address"),
+    ('email = "a@example.com"', 'email = "a@b.c"\nuser = "Root; rm"', "app.user must be a name of small letters"),
+    ('email = "a@example.com"', 'email = "a@b.c"\nmemory_max = "half"', "app.memory_max must be a size like 512M"),
+    ("[database]", '[database]\nwork_mem = "16 MB"', "database.work_mem must be a size like 512MB, not '16 MB'"),
+    ("[database]", "[database]\nmax_connections = 5", "database.max_connections must be from 20 to 10000, not 5"),
+    ("[database]", '[database]\nname = "a-b"', "database.name must be a name of small letters"),
+    ('name = "shop"', 'name = "../up"', "name must be letters, digits, dots, dashes and underscores"),
+    ('name = "shop"', 'service = "example.com"', "service must be an address like http://10.0.0.11"),
+    ('address = "10.0.0.11"', "", "hosts.edge1.address must be a text, not None"),
+    ('address = "10.0.0.11"', 'address = ""', "hosts.edge1.address must be an IPv4 address like 10.0.0.21, not ''"),
+    ('address = "10.0.0.11"', 'address = "edge.example"', "hosts.edge1.address must be an IPv4 address"),
+    ('["edge"]', '["nginx"]', "hosts.edge1.roles must be a list out of postgres, app, edge"),
+    ('["edge"]', "[]", "hosts.edge1.roles must be a list"),
+    ('["edge"]', '[["edge"]]', "hosts.edge1.roles must be a list"),
+    ('["edge"]', '"edge"', "hosts.edge1.roles must be a list"),
+    ("[database]", '[edge]\naddress = "edge"\n[database]', "edge.address must be an IPv4 address like 10.0.0.10"),
+    (
+        "[database]",
+        '[edge]\naddress = "10.0.0.11"\n[database]',
+        "edge.address must be free to move, but 10.0.0.11 is edge1's",
+    ),
+    ("[database]", "[edge]\nvrrp_id = 256\n[database]", "edge.vrrp_id must be from 1 to 255, not 256"),
+    ("[database]", '[edge]\nhttp3 = "yes"\n[database]', "edge.http3 must be true or false, not 'yes'"),
+    ("[database]", '[tls]\nnames = "a.example"\n[database]', 'tls.names must be a list like ["api.example.com"]'),
+    (
+        "[database]",
+        '[tls]\nnames = ["a b"]\n[database]',
+        "tls.names must be a DNS name like api.example.com, not 'a b'",
+    ),
+    ("[hosts.edge1]", '[hosts."edge 1"]', "hosts must be letters, digits"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), WRONG, ids=[said[:40] for _, _, said in WRONG])
+def test_what_is_wrong_is_named(write: Write, old: str, new: str, said: str) -> None:
+    path = write(changed(old, new))
+    with pytest.raises(RunbookError, match=re.escape(f"{path}: {said}")) as error:
+        load(path)
+    assert (error.value.code, error.value.next) == (1, f"edit {path}")
+
+
+def test_no_hosts_at_all(write: Write) -> None:
+    with pytest.raises(RunbookError, match=r"hosts needs at least one table like \[hosts.node1\]"):
+        load(write(GOOD[: GOOD.index("[hosts.edge1]")]))
+
+
+def test_broken_files(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(RunbookError, match=r"line 1, column"):
+        load(write("name = = 3"))
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(RunbookError, match="invalid start byte"):
+        load(tmp_path / "binary")
+    with pytest.raises(RunbookError, match="Is a directory"):
+        load(tmp_path)
+    with pytest.raises(RunbookError, match="does not exist") as error:
+        load(tmp_path / "absent.toml")
+    assert error.value.next == f"cp site.example.toml {tmp_path / 'absent.toml'}, then fill it in"
+
+
+def test_a_password_is_made_once_for_its_owner_only(write: Write, tmp_path: Path) -> None:
+    first = load(write(GOOD)).password
+    file = tmp_path / "secrets/db-password"
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert len(first.reveal()) >= 24
+    assert load(write(GOOD)).password == first
+
+
+def test_the_environment_gives_the_password_too(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "from-outside")
+    assert load(write(changed('password_file = "secrets/db-password"', ""))).password.reveal() == "from-outside"
+    assert not (tmp_path / "secrets").exists()
+    monkeypatch.delenv("DB_PASSWORD")
+    with pytest.raises(RunbookError, match="there is no database password"):
+        load(write(changed('password_file = "secrets/db-password"', "")))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "two\nlines", "it's", 'say "so"', "back\\slash", "a #comment", "käse", "!tag", "&anchor", "colon:"]
+)
+def test_a_password_that_no_configuration_file_can_hold_is_refused_unseen(
+    write: Write, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/db-password").write_text(text)
+    with pytest.raises(RunbookError, match="must hold one line of plain characters") as error:
+        load(write(GOOD))
+    assert not text or text not in str(error.value)
+
+
+def test_every_made_password_is_one_that_is_accepted(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import secrets
+
+    for text in ("-starts-with-a-dash", "_underscore", "ends-with-a-dash-"):
+        monkeypatch.setattr(secrets, "token_urlsafe", lambda size, text=text: text)
+        (tmp_path / "secrets/db-password").unlink(missing_ok=True)
+        assert load(write(GOOD)).password.reveal() == text
+
+
+def test_a_password_file_that_cannot_be_read(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "secrets/db-password").mkdir(parents=True)
+    with pytest.raises(RunbookError, match=r"the password file .* cannot be read: Is a directory"):
+        load(write(GOOD))
+
+
+def test_where_the_site_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, labs = tmp_path / "project", tmp_path / "labs"
+    project.mkdir()
+    monkeypatch.setattr(module, "PROJECT", project)
+    monkeypatch.setattr(module, "LABS", labs)
+    with pytest.raises(RunbookError, match="there is no site file"):
+        locate({})
+    for number in "37":
+        (labs / number).mkdir(parents=True)
+        (labs / number / "site.toml").touch()
+    assert locate({"LAB": "7"}) == labs / "7/site.toml"
+    assert locate({}) == labs / "3/site.toml"
+    (project / "site.toml").touch()
+    assert locate({"LAB": "7"}) == project / "site.toml"
+    assert locate({"SITE": str(tmp_path / "mine.toml")}) == tmp_path / "mine.toml"
+
+
+def test_the_example_shows_every_setting_with_its_default(write: Write, tmp_path: Path) -> None:
+    example = (PROJECT / "site.example.toml").read_text()
+    everything = re.sub(r"^# (?=\w+ = )", "", example, flags=re.M)
+    settings = load(write(everything.replace('sha256 = "0000', 'sha256 = "abcd')))
+    for table, kind in (("ssh", Ssh), ("app", App), ("database", Database), ("edge", Edge), ("tls", Tls)):
+        section = everything.partition(f"[{table}]")[2].partition("\n[")[0]
+        for field in fields(kind):
+            assert re.search(rf"^{field.name} = ", section, re.M), f"{table}.{field.name} is not shown"
+            if field.default not in (MISSING, None, "", ()) and not isinstance(field.default, Path):
+                assert getattr(getattr(settings, table), field.name) == field.default, f"{table}.{field.name}"
+    assert isinstance(settings, Settings)
+
+
+def test_a_setting_cannot_be_changed(write: Write) -> None:
+    settings: Any = load(write(GOOD))
+    with pytest.raises(AttributeError):
+        settings.ssh.port = 23

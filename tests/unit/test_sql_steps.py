@@ -1,0 +1,225 @@
+"""The database's steps: what psql printed → nothing, or the statements that make it right."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+from samples import site
+
+from fabfile.engine.command import Sql
+from fabfile.engine.errors import RunbookError
+from fabfile.engine.secrecy import Secret
+from fabfile.engine.shell import Reading
+from fabfile.engine.step import Change
+from fabfile.flows.seed import Seeded
+from fabfile.roles import postgres
+from fabfile.steps.sql import Index, LoginRole, SqlFile, psql, scram, verifies
+
+PASSWORD = Secret("open-sesame")
+ROLE = LoginRole("bingo", PASSWORD, connections=190)
+
+
+def statements(change: Change | None) -> list[str]:
+    assert change is not None
+    return [text for command in change.commands if isinstance(command, Sql) for text in command.statements]
+
+
+# -- SCRAM ------------------------------------------------------------------------------------------------------
+
+
+def test_a_verifier_as_postgresql_makes_it() -> None:
+    """The example of RFC 7677: user `user`, password `pencil`; its proofs are checked from our stored and server keys."""
+    import base64
+    import hmac
+
+    salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
+    verifier = scram(Secret("pencil"), salt, 4096)
+    head, _, keys = verifier.rpartition("$")
+    assert head == "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ=="
+    stored, server = (base64.b64decode(key) for key in keys.split(":"))
+    said = (
+        b"n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,"
+        b"i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    )
+    proof = base64.b64decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+    signature = hmac.digest(stored, said, "sha256")
+    client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
+    assert hashlib.sha256(client_key).digest() == stored
+    assert hmac.digest(server, said, "sha256") == base64.b64decode("6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+
+
+@pytest.mark.parametrize("verifier", ["none", "", "md5abcdef", "SCRAM-SHA-256$4096:abc", "SCRAM-SHA-256$x:YQ==$a:b"])
+def test_what_is_no_verifier_verifies_nothing(verifier: str) -> None:
+    assert not verifies(verifier, PASSWORD)
+
+
+def test_verifiers_differ_and_all_verify() -> None:
+    first, second = scram(PASSWORD), scram(PASSWORD)
+    assert first != second
+    assert verifies(first, PASSWORD)
+    assert verifies(scram(PASSWORD, iterations=100), PASSWORD), "somebody else's scram_iterations are fine"
+    assert not verifies(second, Secret("open-sesamE"))
+
+
+# -- the role ---------------------------------------------------------------------------------------------------
+
+GOOD = scram(PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "said", "verb"),
+    [
+        (f"{GOOD}|t|190\n", 0, None, ""),
+        ("", 0, "create role bingo", "CREATE"),
+        ("psql: error: no server\n", 2, "create role bingo", "CREATE"),
+        (f"{scram(Secret('another one'))}|t|190\n", 0, "set the password of role bingo", "ALTER"),
+        ("none|t|190\n", 0, "set the password of role bingo", "ALTER"),
+        ("md5aaaaaaaa|t|190\n", 0, "set the password of role bingo", "ALTER"),
+        (f"{GOOD}|f|190\n", 0, "mend the attributes of role bingo", "ALTER"),
+        (f"{GOOD}|t|-1\n", 0, "mend the attributes of role bingo", "ALTER"),
+    ],
+)
+def test_login_role(out: str, code: int, said: str | None, verb: str) -> None:
+    change = ROLE.decide(Reading(out, code))
+    assert (change.sentence if change else None) == said
+    if change:
+        (statement,) = statements(change)
+        assert statement.startswith(f'{verb} ROLE "bingo" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE ')
+        assert "CONNECTION LIMIT 190 PASSWORD 'SCRAM-SHA-256$4096:" in statement
+        verifier = statement.partition("PASSWORD '")[2].rstrip("'")
+        assert verifies(verifier, PASSWORD)
+        assert "open-sesame" not in statement
+        assert verifier not in change.commands[0].show(), "not even the verifier is shown"
+
+
+def test_names_are_quoted() -> None:
+    odd = LoginRole("o'b\"x", PASSWORD, 1)
+    assert "rolname = 'o''b\"x'" in odd.probe()
+    assert statements(odd.decide(Reading("", 0)))[0].startswith('CREATE ROLE "o\'b""x" ')
+
+
+# -- indexes ----------------------------------------------------------------------------------------------------
+
+DEFINITION = "CREATE INDEX movies_id ON public.movies USING btree (id)"
+INDEX = Index("bingo", DEFINITION)
+BUILD = "CREATE INDEX CONCURRENTLY movies_id ON public.movies USING btree (id)"
+DROP = "DROP INDEX CONCURRENTLY public.movies_id"
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "said", "dropped"),
+    [
+        (f"t|{DEFINITION}\n", 0, None, False),
+        ("", 0, "build index movies_id on public.movies without blocking", False),
+        ("psql: error: no server\n", 2, "build index movies_id on public.movies without blocking", False),
+        (
+            f"f|{DEFINITION}\n",
+            0,
+            "build index movies_id on public.movies without blocking again (it was cut off and is invalid)",
+            True,
+        ),
+        (
+            "t|CREATE INDEX movies_id ON public.movies USING btree (name)\n",
+            0,
+            "build index movies_id on public.movies without blocking again (its definition changed)",
+            True,
+        ),
+    ],
+)
+def test_index(out: str, code: int, said: str | None, dropped: bool) -> None:
+    change = INDEX.decide(Reading(out, code))
+    assert (change.sentence if change else None) == said
+    if change:
+        texts = [text for text in statements(change) if not text.startswith("SET ")]
+        assert texts == [*([DROP] if dropped else []), BUILD, "ANALYZE public.movies"]
+        assert "SET statement_timeout = 0" in statements(change)
+
+
+def test_the_indexes_of_the_project_are_written_as_postgresql_prints_them() -> None:
+    steps = postgres.indexes(site())
+    assert {"movies_id", "customers_id", "sessions_id"} <= {step.index for step in steps if isinstance(step, Index)}
+    for step in steps:
+        assert isinstance(step, Index)
+        assert re.fullmatch(r"CREATE INDEX \w+ ON public\.\w+ USING btree \([^)]+\)", step.definition)
+
+
+# -- files of sql/ ----------------------------------------------------------------------------------------------
+
+FILE = SqlFile("020_x", "-- about\n-- check\nSELECT 'ok';\n-- apply\nGRANT a\n  TO b;\nREVOKE c FROM d;\n", "bingo")
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "said"),
+    [
+        ("ok\n", 0, None),
+        ("let b in\n", 0, "let b in"),
+        ("let b in\nand more\n", 0, "let b in"),
+        ("", 0, "apply 020_x"),
+        ("psql: error: no such database\n", 2, "apply 020_x"),
+        ("ok\n", 3, "apply 020_x"),
+    ],
+)
+def test_sql_file(out: str, code: int, said: str | None) -> None:
+    change = FILE.decide(Reading(out, code))
+    assert (change.sentence if change else None) == said
+    if change:
+        assert statements(change) == ["GRANT a\n  TO b", "REVOKE c FROM d"]
+
+
+def test_a_probe_reads_as_the_superuser_over_the_socket() -> None:
+    assert FILE.probe() == psql("bingo", "SELECT 'ok';")
+    assert FILE.probe().splitlines() == [
+        "for psql in /usr/lib/postgresql/*/bin/psql; do :; done",
+        'setpriv --reuid=postgres --regid=postgres --init-groups "$psql" '
+        "-XAtq -v ON_ERROR_STOP=1 -d bingo 2>/dev/null <<'SQL'",
+        "SELECT 'ok';",
+        "SQL",
+    ]
+
+
+def test_every_file_of_the_project_has_a_check_and_statements() -> None:
+    files = [step for step in postgres.access(site()) if isinstance(step, SqlFile)]
+    assert [step.label for step in files] == ["020_database", "030_rights"]
+    for step in files:
+        assert "THEN 'ok'" in step.probe()
+        assert statements(step.decide(Reading("", 1)))
+
+
+# -- seeding ----------------------------------------------------------------------------------------------------
+
+SEEDED = Seeded(site(), ("prepare_db",))
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "said"),
+    [
+        ("runbook: seeded\n3|0\n", 0, None),
+        ("runbook: seeded (found so)\n3|1\n", 0, None),
+        ("\n0|0\n", 0, "seed database bingo"),
+        ("runbook: seeding\n0|0\n", 0, "seed database bingo (an earlier seeding did not finish)"),
+        ("runbook: seeding\n3|1\n", 0, "seed database bingo (an earlier seeding did not finish)"),
+        ("runbook: seeded\n0|0\n", 0, "seed database bingo"),
+        ("\n3|0\n", 0, "adopt the data found in database bingo"),
+        ("somebody's own words\n3|0\n", 0, "adopt the data found in database bingo"),
+    ],
+)
+def test_seeded(out: str, code: int, said: str | None) -> None:
+    change = SEEDED.decide(Reading(out, code))
+    assert (change.sentence if change else None) == said
+    if change and said and said.startswith("seed"):
+        begin, prepare, end = (command.show() for command in change.commands)
+        guard, _, mark = begin.partition(";\nCOMMENT")
+        assert "RAISE EXCEPTION" in guard, "it must ask again before it empties a database"
+        assert mark == " ON DATABASE \"bingo\" IS 'runbook: seeding';"
+        assert prepare == "bingo prepare_db"
+        assert end == "COMMENT ON DATABASE \"bingo\" IS 'runbook: seeded';"
+    elif change:
+        assert statements(change) == ["COMMENT ON DATABASE \"bingo\" IS 'runbook: seeded (found so)'"]
+
+
+def test_tables_that_nobody_knows_are_left_to_a_person() -> None:
+    with pytest.raises(RunbookError, match="3 tables that the runbook did not make, 2 of them empty") as refusal:
+        SEEDED.decide(Reading("\n3|2\n", 0))
+    assert "inv db.status" in refusal.value.next
