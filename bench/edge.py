@@ -1,0 +1,139 @@
+"""What the edge costs: the time it adds to an answer, and the requests it can take, side by side in one run."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import ssl
+import statistics
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fabfile.flows import facts
+from fabfile.flows.acceptance.load import Load, mixed, offer
+from fabfile.flows.acceptance.stats import percentile
+from fabfile.flows.acceptance.wire import Answer, Call, Wire, open_wire
+from fabfile.flows.certs import bundle
+from fabfile.settings import Settings
+
+from . import saturation
+from .deploys import keep
+
+RATES = (60.0, 120.0)
+SECONDS = 10.0
+TIMEOUT = 5.0
+TRIES = 4
+PATHS = ("/ping", "/api/movie/7", "/api/customer/7")
+"""Quick ones that the app answers itself each time: what the edge adds is not lost in what the app needs."""
+
+
+class Turns(Wire):
+    """Several services asked in turn, as a balancer that costs nothing would: one app node takes 100 requests/s."""
+
+    def __init__(self, wires: Sequence[Wire]) -> None:
+        self._turn: Iterator[Wire] = itertools.cycle(wires)
+
+    async def ask(self, call: Call, *, timeout: float, due: float | None = None, seek: bytes = b"") -> Answer:
+        """Ask the next one."""
+        return await next(self._turn).ask(call, timeout=timeout, due=due, seek=seek)
+
+
+def compare(settings: Settings, runs: int) -> None:
+    """Measure, print, keep."""
+    waited = asyncio.run(latencies(settings, runs))
+    show_latencies(waited)
+    carried = saturation.measure(settings, runs)
+    saturation.show(carried)
+    keep("result-edge.json", {"latency": waited, "saturation": carried})
+
+
+async def latencies(settings: Settings, rounds: int) -> list[dict[str, Any]]:
+    """p50 and p99 of each way at each rate, and what they are above the direct way's of the same round: medians.
+
+    Raises:
+        SystemExit: a request failed; a percentile of what failed says nothing.
+    """
+    found: dict[tuple[float, str], list[Load]] = {}
+    async with AsyncExitStack() as stack:
+        ways = {
+            "direct": await stack.enter_async_context(_direct(settings)),
+            "http": await stack.enter_async_context(open_wire(settings.service)),
+            "https": await stack.enter_async_context(_https(settings)),
+        }
+        for number in range(rounds + 1):
+            for rate, (name, wire) in itertools.product(RATES, ways.items()):
+                phase = await _phase(wire, rate, number)
+                if failed := [sample.error for sample in phase.samples if not sample.ok]:
+                    sys.exit(f"{name} at {rate:.0f}/s: {len(failed)} requests failed ({failed[0]}); is the lab well?")
+                if number:  # the first round fills caches and connections
+                    found.setdefault((rate, name), []).append(phase)
+                    print(
+                        f"{number}/{rounds} {name} at {rate:.0f}/s, generator {phase.lag_p99 * 1000:.1f} ms late (p99)"
+                    )
+    return [_row(rate, name, phases, found[rate, "direct"]) for (rate, name), phases in found.items()]
+
+
+async def _phase(wire: Wire, rate: float, number: int) -> Load:
+    """One phase; taken again when the generator itself was too late, because this machine had other work to do."""
+    for _ in range(TRIES):
+        phase = await offer(wire, _calls(rate, number), rate=rate, timeout=TIMEOUT)
+        if not (phase.doubtful and number):
+            break
+    return phase
+
+
+def _calls(rate: float, seed: int) -> Iterator[Call]:
+    count = int(rate * (SECONDS if seed else 2))
+    makers = [lambda path=path: Call(path, "GET", path) for path in PATHS]
+    return mixed(makers, count, random.Random(seed))
+
+
+@asynccontextmanager
+async def _direct(settings: Settings) -> AsyncIterator[Wire]:
+    known = facts.known(settings)
+    if known is None:
+        sys.exit("Nobody knows the app's port: fab deploy first.")
+    async with AsyncExitStack() as stack:
+        nodes = settings.inventory.having("app")
+        yield Turns([await stack.enter_async_context(open_wire(f"http://{n.address}:{known.port}")) for n in nodes])
+
+
+@asynccontextmanager
+async def _https(settings: Settings) -> AsyncIterator[Wire]:
+    import aiohttp
+
+    context = ssl.create_default_context(cafile=str(bundle(settings) or "") or None)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=context)) as session:
+        yield Wire(session, settings.https)
+
+
+def _row(rate: float, name: str, phases: Sequence[Load], direct: Sequence[Load]) -> dict[str, Any]:
+    row: dict[str, Any] = {"rate": rate, "way": name, "n": sum(len(phase.samples) for phase in phases)}
+    for key, share in (("p50", 0.5), ("p99", 0.99)):
+        mine, least = [_milliseconds(phase, share) for phase in phases], [_milliseconds(one, share) for one in direct]
+        row[f"{key}_ms"] = round(statistics.median(mine), 2)
+        added = [ours - theirs for ours, theirs in zip(mine, least, strict=True)]
+        row[f"{key}_added_ms"] = round(statistics.median(added), 2)
+    row["generator_late_ms"] = round(max(phase.lag_p99 for phase in phases) * 1000, 1)
+    return row
+
+
+def _milliseconds(phase: Load, share: float) -> float:
+    return percentile(sorted(sample.latency * 1000 for sample in phase.samples), share)
+
+
+def show_latencies(rows: Sequence[dict[str, Any]]) -> None:
+    """The table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    titles = ("way", "requests/s", "p50 ms", "p99 ms", "p50 added", "p99 added", "generator late ms", "n")
+    table = Table(*titles, box=None, header_style="dim")
+    for row in rows:
+        added = [f"{row[key]:+.2f}" if row["way"] != "direct" else "" for key in ("p50_added_ms", "p99_added_ms")]
+        figures = (f"{row['rate']:.0f}", f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}", *added)
+        table.add_row(row["way"], *figures, f"{row['generator_late_ms']:.1f}", str(row["n"]))
+    Console().print(table)

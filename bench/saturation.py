@@ -1,0 +1,193 @@
+"""How many requests a second the edge can take: nginx and HAProxy together against HAProxy alone.
+
+Beside what serves, on the first edge, a second nginx and a second HAProxy run with the deployed configurations, on other
+ports and with a HAProxy that answers at once (on the last edge) in place of the app. The second HAProxy can also be
+called directly: that is the chain without nginx. The client, h2load of Debian, runs on the database's host.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fabfile.engine.fleet import Fleet
+from fabfile.engine.link import Link
+from fabfile.inventory import Node
+from fabfile.roles import haproxy, nginx
+from fabfile.settings import Settings
+
+FOLDER = "/run/runbook-bench"
+UNITS = ("bench-nginx", "bench-haproxy", "bench-app")
+INNER, REFRESH, STATS, APP = 17081, 17082, 17404, 17000
+PORTS = {("http", "chain"): 17080, ("https", "chain"): 17443, ("http", "plain"): 18080, ("https", "plain"): 18443}
+SECONDS = 4
+CLIENTS, STREAMS = 32, 4
+"""Connections; with HTTP/2 half of them, each with so many requests under way. Below HAProxy's limit a node, and nginx's a connection."""
+
+UPSTREAM = f"""global
+    maxconn 4000
+defaults
+    mode http
+    timeout client 30s
+    timeout server 30s
+    timeout connect 1s
+frontend app
+    bind :{APP}
+    http-request return status 200 content-type application/json string '{{"pong": true, "filled": "{"x" * 200}"}}'
+"""
+TLS = f"""ssl crt {FOLDER}/both.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2"""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A protocol, as users say it, and how h2load is told."""
+
+    name: str
+    scheme: str
+    options: str
+
+
+WAYS = (
+    Way("http/1.1", "http", f"--h1 -c {CLIENTS}"),
+    Way("https, http/1.1", "https", f"--h1 -c {CLIENTS}"),
+    Way("https, h2", "https", f"-c {CLIENTS // 2} -m {STREAMS}"),
+)
+
+
+def measure(settings: Settings, rounds: int) -> list[dict[str, Any]]:
+    """Requests a second of both chains over each protocol, in turn; medians over `rounds`, also of the ratios.
+
+    Raises:
+        SystemExit: an answer was not 200, or something was in the way.
+    """
+    edges, client = settings.inventory.having("edge"), settings.inventory.one("postgres")
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    with Fleet(settings, settings.inventory.nodes) as fleet, _standing(fleet, settings, edges[0], edges[-1]):
+        shooter = fleet.link(client)
+        shooter.run(
+            "command -v h2load >/dev/null || { apt-get -qq update; apt-get -qq -y install nghttp2-client; }",
+            timeout=300,
+        )
+        for number, way, chain in itertools.product(range(rounds + 1), WAYS, ("chain", "plain")):
+            url = f"{way.scheme}://{edges[0].address}:{PORTS[way.scheme, chain]}/ping"
+            before = _cpu(fleet.link(edges[0]))
+            rate, requests = _shoot(shooter, way, url)
+            used = (_cpu(fleet.link(edges[0])) - before) / requests * 1e6
+            if number:  # the first round opens what is opened once
+                found.setdefault((way.name, chain), []).append((rate, used))
+                print(f"{number}/{rounds} {rate:8.0f} requests/s  {used:4.0f} us of processor  {way.name}, {chain}")
+    return [_row(way.name, found) for way in WAYS]
+
+
+def _row(way: str, found: dict[tuple[str, str], list[tuple[float, float]]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"way": way}
+    for chain in ("chain", "plain"):
+        rates, cpus = zip(*found[way, chain], strict=True)
+        row[chain] = {
+            "requests_per_s": round(statistics.median(rates)),
+            "cpu_us_per_request": round(statistics.median(cpus), 1),
+            "runs": [round(rate) for rate in rates],
+        }
+    pairs = list(zip(found[way, "chain"], found[way, "plain"], strict=True))  # of one round: the machine's speed drifts
+    row["throughput_ratio"] = round(statistics.median(both[0] / alone[0] for both, alone in pairs), 2)
+    row["cpu_ratio"] = round(statistics.median(both[1] / alone[1] for both, alone in pairs), 2)
+    return row
+
+
+@contextmanager
+def _standing(fleet: Fleet, settings: Settings, edge: Node, upstream: Node) -> Iterator[None]:
+    """Both chains and what they lead to, for as long as the context lasts."""
+    link, app = fleet.link(edge), fleet.link(upstream)
+    try:
+        _put(app, "app.cfg", UPSTREAM)
+        _start(app, "bench-app", f"/usr/sbin/haproxy -db -f {FOLDER}/app.cfg")
+        _put(
+            link,
+            "haproxy.cfg",
+            second_haproxy(link.run("cat /etc/haproxy/haproxy.cfg").out, settings, upstream.address),
+        )
+        _put(link, "nginx.conf", second_nginx(link.run("cat /etc/nginx/nginx.conf").out, settings))
+        link.run(f"umask 077; cat {nginx.TLS}/current/chain.pem {nginx.TLS}/current/key.pem >{FOLDER}/both.pem")
+        _start(link, "bench-haproxy", f"/usr/sbin/haproxy -db -f {FOLDER}/haproxy.cfg")
+        _start(link, "bench-nginx", f"/usr/sbin/nginx -c {FOLDER}/nginx.conf -g 'daemon off;'")
+        for port in PORTS.values():
+            link.run(f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'")
+        link.run(f"timeout 20 sh -c 'until curl -fs -o /dev/null http://127.0.0.1:{INNER}/ping; do sleep 0.2; done'")
+        yield
+    finally:
+        names = " ".join(UNITS)
+        fleet.each(lambda node: fleet.link(node).run(f"systemctl stop {names} 2>/dev/null; rm -rf {FOLDER}; true"))
+
+
+def _put(link: Link, name: str, text: str) -> None:
+    link.run(f"mkdir -p {FOLDER}; chmod 755 {FOLDER}; cat >{FOLDER}/{name} <<'END'\n{text}\nEND\n")
+
+
+def _start(link: Link, unit: str, command: str) -> None:
+    link.run(f"systemctl reset-failed {unit} 2>/dev/null; systemd-run -q --unit={unit} -p LimitNOFILE=65536 {command}")
+
+
+def second_haproxy(text: str, settings: Settings, upstream: str) -> str:
+    """The deployed configuration for an instance beside it, also callable from outside, and with TLS of its own."""
+    outside = f"bind :{PORTS['http', 'plain']}\n    bind :{PORTS['https', 'plain']} {TLS}"
+    text = re.sub(r"(?m)^ *(load-)?server-state-f.*\n", "", text)
+    text = _replaced(text, haproxy.SOCKET, f"{FOLDER}/admin.sock")
+    text = _replaced(text, f"bind 127.0.0.1:{haproxy.INNER}", f"bind 127.0.0.1:{INNER}\n    {outside}")
+    text = _replaced(text, f"bind 127.0.0.1:{settings.edge.stats_port}", f"bind 127.0.0.1:{STATS}")
+    return re.sub(r"(?m)^( *server \S+) [\d.]+:\d+", rf"\1 {upstream}:{APP}", text)
+
+
+def second_nginx(text: str, settings: Settings) -> str:
+    """The deployed configuration for an instance beside it."""
+    text = re.sub(r"(?m)^pid .*;", f"pid {FOLDER}/nginx.pid;", text)
+    text = _replaced(text, f"proxy_cache_path {nginx.CACHE}", f"proxy_cache_path {FOLDER}")
+    text = _replaced(text, f"127.0.0.1:{haproxy.INNER}", f"127.0.0.1:{INNER}")
+    text = _replaced(text, f"listen 127.0.0.1:{nginx.REFRESH}", f"listen 127.0.0.1:{REFRESH}")
+    text = _replaced(text, f"listen {settings.edge.port} ", f"listen {PORTS['http', 'chain']} ")
+    return _replaced(text, f"listen {settings.edge.https_port} ", f"listen {PORTS['https', 'chain']} ")
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    if old not in text:
+        sys.exit(f"The deployed configuration has no {old!r}: this bench no longer knows it.")
+    return text.replace(old, new)
+
+
+def _shoot(link: Link, way: Way, url: str) -> tuple[float, int]:
+    """Requests a second over SECONDS, and how many were answered in all."""
+    said = link.run(f"h2load {way.options} -D {SECONDS} {url}", timeout=60).out
+    rate = re.search(r"finished in [\d.]+\w+, ([\d.]+) req/s", said)
+    codes = re.search(r"status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx", said)
+    lost = re.search(r"(\d+) failed, (\d+) errored, (\d+) timeout", said)
+    if not (rate and codes and lost) or any(int(number) for number in lost.groups()):
+        sys.exit(f"{url}: not every answer was right:\n{said}")
+    return float(rate[1]), int(codes[1])
+
+
+def _cpu(link: Link) -> float:
+    """Seconds of processor time that both benched daemons have used so far."""
+    said = link.run("systemctl show -P CPUUsageNSec bench-nginx bench-haproxy").out
+    return sum(int(number) for number in said.split()) / 1e9
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """The table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    titles = ("way", "nginx + HAProxy, req/s", "HAProxy, req/s", "ratio", "CPU us/req", "HAProxy's", "ratio")
+    table = Table(*titles, box=None, header_style="dim")
+    for row in rows:
+        both, alone = row["chain"], row["plain"]
+        table.add_row(
+            row["way"],
+            *(str(both["requests_per_s"]), str(alone["requests_per_s"]), f"{row['throughput_ratio']:.2f}"),
+            *(f"{both['cpu_us_per_request']:.0f}", f"{alone['cpu_us_per_request']:.0f}", f"{row['cpu_ratio']:.1f}"),
+        )
+    Console().print(table)
