@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from . import interrupt
+from .channel import WINDOW, Result, drain, end_input, start, stream
 from .connection import Address, connect, fingerprint, host_key, lost
 from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
 from .secrecy import mask
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from paramiko import Channel, Transport
 
 __all__ = ["FENCED", "Address", "Link", "Result", "fingerprint", "host_key", "wait"]
-
-WINDOW = 2**31 - 1
-"""Bytes a host may send before it is read: so nothing waits for stderr to be read while stdout is."""
 
 FENCED = 73
 """Exit status of a script whose guard found the lock lost (see lock.py)."""
@@ -34,14 +31,6 @@ NO_SUDO = (
     "sudo: not found",
     "sudo: command not found",
 )
-
-
-class Result(NamedTuple):
-    """What a script left: stdout, stderr, exit status (-1: it was killed)."""
-
-    out: str
-    err: str
-    code: int
 
 
 class Link:
@@ -125,7 +114,7 @@ class Link:
         )
         with source.open("rb") as file:
             result = self._converse(
-                f"{self._root} -c {q(script)}", 60, lambda channel: _stream(channel, file, progress)
+                f"{self._root} -c {q(script)}", 60, lambda channel: stream(channel, file, progress)
             )
         self._fenced(guard, result)
         if result.code:
@@ -177,8 +166,8 @@ class Link:
             except OSError:
                 if not channel.closed:  # a host that gave up early says why on stderr
                     raise
-            channel.shutdown_write()
-            result = _drain(channel, timeout)
+            end_input(channel)
+            result = drain(channel, timeout)
         except (OSError, EOFError) as error:
             raise lost(self.name, error) from None
         finally:
@@ -209,7 +198,7 @@ class Link:
                 channel: Channel = connection.transport.open_session(window_size=WINDOW, timeout=self.address.timeout)
                 self.sessions += 1
                 channel.settimeout(timeout)
-                _start(connection.transport, channel, command)
+                start(connection.transport, channel, command)
                 return connection, channel
             except (paramiko.SSHException, OSError, EOFError) as error:
                 with self._opening:  # an idle connection may have died: one fresh try, others finish on the old one
@@ -218,49 +207,6 @@ class Link:
                 if fresh:
                     raise lost(self.name, error) from None
         raise AssertionError("unreachable")
-
-
-def _start(transport: Any, channel: Channel, command: str) -> None:
-    """Ask for `command` without asking for a yes: a round trip less, and paramiko would wait for the answer without end."""
-    import paramiko
-    from paramiko.common import cMSG_CHANNEL_REQUEST
-
-    request = paramiko.Message()
-    request.add_byte(cMSG_CHANNEL_REQUEST)
-    request.add_int(channel.remote_chanid)
-    request.add_string("exec")
-    request.add_boolean(False)
-    request.add_string(command)
-    transport._send_user_message(request)
-
-
-def _stream(channel: Channel, file: BinaryIO, progress: Callable[[int, int], None] | None) -> None:
-    size = os.fstat(file.fileno()).st_size
-    while block := file.read(262144):
-        channel.sendall(block)
-        if progress:
-            progress(file.tell(), size)
-
-
-def _drain(channel: Channel, timeout: float) -> Result:
-    """Both streams to their end, and the exit status; TimeoutError when both are silent for `timeout` seconds."""
-    out, err = bytearray(), bytearray()
-    while True:
-        try:
-            block = channel.recv(65536)
-        except TimeoutError:
-            if not channel.recv_stderr_ready():
-                raise
-            err += channel.recv_stderr(1 << 20)
-            continue
-        if not block:
-            break
-        out += block
-    while block := channel.recv_stderr(65536):
-        err += block
-    if not channel.status_event.wait(timeout):
-        raise TimeoutError
-    return Result(out.decode(errors="replace"), mask(err.decode(errors="replace")), channel.exit_status)
 
 
 def _last(text: str) -> str:

@@ -135,12 +135,12 @@ def _refusal(path: str, error: BaseException) -> str:
 
 
 def _pump(source: Any, target: Any) -> None:
-    """Copy until either side ends, then end both."""
+    """Copy until either side ends, then end both (a channel by `close` alone: see `channel.end_input`)."""
     with contextlib.suppress(OSError, EOFError):
         while block := source.recv(65536):
             target.sendall(block)
     for side in (source, target):
         with contextlib.suppress(OSError, EOFError):
-            side.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError, EOFError):
+            if isinstance(side, socket.socket):
+                side.shutdown(socket.SHUT_RDWR)
             side.close()

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import paramiko
 import pytest
+from paramiko.common import cMSG_CHANNEL_EOF
 from sshhost import ROOT, Host, fab, new_key, until, write_site
 
 from fabfile.engine.connection import host_key
@@ -223,3 +225,20 @@ def _closed_port() -> int:
         probe.bind(("127.77.0.9", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def test_a_command_that_ends_before_its_input_does_not_end_the_connection(link: Link) -> None:
+    """sshd drops a connection on which a channel's EOF follows its CLOSE: the last word must be said in order."""
+    transport = link.transport()
+    send = transport._send_user_message
+
+    def slowly(message: paramiko.Message) -> None:
+        if message.asbytes()[:1] == cMSG_CHANNEL_EOF:
+            time.sleep(0.3)  # the command has ended by then, and its channel was closed by the host
+        send(message)
+
+    transport.__dict__["_send_user_message"] = slowly
+    assert link.run("echo first").out == "first\n"
+    del transport.__dict__["_send_user_message"]
+    assert link.run("echo second").out == "second\n"
+    assert link.transport() is transport
