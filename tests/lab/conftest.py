@@ -1,7 +1,7 @@
 """Lab number 7 (or TEST_LAB), up for the whole test session: a developer's own lab 0 is not touched.
 
 KEEP_LAB=1 leaves it standing afterwards, and uses one that stands. Where no lab can exist its tests are skipped, loudly;
-with CI=true they fail.
+with CI=true they fail. A test that fails is tried once more, and if it holds then, the end of the run says so in red, with the failure.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lab.names import Lab
 NUMBER = int(os.environ.get("TEST_LAB", "7"))
 SCALE = 0.1  # of the stand-in's row counts: enough for a missing index to hurt, seeded in seconds
 KEEP = os.environ.get("KEEP_LAB") == "1"
+HERE = Path(__file__).parent
 
 _skipped: list[str] = []
 
@@ -60,7 +61,17 @@ def _other_bridges() -> list[str]:
     return [name for name in os.listdir("/sys/class/net") if name.startswith("rblab") and name != Lab(NUMBER).bridge]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if unsteady := terminalreporter.stats.get("rerun", []):
+        terminalreporter.section("TRIED TWICE", sep="!", red=True, bold=True)
+        for report in unsteady:
+            terminalreporter.line(f"{report.nodeid} failed at its first try:\n{report.longreprtext}", red=True)
     if _skipped:
         terminalreporter.section("LAB TESTS SKIPPED", sep="!", red=True, bold=True)
         terminalreporter.line(f"Nothing was shown on real hosts: {_skipped[0]}", red=True)
