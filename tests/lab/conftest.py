@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certtools import bundle, certs, site_address, users  # noqa: F401 - fixtures for all
 from deployed import deployed, healed, variant  # noqa: F401 - fixtures for all
 from labtools import Outcome, Runner, Ssh, run, to
+from roughlab import own, spare  # noqa: F401 - fixtures for all
 
 from lab import hosts, sysctls
 from lab.errors import LabError
