@@ -167,7 +167,7 @@ class Apps:
         failed = next(one for one in reversed(report.outcomes) if one.state is State.FAILED)
         error = failed.error or RunbookError(f"{node.name}: {failed.step} failed")
         if failed.step == f"unit {app.unit(self.settings)}":
-            raise GateFailed(node.name, last.release, error.seen)
+            raise GateFailed(node.name, last.release, error.seen.removeprefix(f"{node.name}: "))
         raise error
 
     def _watch(self, node: Node, last: Proven, system: System) -> Verdict:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.errors import FAILED, ROLLED_BACK, RunbookError
+from ..engine.journal import append
 from ..engine.shell import q
 from ..inventory import Node
 from ..roles import app, releases
@@ -51,6 +52,7 @@ def back(apps: Apps, failed: GateFailed, nodes: Sequence[Node]) -> RunbookError:
     logs = rollout.system.facts.logs if rollout.system.facts else ()
     rollout.say_of(node, f"{failed.number}: keeping evidence")
     rollout.out.print(f"{node.name:<8} {'failed':<13}release {bad}: {failed.number}", style="bold red")
+    rollout.fleet.link(node).run(append(rollout.run.entry("failed", f"gate {bad}", failed.seen)))
     evidence.keep(rollout.fleet.link(node), rollout.run, apps.settings, logs, failed)
     where = f"the evidence is in {rollout.run.path}"
     try:
