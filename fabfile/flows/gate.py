@@ -33,7 +33,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Figure:
-    """One number: its name, what was seen, what it may be at most (or must be), and whether it held."""
+    """One number: its name, what was seen, the bound in words, and whether it held."""
 
     name: str
     seen: str
@@ -41,8 +41,7 @@ class Figure:
     held: bool
 
     def __str__(self) -> str:
-        wanted = f"at most {self.bound}" if self.bound[0].isdigit() else f"it must be {self.bound}"
-        return f"{self.name} {self.seen} ({wanted})"
+        return f"{self.name} {self.seen} ({self.bound})"
 
 
 @dataclass(frozen=True)
@@ -131,21 +130,21 @@ def judge(out: str, gate: Gate) -> Verdict:
 
 def _unit(state: Mapping[str, str]) -> Figure:
     seen = state.get("ActiveState", "?")
-    return Figure("unit", seen, "active", seen == "active")
+    return Figure("unit", seen, "must be active", seen == "active")
 
 
 def _port(asked: Sequence[Sample]) -> Figure:
     answered = any(sample.status != "000" for sample in asked)
-    return Figure("port", "answers" if answered else "does not answer", "answers", answered)
+    return Figure("port", "answers" if answered else "does not answer", "must answer", answered)
 
 
 def _answer(sample: Sample) -> Figure:
-    return Figure(f"GET {sample.path}", sample.status, "200", sample.good)
+    return Figure(f"GET {sample.path}", sample.status, "must be 200", sample.good)
 
 
 def _alive(before: Mapping[str, str], after: Mapping[str, str]) -> Figure:
     lived = before.get("MainPID") == after.get("MainPID") and after.get("ActiveState") == "active"
-    return Figure("process", "lived" if lived else "ended while it was watched", "lived", lived)
+    return Figure("process", "lived" if lived else "ended while it was watched", "must live", lived)
 
 
 def _load(watched: Sequence[Sample], gate: Gate) -> tuple[Figure, ...]:
@@ -154,9 +153,9 @@ def _load(watched: Sequence[Sample], gate: Gate) -> tuple[Figure, ...]:
     times = sorted(sample.microseconds for sample in watched) or [0]
     p90 = times[ceil(0.9 * len(times)) - 1] / 1000
     return (
-        Figure("reads", str(len(watched)), "some", bool(watched)),
-        Figure("failed reads", f"{percent:.1f} %", f"{gate.error_percent:g} %", percent <= gate.error_percent),
-        Figure("p90 of reads", f"{p90:.0f} ms", f"{gate.p90_ms} ms", p90 <= gate.p90_ms),
+        Figure("reads", str(len(watched)), "must be some", bool(watched)),
+        Figure("failed reads", f"{percent:.1f} %", f"at most {gate.error_percent:g} %", percent <= gate.error_percent),
+        Figure("p90 of reads", f"{p90:.0f} ms", f"at most {gate.p90_ms} ms", p90 <= gate.p90_ms),
     )
 
 
@@ -178,6 +177,8 @@ def seen_by_balancers(
         errors, requests = now.errors - then.errors, now.requests - then.requests
         share = 100 * errors / max(requests, errors, 1)
         held = errors < FEW or share <= gate.error_percent
-        figures.append(Figure(f"{edge} sees it", now.status, "UP", now.up))
-        figures.append(Figure(f"{edge}: failed requests", f"{errors} of {requests}", f"{gate.error_percent:g} %", held))
+        figures.append(Figure(f"{edge} sees it", now.status, "must be UP", now.up))
+        figures.append(
+            Figure(f"{edge}: failed requests", f"{errors} of {requests}", f"at most {gate.error_percent:g} %", held)
+        )
     return Verdict(tuple(figures))
