@@ -140,13 +140,14 @@ class Apps:
         ours = bool(self.balancer.view()) and not self.balancer.by_operator(name)
         held = ours and bool(self.balancer.by_gate(name))
         before = _invocation(link, app.unit(self.settings))
-        link.run(last.owe() + append(run.entry("begin", last.name, f"pass release {last.release} through the gate")))
-        began = time.monotonic()
+        link.run(last.owe())
         try:
             if ours:
                 self.rollout.say_of(node, "drain")
                 self.balancer.drain(name, f"gate {run.id}: release {last.release} is not proven yet")
             self._converge(node, steps, last)
+            link.run(append(run.entry("begin", last.name, f"pass release {last.release} through the gate")))
+            began = time.monotonic()
             verdict = self._watch(node, last, system)
             seen = self._put_back(node, last) if ours else Verdict(())
         except GateFailed as failed:

@@ -75,8 +75,11 @@ def _named(kept: Mapping[str, Sequence[Kept]], to: str) -> str:
     """The release that `to` begins, if it lies on every node."""
     found = {one.id for many in kept.values() for one in many if one.id.startswith(to)}
     if len(found) != 1:
+        seen = (
+            f"no release on the nodes begins with {to}" if not found else f"{', '.join(sorted(found))} begin with {to}"
+        )
         raise RunbookError(
-            f"{len(found) or 'no'} release{'s' * (len(found) != 1)} on the nodes {'begins' if len(found) == 1 else 'begin'} with {to}",
+            seen,
             "a rollback goes to one that lies there; another must be deployed",
             "fab releases",
         )

@@ -16,19 +16,18 @@ from labtools import ROOT, Outcome, Runner, Ssh
 
 from lab import releases, sitefile
 
-QUICK = {"seconds": 2, "rate": 40, "watch_seconds": 1}
 Site = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
 def site(deployed: Deployed, variant: Variant, tmp_path: Path) -> Site:
-    """The environment of a site that pins a release of that kind, with a gate of a few seconds."""
+    """The environment of a site that pins a release of that kind."""
 
     def make(kind: str = "", number: int = os.getpid()) -> dict[str, str]:
         if not kind:
-            return variant(gate=QUICK)
+            return variant()
         path = releases.make(deployed.lab.folder / "bingo", tmp_path, kind, number)
-        return variant(app={"binary": str(path), "sha256": sitefile.digest(path)}, gate=QUICK)
+        return variant(app={"binary": str(path), "sha256": sitefile.digest(path)})
 
     return make
 
