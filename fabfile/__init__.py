@@ -139,5 +139,37 @@ def app_restart(c: Any, reason: str = "") -> int:
     return run(load(), hosts_of(c), reason=reason)
 
 
-namespace = Collection(deploy, plan, status, drain, undrain, trust, check)
+@task(help=JSON)
+@entry
+def releases(c: Any, json: str | None = None) -> int:
+    """The releases that lie on each app node: which runs, and when each last passed the gate there. Exit 2 when nodes differ."""
+    from .flows.rollback import releases as run
+    from .settings import load
+
+    return run(load(), hosts_of(c), json)
+
+
+@task(
+    help={
+        **JSON,
+        "to": "the release to go to, or how it begins (default: the one proven before the one that runs)",
+        "reason": "why; shown to whoever meets the lock",
+        "take-over": "break the lock of a run that is dead",
+    }
+)
+@entry
+def rollback(c: Any, to: str = "", json: str | None = None, reason: str = "", take_over: bool = False) -> int:
+    """Take the app back to a release that lies on the nodes, one node at a time, drained, through the gate. No request fails.
+
+    The site file stays as it is: the next fab deploy deploys what it pins.
+    """
+    from .flows.deploy import Options
+    from .flows.rollback import rollback as run
+    from .settings import load
+
+    options = Options(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
+    return run(load(), hosts_of(c), to, options)
+
+
+namespace = Collection(deploy, plan, status, drain, undrain, trust, check, releases, rollback)
 namespace.add_collection(Collection("app", discover=app_discover, restart=app_restart))

@@ -89,6 +89,22 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """What a release must show on a node before users meet it, and what the balancers must see of it afterwards."""
+
+    seconds: float = 6.0
+    """Seconds of probe load on the drained node."""
+    rate: int = 30
+    """Reads a second of it; with the balancers' checks well below the 100 requests that the app allows."""
+    error_percent: float = 1.0
+    """The share of failed requests from which a release is bad, in percent."""
+    p90_ms: int = 400
+    """The p90 of the reads from which a release is bad, in milliseconds (R4-R8)."""
+    watch_seconds: float = 3.0
+    """Seconds for which the balancers' figures of a node just put back are watched."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """A whole site. `path` is the file it came from; relative paths in it are relative to its folder."""
 
@@ -102,6 +118,7 @@ class Settings:
     tls: Tls
     inventory: Inventory
     password: Secret = field(repr=False)
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def state(self) -> Path:

@@ -69,10 +69,7 @@ class Balancer:
         Raises:
             RunbookError: nobody else could serve, or requests are still in flight after IDLE seconds.
         """
-        view = self.view()
-        self._spare(node, view)
-        for edge in view:
-            self.fleet.links[edge].run(haproxy.drain(node, why))
+        self.hold(node, why)
         if not wait(lambda: self._idle(node), seconds=IDLE, every=0.1):
             raise RunbookError(
                 f"{node} still has requests in flight {IDLE:.0f} s after it was drained",
@@ -95,6 +92,32 @@ class Balancer:
                 "it gets no requests until its checks succeed",
                 f"fab status; fab -H {node} app.restart",
             )
+
+    def hold(self, node: str, why: str) -> None:
+        """`node` gets no requests from any edge, and `why` is on record; unless nobody else could serve. Does not wait."""
+        view = self.view()
+        self._spare(node, view)
+        for edge in view:
+            self.fleet.links[edge].run(haproxy.drain(node, why))
+
+    def release(self, node: str) -> None:
+        """`node` may have requests again, as far as its checks allow. Does not wait."""
+        for edge in self.view():
+            self.fleet.links[edge].run(haproxy.undrain(node), check=False)
+
+    def by_operator(self, node: str) -> bool:
+        """Whether a person drained it, at every edge that runs."""
+        look = haproxy.drained_by_operator(node)
+        edges = self.view()
+        return bool(edges) and all(self.fleet.links[edge].read([look])[0].code == 0 for edge in edges)
+
+    def by_gate(self, node: str) -> str:
+        """Why the gate keeps `node` out, in the words of an edge; empty when it does not."""
+        for edge in self.view():
+            said = self.fleet.links[edge].read([haproxy.recorded(node)])[0].out.strip()
+            if said.startswith("gate "):
+                return said
+        return ""
 
     def lift_leftovers(self, nodes: Sequence[Node]) -> list[str]:
         """Put back those of `nodes` that a deploy drained and left so; which they were. The caller holds their locks.
@@ -121,23 +144,16 @@ class Balancer:
         (Its checks keep a sick node out anyway; a drain that nobody remembers would keep a well one out.)
         What an operator drained stays drained.
         """
-        if self._kept_out(node.name):
+        if self.by_operator(node.name):
             yield
             return
         try:
             self.drain(node.name, why)
             yield
         except BaseException:
-            for edge in self.view():
-                self.fleet.links[edge].run(haproxy.undrain(node.name), check=False)
+            self.release(node.name)
             raise
         self.undrain(node.name)
-
-    def _kept_out(self, node: str) -> bool:
-        """Whether an operator drained it, at every edge that runs."""
-        look = haproxy.drained_by_operator(node)
-        edges = self.view()
-        return bool(edges) and all(self.fleet.links[edge].read([look])[0].code == 0 for edge in edges)
 
     def _idle(self, node: str) -> bool:
         return all(node not in seen or seen[node].in_flight == 0 for seen in self.view().values())

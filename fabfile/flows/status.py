@@ -177,7 +177,8 @@ def _remarks(host: HostStatus) -> Iterator[tuple[str, str, str]]:
     if host.edge and host.edge.drained:
         yield f"is drained: {host.edge.drained}", "yellow", f"   (fab -H {host.host} undrain)"
     for node, why in host.drained.items():
-        yield f"holds {node} drained: {why}", "yellow", f"   (fab -H {node} undrain)"
+        hint = "fab deploy, or fab rollback" if why.startswith("gate ") else f"fab -H {node} undrain"
+        yield f"holds {node} drained: {why}", "yellow", f"   ({hint})"
     for owed in host.owed:
         unit, _, action = owed.rpartition(".")
         yield f"owes a {action} of {unit}", "yellow", "   (fab deploy)"

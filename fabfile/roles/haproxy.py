@@ -22,7 +22,10 @@ EDGE_HEALTH = "/edge-health"
 """Answered by HAProxy itself: 200 says that an edge works, whatever the app does."""
 SOCKET = "/run/haproxy/admin.sock"
 DRAINED = f"{STATE}/drained"
-"""On an edge: one file per drained node, holding who drained it and why (`deploy RUN` or `operator …`)."""
+"""On an edge: one file per drained node, holding who drained it and why.
+
+`deploy RUN`: the next deploy may put it back. `gate RUN: …`: its release is not proven; only the gate puts it back.
+`operator …`: only a person does."""
 
 SAVE = f"{TOOLS}/haproxy-save-state || true\n"
 """Script: what HAProxy is told of a node outlives its crash. A full disk must not keep a node in or out of service."""
@@ -167,6 +170,11 @@ def names(seen: Reading) -> list[str]:
     return [line.rpartition("/")[2] for line in seen.out.split()]
 
 
+def recorded(node: str) -> str:
+    """Read-only shell text that prints who took `node` out on this edge and why; nothing when nobody did."""
+    return f"cat {DRAINED}/{q(node)} 2>/dev/null; true"
+
+
 def drained_by_operator(node: str) -> str:
     """Read-only shell text that succeeds when a person, not a deploy, took `node` out on this edge."""
     return f"grep -qs '^operator ' {DRAINED}/{q(node)}"
@@ -185,6 +193,10 @@ class Server:
     status: str
     in_flight: int
     queued: int
+    requests: int = 0
+    """Given to it since the balancer's start."""
+    errors: int = 0
+    """5xx from it, broken connections, and requests that had to be asked again elsewhere."""
 
     @property
     def up(self) -> bool:
@@ -208,7 +220,11 @@ def parse_stat(csv: str) -> dict[str, Server]:
         if backend == "health":
             status[name] = row[at["status"]]
             continue
-        sums = load.setdefault(name.removeprefix("panic-"), [0, 0])
-        sums[0] += int(row[at["scur"]] or 0)
-        sums[1] += int(row[at["qcur"]] or 0)
-    return {name: Server(name, seen, *load.get(name, [0, 0])) for name, seen in status.items()}
+        sums = load.setdefault(name.removeprefix("panic-"), [0] * len(SUMMED))
+        for place, titles in enumerate(SUMMED):
+            sums[place] += sum(int(row[at[title]] or 0) for title in titles if title in at)
+    return {name: Server(name, seen, *load.get(name, [0] * len(SUMMED))) for name, seen in status.items()}
+
+
+SUMMED = (("scur",), ("qcur",), ("stot",), ("hrsp_5xx", "econ", "eresp", "wretr"))
+"""HAProxy's columns behind `Server`'s numbers."""

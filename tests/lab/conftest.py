@@ -45,6 +45,7 @@ def lab() -> Iterator[Lab]:
     if not (KEEP and Lab(NUMBER).site.exists()):
         hosts.down()
         hosts.up(deaths="off", scale=SCALE)
+    _hurry(Lab(NUMBER).site)
     yield Lab(NUMBER)
     if not KEEP:
         hosts.down()
@@ -52,6 +53,13 @@ def lab() -> Iterator[Lab]:
             assert {name: sysctls.read(name) for name in sysctls.WANTED} == settings
     os.environ.pop("LAB")
     os.environ.update({"LAB": before} if before else {})
+
+
+def _hurry(site: Path) -> None:
+    """A gate of three seconds instead of nine: dozens of restarts go through it."""
+    if "[gate]" not in site.read_text():
+        with site.open("a") as file:
+            file.write("\n[gate]\nseconds = 2\nrate = 40\nwatch_seconds = 1\n")
 
 
 def _no_lab(error: LabError) -> None:

@@ -23,7 +23,8 @@ from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
 from fabfile.flows.seed import Seeded
 from fabfile.flows.system import PHASES, System
-from fabfile.roles import haproxy, nginx
+from fabfile.roles import haproxy, nginx, releases
+from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
 from fabfile.steps.file import Directory, File, Symlink
 from fabfile.steps.package import Packages
@@ -76,10 +77,23 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "haproxy_drain", haproxy.drain("node1", "operator anna@desk it's ill")
     yield "haproxy_undrain", haproxy.undrain("node1")
     yield "haproxy_stat", haproxy.stat() + "\n"
+    yield "releases_look", releases.look(site()) + "\n"
+    yield "gate_owe", releases.proven(site()).owe()
+    yield "gate_settle", releases.proven(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"})
     yield "probes", join_probes([step.probe() for step in KINDS], "#~golden")
 
 
-NOTHING_ABSENT = (Release, Unit, SqlFile, Index, LoginRole, Seeded, haproxy.NoLeftoverDrain, nginx.Http3Possible)
+NOTHING_ABSENT = (
+    Release,
+    Unit,
+    SqlFile,
+    Index,
+    LoginRole,
+    Seeded,
+    haproxy.NoLeftoverDrain,
+    nginx.Http3Possible,
+    Proven,
+)
 """Steps to which `absent` says nothing."""
 
 KINDS: list[Step] = [
@@ -95,6 +109,7 @@ KINDS: list[Step] = [
     SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n", "bingo"),
     Seeded(site(), ("prepare_db",)),
     haproxy.NoLeftoverDrain(),
+    releases.proven(site()),
 ]
 
 
@@ -160,7 +175,14 @@ def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path]
     )
     assert done.returncode == 0, done.stdout
     scripted = {Path(name).name: text for name, text in texts.items() if text.startswith("#!")}
-    assert scripted.keys() == {"app-ready", "edge-handover", "edge-interface", "edge-refresher", "haproxy-save-state"}
+    assert scripted.keys() == {
+        "app-gate",
+        "app-ready",
+        "edge-handover",
+        "edge-interface",
+        "edge-refresher",
+        "haproxy-save-state",
+    }
     for name, text in scripted.items():
         (tmp_path / name).write_text(text)
     done = subprocess.run([program, "-S", "warning", *scripted], cwd=tmp_path, capture_output=True, text=True)
