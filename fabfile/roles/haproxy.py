@@ -21,6 +21,9 @@ INNER = 8081
 EDGE_HEALTH = "/edge-health"
 """Answered by HAProxy itself: 200 says that an edge works, whatever the app does."""
 SOCKET = "/run/haproxy/admin.sock"
+ADMIN = f"socat -t2 stdio unix-connect:{SOCKET}"
+"""Shell text: sends its input to HAProxy. (Without `unix-connect` socat makes a plain file where it finds no socket, as after a
+kill -9, and HAProxy cannot start for it.)"""
 DRAINED = f"{STATE}/drained"
 """On an edge: one file per drained node, holding who drained it and why (`deploy RUN` or `operator …`)."""
 
@@ -91,7 +94,7 @@ def steps(settings: Settings, port: int) -> list[Step]:
         ),
         Unit(
             UNIT,
-            ready=f"timeout 20 sh -c 'until echo show info | socat stdio {SOCKET} | grep -q ^Uptime; do sleep 0.1; done'",
+            ready=f"timeout 20 sh -c 'until echo show info | {ADMIN} | grep -q ^Uptime; do sleep 0.1; done'",
         ),
         NoLeftoverDrain(),
     ]
@@ -152,7 +155,7 @@ def undrain(node: str) -> str:
 def _tell(command: str) -> str:
     """Script: HAProxy does as told; it answers only when it does not."""
     return (
-        f"said=$(echo {q(command)} | socat stdio {SOCKET}) || exit 1\n"
+        f"said=$(echo {q(command)} | {ADMIN}) || exit 1\n"
         '[ -z "$said" ] || { echo "$said" >&2; exit 1; }\n'
     )
 
@@ -174,7 +177,7 @@ def drained_by_operator(node: str) -> str:
 
 def stat() -> str:
     """Script that prints HAProxy's statistics as CSV, for `parse_stat`."""
-    return f"echo 'show stat' | socat -t2 stdio {SOCKET}"
+    return f"echo 'show stat' | {ADMIN}"
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def test_without_any_app_the_answer_is_quick_and_clear(edge: str, ssh: Ssh) -> N
 
 def up(ssh: Ssh) -> bool:
     """Whether HAProxy on edge1 sees any node up."""
-    stat = "echo 'show stat' | socat stdio /run/haproxy/admin.sock"
+    stat = "echo 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock"
     return bool(ssh("edge1", f"{stat} | grep '^health,node[0-9]' | cut -d, -f18 | grep UP || true").out)
 
 
