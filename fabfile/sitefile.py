@@ -25,6 +25,7 @@ _RANGES = {
     "edge.vrrp_id": (1, 255),
     "edge.stats_port": _PORT,
     "edge.node_maxconn": (1, 100_000),
+    "edge.node_rate": (1, 100_000),
 }
 _NAME = (r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores")
 _USER = (r"[a-z_][a-z0-9_-]{0,30}", "a name of small letters, digits, dashes and underscores")

@@ -27,6 +27,9 @@ kill -9, and HAProxy cannot start for it.)"""
 DRAINED = f"{STATE}/drained"
 """On an edge: one file per drained node, holding who drained it and why (`deploy RUN` or `operator …`)."""
 
+PACE = "/etc/haproxy/pace.lua"
+"""How many requests a second go to the nodes."""
+
 SAVE = f"{TOOLS}/haproxy-save-state || true\n"
 """Script: what HAProxy is told of a node outlives its crash. A full disk must not keep a node in or out of service."""
 
@@ -87,6 +90,12 @@ def steps(settings: Settings, port: int) -> list[Step]:
         File(f"{drop_in}/state.conf", render("haproxy/state.conf")),
         File(f"{drop_in}/hardening.conf", render("haproxy/hardening.conf"), notify=(f"restart:{UNIT}",)),
         File(
+            PACE,
+            render("haproxy/pace.lua", edge=settings.edge, nodes=settings.inventory.having("app")),
+            validate="printf 'global\\n lua-load %s\\n' {} | haproxy -c -q -f /dev/stdin; [ $? = 2 ]",  # 2: right, no listener
+            notify=(f"reload:{UNIT}",),
+        ),
+        File(
             "/etc/haproxy/haproxy.cfg",
             _config(settings, port),
             validate="haproxy -c -q -f {}",
@@ -110,6 +119,7 @@ def _config(settings: Settings, port: int) -> str:
         nodes=settings.inventory.having("app"),
         port=port,
         health=HEALTH,
+        pace=PACE,
         endpoints=ENDPOINTS,
         backends=(*ENDPOINTS, Endpoint("ep_other", "")),
     )
@@ -154,10 +164,7 @@ def undrain(node: str) -> str:
 
 def _tell(command: str) -> str:
     """Script: HAProxy does as told; it answers only when it does not."""
-    return (
-        f"said=$(echo {q(command)} | {ADMIN}) || exit 1\n"
-        '[ -z "$said" ] || { echo "$said" >&2; exit 1; }\n'
-    )
+    return f'said=$(echo {q(command)} | {ADMIN}) || exit 1\n[ -z "$said" ] || {{ echo "$said" >&2; exit 1; }}\n'
 
 
 def drained_by_deploy() -> str:
