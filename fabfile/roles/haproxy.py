@@ -29,6 +29,14 @@ DRAINED = f"{STATE}/drained"
 
 PACE = "/etc/haproxy/pace.lua"
 """How many requests a second go to the nodes."""
+AWAIT = "/etc/haproxy/database.lua"
+"""What waits while the database is away."""
+REPORT = "/etc/haproxy/ill.lua"
+"""What takes a node out that says it is ill."""
+ILL = "I feel bad."
+"""What an ill app says, with status 500, to everything."""
+READ = "/db_dummy"
+"""The cheapest call that needs the database."""
 
 SAVE = f"{TOOLS}/haproxy-save-state || true\n"
 """Script: what HAProxy is told of a node outlives its crash. A full disk must not keep a node in or out of service."""
@@ -45,6 +53,8 @@ class Endpoint:
     method: str = ""
     timeout: str = ""
     retry: str = ""
+    database: bool = False
+    """Whether its answer comes from the database."""
     keep: int = 0
     """Seconds for which the edge may keep an answer, counted from when the app was asked; 0: never."""
 
@@ -55,16 +65,16 @@ CAREFUL = "conn-failure empty-response"
 ENDPOINTS = (
     Endpoint("ep_ping", "/ping", retry="conn-failure"),  # R19: its 500 is an answer, not an accident
     Endpoint("ep_operation", "/operation", retry="conn-failure"),  # whatever the method: some operations fell a node
-    Endpoint("ep_db_dummy", "/db_dummy"),
+    Endpoint("ep_db_dummy", "/db_dummy", database=True),
     Endpoint("ep_long_dummy", "/long_dummy", timeout="15s", retry=f"{CAREFUL} 500 502", keep=55),  # R16: 60 s
-    Endpoint("ep_movies", "/api/movie", timeout="30s", retry=CAREFUL),
-    Endpoint("ep_customers", "/api/customer", timeout="30s", retry=CAREFUL),
-    Endpoint("ep_session_new", "/api/session", method="POST"),
-    Endpoint("ep_sessions", "/api/session", timeout="30s", retry=CAREFUL),
-    Endpoint("ep_movie", r"^/api/movie/[0-9]+$", match="_reg"),
-    Endpoint("ep_customer", r"^/api/customer/[0-9]+$", match="_reg"),
-    Endpoint("ep_session_delete", r"^/api/session/[0-9]+$", match="_reg", method="DELETE"),
-    Endpoint("ep_session", r"^/api/session/[0-9]+$", match="_reg"),
+    Endpoint("ep_movies", "/api/movie", timeout="30s", retry=CAREFUL, database=True),
+    Endpoint("ep_customers", "/api/customer", timeout="30s", retry=CAREFUL, database=True),
+    Endpoint("ep_session_new", "/api/session", method="POST", database=True),
+    Endpoint("ep_sessions", "/api/session", timeout="30s", retry=CAREFUL, database=True),
+    Endpoint("ep_movie", r"^/api/movie/[0-9]+$", match="_reg", database=True),
+    Endpoint("ep_customer", r"^/api/customer/[0-9]+$", match="_reg", database=True),
+    Endpoint("ep_session_delete", r"^/api/session/[0-9]+$", match="_reg", method="DELETE", database=True),
+    Endpoint("ep_session", r"^/api/session/[0-9]+$", match="_reg", database=True),
     Endpoint("ep_root", "/"),
 )
 """First match wins."""
@@ -82,19 +92,16 @@ REFUSALS = (
 
 def steps(settings: Settings, port: int) -> list[Step]:
     """The whole role. `port` is where the app serves, as discovery found it."""
-    drop_in = f"/etc/systemd/system/{UNIT}.d"
+    drop_in, nodes = f"/etc/systemd/system/{UNIT}.d", settings.inventory.having("app")
     return [
         Packages(("haproxy", "socat")),
         File(f"{TOOLS}/haproxy-save-state", render("haproxy/save-state"), mode=0o755),
         Directory(drop_in),
         File(f"{drop_in}/state.conf", render("haproxy/state.conf")),
         File(f"{drop_in}/hardening.conf", render("haproxy/hardening.conf"), notify=(f"restart:{UNIT}",)),
-        File(
-            PACE,
-            render("haproxy/pace.lua", edge=settings.edge, nodes=settings.inventory.having("app")),
-            validate="printf 'global\\n lua-load %s\\n' {} | haproxy -c -q -f /dev/stdin; [ $? = 2 ]",  # 2: right, no listener
-            notify=(f"reload:{UNIT}",),
-        ),
+        _script(PACE, edge=settings.edge, nodes=nodes),
+        _script(AWAIT, nodes=nodes, port=port, read=READ),
+        _script(REPORT),
         File(
             "/etc/haproxy/haproxy.cfg",
             _config(settings, port),
@@ -109,6 +116,16 @@ def steps(settings: Settings, port: int) -> list[Step]:
     ]
 
 
+def _script(path: str, **values: object) -> File:
+    """One of HAProxy's Lua scripts."""
+    return File(
+        path,
+        render(f"haproxy/{path.rpartition('/')[2]}", **values),
+        validate="printf 'global\\n lua-load %s\\n' {} | haproxy -c -q -f /dev/stdin; [ $? = 2 ]",  # 2: right, no listener
+        notify=(f"reload:{UNIT}",),
+    )
+
+
 def _config(settings: Settings, port: int) -> str:
     return render(
         "haproxy/haproxy.cfg",
@@ -120,6 +137,9 @@ def _config(settings: Settings, port: int) -> str:
         port=port,
         health=HEALTH,
         pace=PACE,
+        waiting=AWAIT,
+        report=REPORT,
+        ill=ILL,
         endpoints=ENDPOINTS,
         backends=(*ENDPOINTS, Endpoint("ep_other", "")),
     )
