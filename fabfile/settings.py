@@ -69,6 +69,8 @@ class Edge:
     """Tells this pair's VRRP adverts from other pairs' in the same network."""
     node_maxconn: int = 100
     """Requests in flight at one app node and endpoint; more wait in the balancer."""
+    node_rate: int = 92
+    """Requests a second that an app node gets, below the 100 it allows itself: checks and retries come on top."""
     stats_port: int = 8404
 
 

@@ -30,6 +30,7 @@ _RANGES = {
     "gate.error_percent": (0, 50),
     "gate.p90_ms": (1, 10_000),
     "gate.watch_seconds": (0, 600),
+    "edge.node_rate": (1, 100_000),
 }
 _NAME = (r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores")
 _USER = (r"[a-z_][a-z0-9_-]{0,30}", "a name of small letters, digits, dashes and underscores")

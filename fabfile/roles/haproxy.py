@@ -21,11 +21,25 @@ INNER = 8081
 EDGE_HEALTH = "/edge-health"
 """Answered by HAProxy itself: 200 says that an edge works, whatever the app does."""
 SOCKET = "/run/haproxy/admin.sock"
+ADMIN = f"socat -t2 stdio unix-connect:{SOCKET}"
+"""Shell text: sends its input to HAProxy. (Without `unix-connect` socat makes a plain file where it finds no socket, as after a
+kill -9, and HAProxy cannot start for it.)"""
 DRAINED = f"{STATE}/drained"
 """On an edge: one file per drained node, holding who drained it and why.
 
 `deploy RUN`: the next deploy may put it back. `gate RUN: …`: its release is not proven; only the gate puts it back.
 `operator …`: only a person does."""
+
+PACE = "/etc/haproxy/pace.lua"
+"""How many requests a second go to the nodes."""
+AWAIT = "/etc/haproxy/database.lua"
+"""What waits while the database is away."""
+REPORT = "/etc/haproxy/ill.lua"
+"""What takes a node out that says it is ill."""
+ILL = "I feel bad."
+"""What an ill app says, with status 500, to everything."""
+READ = "/db_dummy"
+"""The cheapest call that needs the database."""
 
 SAVE = f"{TOOLS}/haproxy-save-state || true\n"
 """Script: what HAProxy is told of a node outlives its crash. A full disk must not keep a node in or out of service."""
@@ -42,6 +56,8 @@ class Endpoint:
     method: str = ""
     timeout: str = ""
     retry: str = ""
+    database: bool = False
+    """Whether its answer comes from the database."""
     keep: int = 0
     """Seconds for which the edge may keep an answer, counted from when the app was asked; 0: never."""
 
@@ -52,16 +68,16 @@ CAREFUL = "conn-failure empty-response"
 ENDPOINTS = (
     Endpoint("ep_ping", "/ping", retry="conn-failure"),  # R19: its 500 is an answer, not an accident
     Endpoint("ep_operation", "/operation", retry="conn-failure"),  # whatever the method: some operations fell a node
-    Endpoint("ep_db_dummy", "/db_dummy"),
+    Endpoint("ep_db_dummy", "/db_dummy", database=True),
     Endpoint("ep_long_dummy", "/long_dummy", timeout="15s", retry=f"{CAREFUL} 500 502", keep=55),  # R16: 60 s
-    Endpoint("ep_movies", "/api/movie", timeout="30s", retry=CAREFUL),
-    Endpoint("ep_customers", "/api/customer", timeout="30s", retry=CAREFUL),
-    Endpoint("ep_session_new", "/api/session", method="POST"),
-    Endpoint("ep_sessions", "/api/session", timeout="30s", retry=CAREFUL),
-    Endpoint("ep_movie", r"^/api/movie/[0-9]+$", match="_reg"),
-    Endpoint("ep_customer", r"^/api/customer/[0-9]+$", match="_reg"),
-    Endpoint("ep_session_delete", r"^/api/session/[0-9]+$", match="_reg", method="DELETE"),
-    Endpoint("ep_session", r"^/api/session/[0-9]+$", match="_reg"),
+    Endpoint("ep_movies", "/api/movie", timeout="30s", retry=CAREFUL, database=True),
+    Endpoint("ep_customers", "/api/customer", timeout="30s", retry=CAREFUL, database=True),
+    Endpoint("ep_session_new", "/api/session", method="POST", database=True),
+    Endpoint("ep_sessions", "/api/session", timeout="30s", retry=CAREFUL, database=True),
+    Endpoint("ep_movie", r"^/api/movie/[0-9]+$", match="_reg", database=True),
+    Endpoint("ep_customer", r"^/api/customer/[0-9]+$", match="_reg", database=True),
+    Endpoint("ep_session_delete", r"^/api/session/[0-9]+$", match="_reg", method="DELETE", database=True),
+    Endpoint("ep_session", r"^/api/session/[0-9]+$", match="_reg", database=True),
     Endpoint("ep_root", "/"),
 )
 """First match wins."""
@@ -79,13 +95,16 @@ REFUSALS = (
 
 def steps(settings: Settings, port: int) -> list[Step]:
     """The whole role. `port` is where the app serves, as discovery found it."""
-    drop_in = f"/etc/systemd/system/{UNIT}.d"
+    drop_in, nodes = f"/etc/systemd/system/{UNIT}.d", settings.inventory.having("app")
     return [
         Packages(("haproxy", "socat")),
         File(f"{TOOLS}/haproxy-save-state", render("haproxy/save-state"), mode=0o755),
         Directory(drop_in),
         File(f"{drop_in}/state.conf", render("haproxy/state.conf")),
         File(f"{drop_in}/hardening.conf", render("haproxy/hardening.conf"), notify=(f"restart:{UNIT}",)),
+        _script(PACE, edge=settings.edge, nodes=nodes),
+        _script(AWAIT, nodes=nodes, port=port, read=READ),
+        _script(REPORT),
         File(
             "/etc/haproxy/haproxy.cfg",
             _config(settings, port),
@@ -94,10 +113,20 @@ def steps(settings: Settings, port: int) -> list[Step]:
         ),
         Unit(
             UNIT,
-            ready=f"timeout 20 sh -c 'until echo show info | socat stdio {SOCKET} | grep -q ^Uptime; do sleep 0.1; done'",
+            ready=f"timeout 20 sh -c 'until echo show info | {ADMIN} | grep -q ^Uptime; do sleep 0.1; done'",
         ),
         NoLeftoverDrain(),
     ]
+
+
+def _script(path: str, **values: object) -> File:
+    """One of HAProxy's Lua scripts."""
+    return File(
+        path,
+        render(f"haproxy/{path.rpartition('/')[2]}", **values),
+        validate="printf 'global\\n lua-load %s\\n' {} | haproxy -c -q -f /dev/stdin; [ $? = 2 ]",  # 2: right, no listener
+        notify=(f"reload:{UNIT}",),
+    )
 
 
 def _config(settings: Settings, port: int) -> str:
@@ -110,6 +139,10 @@ def _config(settings: Settings, port: int) -> str:
         nodes=settings.inventory.having("app"),
         port=port,
         health=HEALTH,
+        pace=PACE,
+        waiting=AWAIT,
+        report=REPORT,
+        ill=ILL,
         endpoints=ENDPOINTS,
         backends=(*ENDPOINTS, Endpoint("ep_other", "")),
     )
@@ -154,10 +187,7 @@ def undrain(node: str) -> str:
 
 def _tell(command: str) -> str:
     """Script: HAProxy does as told; it answers only when it does not."""
-    return (
-        f"said=$(echo {q(command)} | socat stdio {SOCKET}) || exit 1\n"
-        '[ -z "$said" ] || { echo "$said" >&2; exit 1; }\n'
-    )
+    return f'said=$(echo {q(command)} | {ADMIN}) || exit 1\n[ -z "$said" ] || {{ echo "$said" >&2; exit 1; }}\n'
 
 
 def drained_by_deploy() -> str:
@@ -182,7 +212,7 @@ def drained_by_operator(node: str) -> str:
 
 def stat() -> str:
     """Script that prints HAProxy's statistics as CSV, for `parse_stat`."""
-    return f"echo 'show stat' | socat -t2 stdio {SOCKET}"
+    return f"echo 'show stat' | {ADMIN}"
 
 
 @dataclass(frozen=True)

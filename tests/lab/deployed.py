@@ -202,7 +202,7 @@ def drained(ssh: Ssh) -> list[str]:
 
 
 def _drained_by(ssh: Ssh, edge: str) -> set[str]:
-    script = "ls /var/lib/runbook/drained 2>/dev/null || true\necho 'show stat' | socat stdio /run/haproxy/admin.sock"
+    script = "ls /var/lib/runbook/drained 2>/dev/null || true\necho 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock"
     lines = ssh(edge, script).out.splitlines()
     csv = [line.split(",") for line in lines if "," in line and not line.startswith("#")]
     listed = {line for line in lines if line and "," not in line}
@@ -211,7 +211,7 @@ def _drained_by(ssh: Ssh, edge: str) -> set[str]:
 
 def seen_by(ssh: Ssh, edge: str) -> dict[str, str]:
     """How the edge's balancer sees each node, in its own words."""
-    script = "echo 'show stat' | socat stdio /run/haproxy/admin.sock | grep ^health,node"
+    script = "echo 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock | grep ^health,node"
     rows = [row.split(",") for row in ssh(edge, script).out.splitlines()]
     return {row[1]: row[17] for row in rows}
 

@@ -70,7 +70,7 @@ def asked(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]
 
 
 def _stat(ssh: Ssh, edge: str) -> list[dict[str, str]]:
-    lines = ssh(edge, "echo 'show stat' | socat -t2 stdio /run/haproxy/admin.sock").out.splitlines()
+    lines = ssh(edge, "echo 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock").out.splitlines()
     head = lines[0].lstrip("# ").split(",")
     return [dict(zip(head, line.split(","), strict=False)) for line in lines[1:] if line]
 

@@ -10,6 +10,8 @@ from deployed import Deployed, seen_by, until, wait_until_up
 from edgetools import ask
 from labtools import Runner, Ssh
 
+from fabfile.roles import haproxy
+
 EXPOSURE = 2.5
 
 
@@ -81,6 +83,15 @@ def serves(edge: str) -> bool:
 
 
 HAPROXY = "pgrep -o -x haproxy"
+
+
+def test_haproxy_is_started_once_while_it_is_looked_at(edge: str, ssh: Ssh) -> None:
+    """Who asks for its figures in the moment without its socket must not put anything in that place."""
+    look = f"for _ in $(seq 100); do ({haproxy.stat()}) >/dev/null 2>&1 || true; sleep 0.02; done\n"
+    restarts = "systemctl show -P NRestarts haproxy\n"
+    before, after = ssh("edge1", f"{restarts}kill -9 $({HAPROXY})\n{look}{restarts}").out.split()
+    assert int(after) == int(before) + 1
+    until(lambda: serves(edge), "an answer through HAProxy", 5)
 
 
 def test_a_drain_outlives_a_crash_and_so_does_its_end(edge: str, ssh: Ssh, run_fab: Runner) -> None:

@@ -1,1 +1,1 @@
-echo 'show stat' | socat -t2 stdio /run/haproxy/admin.sock
+echo 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock

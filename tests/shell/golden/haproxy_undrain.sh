@@ -1,4 +1,4 @@
-said=$(echo 'set server health/node1 state ready' | socat stdio /run/haproxy/admin.sock) || exit 1
+said=$(echo 'set server health/node1 state ready' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock) || exit 1
 [ -z "$said" ] || { echo "$said" >&2; exit 1; }
 /usr/lib/runbook/haproxy-save-state || true
 rm -f /var/lib/runbook/drained/node1
