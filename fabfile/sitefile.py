@@ -18,12 +18,14 @@ _RANGES = {
     "ssh.port": _PORT,
     "ssh.timeout": (0.1, 600),
     "app.log_max_mb": (1, 100_000),
+    "app.lifetime": (0, 1_000_000),
     "database.version": (13, 99),
     "database.max_connections": (20, 10_000),
     "edge.port": _PORT,
     "edge.https_port": _PORT,
     "edge.vrrp_id": (1, 255),
     "edge.stats_port": _PORT,
+    "edge.healer_port": _PORT,
     "edge.node_maxconn": (1, 100_000),
 }
 _NAME = (r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..engine.command import Shell
 from ..engine.shell import STATE, Reading, q
 from ..engine.step import Change, Step
+from ..inventory import Node
 from ..settings import Settings
 from ..steps.file import Directory, File
 from ..steps.package import Packages
@@ -74,8 +77,8 @@ REFUSALS = (
 """What users read when no node could answer."""
 
 
-def steps(settings: Settings, port: int) -> list[Step]:
-    """The whole role. `port` is where the app serves, as discovery found it."""
+def steps(settings: Settings, edge: Node, port: int) -> list[Step]:
+    """The whole role, on `edge`. `port` is where the app serves, as discovery found it."""
     drop_in = f"/etc/systemd/system/{UNIT}.d"
     return [
         Packages(("haproxy", "socat")),
@@ -85,7 +88,7 @@ def steps(settings: Settings, port: int) -> list[Step]:
         File(f"{drop_in}/hardening.conf", render("haproxy/hardening.conf"), notify=(f"restart:{UNIT}",)),
         File(
             "/etc/haproxy/haproxy.cfg",
-            _config(settings, port),
+            _config(settings, edge, port),
             validate="haproxy -c -q -f {}",
             notify=(f"reload:{UNIT}",),
         ),
@@ -97,10 +100,16 @@ def steps(settings: Settings, port: int) -> list[Step]:
     ]
 
 
-def _config(settings: Settings, port: int) -> str:
+LEASE = 30
+"""Seconds for which a healer may be away on purpose without renewing its lease."""
+
+
+def _config(settings: Settings, edge: Node, port: int) -> str:
     return render(
         "haproxy/haproxy.cfg",
         edge=settings.edge,
+        address=edge.address,
+        lease=LEASE,
         inner=INNER,
         edge_health=EDGE_HEALTH,
         refusals=REFUSALS,
@@ -170,6 +179,29 @@ def names(seen: Reading) -> list[str]:
 def drained_by_operator(node: str) -> str:
     """Read-only shell text that succeeds when a person, not a deploy, took `node` out on this edge."""
     return f"grep -qs '^operator ' {DRAINED}/{q(node)}"
+
+
+def healing(nodes: Sequence[Node]) -> str:
+    """Read-only shell text that prints, for `parse_healing`, what the nodes' healers do by way of this edge."""
+    asked = "".join(f"get var proc.healer_drained{number};" for number, _ in enumerate(nodes, 1))
+    asked += "get var proc.healer_away;get var proc.healer_until"
+    return f"echo '{asked}' | socat -t2 stdio {SOCKET} 2>/dev/null; date +now=%s"
+
+
+@dataclass(frozen=True)
+class Healing:
+    """What the healers do: the nodes they have drained here, and the address of the one that is away on purpose (or nothing)."""
+
+    drained: tuple[str, ...] = ()
+    away: str = ""
+
+
+def parse_healing(nodes: Sequence[Node], text: str) -> Healing:
+    """The output of `healing` for the same `nodes`."""
+    found = dict(re.findall(r"^proc\.healer_(\w+): type=\w+ value=<(.*)>$", text, re.M))
+    drained = tuple(node.name for number, node in enumerate(nodes, 1) if found.get(f"drained{number}") == "1")
+    now = int(text.rpartition("now=")[2] or 0)
+    return Healing(drained, found.get("away", "") if int(found.get("until", 0)) > now else "")
 
 
 def stat() -> str:
