@@ -14,7 +14,9 @@ TURN = 10.0
 """Seconds between the nodes' turns when no balancer can be asked."""
 
 
-def may(config: Config, decision: Decision, views: Sequence[View], *, ill_for: float, locked: str, held: bool) -> Verdict:
+def may(
+    config: Config, decision: Decision, views: Sequence[View], *, ill_for: float, locked: str, held: bool
+) -> Verdict:
     """Whether `decision` may be carried out.
 
     `views` are those of the edges that answer, `ill_for` the seconds since it was needed, `locked` says who deploys, `held`

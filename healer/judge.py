@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from .config import Config
 from .model import ILL, Act, Decision, Observation, Ping
@@ -89,10 +90,12 @@ def _leak(config: Config, seen: Sequence[Observation]) -> Decision | None:
     if rss >= LEAKING * cap:
         return Decision(Act.RECYCLE, "leak", f"{has}: it leaks")
     climb = [one.rss for one in seen[-CLIMB:]]
-    rising = len(climb) == CLIMB and all(low < high for low, high in zip(climb, climb[1:], strict=False))
+    rising = len(climb) == CLIMB and all(low < high for low, high in pairwise(climb))
     if rising and climb[-1] - climb[0] >= CLIMBED * cap:
         took = seen[-1].at - seen[-CLIMB].at
-        return Decision(Act.RECYCLE, "leak", f"{has}, {_mb(climb[-1] - climb[0])} MB more than {took:.0f} s ago: it leaks")
+        return Decision(
+            Act.RECYCLE, "leak", f"{has}, {_mb(climb[-1] - climb[0])} MB more than {took:.0f} s ago: it leaks"
+        )
     return None
 
 

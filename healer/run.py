@@ -15,7 +15,7 @@ from . import guard
 from .config import Config, parse
 from .edges import Edges
 from .judge import judge
-from .model import Act, Decision, Observation, Ping, View
+from .model import Act, Decision, Observation, Ping, Verdict, View
 from .record import Record, notify
 from .senses import Senses
 from .stages import Absence, Failed
@@ -92,7 +92,9 @@ class Healer:
             return
         if now.restarts > self._restarts >= 0:
             self.record.recovered("crash", now.at - self._last_well)
-            self.record.say(f"the app ended by itself; systemd started it, serving again after {self.record.last:.1f} s")
+            self.record.say(
+                f"the app ended by itself; systemd started it, serving again after {self.record.last:.1f} s"
+            )
             self._wrote = float("-inf")
         self._restarts = now.restarts  # a restart by hand begins at 0 again
         self._last_well = now.at
@@ -104,11 +106,9 @@ class Healer:
         if self.guarded:
             self.look_around()
             locked = deploying(self.config.lock)
-            verdict = guard.may(
-                self.config, decision, self.views, ill_for=ill_for, locked=locked, held=self.held
-            )
+            verdict = guard.may(self.config, decision, self.views, ill_for=ill_for, locked=locked, held=self.held)
             if verdict.go and not self.edges.lease():
-                verdict = guard.Verdict(False, "the other node is away on purpose; the lease says so")
+                verdict = Verdict(False, "the other node is away on purpose; the lease says so")
             if not verdict.go:
                 self.record.say(f"{decision.act.value} put off: {decision.sentence}; {verdict.why}")
                 return

@@ -30,10 +30,8 @@ class Senses:
     def look(self) -> Observation:
         """What there is to see now; takes a few milliseconds when all is well, up to 3 s when nothing answers."""
         ping, said = ping_of(self.config)
-        if ping is Ping.OK and self._pid and born(self._pid) == self._born:
-            active = True
-        else:
-            active = self._ask_systemd()
+        same = ping is Ping.OK and self._pid and born(self._pid) == self._born
+        active = True if same else self._ask_systemd()
         database = self._database() if active and ping in ILL else None
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - self._born if self._pid else 0.0
         now = time.monotonic()
@@ -70,7 +68,10 @@ def unit_state(unit: str) -> dict[str, str]:
     """What systemd says of `unit`; empty when it does not answer in time."""
     try:
         done = subprocess.run(
-            ["systemctl", "show", "-p", "ActiveState,MainPID,NRestarts", unit], capture_output=True, text=True, timeout=5
+            ["systemctl", "show", "-p", "ActiveState,MainPID,NRestarts", unit],
+            capture_output=True,
+            text=True,
+            timeout=5,
         )
     except subprocess.TimeoutExpired:
         return {}

@@ -149,7 +149,7 @@ class NoLeftoverDrain(Step):
 
 def drain(node: str, why: str) -> str:
     """Script: no new requests for `node` on this edge; the reason is on record before it happens."""
-    record = f"mkdir -p {DRAINED}; printf '%s\\n' {q(why)} >{DRAINED}/{q(node)}\n"
+    record = f"install -d -m 0755 {DRAINED}; printf '%s\\n' {q(why)} >{DRAINED}/{q(node)}\n"
     return record + _tell(f"set server health/{node} state drain") + SAVE
 
 
