@@ -69,11 +69,11 @@ def _ill(config: Config, seen: Sequence[Observation], vain: int) -> Decision | N
     lost = next((one.at for one in bad if one.database is False), None)
     if lost is not None and last.at - lost < SETTLE:
         return _nothing("the database has just come back; the app gets time to notice")
-    pause = min(SLOWEST, 6.0 * 2 ** (vain - 1)) if vain else 0.0
+    pause = min(SLOWEST, 3.0 * 2 ** (min(vain, 9) - 1)) if vain else 0.0
     if len(bad) < BAD_PINGS:
         return _nothing(f"{config.health} {_said(last)} {len(bad)} of {BAD_PINGS} times in a row")
     if since < pause:
-        return _nothing(f"{vain} restarts did not help; the next one comes after {pause:.0f} s")
+        return _nothing(f"it is ill again after restart {vain} in a row; the next one comes after {pause:.0f} s")
     what = f"{config.health} {_said(last)} {len(bad)} times in a row, for {since:.1f} s, though its process runs"
     return Decision(Act.RESTART, CAUSES[last.ping], what)
 

@@ -23,8 +23,8 @@ from .stages import Absence, Failed
 POLL = 1.0
 LOOK_AROUND = 5.0
 """Seconds between looks at the edges while all is well."""
-WELL = 30.0
-"""Seconds of good answers after which earlier restarts are forgotten."""
+WELL = 8.0
+"""Seconds of good answers after which a restart has helped."""
 AGAIN = 60.0
 """Seconds before a recycle that was given up is tried again."""
 FIGURES = 15.0
