@@ -41,6 +41,8 @@ class App:
     memory_max: str = "512M"
     log_max_mb: int = 64
     """Size at which the log is rotated; at most twice this and one minute's writing lies on the disk (R22)."""
+    lifetime: int = 480
+    """Age in seconds at which the healer starts it anew, drained, before it dies by itself (after 10 to 25 minutes); 0: never."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Edge:
     node_rate: int = 92
     """Requests a second that an app node gets, below the 100 it allows itself: checks and retries come on top."""
     stats_port: int = 8404
+    healer_port: int = 8405
+    """On the edge's own address, for the app nodes only: their healers see the balancer and drain their own node there."""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _up(names: list[str], settings: dict[str, str], binary: str) -> None:
                 disk.write_settings(lab, name, _of_stand_in(lab))
         sitefile.pin_host_keys(lab, lab.made())
         ssh.wait(lab, names)
-        sitefile.write(lab, lab.made())
+        sitefile.write(lab, lab.made(), _settings(lab)["deaths"])
         say(f"lab {lab.number}: {', '.join(names)} answer ssh ({len(booted)} booted, {time.monotonic() - began:.1f} s)")
 
 

@@ -24,6 +24,10 @@ BACK = 20.0
 """Seconds after which a node put back must be up in every balancer's eyes (its checks need 2 x 0.3 s)."""
 
 
+HEALED = 90.0
+"""Seconds a healer gets to end what it has begun: drain, start (30 without the fast start), back in service."""
+
+
 class Look(NamedTuple):
     """What one edge says: its nodes, and whether the floating address is here."""
 
@@ -77,6 +81,33 @@ class Balancer:
                 f"fab status; then again, or put it back: fab -H {node} undrain",
             )
 
+    def _take_out(self, node: str, why: str) -> None:
+        for edge in self.view():
+            self.fleet.links[edge].run(haproxy.drain(node, why))
+
+    def _healers_done(self) -> bool:
+        """Wait for healers that restart their node on purpose just now; whether there were any.
+
+        Raises:
+            RunbookError: one has not ended after HEALED seconds.
+        """
+        away = self._away()
+        if away and not wait(lambda: not self._away(), seconds=HEALED, every=0.2):
+            raise RunbookError(
+                f"the healer of {' and '.join(away)} has been restarting its app for {HEALED:.0f} s",
+                "taking another node out meanwhile could leave the users with nobody",
+                f"fab status; fab -H {away[0]} app.restart",
+            )
+        return bool(away)
+
+    def _away(self) -> list[str]:
+        """The nodes that hold the healers' lease at any edge."""
+        nodes = self.settings.inventory.having("app")
+        look = haproxy.healing(nodes)
+        said = [self.fleet.links[edge].read([look])[0].out for edge in self.view()]
+        holders = {haproxy.parse_healing(nodes, text).away for text in said}
+        return [node.name for node in nodes if node.address in holders]
+
     def undrain(self, node: str) -> None:
         """`node` takes requests again; returns when every edge sees it up.
 
@@ -95,10 +126,11 @@ class Balancer:
 
     def hold(self, node: str, why: str) -> None:
         """`node` gets no requests from any edge, and `why` is on record; unless nobody else could serve. Does not wait."""
-        view = self.view()
-        self._spare(node, view)
-        for edge in view:
-            self.fleet.links[edge].run(haproxy.drain(node, why))
+        self._healers_done()
+        self._spare(node, self.view())
+        self._take_out(node, why)
+        if self._healers_done():  # it began at the same moment, and what it puts back in the end may be this node
+            self._take_out(node, why)
 
     def release(self, node: str) -> None:
         """`node` may have requests again, as far as its checks allow. Does not wait."""

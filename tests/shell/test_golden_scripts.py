@@ -24,6 +24,7 @@ from fabfile.engine.step import Step, owe
 from fabfile.flows.seed import Seeded
 from fabfile.flows.system import PHASES, System
 from fabfile.roles import haproxy, nginx, releases
+from fabfile.roles.base import TOOLS
 from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
 from fabfile.steps.file import Directory, File, Symlink
@@ -117,7 +118,7 @@ def files() -> Iterator[tuple[str, str]]:
     """Every file that the deploy writes, by host and path."""
     for node in NODES:
         for step in steps(node.name):
-            if isinstance(step, File):
+            if isinstance(step, File) and not step.path.startswith(f"{TOOLS}/healer/"):  # healer/ as it is
                 yield f"hosts/{node.name}{step.path}", step.content
 
 
