@@ -139,4 +139,26 @@ def ssh(ctx: Context, name: str, command: str = "") -> None:
     os.execvp(argv[0], argv)
 
 
-ns = Collection("lab", up, down, status, reset, ssh)
+@task(positional=["name"], help={"name": "The host."})
+@_plain
+def power_off(ctx: Context, name: str) -> None:
+    """
+    End a host as a power failure does. Its disk stays.
+    """
+    from . import hosts as lab_hosts
+
+    lab_hosts.power_off(name)
+
+
+@task(positional=["name"], help={"name": "The host."})
+@_plain
+def power_on(ctx: Context, name: str) -> None:
+    """
+    Boot a host from its disk and wait until it answers ssh.
+    """
+    from . import hosts as lab_hosts
+
+    lab_hosts.power_on(name)
+
+
+ns = Collection("lab", up, down, status, reset, ssh, power_off, power_on)
