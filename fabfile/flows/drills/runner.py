@@ -115,6 +115,7 @@ class Performance:
             fault.undo(stage)
             self.undone = time.monotonic()
             self._mark("repaired", self.undone)
+        self._since = time.monotonic()
         self._until(lambda: self._over(fault), self.drill.patience)
 
     def _repair(self, fault: Fault, stage: Stage) -> None:
