@@ -13,7 +13,7 @@ from fabfile.flows.drills.drill import Drill, Life, Observation
 from fabfile.flows.drills.eyes import AppSeen, EdgeSeen
 from fabfile.flows.drills.judge import judge, not_tried, timed
 from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
-from fabfile.flows.drills.runner import outs
+from fabfile.flows.drills.record import outs
 
 
 def asked(at: float, took: float = 0.01, error: str = "", endpoint: str = "R5", status: int = 200) -> Sample:
