@@ -12,8 +12,8 @@ from fabfile.flows.drills import figures, rules
 from fabfile.flows.drills.drill import Drill, Life, Observation
 from fabfile.flows.drills.eyes import AppSeen, EdgeSeen
 from fabfile.flows.drills.judge import judge, not_tried, timed
-from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
 from fabfile.flows.drills.record import outs
+from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
 
 
 def asked(at: float, took: float = 0.01, error: str = "", endpoint: str = "R5", status: int = 200) -> Sample:
