@@ -82,6 +82,9 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.no_failed_gets, seen(steady(4, but=[GET])), False),
         (rules.few_failed_posts, seen([*POSTS, POST]), True),
         (rules.few_failed_posts, seen([*POSTS, POST, POST]), False),
+        (rules.only_posts_in_hand, seen([*POSTS, POST, POST], detected=3.2), True),
+        (rules.only_posts_in_hand, seen([*POSTS, POST], detected=2.2), False),  # somebody knew, and still sent it there
+        (rules.only_posts_in_hand, seen([*POSTS, POST]), False),  # nobody ever knew
         (rules.no_failures, seen([*POSTS, POST]), False),
         (rules.within_budget, seen(steady(10, but=[GET, GET])), True),
         (rules.within_budget, seen(steady(10, but=[GET] * 3)), False),
