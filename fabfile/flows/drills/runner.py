@@ -48,6 +48,7 @@ class Performance:
         self.left: list[str] = []
         self.aborted = ""
         self._since = 0.0
+        self._mended = False
 
     def perform(self) -> DrillResult:
         """The whole drill.
@@ -132,6 +133,7 @@ class Performance:
 
     def _mend(self, fault: Fault, stage: Stage) -> None:
         self.progress("mending it")
+        self._mended = True
         try:
             fault.undo(stage)
         except RunbookError as error:
@@ -162,7 +164,7 @@ class Performance:
         if self.record.fault is None:
             return
         sight = self.eyes.sight()
-        if self.record.detected is None and sight.edges != self.record.before.edges:
+        if self.record.detected is None and not self._mended and sight.edges != self.record.before.edges:
             self.record.detected = time.monotonic()
         allowed = BUDGET * self.drill.rate * (self.drill.hold or self.drill.patience)
         if self.stop_at_budget and self.traffic.failed > allowed:
