@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
 from ..engine.report import console, write_json
 from ..settings import Settings
+from .acceptance.export import refuse_bad_path
 from .drills import DrillResult, chosen, run_some
 from .drills.catalogue import BY_NAME, DRILLS
 from .drills.keep import kept
 from .drills.result import FAILED as DID_NOT_HOLD
-from .drills.show import show_history, show_list, show_results
+from .drills.show import line, show_history, show_list, show_results
 from .drills.stage import folder_of, in_lab
 from .drills.without import checked
 
@@ -38,18 +41,26 @@ def drill(
             "it is made with a bounded load, under the deploy lock, and stops when 1 % of the requests have failed",
             "if that is wanted: the same command with --yes-really",
         )
+    if report:
+        _page().refuse_bad_folder(Path(report))
+    if json:
+        refuse_bad_path(json)
     out = console(json)
     if json != "-":
         out.file = sys.stdout  # what a task under load prints is caught elsewhere
-    made: list[DrillResult] = []
+    wanted, made = list(names or BY_NAME), list[DrillResult]()
+
+    def done(result: DrillResult) -> None:
+        made.append(result)
+        if len(wanted) > 1:
+            out.print(line(result))
+
+    def progress(text: str) -> None:
+        status.update(f"[bold]{wanted[min(len(made), len(wanted) - 1)]}[/] {text}")
+
     try:
         with out.status("") as status:
-
-            def progress(text: str) -> None:
-                name = (names or list(BY_NAME))[min(len(made), len(names or BY_NAME) - 1)]
-                status.update(f"[bold]{name}[/] {text}")
-
-            run_some(settings, names or list(BY_NAME), progress, without=without, done=made.append)
+            run_some(settings, wanted, progress, without=without, done=done)
     except interrupt.BrokenOff:
         raise RunbookError(
             "broken off while a drill was repaired",
@@ -64,19 +75,22 @@ def drill(
             show_results(out, made)
             write_json([result.as_json() for result in made], json)
     if report:
-        write_report(report, made)
+        _page().write(Path(report), check=None, drills=made)
     return FAILED if any(result.verdict == DID_NOT_HOLD for result in made) else OK
 
 
-def write_report(folder: str, made: Sequence[DrillResult]) -> None:
-    """The page with everything.
+def _page() -> Any:
+    """The room that makes the page.
 
     Raises:
-        RunbookError: it cannot be written.
+        RunbookError: this checkout has none.
     """
-    from importlib import import_module
-
-    import_module(".report", __package__).write(Path(folder), check=None, drills=made)
+    try:
+        return import_module(".report", __package__)
+    except ModuleNotFoundError:
+        raise RunbookError(
+            "this checkout makes no page", "nothing was broken", "the same command with --json PATH"
+        ) from None
 
 
 def list_drills(json: str | None) -> int:

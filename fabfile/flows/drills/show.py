@@ -52,6 +52,15 @@ def show_results(out: Console, results: Sequence[DrillResult]) -> None:
     out.print(f"[bold]drills[/]: {told} · {sum(result.seconds for result in results):.0f} s")
 
 
+def line(result: DrillResult) -> str:
+    """One drill in a line, for whoever waits for the others."""
+    told = f"[{STYLE[result.verdict]}]{SIGN[result.verdict]} {result.name}[/]"
+    if not result.requests:
+        return f"{told} [dim]{result.verdict}[/]"
+    figures = f"{result.failures} of {result.requests} failed, gap {result.gap_s:.2f} s, well again {_seconds(result.recover_s)}"
+    return f"{told} [dim]{figures}[/]"
+
+
 def _cells(result: DrillResult) -> list[str]:
     name = f"{result.name} [dim]without {result.without}[/]" if result.without else result.name
     verdict = f"[{STYLE[result.verdict]}]{result.verdict}[/]"
