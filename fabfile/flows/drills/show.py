@@ -38,8 +38,8 @@ def show_results(out: Console, results: Sequence[DrillResult]) -> None:
     """The table of figures, then what did not hold and why, then one line of totals."""
     from rich.table import Table
 
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("drill", "requests", "failed", "budget", "gap", "noticed", "well again", ""):
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("drill", "", "requests", "failed", "budget", "gap", "noticed", "well again"):
         table.add_column(title, justify="left" if title in ("drill", "") else "right", no_wrap=True)
     for result in results:
         table.add_row(*_cells(result))
@@ -65,16 +65,16 @@ def _cells(result: DrillResult) -> list[str]:
     name = f"{result.name} [dim]without {result.without}[/]" if result.without else result.name
     verdict = f"[{STYLE[result.verdict]}]{result.verdict}[/]"
     if not result.requests:
-        return [name, *[""] * 6, verdict]
+        return [name, verdict, *[""] * 6]
     return [
         name,
+        verdict,
         str(result.requests),
         str(result.failures),
         f"{result.budget_share * 100:.0f} %",
         f"{result.gap_s:.2f} s",
         _seconds(result.detect_s),
         _seconds(result.recover_s),
-        verdict,
     ]
 
 
