@@ -9,6 +9,7 @@ from typing import Any
 
 from invoke import Collection, task
 
+from . import drills
 from .engine.entry import entry, hosts_of, is_dry, not_dry
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
@@ -173,3 +174,4 @@ def rollback(c: Any, to: str = "", json: str | None = None, reason: str = "", ta
 
 namespace = Collection(deploy, plan, status, drain, undrain, trust, check, releases, rollback)
 namespace.add_collection(Collection("app", discover=app_discover, restart=app_restart))
+namespace.add_collection(drills.namespace, "drill")

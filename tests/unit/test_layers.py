@@ -27,7 +27,7 @@ def layer(path: Path) -> str:
     parts = path.relative_to(PROJECT / "fabfile").parts
     if len(parts) > 1:
         return parts[0]
-    return "menu" if parts[0] in ("__init__.py", "certificates.py", "database.py") else "ground"
+    return "menu" if parts[0] in ("__init__.py", "certificates.py", "database.py", "drills.py") else "ground"
 
 
 def leads_to(node: ast.ImportFrom, path: Path) -> set[Path]:
