@@ -35,6 +35,7 @@ def lost(count: int) -> dict[str, dict[str, int]]:
             FAILED,
             "app-killed: 3 GETs failed",
         ),
+        ([drill(verdict=BROKE, why="it; was; bad")], FAILED, "app-killed: it, and 2 more"),
         # 1 % of all together, but more of one: whatever the drill's own verdict.
         ([drill(failed=lost(40)), drill("app-hung")], FAILED, "app-killed: 40 of 3600 failed, longest gap 0.0 s"),
         ([drill(requests=100)], UNPROVEN, "0 errors of 100: at most 0 would prove ≤ 1 %"),
@@ -64,7 +65,7 @@ def test_a_loss_has_the_figures_of_all_drills_that_were_tried() -> None:
         (
             [drill(), drill("app-500", BROKE, recover_s=None, why="still DOWN")],
             FAILED,
-            "app-500: not back by itself (still DOWN)",
+            "app-500: not back by itself",
         ),
         ([drill(), drill("app-500", recover_s=None)], UNPROVEN, "app-500 took no time of recovery"),
         ([drill(verdict="not tried", recover_s=None, why="no lab")], NOT_TRIED, "app-killed: no lab"),

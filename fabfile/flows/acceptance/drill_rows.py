@@ -52,9 +52,15 @@ def loss_row(drills: Sequence[DrillResult]) -> Row:
     failed = [drill for drill in tried if drill.verdict == Verdict.FAILED or drill.failures > SHARE * drill.requests]
     notes = [", ".join(f"{drill.name}: {_seen(drill)}" for drill in tried)]
     if failed:
-        why = "; ".join(f"{drill.name}: {drill.why or _seen(drill)}" for drill in failed)
+        why = "; ".join(f"{drill.name}: {_first(drill.why) or _seen(drill)}" for drill in failed)
         return Row(*LOSS, Verdict.FAILED, why, NEXT, figures, SHARE, notes=notes)
     return Row(*LOSS, verdict, why, "" if verdict is Verdict.HELD else NEXT, figures, SHARE, notes=notes)
+
+
+def _first(why: str) -> str:
+    """The first of the bounds that a drill broke; all are in its own table."""
+    first, _, more = why.partition("; ")
+    return f"{first}, and {more.count('; ') + 1} more" if more else first
 
 
 def _seen(drill: DrillResult) -> str:
@@ -79,7 +85,7 @@ def back_row(drills: Sequence[DrillResult]) -> Row:
     wrong, unknown = [], []
     for drill in tried:
         if drill.recover_s is None and drill.verdict == Verdict.FAILED:
-            wrong.append(f"{drill.name}: not back by itself ({drill.why})")
+            wrong.append(f"{drill.name}: not back by itself")
         elif drill.recover_s is None:
             unknown.append(f"{drill.name} took no time of recovery")
         elif not drill.recover_s < BACK_SECONDS:
