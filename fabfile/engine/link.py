@@ -132,9 +132,7 @@ class Link:
             f'chmod 0755 "$new"; sync "$new"; mv -fT "$new" {q(target)}'
         )
         with source.open("rb") as file:
-            result = self._converse(
-                f"{self._root} -c {q(script)}", 60, lambda channel: stream(channel, file, progress)
-            )
+            result = self._converse(f"{self._root} -c {q(script)}", 60, lambda channel: stream(channel, file, progress))
         self._fenced(guard, result)
         if result.code:
             raise RunbookError(
