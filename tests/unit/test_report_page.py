@@ -173,7 +173,7 @@ def test_the_table_says_what_was_found(page: Reader) -> None:
 def test_a_drill_says_what_was_found(page: Reader) -> None:
     assert "app-500 600 4 0.3 s 1.3 s – 67 % ✗ failed" in page.text
     assert "fault at 4.0 s detected at 4.6 s" in page.text, "in the order of time, as they are numbered"
-    assert "back: never < 60 s" in page.text
+    assert "back: never allowed: < 60 s" in page.text
     assert "Failed: R6 status 503 ×3" in page.text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ..acceptance.plan import LATENCY_BOUND
@@ -81,15 +82,17 @@ def _ms(seconds: float | None) -> float:
 
 
 def _rate(axes: Axes, timeline: Sequence[Mapping[str, Any]], rate: float) -> None:
-    """Right answers as an area, failures on top of it in hatched bars."""
+    """Right answers as an area, failures on top of it, hatched, a piece for each stretch of them."""
     edges = [*(second["t"] for second in timeline), timeline[-1]["t"] + 1]
     ok, failed = ([second[key] for second in timeline] for key in ("ok", "failed"))
     axes.stairs(ok, edges, fill=True, color=INK["good"], linewidth=0)
-    for t, below, height in zip(edges, ok, failed, strict=False):
-        if height:
-            axes.bar(
-                t, height, 1.0, below, align="edge", fill=False, hatch="/////", edgecolor=INK["bad"], linewidth=0.9
-            )
+    for broken, run in groupby(range(len(failed)), key=lambda place: failed[place] > 0):
+        if broken:
+            first, *_, last = [*run] * 2
+            stretch = slice(first, last + 1)
+            top = [below + height for below, height in zip(ok[stretch], failed[stretch], strict=True)]
+            red: dict[str, Any] = {"facecolor": "none", "edgecolor": INK["bad"], "hatch": "/////", "linewidth": 0.9}
+            axes.stairs(top, edges[first : last + 2], baseline=ok[stretch], fill=True, **red)
     most = max((a + b for a, b in zip(ok, failed, strict=True)), default=0)
     axes.set_ylim(0, max(1.12 * most, 1.12 * rate, 1))
     axes.locator_params(axis="y", nbins=4)
