@@ -35,12 +35,13 @@ def run_some(
     from .keep import keep
     from .runner import Performance
     from .stage import folder_of, in_lab
+    from .without import no_recycling
     from .without import without as disabled
 
     drills, ranges = chosen(names), dict[str, Range]()
     real = not in_lab(settings)
     results = []
-    with disabled(settings, without):
+    with no_recycling(settings), disabled(settings, without):
         for drill in drills:
             made = Performance(drill, settings, progress, ranges, stop_at_budget=real).perform()
             result = replace(made, without=without)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...engine.shell import q
 from ...inventory import Node
+from ...roles.base import SETTINGS
 from ..balancer import Balancer
 from .faults import LATEST, OnHosts, need
 from .stage import Stage
@@ -88,7 +89,7 @@ class LogFull:
 
 
 HEALER = "runbook-healer.service"
-HEALER_CONFIG = "/etc/runbook/healer.ini"
+HEALER_CONFIG = f"{SETTINGS}/healer.conf"
 
 
 def hung(stage: Stage, node: Node) -> OnHosts:

@@ -26,21 +26,14 @@ def failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
 
 
 def gap(samples: Iterable[Sample], since: float = 0.0) -> float:
-    """The longest time in seconds, after `since`, in which no right answer ended; until the last request's end."""
+    """The longest time in seconds, of those that reach beyond `since`, in which no right answer came; until the last request."""
     kept = list(samples)
     ends = sorted(sample.done for sample in kept if sample.ok)
-    last = max((sample.done for sample in kept), default=since)
-    if not ends:
-        return max(0.0, last - since)
     before = max((end for end in ends if end <= since), default=since)
+    last = max((sample.intended for sample in kept), default=before)
     points = [before, *(end for end in ends if end > since)]
-    quiet = max((later - earlier for earlier, later in pairwise(points)), default=0.0)
-    return max(quiet, last - points[-1] if last > points[-1] and _died(kept, points[-1]) else 0.0)
-
-
-def _died(samples: Sequence[Sample], end: float) -> bool:
-    """Whether requests were due after `end` and none of them got a right answer."""
-    return any(sample.intended > end for sample in samples)
+    quiet = (later - earlier for earlier, later in pairwise(points))
+    return max(*quiet, last - points[-1], 0.0)
 
 
 def timeline(samples: Iterable[Sample]) -> tuple[Second, ...]:

@@ -14,7 +14,7 @@ from ...engine.errors import OK, ROLLED_BACK, RunbookError
 from ...settings import PROJECT, Settings
 from .drill import NotPossible
 from .faults import Task
-from .stage import Stage
+from .stage import Stage, folder_of
 
 MEGABYTES = 16
 """How much more memory the app is allowed by the deploy of a drill: a change that restarts every node."""
@@ -66,7 +66,7 @@ def bad_release(stage: Stage) -> Task:
     def work(stage: Stage) -> int:
         from ..source import sha256
 
-        binary = _slow_release(stage.settings.path.parent / stage.settings.app.binary)
+        binary = _slow_release(stage.settings)
         app = replace(stage.settings.app, binary=str(binary), sha256=sha256(binary, stage.settings))
         return _deploy(replace(stage.settings, app=app))
 
@@ -77,15 +77,19 @@ def bad_release(stage: Stage) -> Task:
     return Task(work, after)
 
 
-def _slow_release(good: Path) -> Path:
-    """A copy of the stand-in with slow reads."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lab.releases", "slow", str(good)],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+MAKE = """import sys
+from pathlib import Path
+from lab.releases import make
+print(make(Path(sys.argv[1]), Path(sys.argv[2]), "slow"))
+"""
+
+
+def _slow_release(settings: Settings) -> Path:
+    """The lab's binary with slow reads."""
+    good, folder = settings.path.parent / settings.app.binary, folder_of(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-c", MAKE, str(good), str(folder)]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise RunbookError("the lab made no bad release", done.stderr.strip()[-200:], "inv lab.status")
     return Path(done.stdout.strip())

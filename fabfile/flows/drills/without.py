@@ -11,7 +11,7 @@ from ...engine.shell import q
 from ...inventory import Node
 from ...roles import haproxy
 from ...settings import Settings
-from .app_faults import HEALER
+from .app_faults import HEALER, HEALER_CONFIG
 
 NETS = ("healer", "retries", "guard")
 
@@ -64,6 +64,27 @@ def without(settings: Settings, net: str) -> Iterator[None]:
     with Fleet(settings, nodes) as fleet:
         if role == "app":
             _refuse_missing(fleet, nodes)
+        try:
+            _each(fleet, off)
+            yield
+        finally:
+            _each(fleet, on)
+
+
+@contextmanager
+def no_recycling(settings: Settings) -> Iterator[None]:
+    """For as long as the context lasts no healer starts an app anew for its age: one thing happens at a time.
+
+    Raises:
+        RunbookError: a node could not be reached, before or after. A plain `fab deploy` puts it back, too.
+    """
+    kept = f"{HEALER_CONFIG}.drills"
+    off = (
+        f"[ -e {HEALER_CONFIG} ] || exit 0\n[ -e {kept} ] || cp -p {HEALER_CONFIG} {kept}\n"
+        f"sed -i 's/^lifetime *=.*/lifetime = 0/' {HEALER_CONFIG}; systemctl try-restart {HEALER}"
+    )
+    on = f"[ ! -e {kept} ] || {{ mv -f {kept} {HEALER_CONFIG}; systemctl try-restart {HEALER}; }}"
+    with Fleet(settings, settings.inventory.having("app")) as fleet:
         try:
             _each(fleet, off)
             yield
