@@ -17,6 +17,7 @@ from .drills.result import FAILED as DID_NOT_HOLD
 from .drills.show import show_history, show_list, show_results
 from .drills.stage import folder_of, in_lab
 from .drills.without import checked
+from .report import refuse_bad_folder, write
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -38,6 +39,8 @@ def drill(
             "it is made with a bounded load, under the deploy lock, and stops when 1 % of the requests have failed",
             "if that is wanted: the same command with --yes-really",
         )
+    if report:
+        refuse_bad_folder(Path(report))
     out = console(json)
     if json != "-":
         out.file = sys.stdout  # what a task under load prints is caught elsewhere
@@ -64,19 +67,8 @@ def drill(
             show_results(out, made)
             write_json([result.as_json() for result in made], json)
     if report:
-        write_report(report, made)
+        out.print(f"The report: {write(Path(report), None, made)}", soft_wrap=True)
     return FAILED if any(result.verdict == DID_NOT_HOLD for result in made) else OK
-
-
-def write_report(folder: str, made: Sequence[DrillResult]) -> None:
-    """The page with everything.
-
-    Raises:
-        RunbookError: it cannot be written.
-    """
-    from importlib import import_module
-
-    import_module(".report", __package__).write(Path(folder), check=None, drills=made)
 
 
 def list_drills(json: str | None) -> int:

@@ -84,6 +84,9 @@ def check(
         outcome = with_drills(outcome, drill(screen) if drill else (), undrilled)
     except RunbookError as error:  # what was measured until then is worth its table
         outcome = with_drills(outcome, (), "", error)
+    except KeyboardInterrupt:
+        show(with_drills(outcome, (), "interrupted"), screen)
+        raise
     show(outcome, screen)
     if json_path:
         write_json(outcome, json_path)
