@@ -160,7 +160,14 @@ def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path]
     )
     assert done.returncode == 0, done.stdout
     scripted = {Path(name).name: text for name, text in texts.items() if text.startswith("#!")}
-    assert scripted.keys() == {"app-ready", "edge-handover", "edge-interface", "edge-refresher", "haproxy-save-state"}
+    assert scripted.keys() == {
+        "app-ready",
+        "edge-handover",
+        "edge-interface",
+        "edge-reach",
+        "edge-refresher",
+        "haproxy-save-state",
+    }
     for name, text in scripted.items():
         (tmp_path / name).write_text(text)
     done = subprocess.run([program, "-S", "warning", *scripted], cwd=tmp_path, capture_output=True, text=True)
