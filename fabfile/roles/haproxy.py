@@ -121,7 +121,7 @@ def _script(path: str, **values: object) -> File:
     return File(
         path,
         render(f"haproxy/{path.rpartition('/')[2]}", **values),
-        validate="printf 'global\\n lua-load %s\\n' {} | haproxy -c -q -f /dev/stdin; [ $? = 2 ]",  # 2: right, no listener
+        validate="printf 'global\\n lua-load %s\\n' {} | haproxy -c -q -f /dev/stdin 2>&1 || [ $? = 2 ]",  # 2: right, no listener
         notify=(f"reload:{UNIT}",),
     )
 
