@@ -76,7 +76,7 @@ class System:
         if self.facts is None:
             return [*possible, Undiscovered("the balancer's configuration")]
         front = nginx.steps(self.settings, node, self.tls) if self.tls else [*possible, Unissued()]
-        floating = keepalived.steps(self.settings, node) if self.settings.edge.address else []
+        floating = keepalived.steps(self.settings, node, self.facts.port) if self.settings.edge.address else []
         return [*haproxy.steps(self.settings, node, self.facts.port), *front, *floating]
 
 

@@ -205,6 +205,45 @@ def test_a_cut_cable_costs_no_more_than_a_power_failure(site: Lab, ssh: Ssh) -> 
     assert users.gap <= 0.7
 
 
+ISOLATED = """nft -f - <<'RULES'
+table netdev isolated {{
+    chain arrived {{
+        type filter hook ingress device host0 priority -500; policy drop;
+        ip saddr {us} tcp dport 22 accept
+        arp saddr ip {us} arp daddr ip {it} accept
+    }}
+    chain sent {{
+        type filter hook egress device host0 priority -500; policy drop;
+        ip daddr {us} tcp sport 22 accept
+        arp daddr ip {us} arp saddr ip {it} accept
+    }}
+}}
+RULES
+"""
+"""The cable is up and nothing passes, as when a switch fails; only we still reach the host."""
+
+
+def test_an_edge_that_was_cut_off_does_not_take_the_address_back(site: Lab, ssh: Ssh, run_fab: Runner) -> None:
+    lost = EDGES[1]  # the higher address: it wins where priorities are equal
+    if holder(site, ssh) != lost:
+        for task in ("drain", "undrain"):
+            assert run_fab("-H", other(lost), task).code == 0
+    assert holder(site, ssh) == lost
+    lowered = "journalctl -u keepalived --since -60s -o cat | grep 'effective priority' | tail -n 1 | grep 'to 240$'"
+    with Users(vip(site), 60) as users:
+        ssh(lost, ISOLATED.format(us=site.gateway, it=site.address(lost)))
+        try:
+            until(lambda: ssh(lost, lowered, check=False).code == 0, "it to notice that it is alone")
+            assert holders(site, ssh) == list(EDGES), "each takes itself for the only one"
+        finally:
+            ssh(lost, "nft delete table netdev isolated")
+        until(lambda: len(holders(site, ssh)) == 1, "one holder")
+        assert holder(site, ssh) == other(lost)
+    print(f"\ncut off and back: {users.asked} requests, {dict(users.failed)} failed, longest gap {users.gap:.3f} s")
+    assert users.gap <= 0.7
+    assert sum(users.failed.values()) <= 0.7 * users.rate
+
+
 @pytest.mark.parametrize("unit", ["nginx", "haproxy"])
 def test_the_address_leaves_an_edge_that_cannot_serve(unit: str, site: Lab, ssh: Ssh) -> None:
     sick = holder(site, ssh)

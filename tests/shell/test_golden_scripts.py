@@ -181,6 +181,7 @@ def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path]
         "app-ready",
         "edge-handover",
         "edge-interface",
+        "edge-reach",
         "edge-refresher",
         "haproxy-save-state",
     }
