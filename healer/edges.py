@@ -12,6 +12,10 @@ HELD = "x-drained-by"
 """The answer's header that says that this node's drain is a healer's."""
 
 
+PATIENCE = 0.5
+"""Seconds an edge may take to answer: looking at a dead one must not delay what is to be done here."""
+
+
 class Edges:
     """All edges of the site; one that does not answer has no say."""
 
@@ -24,7 +28,7 @@ class Edges:
 
     def _view(self, name: str, address: str) -> View | None:
         try:
-            answer = wire.ask(address, self.config.edge_port, "/;csv")
+            answer = wire.ask(address, self.config.edge_port, "/;csv", timeout=PATIENCE)
         except OSError:
             return None
         nodes = parse(answer.body, self.config.node) if answer.status == 200 else {}

@@ -21,8 +21,8 @@ from .senses import Senses
 from .stages import Absence, Failed
 
 POLL = 1.0
-LOOK_AROUND = 5.0
-"""Seconds between looks at the edges while all is well."""
+LOOK_AROUND = 2.0
+"""Seconds between looks at the edges while all is well. (Of a node that is down they do not say whether it was drained before.)"""
 WELL = 8.0
 """Seconds of good answers after which a restart has helped."""
 AGAIN = 60.0
@@ -68,7 +68,7 @@ class Healer:
             self.look_around()
         decision = judge(self.config, self.seen, self.vain, guard.peer_age(self.config, self.views))
         if decision.act is Act.NOTHING:
-            self.record.say(decision.sentence)
+            self.record.say(decision.sentence + "; somebody has drained this node" * self.held)
         elif now.at >= self._not_before or decision.act is Act.RESTART:
             self._try(decision, now)
         if now.at - self._wrote > FIGURES:
