@@ -10,6 +10,9 @@ from .model import Act, Decision, Seen, Verdict, View
 SETTLED = 8.0
 """Seconds the peer must have been up before this node leaves for no urgent reason (a new server's slow start takes 5)."""
 
+DEPLOYING = 20.0
+"""Seconds an ill app is left to the deploy that holds its node; one that works on it has drained it, and is never disturbed."""
+
 TURN = 10.0
 """Seconds between the nodes' turns when no balancer can be asked."""
 
@@ -22,10 +25,10 @@ def may(
     `views` are those of the edges that answer, `ill_for` the seconds since it was needed, `locked` says who deploys, `held`
     that somebody else has drained this node.
     """
-    if locked:
-        return Verdict(False, f"{locked} holds this node")
     if held:
         return Verdict(False, "somebody has drained this node, and will put it back")
+    if locked and (decision.act is Act.RECYCLE or ill_for < DEPLOYING):
+        return Verdict(False, f"{locked} holds this node")
     if decision.act is Act.RESTART:
         return _restart(config, views, ill_for)
     return _recycle(config, decision, views)

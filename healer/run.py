@@ -141,16 +141,17 @@ class Healer:
 
 
 def deploying(lock: str) -> str:
-    """Who holds the node for a deploy; empty when nobody does, or the lock has expired."""
+    """Who holds the node for a deploy; empty when nobody does, the lock has expired, or a drill has it, which is to see us heal."""
     try:
         with open(lock) as file:
             said = dict(line.split("=", 1) for line in file.read().splitlines() if "=" in line)
     except OSError:
         return ""
     expires = said.get("expires", "")
-    if not expires.isdigit() or int(expires) <= time.time():
+    task = said.get("task", "deploy")
+    if not expires.isdigit() or int(expires) <= time.time() or task.startswith("drill"):
         return ""
-    return f"{said.get('who', 'somebody')}'s {said.get('task', 'deploy')}"
+    return f"{said.get('who', 'somebody')}'s {task}"
 
 
 def main(words: Sequence[str]) -> None:

@@ -200,11 +200,18 @@ def test_when_no_balancer_answers_the_nodes_take_turns(order: int, ill_for: floa
 
 
 @pytest.mark.parametrize("decision", [ILLNESS, LEAK, AGE])
-def test_a_deploy_and_a_drain_by_somebody_else_make_it_stand_still(decision: Decision) -> None:
-    locked = guard.may(CONFIG, decision, views(UP), ill_for=99, locked="anna@desk's deploy", held=False)
-    held = guard.may(CONFIG, decision, views(UP), ill_for=99, locked="", held=True)
-    assert (locked.go, held.go) == (False, False)
-    assert "anna@desk" in locked.why
+def test_a_drain_by_somebody_else_makes_it_stand_still(decision: Decision) -> None:
+    assert not guard.may(CONFIG, decision, views(UP), ill_for=99, locked="", held=True).go
+    assert not guard.may(CONFIG, decision, views(UP), ill_for=99, locked="anna@desk's deploy", held=True).go
+
+
+@pytest.mark.parametrize(
+    ("decision", "ill_for", "go"), [(ILLNESS, 5, False), (ILLNESS, 21, True), (LEAK, 99, False), (AGE, 99, False)]
+)
+def test_a_deploy_that_holds_the_node_gets_time_to_mend_it(decision: Decision, ill_for: float, go: bool) -> None:
+    verdict = guard.may(CONFIG, decision, views(UP), ill_for=ill_for, locked="anna@desk's deploy", held=False)
+    assert verdict.go is go
+    assert go or "anna@desk" in verdict.why
 
 
 def test_a_single_node_is_healed_but_never_recycled() -> None:

@@ -82,6 +82,7 @@ def test_what_is_no_csv_shows_no_nodes(text: str) -> None:
         ("run=x\nwho=anna@desk\ntask=deploy\nexpires=4102444800\n", "anna@desk's deploy"),
         ("run=x\nwho=anna@desk\ntask=deploy\nexpires=1000000000\n", ""),
         ("run=x\nwho=anna@desk\ntask=deploy\nexpires=?\n", ""),
+        ("run=x\nwho=anna@desk\ntask=drill\nexpires=4102444800\n", ""),
     ],
 )
 def test_a_lock_counts_until_it_expires(tmp_path: Path, text: str, holder: str) -> None:
