@@ -77,9 +77,10 @@ def peer_age(config: Config, views: Sequence[View]) -> float | None:
     return min(ages, default=None)
 
 
-def drained_by_another(config: Config, views: Sequence[View], before: bool) -> bool:
-    """Whether somebody else keeps this node out. A node that is down does not show it: then what was known `before` holds."""
-    own = [(view, view.nodes[config.node]) for view in views if config.node in view.nodes]
-    if any(seen.drained and not view.mine for view, seen in own):
-        return True
-    return before and not any(seen.up or (seen.drained and view.mine) for view, seen in own)
+def drained_by_another(config: Config, views: Sequence[View]) -> bool:
+    """Whether somebody else keeps this node out, at any edge: on record, or by HAProxy's socket alone."""
+    return any(
+        view.kept_out or (view.nodes[config.node].drained and not view.mine)
+        for view in views
+        if config.node in view.nodes
+    )

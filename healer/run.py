@@ -21,8 +21,8 @@ from .senses import Senses
 from .stages import Absence, Failed
 
 POLL = 1.0
-LOOK_AROUND = 2.0
-"""Seconds between looks at the edges while all is well. (Of a node that is down they do not say whether it was drained before.)"""
+LOOK_AROUND = 3.0
+"""Seconds between looks at the edges while nothing is to be done."""
 WELL = 8.0
 """Seconds of good answers after which a restart has helped."""
 AGAIN = 60.0
@@ -83,7 +83,7 @@ class Healer:
             if view.mine:
                 self.edges.ready(view.edge)
                 self.record.say(f"put back at {view.edge}: a drain was left there")
-        self.held = guard.drained_by_another(self.config, self.views, self.held)
+        self.held = guard.drained_by_another(self.config, self.views)
 
     def _note(self, now: Observation) -> None:
         """Keep account of how long the app was not well, and of crashes, which systemd has mended by itself."""

@@ -153,10 +153,10 @@ def node(status: str, since: float = 100, check: str = "L7OK") -> Seen:
     return Seen(status, since, check, 0)
 
 
-def views(*peers: Seen, own: Seen | None = None, mine: bool = False) -> list[View]:
+def views(*peers: Seen, own: Seen | None = None) -> list[View]:
     """One edge for each way the peer is seen."""
     edges = enumerate(peers, 1)
-    return [View(f"edge{number}", {"node1": own or node("UP"), "node2": peer}, mine) for number, peer in edges]
+    return [View(f"edge{number}", {"node1": own or node("UP"), "node2": peer}) for number, peer in edges]
 
 
 ILLNESS = Decision(Act.RESTART, "hang", "it hangs")
@@ -222,25 +222,22 @@ def test_a_single_node_is_healed_but_never_recycled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "mine", "before", "held"),
+    ("own", "mine", "kept_out", "held"),
     [
         (node("UP"), False, False, False),
-        (node("DRAIN"), False, False, True),
+        (node("DRAIN"), False, False, True),  # by HAProxy's socket alone
         (node("MAINT"), False, False, True),
         (node("DRAIN"), True, False, False),
-        (node("DOWN"), False, True, True),  # a drained node that is down says only that it is down
+        (node("DRAIN"), False, True, True),
+        (node("DOWN"), False, True, True),
         (node("DOWN"), False, False, False),
-        (node("UP"), False, True, False),
-        (node("DRAIN"), True, True, False),
+        (node("DRAIN"), True, True, True),
     ],
 )
-def test_whose_drain_it_is(own: Seen, mine: bool, before: bool, held: bool) -> None:
-    assert guard.drained_by_another(CONFIG, views(UP, own=own, mine=mine), before) is held
-
-
-def test_what_was_known_of_a_drain_holds_while_no_edge_answers() -> None:
-    assert guard.drained_by_another(CONFIG, [], True)
-    assert not guard.drained_by_another(CONFIG, [], False)
+def test_whose_drain_it_is(own: Seen, mine: bool, kept_out: bool, held: bool) -> None:
+    seen = [view._replace(mine=mine, kept_out=kept_out) for view in views(UP, own=own)]
+    assert guard.drained_by_another(CONFIG, seen) is held
+    assert not guard.drained_by_another(CONFIG, [])
 
 
 def test_the_peers_age_is_what_the_balancers_have_seen_of_it() -> None:

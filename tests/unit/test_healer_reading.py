@@ -54,6 +54,8 @@ users,FRONTEND,,4,OPEN,,
 health,node1,0,0,DRAIN,289,* L7OK
 health,node2,0,0,DOWN,3,L4CON
 health,BACKEND,0,0,UP,3,
+kept_out,node1,0,0,no check,3,
+kept_out,node2,0,0,MAINT,3,
 ep_ping,node1,0,2,DRAIN,289,
 ep_ping,node2,0,7,DOWN,3,
 ep_ping,panic-node1,0,1,no check,3,
@@ -62,7 +64,9 @@ ep_ping,BACKEND,0,9,UP,3,
 
 
 def test_nodes_in_haproxys_figures() -> None:
-    seen = parse_csv(CSV, "node1")
+    seen, kept_out = parse_csv(CSV, "node1")
+    assert not kept_out
+    assert parse_csv(CSV, "node2")[1]
     assert seen.keys() == {"node1", "node2"}
     own, peer = seen["node1"], seen["node2"]
     assert (own.status, own.since, own.check, own.in_flight) == ("DRAIN", 289, "L7OK", 3)
@@ -72,7 +76,7 @@ def test_nodes_in_haproxys_figures() -> None:
 
 @pytest.mark.parametrize("text", ["", "<html>", "# pxname,svname\nx,y\n", "HTTP\n\n"])
 def test_what_is_no_csv_shows_no_nodes(text: str) -> None:
-    assert parse_csv(text, "node1") == {}
+    assert parse_csv(text, "node1") == ({}, False)
 
 
 @pytest.mark.parametrize(
