@@ -100,6 +100,8 @@ def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
         "quick": "a short run: seconds instead of minutes, proving less",
         "address": "check this address instead of the site's; https at the same host",
         "tls": "with --address: where that service answers over TLS, as https://HOST[:PORT]",
+        "report": "also write a page with the same content and its curves into this folder: DIR/index.html, DIR/report.json",
+        "drills": "fail app nodes on purpose for R1 and R2; a lab's full run does it unasked",
         "cache-minutes": "look at the cache for so long, with idle gaps of up to 90 s (default: 2.5, quick 0.3)",
     }
 )
@@ -110,12 +112,21 @@ def check(
     address: str = "",
     tls: str = "",
     cache_minutes: str = "",
+    drills: bool = False,
+    report: str = "",
     json: str | None = None,
 ) -> int:
-    """Acceptance: ask the service over the network, under load, and hold every answer against R3-R16, R19, R20, R22."""
+    """Acceptance: ask the service over the network, under load, and hold every answer against R1-R22.
+
+    fab check                       everything, in some minutes; in a lab app nodes are failed on purpose, for R1 and R2
+    fab check --quick               half a minute, proving less
+    fab check --report report/      the same as a page, with curves
+    """
+    from .flows.check import Options
     from .flows.check import check as run
 
-    return run(address, quick=quick, json=json, tls=tls, cache_minutes=cache_minutes)
+    options = Options(quick, json, report, drills, tls, cache_minutes)
+    return run(address, options)
 
 
 @task(help=JSON)

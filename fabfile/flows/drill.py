@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
@@ -20,6 +18,7 @@ from .drills.result import FAILED as DID_NOT_HOLD
 from .drills.show import line, show_history, show_list, show_results
 from .drills.stage import folder_of, in_lab
 from .drills.without import checked
+from .report import refuse_bad_folder, write
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -42,7 +41,7 @@ def drill(
             "if that is wanted: the same command with --yes-really",
         )
     if report:
-        _page().refuse_bad_folder(Path(report))
+        refuse_bad_folder(Path(report))
     if json:
         refuse_bad_path(json)
     out = console(json)
@@ -75,22 +74,8 @@ def drill(
             show_results(out, made)
             write_json([result.as_json() for result in made], json)
     if report:
-        _page().write(Path(report), check=None, drills=made)
+        out.print(f"The report: {write(Path(report), None, made)}", soft_wrap=True)
     return FAILED if any(result.verdict == DID_NOT_HOLD for result in made) else OK
-
-
-def _page() -> Any:
-    """The room that makes the page.
-
-    Raises:
-        RunbookError: this checkout has none.
-    """
-    try:
-        return import_module(".report", __package__)
-    except ModuleNotFoundError:
-        raise RunbookError(
-            "this checkout makes no page", "nothing was broken", "the same command with --json PATH"
-        ) from None
 
 
 def list_drills(json: str | None) -> int:
