@@ -87,7 +87,7 @@ def drill_of_a_cut_node(ssh: Ssh) -> Iterator[subprocess.Popen[str]]:
 
 
 def cut(ssh: Ssh) -> bool:
-    return ssh("node1", f"nft list table inet {TABLE}", check=False).code == 0
+    return ssh("node1", f"nft list table netdev {TABLE}", check=False).code == 0
 
 
 def test_after_ctrl_c_all_is_repaired(well: Deployed, ssh: Ssh) -> None:
