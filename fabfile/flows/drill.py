@@ -10,11 +10,12 @@ from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
 from ..engine.report import console, write_json
 from ..settings import Settings
+from .acceptance.export import refuse_bad_path
 from .drills import DrillResult, chosen, run_some
 from .drills.catalogue import BY_NAME, DRILLS
 from .drills.keep import kept
 from .drills.result import FAILED as DID_NOT_HOLD
-from .drills.show import show_history, show_list, show_results
+from .drills.show import line, show_history, show_list, show_results
 from .drills.stage import folder_of, in_lab
 from .drills.without import checked
 from .report import refuse_bad_folder, write
@@ -41,18 +42,24 @@ def drill(
         )
     if report:
         refuse_bad_folder(Path(report))
+    if json:
+        refuse_bad_path(json)
     out = console(json)
     if json != "-":
         out.file = sys.stdout  # what a task under load prints is caught elsewhere
-    made: list[DrillResult] = []
+    wanted, made = list(names or BY_NAME), list[DrillResult]()
+
+    def done(result: DrillResult) -> None:
+        made.append(result)
+        if len(wanted) > 1:
+            out.print(line(result))
+
+    def progress(text: str) -> None:
+        status.update(f"[bold]{wanted[min(len(made), len(wanted) - 1)]}[/] {text}")
+
     try:
         with out.status("") as status:
-
-            def progress(text: str) -> None:
-                name = (names or list(BY_NAME))[min(len(made), len(names or BY_NAME) - 1)]
-                status.update(f"[bold]{name}[/] {text}")
-
-            run_some(settings, names or list(BY_NAME), progress, without=without, done=made.append)
+            run_some(settings, wanted, progress, without=without, done=done)
     except interrupt.BrokenOff:
         raise RunbookError(
             "broken off while a drill was repaired",

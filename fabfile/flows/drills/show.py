@@ -38,8 +38,8 @@ def show_results(out: Console, results: Sequence[DrillResult]) -> None:
     """The table of figures, then what did not hold and why, then one line of totals."""
     from rich.table import Table
 
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("drill", "requests", "failed", "budget", "gap", "noticed", "well again", ""):
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("drill", "", "requests", "failed", "budget", "gap", "noticed", "well again"):
         table.add_column(title, justify="left" if title in ("drill", "") else "right", no_wrap=True)
     for result in results:
         table.add_row(*_cells(result))
@@ -52,20 +52,29 @@ def show_results(out: Console, results: Sequence[DrillResult]) -> None:
     out.print(f"[bold]drills[/]: {told} · {sum(result.seconds for result in results):.0f} s")
 
 
+def line(result: DrillResult) -> str:
+    """One drill in a line, for whoever waits for the others."""
+    told = f"[{STYLE[result.verdict]}]{SIGN[result.verdict]} {result.name}[/]"
+    if not result.requests:
+        return f"{told} [dim]{result.verdict}[/]"
+    figures = f"{result.failures} of {result.requests} failed, gap {result.gap_s:.2f} s, well again {_seconds(result.recover_s)}"
+    return f"{told} [dim]{figures}[/]"
+
+
 def _cells(result: DrillResult) -> list[str]:
     name = f"{result.name} [dim]without {result.without}[/]" if result.without else result.name
     verdict = f"[{STYLE[result.verdict]}]{result.verdict}[/]"
     if not result.requests:
-        return [name, *[""] * 6, verdict]
+        return [name, verdict, *[""] * 6]
     return [
         name,
+        verdict,
         str(result.requests),
         str(result.failures),
         f"{result.budget_share * 100:.0f} %",
         f"{result.gap_s:.2f} s",
         _seconds(result.detect_s),
         _seconds(result.recover_s),
-        verdict,
     ]
 
 
