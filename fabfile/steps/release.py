@@ -50,7 +50,8 @@ class Release(Step):
         if seen.out.split()[:1] == [self.sha256]:
             return None
         prune = (
-            f"cd {q(self.root)}/releases && proven=$(ls -1t */{PROVEN} 2>/dev/null | head -n 2) && ls -1t | tail -n +{KEEP + 1} | while read -r old; do\n"
+            f"cd {q(self.root)}/releases && proven=$(ls -1t */{PROVEN} 2>/dev/null | head -n 2) &&"
+            f" ls -1t | tail -n +{KEEP + 1} | while read -r old; do\n"
             f'  case "$proven" in *"$old/"*) continue ;; esac\n'
             f'  [ "$(readlink ../current)" = "releases/$old" ] || rm -rf "./$old"\ndone'
         )
