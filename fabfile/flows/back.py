@@ -71,7 +71,7 @@ def back(apps: Apps, failed: GateFailed, nodes: Sequence[Node]) -> RunbookError:
         return _no_way_back(failed, f"it was proven before: its settings have changed, or its world; {where}")
     target = releases.previous({one.name: kept[one.name] for one in touched}, bad)
     if not target:
-        return _no_way_back(failed, f"no release before it was proven on {_names(touched) or node.name}: {where}")
+        return _no_way_back(failed, f"no release before it was proven on {_names(touched) or node.name}; {where}")
     return _take_back(apps, failed, touched, target, where)
 
 

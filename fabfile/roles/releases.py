@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..engine.shell import Reading, embed, q
 from ..engine.step import PENDING, Change, Step, owe
 from ..settings import Settings
+from ..steps.release import PROVEN
 from . import app
 
 
@@ -32,7 +33,7 @@ def look(settings: Settings) -> str:
         f'for one in *; do\n  [ -f "$one/"{binary} ] || continue\n'
         f'  [ "$now" = "releases/$one" ] && runs=current || runs=-\n'
         f'  printf \'%s %s %s %s %s\\n\' "$one" "$(date -u -r "$one/"{binary} +%Y-%m-%dT%H:%M:%SZ)" '
-        f'"$(stat -c %s "$one/"{binary})" "$runs" "$(tr -d \'\\n\' 2>/dev/null <"$one/proven.json")"\ndone; true'
+        f'"$(stat -c %s "$one/"{binary})" "$runs" "$(tr -d \'\\n\' 2>/dev/null <"$one/{PROVEN}")"\ndone; true'
     )
 
 
@@ -90,7 +91,7 @@ class Proven(Step):
     @property
     def note(self) -> str:
         """The file that says it was proven."""
-        return f"{app.ROOT}/releases/{self.release}/proven.json"
+        return f"{app.ROOT}/releases/{self.release}/{PROVEN}"
 
     def probe(self) -> str:
         """Whether the note is there, and whether a restart still owes the gate."""

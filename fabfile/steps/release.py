@@ -10,7 +10,10 @@ from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
 
 KEEP = 5
-"""Releases kept on a host, the current one included."""
+"""Releases kept on a host, the current one included; besides those that a fleet would go back to."""
+
+PROVEN = "proven.json"
+"""In a release's folder: when and how it was proven there."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,13 @@ class Release(Step):
         return f"sha256sum <{q(f'{self.folder}/{self.binary}')} 2>/dev/null || echo absent"
 
     def decide(self, seen: Reading) -> Change | None:
-        """Upload it, and let the oldest releases beyond KEEP go (never the current one)."""
+        """Upload it, and let the oldest releases beyond KEEP go (never the current one, nor the two that were proven last)."""
         if seen.out.split()[:1] == [self.sha256]:
             return None
         prune = (
-            f"cd {q(self.root)}/releases && ls -1t | tail -n +{KEEP + 1} | while read -r old; do\n"
+            f"cd {q(self.root)}/releases && proven=$(ls -1t */{PROVEN} 2>/dev/null | head -n 2) &&"
+            f" ls -1t | tail -n +{KEEP + 1} | while read -r old; do\n"
+            f'  case "$proven" in *"$old/"*) continue ;; esac\n'
             f'  [ "$(readlink ../current)" = "releases/$old" ] || rm -rf "./$old"\ndone'
         )
         size = f"{self.source.stat().st_size / 1e6:.1f} MB" if self.source.exists() else "from its source"

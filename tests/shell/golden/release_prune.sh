@@ -1,3 +1,4 @@
-cd /srv/app/releases && ls -1t | tail -n +6 | while read -r old; do
+cd /srv/app/releases && proven=$(ls -1t */proven.json 2>/dev/null | head -n 2) && ls -1t | tail -n +6 | while read -r old; do
+  case "$proven" in *"$old/"*) continue ;; esac
   [ "$(readlink ../current)" = "releases/$old" ] || rm -rf "./$old"
 done
