@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from . import wire
 from .config import Config
@@ -36,16 +36,23 @@ class Edges:
 
     def drain(self, only: str = "") -> None:
         """No new requests for this node, from any edge (or the one called `only`)."""
-        self._tell("drain", only)
-
-    def ready(self, only: str = "") -> None:
-        """This node takes requests again."""
-        self._tell("ready", only)
-
-    def _tell(self, action: str, only: str) -> None:
         for name, address in self.config.edges:
             if not only or only == name:
-                self._post(address, "/", f"s={self.config.node}&action={action}&b=health")
+                self._post(address, "/", self._form("drain"))
+
+    def ready(self, views: Sequence[View] | None = None) -> list[str]:
+        """This node takes requests again wherever a healer, and nobody else, had drained it; those edges.
+
+        `views` saves asking them. Whoever else drains it meanwhile leaves a mark, and keeps it out.
+        """
+        mine = [view.edge for view in (self.views() if views is None else views) if view.mine and not view.kept_out]
+        for name, address in self.config.edges:
+            if name in mine:
+                self._post(address, "/", self._form("ready"))
+        return mine
+
+    def _form(self, action: str) -> str:
+        return f"s={self.config.node}&action={action}&b=health"
 
     def lease(self) -> bool:
         """Get or renew the right to be away, at every edge that answers; false when another node has it.
@@ -70,9 +77,7 @@ class Edges:
 
     def lift(self) -> list[str]:
         """Take back what a healer of this node left behind; the edges where it did."""
-        left = [view.edge for view in self.views() if view.mine]
-        for edge in left:
-            self.ready(edge)
+        left = self.ready()
         self.release()
         return left
 

@@ -79,10 +79,8 @@ class Healer:
         """Ask the edges, and take back a drain of ours that should not be."""
         self.views = self.edges.views()
         self._looked = time.monotonic()
-        for view in self.views:
-            if view.mine:
-                self.edges.ready(view.edge)
-                self.record.say(f"put back at {view.edge}: a drain was left there")
+        if left := self.edges.ready(self.views):
+            self.record.say(f"put back at {' and '.join(left)}: a drain of this healer's was left there")
         self.held = guard.drained_by_another(self.config, self.views)
 
     def _note(self, now: Observation) -> None:

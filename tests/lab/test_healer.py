@@ -139,13 +139,23 @@ def test_whoever_kills_it_nothing_stays_drained_and_it_comes_back(well: Deployed
     says(ssh, "node1", "the app is well", began)
 
 
-def test_a_drain_that_was_left_behind_is_lifted_and_never_outlives_a_reload(well: Deployed, ssh: Ssh) -> None:
+def test_a_drain_that_was_left_behind_is_lifted_and_never_outlives_a_reload(
+    well: Deployed, ssh: Ssh, run_fab: Runner
+) -> None:
     ssh("node1", f"systemctl stop {UNIT}")
     began = now()
     assert tell_edge(well.lab, ssh, "node1", "/", "s=node1&action=drain&b=health") == 303
     ssh("node1", f"systemctl start {UNIT}")
     says(ssh, "node1", "^put back at edge1: an earlier life", began)
     until(lambda: stat(ssh, "edge1", "node1") == "UP", "the drain to be lifted", 5)
+    ssh("node1", f"systemctl stop {UNIT}")
+    assert tell_edge(well.lab, ssh, "node1", "/", "s=node1&action=drain&b=health") == 303
+    assert run_fab("-H", "node1", "drain").code == 0  # a person's, on top of it
+    began = now()
+    ssh("node1", f"systemctl restart {UNIT}")
+    says(ssh, "node1", "somebody has drained this node", began)
+    assert stat(ssh, "edge1", "node1") == "DRAIN"
+    assert run_fab("-H", "node1", "undrain").code == 0
     ssh("node1", f"systemctl stop {UNIT}")
     assert tell_edge(well.lab, ssh, "node1", "/", "s=node1&action=drain&b=health") == 303
     assert stat(ssh, "edge1", "node1") == "DRAIN"
