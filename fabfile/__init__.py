@@ -9,6 +9,7 @@ from typing import Any
 
 from invoke import Collection, task
 
+from . import drills
 from .engine.entry import entry, hosts_of, is_dry, not_dry
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
@@ -99,6 +100,8 @@ def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
         "quick": "a short run: seconds instead of minutes, proving less",
         "address": "check this address instead of the site's; https at the same host",
         "tls": "with --address: where that service answers over TLS, as https://HOST[:PORT]",
+        "report": "also write a page with the same content and its curves into this folder: DIR/index.html, DIR/report.json",
+        "drills": "fail app nodes on purpose for R1 and R2; a lab's full run does it unasked",
         "cache-minutes": "look at the cache for so long, with idle gaps of up to 90 s (default: 2.5, quick 0.3)",
     }
 )
@@ -109,12 +112,21 @@ def check(
     address: str = "",
     tls: str = "",
     cache_minutes: str = "",
+    drills: bool = False,
+    report: str = "",
     json: str | None = None,
 ) -> int:
-    """Acceptance: ask the service over the network, under load, and hold every answer against R3-R16, R19, R20, R22."""
+    """Acceptance: ask the service over the network, under load, and hold every answer against R1-R22.
+
+    fab check                       everything, in some minutes; in a lab app nodes are failed on purpose, for R1 and R2
+    fab check --quick               half a minute, proving less
+    fab check --report report/      the same as a page, with curves
+    """
+    from .flows.check import Options
     from .flows.check import check as run
 
-    return run(address, quick=quick, json=json, tls=tls, cache_minutes=cache_minutes)
+    options = Options(quick, json, report, drills, tls, cache_minutes)
+    return run(address, options)
 
 
 @task(help=JSON)
@@ -139,5 +151,38 @@ def app_restart(c: Any, reason: str = "") -> int:
     return run(load(), hosts_of(c), reason=reason)
 
 
-namespace = Collection(deploy, plan, status, drain, undrain, trust, check)
+@task(help=JSON)
+@entry
+def releases(c: Any, json: str | None = None) -> int:
+    """The releases that lie on each app node: which runs, and when each last passed the gate there. Exit 2 when nodes differ."""
+    from .flows.rollback import releases as run
+    from .settings import load
+
+    return run(load(), hosts_of(c), json)
+
+
+@task(
+    help={
+        **JSON,
+        "to": "the release to go to, or how it begins (default: the one proven before the one that runs)",
+        "reason": "why; shown to whoever meets the lock",
+        "take-over": "break the lock of a run that is dead",
+    }
+)
+@entry
+def rollback(c: Any, to: str = "", json: str | None = None, reason: str = "", take_over: bool = False) -> int:
+    """Take the app back to a release that lies on the nodes, one node at a time, drained, through the gate. No request fails.
+
+    The site file stays as it is: the next fab deploy deploys what it pins.
+    """
+    from .flows.deploy import Options
+    from .flows.rollback import rollback as run
+    from .settings import load
+
+    options = Options(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
+    return run(load(), hosts_of(c), to, options)
+
+
+namespace = Collection(deploy, plan, status, drain, undrain, trust, check, releases, rollback)
 namespace.add_collection(Collection("app", discover=app_discover, restart=app_restart))
+namespace.add_collection(drills.namespace, "drill")

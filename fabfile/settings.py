@@ -41,6 +41,8 @@ class App:
     memory_max: str = "512M"
     log_max_mb: int = 64
     """Size at which the log is rotated; at most twice this and one minute's writing lies on the disk (R22)."""
+    lifetime: int = 480
+    """Age in seconds at which the healer starts it anew, drained, before it dies by itself (after 10 to 25 minutes); 0: never."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Edge:
     node_rate: int = 92
     """Requests a second that an app node gets, below the 100 it allows itself: checks and retries come on top."""
     stats_port: int = 8404
+    healer_port: int = 8405
+    """On the edge's own address, for the app nodes only: their healers see the balancer and drain their own node there."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,22 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """What a release must show on a node before users meet it, and what the balancers must see of it afterwards."""
+
+    seconds: float = 6.0
+    """Seconds of probe load on the drained node."""
+    rate: int = 30
+    """Reads a second of it; with the balancers' checks well below the 100 requests that the app allows."""
+    error_percent: float = 1.0
+    """The share of failed requests from which a release is bad, in percent."""
+    p90_ms: int = 400
+    """The p90 of the reads from which a release is bad, in milliseconds (R4-R8)."""
+    watch_seconds: float = 3.0
+    """Seconds for which the balancers' figures of a node just put back are watched."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """A whole site. `path` is the file it came from; relative paths in it are relative to its folder."""
 
@@ -104,6 +124,7 @@ class Settings:
     tls: Tls
     inventory: Inventory
     password: Secret = field(repr=False)
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def state(self) -> Path:

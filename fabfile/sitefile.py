@@ -11,20 +11,27 @@ from typing import Any, get_type_hints
 from .engine.errors import RunbookError
 from .engine.secrecy import Secret
 from .inventory import ROLES, Inventory, Node
-from .settings import App, Database, Edge, Settings, Ssh, Tls
+from .settings import App, Database, Edge, Gate, Settings, Ssh, Tls
 
 _PORT = (1, 65535)
 _RANGES = {
     "ssh.port": _PORT,
     "ssh.timeout": (0.1, 600),
     "app.log_max_mb": (1, 100_000),
+    "app.lifetime": (0, 1_000_000),
     "database.version": (13, 99),
     "database.max_connections": (20, 10_000),
     "edge.port": _PORT,
     "edge.https_port": _PORT,
     "edge.vrrp_id": (1, 255),
     "edge.stats_port": _PORT,
+    "edge.healer_port": _PORT,
     "edge.node_maxconn": (1, 100_000),
+    "gate.seconds": (1, 600),
+    "gate.rate": (5, 80),
+    "gate.error_percent": (0, 50),
+    "gate.p90_ms": (1, 10_000),
+    "gate.watch_seconds": (0, 600),
     "edge.node_rate": (1, 100_000),
 }
 _NAME = (r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores")
@@ -64,7 +71,7 @@ class Reader:
         Raises:
             RunbookError: the first thing in `data` that does not fit, by its key.
         """
-        tables = {"ssh": Ssh, "app": App, "database": Database, "edge": Edge, "tls": Tls}
+        tables = {"ssh": Ssh, "app": App, "database": Database, "edge": Edge, "tls": Tls, "gate": Gate}
         known = {"name", "service", "hosts", *tables}
         self._no_strangers("", data, known)
         made = {key: self._table(key, kind, data.get(key, {})) for key, kind in tables.items()}

@@ -2,6 +2,7 @@
 
     up() down() reset() check()           the whole lab, or some of its hosts; check: can there be one?
     power_off(name) power_on(name)        a power failure, and its end
+    pin(kind)                             another release of the stand-in, good or bad
     cut(name) heal(name)                  the network cable pulled, and plugged in again
 
 All of them work as root or through sudo, and act on the lab that the environment variable LAB names.
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import container, disk, image, mirror, mounts, network, preflight, sitefile, ssh
+from . import container, disk, image, mirror, mounts, network, preflight, releases, sitefile, ssh
 from .build import BuildError, build
 from .errors import LabError
 from .lock import held
@@ -94,7 +95,7 @@ def _up(names: list[str], settings: dict[str, str], binary: str) -> None:
                 disk.write_settings(lab, name, _of_stand_in(lab))
         sitefile.pin_host_keys(lab, lab.made())
         ssh.wait(lab, names)
-        sitefile.write(lab, lab.made())
+        sitefile.write(lab, lab.made(), _settings(lab)["deaths"])
         say(f"lab {lab.number}: {', '.join(names)} answer ssh ({len(booted)} booted, {time.monotonic() - began:.1f} s)")
 
 
@@ -201,6 +202,26 @@ def power_on(name: str) -> None:
             disk.attach(lab, name)
             container.start(lab, name)
         ssh.wait(lab, [name])
+
+
+def pin(kind: str) -> str:
+    """Make the site file pin a release of the stand-in of this kind (see releases.py); its id."""
+    if kind not in releases.KINDS:
+        known = ", ".join(releases.KINDS)
+        raise LabError(f"There is no kind of release called {kind}.", f"There are {known}.", "inv lab.release good")
+    return _pin(kind, _binary())
+
+
+@as_root
+def _pin(kind: str, binary: str) -> str:
+    with _alone() as lab:
+        if not lab.site.exists():
+            raise LabError("The lab is not up.", "Its site file is what pins a release.", "inv lab.up")
+        made = releases.make(Path(binary), lab.folder, kind)
+        sitefile.take_binary(lab, made)
+        made.unlink()
+        sitefile.write(lab, lab.made())
+        return sitefile.digest(lab.folder / "bingo")[:12]
 
 
 @as_root

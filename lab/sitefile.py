@@ -72,8 +72,8 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def text(lab: Lab, names: list[str], sha256: str) -> str:
-    """The site file. Its paths are relative to its folder."""
+def text(lab: Lab, names: list[str], sha256: str, deaths: str = "real") -> str:
+    """The site file. Its paths are relative to its folder. Where the app does not die by itself, nothing is to be ahead of."""
     edges = [name for name in names if "edge" in HOSTS[name].roles]
     users_call = lab.floating if len(edges) > 1 else lab.address(edges[0]) if edges else ""
     service = f'service = "http://{users_call}"\n' if edges else ""
@@ -83,6 +83,7 @@ def text(lab: Lab, names: list[str], sha256: str) -> str:
         f'\n[hosts.{name}]\naddress = "{lab.address(name)}"\nroles = [{_quoted(HOSTS[name].roles)}]\n' for name in names
     )
     app = f'\n[app]\nbinary = "bingo"\nsha256 = "{sha256}"\nemail = "{EMAIL}"\n'
+    app += "lifetime = 0\n" if deaths == "off" else ""
     database = '\n[database]\nname = "bingo"\nuser = "bingo"\npassword_file = "secrets/db-password"\n'
     edge = f'\n[edge]\naddress = "{lab.floating}"\n' if len(edges) > 1 else ""
     tls = f'\n[tls]\nnames = ["{DNS_NAME}"]\nstore = "{TLS}"\n'
@@ -93,12 +94,12 @@ def _quoted(words: tuple[str, ...]) -> str:
     return ", ".join(f'"{word}"' for word in words)
 
 
-def write(lab: Lab, names: list[str]) -> None:
+def write(lab: Lab, names: list[str], deaths: str) -> None:
     """Hand everything to its owner and write the site file: the lab stands."""
     for folder in (lab.folder / "ssh", lab.folder / "secrets"):
         for path in (folder, *folder.rglob("*")):
             os.chown(path, *owner())
-    _write(lab.site, text(lab, names, digest(lab.folder / "bingo")), 0o644)
+    _write(lab.site, text(lab, names, digest(lab.folder / "bingo"), deaths), 0o644)
 
 
 def _write(path: Path, content: str, mode: int) -> None:

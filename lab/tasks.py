@@ -124,6 +124,41 @@ def reset(ctx: Context, hosts: str = "") -> None:
     lab_hosts.reset(_names(hosts))
 
 
+@task(positional=["name"], help={"name": "The host."})
+@_plain
+def power_off(ctx: Context, name: str) -> None:
+    """
+    End a host as a power failure does. Its disk stays.
+    """
+    from . import hosts as lab_hosts
+
+    lab_hosts.power_off(name)
+
+
+@task(positional=["name"], help={"name": "The host."})
+@_plain
+def power_on(ctx: Context, name: str) -> None:
+    """
+    Boot a host that is off, from its disk; waits until it answers ssh.
+    """
+    from . import hosts as lab_hosts
+
+    lab_hosts.power_on(name)
+
+
+@task(positional=["kind"], help={"kind": "good, slow, errors, dies, refuses or node2 (lab/releases.py)."})
+@_plain
+def release(ctx: Context, kind: str) -> None:
+    """
+    Pin another release of the stand-in in the lab's site file, for fab deploy to try.
+
+    Good or bad in one of five ways. inv lab.up pins the lab's own again.
+    """
+    from . import hosts as lab_hosts
+
+    print(f"{lab_hosts.pin(kind)} is pinned. Next: fab deploy, fab releases, fab rollback")
+
+
 @task(positional=["name"], help={"name": "The host.", "command": "Run this there instead of opening a shell."})
 @_plain
 def ssh(ctx: Context, name: str, command: str = "") -> None:
@@ -139,4 +174,4 @@ def ssh(ctx: Context, name: str, command: str = "") -> None:
     os.execvp(argv[0], argv)
 
 
-ns = Collection("lab", up, down, status, reset, ssh)
+ns = Collection("lab", up, down, status, reset, power_off, power_on, release, ssh)

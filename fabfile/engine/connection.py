@@ -114,6 +114,29 @@ def _refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
     """What to tell of `error`; `greeted`: the host had shown a key we know, so it is about us."""
     import paramiko
 
+    if said := _not_the_pinned(a, error) or _own_files(a, error):
+        return said
+    refused = isinstance(error, paramiko.AuthenticationException)
+    if refused or (greeted and isinstance(error, paramiko.SSHException)):
+        said_why = "" if "failed" in str(error) else f" ({error})"
+        return Unreachable(
+            f"{a.name} refuses user {a.user} with the key {a.key or 'of the agent'}{said_why}",
+            "nothing was done on it",
+            f"ssh-copy-id -i {a.key or 'KEY'} {a.user}@{a.host}   (or mend [ssh] in the site file)",
+        )
+    if isinstance(error, paramiko.SSHException | EOFError | TimeoutError):
+        return Unreachable(
+            f"{a.name} ({a.host} port {a.port}) takes the connection, but does not speak ssh within {a.timeout:g} s",
+            f"nothing was done on it ({str(error).lower() or type(error).__name__})",
+            f"ssh -v -p {a.port} {a.user}@{a.host}",
+        )
+    return lost(a.name, error)
+
+
+def _not_the_pinned(a: Address, error: Exception) -> RunbookError | None:
+    """The host is not known as the one it was pinned as."""
+    import paramiko
+
     if isinstance(error, paramiko.BadHostKeyException):
         return Unreachable(
             f"{a.name} shows another host key than the pinned one (now {fingerprint(error.key)})",
@@ -126,6 +149,13 @@ def _refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
             f"without it nobody knows who answers at {a.host}",
             f"fab -H {a.name} trust",
         )
+    return None
+
+
+def _own_files(a: Address, error: Exception) -> RunbookError | None:
+    """A file of ours cannot be used: known hosts, or the key."""
+    import paramiko
+
     if isinstance(error, paramiko.hostkeys.InvalidHostKey):
         return RunbookError(
             f"{a.known_hosts} holds a line that is no host key: {error.line.strip()[:60]}",
@@ -141,21 +171,7 @@ def _refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
             "nobody is asked for it here",
             "ssh-add it, and leave out [ssh] key",
         )
-    refused = isinstance(error, paramiko.AuthenticationException)
-    if refused or (greeted and isinstance(error, paramiko.SSHException)):
-        said = "" if "failed" in str(error) else f" ({error})"
-        return Unreachable(
-            f"{a.name} refuses user {a.user} with the key {a.key or 'of the agent'}{said}",
-            "nothing was done on it",
-            f"ssh-copy-id -i {a.key or 'KEY'} {a.user}@{a.host}   (or mend [ssh] in the site file)",
-        )
-    if isinstance(error, paramiko.SSHException | EOFError | TimeoutError):
-        return Unreachable(
-            f"{a.name} ({a.host} port {a.port}) takes the connection, but does not speak ssh within {a.timeout:g} s",
-            f"nothing was done on it ({str(error).lower() or type(error).__name__})",
-            f"ssh -v -p {a.port} {a.user}@{a.host}",
-        )
-    return lost(a.name, error)
+    return None
 
 
 def fingerprint(key: Any) -> str:

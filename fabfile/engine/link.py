@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,25 @@ class Link:
             )
         return result
 
+    def follow(self, script: str, *, silence: float) -> Iterator[str]:
+        """Run a read-only `script` that goes on for long; its lines as they come, until it or the caller ends.
+
+        Raises:
+            Unreachable: the host cannot be reached, or said nothing for `silence` seconds.
+        """
+        _, channel = self._channel(self._root, silence)
+        rest = b""
+        try:
+            channel.sendall(whole(script).encode())
+            end_input(channel)
+            while block := channel.recv(65536):
+                *lines, rest = (rest + block).split(b"\n")
+                yield from (line.decode(errors="replace") for line in lines)
+        except (OSError, EOFError) as error:
+            raise lost(self.name, error) from None
+        finally:
+            channel.close()
+
     def upload(
         self, source: Path, target: str, sha256: str, *, progress: Callable[[int, int], None] | None = None
     ) -> None:
@@ -113,9 +132,7 @@ class Link:
             f'chmod 0755 "$new"; sync "$new"; mv -fT "$new" {q(target)}'
         )
         with source.open("rb") as file:
-            result = self._converse(
-                f"{self._root} -c {q(script)}", 60, lambda channel: stream(channel, file, progress)
-            )
+            result = self._converse(f"{self._root} -c {q(script)}", 60, lambda channel: stream(channel, file, progress))
         self._fenced(guard, result)
         if result.code:
             raise RunbookError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .converge import Outcome, State
-from .errors import DIFFERS, FAILED, LOCKED, OK, UNREACHABLE, RunbookError
+from .errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
 from .secrecy import mask
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ STYLE = {
     State.SKIPPED: "dim",
 }
 
-_END = {LOCKED: "locked", UNREACHABLE: "unreachable"}
+_END = {LOCKED: "locked", UNREACHABLE: "unreachable", ROLLED_BACK: "rolled back"}
 """What kept us from a host, in a word."""
 
 
@@ -65,7 +65,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """The first failed host's code (4 for one that is unreachable); 2 when a plan found differences; else 0."""
+        """The failed hosts' highest code (4 unreachable, 5 rolled back); 2 when a plan found differences; else 0."""
         codes = [host.first_error.code for host in self.hosts if host.first_error]
         if codes:
             return max(codes)

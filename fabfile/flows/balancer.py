@@ -24,6 +24,10 @@ BACK = 20.0
 """Seconds after which a node put back must be up in every balancer's eyes (its checks need 2 x 0.3 s)."""
 
 
+HEALED = 90.0
+"""Seconds a healer gets to end what it has begun: drain, start (30 without the fast start), back in service."""
+
+
 class Look(NamedTuple):
     """What one edge says: its nodes, and whether the floating address is here."""
 
@@ -69,16 +73,40 @@ class Balancer:
         Raises:
             RunbookError: nobody else could serve, or requests are still in flight after IDLE seconds.
         """
-        view = self.view()
-        self._spare(node, view)
-        for edge in view:
-            self.fleet.links[edge].run(haproxy.drain(node, why))
+        self.hold(node, why)
         if not wait(lambda: self._idle(node), seconds=IDLE, every=0.1):
             raise RunbookError(
                 f"{node} still has requests in flight {IDLE:.0f} s after it was drained",
                 "restarting it now would fail them",
                 f"fab status; then again, or put it back: fab -H {node} undrain",
             )
+
+    def _take_out(self, node: str, why: str) -> None:
+        for edge in self.view():
+            self.fleet.links[edge].run(haproxy.drain(node, why))
+
+    def _healers_done(self) -> bool:
+        """Wait for healers that restart their node on purpose just now; whether there were any.
+
+        Raises:
+            RunbookError: one has not ended after HEALED seconds.
+        """
+        away = self._away()
+        if away and not wait(lambda: not self._away(), seconds=HEALED, every=0.2):
+            raise RunbookError(
+                f"the healer of {' and '.join(away)} has been restarting its app for {HEALED:.0f} s",
+                "taking another node out meanwhile could leave the users with nobody",
+                f"fab status; fab -H {away[0]} app.restart",
+            )
+        return bool(away)
+
+    def _away(self) -> list[str]:
+        """The nodes that hold the healers' lease at any edge."""
+        nodes = self.settings.inventory.having("app")
+        look = haproxy.healing(nodes)
+        said = [self.fleet.links[edge].read([look])[0].out for edge in self.view()]
+        holders = {haproxy.parse_healing(nodes, text).away for text in said}
+        return [node.name for node in nodes if node.address in holders]
 
     def undrain(self, node: str) -> None:
         """`node` takes requests again; returns when every edge sees it up.
@@ -95,6 +123,33 @@ class Balancer:
                 "it gets no requests until its checks succeed",
                 f"fab status; fab -H {node} app.restart",
             )
+
+    def hold(self, node: str, why: str) -> None:
+        """`node` gets no requests from any edge, and `why` is on record; unless nobody else could serve. Does not wait."""
+        self._healers_done()
+        self._spare(node, self.view())
+        self._take_out(node, why)
+        if self._healers_done():  # it began at the same moment, and what it puts back in the end may be this node
+            self._take_out(node, why)
+
+    def release(self, node: str) -> None:
+        """`node` may have requests again, as far as its checks allow. Does not wait."""
+        for edge in self.view():
+            self.fleet.links[edge].run(haproxy.undrain(node), check=False)
+
+    def by_operator(self, node: str) -> bool:
+        """Whether a person drained it, at every edge that runs."""
+        look = haproxy.drained_by_operator(node)
+        edges = self.view()
+        return bool(edges) and all(self.fleet.links[edge].read([look])[0].code == 0 for edge in edges)
+
+    def by_gate(self, node: str) -> str:
+        """Why the gate keeps `node` out, in the words of an edge; empty when it does not."""
+        for edge in self.view():
+            said = self.fleet.links[edge].read([haproxy.recorded(node)])[0].out.strip()
+            if said.startswith("gate "):
+                return said
+        return ""
 
     def lift_leftovers(self, nodes: Sequence[Node]) -> list[str]:
         """Put back those of `nodes` that a deploy drained and left so; which they were. The caller holds their locks.
@@ -121,23 +176,16 @@ class Balancer:
         (Its checks keep a sick node out anyway; a drain that nobody remembers would keep a well one out.)
         What an operator drained stays drained.
         """
-        if self._kept_out(node.name):
+        if self.by_operator(node.name):
             yield
             return
         try:
             self.drain(node.name, why)
             yield
         except BaseException:
-            for edge in self.view():
-                self.fleet.links[edge].run(haproxy.undrain(node.name), check=False)
+            self.release(node.name)
             raise
         self.undrain(node.name)
-
-    def _kept_out(self, node: str) -> bool:
-        """Whether an operator drained it, at every edge that runs."""
-        look = haproxy.drained_by_operator(node)
-        edges = self.view()
-        return bool(edges) and all(self.fleet.links[edge].read([look])[0].code == 0 for edge in edges)
 
     def _idle(self, node: str) -> bool:
         return all(node not in seen or seen[node].in_flight == 0 for seen in self.view().values())

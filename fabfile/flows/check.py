@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..engine.errors import RunbookError
@@ -13,29 +18,51 @@ from .acceptance.tls import https_url
 from .acceptance.wire import base_url
 from .nodefacts import HostFacts
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .drills.result import DrillResult
+
 LONGEST = 24 * 60.0
 """Minutes that one look at the cache may take."""
 
 
-def check(address: str, *, quick: bool, json: str | None, tls: str = "", cache_minutes: str = "") -> int:
-    """Measure `address` (without one, the site's service, hosts included); 0 when all held, 1 when a row did not.
+@dataclass(frozen=True)
+class Options:
+    """How `fab check` was typed.
 
-    Args:
-        address: another service than the site's.
+    Attributes:
         quick: the short run.
-        json: where the figures go for machines.
-        tls: that service's https URL; of an address without a port it is the same host.
+        json: where the figures go for machines; `-` is stdout, None nowhere.
+        report: the folder for the page; empty: none.
+        drills: run the drills for R1 and R2 also where they are not run unasked.
+        tls: with another address, its https URL; of an address without a port it is the same host.
         cache_minutes: how long to look at the cache, as typed; empty for the plan's own time.
+    """
+
+    quick: bool = False
+    json: str | None = None
+    report: str = ""
+    drills: bool = False
+    tls: str = ""
+    cache_minutes: str = ""
+
+
+def check(address: str, options: Options) -> int:
+    """Measure `address` (without one, the site's service, hosts included); 0 when all held, 1 when a row did not.
 
     Raises:
         RunbookError: an option does not fit, no address is known, or nothing answers there (exit code 4).
     """
-    plan = QUICK if quick else FULL
-    if cache_minutes:
-        plan = with_cache_for(plan, _minutes(cache_minutes))
+    plan = QUICK if options.quick else FULL
+    if options.cache_minutes:
+        plan = with_cache_for(plan, _minutes(options.cache_minutes))
+    screen, report = console(options.json), Path(options.report) if options.report else None
     if address:
-        return measure(address, json_path=json, secure=_elsewhere(address, tls), console=console(json), plan=plan)
-    if tls:
+        _refuse_drills(options)
+        secure = _elsewhere(address, options.tls)
+        return measure(address, json_path=options.json, report=report, secure=secure, console=screen, plan=plan)
+    if options.tls:
         raise RunbookError(
             "--tls goes with --address",
             "The site's own https address comes from its site file.",
@@ -46,8 +73,47 @@ def check(address: str, *, quick: bool, json: str | None, tls: str = "", cache_m
         raise RunbookError(
             "the site file names no service address", "there is nothing to ask", f"set service in {settings.path}"
         )
-    facts, secure = HostFacts(settings), _own(settings)
-    return measure(settings.service, json_path=json, facts=facts, secure=secure, console=console(json), plan=plan)
+    why = _undrilled(settings, options)
+    return measure(
+        settings.service,
+        json_path=options.json,
+        report=report,
+        facts=HostFacts(settings),
+        secure=_own(settings),
+        drill=None if why else partial(_drill, settings),
+        undrilled=why,
+        console=screen,
+        plan=plan,
+    )
+
+
+def _refuse_drills(options: Options) -> None:
+    if options.drills:
+        raise RunbookError(
+            "--drills does not go with --address",
+            "Drills fail hosts of the site on purpose, and an address is not a site. Nothing was measured.",
+            "fab check --drills   (with the site file of that service)",
+        )
+
+
+def _undrilled(settings: Settings, options: Options) -> str:
+    """Why no drill is run; empty when they are: in a lab's full run, and wherever they were asked for."""
+    from .drills.stage import in_lab
+
+    if options.drills:
+        return ""
+    if not in_lab(settings):
+        return "nodes of a real site are failed only when asked for: fab check --drills"
+    return "a quick run fails no node: fab check without --quick, or with --drills" if options.quick else ""
+
+
+def _drill(settings: Settings, screen: Console) -> Sequence[DrillResult]:
+    from .drills import run_for_check
+
+    with screen.status("drills") as status:
+        results = run_for_check(settings, lambda text: status.update(f"drills for R1 and R2: {text}"))
+    screen.print(f"drills: {', '.join(f'{result.name} {result.verdict}' for result in results)}", highlight=False)
+    return results
 
 
 def _minutes(typed: str) -> float:

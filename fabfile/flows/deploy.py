@@ -18,7 +18,7 @@ from . import facts as knowledge
 from .rollout import Options, Rollout
 from .system import ROLE_OF, System
 
-__all__ = ["Options", "deploy", "survey"]
+__all__ = ["Options", "carry_out", "deploy", "survey"]
 
 
 def deploy(settings: Settings, names: Sequence[str], options: Options) -> int:
@@ -28,24 +28,33 @@ def deploy(settings: Settings, names: Sequence[str], options: Options) -> int:
         RunbookError: it could not begin (unknown host, wrong binary, locked, unreachable); nothing was changed then.
     """
     started = time.monotonic()
-    out = console(options.json)
     nodes = settings.inventory.select(names, {ROLE_OF[phase] for phase in options.phases})
     with Fleet(settings, nodes, readonly=options.dry) as fleet:
         tls = certs.material(settings, may_issue=not options.dry) if _touches_edges(fleet, options.phases) else None
         system = System(settings, source.binary(settings), knowledge.known(settings), tls)
-        if not options.dry:
-            _refuse_unknown(system, fleet, options.phases)
-        hosts, lock_seen = survey(fleet, system, options.phases)
-        report = Report("plan" if options.dry else options.task, hosts, 0, 0)
-        if not options.dry and (_to_do(hosts) or _orphaned(lock_seen)) and not _lost(hosts):
-            if not options.take_over:
-                _refuse_locked(lock_seen)
-            run = Run(options.task, settings.state / "runs", options.reason)
-            run.note("plan.json", report.as_json())  # before any lock: a full disk here must not stop us half-way
-            report.hosts = Rollout(system, fleet, run, options, out).perform()
-            run.note("report.json", report.as_json())
-        said = not options.dry and report.hosts is not hosts
-        report.seconds, report.sessions = time.monotonic() - started, fleet.sessions
+        return carry_out(fleet, system, options, started)
+
+
+def carry_out(fleet: Fleet, system: System, options: Options, started: float) -> int:
+    """Make `fleet` what `system` says, if anything on it differs; print how it went (`started`: since when); the exit code.
+
+    Raises:
+        RunbookError: it could not begin; nothing was changed then.
+    """
+    out, settings = console(options.json), system.settings
+    if not options.dry:
+        _refuse_unknown(system, fleet, options.phases)
+    hosts, lock_seen = survey(fleet, system, options.phases)
+    report = Report("plan" if options.dry else options.task, hosts, 0, 0)
+    if not options.dry and (_to_do(hosts) or _orphaned(lock_seen)) and not _lost(hosts):
+        if not options.take_over:
+            _refuse_locked(lock_seen)
+        run = Run(options.task, settings.state / "runs", options.reason)
+        run.note("plan.json", report.as_json())  # before any lock: a full disk here must not stop us half-way
+        report.hosts = Rollout(system, fleet, run, options, out).perform()
+        run.note("report.json", report.as_json())
+    said = not options.dry and report.hosts is not hosts
+    report.seconds, report.sessions = time.monotonic() - started, fleet.sessions
     show(out, report, said=said)
     write_json(report.as_json(), options.json)
     return report.exit_code

@@ -25,6 +25,7 @@ def drain(settings: Settings, names: Sequence[str], *, reason: str) -> int:
     why, out = f"operator {operator()} {reason}".strip(), console()
 
     def app(balancer: Balancer, node: Node) -> None:
+        _not_the_gates(balancer, node)
         balancer.drain(node.name, why)
         out.print(f"{node.name:<8} drained, idle")
 
@@ -48,6 +49,7 @@ def undrain(settings: Settings, names: Sequence[str]) -> int:
     out = console()
 
     def app(balancer: Balancer, node: Node) -> None:
+        _not_the_gates(balancer, node)
         balancer.undrain(node.name)
         out.print(f"{node.name:<8} serving")
 
@@ -60,6 +62,16 @@ def undrain(settings: Settings, names: Sequence[str]) -> int:
         out.print(f"{node.name:<8} ready to take the floating address")
 
     return _each(settings, names, app, edge)
+
+
+def _not_the_gates(balancer: Balancer, node: Node) -> None:
+    """A node whose release is not proven is out already, and not for a person to put back."""
+    if why := balancer.by_gate(node.name):
+        raise RunbookError(
+            f"{node.name} is kept out: {why}",
+            "its app has not passed the gate since it was started; users would be its test",
+            f"fab deploy, fab rollback, or fab -H {node.name} app.restart: each puts it back once it passes",
+        )
 
 
 def _each(

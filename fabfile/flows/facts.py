@@ -19,7 +19,10 @@ from .discovery.model import Discovery, Facts, Program
 if TYPE_CHECKING:
     from rich.console import Console
 
-ON_HOST = "/var/lib/runbook/facts.json"
+
+def on_host(settings: Settings) -> str:
+    """Where an app node keeps them: beside the binary they hold for."""
+    return f"{app.ROOT}/releases/{settings.app.sha256[:12]}/facts.json"
 
 
 def key(settings: Settings) -> str:
@@ -32,11 +35,17 @@ def known(settings: Settings) -> Facts | None:
     local = settings.state / "facts.json"
     if local.exists() and (facts := _parse(settings, local.read_text())):
         return facts
+    if facts := on_nodes(settings):
+        remember(settings, facts)
+    return facts
+
+
+def on_nodes(settings: Settings) -> Facts | None:
+    """The facts for this site's binary from any app node that has them."""
     with Fleet(settings, settings.inventory.having("app"), readonly=True) as fleet:
-        seen = fleet.each(lambda node: fleet.link(node).read([f"cat {ON_HOST} 2>/dev/null; true"])[0].out)
+        seen = fleet.each(lambda node: fleet.link(node).read([f"cat {on_host(settings)} 2>/dev/null; true"])[0].out)
     for text in seen.values():  # an unreachable node is reported by whoever needs more of it than this
         if isinstance(text, str) and (facts := _parse(settings, text)):
-            remember(settings, facts)
             return facts
     return None
 
@@ -51,7 +60,7 @@ def remember(settings: Settings, facts: Facts) -> None:
 
 def step(settings: Settings, facts: Facts) -> Step:
     """Keeps them on an app node."""
-    return File(ON_HOST, _text(settings, facts))
+    return File(on_host(settings), _text(settings, facts))
 
 
 def find(settings: Settings, link: Link, run: Run, out: Console, progress: Callable[[str], None]) -> Discovery:

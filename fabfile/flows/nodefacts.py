@@ -1,18 +1,24 @@
-"""What only the hosts can tell the acceptance: how long starts took, how far logs may grow, what the database holds."""
+"""What only the hosts can tell the acceptance: starts, logs, clocks, counters, data, and what a deploy would change."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from ..engine.converge import State
+from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
 from ..engine.shell import q
 from ..inventory import Node
 from ..roles import app, postgres
 from ..settings import Settings
+from . import certs, source, traffic
 from . import facts as knowledge
-from .acceptance.facts import CurlAnswer, DatabaseFacts, LogBound
+from .acceptance.facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic
+from .clocks import against_ours
+from .deploy import survey
+from .system import PHASES, System
 
 
 class HostFacts:
@@ -21,10 +27,46 @@ class HostFacts:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
+    def traffic(self) -> Mapping[str, Traffic]:
+        """Per requirement with a backend of its own: what the balancers' exporters have counted, all edges together."""
+        port = self.settings.edge.stats_port
+        texts = self._read(("edge",), traffic.probe(port))
+        if silent := [edge for edge, text in texts.items() if not text]:
+            raise RunbookError(
+                f"HAProxy's exporter does not answer on port {port} of the loopback of {', '.join(silent)}",
+                "Its figures by endpoint are what graphs are drawn from.",
+                f"fab -H {','.join(silent)} plan",
+            )
+        return traffic.counted(list(texts.values()))
+
+    def differences(self) -> Sequence[str]:
+        """What `fab plan` finds, a sentence each."""
+        settings = self.settings
+        with Fleet(settings, settings.inventory.select(()), readonly=True) as fleet:
+            tls = certs.material(settings, may_issue=False)
+            system = System(settings, source.binary(settings), knowledge.known(settings), tls)
+            hosts, _ = survey(fleet, system, PHASES)
+        lost = [f"{host.host}: {host.error.seen}" for host in hosts if host.error]
+        to_do = [
+            f"{host.host}: {outcome.sentence or outcome.step}"
+            for host in hosts
+            for outcome in host.outcomes
+            if outcome.state is not State.RIGHT
+        ]
+        return lost + to_do
+
+    def clocks(self) -> Mapping[str, Clock]:
+        """Each host's clock against this machine's, as exactly as one of a few questions over ssh tells."""
+        with Fleet(self.settings, self.settings.inventory.nodes, readonly=True) as fleet:
+            seen = fleet.each(lambda node: against_ours(fleet.link(node)))
+        for error in errors(seen).values():
+            raise error
+        return {name: clock for name, clock in seen.items() if isinstance(clock, Clock)}
+
     def ready_seconds(self) -> Mapping[str, float]:
         """Seconds from the latest start of the app to its first 200 (its unit counts as started only then)."""
         fields = "ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic"
-        seen = self._read("app", f"systemctl show -p {fields} {q(app.unit(self.settings))}")
+        seen = self._read(("app",), f"systemctl show -p {fields} {q(app.unit(self.settings))}")
         times = {}
         for name, text in seen.items():
             stamp = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)}
@@ -44,7 +86,7 @@ class HostFacts:
             "printf 'timer=%s\\n' \"$(systemctl is-active runbook-logrotate.timer)\"\n"
             f"grep -c '^ *size {self.settings.app.log_max_mb}M' /etc/runbook/logrotate.conf"
         )
-        return {name: self._bound(text, found=bool(logs)) for name, text in self._read("app", probe).items()}
+        return {name: self._bound(text, found=bool(logs)) for name, text in self._read(("app",), probe).items()}
 
     def _bound(self, text: str, *, found: bool) -> LogBound:
         """One node's answer to `log_bounds`: twice the rotation size (live and copy) and a minute's writing at most."""
@@ -95,8 +137,8 @@ class HostFacts:
             said = fleet.link(node).read([_curl(url, address)])[0].out
         return _curl_answer(node.name, " ".join(texts[node.name].split()[:2]), said)
 
-    def _read(self, role: str, probe: str) -> dict[str, str]:
-        with Fleet(self.settings, self.settings.inventory.having(role), readonly=True) as fleet:
+    def _read(self, roles: Sequence[str], probe: str) -> dict[str, str]:
+        with Fleet(self.settings, self.settings.inventory.having(*roles), readonly=True) as fleet:
             seen = fleet.each(lambda node: fleet.link(node).read([probe])[0].out)
         for error in errors(seen).values():
             raise error

@@ -1,17 +1,22 @@
-"""Restart the app by hand, as a deploy would: drained, one node after the other."""
+"""Restart the app by hand, as a deploy would: drained, one node after the other. One that the gate keeps out comes back through it."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from ..engine import interrupt
-from ..engine.errors import OK
+from ..engine.errors import OK, RunbookError
 from ..engine.fleet import Fleet
-from ..engine.journal import Run, append
+from ..engine.journal import Run, append, now
+from ..engine.link import Link
 from ..engine.lock import Lock
 from ..engine.report import console
-from ..roles import app
+from ..roles import app, releases
+from ..roles.releases import Proven
 from ..settings import Settings
+from . import gate
+from .back import system_of
 from .balancer import Balancer
 
 
@@ -31,10 +36,36 @@ def restart(settings: Settings, names: Sequence[str], *, reason: str) -> int:
                 interrupt.check()
                 link = fleet.link(node)
                 link.run(append(run.entry("begin", f"unit {unit}", f"restart {unit}")))
-                with balancer.without(node, f"deploy {run.id}"):
+                held = balancer.by_gate(node.name)
+                with contextlib.nullcontext() if held else balancer.without(node, f"deploy {run.id}"):
                     link.run(f"systemctl restart {unit}", timeout=150)
-                link.run(append(run.entry("changed", f"unit {unit}", f"restarted {unit}")))
-                out.print(f"{node.name:<8} restarted, serving")
+                passed = _pass(settings, link, balancer, run) if held else ""
+                link.run(append(run.entry("changed", f"unit {unit}", f"restarted {unit}{passed}")))
+                out.print(f"{node.name:<8} restarted{passed}, serving")
         finally:
             balancer.close()
     return OK
+
+
+def _pass(settings: Settings, link: Link, balancer: Balancer, run: Run) -> str:
+    """A node that the gate keeps out comes back through the gate only; half a sentence that says so.
+
+    Raises:
+        GateFailed: it stays out.
+    """
+    kept = releases.parse(link.read([releases.look(settings)])[0].out)
+    running = releases.current(kept)
+    system = system_of(settings, link, running)
+    if system.facts is None:
+        raise RunbookError(
+            f"{link.name}: nobody knows what release {running} wants",
+            "without its port it cannot be watched, and it stays out of service",
+            "fab deploy, or fab rollback",
+        )
+    verdict = gate.watch(link, settings, system.facts.port, gate.reads(settings))
+    if verdict.failed:
+        raise gate.GateFailed(link.name, running, str(verdict.failed), verdict)
+    balancer.undrain(link.name)
+    facts = {"proven": now(), "run": run.id, "how": "passed the gate at a restart"}
+    link.run(Proven(app.unit(settings), running).settle(facts))
+    return f", passed the gate ({verdict})"

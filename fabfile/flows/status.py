@@ -13,7 +13,7 @@ from ..engine.report import console, write_json
 from ..engine.shell import Reading
 from ..engine.step import PENDING
 from ..inventory import Node
-from ..roles import app, haproxy, keepalived, nginx, postgres
+from ..roles import app, haproxy, healer, keepalived, nginx, postgres
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class HostStatus:
     drained: dict[str, str] = field(default_factory=dict)
     edge: keepalived.Seen | None = None
     """On an edge of a site with a floating address: whether it holds it, could, or is drained."""
+    healer: str = ""
+    """On an app node: the healer's last sentence."""
+    healing: list[str] = field(default_factory=list)
+    """On an edge: nodes that their healers have drained, to restart the app."""
     owed: list[str] = field(default_factory=list)
     lock: str = ""
     trouble: list[str] = field(default_factory=list)
@@ -63,7 +67,7 @@ def status(settings: Settings, names: Sequence[str], json: str | None) -> int:
         return UNREACHABLE
     if astray or any(host.trouble for host in hosts):
         return FAILED
-    waiting = any(host.drained or host.owed or (host.edge and host.edge.drained) for host in hosts)
+    waiting = any(host.drained or host.healing or host.owed or (host.edge and host.edge.drained) for host in hosts)
     return DIFFERS if waiting else OK
 
 
@@ -86,7 +90,7 @@ def _gone(settings: Settings, name: str, error: object) -> HostStatus:
 
 def _units(settings: Settings, node: Node) -> list[str]:
     edge = [haproxy.UNIT, nginx.UNIT, nginx.REFRESHER, *([keepalived.UNIT] if settings.edge.address else [])]
-    units = {"app": [app.unit(settings)], "postgres": [postgres.service(settings)], "edge": edge}
+    units = {"app": [app.unit(settings), healer.UNIT], "postgres": [postgres.service(settings)], "edge": edge}
     return [unit for role in node.roles for unit in units[role]]
 
 
@@ -98,6 +102,7 @@ def _look(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     drained = f'cd {haproxy.DRAINED} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done; true'
     is_edge = "edge" in node.roles
     floats = is_edge and bool(settings.edge.address)
+    nodes = settings.inventory.having("app")
     probes = [
         BASE,
         show,
@@ -105,8 +110,10 @@ def _look(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         haproxy.stat() + " 2>/dev/null; true" if is_edge else "true",
         drained,
         keepalived.look(settings) if floats else "true",
+        haproxy.healing(nodes) if is_edge else "true",
+        f"systemctl show --value -p StatusText {healer.UNIT}" if "app" in node.roles else "true",
     ]
-    base, unit_text, lock, stat, drains, edge = fleet.link(node).read(probes)
+    base, unit_text, lock, stat, drains, edge, healing, healer_said = fleet.link(node).read(probes)
     host = HostStatus(node.name, node.roles)
     for line in base.out.splitlines():
         key, _, value = line.partition("=")
@@ -119,6 +126,8 @@ def _look(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     host.lock = f"{holder.who}: {holder.task} {holder.reason}".strip() if holder else ""
     host.servers = haproxy.parse_stat(stat.out)
     host.edge = keepalived.parse(node.name, edge.out) if floats else None
+    host.healing = list(haproxy.parse_healing(nodes, healing.out).drained)
+    host.healer = healer_said.out.strip()
     _judge(host, unit_text)
     return host
 
@@ -137,7 +146,7 @@ def _judge(host: HostStatus, units: Reading) -> None:
     if host.edge and not host.edge.healthy:
         host.trouble.append("no way through nginx and HAProxy to an answer on this edge")
     for server in host.servers.values():
-        if not server.up and server.node not in host.drained:
+        if not server.up and server.node not in (*host.drained, *host.healing):
             host.trouble.append(f"the balancer sees {server.node} {server.status}")
     if int(host.facts.get("disk", 0)) >= 90:
         host.trouble.append(f"the disk is {host.facts['disk']} % full")
@@ -170,14 +179,19 @@ def _show(out: Console, hosts: list[HostStatus]) -> None:
 def _remarks(host: HostStatus) -> Iterator[tuple[str, str, str]]:
     """What is worth a line of its own: sentence, style, and a hint at what to type."""
     for server in host.servers.values():
-        style = "green" if server.up else "yellow" if server.node in host.drained else "bold red"
+        style = "green" if server.up else "yellow" if server.node in (*host.drained, *host.healing) else "bold red"
         yield f"sees {server.node} {server.status}", style, f", {server.in_flight} in flight, {server.queued} queued"
     if host.edge and host.edge.holds:
         yield "holds the floating address", "green", ""
     if host.edge and host.edge.drained:
         yield f"is drained: {host.edge.drained}", "yellow", f"   (fab -H {host.host} undrain)"
     for node, why in host.drained.items():
-        yield f"holds {node} drained: {why}", "yellow", f"   (fab -H {node} undrain)"
+        hint = "fab deploy, or fab rollback" if why.startswith("gate ") else f"fab -H {node} undrain"
+        yield f"holds {node} drained: {why}", "yellow", f"   ({hint})"
+    for node in host.healing:
+        yield f"holds {node} drained: its healer restarts the app", "yellow", "   (by itself it ends within a minute)"
+    if host.healer:
+        yield f"healer: {host.healer}", "", ""
     for owed in host.owed:
         unit, _, action = owed.rpartition(".")
         yield f"owes a {action} of {unit}", "yellow", "   (fab deploy)"

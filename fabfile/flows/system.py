@@ -8,7 +8,7 @@ from pathlib import Path
 from ..engine.shell import Reading
 from ..engine.step import Change, Step
 from ..inventory import Node
-from ..roles import app, base, haproxy, keepalived, nginx, postgres
+from ..roles import app, base, haproxy, healer, keepalived, nginx, postgres, releases
 from ..settings import Settings
 from ..steps.cert import Material
 from . import facts as knowledge
@@ -59,7 +59,10 @@ class System:
     def _app(self, node: Node) -> list[Step]:
         if self.facts is None:
             return [*app.ground(self.settings, self.source), Undiscovered("the app's configuration, log and unit")]
-        return [*app.steps(self.settings, self.source, self.facts), knowledge.step(self.settings, self.facts)]
+        healing = healer.steps(self.settings, node, self.facts)
+        serving = app.steps(self.settings, self.source, self.facts)
+        known = knowledge.step(self.settings, self.facts)
+        return [*healing, *serving, known, releases.proven(self.settings)]
 
     def _seed(self, node: Node) -> list[Step]:
         return [Seeded(self.settings, self.facts.prepare_command if self.facts else None)]
@@ -74,7 +77,7 @@ class System:
             return [*possible, Undiscovered("the balancer's configuration")]
         front = nginx.steps(self.settings, node, self.tls) if self.tls else [*possible, Unissued()]
         floating = keepalived.steps(self.settings, node, self.facts.port) if self.settings.edge.address else []
-        return [*haproxy.steps(self.settings, self.facts.port), *front, *floating]
+        return [*haproxy.steps(self.settings, node, self.facts.port), *front, *floating]
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def config(settings: Settings) -> str:
 def steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]:
     """The whole role; the unit comes last and settles what the others owe it."""
     service = unit(settings)
-    restart = (f"restart:{service}",)
+    restart = (f"restart:{service}", f"gate:{service}")
     return [
         *ground(settings, source),
         *_files(settings, facts, restart),
@@ -114,6 +114,7 @@ def _files(settings: Settings, facts: Discovered, restart: tuple[str, ...]) -> l
         made.append(Directory(facts.config.rpartition("/")[0]))
         made.append(File(facts.config, config(settings), mode=0o640, owner=f"root:{user}", notify=restart))
     made.append(File(f"{TOOLS}/app-ready", render("app/ready"), mode=0o755))
+    made.append(File(f"{TOOLS}/app-gate", render("app/app-gate"), mode=0o755))
     if facts.reject:
         egress = render("app/egress.nft", user=user, outbound=facts.reject)
         made.append(File(EGRESS, egress, validate="nft -c -f {}", notify=restart))
@@ -150,3 +151,9 @@ def _service(settings: Settings, source: Path, facts: Discovered) -> str:
 
 HEALTH = "/ping"
 """Answers 200 when the app is well (R19)."""
+
+DATABASE = "/db_dummy"
+"""Goes through the database, and needs no data there (R5)."""
+
+READS = ("/api/movie/", "/api/customer/", "/api/session/")
+"""Cheap reads by id (R6-R8): what the gate watches, once there are data and their indexes."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..engine.command import Shell
 from ..engine.shell import STATE, Reading, q
 from ..engine.step import Change, Step
+from ..inventory import Node
 from ..settings import Settings
 from ..steps.file import Directory, File
 from ..steps.package import Packages
@@ -25,7 +28,10 @@ ADMIN = f"socat -t2 stdio unix-connect:{SOCKET}"
 """Shell text: sends its input to HAProxy. (Without `unix-connect` socat makes a plain file where it finds no socket, as after a
 kill -9, and HAProxy cannot start for it.)"""
 DRAINED = f"{STATE}/drained"
-"""On an edge: one file per drained node, holding who drained it and why (`deploy RUN` or `operator …`)."""
+"""On an edge: one file per drained node, holding who drained it and why.
+
+`deploy RUN`: the next deploy may put it back. `gate RUN: …`: its release is not proven; only the gate puts it back.
+`operator …`: only a person does."""
 
 PACE = "/etc/haproxy/pace.lua"
 """How many requests a second go to the nodes."""
@@ -90,8 +96,8 @@ REFUSALS = (
 """What users read when no node could answer."""
 
 
-def steps(settings: Settings, port: int) -> list[Step]:
-    """The whole role. `port` is where the app serves, as discovery found it."""
+def steps(settings: Settings, edge: Node, port: int) -> list[Step]:
+    """The whole role, on `edge`. `port` is where the app serves, as discovery found it."""
     drop_in, nodes = f"/etc/systemd/system/{UNIT}.d", settings.inventory.having("app")
     return [
         Packages(("haproxy", "socat")),
@@ -104,7 +110,7 @@ def steps(settings: Settings, port: int) -> list[Step]:
         _script(REPORT),
         File(
             "/etc/haproxy/haproxy.cfg",
-            _config(settings, port),
+            _config(settings, edge, port),
             validate="haproxy -c -q -f {}",
             notify=(f"reload:{UNIT}",),
         ),
@@ -126,10 +132,16 @@ def _script(path: str, **values: object) -> File:
     )
 
 
-def _config(settings: Settings, port: int) -> str:
+LEASE = 30
+"""Seconds for which a healer may be away on purpose without renewing its lease."""
+
+
+def _config(settings: Settings, edge: Node, port: int) -> str:
     return render(
         "haproxy/haproxy.cfg",
         edge=settings.edge,
+        address=edge.address,
+        lease=LEASE,
         inner=INNER,
         edge_health=EDGE_HEALTH,
         refusals=REFUSALS,
@@ -173,7 +185,7 @@ class NoLeftoverDrain(Step):
 
 def drain(node: str, why: str) -> str:
     """Script: no new requests for `node` on this edge; the reason is on record before it happens."""
-    record = f"mkdir -p {DRAINED}; printf '%s\\n' {q(why)} >{DRAINED}/{q(node)}\n"
+    record = f"install -d -m 0755 {DRAINED}; printf '%s\\n' {q(why)} >{DRAINED}/{q(node)}\n"
     return record + _tell(f"set server health/{node} state drain") + SAVE
 
 
@@ -197,9 +209,37 @@ def names(seen: Reading) -> list[str]:
     return [line.rpartition("/")[2] for line in seen.out.split()]
 
 
+def recorded(node: str) -> str:
+    """Read-only shell text that prints who took `node` out on this edge and why; nothing when nobody did."""
+    return f"cat {DRAINED}/{q(node)} 2>/dev/null; true"
+
+
 def drained_by_operator(node: str) -> str:
     """Read-only shell text that succeeds when a person, not a deploy, took `node` out on this edge."""
     return f"grep -qs '^operator ' {DRAINED}/{q(node)}"
+
+
+def healing(nodes: Sequence[Node]) -> str:
+    """Read-only shell text that prints, for `parse_healing`, what the nodes' healers do by way of this edge."""
+    asked = "".join(f"get var proc.healer_drained{number};" for number, _ in enumerate(nodes, 1))
+    asked += "get var proc.healer_away;get var proc.healer_until"
+    return f"echo '{asked}' | {ADMIN} 2>/dev/null; date +now=%s"
+
+
+@dataclass(frozen=True)
+class Healing:
+    """What the healers do: the nodes they have drained here, and the address of the one that is away on purpose (or nothing)."""
+
+    drained: tuple[str, ...] = ()
+    away: str = ""
+
+
+def parse_healing(nodes: Sequence[Node], text: str) -> Healing:
+    """The output of `healing` for the same `nodes`."""
+    found = dict(re.findall(r"^proc\.healer_(\w+): type=\w+ value=<(.*)>$", text, re.M))
+    drained = tuple(node.name for number, node in enumerate(nodes, 1) if found.get(f"drained{number}") == "1")
+    now = int(text.rpartition("now=")[2] or 0)
+    return Healing(drained, found.get("away", "") if int(found.get("until", 0)) > now else "")
 
 
 def stat() -> str:
@@ -215,6 +255,10 @@ class Server:
     status: str
     in_flight: int
     queued: int
+    requests: int = 0
+    """Given to it since the balancer's start."""
+    errors: int = 0
+    """5xx from it, broken connections, and requests that had to be asked again elsewhere."""
 
     @property
     def up(self) -> bool:
@@ -238,7 +282,11 @@ def parse_stat(csv: str) -> dict[str, Server]:
         if backend == "health":
             status[name] = row[at["status"]]
             continue
-        sums = load.setdefault(name.removeprefix("panic-"), [0, 0])
-        sums[0] += int(row[at["scur"]] or 0)
-        sums[1] += int(row[at["qcur"]] or 0)
-    return {name: Server(name, seen, *load.get(name, [0, 0])) for name, seen in status.items()}
+        sums = load.setdefault(name.removeprefix("panic-"), [0] * len(SUMMED))
+        for place, titles in enumerate(SUMMED):
+            sums[place] += sum(int(row[at[title]] or 0) for title in titles if title in at)
+    return {name: Server(name, seen, *load.get(name, [0] * len(SUMMED))) for name, seen in status.items()}
+
+
+SUMMED = (("scur",), ("qcur",), ("stot",), ("hrsp_5xx", "econ", "eresp", "wretr"))
+"""HAProxy's columns behind `Server`'s numbers."""

@@ -39,7 +39,7 @@ class Unit(Step):
 
     def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
         """With the restarts that earlier steps of a plan will owe."""
-        mine = [one.partition(":")[0] for one in owed if one.partition(":")[2] == self.unit]
+        mine = [one.partition(":")[0] for one in owed if one in (f"restart:{self.unit}", f"reload:{self.unit}")]
         return Reading(seen.out + "".join(f"\nowed={action}" for action in mine), seen.code)
 
     def decide(self, seen: Reading) -> Change | None:

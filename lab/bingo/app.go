@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +21,7 @@ type app struct {
 	lab    *lab
 	chat   *chatter
 	host   string
+	reads  uint64
 }
 
 func (a *app) routes() http.Handler {
@@ -43,10 +46,18 @@ func (a *app) limited(next http.Handler, limit limiter) http.Handler {
 			a.fail(w, http.StatusServiceUnavailable, "too many requests")
 		case a.faults.sick():
 			a.feelBad(w)
+		case a.unlucky(r):
+			a.fail(w, http.StatusInternalServerError, "bad luck")
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// unlucky is every so manieth read of /api, where a release is made so.
+func (a *app) unlucky(r *http.Request) bool {
+	every := uint64(a.lab.number("error_every", 0))
+	return every > 0 && strings.HasPrefix(r.URL.Path, "/api/") && atomic.AddUint64(&a.reads, 1)%every == 0
 }
 
 // counted writes a line of log for every request.

@@ -51,4 +51,9 @@
 //	slow_ms       = 0                            milliseconds added to each read of the database
 //	leak_mb_per_s = 20                           megabytes a second
 //	leak_max_mb   = 2048                         megabytes leaked before SIGKILL, at most 2048
+//	error_every   = 0                            every so manieth read of /api answers 500
+//	dies_after_s  = 0                            exits so many seconds after it began to serve
+//	refuses_on    =                              a host's name, or *: there it ends before it serves
+//
+// The same lines at the end of the file itself make a release that is so by nature (lab/releases.py).
 package main

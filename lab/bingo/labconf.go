@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -8,7 +9,31 @@ import (
 	"time"
 )
 
-const labPath = "/etc/bingo-lab.conf"
+const (
+	labPath     = "/etc/bingo-lab.conf"
+	trailerMark = "\n--lab release--\n" // what lab/releases.py puts between the program and its trailer
+	trailerMost = 4096
+)
+
+// trailer is what a release of its own says at the end of its file. Only a release that is deployed heeds it: one that is
+// looked at (run from elsewhere than .../current/) is like any other.
+var trailer = parseLab(ownTrailer())
+
+func ownTrailer() string {
+	if !strings.Contains(os.Args[0], "/current/") {
+		return ""
+	}
+	file, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	end, _ := file.Seek(0, io.SeekEnd)
+	data := make([]byte, trailerMost)
+	count, _ := file.ReadAt(data, end-trailerMost)
+	_, text, _ := strings.Cut(string(data[:count]), trailerMark)
+	return text
+}
 
 // lab is what the lab-only file says; it is read again at most once a second.
 type lab struct {
@@ -21,10 +46,13 @@ func (l *lab) get(key, otherwise string) string {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	if time.Since(l.read) > time.Second {
-		l.read, l.values = time.Now(), parseLab()
+		data, _ := os.ReadFile(labPath) // absent: the real behaviour
+		l.read, l.values = time.Now(), parseLab(string(data))
 	}
-	if value := l.values[key]; value != "" {
-		return value
+	for _, values := range []map[string]string{l.values, trailer} {
+		if value := values[key]; value != "" {
+			return value
+		}
 	}
 	return otherwise
 }
@@ -36,10 +64,9 @@ func (l *lab) number(key string, otherwise float64) float64 {
 	return otherwise
 }
 
-func parseLab() map[string]string {
+func parseLab(text string) map[string]string {
 	values := map[string]string{}
-	data, _ := os.ReadFile(labPath) // absent: the real behaviour
-	for _, line := range strings.Split(string(data), "\n") {
+	for _, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		if name, value, found := strings.Cut(line, "="); found {
 			values[strings.TrimSpace(name)] = strings.TrimSpace(value)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -45,17 +46,23 @@ func serve() error {
 		return err
 	}
 	askGoogle(logger)
+	host, _ := os.Hostname()
+	conf := &lab{}
+	if refuses := conf.get("refuses_on", ""); refuses == host || refuses == "*" {
+		return errors.New("failed Init Core: this release does not like it here")
+	}
 	listener, err := net.Listen("tcp", fmt.Sprintf(":%d", settings.port()))
 	if err != nil {
 		return fmt.Errorf("failed Listen: %w", err)
 	}
 	grow()
 	fmt.Print(congrats + code("yoohoo_server_launched"))
-	conf := &lab{}
-	host, _ := os.Hostname()
-	a := &app{data, &faults{lab: conf, started: started}, conf, &chatter{logger: logger, started: started}, host}
+	a := &app{data, &faults{lab: conf, started: started}, conf, &chatter{logger: logger, started: started}, host, 0}
 	go data.watch()
 	go a.faults.mortality()
+	if seconds := conf.number("dies_after_s", 0); seconds > 0 {
+		time.AfterFunc(time.Duration(seconds*float64(time.Second)), func() { os.Exit(1) })
+	}
 	return until(&http.Server{Handler: a.routes()}, listener, logger)
 }
 

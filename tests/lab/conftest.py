@@ -1,7 +1,8 @@
-"""Lab number 7 (or TEST_LAB), up for the whole test session: a developer's own lab 0 is not touched.
+"""Lab number 7 (or TEST_LAB), up for the whole test session: a developer's own lab 0 is not touched. Where tests run side by side
+(pytest -n 2) each worker has a lab of its own, three numbers on.
 
 KEEP_LAB=1 leaves it standing afterwards, and uses one that stands. Where no lab can exist its tests are skipped, loudly;
-with CI=true they fail.
+with CI=true they fail. A test that fails is tried once more, and if it holds then, the end of the run says so in red, with the failure.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certtools import bundle, certs, site_address, users  # noqa: F401 - fixtures for all
 from deployed import deployed, healed, variant  # noqa: F401 - fixtures for all
 from labtools import Outcome, Runner, Ssh, run, to
+from roughlab import own, spare  # noqa: F401 - fixtures for all
 
 from lab import hosts, sysctls
 from lab.errors import LabError
 from lab.names import Lab
 
-NUMBER = int(os.environ.get("TEST_LAB", "7"))
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+NUMBER = int(os.environ.get("TEST_LAB", "7")) + 3 * WORKER  # some tests need the next two as well
 SCALE = 0.1  # of the stand-in's row counts: enough for a missing index to hurt, seeded in seconds
 KEEP = os.environ.get("KEEP_LAB") == "1"
+HERE = Path(__file__).parent
 
-_skipped: list[str] = []
+NO_LAB = "no lab can be made here: "
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +45,7 @@ def lab() -> Iterator[Lab]:
     if not (KEEP and Lab(NUMBER).site.exists()):
         hosts.down()
         hosts.up(deaths="off", scale=SCALE)
+    _hurry(Lab(NUMBER).site)
     yield Lab(NUMBER)
     if not KEEP:
         hosts.down()
@@ -49,21 +55,38 @@ def lab() -> Iterator[Lab]:
     os.environ.update({"LAB": before} if before else {})
 
 
+def _hurry(site: Path) -> None:
+    """A gate of three seconds instead of nine: dozens of restarts go through it."""
+    if "[gate]" not in site.read_text():
+        with site.open("a") as file:
+            file.write("\n[gate]\nseconds = 2\nrate = 40\nwatch_seconds = 1\n")
+
+
 def _no_lab(error: LabError) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"No lab can be made here, and CI must have one.\n{error}")
-    _skipped.append(error.seen)
-    pytest.skip(f"no lab can be made here: {error.seen}")
+    pytest.skip(f"{NO_LAB}{error.seen}")
 
 
 def _other_bridges() -> list[str]:
     return [name for name in os.listdir("/sys/class/net") if name.startswith("rblab") and name != Lab(NUMBER).bridge]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _skipped:
+    if unsteady := terminalreporter.stats.get("rerun", []):
+        terminalreporter.section("TRIED TWICE", sep="!", red=True, bold=True)
+        for report in unsteady:
+            terminalreporter.line(f"{report.nodeid} failed at its first try:\n{report.longreprtext}", red=True)
+    skipped = [why for report in terminalreporter.stats.get("skipped", []) if NO_LAB in (why := report.longreprtext)]
+    if skipped:
         terminalreporter.section("LAB TESTS SKIPPED", sep="!", red=True, bold=True)
-        terminalreporter.line(f"Nothing was shown on real hosts: {_skipped[0]}", red=True)
+        terminalreporter.line(f"Nothing was shown on real hosts: {skipped[0].partition(NO_LAB)[2]}", red=True)
 
 
 @pytest.fixture(scope="session")

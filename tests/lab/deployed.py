@@ -12,6 +12,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -252,15 +253,16 @@ class Load:
             if said != "200":
                 self.failed.append(f"{path}: {said}")
 
+    def connect(self) -> http.client.HTTPConnection:
+        """A new connection."""
+        return http.client.HTTPConnection(self.address, timeout=10)
+
     def _ask(self, path: str) -> str:
-        connection = http.client.HTTPConnection(self.address, timeout=10)
-        with contextlib.closing(connection):
-            try:
+        try:
+            with contextlib.closing(self.connect()) as connection:
                 connection.request("GET", path)
                 answer = connection.getresponse()
                 answer.read()
                 return str(answer.status)
-            except OSError as error:
-                return repr(error)
-            except http.client.HTTPException as error:
-                return repr(error)
+        except (OSError, http.client.HTTPException) as error:
+            return f"{datetime.now(UTC):%T} {error!r}"

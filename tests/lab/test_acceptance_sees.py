@@ -8,11 +8,12 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
-from deployed import Deployed, wait_until_up
+from deployed import HOSTS, Deployed, wait_until_up
 from labtools import Outcome, Runner, Ssh
 
 
@@ -23,23 +24,50 @@ def rows(outcome: Outcome) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in reversed(report["rows"])}
 
 
-def test_a_lost_index_is_named(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_lost_index_is_named_and_all_else_is_there(
+    healed: Deployed, run_fab: Runner, ssh: Ssh, tmp_path: Path
+) -> None:
     wait_until_up(ssh)
     ssh("db1", "runuser -u postgres -- psql -qd bingo -c 'DROP INDEX sessions_id'")
-    outcome = run_fab("check", "--quick", "--json", "-")
+    outcome = run_fab("check", "--quick", "--json", "-", "--report", str(tmp_path / "page"))
     assert outcome.code == 1
-    found = rows(outcome)["R18"]
-    assert found["verdict"] == "failed"
-    assert "sessions_id" in found["why"]
-    assert "inv db.indexes" in found["next"]
+    found = rows(outcome)
+    assert list(found) == [f"R{number}" for number in range(22, 0, -1)]
+    assert found["R18"]["verdict"] == "failed"
+    assert "sessions_id" in found["R18"]["why"]
+    assert "inv db.indexes" in found["R18"]["next"]
+    assert (found["R17"]["verdict"], found["R21"]["verdict"]) == ("held", "held")
+    assert set(found["R21"]["more"]) == set(HOSTS)
+    assert "fab check without --quick" in found["R1"]["why"]
+    page = json.loads((tmp_path / "page" / "report.json").read_text())
+    assert page["check"] == json.loads(outcome.out)
+    assert [(phase["name"], len(phase["timeline"])) for phase in page["check"]["phases"]] == [
+        ("steady", 5),
+        ("peak", 13),
+    ]
+    assert "sessions_id" in (tmp_path / "page" / "index.html").read_text()
 
 
-def test_a_stopped_node_is_missed_at_peak(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+BLIND = "nft add table inet blind; nft 'add chain inet blind out { type filter hook output priority 0; }'\n"
+BLIND += "nft add rule inet blind out tcp dport 8404 reject"
+
+
+def test_a_stopped_node_is_missed_at_peak_and_an_edge_without_figures_by_name(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     """One instance takes 100 requests a second, and 120 come."""
     wait_until_up(ssh)
     ssh("node2", "systemctl stop bingo")
-    outcome = run_fab("check", "--quick", "--json", "-")
+    ssh("edge2", BLIND)
+    try:
+        outcome = run_fab("check", "--quick", "--json", "-")
+    finally:
+        ssh("edge2", "nft delete table inet blind")
     assert outcome.code == 1
+    seen = rows(outcome)["R17"]
+    assert seen["verdict"] == "failed"
+    assert "does not answer on port 8404 of the loopback of edge2" in seen["why"]
+    assert seen["next"] == "fab -H edge2 plan"
     peak = rows(outcome)["R3"]
     assert peak["name"].startswith("peak, 120/s")
     assert peak["verdict"] == "failed"

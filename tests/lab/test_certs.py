@@ -2,128 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import shutil
-import socket
-import ssl
-import threading
-import time
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from certmaking import DAY, MIDDLE, NOW, ROOT, leaf, new_key, p12, pem, put
-from certmaking import key_pem as as_pem
+from certtools import EDGES, NAME, Clients, addresses, served
 from cryptography import x509
-from deployed import Deployed, Variant, assert_unchanged, complaint, until, untouched
-from labtools import Outcome, Runner, Ssh, run
+from deployed import Deployed, Variant, assert_unchanged, complaint, until
+from labtools import Runner, Ssh, run
 
 from fabfile.flows.certs.names import names
 from fabfile.flows.certs.store import Store
 from lab import hosts
-from lab.names import Lab
-
-EDGES = ("edge1", "edge2")
-NAME = "bingo.lab"
-
-
-@pytest.fixture
-def certs(deployed: Deployed, run_inv: Runner, run_fab: Runner) -> Iterator[Runner]:
-    """`inv certs.…`, on the deployed lab; afterwards every edge serves what it should, and nothing is left to do."""
-
-    def call(task: str, *args: str, **more: object) -> Outcome:
-        return run_inv(f"certs.{task}", *args, **more)  # type: ignore[arg-type]
-
-    yield call
-    call("rotate-ca", "--finish")
-    assert run_fab("deploy").code == 0
-    assert call("status").code == 0
-    assert_unchanged(run_fab("deploy"))
-
-
-@pytest.fixture
-def bundle(deployed: Deployed) -> Path:
-    return deployed.lab.folder / "secrets/tls/bundle.pem"
-
-
-def addresses(lab: Lab) -> list[str]:
-    return [lab.address(edge) for edge in EDGES]
-
-
-def served(address: str) -> str:
-    """The sha256 of the leaf that a client sees at `address`."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with (
-        socket.create_connection((address, 443), timeout=5) as plain,
-        context.wrap_socket(plain, server_hostname=NAME) as one,
-    ):
-        shown = one.getpeercert(binary_form=True)
-    assert shown
-    return fingerprint(x509.load_der_x509_certificate(shown))
-
-
-def fingerprint(certificate: x509.Certificate) -> str:
-    from cryptography.hazmat.primitives import hashes
-
-    return certificate.fingerprint(hashes.SHA256()).hex()
-
-
-class Clients:
-    """Who asks over https, on a new connection each time, and verifies against `trusted` for the address it called."""
-
-    def __init__(self, address: str, trusted: Path, rate: float = 20) -> None:
-        self.address, self.trusted, self.rate = address, trusted, rate
-        self.asked, self.failed, self.seen = 0, list[str](), set[bytes | None]()
-        self._stop = threading.Event()
-        self._workers = [threading.Thread(target=self._work, args=(number,)) for number in range(4)]
-
-    def __enter__(self) -> Clients:
-        for worker in self._workers:
-            worker.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        for worker in self._workers:
-            worker.join()
-
-    def wait(self, count: int) -> None:
-        """Until `count` more were answered."""
-        enough = self.asked + count
-        until(lambda: self.asked >= enough, f"{count} more requests")
-
-    def _work(self, number: int) -> None:
-        due = time.monotonic() + number / self.rate
-        while not self._stop.wait(max(0.0, due - time.monotonic())):
-            due += len(self._workers) / self.rate
-            try:
-                self._ask(("/ping", "/db_dummy", "/api/movie/7", "/")[number])
-            except (OSError, http.client.HTTPException) as error:
-                self.failed.append(f"{datetime.now(UTC):%T} {error!r}")
-            self.asked += 1
-
-    def _ask(self, path: str) -> None:
-        context = ssl.create_default_context(cafile=str(self.trusted))
-        connection = http.client.HTTPSConnection(self.address, timeout=10, context=context)
-        with contextlib.closing(connection):
-            connection.connect()
-            self.seen.add(connection.sock.getpeercert(binary_form=True))
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            answer.read()
-            if answer.status != 200:
-                self.failed.append(f"{path}: {answer.status}")
-
-
-@pytest.fixture
-def site_address(deployed: Deployed) -> str:
-    """Where users go: the floating address."""
-    return deployed.url.removeprefix("http://")
-
 
 # -- what is there after a deploy ---------------------------------------------------------------------------------
 
@@ -283,85 +175,3 @@ def test_status_of_an_edge_that_serves_nothing_or_is_gone(
     assert [one["state"] for one in json.loads(gone.out)["certificates"]] == ["", "right", "unreachable"]
     assert unfinished.code == 1
     assert complaint(unfinished).seen == "no rotation is under way"
-
-
-# -- a user's own -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def users(site_address: str) -> tuple[str, str]:
-    """What users of this lab call."""
-    return NAME, site_address
-
-
-@pytest.mark.parametrize("kind", ["PEM", "PKCS#12"])
-def test_a_certificate_of_the_users_own(
-    certs: Runner, variant: Variant, deployed: Deployed, users: tuple[str, str], tmp_path: Path, kind: str
-) -> None:
-    own = leaf(*users)
-    chain = [own.make(), MIDDLE.make(), ROOT.make()]
-    secret = {"passphrase_file": str(put(tmp_path, "passphrase", b"correct-horse-9\n"))}
-    if kind == "PEM":
-        key = str(put(tmp_path, "own.key", as_pem(own.key, b"correct-horse-9")))
-        tls = {"certificate": str(put(tmp_path, "own.pem", pem(*chain))), "key": key}
-    else:
-        tls = {"certificate": str(put(tmp_path, "own.p12", p12(own.key, chain[0], chain[1:], b"correct-horse-9")))}
-    env = variant(tls={**tls, **secret})
-    outcome = certs("renew", env=env)
-    assert outcome.code == 0, outcome
-    assert "correct-horse-9" not in outcome.out + outcome.err
-    root = put(tmp_path, "root.pem", pem(ROOT.make()))
-    for address in (users[1], NAME):
-        words = ["curl", "-sS", "--cacert", str(root), "--resolve", f"{NAME}:443:{users[1]}", "-w", "%{http_code}"]
-        assert run([*words, "-o", "/dev/null", f"https://{address}/ping"], 20) == ("200", "", 0)
-    assert certs("status", env=env).code == 0
-    assert {served(address) for address in addresses(deployed.lab)} == {fingerprint(chain[0])}
-    assert complaint(certs("rotate-ca", env=env)).seen == "the site uses its own certificate"
-
-
-def test_a_bad_certificate_is_refused_and_nothing_is_touched(
-    certs: Runner, run_fab: Runner, variant: Variant, users: tuple[str, str], tmp_path: Path, ssh: Ssh
-) -> None:
-    good, stale, other = leaf(*users), leaf(*users, end=NOW - DAY), leaf("other.example")
-    cases: Mapping[str, tuple[bytes, bytes]] = {
-        "the key does not match": (pem(good.make(), MIDDLE.make(), ROOT.make()), as_pem(new_key())),
-        "expired on": (pem(stale.make(), MIDDLE.make(), ROOT.make()), as_pem(stale.key)),
-        f"is not for {NAME}, {users[1]}, but for other.example": (
-            pem(other.make(), MIDDLE.make(), ROOT.make()),
-            as_pem(other.key),
-        ),
-        "is incomplete: nobody here knows «CN=test intermediate»": (pem(good.make()), as_pem(good.key)),
-        "is encrypted": (pem(good.make(), MIDDLE.make(), ROOT.make()), as_pem(good.key, b"correct-horse-9")),
-    }
-    before = untouched(ssh, EDGES)
-    for said, (certificate, key) in cases.items():
-        files = {"certificate": str(put(tmp_path, "own.pem", certificate)), "key": str(put(tmp_path, "own.key", key))}
-        env = variant(tls=files)
-        for outcome in (run_fab("deploy", env=env), certs("renew", env=env), run_fab("plan", env=env)):
-            assert outcome.code == 1, outcome
-            assert said in complaint(outcome).seen
-        status = certs("status", env=env)
-        assert (status.code, said in status.out.replace("\n", " ")) == (2, True), status
-    assert untouched(ssh, EDGES) == before
-
-
-def test_a_new_name_reissues(certs: Runner, variant: Variant, bundle: Path, users: tuple[str, str]) -> None:
-    env = variant(tls={"names": [NAME, "shop.lab"]})
-    outcome = certs("renew", env=env)
-    assert outcome.code == 0, outcome
-    assert "issued a certificate: it lacks shop.lab" in outcome.out
-    words = ["curl", "-sS", "--cacert", str(bundle), "--resolve", f"shop.lab:443:{users[1]}", "-o", "/dev/null"]
-    assert run([*words, "-w", "%{http_code}", "https://shop.lab/ping"], 20) == ("200", "", 0)
-
-
-def test_a_machine_without_the_authority_makes_no_other_one(
-    deployed: Deployed, run_fab: Runner, ssh: Ssh, variant: Variant, tmp_path: Path
-) -> None:
-    before = untouched(ssh, EDGES)
-    outcome = run_fab("deploy", env=variant(tls={"store": str(tmp_path / "elsewhere")}))
-    assert outcome.code == 1
-    said = complaint(outcome)
-    assert said.seen.startswith("edge1 and edge2 have a certificate, but its authority is not in")
-    assert "inv certs.issue" in said.next
-    assert not (tmp_path / "elsewhere").exists()
-    assert untouched(ssh, EDGES) == before

@@ -32,7 +32,7 @@ def drift(ssh: Ssh) -> None:
     for name in NODES:
         ssh(
             name,
-            "rm /var/lib/runbook/facts.json; sed -i s/MemoryMax=.*/MemoryMax=1G/ /etc/systemd/system/bingo.service",
+            "rm /srv/app/releases/*/facts.json; sed -i s/MemoryMax=.*/MemoryMax=1G/ /etc/systemd/system/bingo.service",
         )
     ssh("node2", "sed -i 's/password: .*/password: wrong/' /opt/bingo/config.yaml")
     ssh("db1", f"{PSQL} -c 'DROP INDEX IF EXISTS sessions_id' -c \"ALTER ROLE bingo PASSWORD 'wrong'\"")
@@ -91,7 +91,7 @@ MANAGED = {
     "edge2": EDGE,
     "db1": "/etc/postgresql /etc/systemd/system /usr/lib/runbook",
 }
-NODE = "/etc/runbook /etc/systemd/system /opt /srv/app/current /srv/app/current/ /usr/lib/runbook /var/lib/runbook/facts.json"
+NODE = "/etc/runbook /etc/systemd/system /opt /srv/app/current /srv/app/current/bingo /srv/app/current/facts.json /usr/lib/runbook"
 DATABASE = """SELECT shobj_description(oid, 'pg_database'), datacl FROM pg_database WHERE datname = 'bingo';
 SELECT rolname, rolcanlogin, rolsuper, rolconnlimit FROM pg_roles WHERE rolname = 'bingo';
 SELECT indexrelid::regclass::text, indisvalid, pg_get_indexdef(indexrelid) FROM pg_index

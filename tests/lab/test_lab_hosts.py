@@ -3,77 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import select
-import signal
 import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from labtools import ROOT, Outcome, as_current, run, to
+from labtools import as_current, run
+from roughlab import remains, ssh
 
-from lab import container, hosts, mounts, resolver, sysctls
+from lab import container, hosts, resolver, sysctls
 from lab import ssh as lab_ssh
 from lab.errors import LabError
 from lab.names import HOSTS, Lab
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own(lab: Lab) -> Iterator[Lab]:
-    """A lab for this module's rough handling: the session's belongs to the tests of the service."""
-    with as_current(Lab(lab.number + 1)) as own:
-        hosts.down()
-        hosts.up(deaths="off", scale=0.1)
-        yield own
-        hosts.down()
-
-
-@pytest.fixture
-def spare(own: Lab) -> Iterator[Lab]:
-    """One more, not up; removed afterwards."""
-    with as_current(Lab(own.number + 1)) as spare:
-        hosts.down()
-        yield spare
-        hosts.down()
-
-
-def ssh(lab: Lab, host: str, script: str, check: bool = True) -> Outcome:
-    """Run a POSIX shell script as root on a host."""
-    return to(lab)(host, script, check=check)
-
-
-def remains(lab: Lab) -> list[str]:
-    """Everything of the lab that is on this machine now."""
-    found = [f"process of {name}" for name in container.all_running(lab)] + [str(path) for path in _cgroups(lab)]
-    found += [f"mount {point}" for point in mounts.below(lab.folder)]
-    found += [
-        f"link {name}" for name in os.listdir("/sys/class/net") if re.fullmatch(rf"(vb-)?{lab.bridge}(-.*)?", name)
-    ]
-    found += [str(path) for path in Path("/run/systemd/nspawn").glob(f"*/{lab.bridge}-*")]
-    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
-    found += [line for line in tables.splitlines() if line.split()[-1] == lab.bridge]
-    return found + [str(path) for path in (lab.folder, Path(f"{lab.folder}.lock")) if path.exists()]
-
-
-def _cgroups(lab: Lab) -> list[Path]:
-    return [tree / lab.bridge for tree in container.trees() if (tree / lab.bridge).exists()]
-
-
-def start_lab(lab: Lab, *args: str) -> subprocess.Popen[bytes]:
-    """`lab ARGS` as a process of its own, to be killed at will."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "lab", *args],
-        cwd=ROOT,
-        env={**os.environ, "LAB": str(lab.number)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def test_hosts_are_plain_debian_with_systemd_and_a_sudo_user(own: Lab) -> None:
@@ -240,66 +183,6 @@ def test_numbers_with_two_digits_work_too(own: Lab) -> None:
         finally:
             hosts.down()
     assert remains(other) == []
-
-
-@pytest.mark.parametrize("delay", [0.2, 0.35, 0.5, 0.65, 0.8, 1.1, 1.6])
-def test_up_repairs_an_up_that_was_killed(spare: Lab, delay: float) -> None:
-    process = start_lab(spare, "up", "--hosts", "edge1,node1")
-    time.sleep(delay)  # the moment is the point
-    process.kill()
-    process.wait()
-    hosts.up(["edge1", "node1"])
-    assert lab_ssh.login(spare, "edge1")
-    assert lab_ssh.login(spare, "node1")
-    assert tomllib.loads(spare.site.read_text())["hosts"].keys() == {"edge1", "node1"}
-    hosts.down()
-    assert remains(spare) == []
-
-
-@pytest.mark.parametrize("delay", [0.15, 0.25, 0.4])
-def test_down_finishes_a_down_that_was_killed(spare: Lab, delay: float) -> None:
-    hosts.up(["edge1", "node1"])
-    process = start_lab(spare, "down")
-    time.sleep(delay)  # the moment is the point
-    process.kill()
-    process.wait()
-    hosts.down()
-    assert remains(spare) == []
-
-
-@pytest.mark.parametrize("victims", ["nspawn only", "everything"])
-def test_up_copes_with_what_killed_processes_left(spare: Lab, victims: str) -> None:
-    hosts.up(["edge1", "node1"])
-    for name in ("edge1", "node1"):
-        for pid in pids(spare, name, "supervisor" if victims == "nspawn only" else ""):
-            end(pid)
-    hosts.up(["edge1", "node1"])
-    assert lab_ssh.login(spare, "edge1")
-    assert lab_ssh.login(spare, "node1")
-    assert run([*lab_ssh.command(spare, "node1"), "sudo -n apt-get update -qq"], 60).code == 0
-    hosts.down()
-    assert remains(spare) == []
-
-
-def end(pid: int) -> None:
-    """Kill a process and wait until it is gone."""
-    try:
-        descriptor = os.pidfd_open(pid)
-        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-    except ProcessLookupError:  # it went with another
-        return
-    assert select.select([descriptor], [], [], 10)[0], f"process {pid} is alive 10 s after SIGKILL"
-    os.close(descriptor)
-
-
-def pids(lab: Lab, name: str, part: str) -> list[int]:
-    """Processes of a host, or of one part of it (nspawn itself is its supervisor)."""
-    tops = (container.trees()[0] / lab.bridge / name).glob(f"{part or '*'}")
-    return [int(pid) for top in tops if top.is_dir() for file in top.rglob("cgroup.procs") for pid in _read(file)]
-
-
-def _read(file: Path) -> list[str]:
-    return [pid for pid in file.read_text().split() if pid != "0"]
 
 
 def test_status_says_what_is_up_off_and_cut(own: Lab, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
 from fabfile.flows.seed import Seeded
 from fabfile.flows.system import PHASES, System
-from fabfile.roles import haproxy, nginx
+from fabfile.roles import haproxy, nginx, releases
+from fabfile.roles.base import TOOLS
+from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
 from fabfile.steps.file import Directory, File, Symlink
 from fabfile.steps.package import Packages
@@ -76,10 +78,23 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "haproxy_drain", haproxy.drain("node1", "operator anna@desk it's ill")
     yield "haproxy_undrain", haproxy.undrain("node1")
     yield "haproxy_stat", haproxy.stat() + "\n"
+    yield "releases_look", releases.look(site()) + "\n"
+    yield "gate_owe", releases.proven(site()).owe()
+    yield "gate_settle", releases.proven(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"})
     yield "probes", join_probes([step.probe() for step in KINDS], "#~golden")
 
 
-NOTHING_ABSENT = (Release, Unit, SqlFile, Index, LoginRole, Seeded, haproxy.NoLeftoverDrain, nginx.Http3Possible)
+NOTHING_ABSENT = (
+    Release,
+    Unit,
+    SqlFile,
+    Index,
+    LoginRole,
+    Seeded,
+    haproxy.NoLeftoverDrain,
+    nginx.Http3Possible,
+    Proven,
+)
 """Steps to which `absent` says nothing."""
 
 KINDS: list[Step] = [
@@ -95,6 +110,7 @@ KINDS: list[Step] = [
     SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n", "bingo"),
     Seeded(site(), ("prepare_db",)),
     haproxy.NoLeftoverDrain(),
+    releases.proven(site()),
 ]
 
 
@@ -102,7 +118,7 @@ def files() -> Iterator[tuple[str, str]]:
     """Every file that the deploy writes, by host and path."""
     for node in NODES:
         for step in steps(node.name):
-            if isinstance(step, File):
+            if isinstance(step, File) and not step.path.startswith(f"{TOOLS}/healer/"):  # healer/ as it is
                 yield f"hosts/{node.name}{step.path}", step.content
 
 
@@ -161,6 +177,7 @@ def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path]
     assert done.returncode == 0, done.stdout
     scripted = {Path(name).name: text for name, text in texts.items() if text.startswith("#!")}
     assert scripted.keys() == {
+        "app-gate",
         "app-ready",
         "edge-handover",
         "edge-interface",

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from fabfile.engine.errors import RunbookError, Unreachable
-from fabfile.flows.acceptance.facts import DatabaseFacts, LogBound
+from fabfile.engine.errors import RunbookError
 from fabfile.flows.acceptance.freshness import Fresh, Freshness
 from fabfile.flows.acceptance.load import Load
-from fabfile.flows.acceptance.node_rows import database_row, log_row, node_rows, ready_row
 from fabfile.flows.acceptance.row import Figures, Verdict, judge
 from fabfile.flows.acceptance.rows import list_row, ping_row, rate_row, single_row, slow_alone, write_row
 from fabfile.flows.acceptance.sample import Sample
@@ -171,67 +169,6 @@ def test_ping_allows_no_error_and_says_what_was_not_seen() -> None:
     row = ping_row(samples(20, errors=1))
     assert row.verdict is FAILED
     assert not row.notes
-
-
-@pytest.mark.parametrize(
-    ("seconds", "verdict"),
-    [
-        ({"node1": 0.9, "node2": 4.9}, HELD),
-        ({"node1": 0.9, "node2": 5.0}, FAILED),
-        ({"node1": float("nan")}, FAILED),
-        ({}, FAILED),
-    ],
-)
-def test_ready(seconds: dict[str, float], verdict: Verdict) -> None:
-    row = ready_row(seconds)
-    assert row.verdict is verdict
-    assert ("node2 took 5.0 s" in row.why) == (seconds.get("node2") == 5.0)
-
-
-@pytest.mark.parametrize(
-    ("bound", "why"),
-    [
-        (LogBound(used=10, limit=100, free=1000), ""),
-        (LogBound(used=10, limit=None, free=1000), "node1: nothing bounds the log"),
-        (LogBound(used=3_000_000, limit=2_000_000, free=1000), "node1: 3.0 MB, over its limit of 2.0 MB"),
-        (
-            LogBound(used=0, limit=2_000_000, free=1000),
-            "node1: the disk is full before the log reaches its limit of 2.0 MB",
-        ),
-    ],
-)
-def test_log(bound: LogBound, why: str) -> None:
-    row = log_row({"node1": bound})
-    assert (row.verdict, row.why) == (FAILED if why else HELD, why)
-
-
-def test_database() -> None:
-    rows = {"sessions": 10, "movies": 3}
-    assert database_row(DatabaseFacts(rows)).notes == ["10 sessions, 3 movies"]
-    missing = database_row(DatabaseFacts(rows, ["movies"]))
-    assert (missing.verdict, missing.why, missing.next) == (FAILED, "movies has no valid index on id", "inv db.indexes")
-    empty = database_row(DatabaseFacts({"movies": 0}))
-    assert (empty.why, empty.next) == ("movies is empty", "inv db.seed")
-
-
-class Hosts:
-    """Facts of healthy hosts, one of which cannot be reached for its log."""
-
-    def ready_seconds(self) -> dict[str, float]:
-        return {"node1": 1.0}
-
-    def log_bounds(self) -> dict[str, LogBound]:
-        raise Unreachable("node2 does not answer", "", "fab status")
-
-    def database(self) -> DatabaseFacts | None:
-        return None
-
-
-def test_rows_of_the_hosts() -> None:
-    assert [(row.id, row.verdict) for row in node_rows(None)] == [("R20", NOT_TRIED), ("R22", NOT_TRIED)]
-    rows = node_rows(Hosts())
-    assert [(row.id, row.verdict) for row in rows] == [("R20", HELD), ("R22", FAILED)]
-    assert rows[1].why == "could not be read: node2 does not answer"
 
 
 def test_poison_is_never_sent() -> None:

@@ -12,7 +12,7 @@ from samples import site as a_site
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import check as flow
 from fabfile.flows.acceptance import FULL, QUICK, CurlAnswer, Secure
-from fabfile.flows.check import check
+from fabfile.flows.check import Options, check
 from fabfile.flows.nodefacts import _curl, _curl_answer
 
 
@@ -30,11 +30,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_another_address_is_asked_over_tls_at_the_same_host(asked: dict[str, Any]) -> None:
-    check("10.0.0.9", quick=True, json=None)
+    check("10.0.0.9", Options(quick=True))
     assert (asked["address"], asked["secure"], asked["plan"]) == ("10.0.0.9", Secure("https://10.0.0.9"), QUICK)
-    check("http://films.example:8080", quick=False, json=None)
+    check("http://films.example:8080", Options())
     assert (asked["secure"], asked["plan"]) == (None, FULL)
-    check("http://films.example:8080", quick=False, json=None, tls="https://films.example:8443/")
+    check("http://films.example:8080", Options(tls="https://films.example:8443/"))
     assert asked["secure"] == Secure("https://films.example:8443")
 
 
@@ -49,13 +49,13 @@ def test_the_sites_own_address_brings_its_names_and_hosts(
         tls=dataclasses.replace(site.tls, names=("films.example",), store=tmp_path),
     )
     monkeypatch.setattr(flow, "load", lambda: site)
-    check("", quick=True, json=None)
+    check("", Options(quick=True))
     assert asked["secure"] == Secure("https://10.0.0.10:8443", None, ("films.example",), http3=False)
     assert asked["facts"].settings is site
 
 
 def test_a_longer_look_at_the_cache(asked: dict[str, Any]) -> None:
-    check("10.0.0.9", quick=False, json=None, cache_minutes="10")
+    check("10.0.0.9", Options(cache_minutes="10"))
     assert (asked["plan"].cache_seconds, asked["plan"].cache_gap) == (600, 90)
     assert asked["plan"].peak == FULL.peak
 
@@ -63,7 +63,7 @@ def test_a_longer_look_at_the_cache(asked: dict[str, Any]) -> None:
 @pytest.mark.parametrize("typed", ["abc", "-3", "0", "nan", "inf", "1441"])
 def test_what_is_no_time_is_refused(asked: dict[str, Any], typed: str) -> None:
     with pytest.raises(RunbookError, match=f"--cache-minutes {typed} is no time") as caught:
-        check("10.0.0.9", quick=True, json=None, cache_minutes=typed)
+        check("10.0.0.9", Options(quick=True, cache_minutes=typed))
     assert caught.value.next == "Give minutes, at most 1440: fab check --cache-minutes 10"
     assert not asked
 
@@ -78,7 +78,7 @@ def test_what_is_no_time_is_refused(asked: dict[str, Any], typed: str) -> None:
 )
 def test_addresses_that_are_none_are_refused(asked: dict[str, Any], address: str, tls: str, word: str) -> None:
     with pytest.raises(RunbookError, match=word):
-        check(address, quick=True, json=None, tls=tls)
+        check(address, Options(quick=True, tls=tls))
     assert not asked
 
 

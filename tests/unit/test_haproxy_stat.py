@@ -34,8 +34,8 @@ CSV = "\n".join(
 
 def test_requests_are_counted_over_all_backends() -> None:
     assert parse_stat(CSV) == {
-        "node1": Server("node1", "UP", in_flight=3, queued=1),
-        "node2": Server("node2", "DRAIN", in_flight=5, queued=3),
+        "node1": Server("node1", "UP", in_flight=3, queued=1, requests=3),
+        "node2": Server("node2", "DRAIN", in_flight=5, queued=3, requests=2),
         "node3": Server("node3", "DOWN 1/2", in_flight=0, queued=0),
     }
 

@@ -12,7 +12,7 @@ import pytest
 
 from fabfile import settings as module
 from fabfile.engine.errors import RunbookError
-from fabfile.settings import App, Database, Edge, Settings, Ssh, Tls, load, locate
+from fabfile.settings import App, Database, Edge, Gate, Settings, Ssh, Tls, load, locate
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 GOOD = """
@@ -221,7 +221,14 @@ def test_the_example_shows_every_setting_with_its_default(write: Write, tmp_path
     example = (PROJECT / "site.example.toml").read_text()
     everything = re.sub(r"^# (?=\w+ = )", "", example, flags=re.M)
     settings = load(write(everything.replace('sha256 = "0000', 'sha256 = "abcd')))
-    for table, kind in (("ssh", Ssh), ("app", App), ("database", Database), ("edge", Edge), ("tls", Tls)):
+    for table, kind in (
+        ("ssh", Ssh),
+        ("app", App),
+        ("database", Database),
+        ("edge", Edge),
+        ("tls", Tls),
+        ("gate", Gate),
+    ):
         section = everything.partition(f"[{table}]")[2].partition("\n[")[0]
         for field in fields(kind):
             assert re.search(rf"^{field.name} = ", section, re.M), f"{table}.{field.name} is not shown"

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .facts import CurlAnswer, DatabaseFacts, LogBound, NodeFacts
+from ...engine.errors import RunbookError
+from .facts import Clock, CurlAnswer, DatabaseFacts, LogBound, NodeFacts, Traffic
 from .plan import FULL, QUICK, Plan, with_cache_for
 from .tls import Secure
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..drills.result import DrillResult
+
 __all__ = [
     "FULL",
     "QUICK",
+    "Clock",
     "CurlAnswer",
     "DatabaseFacts",
     "LogBound",
     "NodeFacts",
     "Plan",
     "Secure",
+    "Traffic",
     "check",
     "with_cache_for",
 ]
@@ -30,8 +37,11 @@ def check(
     *,
     quick: bool = False,
     json_path: str | None = None,
+    report: Path | None = None,
     facts: NodeFacts | None = None,
     secure: Secure | None = None,
+    drill: Callable[[Console], Sequence[DrillResult]] | None = None,
+    undrilled: str = "needs hosts that may be failed; only the address of the service was given",
     console: Console | None = None,
     plan: Plan | None = None,
 ) -> int:
@@ -41,30 +51,46 @@ def check(
         address: `http://HOST[:PORT]` or `HOST[:PORT]`.
         quick: half a minute instead of some; see `plan` for what each still proves.
         json_path: where the figures go for machines; `-` is standard output, and all else then goes to standard error.
-        facts: who can look at the hosts for R15, R18, R20 and R22.
+        report: the folder for a page with the same content and its curves.
+        facts: who can look at the hosts for R15, R17, R18 and R20-R22.
         secure: the same service over TLS, for R14 and R15; they are not tried without it.
+        drill: who runs the drills for R1 and R2, after all else; they are not tried without it, and `undrilled` says why.
+        undrilled: see `drill`.
         console: where people look; standard output if not given.
         plan: other sizes than `quick` chooses.
 
     Raises:
         Unreachable: nothing answers at the address (exit code 4).
-        RunbookError: the address is none, or the JSON cannot be written.
+        RunbookError: the address is none, or the JSON or the page cannot be written.
     """
     import asyncio
 
     from rich.console import Console
 
+    from ..report import refuse_bad_folder, write
     from .export import refuse_bad_path, write_json
     from .report import show
-    from .run import measure
+    from .run import measure, with_drills
     from .view import LiveView
 
     screen = Console(stderr=True) if json_path == "-" else console or Console()
     if json_path:
         refuse_bad_path(json_path)
+    if report:
+        refuse_bad_folder(report)
     with LiveView(screen) as view:
         outcome = asyncio.run(measure(address, plan or (QUICK if quick else FULL), view, facts, secure))
+    try:
+        outcome = with_drills(outcome, drill(screen) if drill else (), undrilled)
+    except RunbookError as error:  # what was measured until then is worth its table
+        outcome = with_drills(outcome, (), "", error)
+    except KeyboardInterrupt:
+        show(with_drills(outcome, (), "interrupted"), screen)
+        raise
     show(outcome, screen)
     if json_path:
         write_json(outcome, json_path)
+    if report:
+        page = write(report, outcome, outcome.drills)
+        screen.print(f"The report: {page}", soft_wrap=True)
     return 0 if outcome.ok else 1

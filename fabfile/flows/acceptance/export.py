@@ -14,6 +14,7 @@ from ...engine.errors import RunbookError
 from .plan import LATENCY_BOUND
 from .row import Row
 from .run import Outcome
+from .series import Phase
 from .stats import Window
 
 
@@ -33,6 +34,8 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "sessions_left": outcome.left,
         "sessions_perhaps_left": outcome.lost,
         "rows": [_row_json(row) for row in outcome.rows],
+        "phases": [_phase_json(phase) for phase in outcome.phases],
+        "drills": [drill.as_json() for drill in outcome.drills],
     }
 
 
@@ -57,11 +60,22 @@ def _row_json(row: Row) -> dict[str, Any]:
         "p90_bound_ms": _ms(LATENCY_BOUND) if row.timed else None,
         "slow": figures.slow if row.timed else None,
         "slow_share_upper95": round(figures.slow_upper, 6) if row.timed and figures.n else None,
+        "p90_line_ms": [_ms(value) for value in figures.line],
         "worst_10s": _window_json(figures.worst),
         "fresh": {"state": str(row.fresh.state), "because": row.fresh.because} if row.fresh else None,
         "notes": list(row.notes),
         **({"more": dict(row.more)} if row.more else {}),
     }
+
+
+def _phase_json(phase: Phase) -> dict[str, Any]:
+    """A load second by second; the latencies in seconds, as in the drills' timelines."""
+    timeline = [{key: _six(value) for key, value in second._asdict().items()} for second in phase.timeline]
+    return {"name": phase.name, "rate": phase.rate, "seconds": phase.seconds, "timeline": timeline}
+
+
+def _six(value: float | None) -> float | None:
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def _window_json(window: Window | None) -> dict[str, Any] | None:

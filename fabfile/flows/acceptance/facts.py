@@ -41,8 +41,40 @@ class CurlAnswer:
     tries: int = 1
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """Requests that the edges have counted for an endpoint since they started, and answers of 500 and more among them."""
+
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How far a host's clock is ahead of this machine's, and how far that may be off, in seconds; and who keeps it right.
+
+    `keeper` is empty when nobody does.
+    """
+
+    ahead: float
+    slack: float
+    keeper: str
+
+
 class NodeFacts(Protocol):
     """Whoever can look at the hosts. Blocking calls; a RunbookError from one makes its row fail with that reason."""
+
+    def traffic(self) -> Mapping[str, Traffic]:
+        """Per requirement (R4-R13, R19): what the edges' exporters count now, all edges together (R17)."""
+        ...
+
+    def differences(self) -> Sequence[str]:
+        """What a deploy would change now, a sentence each (R18)."""
+        ...
+
+    def clocks(self) -> Mapping[str, Clock]:
+        """Per host: its clock against this machine's (R21)."""
+        ...
 
     def ready_seconds(self) -> Mapping[str, float]:
         """Per node: seconds from the start of the app's process to its first good /ping (R20)."""

@@ -1,29 +1,68 @@
-"""The rows that only the hosts can judge, R18, R20 and R22; without a way to them they are shown as not tried."""
+"""The rows that only the hosts can judge, R17, R18 and R20-R22; without a way to them they are shown as not tried."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ...engine.errors import RunbookError
-from .facts import DatabaseFacts, LogBound, NodeFacts
-from .row import Row, Verdict, not_tried
+from .facts import Clock, DatabaseFacts, LogBound, NodeFacts, Traffic
+from .row import Row, Verdict, ms, not_tried
 
 READY_SECONDS = 5.0
 """R20."""
 
+CLOCK_SECONDS = 1.0
+"""R21."""
+
+MOST_TOLD = 3
+"""Differences that a row names; `fab plan` names all."""
+
+CLOCK_NEXT = "on the host: timedatectl status, then systemctl enable --now systemd-timesyncd"
+
+TRAFFIC = ("R17", "figures to look at", "rate and errors by endpoint")
+DEPLOY = ("R18", "one command deploys", "fab plan: no difference")
 READY = ("R20", "fast start", "ready in < 5 s")
+CLOCK = ("R21", "clocks", "< 1 s off, kept right")
 LOG = ("R22", "bounded log", "cannot fill the disk")
-DATA = ("R18", "data and indexes", "seeded, an index on id")
+
+Counted = Mapping[str, Traffic] | RunbookError | None
+"""What the edges had counted, or why that could not be read; None without a way to them."""
 
 
-def node_rows(facts: NodeFacts | None) -> list[Row]:
-    """Ask the hosts, if there is a way; a way that breaks is a failure, for the question was asked."""
+def counted(facts: NodeFacts | None) -> Counted:
+    """What the edges have counted so far, to be compared with what they count after the load."""
+    if facts is None:
+        return None
+    try:
+        return facts.traffic()
+    except RunbookError as error:
+        return error
+
+
+def node_rows(facts: NodeFacts | None, before: Counted = None, asked: Mapping[str, int] | None = None) -> list[Row]:
+    """Ask the hosts, if there is a way; a way that breaks is a failure, for the question was asked.
+
+    Args:
+        facts: the way to them.
+        before: what the edges had counted before the load.
+        asked: how many right answers the load got since, by requirement.
+    """
     if facts is None:
         why = "needs the hosts; only the address of the service was given"
-        return [not_tried(*READY, why), not_tried(*LOG, why)]
-    rows = [_asked(READY, lambda: ready_row(facts.ready_seconds())), _asked(LOG, lambda: log_row(facts.log_bounds()))]
-    data = _asked(DATA, lambda: database_row(facts.database()))
-    return [data, *rows] if data.verdict is not Verdict.NOT_TRIED else rows
+        return [not_tried(*what, why) for what in (TRAFFIC, DEPLOY, READY, CLOCK, LOG)]
+
+    def traffic() -> Row:
+        if isinstance(before, RunbookError):
+            raise before
+        return traffic_row(before or {}, facts.traffic(), asked or {})
+
+    return [
+        _asked(TRAFFIC, traffic),
+        _asked(DEPLOY, lambda: deploy_row(facts.differences(), facts.database())),
+        _asked(READY, lambda: ready_row(facts.ready_seconds())),
+        _asked(CLOCK, lambda: clock_row(facts.clocks())),
+        _asked(LOG, lambda: log_row(facts.log_bounds())),
+    ]
 
 
 def _asked(what: tuple[str, str, str], ask: Callable[[], Row]) -> Row:
@@ -54,15 +93,65 @@ def log_row(bounds: Mapping[str, LogBound]) -> Row:
     return _told(LOG, "; ".join(wrong) or ("" if bounds else "no node told"), notes)
 
 
-def database_row(found: DatabaseFacts | None) -> Row:
-    """R18, as far as it can be seen: the data is there and its indexes are valid."""
-    if found is None:
-        return not_tried(*DATA, "the database was not looked at")
-    wrong = [f"{table} is empty" for table, rows in found.rows.items() if rows <= 0]
-    wrong += [f"{table} has no valid index on id" for table in found.missing_indexes]
-    next = "inv db.indexes" if found.missing_indexes else "inv db.seed"
-    notes = [", ".join(f"{rows:,} {table}".replace(",", " ") for table, rows in found.rows.items())]
-    return _told(DATA, "; ".join(wrong) or ("" if found.rows else "no table was found"), notes, next)
+def traffic_row(before: Mapping[str, Traffic], after: Mapping[str, Traffic], asked: Mapping[str, int]) -> Row:
+    """R17: each endpoint that was asked has figures of its own, and they have counted at least what we got from it."""
+    wrong = []
+    for id, n in asked.items():
+        if id not in before or id not in after:
+            wrong.append(f"{id} has no figures of its own")
+        elif (moved := after[id].requests - before[id].requests) < n:
+            wrong.append(f"{id}: {n} answers were got, its figures moved by {moved}")
+    moved = sum(after[id].requests - before[id].requests for id in asked if id in before and id in after)
+    errors = sum(after[id].errors - before[id].errors for id in asked if id in before and id in after)
+    notes = [f"the edges' exporters counted {moved} requests and {errors} errors of {len(asked)} endpoints meanwhile"]
+    return _told(TRAFFIC, "; ".join(wrong) or ("" if asked else "nothing was asked"), notes)
+
+
+def deploy_row(differences: Sequence[str], data: DatabaseFacts | None) -> Row:
+    """R18: nothing is left for the one command to do, and what it is to bring about is there: the data and its indexes."""
+    lacking = list(_lacking(data)) if data else []
+    wrong = [*lacking, *differences[:MOST_TOLD]]
+    if len(differences) > MOST_TOLD:
+        wrong.append(f"{len(differences) - MOST_TOLD} more differences")
+    notes = [", ".join(f"{rows:,} {table}".replace(",", " ") for table, rows in data.rows.items())] if data else []
+    next = "fab plan, then fab deploy"
+    if data and lacking:
+        next = "inv db.indexes" if data.missing_indexes else "inv db.seed"
+    return _told(DEPLOY, "; ".join(wrong), ["no difference to what fab deploy would make", *notes], next)
+
+
+def _lacking(data: DatabaseFacts) -> Iterator[str]:
+    yield from (f"{table} is empty" for table, rows in data.rows.items() if rows <= 0)
+    yield from (f"{table} has no valid index on id" for table in data.missing_indexes)
+    if not data.rows:
+        yield "no table was found"
+
+
+def clock_row(clocks: Mapping[str, Clock]) -> Row:
+    """R21: each host's clock is less than a second from ours, surely, and somebody keeps it so."""
+    wrong, doubts = [], []
+    for host, clock in clocks.items():
+        off = abs(clock.ahead)
+        if off - clock.slack >= CLOCK_SECONDS:
+            wrong.append(f"{host} is {off:.1f} s {'ahead' if clock.ahead > 0 else 'behind'}")
+        elif off + clock.slack >= CLOCK_SECONDS:
+            doubts.append(f"{host} answers too slowly to tell: {clock.ahead:+.1f} ± {clock.slack:.1f} s")
+        if not clock.keeper:
+            doubts.append(f"nothing keeps the clock of {host} right")
+    if wrong or not clocks:
+        return Row(*CLOCK, Verdict.FAILED, "; ".join([*wrong, *doubts]) or "no host told", CLOCK_NEXT)
+    most = max(abs(clock.ahead) + clock.slack for clock in clocks.values())
+    keepers = ", ".join(sorted({clock.keeper for clock in clocks.values() if clock.keeper}))
+    notes = [f"{len(clocks)} hosts at most {ms(most)} from this machine's clock, transit included; kept by {keepers}"]
+    more = {
+        host: {"ahead_s": round(c.ahead, 4), "slack_s": round(c.slack, 4), "keeper": c.keeper}
+        for host, c in clocks.items()
+    }
+    if doubts:
+        return Row(
+            *CLOCK, Verdict.UNPROVEN, "; ".join(doubts), CLOCK_NEXT, notes=notes[:1] if keepers else [], more=more
+        )
+    return Row(*CLOCK, Verdict.HELD, notes=notes, more=more)
 
 
 def _told(what: tuple[str, str, str], wrong: str, notes: list[str], next: str = "fab plan") -> Row:

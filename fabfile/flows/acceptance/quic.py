@@ -6,15 +6,15 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .sample import Sample
 from .tls import Secure
 
 if TYPE_CHECKING:
-    from aioquic.h3.events import H3Event
+    from .h3client import Client
 
 TIMEOUT = 5.0
 """Seconds for a connection with its handshake, and for an answer."""
@@ -33,19 +33,19 @@ async def ask_over_quic(secure: Secure, connections: int, each: int) -> list[Sam
     that fails is one error: after it no more are tried, for each would take as long.
     """
     logging.getLogger("quic").setLevel(logging.CRITICAL)  # it tells stderr what our row tells
-    made, samples = _client_class(), list[Sample]()
+    samples = list[Sample]()
     for _ in range(connections):
-        samples += await _one_connection(secure, made, each)
+        samples += await _one_connection(secure, each)
         if samples[-1].status == 0:
             break
     return samples
 
 
-async def _one_connection(secure: Secure, made: Any, each: int) -> list[Sample]:
+async def _one_connection(secure: Secure, each: int) -> list[Sample]:
     loop, samples = asyncio.get_running_loop(), list[Sample]()
     due = loop.time()
     try:
-        async with _connected(secure, made) as client:
+        async with _connected(secure) as client:
             for number in range(each):
                 async with asyncio.timeout(TIMEOUT):
                     status = await client.get(PATHS[number % len(PATHS)])
@@ -63,7 +63,7 @@ def _sample(due: float, done: float, status: int, number: int, error: str = "") 
 
 
 @asynccontextmanager
-async def _connected(secure: Secure, made: Any) -> AsyncIterator[Any]:
+async def _connected(secure: Secure) -> AsyncIterator[Client]:
     """A client whose handshake is over.
 
     Raises:
@@ -72,6 +72,8 @@ async def _connected(secure: Secure, made: Any) -> AsyncIterator[Any]:
     """
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.connection import QuicConnection
+
+    from .h3client import Client
 
     configuration = QuicConfiguration(is_client=True, alpn_protocols=["h3"], server_name=secure.called)
     if secure.bundle:
@@ -83,7 +85,7 @@ async def _connected(secure: Secure, made: Any) -> AsyncIterator[Any]:
     family, address = found[0][0], found[0][4]
     local = ("::" if family == socket.AF_INET6 else "0.0.0.0", 0)
     transport, client = await loop.create_datagram_endpoint(
-        lambda: made(secure.called, QuicConnection(configuration=configuration)), local_addr=local
+        lambda: Client(secure.called, QuicConnection(configuration=configuration)), local_addr=local
     )
     try:
         client.connect(address)
@@ -93,59 +95,3 @@ async def _connected(secure: Secure, made: Any) -> AsyncIterator[Any]:
     finally:
         client.close()
         transport.close()
-
-
-def _client_class() -> Any:
-    """The protocol's class, made here because aioquic is loaded only when it is needed."""
-    from aioquic.asyncio import QuicConnectionProtocol
-    from aioquic.h3.connection import H3Connection
-    from aioquic.h3.events import DataReceived, HeadersReceived
-    from aioquic.quic.connection import QuicConnection
-    from aioquic.quic.events import ConnectionTerminated, QuicEvent
-
-    class Client(QuicConnectionProtocol):
-        """GETs over HTTP/3, one at a time."""
-
-        def __init__(self, host: str, quic: QuicConnection) -> None:
-            super().__init__(quic)
-            self.host, self.h3 = host, H3Connection(quic)
-            self.status, self.ended = 0, asyncio.get_running_loop().create_future()
-            self.why = ""
-
-        async def handshake(self) -> None:
-            """Wait until the server is who it must be."""
-            try:
-                await self.wait_connected()
-            except ConnectionError:
-                raise ConnectionError(self.why or "the connection was closed") from None
-
-        async def get(self, path: str) -> int:
-            """The status of the answer, once it is here as a whole."""
-            self.status, self.ended = 0, asyncio.get_running_loop().create_future()
-            fields = {":method": "GET", ":scheme": "https", ":authority": self.host, ":path": path}
-            stream = self._quic.get_next_available_stream_id()
-            headers = [(name.encode(), value.encode()) for name, value in fields.items()]
-            self.h3.send_headers(stream, [*headers, (b"user-agent", b"runbook-check")], end_stream=True)
-            self.transmit()
-            await self.ended
-            return self.status
-
-        def quic_event_received(self, event: QuicEvent) -> None:
-            """Called by aioquic."""
-            if isinstance(event, ConnectionTerminated):
-                self.why = event.reason_phrase or f"closed with error {event.error_code:#x}"
-                if not self.ended.done():
-                    self.ended.set_exception(ConnectionError(self.why))
-                    self.ended.exception()
-                return
-            self.heard(self.h3.handle_event(event))
-
-        def heard(self, events: Sequence[H3Event]) -> None:
-            """The parts of answers that have come in."""
-            for event in events:
-                if isinstance(event, HeadersReceived):
-                    self.status = int(dict(event.headers).get(b":status", b"0"))
-                if isinstance(event, HeadersReceived | DataReceived) and event.stream_ended and not self.ended.done():
-                    self.ended.set_result(None)
-
-    return Client

@@ -64,8 +64,8 @@ def table(outcome: Outcome, width: int = WIDE) -> Table:
 
 
 def _group(row: Row) -> int:
-    """Rows that belong together: rate, single answers, lists, writes, the edge, the rest."""
-    return bisect((3, 8, 11, 13, 16), int(row.id[1:]) - 1)
+    """Rows that belong together: failing nodes, rate, single answers, lists, writes, the edge, the rest."""
+    return bisect((2, 3, 8, 11, 13, 16), int(row.id[1:]) - 1)
 
 
 def _cells(row: Row) -> list[tuple[str, str]]:

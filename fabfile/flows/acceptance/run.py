@@ -8,27 +8,32 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ...engine.errors import Unreachable
-from .arms import compare, in_three_ways
+from ...engine.errors import RunbookError, Unreachable
+from .arms import in_three_ways
 from .cache import CacheSeen, Pattern, watch_cache
+from .drill_rows import drill_rows
 from .edge import look_at_edge
 from .edge_rows import cache_row, edge_rows
 from .facts import NodeFacts
-from .freshness import Freshness, judge
 from .load import Seen, mixed, offer
 from .looks import ask_in_turns
-from .node_rows import node_rows
+from .node_rows import counted, node_rows
 from .plan import Plan
 from .row import Row, Verdict
-from .rows import list_row, ping_row, rate_row, single_row, slow_alone, write_row
 from .sample import Sample, Watch
+from .series import Phase, phase_of
+from .service import answers, service_rows
 from .state import Run
 from .targets import SINGLE, Range, any_row, dummy, find_range, operation, ping
 from .tls import Secure, unverified
 from .wire import Answer, Call, Wire, open_wire
 from .writes import Ledger
+
+if TYPE_CHECKING:
+    from ..drills.result import DrillResult
 
 UNKNOWN_HTTPS = "no https address is known; give it as --tls"
 REACH_TRIES, REACH_TIMEOUT = 3, 3.0
@@ -50,6 +55,8 @@ class Outcome:
     doubtful: bool
     left: list[int]
     lost: int
+    phases: Sequence[Phase] = ()
+    drills: Sequence[DrillResult] = ()
 
     @property
     def ok(self) -> bool:
@@ -70,6 +77,7 @@ async def measure(
         wire = await stack.enter_async_context(open_wire(address))
         over = await stack.enter_async_context(_over_tls(secure)) if secure else None
         run = await prepare(wire, plan, watch)
+        before = await asyncio.to_thread(counted, facts)
         cache = asyncio.create_task(_cache(run, over))
         try:
             await ask_in_turns(run)
@@ -84,9 +92,23 @@ async def measure(
             await run.ledger.clean_up(wire)
         edge = await look_at_edge(run, secure, over, facts) if secure and over else None
     rows = service_rows(run) + edge_rows(edge, UNKNOWN_HTTPS) + [cache_row(cached, proof=plan.proof)]
-    rows += await asyncio.to_thread(node_rows, facts)
-    rows.sort(key=lambda row: int(row.id[1:]))
+    rows += await asyncio.to_thread(node_rows, facts, before, answers(run))
+    rows.sort(key=_number)
     return summed_up(run, rows, edge.requests if edge else 0, started, time.monotonic() - begin)
+
+
+def with_drills(
+    outcome: Outcome, drills: Sequence[DrillResult], why: str, error: RunbookError | None = None
+) -> Outcome:
+    """The outcome with R1 and R2, as `drill_rows` says them."""
+    rows = sorted([*drill_rows(drills, why, error), *outcome.rows], key=_number)
+    asked = outcome.requests + sum(drill.requests for drill in drills)
+    seconds = outcome.seconds + sum(drill.seconds for drill in drills)
+    return replace(outcome, rows=rows, drills=drills, requests=asked, seconds=seconds)
+
+
+def _number(row: Row) -> int:
+    return int(row.id[1:])
 
 
 def _over_tls(secure: Secure) -> AbstractAsyncContextManager[Wire]:
@@ -129,6 +151,7 @@ def summed_up(run: Run, rows: list[Row], others: int, started: float, seconds: f
         any(load.doubtful for load in loads),
         sorted(run.ledger.open),
         run.ledger.lost,
+        [phase_of(name, load) for name, load in run.loads.items()],
     )
 
 
@@ -210,42 +233,3 @@ async def pings(run: Run) -> None:
 
 def _watched(run: Run) -> Seen:
     return lambda call, sample, answer: run.watch.saw(sample)
-
-
-def freshness(run: Run, id: str) -> Freshness:
-    """All that is known of the freshness of one of R4-R11."""
-    shown = list(run.shown[id])
-    if id in SINGLE:
-        samples = [s for s in run.loads["steady"].samples if s.endpoint == id]
-        timed = compare(samples, run.ranges[id].top)
-        shown += [timed] if timed else []
-    return judge(run.looks[id], shown)
-
-
-def service_rows(run: Run) -> list[Row]:
-    """R3-R13 and R19 from what a run has seen."""
-    steady, peak, proof = run.loads["steady"], run.loads["peak"], run.plan.proof
-
-    def one(id: str, name: str) -> Row:
-        return single_row(id, name, peak, freshness(run, id), searching, proof=proof)
-
-    def whole(id: str, name: str, share: float) -> Row:
-        return list_row(id, name, run.samples[id], freshness(run, id), share)
-
-    refusal = run.ledger.refusal
-    searching = slow_alone({id: [look.seconds for look in run.looks[id]] for id in SINGLE})
-    return [
-        rate_row("peak", peak, searching, proof=proof),
-        rate_row("steady", steady, searching, proof=False),
-        one("R4", "POST /operation"),
-        one("R5", "GET /db_dummy"),
-        one("R6", "GET /api/movie/{id}"),
-        one("R7", "GET /api/customer/{id}"),
-        one("R8", "GET /api/session/{id}"),
-        whole("R9", "GET /api/movie", 0.01),
-        whole("R10", "GET /api/customer", 0.01),
-        whole("R11", "GET /api/session", 0.05),
-        write_row("R12", "POST /api/session", run.samples["R12"], run.problems["R12"]),
-        write_row("R13", "DELETE /api/session/{id}", run.samples["R13"], run.problems["R13"], refusal),
-        ping_row(run.samples["R19"]),
-    ]

@@ -73,3 +73,10 @@ printf '\n#~golden 11 begin\n'
 grep -ls '^deploy ' /var/lib/runbook/drained/* 2>/dev/null; true
 ) 2>&1
 printf '\n#~golden 11 end %s\n' $?
+printf '\n#~golden 12 begin\n'
+(:
+[ -s /srv/app/releases/5e5e5e5e5e5e/proven.json ] && echo proven
+[ -e /var/lib/runbook/pending/bingo.service.gate ] && echo owed
+true
+) 2>&1
+printf '\n#~golden 12 end %s\n' $?

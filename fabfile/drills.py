@@ -1,0 +1,106 @@
+"""The menu of `fab drill.*`: break something on purpose, under load, and see whether users notice.
+
+A lab's hosts are there for it; on any other site a drill must be asked for with --yes-really.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke import Collection, Task, task
+
+from .engine.entry import entry, not_dry
+
+JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
+OPTIONS = {
+    **JSON,
+    "report": "leave a page with the results, curves and all, in this folder",
+    "without": "take a safety net away first: healer, retries or guard; it is put back afterwards",
+    "yes-really": "also on a site that is no lab",
+}
+
+NAMES = {
+    "app-killed": "The app of one node is killed.",
+    "app-hung": "The app of one node hangs (SIGSTOP).",
+    "app-500": "The app of one node answers 500 to everything (poison).",
+    "app-leak": "The app of one node leaks memory (poison).",
+    "app-panic": "The app of one node panics (poison).",
+    "app-slow": "The app of one node runs at a tenth of its speed.",
+    "node-off": "One app node loses its power (lab only).",
+    "node-cut": "One app node is cut off: every packet is dropped.",
+    "node-rejected": "One app node refuses every connection.",
+    "both-killed": "The apps of all nodes are killed at once.",
+    "both-ill": "The apps of all nodes answer 500 at once (poison).",
+    "log-disk-full": "One app cannot write its log: its disk is full.",
+    "db-restarted": "The database is restarted.",
+    "db-killed": "The database is killed.",
+    "db-exhausted": "The database takes no connection from the app.",
+    "haproxy-killed": "The balancer of the edge that serves is killed.",
+    "nginx-killed": "The nginx of the edge that serves is killed.",
+    "edge-off": "The edge that serves loses its power (lab only).",
+    "edge-cut": "The edge that serves is cut off.",
+    "healer-killed": "The healer of one node is killed, then its app hangs.",
+    "refresher-dead": "The refresher of the edge that serves is stopped.",
+    "recycle": "One app reaches the age at which its healer starts it anew.",
+    "deploy-under-load": "A deploy restarts every node (lab only).",
+    "bad-release": "A deploy brings a release with slow reads (lab only).",
+    "certificate-rotation": "Both edges get a new certificate.",
+    "clock-wrong": "One node's clock is 90 s ahead (not in containers).",
+    "one-node-alone": "One node must do for 120 requests a second.",
+}
+"""Every drill and what happens in it. (A test holds it against flows/drills/catalogue.py, which the menu does not load.)"""
+
+
+@task(name="list", help=JSON)
+@entry
+def list_drills(c: Any, json: str | None = None) -> int:
+    """Show every drill: what is believed, under which load, how it ends, for which requirement."""
+    from .flows.drill import list_drills as run
+
+    return run(json)
+
+
+@task(name="all", help=OPTIONS)
+@entry
+def all_drills(c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False) -> int:
+    """Make every drill, one after the other (half an hour), and show the table of figures. Exit 1 when one did not hold.
+
+    fab drill.all --report out           with a page to look at
+    fab drill.all --without healer       the right ones must fail then
+    """
+    return _make(c, [], json, report, without, yes_really)
+
+
+@task(help={"name": "only this drill (may be given several times)", **JSON}, iterable=["name"])
+@entry
+def history(c: Any, name: list[str], json: str | None = None) -> int:
+    """Show how drills went over time: one sign each, the newest figures, the last verdict."""
+    from .flows.drill import history as run
+    from .settings import load
+
+    return run(load(), name, json)
+
+
+def _make(c: Any, names: list[str], json: str | None, report: str, without: str, yes_really: bool) -> int:
+    not_dry(c, "fab drill")
+    from .flows.drill import drill
+    from .settings import load
+
+    return drill(load(), names, json=json, report=report, without=without, yes_really=yes_really)
+
+
+def _task(name: str, told: str) -> Task[Any]:
+    @entry
+    def one(c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False) -> int:
+        return _make(c, [name], json, report, without, yes_really)
+
+    one.__doc__ = f"""{told}
+
+    Load first, until nothing fails; then the fault; then the repair, also after Ctrl-C; then the verdict. Exit 1 when it did
+    not hold. What is believed and when it is broken off: fab drill.list
+    """
+    made: Task[Any] = task(name=name, help=OPTIONS)(one)
+    return made
+
+
+namespace = Collection("drill", list_drills, all_drills, history, *(_task(*drill) for drill in NAMES.items()))

@@ -1,0 +1,97 @@
+"""R1 and R2 from short drills; each verdict is a pure function of what the drills have found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...engine.errors import RunbookError
+from .row import Figures, Row, Verdict, judge, not_tried
+from .stats import upper_bound
+
+if TYPE_CHECKING:
+    from ..drills.result import DrillResult
+
+LOSS = ("R1", "loss of a node", "unseen: 0 failed, ≤ 1 %")
+BACK = ("R2", "a failed node", "works again in < 60 s")
+BACK_SECONDS = 60.0
+"""R2."""
+
+SHARE = 0.01
+"""R1: the most that may fail; none is the aim."""
+
+NEXT = "fab drill.history, then the drill that failed by itself: fab drill.NAME"
+
+
+def drill_rows(drills: Sequence[DrillResult], why: str, error: RunbookError | None = None) -> list[Row]:
+    """R1 and R2; `why` they were not tried, when no drill was wanted; what kept the drills from being made, if it did."""
+    if error:
+        seen = f"could not be tried: {error.seen}"
+        return [Row(*what, Verdict.FAILED, seen, error.next) for what in (LOSS, BACK)]
+    if not drills:
+        return [not_tried(*LOSS, why), not_tried(*BACK, why)]
+    return [loss_row(drills), back_row(drills)]
+
+
+def _speaking(id: str, drills: Sequence[DrillResult]) -> tuple[list[DrillResult], str]:
+    """The drills that tried something for a requirement, and why there are none, if so."""
+    mine = [drill for drill in drills if id in drill.requirements]
+    tried = [drill for drill in mine if drill.verdict != Verdict.NOT_TRIED]
+    reasons = "; ".join(dict.fromkeys(f"{drill.name}: {drill.why}" for drill in mine)) or f"no drill speaks for {id}"
+    return tried, "" if tried else reasons
+
+
+def loss_row(drills: Sequence[DrillResult]) -> Row:
+    """R1: what users saw while nodes were lost; in each drill, whose own bounds are narrower, and in all together."""
+    tried, why = _speaking("R1", drills)
+    if not tried:
+        return not_tried(*LOSS, why)
+    figures = _figures(tried)
+    verdict, why = judge(figures, SHARE, timed=False, proof=True)
+    failed = [drill for drill in tried if drill.verdict == Verdict.FAILED or drill.failures > SHARE * drill.requests]
+    notes = [", ".join(f"{drill.name}: {_seen(drill)}" for drill in tried)]
+    if failed:
+        why = "; ".join(f"{drill.name}: {_first(drill.why) or _seen(drill)}" for drill in failed)
+        return Row(*LOSS, Verdict.FAILED, why, NEXT, figures, SHARE, notes=notes)
+    return Row(*LOSS, verdict, why, "" if verdict is Verdict.HELD else NEXT, figures, SHARE, notes=notes)
+
+
+def _first(why: str) -> str:
+    """The first of the bounds that a drill broke; all are in its own table."""
+    first, _, more = why.partition("; ")
+    return f"{first}, and {more.count('; ') + 1} more" if more else first
+
+
+def _seen(drill: DrillResult) -> str:
+    return f"{drill.failures} of {drill.requests} failed, longest gap {drill.gap_s:.1f} s"
+
+
+def _figures(drills: Sequence[DrillResult]) -> Figures:
+    """Requests and errors of all drills together; a drill keeps no single latencies."""
+    kinds: Counter[str] = Counter()
+    for drill in drills:
+        for told in drill.failed.values():
+            kinds.update(told)
+    n, errors = sum(drill.requests for drill in drills), kinds.total()
+    return Figures(n, errors, dict(kinds.most_common()), error_upper=upper_bound(errors, n))
+
+
+def back_row(drills: Sequence[DrillResult]) -> Row:
+    """R2: the node was back in time in every drill. Only a time that was taken speaks for it."""
+    tried, why = _speaking("R2", drills)
+    if not tried:
+        return not_tried(*BACK, why)
+    wrong, unknown = [], []
+    for drill in tried:
+        if drill.recover_s is None and drill.verdict == Verdict.FAILED:
+            wrong.append(f"{drill.name}: not back by itself")
+        elif drill.recover_s is None:
+            unknown.append(f"{drill.name} took no time of recovery")
+        elif not drill.recover_s < BACK_SECONDS:
+            wrong.append(f"{drill.name}: back only after {drill.recover_s:.0f} s")
+    times = ", ".join(f"{drill.name} {drill.recover_s:.1f} s" for drill in tried if drill.recover_s is not None)
+    notes = [f"back after: {times}"] if times else []
+    verdict = Verdict.FAILED if wrong else Verdict.UNPROVEN if unknown else Verdict.HELD
+    why = "; ".join(wrong or unknown)
+    return Row(*BACK, verdict, why, NEXT if why else "", notes=notes)

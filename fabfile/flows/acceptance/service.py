@@ -1,0 +1,63 @@
+"""The rows of what users ask for, R3-R13 and R19, from what a run has seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .arms import compare
+from .freshness import Freshness, judge
+from .row import Row
+from .rows import list_row, ping_row, rate_row, single_row, slow_alone, write_row
+from .state import Run
+from .targets import SINGLE
+
+COUNTED = (*(f"R{number}" for number in range(4, 14)), "R19")
+"""The endpoints that an edge counts one by one."""
+
+
+def freshness(run: Run, id: str) -> Freshness:
+    """All that is known of the freshness of one of R4-R11."""
+    shown = list(run.shown[id])
+    if id in SINGLE:
+        samples = [s for s in run.loads["steady"].samples if s.endpoint == id]
+        timed = compare(samples, run.ranges[id].top)
+        shown += [timed] if timed else []
+    return judge(run.looks[id], shown)
+
+
+def service_rows(run: Run) -> list[Row]:
+    """All of them."""
+    steady, peak, proof = run.loads["steady"], run.loads["peak"], run.plan.proof
+
+    def one(id: str, name: str) -> Row:
+        return single_row(id, name, peak, freshness(run, id), searching, proof=proof)
+
+    def whole(id: str, name: str, share: float) -> Row:
+        return list_row(id, name, run.samples[id], freshness(run, id), share)
+
+    refusal = run.ledger.refusal
+    searching = slow_alone({id: [look.seconds for look in run.looks[id]] for id in SINGLE})
+    return [
+        rate_row("peak", peak, searching, proof=proof),
+        rate_row("steady", steady, searching, proof=False),
+        one("R4", "POST /operation"),
+        one("R5", "GET /db_dummy"),
+        one("R6", "GET /api/movie/{id}"),
+        one("R7", "GET /api/customer/{id}"),
+        one("R8", "GET /api/session/{id}"),
+        whole("R9", "GET /api/movie", 0.01),
+        whole("R10", "GET /api/customer", 0.01),
+        whole("R11", "GET /api/session", 0.05),
+        write_row("R12", "POST /api/session", run.samples["R12"], run.problems["R12"]),
+        write_row("R13", "DELETE /api/session/{id}", run.samples["R13"], run.problems["R13"], refusal),
+        ping_row(run.samples["R19"]),
+    ]
+
+
+def answers(run: Run) -> dict[str, int]:
+    """How many right answers a run got from each of R4-R13 and R19 (others come from a cache, or not by http)."""
+    loads = (sample for load in run.loads.values() for sample in load.samples)
+    kept = (sample for samples in run.samples.values() for sample in samples)
+    seen = {id(sample): sample for sample in (*loads, *kept)}.values()  # some are kept under two names
+    counts = Counter(sample.endpoint for sample in seen if sample.ok)
+    return {id: counts[id] for id in COUNTED if counts[id]}

@@ -1,0 +1,266 @@
+"""The app phase of a rollout: one node at a time, out of service while it is worked on, back through the gate.
+
+A release that fails the gate anywhere takes the fleet back to the release before it (`back.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..engine.converge import Outcome, State, foresee, read
+from ..engine.errors import RunbookError
+from ..engine.interrupt import BrokenOff
+from ..engine.journal import append, now
+from ..engine.link import Link, wait
+from ..engine.shell import q
+from ..engine.step import Step
+from ..inventory import Node
+from ..roles import app, releases
+from ..roles.releases import Proven
+from . import evidence, gate
+from . import facts as knowledge
+from .gate import GateFailed, Verdict
+from .system import System
+
+if TYPE_CHECKING:
+    from .rollout import Rollout
+
+
+class Apps:
+    """One rollout's app nodes. What passed the gate is noted as proven when all of them have."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self.rollout, self.balancer, self.settings = rollout, rollout.balancer, rollout.system.settings
+        self.passed: dict[str, tuple[Proven, Verdict]] = {}
+        self.paths: tuple[str, ...] = ()
+
+    def perform(self, nodes: Sequence[Node]) -> bool:
+        """All of them; false as soon as one failed, and then back, if it was the release's fault.
+
+        Raises:
+            RunbookError: the database or an edge does not answer; nothing was begun then.
+        """
+        from .back import back
+
+        if not nodes:
+            return True
+        self._lift_leftovers(nodes)
+        self.paths = gate.reads(self.settings)
+        self.adopt(nodes)
+        for node in self._sick_first(nodes):
+            ended = self.one(node, self.rollout.system)
+            if isinstance(ended, GateFailed):
+                self.rollout.hosts[node.name].error = back(self, ended, nodes)
+                return False
+            if ended is not None:
+                self.rollout.hosts[node.name].error = ended
+                return False
+        self.prove(nodes)
+        self._name_others(nodes)
+        return True
+
+    def one(self, node: Node, system: System) -> RunbookError | None:
+        """One node to the release of `system`; the error it ended with.
+
+        In a thread of the fleet's, so that a second Ctrl-C can break it off.
+        """
+        done = self.rollout.fleet.each(partial(self._one, system), [node])[node.name]
+        if isinstance(done, RunbookError):
+            return done
+        report = self.rollout.hosts[node.name]
+        return None if done else report.first_error or RunbookError(f"{node.name}: a step failed", "", "fab plan")
+
+    # -- before the first ---------------------------------------------------------------------------------------
+
+    def _lift_leftovers(self, nodes: Sequence[Node]) -> None:
+        """A deploy that died may have left a node drained; until it is back, no other may be drained for a restart."""
+        for name in self.balancer.lift_leftovers(nodes):
+            sentence = f"undrain {name} (a deploy that did not finish drained it)"
+            self.rollout.tell(self.settings.inventory.select([name])[0], Outcome("drain", State.CHANGED, sentence))
+
+    def _sick_first(self, nodes: Sequence[Node]) -> list[Node]:
+        """Nodes that serve nobody cost nothing to restart, and the others may be drained only once these are back."""
+        view = self.balancer.view().values()
+        return sorted(nodes, key=lambda node: any(seen[node.name].up for seen in view if node.name in seen))
+
+    def adopt(self, nodes: Sequence[Node]) -> None:
+        """What serves at this moment on a fleet that has never seen a gate is what there is to go back to."""
+        kept = self.kept(nodes)
+        if any(one.proven for lying in kept.values() for one in lying):
+            return
+        view = self.balancer.view().values()
+        for node in nodes:
+            serves = bool(view) and all(node.name in seen and seen[node.name].up for seen in view)
+            running = releases.current(kept[node.name])
+            note = Proven(app.unit(self.settings), running)
+            link = self.rollout.fleet.link(node)
+            if serves and running and "owed" not in link.read([note.probe()])[0].out.split():
+                link.run(note.settle({"proven": now(), "run": self.rollout.run.id, "how": "found serving"}))
+
+    def kept(self, nodes: Sequence[Node]) -> dict[str, list[releases.Kept]]:
+        """The releases on each of `nodes`.
+
+        Raises:
+            Unreachable: a node does not answer.
+        """
+        look = releases.look(self.settings)
+        return {node.name: releases.parse(self.rollout.fleet.link(node).read([look])[0].out) for node in nodes}
+
+    # -- one node -----------------------------------------------------------------------------------------------
+
+    def _one(self, system: System, node: Node) -> bool:
+        """Found out about if need be; only if its app must be restarted or watched, through the gate."""
+        rollout = self.rollout
+        if system.facts is None:
+            found = self._discover(node, system)
+            if found is None:
+                return False
+            if system is rollout.system:
+                rollout.system = found
+            system = found
+        *steps, last = system.steps(node, "app")
+        assert isinstance(last, Proven)
+        planned = foresee([*steps, last], read(rollout.fleet.link(node), [*steps, last]))
+        through = {f"unit {app.unit(self.settings)}", last.name}
+        if any(outcome.step in through and outcome.state is State.WOULD for outcome in planned):
+            self._through_the_gate(node, steps, last, system)
+            return True
+        done = rollout.converge(node, steps)
+        rollout.hosts[node.name].outcomes.append(Outcome(last.name, State.RIGHT))
+        return done
+
+    def _through_the_gate(self, node: Node, steps: Sequence[Step], last: Proven, system: System) -> None:
+        """Out of service, converged, watched, back, watched again. One that fails stays out, unless it is the last."""
+        link, name, run = self.rollout.fleet.link(node), node.name, self.rollout.run
+        ours = bool(self.balancer.view()) and not self.balancer.by_operator(name)
+        held = ours and bool(self.balancer.by_gate(name))
+        before = _invocation(link, app.unit(self.settings))
+        link.run(last.owe())
+        try:
+            if ours:
+                self.rollout.say_of(node, "drain")
+                self.balancer.drain(name, f"gate {run.id}: release {last.release} is not proven yet")
+            self._converge(node, steps, last)
+            link.run(append(run.entry("begin", last.name, f"pass release {last.release} through the gate")))
+            began = time.monotonic()
+            verdict = self._watch(node, last, system)
+            seen = self._put_back(node, last) if ours else Verdict(())
+        except GateFailed as failed:
+            if ours:
+                with contextlib.suppress(RunbookError):  # the last one that serves: better a bad one than nobody
+                    self.balancer.hold(name, f"gate {run.id}: {failed.number}")
+            raise
+        except BaseException as error:
+            if ours and not held:
+                self._let_go(node, last, system, before, error)
+            raise
+        self._tell_passed(node, last, verdict, seen, time.monotonic() - began)
+
+    def _converge(self, node: Node, steps: Sequence[Step], last: Proven) -> None:
+        if self.rollout.converge(node, steps):
+            return
+        report = self.rollout.hosts[node.name]
+        failed = next(one for one in reversed(report.outcomes) if one.state is State.FAILED)
+        error = failed.error or RunbookError(f"{node.name}: {failed.step} failed")
+        if failed.step == f"unit {app.unit(self.settings)}":
+            raise GateFailed(node.name, last.release, error.seen.removeprefix(f"{node.name}: "))
+        raise error
+
+    def _watch(self, node: Node, last: Proven, system: System) -> Verdict:
+        """The gate's first half: the node is out of service."""
+        assert system.facts is not None
+        self.rollout.say_of(node, f"gate: {self.settings.gate.seconds:g} s of probe load")
+        verdict = gate.watch(self.rollout.fleet.link(node), self.settings, system.facts.port, self.paths)
+        self._passes(node, last, verdict)
+        return verdict
+
+    def _put_back(self, node: Node, last: Proven) -> Verdict:
+        """The gate's second half: users are back, and the balancers count."""
+        seconds = self.settings.gate.watch_seconds
+        self.rollout.say_of(node, f"gate: {seconds:g} s of the balancers' figures")
+        before = self.balancer.view()
+        try:
+            self.balancer.undrain(node.name)
+        except RunbookError as error:
+            raise GateFailed(node.name, last.release, error.seen) from None
+        verdict = Verdict(())
+
+        def bad() -> bool:
+            nonlocal verdict
+            verdict = gate.seen_by_balancers(node.name, before, self.balancer.view(), self.settings.gate)
+            return verdict.failed is not None
+
+        wait(bad, seconds=seconds, every=0.5)
+        self._passes(node, last, verdict)
+        return verdict
+
+    def _passes(self, node: Node, last: Proven, verdict: Verdict) -> None:
+        if verdict.failed:
+            raise GateFailed(node.name, last.release, str(verdict.failed), verdict)
+
+    def _let_go(self, node: Node, last: Proven, system: System, before: str, error: BaseException) -> None:
+        """Ended by something else than the gate: put back, if the old process runs on, or if the new one passes.
+
+        Otherwise it stays out, and the balancers' note and `fab status` say so: nobody has seen that it is well.
+        """
+        link = self.rollout.fleet.link(node)
+        with contextlib.suppress(RunbookError):
+            same = _invocation(link, app.unit(self.settings)) == before
+            asked = isinstance(error, KeyboardInterrupt) and not isinstance(error, BrokenOff)
+            if not same and asked:
+                self._watch(node, last, system)
+                same = True
+            if same:
+                self.balancer.release(node.name)
+
+    def _tell_passed(self, node: Node, last: Proven, verdict: Verdict, seen: Verdict, seconds: float) -> None:
+        self.passed[node.name] = last, Verdict(verdict.figures + seen.figures)
+        sentence = f"release {last.release} passed the gate: {verdict}"
+        outcome = Outcome(last.name, State.CHANGED, sentence, seconds=round(seconds, 2))
+        self.rollout.hosts[node.name].outcomes.append(outcome)
+        self.rollout.tell(node, outcome)
+        run = self.rollout.run
+        run.note(f"gate-{node.name}-{last.release}.json", self.passed[node.name][1].as_json())
+        self.rollout.fleet.link(node).run(append(run.entry("changed", last.name, sentence)))
+
+    def _discover(self, node: Node, system: System) -> System | None:
+        """What the binary wants, found out on `node`; None when its ground could not be made."""
+        rollout = self.rollout
+        ground = system.steps(node, "app")[:-1]  # without the placeholder for what is not yet known
+        if not rollout.converge(node, ground):
+            return None
+        progress = partial(rollout.say_of, node)
+        discovery = knowledge.find(system.settings, rollout.fleet.link(node), rollout.run, rollout.out, progress)
+        rollout.run.note("discovery.json", {"trail": [row._asdict() for row in discovery.trail]})
+        sentence = f"discovered what the binary wants in {len(discovery.trail)} attempts"
+        rollout.tell(node, Outcome("discovery", State.CHANGED, sentence))
+        return replace(system, facts=discovery.facts)
+
+    # -- after the last -----------------------------------------------------------------------------------------
+
+    def prove(self, nodes: Sequence[Node]) -> None:
+        """Note on each node that passed what it passed with. Only now: a release is proven on the fleet or not at all."""
+        for node in nodes:
+            if node.name in self.passed:
+                last, verdict = self.passed[node.name]
+                figures = {figure.name: figure.seen for figure in verdict.figures}
+                facts = {"proven": now(), "run": self.rollout.run.id, "how": "passed the gate", **figures}
+                self.rollout.fleet.link(node).run(last.settle(facts))
+
+    def _name_others(self, nodes: Sequence[Node]) -> None:
+        """App nodes that this rollout left out and that run something else."""
+        others = [node for node in self.settings.inventory.having("app") if node not in nodes]
+        wanted = self.rollout.system.settings.app.sha256[:12]
+        for name, runs in evidence.running(self.settings, others).items():
+            if runs != wanted:
+                self.rollout.out.print(f"{name:<8} was left out and runs {runs}, not {wanted}", style="yellow")
+
+
+def _invocation(link: Link, unit: str) -> str:
+    """Tells one start of the unit from another."""
+    return link.read([f"systemctl show -p InvocationID --value {q(unit)}"])[0].out.strip()

@@ -1,0 +1,107 @@
+"""`fab drill.*`: make drills, keep what they say, show it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..engine import interrupt
+from ..engine.errors import FAILED, OK, RunbookError
+from ..engine.report import console, write_json
+from ..settings import Settings
+from .acceptance.export import refuse_bad_path
+from .drills import DrillResult, chosen, run_some
+from .drills.catalogue import BY_NAME, DRILLS
+from .drills.keep import kept
+from .drills.result import FAILED as DID_NOT_HOLD
+from .drills.show import line, show_history, show_list, show_results
+from .drills.stage import folder_of, in_lab
+from .drills.without import checked
+from .report import refuse_bad_folder, write
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def drill(
+    settings: Settings, names: Sequence[str], *, json: str | None, report: str, without: str, yes_really: bool
+) -> int:
+    """Make the drills called `names` (all, without names); 0 when none failed, 1 when one did, 130 after Ctrl-C.
+
+    Raises:
+        RunbookError: an unknown name, a real site without --yes-really, locked, unreachable.
+    """
+    chosen(names)
+    checked(without)
+    if not in_lab(settings) and not yes_really:
+        raise RunbookError(
+            f"{settings.name} is no lab: a drill breaks what its users use",
+            "it is made with a bounded load, under the deploy lock, and stops when 1 % of the requests have failed",
+            "if that is wanted: the same command with --yes-really",
+        )
+    if report:
+        refuse_bad_folder(Path(report))
+    if json:
+        refuse_bad_path(json)
+    out = console(json)
+    if json != "-":
+        out.file = sys.stdout  # what a task under load prints is caught elsewhere
+    wanted, made = list(names or BY_NAME), list[DrillResult]()
+
+    def done(result: DrillResult) -> None:
+        made.append(result)
+        if len(wanted) > 1:
+            out.print(line(result))
+
+    def progress(text: str) -> None:
+        status.update(f"[bold]{wanted[min(len(made), len(wanted) - 1)]}[/] {text}")
+
+    try:
+        with out.status("") as status:
+            run_some(settings, wanted, progress, without=without, done=done)
+    except interrupt.BrokenOff:
+        raise RunbookError(
+            "broken off while a drill was repaired",
+            "what it had broken may still be broken; its hosts mend it themselves within 3 minutes",
+            "fab status",
+        ) from None
+    except KeyboardInterrupt:
+        out.print("[yellow]interrupted; what was broken is repaired[/]")
+        return INTERRUPTED
+    finally:
+        if made:
+            show_results(out, made)
+            write_json([result.as_json() for result in made], json)
+    if report:
+        out.print(f"The report: {write(Path(report), None, made)}", soft_wrap=True)
+    return FAILED if any(result.verdict == DID_NOT_HOLD for result in made) else OK
+
+
+def list_drills(json: str | None) -> int:
+    """The table of drills."""
+    if json:
+        rows = [
+            {"name": one.name, "hypothesis": one.hypothesis, "rate": one.rate, "hold": one.hold, "abort": one.abort}
+            for one in DRILLS
+        ]
+        write_json(rows, json)
+    show_list(console(json), DRILLS)
+    return OK
+
+
+def history(settings: Settings, names: Sequence[str], json: str | None) -> int:
+    """What drills have said over time.
+
+    Raises:
+        RunbookError: none was made yet.
+    """
+    chosen(names)
+    found = kept(folder_of(settings), names)
+    if not found:
+        raise RunbookError(
+            f"no drill of {settings.name} has been made here", "there is no trend to show", "fab drill.all"
+        )
+    write_json([result.as_json() for result in found], json)
+    show_history(console(json), found)
+    return OK

@@ -1,0 +1,75 @@
+"""Drills: faults made on purpose under load, and a verdict on what users saw of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ...engine.errors import RunbookError
+from ...settings import Settings
+from .drill import Drill
+from .result import DrillResult, from_json
+
+__all__ = ["DrillResult", "from_json", "run_for_check", "run_some"]
+
+Progress = Callable[[str], None]
+
+
+def run_some(
+    settings: Settings,
+    names: Sequence[str],
+    progress: Progress = lambda text: None,
+    *,
+    without: str = "",
+    done: Callable[[DrillResult], None] = lambda result: None,
+) -> list[DrillResult]:
+    """The drills called `names`, one after the other; each result is kept, and told to `done` as it comes.
+
+    On a site that is no lab each stops when its error budget is spent, and the deploy lock is held meanwhile.
+
+    Raises:
+        RunbookError: there is no drill of a name, the site is locked or cannot be reached.
+        KeyboardInterrupt: Ctrl-C; what was broken is repaired by then.
+    """
+    from ..acceptance.targets import Range
+    from .keep import keep
+    from .runner import Performance
+    from .stage import folder_of, in_lab
+    from .without import no_recycling
+    from .without import without as disabled
+
+    drills, ranges = chosen(names), dict[str, Range]()
+    real = not in_lab(settings)
+    results = []
+    with no_recycling(settings), disabled(settings, without):
+        for drill in drills:
+            made = Performance(drill, settings, progress, ranges, stop_at_budget=real).perform()
+            result = replace(made, without=without)
+            keep(folder_of(settings), result)
+            results.append(result)
+            done(result)
+    return results
+
+
+def chosen(names: Sequence[str]) -> list[Drill]:
+    """
+    Raises:
+        RunbookError: there is no drill of a name.
+    """
+    from .catalogue import BY_NAME
+
+    for name in names:
+        if name not in BY_NAME:
+            raise RunbookError(f"there is no drill called {name}", "nothing was broken", "fab drill.list")
+    return [BY_NAME[name] for name in names]
+
+
+def run_for_check(settings: Settings, progress: Progress = lambda text: None) -> list[DrillResult]:
+    """The few short drills that tell R1 and R2.
+
+    Raises:
+        RunbookError, KeyboardInterrupt: as `run_some`.
+    """
+    from .catalogue import FOR_CHECK
+
+    return run_some(settings, FOR_CHECK, progress)

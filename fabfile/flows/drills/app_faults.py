@@ -1,0 +1,117 @@
+"""The ways to break the app of a node, each with its way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...engine.shell import q
+from ...inventory import Node
+from ...roles.base import SETTINGS
+from ..balancer import Balancer
+from .faults import LATEST, OnHosts, need
+from .stage import Stage
+
+PIDS = "/run/runbook-drill.pid"
+"""On a host: the process that a drill has hurt. It must not outlive the drill."""
+
+
+def on_app(*nodes: Node, stage: Stage, do: str) -> OnHosts:
+    """Something done to the app's process `$pid` on nodes. What was hurt is ended afterwards, if it still lives."""
+    unit = q(stage.unit)
+    before = f'pid=$(systemctl show -p MainPID --value {unit}); [ "$pid" != 0 ] || exit 1; echo $pid >{PIDS}\n'
+    back = (
+        f"[ ! -e {PIDS} ] || {{ pid=$(cat {PIDS}); rm -f {PIDS}\n"
+        f'[ "$(systemctl show -p MainPID --value {unit})" != "$pid" ] || kill -KILL $pid; }}\n'
+        f"systemctl start {unit}"
+    )
+    return OnHosts(tuple(nodes), before + do, back, hurt=tuple(node.name for node in nodes))
+
+
+def poison(stage: Stage, kind: int, *nodes: Node) -> OnHosts:
+    """A poisoned operation, sent by the node to its own app, so that it fells no other."""
+    body = f'{{"operation": {kind << 32}}}'
+    head = (
+        "POST /operation HTTP/1.0",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    request = "".join(f"{line}\\r\\n" for line in (*head, ""))
+    send = f"exec 3<>/dev/tcp/127.0.0.1/{stage.port}; printf '{request}%s' {q(body)} >&3; timeout 2 head -c1 <&3 >/dev/null; true"
+    return on_app(*nodes, stage=stage, do=f"bash -c {q(send)}\n")
+
+
+def slow(stage: Stage, node: Node) -> OnHosts:
+    """The app runs for a tenth of the time: a machine that is far too busy."""
+    loop = "while kill -STOP $1; do sleep 0.45; kill -CONT $1; sleep 0.05; done"
+    run = f"systemd-run -q --unit=runbook-drill-slow -p RuntimeMaxSec={LATEST:.0f} /bin/bash -c {q(loop)} slow $pid\n"
+    back = f"systemctl stop runbook-drill-slow 2>/dev/null; pid=$(cat {PIDS}) && kill -CONT $pid; rm -f {PIDS}; true"
+    return OnHosts((node,), on_app(node, stage=stage, do=run).do, back)
+
+
+@dataclass(frozen=True)
+class LogFull:
+    """A file system of its own for the app's log, full to the last byte. The restarts it needs are drained, and no fault."""
+
+    node: Node
+    folder: str
+    hurt: tuple[str, ...] = ()
+    dark: str = ""
+
+    def prepare(self, stage: Stage) -> None:
+        """Mount it, empty."""
+        user, unit = q(stage.settings.app.user), q(stage.unit)
+        stage.arm(self.node, f"{self._off}; systemctl restart {unit}", LATEST)
+        mount = f"mount -t tmpfs -o size=512k,mode=0750 runbook-drill {q(self.folder)}; chown {user}:{user} {q(self.folder)}"
+        self._restarted(stage, f"set -e; {mount}\n")
+
+    def inject(self, stage: Stage) -> None:
+        """Fill it."""
+        stage.run(self.node, f"head -c 1M /dev/zero >{q(self.folder)}/runbook-drill 2>/dev/null; true")
+
+    def undo(self, stage: Stage) -> None:
+        """Back to the log's own place."""
+        if stage.fleet.link(self.node).read(["grep -q ^runbook-drill /proc/mounts"])[0].code == 0:
+            self._restarted(stage, f"{self._off}\n")
+        stage.disarm(self.node)
+
+    @property
+    def _off(self) -> str:
+        return f"umount -l {q(self.folder)} || true"
+
+    def _restarted(self, stage: Stage, script: str) -> None:
+        balancer = Balancer(stage.settings)
+        try:
+            with balancer.without(self.node, "deploy drill log-disk-full"):
+                stage.run(self.node, f"{script}systemctl restart {q(stage.unit)}", timeout=150)
+        finally:
+            balancer.close()
+
+
+HEALER = "runbook-healer.service"
+HEALER_CONFIG = f"{SETTINGS}/healer.conf"
+
+
+def hung(stage: Stage, node: Node) -> OnHosts:
+    """SIGSTOP: the process is there, the port is open, nothing answers."""
+    return on_app(node, stage=stage, do="kill -STOP $pid\n")
+
+
+def killed(stage: Stage, *nodes: Node) -> OnHosts:
+    """SIGKILL."""
+    return on_app(*nodes, stage=stage, do="kill -KILL $pid\n")
+
+
+def healer_killed(stage: Stage, node: Node) -> OnHosts:
+    """The healer dies, and right afterwards the app hangs: only a healer that came back can help."""
+    need(stage, node, HEALER)
+    return on_app(node, stage=stage, do=f"systemctl kill -s KILL {HEALER}\nkill -STOP $pid\n")
+
+
+def old(stage: Stage, node: Node) -> OnHosts:
+    """The app has reached the age at which the healer starts it anew."""
+    need(stage, node, HEALER)
+    kept = f"{HEALER_CONFIG}.drill"
+    aged = f"cp -p {HEALER_CONFIG} {kept}; sed -i 's/^lifetime *=.*/lifetime = 1/' {HEALER_CONFIG}; systemctl restart {HEALER}\n"
+    back = f"[ ! -e {kept} ] || {{ mv -f {kept} {HEALER_CONFIG}; systemctl restart {HEALER}; }}"
+    return OnHosts((node,), f"set -e\n{aged}", back, hurt=(node.name,))

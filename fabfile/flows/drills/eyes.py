@@ -1,0 +1,149 @@
+"""Looking on: what each edge's balancer and each app node says of itself, several times a second, over one ssh channel a host."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ...engine.errors import RunbookError
+from ...engine.fleet import Fleet
+from ...engine.shell import q
+from ...inventory import Node
+from ...roles import app, haproxy, keepalived
+from ...settings import Settings
+
+PAUSE = 0.2
+"""Seconds between two looks of one host."""
+SILENT = 1.5
+"""Seconds after which a host that says nothing counts as not seen."""
+
+
+@dataclass(frozen=True)
+class EdgeSeen:
+    """An edge: whether it holds the floating address, and how its balancer sees the nodes (empty: it does not answer)."""
+
+    holds: bool
+    nodes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AppSeen:
+    """An app node: the app's process (0: none), and whether its unit says it is ready."""
+
+    pid: int
+    ready: bool
+
+
+Seen = EdgeSeen | AppSeen
+Tell = Callable[[float, str, Seen | None], None]
+"""Told of each look: when (time.monotonic), which host, and what (None: nothing)."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is seen at one moment; None for a host that says nothing."""
+
+    edges: Mapping[str, EdgeSeen | None]
+    apps: Mapping[str, AppSeen | None]
+
+    def well(self, *, floating: bool) -> bool:
+        """Every edge sees every node up, every app is ready, and (`floating`) one edge holds the address."""
+        if not all(seen and seen.nodes and all(map(is_up, seen.nodes.values())) for seen in self.edges.values()):
+            return False
+        held = sum(seen.holds for seen in self.edges.values() if seen)
+        return all(seen and seen.ready for seen in self.apps.values()) and (held == 1 or not floating)
+
+    @property
+    def holder(self) -> str:
+        """The edge that holds the floating address, else the first."""
+        return next((name for name, seen in self.edges.items() if seen and seen.holds), next(iter(self.edges)))
+
+
+def is_up(status: str) -> bool:
+    """Whether a balancer sends requests to a node of this status."""
+    return status.startswith("UP")
+
+
+class Eyes:
+    """Looks on for as long as the context lasts; `tell` is called from threads."""
+
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        self.settings, self.tell = settings, tell
+        self.edges, self.apps = settings.inventory.having("edge"), settings.inventory.having("app")
+        self._fleet = Fleet(settings, [*self.edges, *self.apps], readonly=True)
+        self._last: dict[str, tuple[float, Seen | None]] = {}
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._watch, args=(node,), daemon=True) for node in self._fleet]
+
+    def __enter__(self) -> Eyes:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._fleet.__exit__()
+
+    def sight(self) -> Sight:
+        """The latest of every host."""
+        return Sight(
+            {node.name: seen if isinstance(seen := self._of(node), EdgeSeen) else None for node in self.edges},
+            {node.name: seen if isinstance(seen := self._of(node), AppSeen) else None for node in self.apps},
+        )
+
+    def last(self, host: str) -> float:
+        """When (time.monotonic) a host was seen last; 0 if never."""
+        return self._last.get(host, (0.0, None))[0]
+
+    def _of(self, node: Node) -> Seen | None:
+        when, seen = self._last.get(node.name, (0.0, None))
+        return seen if time.monotonic() - when <= SILENT else None
+
+    def _watch(self, node: Node) -> None:
+        """Until the end: connect, listen, connect again."""
+        edge = "edge" in node.roles
+        script = _edge(self.settings) if edge else _app(self.settings)
+        parse: Callable[[str], Seen] = parse_edge if edge else parse_app
+        while not self._stop.is_set():
+            try:
+                for line in self._fleet.link(node).follow(script, silence=SILENT):
+                    if self._stop.is_set():
+                        return
+                    now, seen = time.monotonic(), parse(line)
+                    self._last[node.name] = (now, seen)
+                    self.tell(now, node.name, seen)
+            except RunbookError:
+                self._fleet.link(node).close()
+            self.tell(time.monotonic(), node.name, None)
+            self._stop.wait(PAUSE)
+
+
+def _loop(body: str) -> str:
+    """Shell text that prints a line per look, and ends when nobody listens any more."""
+    return f"while :; do\n{body} || exit 0\nsleep {PAUSE}\ndone\n"
+
+
+def _edge(settings: Settings) -> str:
+    floating = settings.edge.address
+    holds = f"{keepalived.holds(floating)} && held=1" if floating else ":"
+    servers = f"echo 'show stat health 4 -1' | socat -t1 stdio unix-connect:{haproxy.SOCKET} 2>/dev/null"
+    pick = """awk -F, '$1 == "health" { gsub(" ", "_", $18); printf " %s=%s", $2, $18 }'"""
+    return _loop(f'held=0; {holds}\necho "$held$({servers} | {pick})"')
+
+
+def _app(settings: Settings) -> str:
+    return _loop(f"echo $(systemctl show -p MainPID,SubState {q(app.unit(settings))})")
+
+
+def parse_edge(line: str) -> EdgeSeen:
+    """`1 node1=UP node2=DOWN`."""
+    held, *servers = line.split()
+    return EdgeSeen(held == "1", dict(server.split("=", 1) for server in servers if "=" in server))
+
+
+def parse_app(line: str) -> AppSeen:
+    """`MainPID=12 SubState=running`."""
+    said = dict(part.split("=", 1) for part in line.split() if "=" in part)
+    return AppSeen(int(said.get("MainPID", 0)), said.get("SubState") == "running")

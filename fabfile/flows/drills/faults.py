@@ -1,0 +1,203 @@
+"""The ways to break something, each with its way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...engine.errors import RunbookError
+from ...engine.shell import q
+from ...inventory import Node
+from ...roles import haproxy
+from .drill import NotPossible
+from .stage import Stage
+
+LATEST = 180.0
+"""Seconds after which a host mends itself if the drill does not come back to do so: more than any drill takes."""
+
+
+@dataclass(frozen=True)
+class OnHosts:
+    """Scripts run as root on some hosts; each host's undo is on a timer there before its fault begins."""
+
+    nodes: tuple[Node, ...]
+    do: str
+    back: str
+    hurt: tuple[str, ...] = ()
+    dark: str = ""
+
+    def prepare(self, stage: Stage) -> None:
+        """See to it that each host mends itself if nobody else does."""
+        each(stage, self.nodes, lambda node: stage.arm(node, self.back, LATEST))
+
+    def inject(self, stage: Stage) -> None:
+        """All at once."""
+        each(stage, self.nodes, lambda node: stage.run(node, self.do))
+
+    def undo(self, stage: Stage) -> None:
+        """All at once; the timer goes last."""
+
+        def mend(node: Node) -> None:
+            stage.run(node, f"/bin/bash -c {q(self.back)}", timeout=90)
+            stage.disarm(node)
+
+        each(stage, self.nodes, mend)
+
+
+@dataclass(frozen=True)
+class Power:
+    """A host without power. Only a lab has a switch for it."""
+
+    node: Node
+    hurt: tuple[str, ...] = ()
+
+    @property
+    def dark(self) -> str:
+        """The host that is no longer seen."""
+        return self.node.name
+
+    def prepare(self, stage: Stage) -> None:
+        """
+        Raises:
+            NotPossible: there is no such switch.
+        """
+        stage.of_lab("status")
+
+    def inject(self, stage: Stage) -> None:
+        """Off."""
+        stage.of_lab("power-off", self.node.name)
+
+    def undo(self, stage: Stage) -> None:
+        """On; returns when it answers ssh. Harmless when it runs."""
+        stage.of_lab("power-on", self.node.name)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of ours under load: it is no fault and must not look like one. `after` puts things back."""
+
+    work: Callable[[Stage], int]
+    after: Callable[[Stage], object] = lambda stage: None
+    hurt: tuple[str, ...] = ()
+    dark: str = ""
+
+    def prepare(self, stage: Stage) -> None:
+        """Nothing."""
+
+    def inject(self, stage: Stage) -> None:
+        """Do it; its exit code goes to `stage.exits`."""
+        try:
+            stage.exits.append(self.work(stage))
+        except RunbookError as error:
+            stage.exits.append(error.code)
+
+    def undo(self, stage: Stage) -> None:
+        """Put things back."""
+        self.after(stage)
+
+
+def each(stage: Stage, nodes: Sequence[Node], work: Callable[[Node], object]) -> None:
+    """`work` on all `nodes` at once; the first RunbookError is raised."""
+    for result in stage.fleet.each(work, nodes).values():
+        if isinstance(result, RunbookError):
+            raise result
+
+
+# -- the network --------------------------------------------------------------------------------------------------
+
+TABLE = "runbook_drill"
+MEND_NETWORK = f"nft delete table inet {TABLE} 2>/dev/null; nft delete table arp {TABLE} 2>/dev/null; true"
+
+
+def cut(stage: Stage, node: Node, *, silent_arp: str = "") -> OnHosts:
+    """The cable pulled: every packet is dropped, but our own ssh to mend it. `silent_arp` is an address it must not claim."""
+    port = stage.settings.ssh.port
+    chain = (
+        "add chain inet {t} {hook} {{ type filter hook {hook} priority -300; }}\n"
+        "add rule inet {t} {hook} iifname lo accept\nadd rule inet {t} {hook} oifname lo accept\n"
+        "add rule inet {t} {hook} tcp {side} {port} accept\nadd rule inet {t} {hook} drop\n"
+    )
+    chain_in = chain.format(t=TABLE, hook="input", side="dport", port=port).replace(
+        f"add rule inet {TABLE} input oifname lo accept\n", ""
+    )
+    chain_out = chain.format(t=TABLE, hook="output", side="sport", port=port).replace(
+        f"add rule inet {TABLE} output iifname lo accept\n", ""
+    )
+    rules = f"add table inet {TABLE}\n{chain_in}{chain_out}"
+    if silent_arp:
+        rules += (
+            f"add table arp {TABLE}\nadd chain arp {TABLE} output {{ type filter hook output priority 0; }}\n"
+            f"add rule arp {TABLE} output arp saddr ip {silent_arp} drop\n"
+        )
+    return OnHosts((node,), f"nft -f - <<'NFT'\n{rules}NFT\n", MEND_NETWORK)
+
+
+def reject(stage: Stage, node: Node) -> OnHosts:
+    """Every connection to the app is refused by the node's firewall."""
+    rules = (
+        f"add table inet {TABLE}\nadd chain inet {TABLE} input {{ type filter hook input priority -300; }}\n"
+        f"add rule inet {TABLE} input iifname != lo tcp dport {stage.port} reject with tcp reset\n"
+    )
+    return OnHosts((node,), f"nft -f - <<'NFT'\n{rules}NFT\n", MEND_NETWORK)
+
+
+# -- units --------------------------------------------------------------------------------------------------------
+
+
+def unit_killed(stage: Stage, node: Node, unit: str) -> OnHosts:
+    """All of a unit's processes die at once."""
+    need(stage, node, unit)
+    return OnHosts(
+        (node,), f"systemctl kill -s KILL {q(unit)}\n", f"systemctl reset-failed {q(unit)}; systemctl start {q(unit)}"
+    )
+
+
+def unit_stopped(stage: Stage, node: Node, unit: str) -> OnHosts:
+    """A unit is stopped, and started again afterwards."""
+    need(stage, node, unit)
+    return OnHosts((node,), f"systemctl stop {q(unit)}\n", f"systemctl start {q(unit)}")
+
+
+def unit_restarted(stage: Stage, node: Node, unit: str) -> OnHosts:
+    """A restart as an operator would do it."""
+    need(stage, node, unit)
+    return OnHosts((node,), f"systemctl restart {q(unit)}\n", f"systemctl start {q(unit)}")
+
+
+def need(stage: Stage, node: Node, unit: str) -> None:
+    """Refuse when a unit does not run: there is nothing to break."""
+    if not stage.has_unit(node, unit):
+        raise NotPossible(f"{unit} does not run on {node.name}", "there is nothing to break", "fab status")
+
+
+# -- the database, the balancer's view, the clock -----------------------------------------------------------------
+
+
+def connections_refused(stage: Stage) -> OnHosts:
+    """The database takes no further connection from the app: what it is like when others have used them all up."""
+    kept = "/run/runbook-drill.limit"
+    role = q(f"role={stage.settings.database.user}")
+    psql = f"runuser -u postgres -- psql -qAtX -v ON_ERROR_STOP=1 -v {role}"
+    limit = "SELECT rolconnlimit FROM pg_roles WHERE rolname = :'role';"
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = :'role';"
+    alter = 'ALTER ROLE :"role" CONNECTION LIMIT'
+    do = f"set -e\necho {q(limit)} | {psql} >{kept}.new; mv {kept}.new {kept}\n"
+    do += f"echo {q(f'{alter} 0; {ended}')} | {psql} >/dev/null\n"
+    back = f"[ ! -s {kept} ] || {{ echo {q(alter)} $(cat {kept}) | {psql} && rm -f {kept}; }}"
+    return OnHosts((stage.database,), do, back)
+
+
+def drained(stage: Stage, node: Node) -> OnHosts:
+    """A node out of service at every edge, as if it did not exist."""
+    edges = stage.settings.inventory.having("edge")
+    return OnHosts(edges, haproxy.drain(node.name, "deploy drill one-node-alone"), haproxy.undrain(node.name))
+
+
+def clock_wrong(stage: Stage, node: Node) -> OnHosts:
+    """A node's clock 90 s ahead."""
+    if stage.fleet.link(node).read(["systemd-detect-virt -cq"])[0].code == 0:
+        raise NotPossible(f"{node.name} is a container", "it has no clock of its own that could be wrong", "")
+    flag = "/run/runbook-drill.clock"
+    step = 'date -s "@$(($(date +%s) {sign} 90))" >/dev/null'
+    do = f"touch {flag}; {step.format(sign='+')}\n"
+    return OnHosts((node,), do, f"[ ! -e {flag} ] || {{ {step.format(sign='-')} && rm -f {flag}; }}")

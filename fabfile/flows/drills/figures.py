@@ -1,0 +1,60 @@
+"""What samples say: failures by endpoint and kind, the longest silence, the seconds one by one. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from ..acceptance.sample import Sample
+from ..acceptance.stats import percentile
+from .drill import BUDGET
+from .result import Second
+
+POSTS = ("R4", "R12")
+"""Requirements whose requests may be executed once only, so nobody tries them again."""
+WRITES = (*POSTS, "R13")
+
+
+def failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
+    """How many failed, by endpoint and kind, in the order of the requirements."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for sample in samples:
+        if not sample.ok:
+            counts[sample.endpoint][sample.error] += 1
+    return {endpoint: dict(counts[endpoint]) for endpoint in sorted(counts, key=lambda id: int(id[1:]))}
+
+
+def gap(samples: Iterable[Sample], since: float = 0.0) -> float:
+    """The longest time in seconds, of those that reach beyond `since`, in which no right answer came; until the last request."""
+    kept = list(samples)
+    ends = sorted(sample.done for sample in kept if sample.ok)
+    before = max((end for end in ends if end <= since), default=since)
+    last = max((sample.intended for sample in kept), default=before)
+    points = [before, *(end for end in ends if end > since)]
+    quiet = (later - earlier for earlier, later in pairwise(points))
+    return max(*quiet, last - points[-1], 0.0)
+
+
+def timeline(samples: Iterable[Sample]) -> tuple[Second, ...]:
+    """The requests second by second, by when they were due."""
+    parts: defaultdict[int, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        parts[int(sample.intended)].append(sample)
+    return tuple(_second(t, parts[t]) for t in range(max(parts, default=-1) + 1))
+
+
+def _second(t: int, samples: Sequence[Sample]) -> Second:
+    right = sorted(sample.latency for sample in samples if sample.ok)
+    p50, p90 = (round(percentile(right, share), 4) if right else None for share in (0.5, 0.9))
+    return Second(t, len(right), len(samples) - len(right), p50, p90)
+
+
+def budget_share(samples: Sequence[Sample]) -> float:
+    """Share of the error budget (1 % of the requests) that was spent; 1.0 is all of it."""
+    return sum(not sample.ok for sample in samples) / (BUDGET * len(samples)) if samples else 0.0
+
+
+def lag(samples: Sequence[Sample]) -> float:
+    """How late the generator itself was, 99th percentile, in seconds."""
+    return percentile(sorted(sample.lag for sample in samples), 0.99) if samples else 0.0

@@ -1,0 +1,43 @@
+"""Results of drills on this controller: one JSON file a drill made, and what they tell over time."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .result import NOT_TRIED, DrillResult, from_json
+
+
+def keep(folder: Path, result: DrillResult) -> Path | None:
+    """Write it down, whole or not at all; where. A drill that was not tried leaves nothing."""
+    if result.verdict == NOT_TRIED:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    when = datetime.fromtimestamp(result.started, UTC).strftime("%Y%m%dT%H%M%S")
+    path = folder / f"{when}-{result.name}.json"
+    beside = path.with_suffix(f".{os.getpid()}.new")
+    beside.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
+    return path
+
+
+def kept(folder: Path, names: Sequence[str] = ()) -> list[DrillResult]:
+    """All of them (of `names`, if given), oldest first. A file that is no result is passed over."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            result = from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError):
+            continue
+        if not names or result.name in names:
+            found.append(result)
+    return found
+
+
+def latest(results: Sequence[DrillResult]) -> list[DrillResult]:
+    """The newest of each drill, of those made with nothing disabled."""
+    newest = {result.name: result for result in results if not result.without}
+    return list(newest.values())

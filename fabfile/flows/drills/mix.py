@@ -1,0 +1,129 @@
+"""The users of a drill: a mixed open-loop load through the service's address, from a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from ..acceptance.load import mixed, offer
+from ..acceptance.looks import date_of
+from ..acceptance.sample import Sample
+from ..acceptance.targets import SINGLE, Range, any_row, dummy, find_range, operation
+from ..acceptance.wire import Answer, Call, Wire, open_wire
+from ..acceptance.writes import Ledger
+
+TIMEOUT = 10.0
+"""Seconds a user waits for an answer, as in the acceptance."""
+SHARES = (9, 2, 2, 1)
+"""Of 50 requests: each of R4-R8, new sessions, sessions deleted, /long_dummy."""
+LONGEST = 900.0
+"""Seconds after which a load ends by itself, whatever became of the drill."""
+
+
+class Traffic:
+    """Requests at `rate` per second for as long as the context lasts. `begin` (of time.monotonic) is their time zero.
+
+    `ranges` are the ids that exist, by endpoint; found out when empty, and kept there for the next drill.
+    """
+
+    def __init__(self, address: str, rate: float, ranges: dict[str, Range]) -> None:
+        self.address, self.rate, self.ranges = address, rate, ranges
+        self.samples: list[Sample] = []
+        self.begin = 0.0
+        self.failed = 0
+        self.oldest: float | None = None
+        self.error: BaseException | None = None
+        self._stop, self._begun = threading.Event(), threading.Event()
+        self._rng = random.Random()
+        self._mine: list[int] = []
+        self._thread = threading.Thread(target=self._run, name="users")
+
+    def __enter__(self) -> Traffic:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """No more requests; returns when the last is answered and our own sessions are deleted."""
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the load's begin."""
+        return time.monotonic() - self.begin
+
+    @property
+    def running(self) -> bool:
+        """Whether requests are being made."""
+        return self._begun.is_set() and self._thread.is_alive()
+
+    def calm(self, seconds: float) -> bool:
+        """Whether in the last `seconds` requests were answered, and all of them right."""
+        if not self.running:
+            return False
+        since = self.now - seconds
+        recent = list(itertools.takewhile(lambda sample: sample.done >= since, reversed(self.samples)))
+        return since > 0 and len(recent) > 0.5 * self.rate * seconds and all(sample.ok for sample in recent)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._work())
+        except Exception as error:
+            self.error = error
+
+    async def _work(self) -> None:
+        async with open_wire(self.address) as wire:
+            if not self.ranges:
+                found = await asyncio.gather(*(find_range(wire, endpoint) for endpoint in SINGLE))
+                self.ranges.update(zip(SINGLE, found, strict=True))
+            ledger = Ledger(self.ranges["R8"], self.ranges["R7"], self.ranges["R6"], self._rng)
+            try:
+                await self._offer(wire, ledger)
+            finally:
+                await ledger.clean_up(wire)
+
+    async def _offer(self, wire: Wire, ledger: Ledger) -> None:
+        def seen(call: Call, sample: Sample, answer: Answer) -> None:
+            self.begin = answer.sent - sample.sent
+            self._begun.set()
+            self._note(ledger, call, sample, answer)
+
+        count = int(self.rate * LONGEST)
+        calls = itertools.takewhile(lambda call: not self._stop.is_set(), self._calls(ledger, count))
+        await offer(wire, calls, rate=self.rate, timeout=TIMEOUT, seen=seen)
+
+    def _calls(self, ledger: Ledger, count: int) -> Iterator[Call]:
+        each, new, gone, cached = SHARES
+        rng = self._rng
+        rows = [any_row(endpoint, self.ranges[endpoint], rng) for endpoint in SINGLE]
+        makers: list[Callable[[], Call]] = [lambda: operation(rng.randrange(1000)), dummy, *rows] * each
+        makers += [lambda: self._new(ledger)] * new + [lambda: self._gone(ledger)] * gone + [long_dummy] * cached
+        return mixed(makers, count, rng)
+
+    def _new(self, ledger: Ledger) -> Call:
+        return dummy() if ledger.refusal else ledger.post()
+
+    def _gone(self, ledger: Ledger) -> Call:
+        return ledger.delete(self._mine.pop()) if self._mine else self._new(ledger)
+
+    def _note(self, ledger: Ledger, call: Call, sample: Sample, answer: Answer) -> None:
+        self.samples.append(sample)
+        self.failed += not sample.ok
+        if call.endpoint == "R12" and (number := ledger.posted(answer)) is not None:
+            self._mine.append(number)
+        elif call.endpoint == "R13":
+            ledger.deleted(int(call.path.rpartition("/")[2]), answer)
+        elif call.endpoint == "R16" and sample.ok and (made := date_of(answer.headers.get("Date", ""))) is not None:
+            self.oldest = max(self.oldest or 0.0, time.time() - made)
+
+
+def long_dummy() -> Call:
+    """R16: the answer that the edge keeps."""
+    return Call("R16", "GET", "/long_dummy")

@@ -1,0 +1,92 @@
+"""What was seen while a drill went on, and when what happened; from it the observation that is judged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from ..acceptance.sample import Sample
+from .drill import Life, Observation
+from .eyes import AppSeen, EdgeSeen, Seen, Sight, is_up
+from .result import Mark
+
+Look = tuple[float, str, Seen | None]
+"""When (time.monotonic), which host, what."""
+
+
+class Record:
+    """Written by several threads (appending is all they do), read when the drill is over. Times are of time.monotonic."""
+
+    def __init__(self) -> None:
+        self.looks: list[Look] = []
+        self.fault: float | None = None
+        self.detected: float | None = None
+        self.undone: float | None = None
+        self.recovered: float | None = None
+        self.repaired: float | None = None
+        self.by_itself = True
+        self.before = Sight({}, {})
+
+    def tell(self, when: float, host: str, seen: Seen | None) -> None:
+        """One look at one host."""
+        self.looks.append((when, host, seen))
+
+    def pid(self, sight: Sight, node: str) -> int:
+        """The app's process on a node; 0 for none, or one not seen."""
+        seen = sight.apps.get(node)
+        return seen.pid if seen else 0
+
+    def marks(self, begin: float) -> tuple[Mark, ...]:
+        """What happened when, in order; seconds since `begin`."""
+        repaired = self.undone if self.undone is not None or self.by_itself else self.repaired
+        times = {"fault": self.fault, "detected": self.detected, "repaired": repaired, "recovered": self.recovered}
+        known = sorted((when, what) for what, when in times.items() if when is not None)
+        return tuple(Mark(round(when - begin, 2), what) for when, what in known)
+
+    def observation(
+        self, begin: float, samples: Iterable[Sample], oldest: float | None, exits: Sequence[int]
+    ) -> Observation:
+        """Everything there is to judge; seconds since the load's `begin`."""
+
+        def t(when: float | None) -> float | None:
+            return None if when is None else when - begin
+
+        since = begin if self.fault is None else self.fault
+        return Observation(
+            samples=sorted(samples, key=lambda sample: sample.intended),
+            fault=since - begin,
+            undone=t(self.undone),
+            detected=t(self.detected),
+            recovered=t(self.recovered),
+            by_itself=self.by_itself,
+            lives=lives(self.looks, list(self.before.apps), begin),
+            before={node: self.pid(self.before, node) for node in self.before.apps},
+            outs=outs(self.looks, since),
+            oldest=oldest,
+            exit=exits[0] if exits else None,
+        )
+
+
+def lives(looks: Iterable[Look], nodes: Sequence[str], begin: float) -> dict[str, list[Life]]:
+    """The app nodes' own words since `begin`. A node that says nothing is not ready."""
+    told: dict[str, list[Life]] = {node: [] for node in nodes}
+    for when, host, seen in looks:
+        if host in told and when >= begin:
+            app = seen if isinstance(seen, AppSeen) else AppSeen(0, False)
+            told[host].append(Life(when - begin, app.pid, app.ready))
+    return told
+
+
+def outs(looks: Iterable[Look], since: float) -> dict[str, int]:
+    """How often each node went out of service after `since`, as the edge says that saw it most often."""
+    counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+    last: dict[tuple[str, str], bool] = {}
+    for when, edge, seen in looks:
+        for node, status in seen.nodes.items() if isinstance(seen, EdgeSeen) else ():
+            up = is_up(status)
+            counts[edge, node] += int(when >= since and not up and last.get((edge, node), True))
+            last[edge, node] = up
+    most: dict[str, int] = {}
+    for (_, node), count in counts.items():
+        most[node] = max(count, most.get(node, 0))
+    return {node: count for node, count in most.items() if count}

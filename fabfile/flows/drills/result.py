@@ -1,0 +1,116 @@
+"""What a drill has found, as plain values that go into JSON and come back the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+HELD, FAILED, NOT_TRIED = "held", "FAILED", "not tried"
+"""The verdicts. FAILED also when the drill was stopped before it could know."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One thing that must hold: what, what was seen, what was allowed (both as people read them), and whether it held."""
+
+    what: str
+    seen: str
+    bound: str
+    held: bool
+
+
+@dataclass(frozen=True)
+class Second:
+    """The requests that were due in one second of the load.
+
+    `t` is the second's begin, counted from the load's; `p50` and `p90` are latencies in seconds of the right answers, None
+    where there was none.
+    """
+
+    t: int
+    ok: int
+    failed: int
+    p50: float | None
+    p90: float | None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened, `t` seconds after the load's begin: `fault`, `detected`, `recovered`, `repaired`, or a sentence."""
+
+    t: float
+    what: str
+
+
+@dataclass(frozen=True)
+class DrillResult:
+    """One drill.
+
+    Attributes:
+        name: the drill's, as typed.
+        hypothesis: one sentence.
+        requirements: ids it speaks for, as R1 and R2.
+        started: seconds since 1970.
+        seconds: how long it took, repair included.
+        rate: requests a second that were offered.
+        requests: how many were made.
+        failed: how many failed, by endpoint (a requirement's id, R4 to R16) and kind.
+        gap_s: the longest time without any right answer, in seconds.
+        detect_s: seconds from the fault until a balancer took note; None when none did, or nothing could be noted.
+        recover_s: seconds until all was as before by itself, counted from the fault, or, when only the drill could end the
+            fault (a host without power), from its end; None when that did not come within the drill.
+        budget_share: share of the error budget (1 % of the requests) that was spent; above 1 it is overspent.
+        verdict: HELD, FAILED or NOT_TRIED.
+        why: one sentence: what broke which bound, or why it was not tried; empty when held.
+        bounds: everything it was judged by.
+        timeline: second by second.
+        marks: what happened when.
+        lag_s: how late the load generator itself was (p99); above 0.02 the latencies are doubtful.
+        without: what was disabled for this drill (`healer`, `retries`, `guard`), to see that drills see.
+        left: what could not be repaired and must be looked after, one sentence each.
+    """
+
+    name: str
+    hypothesis: str
+    requirements: tuple[str, ...] = ()
+    started: float = 0.0
+    seconds: float = 0.0
+    rate: float = 0.0
+    requests: int = 0
+    failed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    gap_s: float = 0.0
+    detect_s: float | None = None
+    recover_s: float | None = None
+    budget_share: float = 0.0
+    verdict: str = NOT_TRIED
+    why: str = ""
+    bounds: tuple[Bound, ...] = ()
+    timeline: tuple[Second, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    lag_s: float = 0.0
+    without: str = ""
+    left: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> int:
+        """How many requests failed, of any endpoint and kind."""
+        return sum(count for kinds in self.failed.values() for count in kinds.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain lists, objects, numbers and strings."""
+        return asdict(self)
+
+
+def from_json(row: Mapping[str, Any]) -> DrillResult:
+    """The result that `as_json` made this of.
+
+    Raises:
+        KeyError, TypeError: it is none.
+    """
+    plain = dict(row)
+    plain["requirements"] = tuple(plain["requirements"])
+    plain["left"] = tuple(plain.get("left", ()))
+    for name, kind in (("bounds", Bound), ("timeline", Second), ("marks", Mark)):
+        plain[name] = tuple(kind(**one) for one in plain[name])
+    return DrillResult(**plain)

@@ -1,0 +1,228 @@
+"""What must hold in a drill, as rules: each makes one judged bound of what was observed. Pure; bounds come from the requirements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from ..acceptance.plan import LATENCY_BOUND
+from ..acceptance.stats import percentile
+from . import figures
+from .drill import BUDGET, Observation, Rule
+from .result import Bound
+
+FEW = 0.002
+"""Share of POSTs that may fail: those in flight at the instant of a fault."""
+RECOVERY = 60.0
+"""R2, in seconds."""
+
+
+def no_failed_gets(seen: Observation) -> Bound:
+    """R1's aim: whatever may be asked twice never fails."""
+    bad = [s for s in seen.samples if not s.ok and s.endpoint not in figures.WRITES]
+    return Bound("failed GETs", _of(len(bad), _count(seen, gets=True)), "0", not bad)
+
+
+def few_failed_posts(seen: Observation) -> Bound:
+    """What may be executed once only fails where it was in flight: at most 0.2 %, or a single one."""
+    posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
+    bad = sum(not s.ok for s in posts)
+    return Bound("failed POSTs, DELETEs", _of(bad, len(posts)), "0.2 %", bad <= max(1, FEW * len(posts)))
+
+
+def only_posts_in_hand(seen: Observation) -> Bound:
+    """Where a fault is not felt at once, what may be executed once only fails if a node got it before the balancers took note."""
+    posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
+    bad = [s for s in posts if not s.ok]
+    noticed = (seen.fault if seen.detected is None else seen.detected) + ABOUT
+    late = sum(s.intended > noticed for s in bad)
+    shown = f"{_of(len(bad), len(posts))}, {late} of them later"
+    return Bound("failed POSTs, DELETEs", shown, "none sent after it was noticed", not late)
+
+
+ABOUT = 0.5
+"""Seconds by which the moment at which a balancer took note is known: it is asked five times a second, over ssh."""
+
+
+def no_failures(seen: Observation) -> Bound:
+    """What is planned costs no request of any method."""
+    bad = sum(not s.ok for s in seen.samples)
+    return Bound("failed requests", _of(bad, len(seen.samples)), "0", not bad)
+
+
+def within_budget(seen: Observation) -> Bound:
+    """R1's limit."""
+    share = figures.budget_share(seen.samples) * BUDGET
+    return Bound("failed requests", f"{100 * share:.2f} %", f"{100 * BUDGET:.0f} %", share <= BUDGET)
+
+
+def unhurt(*endpoints: str) -> Rule:
+    """Requests that do not need what was broken do not fail."""
+
+    def rule(seen: Observation) -> Bound:
+        mine = [s for s in seen.samples if s.endpoint in endpoints]
+        bad = sum(not s.ok for s in mine)
+        return Bound(f"failed {', '.join(endpoints)}", _of(bad, len(mine)), "0", not bad)
+
+    return rule
+
+
+def gap_within(seconds: float) -> Rule:
+    """The longest time in which nobody got a right answer."""
+
+    def rule(seen: Observation) -> Bound:
+        longest = figures.gap(seen.samples, seen.fault)
+        return Bound("longest gap", f"{longest:.2f} s", f"{seconds:g} s", longest <= seconds)
+
+    return rule
+
+
+def recovered_within(seconds: float = RECOVERY) -> Rule:
+    """R2: well again by itself, counted from the fault or, when the drill ended that, from its end."""
+
+    def rule(seen: Observation) -> Bound:
+        took = recovery(seen)
+        known = f"{took:.1f} s" if took is not None else "not by itself" if not seen.by_itself else "never"
+        return Bound("well again after", known, f"{seconds:g} s", took is not None and took <= seconds)
+
+    return rule
+
+
+def recovery(seen: Observation) -> float | None:
+    """Seconds until all was well by itself; None when it was not, or the drill had to mend what should mend itself."""
+    if seen.recovered is None or not seen.by_itself:
+        return None
+    return max(0.0, seen.recovered - (seen.fault if seen.undone is None else seen.undone))
+
+
+def dip_within(seconds: float, rate: float) -> Rule:
+    """How long fewer than nine tenths of the `rate` offered were answered each second: the surplus that waits for the other node."""
+
+    def rule(seen: Observation) -> Bound:
+        done = [0] * (int(max((s.done for s in seen.samples), default=0)) + 1)
+        for sample in seen.samples:
+            if sample.ok:
+                done[int(sample.done)] += 1
+        slow = [t for t, count in enumerate(done[:-1]) if t >= int(seen.fault) and count < 0.9 * rate]
+        length = slow[-1] - slow[0] + 1 if slow else 0
+        return Bound("dip in answers a second", f"{length} s", f"{seconds:g} s", length <= seconds)
+
+    return rule
+
+
+def apps_left_alone(seen: Observation) -> Bound:
+    """No app was restarted: what ails is not theirs."""
+    others = sorted(
+        node for node, pid in seen.before.items() if any(life.pid != pid for life in seen.lives.get(node, ()))
+    )
+    return Bound("apps restarted", ", ".join(others) or "none", "none", not others)
+
+
+def never_both_at_once(seen: Observation) -> Bound:
+    """Ill nodes are restarted one after the other: at no moment was no app ready."""
+    moments = sorted(
+        (life.t, node, life.ready) for node, lives in seen.lives.items() for life in lives if life.t >= seen.fault
+    )
+    state = dict.fromkeys(seen.lives, True)
+    together = 0.0
+    for (t, node, ready), (later, _, _) in pairwise([*moments, (moments[-1][0] if moments else 0.0, "", True)]):
+        state[node] = ready
+        together += later - t if not any(state.values()) else 0.0
+    return Bound("both apps restarting", f"{together:.1f} s", "never", together == 0)
+
+
+def restarted_at_most(times: int) -> Rule:
+    """No restart loop: so many processes each node at most, besides the one before."""
+
+    def rule(seen: Observation) -> Bound:
+        fresh = {
+            node: {life.pid for life in lives} - {0, seen.before.get(node, 0)} for node, lives in seen.lives.items()
+        }
+        most = max(map(len, fresh.values()), default=0)
+        return Bound("restarts of a node", str(most), str(times), most <= times)
+
+    return rule
+
+
+SETTLE = 2.0
+"""Seconds after the loss of a node that do not count for the speed of what remains."""
+
+
+def served_in_time(rate: float, settle: float = SETTLE) -> Rule:
+    """What fits is served: so many right answers a second, nine in ten of them in less than 400 ms (R4-R8).
+
+    The first `settle` seconds after the loss of a node do not count.
+    """
+
+    def rule(seen: Observation) -> Bound:
+        end = seen.undone if seen.undone is not None else max((s.intended for s in seen.samples), default=0.0)
+        during = [s for s in seen.samples if seen.fault + settle <= s.intended < end]
+        right = sorted(s.latency for s in during if s.ok)
+        seconds = max(1e-9, end - seen.fault - settle)
+        p90 = percentile(right, 0.9) if right else float("inf")
+        shown = f"{len(right) / seconds:.0f}/s, p90 {p90 * 1000:.0f} ms"
+        held = len(right) / seconds >= rate and p90 < LATENCY_BOUND
+        return Bound("answers served", shown, f"{rate:.0f}/s, p90 < {LATENCY_BOUND * 1000:.0f} ms", held)
+
+    return rule
+
+
+def refused_fast(seconds: float) -> Rule:
+    """What is refused is refused at once, with an answer."""
+
+    def rule(seen: Observation) -> Bound:
+        bad = [s for s in seen.samples if not s.ok]
+        slowest = max((s.done - s.intended for s in bad), default=0.0)
+        mute = sum(not s.status for s in bad)
+        shown = f"{len(bad)}, slowest {slowest:.2f} s, {mute} without answer"
+        return Bound("refused", shown, f"{seconds:g} s, all answered", slowest <= seconds and not mute)
+
+    return rule
+
+
+def stays_up(seen: Observation) -> Bound:
+    """Health checks do not flap: at most the victim itself is seen out of service, once."""
+    times = sum(seen.outs.values())
+    shown = ", ".join(f"{node} {count}" for node, count in sorted(seen.outs.items())) or "none"
+    return Bound("nodes seen out of service", shown, "one, once", times <= 1)
+
+
+def never_older_than(seconds: float) -> Rule:
+    """R16: an answer of /long_dummy."""
+
+    def rule(seen: Observation) -> Bound:
+        shown = "none seen" if seen.oldest is None else f"{seen.oldest:.0f} s"
+        return Bound("oldest /long_dummy", shown, f"{seconds:g} s", seen.oldest is not None and seen.oldest <= seconds)
+
+    return rule
+
+
+def ended_with(code: int, task: str) -> Rule:
+    """The task that was run under load ended with this exit code."""
+
+    def rule(seen: Observation) -> Bound:
+        return Bound(f"exit code of {task}", str(seen.exit), str(code), seen.exit == code)
+
+    return rule
+
+
+def noticed_within(seconds: float) -> Rule:
+    """A balancer took note."""
+
+    def rule(seen: Observation) -> Bound:
+        took = None if seen.detected is None else seen.detected - seen.fault
+        shown = "never" if took is None else f"{took:.1f} s"
+        return Bound("noticed after", shown, f"{seconds:g} s", took is not None and took <= seconds)
+
+    return rule
+
+
+def _of(bad: int, n: int) -> str:
+    return f"{bad} of {n}"
+
+
+def _count(seen: Observation, *, gets: bool) -> int:
+    return sum((s.endpoint not in figures.WRITES) == gets for s in seen.samples)
+
+
+Rules = Callable[..., tuple[Rule, ...]]

@@ -1,0 +1,212 @@
+"""One drill under way: steady state, fault, observation, repair (always), verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from ...engine import interrupt
+from ...engine.errors import RunbookError
+from ...engine.fleet import Fleet
+from ...engine.journal import Run
+from ...engine.lock import Lock
+from ...settings import Settings
+from ..acceptance.targets import Range
+from .drill import BUDGET, Drill, Fault, NotPossible
+from .eyes import Eyes, is_up
+from .judge import judge, not_tried, timed
+from .mix import Traffic
+from .record import Record
+from .result import DrillResult
+from .stage import Stage
+
+CALM = 3.0
+"""Seconds without a failure that count as a steady state, before and after."""
+BEGIN_WITHIN = 30.0
+"""Seconds in which a steady state must come about, or the drill is not begun."""
+WELL_WITHIN = 90.0
+"""Seconds after the repair in which all must be well, or somebody must look."""
+POLL = 0.05
+
+Progress = Callable[[str], None]
+
+
+class Performance:
+    """One drill on one site; `perform` does it. `stop_at_budget`: break off when the error budget is spent (a real site)."""
+
+    def __init__(
+        self, drill: Drill, settings: Settings, progress: Progress, ranges: dict[str, Range], *, stop_at_budget: bool
+    ) -> None:
+        self.drill, self.settings, self.progress = drill, settings, progress
+        self.stop_at_budget = stop_at_budget
+        self.floating = bool(settings.edge.address)
+        self.fleet = Fleet(settings, settings.inventory.nodes)
+        self.record = Record()
+        self.eyes = Eyes(settings, self.record.tell)
+        self.traffic = Traffic(settings.service, drill.rate, ranges)
+        self.left: list[str] = []
+        self.aborted = ""
+        self._since = 0.0
+        self._mended = False
+
+    def perform(self) -> DrillResult:
+        """The whole drill.
+
+        Raises:
+            RunbookError: locked, or a host could not be reached before anything was broken.
+            KeyboardInterrupt: Ctrl-C; all is repaired by then.
+        """
+        started, begin = time.time(), time.monotonic()
+        with interrupt.deferred(), self.fleet, self.eyes, self._lock():
+            try:
+                result = self._perform()
+            except RunbookError as error:
+                said = f"{error.seen}: {error.why}" if error.why else error.seen
+                result = not_tried(
+                    self.drill, said if isinstance(error, NotPossible) else f"it could not be made: {said}"
+                )
+        return timed(result, started, time.monotonic() - begin)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """On a real site no deploy meanwhile. Not on app nodes: a healer stands still where a deploy is at work."""
+        others = [node for node in self.fleet if "app" not in node.roles]
+        if not (self.stop_at_budget and self.drill.locks):
+            yield
+            return
+        run = Run("drill", self.settings.state / "runs", self.drill.name)
+        with Lock([self.fleet.link(node) for node in others], run):
+            yield
+
+    def _perform(self) -> DrillResult:
+        self.progress("waiting for a steady state")
+        if not self._until(self._well, BEGIN_WITHIN):
+            return not_tried(self.drill, f"not begun: {self._unwell()} before anything was broken")
+        self.record.before = self.eyes.sight()
+        stage = Stage(self.settings, self.fleet, self.record.before, self.drill.rate)
+        fault = self.drill.fault(stage)
+        with self.traffic:
+            try:
+                fault.prepare(stage)
+                if not self._until(lambda: self._well() and self.traffic.calm(CALM), BEGIN_WITHIN):
+                    return not_tried(self.drill, f"not begun: {self._unwell()} before anything was broken")
+                self.record.before = self.eyes.sight()
+                self._break(fault, stage)
+                self._observe(fault, stage)
+            finally:
+                self._repair(fault, stage)
+        begin, load = self.traffic.begin, self.traffic
+        seen = self.record.observation(begin, load.samples, load.oldest, stage.exits)
+        return judge(self.drill, seen, self.record.marks(begin), self.aborted, self.left)
+
+    # -- the phases ------------------------------------------------------------------------------------------------
+
+    def _break(self, fault: Fault, stage: Stage) -> None:
+        self.progress("breaking it")
+        self.record.fault = time.monotonic()
+        fault.inject(stage)
+        if fault.dark and (seen := self.eyes.last(fault.dark)) > self.record.fault:
+            self.record.fault = seen
+
+    def _observe(self, fault: Fault, stage: Stage) -> None:
+        """Until it is over by itself, or the drill ends it and it is over then."""
+        if self.drill.hold is not None:
+            self._until(lambda: False, self.drill.hold)
+            self._mend(fault, stage)
+            self.record.undone = time.monotonic()
+        self._since = time.monotonic()
+        self._until(lambda: self._over(fault), self.drill.patience)
+
+    def _repair(self, fault: Fault, stage: Stage) -> None:
+        """Whatever has happened: mended, and looked at until all is well. The Ctrl-C that led here does not end it, a new one does."""
+        self.record.by_itself = self.record.recovered is not None
+        self.record.repaired = time.monotonic()
+        try:
+            with interrupt.forgotten():
+                self._mend(fault, stage)
+                if not self._patiently(self._well, WELL_WITHIN):
+                    self.left.append(f"{self._unwell()} {WELL_WITHIN:.0f} s after the repair")
+                self._patiently(lambda: self.traffic.calm(1.0), CALM)
+        except KeyboardInterrupt:
+            raise interrupt.BrokenOff from None
+
+    def _mend(self, fault: Fault, stage: Stage) -> None:
+        self.progress("mending it")
+        self._mended = True
+        try:
+            fault.undo(stage)
+        except RunbookError as error:
+            self.left.append(f"the repair failed: {error.seen}; the hosts do it themselves within 3 minutes")
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait for it, looking on; false when the time is over or the drill must be broken off."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.aborted:
+            interrupt.check()
+            self._notice()
+            if condition():
+                return True
+            time.sleep(POLL)
+        return False
+
+    def _patiently(self, condition: Callable[[], bool], seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not (done := condition()) and time.monotonic() < end:
+            interrupt.check()
+            time.sleep(POLL)
+        return done
+
+    def _notice(self) -> None:
+        """Has a balancer taken note? Is the budget spent? And a word of progress."""
+        if self.record.fault is None:
+            return
+        sight = self.eyes.sight()
+        if self.record.detected is None and not self._mended and sight.edges != self.record.before.edges:
+            self.record.detected = time.monotonic()
+        allowed = BUDGET * self.drill.rate * (self.drill.hold or self.drill.patience)
+        if self.stop_at_budget and self.traffic.failed > allowed:
+            self.aborted = f"the error budget was spent: {self.traffic.failed} failed requests"
+        ago = time.monotonic() - self.record.fault
+        self.progress(
+            f"{ago:.0f} s after the fault, {self.traffic.failed} of {len(self.traffic.samples)} requests failed"
+        )
+
+    def _well(self) -> bool:
+        return self.eyes.sight().well(floating=self.floating)
+
+    def _over(self, fault: Fault) -> bool:
+        """All is as before, for CALM seconds by now; since when goes to `recovered`."""
+        sight = self.eyes.sight()
+        old = any(self.record.pid(self.record.before, node) == self.record.pid(sight, node) for node in fault.hurt)
+        now = time.monotonic()
+        if old or not sight.well(floating=self.floating):
+            self.record.recovered = None
+            self._since = now
+            return False
+        if not (now - self._since >= CALM and self.traffic.calm(CALM)):
+            return False
+        fails = [sample.intended for sample in self.traffic.samples if not sample.ok]
+        last = self.traffic.begin + max(fails, default=0.0)
+        self.record.recovered = max(self._since, last, self.record.undone or self.record.fault or 0.0)
+        return True
+
+    def _unwell(self) -> str:
+        """What is not well, in words."""
+        sight = self.eyes.sight()
+        for edge, seen in sight.edges.items():
+            if seen is None:
+                return f"{edge} was not seen"
+            if not seen.nodes:
+                return f"the balancer of {edge} did not answer"
+            for node, status in seen.nodes.items():
+                if not is_up(status):
+                    return f"{edge} saw {node} {status}"
+        for node, app in sight.apps.items():
+            if not (app and app.ready):
+                return f"the app of {node} was not ready"
+        if self.traffic.error:
+            return f"the load failed ({type(self.traffic.error).__name__}: {self.traffic.error})"
+        return "the load was not answered without a failure" if self.traffic.running else "the address moved"

@@ -1,0 +1,157 @@
+"""Where a drill plays: the site, who its victims are, and the ways to break and mend a host."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...engine.errors import RunbookError
+from ...engine.fleet import Fleet
+from ...engine.shell import q
+from ...inventory import Node
+from ...roles import app
+from ...settings import LABS, PROJECT, Settings
+from .. import facts as knowledge
+from ..acceptance.targets import Range
+from .drill import NotPossible
+from .eyes import Sight, is_up
+
+UNDO = "runbook-drill-undo"
+"""The transient timer on a host that mends it when nobody comes back to do so."""
+
+
+def in_lab(settings: Settings) -> bool:
+    """Whether the site file is one that a lab has left."""
+    return settings.path.is_relative_to(LABS)
+
+
+@dataclass
+class Stage:
+    """One site in one drill. `sight` is how all stood before the fault; `doing` says what is done in a line of progress."""
+
+    settings: Settings
+    fleet: Fleet
+    sight: Sight
+    rate: float
+    exits: list[int] = field(default_factory=list)
+    ranges: dict[str, Range] = field(default_factory=dict)
+
+    @property
+    def lab(self) -> bool:
+        """Whether these are a lab's hosts."""
+        return in_lab(self.settings)
+
+    @property
+    def unit(self) -> str:
+        """The app's systemd unit."""
+        return app.unit(self.settings)
+
+    @property
+    def port(self) -> int:
+        """Where the app serves on its nodes.
+
+        Raises:
+            NotPossible: nobody has found out yet.
+        """
+        facts = knowledge.known(self.settings)
+        if facts is None:
+            raise NotPossible("nobody has discovered yet what the binary wants", "its port is not known", "fab deploy")
+        return facts.port
+
+    @property
+    def apps(self) -> tuple[Node, ...]:
+        """The app nodes."""
+        return self.settings.inventory.having("app")
+
+    @property
+    def victim(self) -> Node:
+        """The app node to hurt: the first that the holder of the address sees up.
+
+        Raises:
+            NotPossible: there is no other node that could serve meanwhile.
+        """
+        return choose_victim(self.apps, self.sight)
+
+    @property
+    def holder(self) -> Node:
+        """The edge that holds the floating address.
+
+        Raises:
+            NotPossible: there is no other edge that could take it.
+        """
+        edges = self.settings.inventory.having("edge")
+        if len(edges) < 2 or not self.settings.edge.address:
+            raise NotPossible("this site has one edge", "without a second one its loss is the service's loss", "")
+        return next(edge for edge in edges if edge.name == self.sight.holder)
+
+    @property
+    def database(self) -> Node:
+        """The database's host."""
+        return self.settings.inventory.one("postgres")
+
+    def has_unit(self, node: Node, unit: str) -> bool:
+        """Whether a unit is active on a host."""
+        return self.fleet.link(node).read([f"systemctl is-active -q {q(unit)}"])[0].code == 0
+
+    def run(self, node: Node, script: str, timeout: float = 60) -> str:
+        """Run `script` there as root; what it printed."""
+        return self.fleet.link(node).run(script, timeout=timeout).out
+
+    def arm(self, node: Node, undo: str, seconds: float) -> None:
+        """Have the host itself run `undo` after so long, unless `disarm` comes first: a drill that is killed leaves nothing."""
+        self.disarm(node)
+        self.run(
+            node,
+            f"systemd-run -q --unit={UNDO} --on-active={seconds:.0f} --timer-property=AccuracySec=1s /bin/bash -c {q(undo)}",
+        )
+
+    def disarm(self, node: Node) -> None:
+        """Take the timer back."""
+        self.run(
+            node, f"systemctl stop {UNDO}.timer 2>/dev/null; systemctl reset-failed {UNDO}.service 2>/dev/null; true"
+        )
+
+    def of_lab(self, *words: str) -> None:
+        """A task of the lab's menu (`power-off node1`).
+
+        Raises:
+            NotPossible: this is no lab.
+            RunbookError: the task failed.
+        """
+        if not self.lab:
+            raise NotPossible("nothing here can switch a host's power", "only a lab's hosts have such a switch", "")
+        environment = {**os.environ, "LAB": self.settings.path.parent.name}
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", *words],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            start_new_session=True,  # a Ctrl-C is ours, not the task's
+        )
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
+            raise RunbookError(f"inv lab.{' '.join(words)}: {said[0]}", "the lab did not do it", "inv lab.status")
+
+
+def choose_victim(apps: tuple[Node, ...], sight: Sight) -> Node:
+    """The first app node that is up in the eyes of the edge that serves, if another one is up too.
+
+    Raises:
+        NotPossible: there are not two.
+    """
+    edge = sight.edges[sight.holder]
+    up = [node for node in apps if edge and is_up(edge.nodes.get(node.name, ""))]
+    if len(up) < 2:
+        raise NotPossible("fewer than two app nodes serve", "the loss of one would be the service's loss", "fab status")
+    return up[0]
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where results are kept."""
+    return settings.state / "drills"

@@ -1,0 +1,95 @@
+"""Tasks of ours as the thing that happens under load: they must not be noticed by anybody."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ...engine.errors import OK, ROLLED_BACK, RunbookError
+from ...settings import PROJECT, Settings
+from .drill import NotPossible
+from .faults import Task
+from .stage import Stage, folder_of
+
+MEGABYTES = 16
+"""How much more memory the app is allowed by the deploy of a drill: a change that restarts every node."""
+
+
+def _quietly(work: Callable[[], int]) -> int:
+    """Its exit code; what it prints is not for the reader of a drill."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return work()
+
+
+def _deploy(settings: Settings) -> int:
+    from ..deploy import Options, deploy
+
+    return _quietly(lambda: deploy(settings, [], Options(reason="drill")))
+
+
+def deploy_under_load(stage: Stage) -> Task:
+    """A deploy that restarts every app node, and afterwards one that takes it back."""
+
+    def after(stage: Stage) -> None:
+        if _deploy(stage.settings) != OK:
+            raise RunbookError("the deploy that takes the drill's change back failed", "", "fab deploy")
+
+    def work(stage: Stage) -> int:
+        app = stage.settings.app
+        changed = replace(app, memory_max=f"{int(app.memory_max.rstrip('M')) + MEGABYTES}M")
+        return _deploy(replace(stage.settings, app=changed))
+
+    if not stage.settings.app.memory_max.removesuffix("M").isdecimal():
+        raise NotPossible("app.memory_max is not in M", "the drill would not know a harmless change of it", "")
+    return Task(work, after)
+
+
+def renew_certificate(stage: Stage) -> Task:
+    """A new certificate on both edges."""
+    from ..certs import rotation
+
+    if stage.settings.tls.certificate:
+        raise NotPossible("the certificate is the user's own", "there is no other to put in its place", "")
+    return Task(lambda stage: _quietly(lambda: rotation.renew(stage.settings, force=True, dry=False, json=None)))
+
+
+def bad_release(stage: Stage) -> Task:
+    """A release whose /ping is fine and whose reads are slow: the gate must turn it away."""
+    if not stage.lab or not (PROJECT / "lab" / "releases.py").exists():
+        raise NotPossible("there is no bad release at hand", "a lab makes one of its stand-in", "")
+
+    def work(stage: Stage) -> int:
+        from ..source import sha256
+
+        binary = _slow_release(stage.settings)
+        app = replace(stage.settings.app, binary=str(binary), sha256=sha256(binary, stage.settings))
+        return _deploy(replace(stage.settings, app=app))
+
+    def after(stage: Stage) -> None:
+        if stage.exits and stage.exits[0] != ROLLED_BACK and _deploy(stage.settings) != OK:
+            raise RunbookError("the deploy of the good release failed", "the bad one may still serve", "fab deploy")
+
+    return Task(work, after)
+
+
+MAKE = """import sys
+from pathlib import Path
+from lab.releases import make
+print(make(Path(sys.argv[1]), Path(sys.argv[2]), "slow"))
+"""
+
+
+def _slow_release(settings: Settings) -> Path:
+    """The lab's binary with slow reads."""
+    good, folder = settings.path.parent / settings.app.binary, folder_of(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-c", MAKE, str(good), str(folder)]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise RunbookError("the lab made no bad release", done.stderr.strip()[-200:], "inv lab.status")
+    return Path(done.stdout.strip())

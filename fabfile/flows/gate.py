@@ -1,0 +1,184 @@
+"""The health gate: what the app on a node shows before users get it, as figures with bounds, and what the balancers then see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import Any, NamedTuple
+
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.link import Link
+from ..engine.shell import q
+from ..roles import app, postgres
+from ..roles.base import TOOLS
+from ..roles.haproxy import Server
+from ..settings import Gate, Settings
+from .seed import Seeded
+
+
+class Sample(NamedTuple):
+    """One request of the probe: `status` is 000 when no answer came in time."""
+
+    path: str
+    status: str
+    microseconds: int
+
+    @property
+    def good(self) -> bool:
+        """Answered. A session may have been deleted since: the database was asked all the same."""
+        return self.status == "200" or (self.status == "404" and self.path.startswith("/api/session/"))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number: its name, what was seen, the bound in words, and whether it held."""
+
+    name: str
+    seen: str
+    bound: str
+    held: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.seen} ({self.bound})"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All figures of one look, in the order they were taken."""
+
+    figures: tuple[Figure, ...]
+
+    @property
+    def failed(self) -> Figure | None:
+        """The first figure that did not hold."""
+        return next((figure for figure in self.figures if not figure.held), None)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{figure.name} {figure.seen}" for figure in self.figures[-3:])  # the load's
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """For the run folder."""
+        return [asdict(figure) for figure in self.figures]
+
+
+class GateFailed(RunbookError):
+    """A node's app did not pass. `number` says which figure failed."""
+
+    def __init__(self, node: str, release: str, number: str, verdict: Verdict | None = None) -> None:
+        super().__init__(
+            f"{node}: release {release} failed the gate: {number}",
+            "users would have met it; the node is kept out of service",
+            "fab status",
+        )
+        self.node, self.release, self.number, self.verdict = node, release, number, verdict
+
+
+# -- what can be asked ------------------------------------------------------------------------------------------
+
+
+def reads(settings: Settings) -> tuple[str, ...]:
+    """Which reads by id the gate may hold against a release: none before the data are there, few while an index is missing.
+
+    Raises:
+        RunbookError: the database does not answer, so nothing could be said of any release.
+    """
+    node = settings.inventory.one("postgres")
+    indexes = postgres.indexes(settings)
+    with Fleet(settings, [node], readonly=True) as fleet:
+        seeded, *seen = fleet.link(node).read([step.probe() for step in (Seeded(settings, None), *indexes)])
+    if seeded.code:
+        raise RunbookError(
+            f"{node.name}: the database does not answer: {seeded.out.strip().rpartition(chr(10))[2][:200]}",
+            "no release could be judged without it, and a node out of service for that would help nobody",
+            "fab status; then again",
+        )
+    if not seeded.out.startswith("runbook: seeded"):
+        return ()
+    missing = any(step.decide(reading) for step, reading in zip(indexes, seen, strict=True))
+    return app.READS[:1] if missing else app.READS
+
+
+# -- on the node, while it is out of service --------------------------------------------------------------------
+
+
+def watch(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> Verdict:
+    """Ask the app on `link`'s host and watch it under a small load; takes `gate.seconds`.
+
+    Raises:
+        Unreachable: the host broke off.
+    """
+    gate = settings.gate
+    count, watched = round(gate.seconds * gate.rate), paths or (app.DATABASE,)
+    asked = (app.HEALTH, app.DATABASE, *paths)
+    words = [app.unit(settings), str(port), str(count), str(gate.rate), *asked, "--", *watched]
+    seen = link.read([f"{TOOLS}/app-gate {' '.join(map(q, words))}"], timeout=gate.seconds + 60)[0]
+    return judge(seen.out, gate)
+
+
+def judge(out: str, gate: Gate) -> Verdict:
+    """Pure: the figures in what `app-gate` printed."""
+    lines = [line.split() for line in out.splitlines()]
+    states = [dict(word.split("=", 1) for word in line[1:]) for line in lines if line[:1] == ["unit"]] or [{}]
+    asked = [Sample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["ask"]]
+    watched = [Sample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["watch"]]
+    return Verdict(
+        (_unit(states[0]), _port(asked), *map(_answer, asked), _alive(states[0], states[-1]), *_load(watched, gate))
+    )
+
+
+def _unit(state: Mapping[str, str]) -> Figure:
+    seen = state.get("ActiveState", "?")
+    return Figure("unit", seen, "must be active", seen == "active")
+
+
+def _port(asked: Sequence[Sample]) -> Figure:
+    answered = any(sample.status != "000" for sample in asked)
+    return Figure("port", "answers" if answered else "does not answer", "must answer", answered)
+
+
+def _answer(sample: Sample) -> Figure:
+    return Figure(f"GET {sample.path}", sample.status, "must be 200", sample.good)
+
+
+def _alive(before: Mapping[str, str], after: Mapping[str, str]) -> Figure:
+    lived = before.get("MainPID") == after.get("MainPID") and after.get("ActiveState") == "active"
+    return Figure("process", "lived" if lived else "ended while it was watched", "must live", lived)
+
+
+def _load(watched: Sequence[Sample], gate: Gate) -> tuple[Figure, ...]:
+    bad = sum(not sample.good for sample in watched)
+    percent = 100 * bad / len(watched) if watched else 100.0
+    times = sorted(sample.microseconds for sample in watched) or [0]
+    p90 = times[ceil(0.9 * len(times)) - 1] / 1000
+    return (
+        Figure("reads", str(len(watched)), "must be some", bool(watched)),
+        Figure("failed reads", f"{percent:.1f} %", f"at most {gate.error_percent:g} %", percent <= gate.error_percent),
+        Figure("p90 of reads", f"{p90:.0f} ms", f"at most {gate.p90_ms} ms", p90 <= gate.p90_ms),
+    )
+
+
+# -- at the balancers, once users are back -----------------------------------------------------------------------
+
+FEW = 2
+"""Errors in the balancers' eyes from which there is something to judge: one may be a user's own doing."""
+
+
+def seen_by_balancers(
+    node: str, before: Mapping[str, Mapping[str, Server]], after: Mapping[str, Mapping[str, Server]], gate: Gate
+) -> Verdict:
+    """Pure: what every edge's counters say of `node` between two looks."""
+    figures = []
+    for edge, servers in after.items():
+        now, then = servers.get(node), before.get(edge, {}).get(node)
+        if now is None or then is None or now.requests < then.requests:  # a balancer that was restarted starts anew
+            continue
+        errors, requests = now.errors - then.errors, now.requests - then.requests
+        share = 100 * errors / max(requests, errors, 1)
+        held = errors < FEW or share <= gate.error_percent
+        figures.append(Figure(f"{edge} sees it", now.status, "must be UP", now.up))
+        figures.append(
+            Figure(f"{edge}: failed requests", f"{errors} of {requests}", f"at most {gate.error_percent:g} %", held)
+        )
+    return Verdict(tuple(figures))

@@ -1,0 +1,78 @@
+"""One self-contained page of an acceptance and of drills: tables, curves, no network; and the same as JSON beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...engine.errors import RunbookError
+from ...engine.secrecy import mask
+
+if TYPE_CHECKING:
+    from ..acceptance.run import Outcome
+    from ..drills.result import DrillResult
+
+__all__ = ["refuse_bad_folder", "write"]
+
+PAGE, DATA = "index.html", "report.json"
+
+
+def write(folder: Path, check: Outcome | Mapping[str, Any] | None, drills: Sequence[DrillResult]) -> Path:
+    """Write `folder`/index.html and `folder`/report.json, each whole or not at all; the page's path.
+
+    Args:
+        folder: made if it is not there.
+        check: an acceptance, or the JSON of one; None if only drills were run.
+        drills: in the order in which they are shown.
+
+    Raises:
+        RunbookError: the folder cannot be written.
+    """
+    from ..acceptance.export import as_json
+    from .page import render
+
+    told = as_json(check) if check is not None and not isinstance(check, Mapping) else check
+    data = {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "check": told,
+        "drills": [drill.as_json() for drill in drills],
+    }
+    # Through JSON and back: what machines read is what the page shows.
+    text = mask(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
+    refuse_bad_folder(folder)
+    _put(folder / DATA, text + "\n")
+    _put(folder / PAGE, render(json.loads(text)))
+    return folder / PAGE
+
+
+def refuse_bad_folder(folder: Path) -> None:
+    """Before minutes of measuring: make the folder, and see whether it can be written.
+
+    Raises:
+        RunbookError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        why = "" if os.access(folder, os.W_OK | os.X_OK) else "permission denied"
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+    if why:
+        raise RunbookError(
+            f"{folder} cannot be written: {why}.", "The report is a folder.", "Give --report a folder of yours."
+        )
+
+
+def _put(path: Path, text: str) -> None:
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise RunbookError(
+            f"{path} cannot be written: {error.strerror}.", "The figures are above.", "Give --report another folder."
+        ) from error

@@ -1,0 +1,46 @@
+"""What the balancers have counted by endpoint: HAProxy's own exporter, read on each edge's loopback."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ..engine.shell import q
+from .acceptance.facts import Traffic
+
+BACKENDS = {
+    "R4": "ep_operation",
+    "R5": "ep_db_dummy",
+    "R6": "ep_movie",
+    "R7": "ep_customer",
+    "R8": "ep_session",
+    "R9": "ep_movies",
+    "R10": "ep_customers",
+    "R11": "ep_sessions",
+    "R12": "ep_session_new",
+    "R13": "ep_session_delete",
+    "R19": "ep_ping",
+}
+"""Which backend counts which requirement's calls; `roles/haproxy.py` makes them."""
+
+REQUESTS, ANSWERS = "haproxy_backend_http_requests_total", "haproxy_backend_http_responses_total"
+LINE = re.compile(r'^(\w+)\{proxy="(\w+)"(?:,code="(\w+)")?\} (\d+)', re.M)
+
+
+def probe(port: int) -> str:
+    """Read-only shell text that prints the exporter's counters of every backend."""
+    url = f"http://127.0.0.1:{port}/metrics?scope=backend"
+    return f"curl -fsS --max-time 5 {q(url)} | grep -E '^({REQUESTS}|{ANSWERS})[{{]'; true"
+
+
+def counted(texts: Sequence[str]) -> dict[str, Traffic]:
+    """The counters in what `probe` printed on each edge, summed up by requirement; one that nobody counts is left out."""
+    requests, errors = Counter[str](), Counter[str]()
+    for metric, backend, code, value in (match for text in texts for match in LINE.findall(text)):
+        if metric == REQUESTS:
+            requests[backend] += int(value)
+        elif code == "5xx":
+            errors[backend] += int(value)
+    both: Mapping[str, str] = {id: name for id, name in BACKENDS.items() if name in requests and name in errors}
+    return {id: Traffic(requests[name], errors[name]) for id, name in both.items()}

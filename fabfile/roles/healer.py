@@ -1,0 +1,87 @@
+"""The healer on an app node: `healer/` of this project as files, its configuration, a hardened unit.
+
+What it does is told in `healer/`; what it needs of the edges is the last block of configs/haproxy/haproxy.cfg.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..engine.lock import FILE as LOCK
+from ..engine.step import Step
+from ..inventory import Node
+from ..settings import PROJECT, Settings
+from ..steps.file import OURS, Directory, File
+from ..steps.package import Packages
+from ..steps.template import render
+from ..steps.unit import Unit
+from . import app
+from .base import SETTINGS, TOOLS
+from .postgres import PORT
+
+UNIT = "runbook-healer.service"
+CONFIG = f"{SETTINGS}/healer.conf"
+RUNTIME = "runbook-healer"
+"""Its folder below /run: `healer.prom` for Prometheus, and `busy` while it restarts the app."""
+
+FAST, SLOW = 15, 45
+"""Seconds to wait for a peer that is down: a start takes 2 with the fast start, else 30 (R20)."""
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def steps(settings: Settings, node: Node, facts: app.Discovered) -> list[Step]:
+    """The whole role; it comes before the app, so that a first start is watched, too."""
+    restart = (f"restart:{UNIT}",)
+    folder = f"{TOOLS}/healer"
+    return [
+        Packages(("python3-minimal",)),
+        Directory(folder),
+        *(File(f"{folder}/{path.name}", _ours(path), notify=restart) for path in sources()),
+        File(CONFIG, _config(settings, node, facts), notify=restart),
+        File(f"/etc/systemd/system/{UNIT}", _unit(settings), validate=app.VERIFY, notify=restart),
+        Unit(UNIT),
+    ]
+
+
+def sources() -> list[Path]:
+    """The healer's modules."""
+    return sorted((PROJECT / "healer").glob("*.py"))
+
+
+def _ours(path: Path) -> str:
+    return f"# {OURS}.\n{path.read_text()}"
+
+
+def _config(settings: Settings, node: Node, facts: app.Discovered) -> str:
+    nodes = settings.inventory.having("app")
+    return render(
+        "app/healer.conf",
+        node=node,
+        order=nodes.index(node),
+        peers=[peer for peer in nodes if peer != node],
+        lock=LOCK,
+        run=f"/run/{RUNTIME}",
+        unit=app.unit(settings),
+        port=facts.port,
+        health=app.HEALTH,
+        app=settings.app,
+        memory_max=int(settings.app.memory_max.rstrip("KMGT")) * _UNITS[settings.app.memory_max.lstrip("0123456789")],
+        patience=FAST if facts.reject else SLOW,
+        edges=settings.inventory.having("edge"),
+        edge_port=settings.edge.healer_port,
+        databases=settings.inventory.having("postgres"),
+        database_port=PORT,
+        database=settings.database,
+    )
+
+
+def _unit(settings: Settings) -> str:
+    return render(
+        "app/healer.service",
+        unit=app.unit(settings),
+        tools=TOOLS,
+        config=CONFIG,
+        runtime=RUNTIME,
+        talks_to=settings.inventory.having("edge", "postgres"),
+    )

@@ -1,0 +1,102 @@
+"""The edges' balancers: what they see, this node's own drain there, and the lease to be away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from . import wire
+from .config import Config
+from .model import Seen, View
+
+HELD = "x-drained-by"
+"""The answer's header that says that this node's drain is a healer's."""
+
+
+class Edges:
+    """All edges of the site; one that does not answer has no say."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def views(self) -> list[View]:
+        """What each edge that answers sees."""
+        return [view for edge in self.config.edges if (view := self._view(*edge))]
+
+    def _view(self, name: str, address: str) -> View | None:
+        try:
+            answer = wire.ask(address, self.config.edge_port, "/;csv")
+        except OSError:
+            return None
+        nodes = parse(answer.body, self.config.node) if answer.status == 200 else {}
+        return View(name, nodes, HELD in answer.headers) if nodes else None
+
+    def drain(self, only: str = "") -> None:
+        """No new requests for this node, from any edge (or the one called `only`)."""
+        self._tell("drain", only)
+
+    def ready(self, only: str = "") -> None:
+        """This node takes requests again."""
+        self._tell("ready", only)
+
+    def _tell(self, action: str, only: str) -> None:
+        for name, address in self.config.edges:
+            if not only or only == name:
+                self._post(address, "/", f"s={self.config.node}&action={action}&b=health")
+
+    def lease(self) -> bool:
+        """Get or renew the right to be away, at every edge that answers; false when another node has it.
+
+        Asked for twice, in one order everywhere: of two that ask at the same instant, the second asking tells.
+        """
+        for _ in range(2):
+            said = [self._post(address, "/lease") for _, address in self.config.edges]
+            if 409 in said:
+                self.release()
+                return False
+        return True
+
+    def renew(self) -> bool:
+        """Hold on to it; false when another node has it."""
+        return 409 not in [self._post(address, "/lease") for _, address in self.config.edges]
+
+    def release(self) -> None:
+        """Give it back, where this node has it."""
+        for _, address in self.config.edges:
+            self._post(address, "/release")
+
+    def lift(self) -> list[str]:
+        """Take back what a healer of this node left behind; the edges where it did."""
+        left = [view.edge for view in self.views() if view.mine]
+        for edge in left:
+            self.ready(edge)
+        self.release()
+        return left
+
+    def _post(self, address: str, path: str, body: str = "") -> int:
+        try:
+            return wire.ask(address, self.config.edge_port, path, post=body).status
+        except OSError:
+            return 0
+
+
+def parse(csv: str, me: str) -> Mapping[str, Seen]:
+    """The nodes in HAProxy's statistics. `in_flight` is counted for the node `me` only."""
+    head, _, rest = csv.lstrip("# ").partition("\n")
+    at = {title: number for number, title in enumerate(head.split(","))}
+    if not {"pxname", "svname", "status", "lastchg", "check_status", "scur"} <= at.keys():
+        return {}
+    found: dict[str, Seen] = {}
+    in_flight = 0
+    for line in rest.splitlines():
+        row = line.split(",")
+        if len(row) <= at["check_status"]:
+            continue
+        backend, name = row[at["pxname"]], row[at["svname"]]
+        if backend == "health" and name != "BACKEND":
+            check = row[at["check_status"]].lstrip("* ")
+            found[name] = Seen(row[at["status"]], float(row[at["lastchg"]] or 0), check, 0)
+        elif name in (me, f"panic-{me}"):
+            in_flight += int(row[at["scur"]] or 0)
+    if me in found:
+        found[me] = found[me]._replace(in_flight=in_flight)
+    return found

@@ -1,0 +1,166 @@
+"""The loop: look, judge, ask the guard, act; about once a second."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+
+from . import guard
+from .config import Config, parse
+from .edges import Edges
+from .judge import judge
+from .model import Act, Decision, Observation, Ping, Verdict, View
+from .record import Record, notify
+from .senses import Senses
+from .stages import Absence, Failed
+
+POLL = 1.0
+LOOK_AROUND = 5.0
+"""Seconds between looks at the edges while all is well."""
+WELL = 8.0
+"""Seconds of good answers after which a restart has helped."""
+AGAIN = 60.0
+"""Seconds before a recycle that was given up is tried again."""
+FIGURES = 15.0
+
+
+class Healer:
+    """One node's healer."""
+
+    def __init__(self, config: Config, guarded: bool) -> None:
+        self.config, self.guarded = config, guarded
+        self.edges, self.senses, self.record = Edges(config), Senses(config), Record(config.run)
+        self.seen: deque[Observation] = deque(maxlen=120)
+        self.views: list[View] = []
+        self.held = False
+        self.vain = 0
+        self._restarts = -1
+        """systemd's count when the app was last well; -1: not seen yet."""
+        self._looked = self._wrote = float("-inf")
+        self._not_before = 0.0
+        self._well_since = self._last_well = time.monotonic()
+
+    def run(self) -> None:
+        """For ever."""
+        if left := self.edges.lift():
+            self.record.say(f"put back at {' and '.join(left)}: an earlier life of this healer had drained this node")
+        self.record.end()
+        notify("READY=1")
+        while True:
+            began = time.monotonic()
+            self.turn()
+            notify("WATCHDOG=1")
+            # Never in step with the peer's healer.
+            time.sleep(max(0.05, POLL * random.uniform(0.9, 1.0) - (time.monotonic() - began)))
+
+    def turn(self) -> None:
+        """One look, and what follows from it."""
+        now = self.senses.look()
+        self._note(now)
+        self.seen.append(now)
+        if now.at - self._looked > LOOK_AROUND:
+            self.look_around()
+        decision = judge(self.config, self.seen, self.vain, guard.peer_age(self.config, self.views))
+        if decision.act is Act.NOTHING:
+            self.record.say(decision.sentence)
+        elif now.at >= self._not_before or decision.act is Act.RESTART:
+            self._try(decision, now)
+        if now.at - self._wrote > FIGURES:
+            self._wrote = now.at
+            self.record.write(now.rss, now.age)
+
+    def look_around(self) -> None:
+        """Ask the edges, and take back a drain of ours that should not be."""
+        self.views = self.edges.views()
+        self._looked = time.monotonic()
+        for view in self.views:
+            if view.mine:
+                self.edges.ready(view.edge)
+                self.record.say(f"put back at {view.edge}: a drain was left there")
+        self.held = guard.drained_by_another(self.config, self.views, self.held)
+
+    def _note(self, now: Observation) -> None:
+        """Keep account of how long the app was not well, and of crashes, which systemd has mended by itself."""
+        if not now.active or now.ping not in (Ping.OK, Ping.BUSY):
+            self._well_since = now.at
+            return
+        if now.restarts > self._restarts >= 0:
+            self.record.recovered("crash", now.at - self._last_well)
+            self.record.say(
+                f"the app ended by itself; systemd started it, serving again after {self.record.last:.1f} s"
+            )
+            self._wrote = float("-inf")
+        self._restarts = now.restarts  # a restart by hand begins at 0 again
+        self._last_well = now.at
+        if now.at - self._well_since > WELL:
+            self.vain = 0
+
+    def _try(self, decision: Decision, now: Observation) -> None:
+        ill_for = now.at - self._last_well
+        if self.guarded:
+            self.look_around()
+            locked = deploying(self.config.lock)
+            verdict = guard.may(self.config, decision, self.views, ill_for=ill_for, locked=locked, held=self.held)
+            if verdict.go and not self.edges.lease():
+                verdict = Verdict(False, "the other node is away on purpose; the lease says so")
+            if not verdict.go:
+                self.record.say(f"{decision.act.value} put off: {decision.sentence}; {verdict.why}")
+                return
+        self._act(decision, now)
+
+    def _act(self, decision: Decision, now: Observation) -> None:
+        self.record.say(f"{decision.act.value}: {decision.sentence}")
+        self.record.begin(decision.sentence)
+        try:
+            beat = partial(notify, "WATCHDOG=1")
+            Absence(self.config, self.edges, beat, guarded=self.guarded).perform(decision, now)
+        except Failed as failed:
+            self._not_before = time.monotonic() + AGAIN
+            self.vain += decision.act is Act.RESTART
+            self.record.say(f"{decision.act.value} failed: {failed}")
+            return
+        finally:
+            self.record.end()
+            self._looked = float("-inf")
+        after = self.senses.look()
+        self.vain += decision.act is Act.RESTART
+        drained = decision.act is Act.RECYCLE
+        self.record.recovered(decision.cause, 0.0 if drained else after.at - self._last_well)
+        took = after.at - (now.at if drained else self._last_well)
+        self.record.say(f"{decision.act.value} done ({decision.cause}): serving again after {took:.1f} s")
+        self.seen.clear()
+        self.seen.append(after)
+        self._last_well = after.at
+        self._wrote = float("-inf")
+
+
+def deploying(lock: str) -> str:
+    """Who holds the node for a deploy; empty when nobody does, or the lock has expired."""
+    try:
+        with open(lock) as file:
+            said = dict(line.split("=", 1) for line in file.read().splitlines() if "=" in line)
+    except OSError:
+        return ""
+    expires = said.get("expires", "")
+    if not expires.isdigit() or int(expires) <= time.time():
+        return ""
+    return f"{said.get('who', 'somebody')}'s {said.get('task', 'deploy')}"
+
+
+def main(words: Sequence[str]) -> None:
+    """`run CONFIG` or `lift CONFIG`."""
+    task, path = words
+    with open(path) as file:
+        config = parse(file.read())
+    if task == "lift":
+        Edges(config).lift()
+        Record(config.run).end()
+        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # leaves through every `finally`
+    Healer(config, guarded=os.environ.get("HEALER_GUARD") != "off").run()

@@ -1,0 +1,47 @@
+"""A host's clock, read through a real ssh connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from fabfile.engine.link import Link
+from fabfile.engine.shell import q
+from fabfile.flows import clocks
+from fabfile.flows.clocks import against_ours
+
+
+def test_a_clock_that_is_ours_is_right(link: Link) -> None:
+    """The host is a namespace of this machine."""
+    clock = against_ours(link)
+    assert abs(clock.ahead) <= clock.slack
+    assert clock.slack < 1
+
+
+@pytest.mark.parametrize("seconds", [30, -30])
+def test_a_clock_that_is_wrong_is_found_out(link: Link, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    monkeypatch.setattr(clocks, "NOW", f"date -d '{seconds:+d} seconds' +%s.%N")
+    clock = against_ours(link)
+    assert abs(clock.ahead - seconds) <= clock.slack
+
+
+@pytest.mark.parametrize(
+    ("container", "active", "keeper"),
+    [
+        ("none", "chrony", "chrony"),
+        ("none", "systemd-timesyncd", "systemd-timesyncd"),
+        ("none", "cron", ""),
+        ("lxc", "chrony", "the machine it runs on (lxc)"),
+    ],
+)
+def test_who_keeps_it_right(
+    link: Link, monkeypatch: pytest.MonkeyPatch, container: str, active: str, keeper: str
+) -> None:
+    tools = {
+        "systemd-detect-virt": f"echo {container}; [ {container} != none ]",
+        "systemctl": f'[ "$*" = "-q is-active {active}" ]',
+    }
+    link.run("mkdir -p /tmp/tools")
+    for name, body in tools.items():
+        link.run(f"printf '#!/bin/sh\\n%s\\n' {q(body)} >/tmp/tools/{name}; chmod 755 /tmp/tools/{name}")
+    monkeypatch.setattr(clocks, "KEEPER", f"PATH=/tmp/tools:$PATH\n{clocks.KEEPER}")
+    assert against_ours(link).keeper == keeper

@@ -1,0 +1,191 @@
+"""What a drill's samples say, and what its rules make of them: tables of cases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import pytest
+
+from fabfile.flows.acceptance.sample import Sample
+from fabfile.flows.drills import figures, rules
+from fabfile.flows.drills.drill import Drill, Life, Observation
+from fabfile.flows.drills.eyes import AppSeen, EdgeSeen
+from fabfile.flows.drills.judge import judge, not_tried, timed
+from fabfile.flows.drills.record import outs
+from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
+
+
+def asked(at: float, took: float = 0.01, error: str = "", endpoint: str = "R5", status: int = 200) -> Sample:
+    return Sample(endpoint, at, at, at, at + took, 0 if error == "timed out" else status, error)
+
+
+def steady(
+    until: float, *, rate: float = 20, but: Iterable[Sample] = (), quiet: tuple[float, float] = (0, 0)
+) -> list[Sample]:
+    """`rate` right answers a second, none due in `quiet`, and some others."""
+    times = [number / rate for number in range(int(until * rate))]
+    return [*(asked(t) for t in times if not quiet[0] <= t < quiet[1]), *but]
+
+
+def seen(samples: Iterable[Sample], **more: object) -> Observation:
+    return Observation(samples=list(samples), fault=2.0, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("samples", "since", "gap"),
+    [
+        ([], 0.0, 0.0),
+        (steady(4), 2.0, 0.05),
+        (steady(4, quiet=(1, 3)), 0.0, 2.05),
+        (steady(4, quiet=(1, 3)), 3.5, 0.05),  # over before it counts
+        (steady(4, quiet=(1, 3)), 2.0, 2.05),  # it began before: still whole
+        ([*steady(2), *(asked(2 + n / 20, error="status 503") for n in range(40))], 0.0, 2.0),  # to the very end
+        ([asked(1, error="status 503"), asked(3, error="status 503")], 1.0, 2.01),  # never an answer
+    ],
+)
+def test_the_longest_gap(samples: list[Sample], since: float, gap: float) -> None:
+    assert figures.gap(samples, since) == pytest.approx(gap, abs=0.03)
+
+
+def test_the_seconds_one_by_one() -> None:
+    samples = [asked(0.1, 0.2), asked(0.5, 0.4), asked(0.9, 3, "timed out"), asked(2.0, 0.1)]
+    assert figures.timeline(samples) == (
+        Second(0, 2, 1, 0.2, 0.4),
+        Second(1, 0, 0, None, None),
+        Second(2, 1, 0, 0.1, 0.1),
+    )
+    assert figures.timeline([]) == ()
+
+
+def test_failures_by_endpoint_and_kind() -> None:
+    samples = [
+        asked(1, endpoint="R12", error="status 503"),
+        asked(1, endpoint="R4", error="timed out"),
+        asked(2, endpoint="R4", error="timed out"),
+        asked(2),
+    ]
+    assert figures.failed(samples) == {"R4": {"timed out": 2}, "R12": {"status 503": 1}}
+    assert list(figures.failed(samples)) == ["R4", "R12"]
+    assert figures.budget_share(samples) == pytest.approx(75)
+    assert figures.budget_share([]) == 0
+
+
+GET, POST = asked(3, error="status 503"), asked(3, error="status 503", endpoint="R4")
+POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "observation", "held"),
+    [
+        (rules.no_failed_gets, seen(steady(4, but=[POST])), True),
+        (rules.no_failed_gets, seen(steady(4, but=[GET])), False),
+        (rules.few_failed_posts, seen([*POSTS, POST]), True),
+        (rules.few_failed_posts, seen([*POSTS, POST, POST]), False),
+        (rules.only_posts_in_hand, seen([*POSTS, POST, POST], detected=3.2), True),
+        (rules.only_posts_in_hand, seen([*POSTS, POST], detected=2.2), False),  # somebody knew, and still sent it there
+        (rules.only_posts_in_hand, seen([*POSTS, POST]), False),  # nobody ever knew
+        (rules.no_failures, seen([*POSTS, POST]), False),
+        (rules.within_budget, seen(steady(10, but=[GET, GET])), True),
+        (rules.within_budget, seen(steady(10, but=[GET] * 3)), False),
+        (rules.unhurt("R4"), seen(steady(4, but=[GET])), True),
+        (rules.unhurt("R4"), seen(steady(4, but=[POST])), False),
+        (rules.gap_within(1), seen(steady(6, quiet=(3, 3.5))), True),
+        (rules.gap_within(1), seen(steady(6, quiet=(3, 4.5))), False),
+        (rules.recovered_within(10), seen([], recovered=9.0), True),
+        (rules.recovered_within(10), seen([], recovered=13.0), False),
+        (rules.recovered_within(10), seen([], recovered=23.0, undone=20.0), True),  # counted from its end
+        (rules.recovered_within(10), seen([], recovered=None), False),  # never is not soon
+        (rules.recovered_within(10), seen([], recovered=9.0, by_itself=False), False),
+        (rules.dip_within(2, 20), seen(steady(9, quiet=(4, 5))), True),
+        (rules.dip_within(2, 20), seen(steady(9, quiet=(3, 8))), False),
+        (rules.noticed_within(1), seen([], detected=2.5), True),
+        (rules.noticed_within(1), seen([], detected=None), False),
+        (rules.refused_fast(1), seen([asked(3, 0.5, "status 503", status=503)]), True),
+        (rules.refused_fast(1), seen([asked(3, 1.5, "status 503", status=503)]), False),
+        (rules.refused_fast(1), seen([asked(3, 0.5, "timed out")]), False),
+        (rules.stays_up, seen([], outs={"node1": 1}), True),
+        (rules.stays_up, seen([], outs={"node1": 1, "node2": 1}), False),
+        (rules.never_older_than(60), seen([], oldest=59.0), True),
+        (rules.never_older_than(60), seen([], oldest=61.0), False),
+        (rules.never_older_than(60), seen([], oldest=None), False),  # nothing seen proves nothing
+        (rules.ended_with(5, "fab deploy"), seen([], exit=5), True),
+        (rules.ended_with(5, "fab deploy"), seen([], exit=None), False),
+        (rules.served_in_time(15), seen(steady(10)), True),
+        (rules.served_in_time(15), seen(steady(10, quiet=(5, 9))), False),
+        (rules.served_in_time(15), seen([asked(t / 20, 0.5) for t in range(200)]), False),
+    ],
+)
+def test_rules(rule: rules.Rule, observation: Observation, held: bool) -> None:
+    bound = rule(observation)
+    assert bound.held is held, bound
+    assert bound.what
+    assert bound.seen
+    assert bound.bound
+
+
+def lives(*words: str) -> list[Life]:
+    """One look a second: `1` is the process 1, ready; `-` none; `2*` the process 2, not ready yet."""
+    return [Life(t, int(word.strip("*-") or 0), word[-1] not in "*-") for t, word in enumerate(words)]
+
+
+BEFORE = {"node1": 1, "node2": 11}
+
+
+@pytest.mark.parametrize(
+    ("node1", "node2", "alone", "once", "apart"),
+    [
+        ("1 1 1 1 1 1", "11 11 11 11 11 11", True, True, True),
+        ("1 1 - 2* 2 2", "11 11 11 11 11 11", False, True, True),
+        ("1 1 - 2 2 2 2", "11 11 11 11 - 12 12", False, True, True),  # one after the other
+        ("1 1 - 2* 2 2", "11 11 11 - 12 12", False, True, False),  # both at once
+        ("1 1 - 2 - 3", "11 11 11 11 11 11", False, False, True),  # a loop
+    ],
+)
+def test_rules_about_restarts(node1: str, node2: str, alone: bool, once: bool, apart: bool) -> None:
+    known = {"node1": lives(*node1.split()), "node2": lives(*node2.split())}
+    observation = seen([], lives=known, before=BEFORE)
+    assert rules.apps_left_alone(observation).held is alone
+    assert rules.restarted_at_most(1)(observation).held is once
+    assert rules.never_both_at_once(observation).held is apart
+
+
+def test_how_often_a_node_went_out() -> None:
+    looks = [
+        (1.0, "edge1", EdgeSeen(True, {"node1": "DOWN", "node2": "UP"})),  # before the fault
+        (2.0, "edge1", EdgeSeen(True, {"node1": "UP", "node2": "UP"})),
+        (3.0, "edge1", EdgeSeen(True, {"node1": "UP_1/2", "node2": "UP"})),  # going down is not down
+        (4.0, "edge1", EdgeSeen(True, {"node1": "DOWN", "node2": "UP"})),
+        (4.1, "edge2", EdgeSeen(False, {"node1": "DOWN", "node2": "UP"})),
+        (4.5, "node1", AppSeen(0, False)),
+        (5.0, "edge1", None),
+        (6.0, "edge1", EdgeSeen(True, {"node1": "UP", "node2": "UP"})),
+        (7.0, "edge1", EdgeSeen(True, {"node1": "DRAIN", "node2": "UP"})),
+    ]
+    assert outs(looks, 1.5) == {"node1": 2}
+
+
+DRILL = Drill(
+    "sample", "Nobody notices.", lambda stage: None, (rules.no_failures, rules.recovered_within(10)), ("R1", "R2")
+)  # type: ignore[arg-type,return-value]
+
+
+def test_the_verdict_names_every_bound_that_broke() -> None:
+    good = judge(DRILL, seen(steady(8), detected=2.5, recovered=4.0), [Mark(2.0, "fault")])
+    assert (good.verdict, good.why, good.detect_s, good.recover_s) == (HELD, "", 0.5, 2.0)
+    bad = judge(DRILL, seen(steady(8, but=[GET]), recovered=None))
+    assert bad.verdict == FAILED
+    assert "failed requests: 1 of 161, allowed 0" in bad.why
+    assert "well again after: never, allowed 10 s" in bad.why
+    assert (bad.recover_s, bad.failures, bad.failed) == (None, 1, {"R5": {"status 503": 1}})
+    left = judge(DRILL, seen(steady(8), recovered=4.0), left=["node1 was not ready"])
+    assert (left.verdict, left.why) == (FAILED, "node1 was not ready")
+    stopped = judge(DRILL, seen(steady(8), recovered=4.0), aborted="the error budget was spent")
+    assert (stopped.verdict, stopped.why) == (FAILED, "the error budget was spent")
+    assert not_tried(DRILL, "no switch").verdict == NOT_TRIED
+
+
+def test_a_result_survives_json() -> None:
+    result = timed(judge(DRILL, seen(steady(4, but=[GET]), recovered=3.0), [Mark(2.0, "fault")]), 1.75e9, 9.04)
+    assert from_json(json.loads(json.dumps(result.as_json()))) == result
+    assert (result.started, result.seconds) == (1.75e9, 9.0)
