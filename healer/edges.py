@@ -12,6 +12,10 @@ HELD = "x-drained-by"
 """The answer's header that says that this node's drain is a healer's."""
 
 
+PATIENCE = 0.5
+"""Seconds an edge may take to answer: looking at a dead one must not delay what is to be done here."""
+
+
 class Edges:
     """All edges of the site; one that does not answer has no say."""
 
@@ -24,11 +28,11 @@ class Edges:
 
     def _view(self, name: str, address: str) -> View | None:
         try:
-            answer = wire.ask(address, self.config.edge_port, "/;csv")
+            answer = wire.ask(address, self.config.edge_port, "/;csv", timeout=PATIENCE)
         except OSError:
             return None
-        nodes = parse(answer.body, self.config.node) if answer.status == 200 else {}
-        return View(name, nodes, HELD in answer.headers) if nodes else None
+        nodes, kept_out = parse(answer.body, self.config.node) if answer.status == 200 else ({}, False)
+        return View(name, nodes, HELD in answer.headers, kept_out) if nodes else None
 
     def drain(self, only: str = "") -> None:
         """No new requests for this node, from any edge (or the one called `only`)."""
@@ -79,14 +83,14 @@ class Edges:
             return 0
 
 
-def parse(csv: str, me: str) -> Mapping[str, Seen]:
-    """The nodes in HAProxy's statistics. `in_flight` is counted for the node `me` only."""
+def parse(csv: str, me: str) -> tuple[Mapping[str, Seen], bool]:
+    """The nodes in HAProxy's statistics, with the requests in flight of `me` only; and whether somebody keeps `me` out."""
     head, _, rest = csv.lstrip("# ").partition("\n")
     at = {title: number for number, title in enumerate(head.split(","))}
     if not {"pxname", "svname", "status", "lastchg", "check_status", "scur"} <= at.keys():
-        return {}
+        return {}, False
     found: dict[str, Seen] = {}
-    in_flight = 0
+    in_flight, kept_out = 0, False
     for line in rest.splitlines():
         row = line.split(",")
         if len(row) <= at["check_status"]:
@@ -95,8 +99,10 @@ def parse(csv: str, me: str) -> Mapping[str, Seen]:
         if backend == "health" and name != "BACKEND":
             check = row[at["check_status"]].lstrip("* ")
             found[name] = Seen(row[at["status"]], float(row[at["lastchg"]] or 0), check, 0)
+        elif backend == "kept_out":
+            kept_out = kept_out or (name == me and row[at["status"]].startswith("MAINT"))
         elif name in (me, f"panic-{me}"):
             in_flight += int(row[at["scur"]] or 0)
     if me in found:
         found[me] = found[me]._replace(in_flight=in_flight)
-    return found
+    return found, kept_out

@@ -10,6 +10,9 @@ from .model import Act, Decision, Seen, Verdict, View
 SETTLED = 8.0
 """Seconds the peer must have been up before this node leaves for no urgent reason (a new server's slow start takes 5)."""
 
+DEPLOYING = 20.0
+"""Seconds an ill app is left to the deploy that holds its node; one that works on it has drained it, and is never disturbed."""
+
 TURN = 10.0
 """Seconds between the nodes' turns when no balancer can be asked."""
 
@@ -22,10 +25,10 @@ def may(
     `views` are those of the edges that answer, `ill_for` the seconds since it was needed, `locked` says who deploys, `held`
     that somebody else has drained this node.
     """
-    if locked:
-        return Verdict(False, f"{locked} holds this node")
     if held:
         return Verdict(False, "somebody has drained this node, and will put it back")
+    if locked and (decision.act is Act.RECYCLE or ill_for < DEPLOYING):
+        return Verdict(False, f"{locked} holds this node")
     if decision.act is Act.RESTART:
         return _restart(config, views, ill_for)
     return _recycle(config, decision, views)
@@ -74,9 +77,10 @@ def peer_age(config: Config, views: Sequence[View]) -> float | None:
     return min(ages, default=None)
 
 
-def drained_by_another(config: Config, views: Sequence[View], before: bool) -> bool:
-    """Whether somebody else keeps this node out. A node that is down does not show it: then what was known `before` holds."""
-    own = [(view, view.nodes[config.node]) for view in views if config.node in view.nodes]
-    if any(seen.drained and not view.mine for view, seen in own):
-        return True
-    return before and not any(seen.up or (seen.drained and view.mine) for view, seen in own)
+def drained_by_another(config: Config, views: Sequence[View]) -> bool:
+    """Whether somebody else keeps this node out, at any edge: on record, or by HAProxy's socket alone."""
+    return any(
+        view.kept_out or (view.nodes[config.node].drained and not view.mine)
+        for view in views
+        if config.node in view.nodes
+    )

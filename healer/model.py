@@ -68,11 +68,14 @@ class Seen(NamedTuple):
 
 
 class View(NamedTuple):
-    """What one edge's balancer says. `mine`: it was a healer that drained this node there."""
+    """What one edge's balancer says."""
 
     edge: str
     nodes: Mapping[str, Seen]
-    mine: bool
+    mine: bool = False
+    """A healer has drained this node there."""
+    kept_out: bool = False
+    """A person or a deploy has."""
 
 
 class Act(Enum):

@@ -21,8 +21,8 @@ from .senses import Senses
 from .stages import Absence, Failed
 
 POLL = 1.0
-LOOK_AROUND = 5.0
-"""Seconds between looks at the edges while all is well."""
+LOOK_AROUND = 3.0
+"""Seconds between looks at the edges while nothing is to be done."""
 WELL = 8.0
 """Seconds of good answers after which a restart has helped."""
 AGAIN = 60.0
@@ -68,7 +68,7 @@ class Healer:
             self.look_around()
         decision = judge(self.config, self.seen, self.vain, guard.peer_age(self.config, self.views))
         if decision.act is Act.NOTHING:
-            self.record.say(decision.sentence)
+            self.record.say(decision.sentence + "; somebody has drained this node" * self.held)
         elif now.at >= self._not_before or decision.act is Act.RESTART:
             self._try(decision, now)
         if now.at - self._wrote > FIGURES:
@@ -83,7 +83,7 @@ class Healer:
             if view.mine:
                 self.edges.ready(view.edge)
                 self.record.say(f"put back at {view.edge}: a drain was left there")
-        self.held = guard.drained_by_another(self.config, self.views, self.held)
+        self.held = guard.drained_by_another(self.config, self.views)
 
     def _note(self, now: Observation) -> None:
         """Keep account of how long the app was not well, and of crashes, which systemd has mended by itself."""
@@ -141,16 +141,17 @@ class Healer:
 
 
 def deploying(lock: str) -> str:
-    """Who holds the node for a deploy; empty when nobody does, or the lock has expired."""
+    """Who holds the node for a deploy; empty when nobody does, the lock has expired, or a drill has it, which is to see us heal."""
     try:
         with open(lock) as file:
             said = dict(line.split("=", 1) for line in file.read().splitlines() if "=" in line)
     except OSError:
         return ""
     expires = said.get("expires", "")
-    if not expires.isdigit() or int(expires) <= time.time():
+    task = said.get("task", "deploy")
+    if not expires.isdigit() or int(expires) <= time.time() or task.startswith("drill"):
         return ""
-    return f"{said.get('who', 'somebody')}'s {said.get('task', 'deploy')}"
+    return f"{said.get('who', 'somebody')}'s {task}"
 
 
 def main(words: Sequence[str]) -> None:

@@ -5,7 +5,6 @@ A release that fails the gate anywhere takes the fleet back to the release befor
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,17 +13,14 @@ from typing import TYPE_CHECKING
 
 from ..engine.converge import Outcome, State, foresee, read
 from ..engine.errors import RunbookError
-from ..engine.interrupt import BrokenOff
 from ..engine.journal import append, now
-from ..engine.link import Link, wait
-from ..engine.shell import q
-from ..engine.step import Step
 from ..inventory import Node
 from ..roles import app, releases
 from ..roles.releases import Proven
 from . import evidence, gate
 from . import facts as knowledge
 from .gate import GateFailed, Verdict
+from .passage import Passage
 from .system import System
 
 if TYPE_CHECKING:
@@ -37,21 +33,22 @@ class Apps:
     def __init__(self, rollout: Rollout) -> None:
         self.rollout, self.balancer, self.settings = rollout, rollout.balancer, rollout.system.settings
         self.passed: dict[str, tuple[Proven, Verdict]] = {}
-        self.paths: tuple[str, ...] = ()
+        self.nodes: Sequence[Node] = ()
+        self.paths: tuple[str, ...] | None = None
+        """The reads by id that the gate watches; None until a node has to pass it."""
 
     def perform(self, nodes: Sequence[Node]) -> bool:
         """All of them; false as soon as one failed, and then back, if it was the release's fault.
 
         Raises:
-            RunbookError: the database or an edge does not answer; nothing was begun then.
+            RunbookError: an edge does not answer; nothing was begun then.
         """
         from .back import back
 
         if not nodes:
             return True
+        self.nodes = nodes
         self._lift_leftovers(nodes)
-        self.paths = gate.reads(self.settings)
-        self.adopt(nodes)
         for node in self._sick_first(nodes):
             ended = self.one(node, self.rollout.system)
             if isinstance(ended, GateFailed):
@@ -88,7 +85,18 @@ class Apps:
         view = self.balancer.view().values()
         return sorted(nodes, key=lambda node: any(seen[node.name].up for seen in view if node.name in seen))
 
-    def adopt(self, nodes: Sequence[Node]) -> None:
+    def _prepare(self) -> None:
+        """Before the first node is touched.
+
+        Raises:
+            RunbookError: the database does not answer, so no release could be judged.
+        """
+        if self.paths is None:
+            paths = gate.reads(self.settings)
+            self._adopt(self.nodes)
+            self.paths = paths
+
+    def _adopt(self, nodes: Sequence[Node]) -> None:
         """What serves at this moment on a fleet that has never seen a gate is what there is to go back to."""
         kept = self.kept(nodes)
         if any(one.proven for lying in kept.values() for one in lying):
@@ -128,99 +136,19 @@ class Apps:
         planned = foresee([*steps, last], read(rollout.fleet.link(node), [*steps, last]))
         through = {f"unit {app.unit(self.settings)}", last.name}
         if any(outcome.step in through and outcome.state is State.WOULD for outcome in planned):
-            self._through_the_gate(node, steps, last, system)
+            self._prepare()
+            began = time.monotonic()
+            load, seen = Passage(rollout, node, system, steps, last, self.paths or ()).perform()
+            self._tell_passed(node, last, load, seen, time.monotonic() - began)
             return True
         done = rollout.converge(node, steps)
         rollout.hosts[node.name].outcomes.append(Outcome(last.name, State.RIGHT))
         return done
 
-    def _through_the_gate(self, node: Node, steps: Sequence[Step], last: Proven, system: System) -> None:
-        """Out of service, converged, watched, back, watched again. One that fails stays out, unless it is the last."""
-        link, name, run = self.rollout.fleet.link(node), node.name, self.rollout.run
-        ours = bool(self.balancer.view()) and not self.balancer.by_operator(name)
-        held = ours and bool(self.balancer.by_gate(name))
-        before = _invocation(link, app.unit(self.settings))
-        link.run(last.owe())
-        try:
-            if ours:
-                self.rollout.say_of(node, "drain")
-                self.balancer.drain(name, f"gate {run.id}: release {last.release} is not proven yet")
-            self._converge(node, steps, last)
-            link.run(append(run.entry("begin", last.name, f"pass release {last.release} through the gate")))
-            began = time.monotonic()
-            verdict = self._watch(node, last, system)
-            seen = self._put_back(node, last) if ours else Verdict(())
-        except GateFailed as failed:
-            if ours:
-                with contextlib.suppress(RunbookError):  # the last one that serves: better a bad one than nobody
-                    self.balancer.hold(name, f"gate {run.id}: {failed.number}")
-            raise
-        except BaseException as error:
-            if ours and not held:
-                self._let_go(node, last, system, before, error)
-            raise
-        self._tell_passed(node, last, verdict, seen, time.monotonic() - began)
-
-    def _converge(self, node: Node, steps: Sequence[Step], last: Proven) -> None:
-        if self.rollout.converge(node, steps):
-            return
-        report = self.rollout.hosts[node.name]
-        failed = next(one for one in reversed(report.outcomes) if one.state is State.FAILED)
-        error = failed.error or RunbookError(f"{node.name}: {failed.step} failed")
-        if failed.step == f"unit {app.unit(self.settings)}":
-            raise GateFailed(node.name, last.release, error.seen.removeprefix(f"{node.name}: "))
-        raise error
-
-    def _watch(self, node: Node, last: Proven, system: System) -> Verdict:
-        """The gate's first half: the node is out of service."""
-        assert system.facts is not None
-        self.rollout.say_of(node, f"gate: {self.settings.gate.seconds:g} s of probe load")
-        verdict = gate.watch(self.rollout.fleet.link(node), self.settings, system.facts.port, self.paths)
-        self._passes(node, last, verdict)
-        return verdict
-
-    def _put_back(self, node: Node, last: Proven) -> Verdict:
-        """The gate's second half: users are back, and the balancers count."""
-        seconds = self.settings.gate.watch_seconds
-        self.rollout.say_of(node, f"gate: {seconds:g} s of the balancers' figures")
-        before = self.balancer.view()
-        try:
-            self.balancer.undrain(node.name)
-        except RunbookError as error:
-            raise GateFailed(node.name, last.release, error.seen) from None
-        verdict = Verdict(())
-
-        def bad() -> bool:
-            nonlocal verdict
-            verdict = gate.seen_by_balancers(node.name, before, self.balancer.view(), self.settings.gate)
-            return verdict.failed is not None
-
-        wait(bad, seconds=seconds, every=0.5)
-        self._passes(node, last, verdict)
-        return verdict
-
-    def _passes(self, node: Node, last: Proven, verdict: Verdict) -> None:
-        if verdict.failed:
-            raise GateFailed(node.name, last.release, str(verdict.failed), verdict)
-
-    def _let_go(self, node: Node, last: Proven, system: System, before: str, error: BaseException) -> None:
-        """Ended by something else than the gate: put back, if the old process runs on, or if the new one passes.
-
-        Otherwise it stays out, and the balancers' note and `fab status` say so: nobody has seen that it is well.
-        """
-        link = self.rollout.fleet.link(node)
-        with contextlib.suppress(RunbookError):
-            same = _invocation(link, app.unit(self.settings)) == before
-            asked = isinstance(error, KeyboardInterrupt) and not isinstance(error, BrokenOff)
-            if not same and asked:
-                self._watch(node, last, system)
-                same = True
-            if same:
-                self.balancer.release(node.name)
-
-    def _tell_passed(self, node: Node, last: Proven, verdict: Verdict, seen: Verdict, seconds: float) -> None:
-        self.passed[node.name] = last, Verdict(verdict.figures + seen.figures)
-        sentence = f"release {last.release} passed the gate: {verdict}"
+    def _tell_passed(self, node: Node, last: Proven, load: Verdict, seen: Verdict, seconds: float) -> None:
+        """`load`: what the probe saw, `seen`: what the balancers did."""
+        self.passed[node.name] = last, Verdict(load.figures + seen.figures)
+        sentence = f"release {last.release} passed the gate: {load}"
         outcome = Outcome(last.name, State.CHANGED, sentence, seconds=round(seconds, 2))
         self.rollout.hosts[node.name].outcomes.append(outcome)
         self.rollout.tell(node, outcome)
@@ -259,8 +187,3 @@ class Apps:
         for name, runs in evidence.running(self.settings, others).items():
             if runs != wanted:
                 self.rollout.out.print(f"{name:<8} was left out and runs {runs}, not {wanted}", style="yellow")
-
-
-def _invocation(link: Link, unit: str) -> str:
-    """Tells one start of the unit from another."""
-    return link.read([f"systemctl show -p InvocationID --value {q(unit)}"])[0].out.strip()

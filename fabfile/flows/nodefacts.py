@@ -31,7 +31,7 @@ class HostFacts:
         """Per requirement with a backend of its own: what the balancers' exporters have counted, all edges together."""
         port = self.settings.edge.stats_port
         texts = self._read(("edge",), traffic.probe(port))
-        if silent := [edge for edge, text in texts.items() if not text]:
+        if silent := [edge for edge, text in texts.items() if not traffic.counted([text])]:
             raise RunbookError(
                 f"HAProxy's exporter does not answer on port {port} of the loopback of {', '.join(silent)}",
                 "Its figures by endpoint are what graphs are drawn from.",

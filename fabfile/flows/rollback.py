@@ -49,7 +49,7 @@ def rollback(settings: Settings, names: Sequence[str], to: str, options: Options
         for error in errors(seen).values():
             raise error
         kept = {name: many for name, many in seen.items() if not isinstance(many, RunbookError)}
-        target = _named(kept, to) if to else _before(kept)
+        target = named(kept, to) if to else before(kept)
         system = system_of(settings, fleet.link(fleet.nodes[0]), target)
         code = carry_out(fleet, system, replace(options, task="rollback", phases=("app",)), began)
     if code == OK and system.settings.app.sha256 != settings.app.sha256 and not options.dry:
@@ -71,7 +71,7 @@ def _kept(settings: Settings, fleet: Fleet, node: Node) -> list[Kept]:
     return lying.parse(fleet.link(node).read([lying.look(settings)])[0].out)
 
 
-def _named(kept: Mapping[str, Sequence[Kept]], to: str) -> str:
+def named(kept: Mapping[str, Sequence[Kept]], to: str) -> str:
     """The release that `to` begins, if it lies on every node."""
     found = {one.id for many in kept.values() for one in many if one.id.startswith(to)}
     if len(found) != 1:
@@ -94,7 +94,7 @@ def _named(kept: Mapping[str, Sequence[Kept]], to: str) -> str:
     return target
 
 
-def _before(kept: Mapping[str, Sequence[Kept]]) -> str:
+def before(kept: Mapping[str, Sequence[Kept]]) -> str:
     """The release proven before the one that runs."""
     running = {name: lying.current(many) for name, many in kept.items()}
     if len(set(running.values())) > 1:

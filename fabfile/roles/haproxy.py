@@ -185,13 +185,18 @@ class NoLeftoverDrain(Step):
 
 def drain(node: str, why: str) -> str:
     """Script: no new requests for `node` on this edge; the reason is on record before it happens."""
-    record = f"install -d -m 0755 {DRAINED}; printf '%s\\n' {q(why)} >{DRAINED}/{q(node)}\n"
-    return record + _tell(f"set server health/{node} state drain") + SAVE
+    record = f"mkdir -p {DRAINED}; printf '%s\\n' {q(why)} >{DRAINED}/{q(node)}\n"
+    return record + _mark(node, "maint") + _tell(f"set server health/{node} state drain") + SAVE
 
 
 def undrain(node: str) -> str:
     """Script: `node` takes requests again, as far as its checks allow."""
-    return _tell(f"set server health/{node} state ready") + SAVE + f"rm -f {DRAINED}/{q(node)}\n"
+    return _mark(node, "ready") + _tell(f"set server health/{node} state ready") + SAVE + f"rm -f {DRAINED}/{q(node)}\n"
+
+
+def _mark(node: str, state: str) -> str:
+    """Script: the healers learn whose drain it is. (A HAProxy whose configuration is older has no place for it.)"""
+    return f"echo {q(f'set server kept_out/{node} state {state}')} | {ADMIN} >/dev/null\n"
 
 
 def _tell(command: str) -> str:

@@ -222,6 +222,16 @@ def wait_until_up(ssh: Ssh) -> None:
     until(lambda: on_each_host(lambda edge: seen_by(ssh, edge), EDGES) == well, "both nodes up in both balancers' eyes")
 
 
+@contextlib.contextmanager
+def unhealed(ssh: Ssh) -> Iterator[None]:
+    """What ails an app stays meanwhile: no healer runs."""
+    on_each_host(lambda node: ssh(node, "systemctl stop runbook-healer"), NODES)
+    try:
+        yield
+    finally:
+        on_each_host(lambda node: ssh(node, "systemctl start runbook-healer"), NODES)
+
+
 class Load:
     """A light, even load of GETs through the edge, from a thread of its own; `failed` holds what was not 200."""
 

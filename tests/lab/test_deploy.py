@@ -183,7 +183,11 @@ def test_json_on_stdout_is_nothing_but_json(
 def test_two_nodes_have_the_same_files(deployed: Deployed, ssh: Ssh) -> None:
     """Discovery made some of them on node1 before their steps did."""
     one, two = (
-        files_but_ours(files(ssh, name, "/opt /srv /etc/runbook /etc/systemd/system /usr/lib/runbook"))
+        files_but_ours(
+            files(
+                ssh, name, "/opt /srv/app/current /srv/app/current/ /etc/runbook /etc/systemd/system /usr/lib/runbook"
+            )
+        )
         for name in NODES
     )
     assert one == two

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Deployed, until, wait_until_up
+from deployed import Deployed, Variant, until, wait_until_up
 from labtools import ROOT, Outcome, Runner, Ssh
 
 from fabfile.flows.drills.faults import TABLE
@@ -87,7 +87,7 @@ def drill_of_a_cut_node(ssh: Ssh) -> Iterator[subprocess.Popen[str]]:
 
 
 def cut(ssh: Ssh) -> bool:
-    return ssh("node1", f"nft list table inet {TABLE}", check=False).code == 0
+    return ssh("node1", f"nft list table netdev {TABLE}", check=False).code == 0
 
 
 def test_after_ctrl_c_all_is_repaired(well: Deployed, ssh: Ssh) -> None:
@@ -112,3 +112,22 @@ def test_after_a_kill_the_host_mends_itself(well: Deployed, run_fab: Runner, ssh
     ssh("node1", f"systemctl start {UNDO}.service")
     assert not cut(ssh)
     wait_until_up(ssh)
+
+
+def test_a_site_that_is_no_lab_is_hurt_only_when_really_meant_and_only_so_far(
+    well: Deployed, run_fab: Runner, ssh: Ssh, variant: Variant
+) -> None:
+    """The same hosts by another site file. While the database refuses connections, four requests of five fail."""
+    elsewhere = variant()
+    refused = run_fab("drill.db-exhausted", env=elsewhere)
+    assert refused.code == 1
+    assert "--yes-really" in refused.err
+    row = result(run_fab("drill.db-exhausted", "--yes-really", "--json", "-", env=elsewhere))
+    assert row["verdict"] == "FAILED", row
+    assert row["why"].startswith("the error budget was spent"), row["why"]
+    marks = {mark["what"]: mark["t"] for mark in row["marks"]}
+    assert marks["repaired"] - marks["fault"] < 5, "it would have lasted for 10 s"
+    assert ssh("db1", "ls /run/runbook-drill.limit", check=False).code != 0
+    off = result(run_fab("drill.node-off", "--yes-really", "--json", "-", env=elsewhere))
+    assert (off["verdict"], off["requests"]) == ("not tried", 0)
+    assert "power" in off["why"]

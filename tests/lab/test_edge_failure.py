@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from deployed import NODES, Deployed, on_each_host, starts, until, wait_until_up
+from deployed import NODES, Deployed, on_each_host, starts, unhealed, until, wait_until_up
 from edgetools import Answer, ask, operate, port
 from labtools import Ssh
 from users import Users
@@ -19,8 +19,9 @@ LEAK, PANIC, ILL = 3 << 32, 4 << 32, 5 << 32
 def edge(deployed: Deployed, ssh: Ssh) -> Iterator[str]:
     """edge1's own address; both nodes are well before, and made well afterwards."""
     wait_until_up(ssh)
-    yield deployed.lab.address("edge1")
-    on_each_host(lambda node: ssh(node, "systemctl restart bingo"), NODES)
+    with unhealed(ssh):
+        yield deployed.lab.address("edge1")
+        on_each_host(lambda node: ssh(node, "systemctl restart bingo"), NODES)
     wait_until_up(ssh)
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deployed import NODES, Deployed, Load, Variant, complaint, drained, journal, until, wait_until_up
+from deployed import NODES, Deployed, Variant, complaint, drained, journal, until, wait_until_up
 from labtools import ROOT, Outcome, Runner, Ssh
+from users import Users
 
 from lab import releases, sitefile
 
@@ -33,13 +34,13 @@ def site(deployed: Deployed, variant: Variant, tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def load(deployed: Deployed, ssh: Ssh) -> Iterator[Load]:
-    """Users at work during the whole test; none of them may notice anything."""
+def users(deployed: Deployed, ssh: Ssh) -> Iterator[Users]:
+    """Users at work during the whole test, with GETs and POSTs; none of them may notice anything."""
     wait_until_up(ssh)
-    with Load(deployed.lab.floating, rate=40) as load:
-        yield load
-    assert load.failed == []
-    assert load.asked > 40
+    with Users(deployed.lab.floating, rate=40) as users:
+        yield users
+    assert users.failed == {}
+    assert users.asked > 100
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_release_is_rolled_back_and_nobody_notices(
-    kind: str, load: Load, run_fab: Runner, ssh: Ssh, site: Site
+    kind: str, users: Users, run_fab: Runner, ssh: Ssh, site: Site
 ) -> None:
     before, env = running(ssh), site(kind)
     assert len(set(before)) == 1
@@ -96,7 +97,7 @@ def test_a_bad_release_is_rolled_back_and_nobody_notices(
 
 
 def test_good_releases_come_and_go_and_a_rollback_takes_them_back(
-    load: Load, run_fab: Runner, ssh: Ssh, site: Site
+    users: Users, run_fab: Runner, ssh: Ssh, site: Site
 ) -> None:
     """Deployed; back by hand; the site file is the truth for the next deploy; back to a named one."""
     (first, _), env = running(ssh), site("good")
@@ -133,7 +134,7 @@ def test_good_releases_come_and_go_and_a_rollback_takes_them_back(
 
 
 def test_a_deploy_killed_at_the_gate_keeps_the_node_out_until_it_passed(
-    load: Load, run_fab: Runner, ssh: Ssh, site: Site
+    users: Users, run_fab: Runner, ssh: Ssh, site: Site
 ) -> None:
     env = site("good")
     fab = str(Path(sys.executable).with_name("fab"))

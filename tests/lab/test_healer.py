@@ -113,6 +113,7 @@ def test_what_a_person_drained_stays_drained_and_is_let_alone(well: Deployed, ss
     began, before = now(), process(ssh, "node1")
     assert run_fab("-H", "node1", "drain", "--reason", "disk").code == 0
     try:
+        says(ssh, "node1", "the app is well; somebody has drained this node", began)
         sicken(well.lab, ssh, "node1")
         says(ssh, "node1", "^restart put off: .* somebody has drained this node", began)
         assert process(ssh, "node1") == before

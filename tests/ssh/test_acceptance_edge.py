@@ -16,11 +16,12 @@ from load_server import SMALL, Service
 from test_load_acceptance import TINY, Onlooker
 
 from fabfile.engine.errors import RunbookError
-from fabfile.flows.acceptance import CurlAnswer, DatabaseFacts, LogBound, Secure, check
+from fabfile.flows.acceptance import Clock, CurlAnswer, DatabaseFacts, LogBound, Secure, Traffic, check
 from fabfile.flows.acceptance.edge import look_at_edge
 from fabfile.flows.acceptance.edge_rows import http3_row, tls_row
 from fabfile.flows.acceptance.facts import NodeFacts
 from fabfile.flows.acceptance.row import Row, Verdict
+from fabfile.flows.acceptance.service import COUNTED
 from fabfile.flows.acceptance.state import Run
 from fabfile.flows.acceptance.targets import SINGLE, Range
 from fabfile.flows.acceptance.tls import https_url, unverified
@@ -35,6 +36,17 @@ class Curl:
     """Hosts of which one has a curl that says this."""
 
     said: CurlAnswer | RunbookError | None
+    counted: int = 0
+
+    def traffic(self) -> dict[str, Traffic]:
+        self.counted += 1000
+        return {id: Traffic(self.counted, 0) for id in COUNTED}
+
+    def differences(self) -> list[str]:
+        return []
+
+    def clocks(self) -> dict[str, Clock]:
+        return {"node1": Clock(0.0, 0.01, "chrony")}
 
     def ready_seconds(self) -> dict[str, float]:
         return {"node1": 1.0}

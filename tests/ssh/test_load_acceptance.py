@@ -23,6 +23,7 @@ from fabfile.flows.acceptance import Plan, check
 from fabfile.flows.acceptance.row import Row, Verdict
 from fabfile.flows.acceptance.run import Outcome, measure
 from fabfile.flows.acceptance.sample import Sample
+from fabfile.flows.drills.result import DrillResult
 
 TINY = Plan(
     name="tiny",
@@ -257,3 +258,31 @@ def test_figures_that_cannot_be_written_are_refused_before_the_run(tmp_path: Pat
     with serving(service.app()) as (url,), pytest.raises(RunbookError, match="cannot be written"):
         check(url, plan=TINY, json_path=str(tmp_path / "none" / "x.json"), console=Console(file=io.StringIO()))
     assert not service.paths
+
+
+QUICKEST = replace(TINY, rounds=1, peak=0.25, pings=1, cache_seconds=0.1)
+
+
+def test_drills_that_cannot_be_made_fail_their_rows_and_cost_no_other(tmp_path: Path) -> None:
+    def locked(_: Console) -> list[DrillResult]:
+        raise RunbookError("node1 is locked by ops", "nothing was broken", "fab status")
+
+    with serving(Service(tops=SMALL).app()) as (url,):
+        check(url, plan=QUICKEST, drill=locked, report=tmp_path / "page", console=Console(file=io.StringIO()))
+    told = json.loads((tmp_path / "page" / "report.json").read_text())["check"]
+    rows = {row["id"]: row for row in told["rows"]}
+    assert [rows[id]["verdict"] for id in ("R1", "R2", "R5")] == ["failed", "failed", "held"]
+    assert (rows["R1"]["why"], rows["R1"]["next"]) == ("could not be tried: node1 is locked by ops", "fab status")
+    assert [phase["name"] for phase in told["phases"]] == ["steady", "peak"]
+    assert sum(second["ok"] for second in told["phases"][1]["timeline"]) == 5
+
+
+def test_what_was_measured_is_shown_when_drills_are_broken_off() -> None:
+    def broken_off(_: Console) -> list[DrillResult]:
+        raise KeyboardInterrupt
+
+    screen = io.StringIO()
+    with serving(Service(tops=SMALL).app()) as (url,), pytest.raises(KeyboardInterrupt):
+        check(url, plan=QUICKEST, drill=broken_off, console=Console(file=screen, width=120))
+    assert "· R1, R2 not tried: interrupted" in screen.getvalue()
+    assert "GET /db_dummy" in screen.getvalue()

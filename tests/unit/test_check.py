@@ -14,6 +14,7 @@ from fabfile.flows import check as flow
 from fabfile.flows.acceptance import FULL, QUICK, CurlAnswer, Secure
 from fabfile.flows.check import Options, check
 from fabfile.flows.nodefacts import _curl, _curl_answer
+from fabfile.settings import LABS
 
 
 @pytest.fixture
@@ -52,6 +53,33 @@ def test_the_sites_own_address_brings_its_names_and_hosts(
     check("", Options(quick=True))
     assert asked["secure"] == Secure("https://10.0.0.10:8443", None, ("films.example",), http3=False)
     assert asked["facts"].settings is site
+
+
+@pytest.mark.parametrize(
+    ("lab", "options", "why"),
+    [
+        (False, Options(), "only when asked for: fab check --drills"),
+        (False, Options(drills=True), ""),
+        (True, Options(), ""),
+        (True, Options(quick=True), "a quick run fails no node"),
+        (True, Options(quick=True, drills=True), ""),
+    ],
+)
+def test_nodes_are_failed_in_a_lab_or_when_asked_for(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, lab: bool, options: Options, why: str
+) -> None:
+    site = dataclasses.replace(a_site(), path=LABS / "7" / "site.toml") if lab else a_site()
+    monkeypatch.setattr(flow, "load", lambda: site)
+    check("", options)
+    assert why in asked["undrilled"]
+    assert bool(asked["undrilled"]) == bool(why)
+    assert (asked["drill"] is None) == bool(why)
+
+
+def test_an_address_is_no_site_whose_nodes_could_be_failed(asked: dict[str, Any]) -> None:
+    with pytest.raises(RunbookError, match="--drills does not go with --address"):
+        check("10.0.0.9", Options(drills=True))
+    assert not asked
 
 
 def test_a_longer_look_at_the_cache(asked: dict[str, Any]) -> None:

@@ -107,6 +107,24 @@ def test_when_all_is_well(seen: Sight, well: bool) -> None:
     assert seen.well(floating=True) is well
 
 
+BOTH_UP = "1 node1=UP node2=UP"
+
+
+@pytest.mark.parametrize(
+    ("edge1", "edge2", "noticed"),
+    [
+        (BOTH_UP, "0 node1=UP node2=UP", False),
+        ("1 node1=UP_1/2 node2=UP", "0 node1=UP node2=UP", False),  # it has its doubts, and sends there still
+        ("1 node1=DOWN node2=UP", "0 node1=UP node2=UP", True),
+        (BOTH_UP, "0 node1=DOWN node2=UP", False),  # only the edge that serves nobody
+        ("1", "0 node1=UP node2=UP", True),
+        (BOTH_UP, "1 node1=UP node2=UP", True),
+    ],
+)
+def test_who_must_take_note(edge1: str, edge2: str, noticed: bool) -> None:
+    assert sight(edge1, edge2).noticed(sight(BOTH_UP)) is noticed
+
+
 def test_a_site_with_one_edge_needs_no_floating_address() -> None:
     assert sight("0 node1=UP node2=UP").well(floating=False)
     assert sight("0 node1=UP node2=UP").holder == "edge1"

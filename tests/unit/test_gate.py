@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from samples import site
 
+from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
 from fabfile.flows.gate import judge, seen_by_balancers
+from fabfile.flows.rollback import before, named
 from fabfile.roles.haproxy import Server
 from fabfile.roles.releases import Kept, Proven, parse, previous
 from fabfile.settings import Gate
@@ -131,3 +133,30 @@ def test_who_must_pass_the_gate(seen: str, due: bool) -> None:
 
 def test_the_sample_site_has_a_gate() -> None:
     assert site().gate == Gate()
+
+
+REFUSED = {
+    "nothing begins so": ("zz", {"node1": [kept("aa")]}, "no release on the nodes begins with zz"),
+    "two begin so": ("a", {"node1": [kept("aa"), kept("ab")]}, "aa, ab begin with a"),
+    "not on all": ("aa", {"node1": [kept("aa")], "node2": [kept("ab")]}, "release aa does not lie on node2"),
+    "the nodes differ": ("", {"node1": [kept("aa", current=True)], "node2": []}, "node1 runs aa, node2 runs none"),
+    "nothing else was proven": (
+        "",
+        {"node1": [kept("aa", "2026-01-01", current=True), kept("ab")]},
+        "no other release that lies on every node was proven",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_rollback_that_is_not_clear_is_refused(case: str) -> None:
+    to, nodes, said = REFUSED[case]
+    with pytest.raises(RunbookError) as error:
+        _ = named(nodes, to) if to else before(nodes)
+    assert error.value.seen == said
+    assert error.value.next.startswith("fab ")
+
+
+def test_a_rollback_goes_to_the_one_that_is_named_or_was_proven_before() -> None:
+    nodes = {"node1": [kept("abc", "2026-01-02"), kept("aef", "2026-01-01"), kept("now", "2026-01-03", current=True)]}
+    assert (named(nodes, "ae"), named(nodes, "now"), before(nodes)) == ("aef", "now", "abc")

@@ -153,10 +153,10 @@ def node(status: str, since: float = 100, check: str = "L7OK") -> Seen:
     return Seen(status, since, check, 0)
 
 
-def views(*peers: Seen, own: Seen | None = None, mine: bool = False) -> list[View]:
+def views(*peers: Seen, own: Seen | None = None) -> list[View]:
     """One edge for each way the peer is seen."""
     edges = enumerate(peers, 1)
-    return [View(f"edge{number}", {"node1": own or node("UP"), "node2": peer}, mine) for number, peer in edges]
+    return [View(f"edge{number}", {"node1": own or node("UP"), "node2": peer}) for number, peer in edges]
 
 
 ILLNESS = Decision(Act.RESTART, "hang", "it hangs")
@@ -200,11 +200,18 @@ def test_when_no_balancer_answers_the_nodes_take_turns(order: int, ill_for: floa
 
 
 @pytest.mark.parametrize("decision", [ILLNESS, LEAK, AGE])
-def test_a_deploy_and_a_drain_by_somebody_else_make_it_stand_still(decision: Decision) -> None:
-    locked = guard.may(CONFIG, decision, views(UP), ill_for=99, locked="anna@desk's deploy", held=False)
-    held = guard.may(CONFIG, decision, views(UP), ill_for=99, locked="", held=True)
-    assert (locked.go, held.go) == (False, False)
-    assert "anna@desk" in locked.why
+def test_a_drain_by_somebody_else_makes_it_stand_still(decision: Decision) -> None:
+    assert not guard.may(CONFIG, decision, views(UP), ill_for=99, locked="", held=True).go
+    assert not guard.may(CONFIG, decision, views(UP), ill_for=99, locked="anna@desk's deploy", held=True).go
+
+
+@pytest.mark.parametrize(
+    ("decision", "ill_for", "go"), [(ILLNESS, 5, False), (ILLNESS, 21, True), (LEAK, 99, False), (AGE, 99, False)]
+)
+def test_a_deploy_that_holds_the_node_gets_time_to_mend_it(decision: Decision, ill_for: float, go: bool) -> None:
+    verdict = guard.may(CONFIG, decision, views(UP), ill_for=ill_for, locked="anna@desk's deploy", held=False)
+    assert verdict.go is go
+    assert go or "anna@desk" in verdict.why
 
 
 def test_a_single_node_is_healed_but_never_recycled() -> None:
@@ -215,25 +222,22 @@ def test_a_single_node_is_healed_but_never_recycled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "mine", "before", "held"),
+    ("own", "mine", "kept_out", "held"),
     [
         (node("UP"), False, False, False),
-        (node("DRAIN"), False, False, True),
+        (node("DRAIN"), False, False, True),  # by HAProxy's socket alone
         (node("MAINT"), False, False, True),
         (node("DRAIN"), True, False, False),
-        (node("DOWN"), False, True, True),  # a drained node that is down says only that it is down
+        (node("DRAIN"), False, True, True),
+        (node("DOWN"), False, True, True),
         (node("DOWN"), False, False, False),
-        (node("UP"), False, True, False),
-        (node("DRAIN"), True, True, False),
+        (node("DRAIN"), True, True, True),
     ],
 )
-def test_whose_drain_it_is(own: Seen, mine: bool, before: bool, held: bool) -> None:
-    assert guard.drained_by_another(CONFIG, views(UP, own=own, mine=mine), before) is held
-
-
-def test_what_was_known_of_a_drain_holds_while_no_edge_answers() -> None:
-    assert guard.drained_by_another(CONFIG, [], True)
-    assert not guard.drained_by_another(CONFIG, [], False)
+def test_whose_drain_it_is(own: Seen, mine: bool, kept_out: bool, held: bool) -> None:
+    seen = [view._replace(mine=mine, kept_out=kept_out) for view in views(UP, own=own)]
+    assert guard.drained_by_another(CONFIG, seen) is held
+    assert not guard.drained_by_another(CONFIG, [])
 
 
 def test_the_peers_age_is_what_the_balancers_have_seen_of_it() -> None:

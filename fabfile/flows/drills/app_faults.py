@@ -109,9 +109,17 @@ def healer_killed(stage: Stage, node: Node) -> OnHosts:
 
 
 def old(stage: Stage, node: Node) -> OnHosts:
-    """The app has reached the age at which the healer starts it anew."""
+    """The app has reached the age at which the healer starts it anew: the age that it has just now."""
     need(stage, node, HEALER)
-    kept = f"{HEALER_CONFIG}.drill"
-    aged = f"cp -p {HEALER_CONFIG} {kept}; sed -i 's/^lifetime *=.*/lifetime = 1/' {HEALER_CONFIG}; systemctl restart {HEALER}\n"
+    kept, pid = f"{HEALER_CONFIG}.drill", f"$(systemctl show -p MainPID --value {q(stage.unit)})"
+    aged = (
+        f"set -e\nage=$(ps -o etimes= -p {pid}); [ $age -gt {YOUNGEST} ] || age={YOUNGEST}\n"
+        f'cp -p {HEALER_CONFIG} {kept}; sed -i "s/^lifetime *=.*/lifetime = $((age))/" {HEALER_CONFIG}\n'
+        f"systemctl restart {HEALER}\n"
+    )
     back = f"[ ! -e {kept} ] || {{ mv -f {kept} {HEALER_CONFIG}; systemctl restart {HEALER}; }}"
-    return OnHosts((node,), f"set -e\n{aged}", back, hurt=(node.name,))
+    return OnHosts((node,), aged, back, hurt=(node.name,))
+
+
+YOUNGEST = 30
+"""Seconds of age below which no app is old, or the next one would be while the drill still looks."""

@@ -187,7 +187,7 @@ DRILLS = (
     Drill(
         "edge-cut",
         "When the edge that serves is cut off the other one has its address within 0.7 s.",
-        lambda stage: faults.cut(stage, stage.holder, silent_arp=stage.settings.edge.address),
+        lambda stage: faults.cut(stage, stage.holder, silent=stage.settings.edge.address),
         (gap_within(0.7), recovered_within(60), apps_left_alone),
         hold=15,
     ),
@@ -247,11 +247,11 @@ DRILLS = (
     ),
     Drill(
         "one-node-alone",
-        "One node alone at 120 requests/s: for 15 s the surplus waits, then it is refused at once, and what fits is in time.",
+        "One node alone at 120 requests/s serves what fits, and after a while refuses the excess at once.",
         lambda stage: faults.drained(stage, stage.victim),
-        (served_in_time(80, settle=22), refused_fast(1.0), stays_up, apps_left_alone),
+        (served_in_time(80, after=HEALED), refused_fast(1.0), stays_up, apps_left_alone),
         ("R1", "R3"),
-        hold=40,  # the balancer's grace, the end of its line, and as long again
+        hold=35,
     ),
 )
 """One app node takes 100 requests a second: what is asked at PEAK while one is gone must wait in the balancer."""

@@ -58,10 +58,10 @@ class Life:
 class Observation:
     """Everything a drill is judged by. Times are seconds since the load's begin.
 
-    `fault` is when it began, `undone` when the drill ended it; `detected` when a balancer took note, `recovered` since when all
-    was well for good. `lives` are the app nodes' own words, `before` each app's process before the fault, `down` when a
-    node was seen out of service. `oldest` is the age of the oldest answer of /long_dummy, in seconds. `exit` is the exit
-    code of the task that was the fault.
+    `fault` is when it began, `undone` when the drill ended it; `detected` when the balancer that serves took note, `recovered`
+    since when all was well for good, `by_itself` when the drill had no part in it. `lives` are the app nodes' own words, `before`
+    each app's process before the fault; `outs` tells how often a node was taken out of service. `oldest` is the age of the oldest
+    answer of /long_dummy, in seconds. `exit` is the exit code of the task that was the fault.
     """
 
     samples: Sequence[Sample]

@@ -27,6 +27,11 @@ class EdgeSeen:
     holds: bool
     nodes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def up(self) -> set[str]:
+        """The nodes that it sends requests to."""
+        return {node for node, status in self.nodes.items() if is_up(status)}
+
 
 @dataclass(frozen=True)
 class AppSeen:
@@ -54,6 +59,13 @@ class Sight:
             return False
         held = sum(seen.holds for seen in self.edges.values() if seen)
         return all(seen and seen.ready for seen in self.apps.values()) and (held == 1 or not floating)
+
+    def noticed(self, before: Sight) -> bool:
+        """Whether the edge that served `before` sends its requests elsewhere by now, or another edge serves instead."""
+        mine = before.holder
+        old, new = before.edges[mine], self.edges[mine]
+        moved = any(seen.holds for name, seen in self.edges.items() if seen and name != mine)
+        return moved or new is None or old is None or new.up != old.up
 
     @property
     def holder(self) -> str:

@@ -106,30 +106,22 @@ def each(stage: Stage, nodes: Sequence[Node], work: Callable[[Node], object]) ->
 # -- the network --------------------------------------------------------------------------------------------------
 
 TABLE = "runbook_drill"
-MEND_NETWORK = f"nft delete table inet {TABLE} 2>/dev/null; nft delete table arp {TABLE} 2>/dev/null; true"
+MEND_NETWORK = f"for family in netdev inet; do nft delete table $family {TABLE} 2>/dev/null; done; true"
 
 
-def cut(stage: Stage, node: Node, *, silent_arp: str = "") -> OnHosts:
-    """The cable pulled: every packet is dropped, but our own ssh to mend it. `silent_arp` is an address it must not claim."""
+def cut(stage: Stage, node: Node, *, silent: str = "") -> OnHosts:
+    """The cable pulled, but for our own ssh to mend it. `silent` is an address that must not be claimed by ARP either.
+
+    At the device, where also what a daemon sends past the host's own filters (keepalived's ARP) comes by.
+    """
     port = stage.settings.ssh.port
-    chain = (
-        "add chain inet {t} {hook} {{ type filter hook {hook} priority -300; }}\n"
-        "add rule inet {t} {hook} iifname lo accept\nadd rule inet {t} {hook} oifname lo accept\n"
-        "add rule inet {t} {hook} tcp {side} {port} accept\nadd rule inet {t} {hook} drop\n"
-    )
-    chain_in = chain.format(t=TABLE, hook="input", side="dport", port=port).replace(
-        f"add rule inet {TABLE} input oifname lo accept\n", ""
-    )
-    chain_out = chain.format(t=TABLE, hook="output", side="sport", port=port).replace(
-        f"add rule inet {TABLE} output iifname lo accept\n", ""
-    )
-    rules = f"add table inet {TABLE}\n{chain_in}{chain_out}"
-    if silent_arp:
-        rules += (
-            f"add table arp {TABLE}\nadd chain arp {TABLE} output {{ type filter hook output priority 0; }}\n"
-            f"add rule arp {TABLE} output arp saddr ip {silent_arp} drop\n"
-        )
-    return OnHosts((node,), f"nft -f - <<'NFT'\n{rules}NFT\n", MEND_NETWORK)
+    claim = f"meta protocol arp arp saddr ip {silent} drop; " if silent else ""
+    here = 'device "$dev" priority -300; '
+    into = f"type filter hook ingress {here}meta protocol arp accept; tcp dport {port} accept; drop;"
+    out = f"type filter hook egress {here}{claim}meta protocol arp accept; tcp sport {port} accept; drop;"
+    rules = f"table netdev {TABLE} {{\nchain in {{ {into} }}\nchain out {{ {out} }}\n}}\n"
+    device = f"dev=$(ip -o -4 addr show to {node.address} | awk '{{ print $2; exit }}')\n"
+    return OnHosts((node,), f"{device}nft -f - <<NFT\n{rules}NFT\n", MEND_NETWORK)
 
 
 def reject(stage: Stage, node: Node) -> OnHosts:

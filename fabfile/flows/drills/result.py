@@ -57,7 +57,7 @@ class DrillResult:
         requests: how many were made.
         failed: how many failed, by endpoint (a requirement's id, R4 to R16) and kind.
         gap_s: the longest time without any right answer, in seconds.
-        detect_s: seconds from the fault until a balancer took note; None when none did, or nothing could be noted.
+        detect_s: seconds from the fault until the balancer that serves took note, or another took over; None when none did.
         recover_s: seconds until all was as before by itself, counted from the fault, or, when only the drill could end the
             fault (a host without power), from its end; None when that did not come within the drill.
         budget_share: share of the error budget (1 % of the requests) that was spent; above 1 it is overspent.

@@ -160,11 +160,11 @@ class Performance:
         return done
 
     def _notice(self) -> None:
-        """Has a balancer taken note? Is the budget spent? And a word of progress."""
+        """Has the balancer that serves taken note? Is the budget spent? And a word of progress."""
         if self.record.fault is None:
             return
         sight = self.eyes.sight()
-        if self.record.detected is None and not self._mended and sight.edges != self.record.before.edges:
+        if self.record.detected is None and not self._mended and sight.noticed(self.record.before):
             self.record.detected = time.monotonic()
         allowed = BUDGET * self.drill.rate * (self.drill.hold or self.drill.patience)
         if self.stop_at_budget and self.traffic.failed > allowed:

@@ -1,0 +1,27 @@
+"""Ctrl-C while something must be mended: the mending runs to its end, and is not forgotten to have been asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from fabfile.engine import interrupt
+
+
+def test_what_mends_is_not_ended_by_the_ctrl_c_before_it() -> None:
+    with interrupt.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        with interrupt.forgotten():
+            interrupt.check()  # not raised
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+    interrupt.check()  # forgotten with the end of it all
+
+
+def test_a_ctrl_c_of_its_own_ends_it() -> None:
+    with interrupt.deferred(), interrupt.forgotten():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
