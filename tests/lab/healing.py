@@ -72,7 +72,7 @@ def tell_edge(lab: Lab, ssh: Ssh, node: str, path: str, body: str = "") -> int:
 
 def stat(ssh: Ssh, edge: str, node: str) -> str:
     """How the edge's balancer sees the node, in one word."""
-    script = f"echo 'show stat' | socat stdio /run/haproxy/admin.sock | grep ^health,{node}"
+    script = f"echo 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock | grep ^health,{node}"
     return ssh(edge, script).out.split(",")[17]
 
 

@@ -163,8 +163,8 @@ def served_in_time(rate: float, after: float) -> Rule:
     return rule
 
 
-SETTLE = 2.0
-"""Seconds more until the queue of the time before is empty."""
+SETTLE = 5.0
+"""Seconds more until the queue of the time before is empty: so long it may get (pace.lua)."""
 
 
 def refused_fast(seconds: float) -> Rule:
