@@ -14,7 +14,7 @@ from ...engine.errors import OK, ROLLED_BACK, RunbookError
 from ...settings import PROJECT, Settings
 from .drill import NotPossible
 from .faults import Task
-from .stage import Stage, folder_of
+from .stage import Stage
 
 MEGABYTES = 16
 """How much more memory the app is allowed by the deploy of a drill: a change that restarts every node."""
@@ -71,7 +71,7 @@ def bad_release(stage: Stage) -> Task:
         return _deploy(replace(stage.settings, app=app))
 
     def after(stage: Stage) -> None:
-        if stage.exits and stage.exits[0] != ROLLED_BACK and _deploy(stage.settings) != OK:
+        if stage.exits != [ROLLED_BACK] and _deploy(stage.settings) != OK:  # also when it was broken off
             raise RunbookError("the deploy of the good release failed", "the bad one may still serve", "fab deploy")
 
     return Task(work, after)
@@ -86,7 +86,7 @@ print(make(Path(sys.argv[1]), Path(sys.argv[2]), "slow"))
 
 def _slow_release(settings: Settings) -> Path:
     """The lab's binary with slow reads."""
-    good, folder = settings.path.parent / settings.app.binary, folder_of(settings)
+    good, folder = settings.path.parent / settings.app.binary, settings.state / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-c", MAKE, str(good), str(folder)]
     done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=60)
