@@ -190,5 +190,5 @@ def test_two_nodes_have_the_same_files(deployed: Deployed, ssh: Ssh) -> None:
         )
         for name in NODES
     )
-    assert one == two
+    assert {path for path in one.keys() | two.keys() if one.get(path) != two.get(path)} == {"/etc/runbook/healer.conf"}
     assert journal(ssh, "node2")[0]["run"] == journal(ssh, "db1")[0]["run"]
