@@ -4,8 +4,9 @@
     python -m bench --rivals           also ansible-core and pyinfra, installed into .bench-venv at first use
     python -m bench --upload           also the peak memory while a 100 MB binary is uploaded (restarts the lab's app)
     python -m bench --edge             instead: what the edge costs, in latency and in throughput
+    python -m bench --soak 30          instead: minutes of users while both nodes die once a minute (inv lab.up --deaths 60)
 
-Prints tables and writes bench/result.json or bench/result-edge.json.
+Prints tables and writes bench/result.json, result-edge.json or result-soak.json.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ def main() -> None:
     parser.add_argument("--rivals", action="store_true", help="also ansible-core and pyinfra")
     parser.add_argument("--upload", action="store_true", help="also the peak memory of a 100 MB upload")
     parser.add_argument("--edge", action="store_true", help="what the edge costs, and nothing else")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="users while nodes die, and nothing else")
     asked = parser.parse_args()
-    if asked.edge:
+    if asked.soak:
+        from . import soak
+
+        soak.soak(load(locate()), asked.soak)
+    elif asked.edge:
         from . import edge
 
         edge.compare(load(locate()), asked.runs or 3)

@@ -117,7 +117,7 @@ def test_after_a_kill_the_host_mends_itself(well: Deployed, run_fab: Runner, ssh
 def test_a_site_that_is_no_lab_is_hurt_only_when_really_meant_and_only_so_far(
     well: Deployed, run_fab: Runner, ssh: Ssh, variant: Variant
 ) -> None:
-    """The same hosts by another site file. While the database refuses connections, four requests of five fail."""
+    """The same hosts by another site file. While the database refuses connections, four requests of five fail, after a wait of 6 s."""
     elsewhere = variant()
     refused = run_fab("drill.db-exhausted", env=elsewhere)
     assert refused.code == 1
@@ -126,7 +126,7 @@ def test_a_site_that_is_no_lab_is_hurt_only_when_really_meant_and_only_so_far(
     assert row["verdict"] == "FAILED", row
     assert row["why"].startswith("the error budget was spent"), row["why"]
     marks = {mark["what"]: mark["t"] for mark in row["marks"]}
-    assert marks["repaired"] - marks["fault"] < 5, "it would have lasted for 10 s"
+    assert marks["repaired"] - marks["fault"] < 9, "it would have lasted for 10 s"
     assert ssh("db1", "ls /run/runbook-drill.limit", check=False).code != 0
     off = result(run_fab("drill.node-off", "--yes-really", "--json", "-", env=elsewhere))
     assert (off["verdict"], off["requests"]) == ("not tried", 0)

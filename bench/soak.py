@@ -1,0 +1,92 @@
+"""Half an hour of users while both nodes die once a minute: how many requests fail, and are both ever away at once?
+
+The lab's stand-in must die by itself: `inv lab.up --deaths 60` (a mean of 60 s on each node).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fabfile.flows.acceptance.sample import Sample
+from fabfile.flows.acceptance.stats import upper_bound
+from fabfile.flows.acceptance.targets import Range
+from fabfile.flows.drills.eyes import AppSeen, EdgeSeen, Eyes, Seen
+from fabfile.flows.drills.mix import Traffic
+from fabfile.settings import Settings
+
+RESULT = Path(__file__).with_name("result-soak.json")
+RATE = 60.0
+PIECE = 300.0
+"""Seconds of one load; the next begins at once."""
+
+
+class Outages:
+    """Kept while hosts are looked at: deaths of each node's app, and when the serving edge saw no node up."""
+
+    def __init__(self) -> None:
+        self.deaths: Counter[str] = Counter()
+        self.doubles, self.double_s = 0, 0.0
+        self._pids: dict[str, int] = {}
+        self._none_since: float | None = None
+        self._lock = threading.Lock()
+
+    def tell(self, when: float, host: str, seen: Seen | None) -> None:
+        """One look at one host."""
+        with self._lock:
+            if isinstance(seen, AppSeen) and seen.pid:
+                self.deaths[host] += self._pids.get(host, seen.pid) != seen.pid
+                self._pids[host] = seen.pid
+            elif isinstance(seen, EdgeSeen) and seen.holds and seen.nodes:
+                if seen.up:
+                    self.double_s += when - self._none_since if self._none_since else 0.0
+                    self._none_since = None
+                elif self._none_since is None:
+                    self._none_since, self.doubles = when, self.doubles + 1
+
+
+def soak(settings: Settings, minutes: float) -> None:
+    """Measure, print, keep."""
+    out, outages, samples = Console(), Outages(), list[Sample]()
+    ranges: dict[str, Range] = {}
+    end = time.monotonic() + minutes * 60
+    with Eyes(settings, outages.tell), out.status("") as status:
+        while (left := end - time.monotonic()) > 0:
+            with Traffic(settings.service, RATE, ranges) as traffic:
+                until = time.monotonic() + min(left, PIECE)
+                while time.monotonic() < until and traffic.error is None:
+                    time.sleep(1)
+                    died = sum(outages.deaths.values())
+                    status.update(
+                        f"{(end - time.monotonic()) / 60:.1f} min left · {died} deaths · {traffic.failed} failed"
+                    )
+            if traffic.error:
+                raise traffic.error
+            samples += traffic.samples
+    found = figures(samples, outages, minutes)
+    RESULT.write_text(json.dumps(found, indent=1) + "\n")
+    out.print_json(data=found)
+
+
+def figures(samples: list[Sample], outages: Outages, minutes: float) -> dict[str, Any]:
+    """What there is to tell; shares in percent, times in seconds."""
+    failed = [sample for sample in samples if not sample.ok]
+    n = len(samples)
+    return {
+        "minutes": minutes,
+        "rate": RATE,
+        "requests": n,
+        "failed": len(failed),
+        "failed_percent": round(100 * len(failed) / n, 4),
+        "failed_percent_95": round(100 * upper_bound(len(failed), n), 4),
+        "by": dict(Counter(f"{sample.endpoint} {sample.error}" for sample in failed).most_common()),
+        "deaths": dict(outages.deaths),
+        "no_node_up": outages.doubles,
+        "no_node_up_s": round(outages.double_s, 1),
+    }
