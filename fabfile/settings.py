@@ -69,7 +69,7 @@ class Edge:
     """HTTP/3 on UDP `https_port`; needs nginx 1.25 or newer (Debian 13)."""
     vrrp_id: int = 77
     """Tells this pair's VRRP adverts from other pairs' in the same network."""
-    node_maxconn: int = 100
+    node_maxconn: int = 16
     """Requests in flight at one app node and endpoint; more wait in the balancer."""
     node_rate: int = 92
     """Requests a second that an app node gets, below the 100 it allows itself: checks and retries come on top."""

@@ -21,7 +21,7 @@ LIFTED = 5.0
 """Seconds that a node found drained gets to be seen up; if it is sick, the deploy is there to mend it."""
 
 BACK = 20.0
-"""Seconds after which a node put back must be up in every balancer's eyes (its checks need 2 x 0.3 s)."""
+"""Seconds after which a node put back must be up in every balancer's eyes (its checks need 2 x 0.2 s)."""
 
 
 HEALED = 90.0

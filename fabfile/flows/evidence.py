@@ -14,8 +14,9 @@ from ..roles import app
 from ..settings import Settings
 from .gate import GateFailed
 
-STRACE = 3
-"""Seconds for which the failing process is traced: what it does, or waits for. No contents of reads and writes."""
+STRACE = 1
+"""Seconds for which the failing process is traced, while users wait for a node: what it does, or waits for. No contents of reads
+and writes."""
 
 
 def keep(link: Link, run: Run, settings: Settings, logs: Sequence[str], failed: GateFailed) -> None:

@@ -104,7 +104,7 @@ def reads(settings: Settings) -> tuple[str, ...]:
 
 
 def watch(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> Verdict:
-    """Ask the app on `link`'s host and watch it under a small load; takes `gate.seconds`.
+    """Ask the app on `link`'s host and watch it under a small load; takes `gate.seconds`, less when it is hopeless.
 
     Raises:
         Unreachable: the host broke off.
@@ -112,7 +112,7 @@ def watch(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> Ve
     gate = settings.gate
     count, watched = round(gate.seconds * gate.rate), paths or (app.DATABASE,)
     asked = (app.HEALTH, app.DATABASE, *paths)
-    words = [app.unit(settings), str(port), str(count), str(gate.rate), *asked, "--", *watched]
+    words = [app.unit(settings), str(port), str(count), str(gate.rate), str(1000 * gate.p90_ms), *asked, "--", *watched]
     seen = link.read([f"{TOOLS}/app-gate {' '.join(map(q, words))}"], timeout=gate.seconds + 60)[0]
     return judge(seen.out, gate)
 

@@ -11,6 +11,7 @@ local NODES = 2
 
 local issued, served = 0, 0.0 -- tickets given out; tickets whose turn has come
 local looked, waiting_since, waited_last = 0.0, nil, 0.0
+local in_service = NODES -- nodes up when last looked
 
 local function now()
     local time = core.now()
@@ -20,6 +21,10 @@ end
 -- Requests a second that the nodes in service can take. With none, all of them are tried.
 local function capacity(txn)
     local up = txn.f:nbsrv("health")
+    if up > in_service and waiting_since then
+        waiting_since = now() -- a node is back: what waits now can be served, and is no sign that the shortage lasts
+    end
+    in_service = up
     return RATE * (up > 0 and up or NODES)
 end
 
