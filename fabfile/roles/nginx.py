@@ -17,7 +17,8 @@ from ..steps.package import Packages
 from ..steps.template import render
 from ..steps.unit import Unit
 from .base import TOOLS
-from .haproxy import CACHED, EDGE_HEALTH, INNER
+from .endpoints import CACHED
+from .haproxy import EDGE_HEALTH, INNER
 from .keepalived import DRAINED
 
 UNIT = "nginx.service"

@@ -12,7 +12,7 @@ from fabfile.engine.command import Shell
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Step
-from fabfile.roles import haproxy, nginx
+from fabfile.roles import endpoints, nginx
 from fabfile.settings import Settings
 
 WITH = "nginx version: nginx/1.26.3\nconfigure arguments: --with-http_v2_module --with-http_v3_module\n"
@@ -64,7 +64,7 @@ def test_only_what_bears_a_deadline_is_kept() -> None:
     text = nginx.config(site())
     assert re.findall(r"location = (\S+) \{\n +proxy_pass[^}]*?proxy_cache answers", text) == ["/long_dummy"] * 2
     assert not re.search(r"proxy_cache_valid|proxy_cache_use_stale (?!off)|proxy_next_upstream (?!off)", text)
-    kept = [endpoint for endpoint in haproxy.ENDPOINTS if endpoint.keep]
+    kept = [endpoint for endpoint in endpoints.ENDPOINTS if endpoint.keep]
     # Whole seconds, and the second that nginx itself rounds to: 55 is 56 at most, and a clock may be 4 s behind.
     assert [(endpoint.path, endpoint.keep) for endpoint in kept] == [("/long_dummy", 55)]
 
