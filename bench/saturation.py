@@ -136,7 +136,9 @@ def _start(link: Link, unit: str, command: str) -> None:
 def second_haproxy(text: str, settings: Settings, upstream: str) -> str:
     """The deployed configuration for an instance beside it, also callable from outside, and with TLS of its own."""
     outside = f"bind :{PORTS['http', 'plain']}\n    bind :{PORTS['https', 'plain']} {TLS}"
+    text = text[: text.index("frontend healers")]  # nodes are not healed here
     text = re.sub(r"(?m)^ *(load-)?server-state-f.*\n", "", text)
+    text = re.sub(r"(?m)^ *http-request lua\.pace\n", "", text)  # its limit is the app's, which would hide the edge's
     text = _replaced(text, haproxy.SOCKET, f"{FOLDER}/admin.sock")
     text = _replaced(text, f"bind 127.0.0.1:{haproxy.INNER}", f"bind 127.0.0.1:{INNER}\n    {outside}")
     text = _replaced(text, f"bind 127.0.0.1:{settings.edge.stats_port}", f"bind 127.0.0.1:{STATS}")
