@@ -70,7 +70,14 @@ class Apps:
         if isinstance(done, RunbookError):
             return done
         report = self.rollout.hosts[node.name]
-        return None if done else report.first_error or RunbookError(f"{node.name}: a step failed", "", "fab plan")
+        return (
+            None
+            if done
+            else report.first_error
+            or RunbookError(
+                f"{node.name}: a step failed", "what comes after it was not begun", f"fab -H {node.name} plan"
+            )
+        )
 
     # -- before the first ---------------------------------------------------------------------------------------
 
@@ -116,8 +123,7 @@ class Apps:
         Raises:
             Unreachable: a node does not answer.
         """
-        look = releases.look(self.settings)
-        return {node.name: releases.parse(self.rollout.fleet.link(node).read([look])[0].out) for node in nodes}
+        return {node.name: releases.on(self.rollout.fleet.link(node), self.settings) for node in nodes}
 
     # -- one node -----------------------------------------------------------------------------------------------
 

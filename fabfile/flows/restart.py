@@ -53,8 +53,7 @@ def _pass(settings: Settings, link: Link, balancer: Balancer, run: Run) -> str:
     Raises:
         GateFailed: it stays out.
     """
-    kept = releases.parse(link.read([releases.look(settings)])[0].out)
-    running = releases.current(kept)
+    running = releases.current(releases.on(link, settings))
     system = system_of(settings, link, running)
     if system.facts is None:
         raise RunbookError(

@@ -23,7 +23,7 @@ def releases(settings: Settings, names: Sequence[str], json: str | None) -> int:
 
     out = console(json)
     with Fleet(settings, _app_nodes(settings, names), readonly=True) as fleet:
-        seen = fleet.each(lambda node: _kept(settings, fleet, node))
+        seen = fleet.each(lambda node: lying.on(fleet.link(node), settings))
     kept = {name: one for name, one in seen.items() if not isinstance(one, RunbookError)}
     table = Table("host", "release", "installed", "", "proven", "size", box=None, header_style="dim", pad_edge=False)
     for name, many in kept.items():
@@ -45,7 +45,7 @@ def rollback(settings: Settings, names: Sequence[str], to: str, options: Options
     """
     began = time.monotonic()
     with Fleet(settings, _app_nodes(settings, names), readonly=options.dry) as fleet:
-        seen = fleet.each(lambda node: _kept(settings, fleet, node))
+        seen = fleet.each(lambda node: lying.on(fleet.link(node), settings))
         for error in errors(seen).values():
             raise error
         kept = {name: many for name, many in seen.items() if not isinstance(many, RunbookError)}
@@ -67,12 +67,12 @@ def _app_nodes(settings: Settings, names: Sequence[str]) -> list[Node]:
     return nodes
 
 
-def _kept(settings: Settings, fleet: Fleet, node: Node) -> list[Kept]:
-    return lying.parse(fleet.link(node).read([lying.look(settings)])[0].out)
-
-
 def named(kept: Mapping[str, Sequence[Kept]], to: str) -> str:
-    """The release that `to` begins, if it lies on every node."""
+    """The release that `to` begins, if it lies on every node.
+
+    Raises:
+        RunbookError: none or several begin so, or a node lacks it.
+    """
     found = {one.id for many in kept.values() for one in many if one.id.startswith(to)}
     if len(found) != 1:
         seen = (
@@ -95,7 +95,11 @@ def named(kept: Mapping[str, Sequence[Kept]], to: str) -> str:
 
 
 def before(kept: Mapping[str, Sequence[Kept]]) -> str:
-    """The release proven before the one that runs."""
+    """The release proven before the one that runs.
+
+    Raises:
+        RunbookError: the nodes run different ones, or none was proven before on all of them.
+    """
     running = {name: lying.current(many) for name, many in kept.items()}
     if len(set(running.values())) > 1:
         said = ", ".join(f"{name} runs {one or 'none'}" for name, one in running.items())

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..engine.link import Link
 from ..engine.shell import Reading, embed, q
 from ..engine.step import PENDING, Change, Step, owe
 from ..settings import Settings
@@ -52,6 +53,15 @@ def _proven(text: str) -> str:
         return str(json.loads(text)["proven"])
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+def on(link: Link, settings: Settings) -> list[Kept]:
+    """The releases that lie on `link`'s host.
+
+    Raises:
+        Unreachable: it does not answer.
+    """
+    return parse(link.read([look(settings)])[0].out)
 
 
 def current(kept: Sequence[Kept]) -> str:
