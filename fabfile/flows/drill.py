@@ -34,12 +34,7 @@ def drill(
     """
     chosen(names)
     checked(without)
-    if not in_lab(settings) and not yes_really:
-        raise RunbookError(
-            f"{settings.name} is no lab: a drill breaks what its users use",
-            "it is made with a bounded load, under the deploy lock, and stops when 1 % of the requests have failed",
-            "if that is wanted: the same command with --yes-really",
-        )
+    _refuse_unasked(settings, yes_really)
     if report:
         refuse_bad_folder(Path(report))
     if json:
@@ -76,6 +71,15 @@ def drill(
     if report:
         out.print(f"The report: {write(Path(report), None, made)}", soft_wrap=True)
     return FAILED if any(result.verdict == DID_NOT_HOLD for result in made) else OK
+
+
+def _refuse_unasked(settings: Settings, yes_really: bool) -> None:
+    if not in_lab(settings) and not yes_really:
+        raise RunbookError(
+            f"{settings.name} is no lab: a drill breaks what its users use",
+            "it is made with a bounded load, under the deploy lock, and stops when 1 % of the requests have failed",
+            "if that is wanted: the same command with --yes-really",
+        )
 
 
 def list_drills(json: str | None) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..drills.result import DrillResult
+    from .run import Outcome
 
 __all__ = [
     "FULL",
@@ -70,7 +71,7 @@ def check(
     from ..report import refuse_bad_folder, write
     from .export import refuse_bad_path, write_json
     from .report import show
-    from .run import measure, with_drills
+    from .run import measure
     from .view import LiveView
 
     screen = Console(stderr=True) if json_path == "-" else console or Console()
@@ -80,13 +81,7 @@ def check(
         refuse_bad_folder(report)
     with LiveView(screen) as view:
         outcome = asyncio.run(measure(address, plan or (QUICK if quick else FULL), view, facts, secure))
-    try:
-        outcome = with_drills(outcome, drill(screen) if drill else (), undrilled)
-    except RunbookError as error:  # what was measured until then is worth its table
-        outcome = with_drills(outcome, (), "", error)
-    except KeyboardInterrupt:
-        show(with_drills(outcome, (), "interrupted"), screen)
-        raise
+    outcome = _drilled(outcome, drill, undrilled, screen)
     show(outcome, screen)
     if json_path:
         write_json(outcome, json_path)
@@ -94,3 +89,19 @@ def check(
         page = write(report, outcome, outcome.drills)
         screen.print(f"The report: {page}", soft_wrap=True)
     return 0 if outcome.ok else 1
+
+
+def _drilled(
+    outcome: Outcome, drill: Callable[[Console], Sequence[DrillResult]] | None, undrilled: str, screen: Console
+) -> Outcome:
+    """`outcome` with R1 and R2; whatever keeps the drills from their end, what was measured before is worth its table."""
+    from .report import show
+    from .run import with_drills
+
+    try:
+        return with_drills(outcome, drill(screen) if drill else (), undrilled)
+    except RunbookError as error:
+        return with_drills(outcome, (), "", error)
+    except KeyboardInterrupt:
+        show(with_drills(outcome, (), "interrupted"), screen)
+        raise
