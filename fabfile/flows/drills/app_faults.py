@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...engine.shell import q
 from ...inventory import Node
+from ...roles import app
 from ...roles.base import SETTINGS
 from ..balancer import Balancer
-from .faults import LATEST, OnHosts, need
+from .drill import NotPossible
+from .faults import LATEST, OnHosts, in_background, need
 from .stage import Stage
 
 PIDS = "/run/runbook-drill.pid"
@@ -43,10 +45,9 @@ def poison(stage: Stage, kind: int, *nodes: Node) -> OnHosts:
 
 def slow(stage: Stage, node: Node) -> OnHosts:
     """The app runs for a tenth of the time: a machine that is far too busy."""
-    loop = "while kill -STOP $1; do sleep 0.45; kill -CONT $1; sleep 0.05; done"
-    run = f"systemd-run -q --unit=runbook-drill-slow -p RuntimeMaxSec={LATEST:.0f} /bin/bash -c {q(loop)} slow $pid\n"
+    loop = f"while kill -STOP $(cat {PIDS}); do sleep 0.45; kill -CONT $(cat {PIDS}); sleep 0.05; done"
     back = f"systemctl stop runbook-drill-slow 2>/dev/null; pid=$(cat {PIDS}) && kill -CONT $pid; rm -f {PIDS}; true"
-    return OnHosts((node,), on_app(node, stage=stage, do=run).do, back)
+    return OnHosts((node,), on_app(node, stage=stage, do=in_background(loop)).do, back)
 
 
 @dataclass(frozen=True)
@@ -108,18 +109,32 @@ def healer_killed(stage: Stage, node: Node) -> OnHosts:
     return on_app(node, stage=stage, do=f"systemctl kill -s KILL {HEALER}\nkill -STOP $pid\n")
 
 
-def old(stage: Stage, node: Node) -> OnHosts:
-    """The app has reached the age at which the healer starts it anew: the age that it has just now."""
-    need(stage, node, HEALER)
+def old(stage: Stage, *nodes: Node, youngest: int = 30) -> OnHosts:
+    """The app has reached the age at which the healer starts it anew: the age that it has just now.
+
+    `youngest` is the age, in seconds, below which none is old, or the next one would be while the drill still looks.
+    """
+    for node in nodes:
+        need(stage, node, HEALER)
     kept, pid = f"{HEALER_CONFIG}.drill", f"$(systemctl show -p MainPID --value {q(stage.unit)})"
+    age = f"age() {{ ps -o etimes= -p {pid}; }}\n"
     aged = (
-        f"set -e\nage=$(ps -o etimes= -p {pid}); [ $age -gt {YOUNGEST} ] || age={YOUNGEST}\n"
-        f'cp -p {HEALER_CONFIG} {kept}; sed -i "s/^lifetime *=.*/lifetime = $((age))/" {HEALER_CONFIG}\n'
-        f"systemctl restart {HEALER}\n"
+        f"set -e\n{age}cp -p {HEALER_CONFIG} {kept}\n"
+        f'sed -i "s/^lifetime *=.*/lifetime = $(($(age)))/" {HEALER_CONFIG}\nsystemctl restart {HEALER}\n'
     )
     back = f"[ ! -e {kept} ] || {{ mv -f {kept} {HEALER_CONFIG}; systemctl restart {HEALER}; }}"
-    return OnHosts((node,), aged, back, hurt=(node.name,))
+    grow = f'{age}until [ "$(age)" -ge {youngest} ]; do sleep 0.5; done\n'
+    return OnHosts(nodes, aged, back, grow, hurt=tuple(node.name for node in nodes))
 
 
-YOUNGEST = 30
-"""Seconds of age below which no app is old, or the next one would be while the drill still looks."""
+def slow_to_start(stage: Stage, fault: OnHosts) -> OnHosts:
+    """The same where a start takes as long as the binary likes: nothing refuses the call that it makes in vain (R20)."""
+    if not stage.facts.reject:
+        raise NotPossible("this binary's start waits for nothing", "it cannot be made slow", "")
+    drop_in = f"/run/systemd/system/{stage.unit}.d"
+    slow = (
+        f"set -e\nmkdir -p {q(drop_in)}; printf '[Service]\\nExecStartPre=\\n' >{q(drop_in)}/drill.conf\n"
+        f"systemctl daemon-reload\nnft delete table {app.EGRESS_TABLE}\n"
+    )
+    fast = f"rm -f {q(drop_in)}/drill.conf; systemctl daemon-reload; nft -f {q(app.EGRESS)}\n"
+    return replace(fault, before=slow + fault.before, back=fast + fault.back)

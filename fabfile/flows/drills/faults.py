@@ -18,17 +18,28 @@ LATEST = 180.0
 
 @dataclass(frozen=True)
 class OnHosts:
-    """Scripts run as root on some hosts; each host's undo is on a timer there before its fault begins."""
+    """Scripts run as root on some hosts; each host's undo is on a timer there before its fault begins.
+
+    `before` is no fault yet, and may take a while.
+    """
 
     nodes: tuple[Node, ...]
     do: str
     back: str
+    before: str = ""
     hurt: tuple[str, ...] = ()
     dark: str = ""
 
     def prepare(self, stage: Stage) -> None:
         """See to it that each host mends itself if nobody else does."""
-        each(stage, self.nodes, lambda node: stage.arm(node, self.back, LATEST))
+
+        def arm(node: Node) -> None:
+            stage.arm(node, self.back, LATEST)
+            if self.before:
+                stage.run(node, self.before, timeout=LATEST)
+                stage.arm(node, self.back, LATEST)
+
+        each(stage, self.nodes, arm)
 
     def inject(self, stage: Stage) -> None:
         """All at once."""
@@ -154,6 +165,20 @@ def unit_restarted(stage: Stage, node: Node, unit: str) -> OnHosts:
     """A restart as an operator would do it."""
     need(stage, node, unit)
     return OnHosts((node,), f"systemctl restart {q(unit)}\n", f"systemctl start {q(unit)}")
+
+
+def starved(stage: Stage, node: Node, unit: str) -> OnHosts:
+    """A unit runs for a twentieth of the time: a machine that is far too busy."""
+    need(stage, node, unit)
+    tell = f"systemctl kill -s %s {q(unit)}"
+    loop = f"while {tell % 'STOP'}; do sleep 0.475; {tell % 'CONT'}; sleep 0.025; done"
+    back = f"systemctl stop runbook-drill-slow 2>/dev/null; {tell % 'CONT'}"
+    return OnHosts((node,), in_background(loop), back)
+
+
+def in_background(loop: str) -> str:
+    """Script: `loop`, a bash text, goes on as the unit runbook-drill-slow until that is stopped."""
+    return f"systemd-run -q --unit=runbook-drill-slow -p RuntimeMaxSec={LATEST:.0f} /bin/bash -c {q(loop)}\n"
 
 
 def need(stage: Stage, node: Node, unit: str) -> None:

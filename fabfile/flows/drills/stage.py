@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from ...engine.errors import RunbookError
@@ -16,6 +17,7 @@ from ...roles import app
 from ...settings import LABS, PROJECT, Settings
 from .. import facts as knowledge
 from ..acceptance.targets import Range
+from ..discovery.model import Facts
 from .drill import NotPossible
 from .eyes import Sight, is_up
 
@@ -49,9 +51,9 @@ class Stage:
         """The app's systemd unit."""
         return app.unit(self.settings)
 
-    @property
-    def port(self) -> int:
-        """Where the app serves on its nodes.
+    @cached_property
+    def facts(self) -> Facts:
+        """What discovery has found out about the binary.
 
         Raises:
             NotPossible: nobody has found out yet.
@@ -59,7 +61,12 @@ class Stage:
         facts = knowledge.known(self.settings)
         if facts is None:
             raise NotPossible("nobody has discovered yet what the binary wants", "its port is not known", "fab deploy")
-        return facts.port
+        return facts
+
+    @property
+    def port(self) -> int:
+        """Where the app serves on its nodes; NotPossible as for `facts`."""
+        return self.facts.port
 
     @property
     def apps(self) -> tuple[Node, ...]:

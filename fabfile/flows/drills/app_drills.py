@@ -1,0 +1,176 @@
+"""Drills of the app and its nodes, in the order in which they are made: hypothesis, fault, load, and what must hold."""
+
+from __future__ import annotations
+
+from . import app_faults, faults
+from .drill import PEAK, STEADY, Drill, Fault, NotPossible
+from .rules import (
+    apps_left_alone,
+    dip_within,
+    few_failed_posts,
+    gap_within,
+    never_both_at_once,
+    no_failed_gets,
+    no_failures,
+    only_posts_in_hand,
+    recovered_within,
+    refused_fast,
+    restarted_at_most,
+    served_in_time,
+    stays_up,
+    within_budget,
+)
+from .stage import Stage
+
+HEALED = 15.0
+"""Seconds in which an app that starts fast is well again (R2 asks for 60)."""
+LEAK, PANIC, ILL = 3, 4, 5
+"""Poisoned operations: bits 32-35 of the number."""
+AT_ONCE = (no_failed_gets, few_failed_posts, within_budget)
+"""R1 for a loss that shows at once: the connection breaks."""
+INVISIBLE = (no_failed_gets, only_posts_in_hand, within_budget)
+"""R1 for a loss that shows only when answers stay out, or are wrong."""
+HEALS = (recovered_within(HEALED), dip_within(HEALED, PEAK), restarted_at_most(1))
+"""R2 for one app at PEAK, and what that may cost meanwhile."""
+BOTH = ("R1", "R2")
+
+
+def _log_full(stage: Stage) -> Fault:
+    if not stage.facts.logs:
+        raise NotPossible("discovery has found no log of the app's", "no disk can be filled by it", "fab deploy")
+    return app_faults.LogFull(stage.victim, stage.facts.logs[0].rpartition("/")[0])
+
+
+APP_DRILLS = (
+    Drill(
+        "app-killed",
+        "An app that is killed starts again at once; nobody but a POST it had in hand notices.",
+        lambda stage: app_faults.killed(stage, stage.victim),
+        (*AT_ONCE, *HEALS),
+        BOTH,
+    ),
+    Drill(
+        "app-hung",
+        "An app that hangs is left by the balancers and started anew by its healer.",
+        lambda stage: app_faults.hung(stage, stage.victim),
+        (*INVISIBLE, *HEALS),
+        BOTH,
+    ),
+    Drill(
+        "app-500",
+        "An app that answers 500 to everything is left by the balancers and started anew by its healer.",
+        lambda stage: app_faults.poison(stage, ILL, stage.victim),
+        (*INVISIBLE, *HEALS),
+        BOTH,
+    ),
+    Drill(
+        "app-leak",
+        "An app that leaks is drained and started anew before its memory is gone.",
+        lambda stage: app_faults.poison(stage, LEAK, stage.victim),
+        (*INVISIBLE, recovered_within(60), dip_within(HEALED, PEAK), restarted_at_most(1)),
+        BOTH,
+        patience=75,
+    ),
+    Drill(
+        "app-panic",
+        "An app that panics starts again at once.",
+        lambda stage: app_faults.poison(stage, PANIC, stage.victim),
+        (*AT_ONCE, *HEALS),
+        BOTH,
+    ),
+    Drill(
+        "app-slow",
+        "A node that runs at a tenth of its speed gets fewer requests; none fails.",
+        lambda stage: app_faults.slow(stage, stage.victim),
+        (*INVISIBLE, recovered_within(60)),
+        rate=STEADY,
+        hold=15,
+    ),
+    Drill(
+        "node-off",
+        "A node without power is missed by nobody, nor is its return noticed.",
+        lambda stage: faults.Power(stage.victim),
+        (*INVISIBLE, recovered_within(60)),
+        rate=STEADY,
+        hold=15,
+    ),
+    Drill(
+        "node-cut",
+        "A node cut off from the network is missed by nobody, nor is its return noticed.",
+        lambda stage: faults.cut(stage, stage.victim),
+        (*INVISIBLE, recovered_within(60)),
+        rate=STEADY,
+        hold=15,
+    ),
+    Drill(
+        "node-rejected",
+        "A node that refuses connections is missed by nobody.",
+        lambda stage: faults.reject(stage, stage.victim),
+        (*INVISIBLE, recovered_within(60)),
+        rate=STEADY,
+        hold=15,
+    ),
+    Drill(
+        "both-killed",
+        "Both apps killed at once serve again within 10 s, and do not die of the rush.",
+        lambda stage: app_faults.killed(stage, *stage.apps),
+        (gap_within(10), recovered_within(HEALED), restarted_at_most(1)),
+        ("R2",),
+    ),
+    Drill(
+        "both-ill",
+        "Both apps ill at once are started anew one after the other.",
+        lambda stage: app_faults.poison(stage, ILL, *stage.apps),
+        (never_both_at_once, gap_within(30), recovered_within(60), restarted_at_most(1)),
+        ("R2",),
+        patience=90,
+    ),
+    Drill(
+        "slow-start",
+        "An app that hangs, and then takes 30 s to start, is back within a minute; nobody but a POST in its hand notices.",
+        lambda stage: app_faults.slow_to_start(stage, app_faults.hung(stage, stage.victim)),
+        (*INVISIBLE, recovered_within(60), restarted_at_most(1)),
+        BOTH,
+        rate=STEADY,
+        patience=75,
+    ),
+    Drill(
+        "log-disk-full",
+        "An app that cannot write its log serves on.",
+        _log_full,
+        (no_failures, recovered_within(10)),
+        ("R1", "R22"),
+        hold=15,
+    ),
+    Drill(
+        "healer-killed",
+        "A healer that is killed comes back, and heals an app that hung meanwhile.",
+        lambda stage: app_faults.healer_killed(stage, stage.victim),
+        (*INVISIBLE, recovered_within(20)),
+        BOTH,
+    ),
+    Drill(
+        "recycle",
+        "A node that has reached its age is drained and started anew without a failed request.",
+        lambda stage: app_faults.old(stage, stage.victim),
+        (no_failures, recovered_within(60)),
+    ),
+    Drill(
+        "both-old",
+        "Nodes that reach their age together are started anew one after the other, even if a start takes 30 s.",
+        lambda stage: app_faults.slow_to_start(stage, app_faults.old(stage, *stage.apps, youngest=110)),
+        (no_failures, never_both_at_once, recovered_within(110), restarted_at_most(1)),
+        ("R1",),
+        rate=STEADY,
+        patience=120,
+    ),
+    Drill(
+        "one-node-alone",
+        "One node alone at 120 requests/s serves what fits, and after a while refuses the excess at once.",
+        lambda stage: faults.drained(stage, stage.victim),
+        (served_in_time(80, after=HEALED), refused_fast(1.0), stays_up, apps_left_alone),
+        ("R1", "R3"),
+        hold=35,
+    ),
+)
+"""One app node takes 100 requests a second: what is asked at PEAK while one is gone must wait in the balancer."""

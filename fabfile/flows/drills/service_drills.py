@@ -1,0 +1,117 @@
+"""Drills of all that is around the app: the database, the edges, what people do to them, in the order in which they are made."""
+
+from __future__ import annotations
+
+from ...engine.errors import OK, ROLLED_BACK
+from ...roles import haproxy, nginx, postgres
+from . import faults, tasks
+from .drill import STEADY, Drill
+from .rules import (
+    apps_left_alone,
+    ended_with,
+    gap_within,
+    never_older_than,
+    no_failures,
+    recovered_within,
+    unhurt,
+)
+
+NO_DATABASE = unhurt("R4", "R16")
+"""Requests that need no database."""
+
+SERVICE_DRILLS = (
+    Drill(
+        "db-restarted",
+        "A restart of the database costs only requests that need it, and no app is restarted for it.",
+        lambda stage: faults.unit_restarted(stage, stage.database, postgres.service(stage.settings)),
+        (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
+    ),
+    Drill(
+        "db-killed",
+        "A database that is killed is back within 10 s, and no app is restarted for it.",
+        lambda stage: faults.unit_killed(stage, stage.database, postgres.service(stage.settings)),
+        (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
+    ),
+    Drill(
+        "db-exhausted",
+        "While the database takes no connection, what needs none is served, and no app is restarted.",
+        faults.connections_refused,
+        (NO_DATABASE, recovered_within(10), apps_left_alone),
+        rate=STEADY,
+        hold=10,
+    ),
+    Drill(
+        "db-starved",
+        "A database that is far too slow for a while is caught up with within 10 s: no rush of retries holds it down.",
+        lambda stage: faults.starved(stage, stage.database, postgres.service(stage.settings)),
+        (recovered_within(10), apps_left_alone),
+        hold=20,
+    ),
+    Drill(
+        "haproxy-killed",
+        "An edge whose balancer is killed serves again, or the other edge does, within 3 s.",
+        lambda stage: faults.unit_killed(stage, stage.holder, haproxy.UNIT),
+        (gap_within(3), recovered_within(10), apps_left_alone),
+    ),
+    Drill(
+        "nginx-killed",
+        "An edge whose nginx is killed serves again within 1 s.",
+        lambda stage: faults.unit_killed(stage, stage.holder, nginx.UNIT),
+        (gap_within(1), recovered_within(10), apps_left_alone),
+    ),
+    Drill(
+        "edge-off",
+        "When the edge that serves loses its power the other one has its address within 0.7 s.",
+        lambda stage: faults.Power(stage.holder),
+        (gap_within(0.7), recovered_within(60), apps_left_alone),
+        hold=15,
+    ),
+    Drill(
+        "edge-cut",
+        "When the edge that serves is cut off the other one has its address within 0.7 s.",
+        lambda stage: faults.cut(stage, stage.holder, silent=stage.settings.edge.address),
+        (gap_within(0.7), recovered_within(60), apps_left_alone),
+        hold=15,
+    ),
+    Drill(
+        "refresher-dead",
+        "Without its refresher an edge still gives no answer that is older than a minute.",
+        lambda stage: faults.unit_stopped(stage, stage.holder, nginx.REFRESHER),
+        (no_failures, never_older_than(60)),
+        ("R16",),
+        rate=STEADY,
+        hold=70,
+    ),
+    Drill(
+        "deploy-under-load",
+        "A deploy that restarts every node costs no request.",
+        tasks.deploy_under_load,
+        (no_failures, ended_with(OK, "fab deploy")),
+        ("R1", "R18"),
+        locks=False,
+    ),
+    Drill(
+        "bad-release",
+        "A release with slow reads is turned away by the gate, and no user meets it.",
+        tasks.bad_release,
+        (no_failures, ended_with(ROLLED_BACK, "fab deploy")),
+        ("R1", "R18"),
+        locks=False,
+    ),
+    Drill(
+        "certificate-rotation",
+        "A new certificate on both edges costs no request.",
+        tasks.renew_certificate,
+        (no_failures, ended_with(OK, "inv certs.renew"), apps_left_alone),
+        ("R1", "R14"),
+        locks=False,
+    ),
+    Drill(
+        "clock-wrong",
+        "A node whose clock is 90 s ahead serves on, and no answer gets older for it.",
+        lambda stage: faults.clock_wrong(stage, stage.victim),
+        (no_failures, never_older_than(60)),
+        ("R16", "R21"),
+        hold=15,
+    ),
+)
