@@ -19,7 +19,7 @@ from typing import Any
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.link import Link
 from fabfile.inventory import Node
-from fabfile.roles import haproxy, nginx
+from fabfile.roles import haproxy, haproxy_view, nginx
 from fabfile.settings import Settings
 
 FOLDER = "/run/runbook-bench"
@@ -139,7 +139,8 @@ def second_haproxy(text: str, settings: Settings, upstream: str) -> str:
     text = text[: text.index("frontend healers")]  # nodes are not healed here
     text = re.sub(r"(?m)^ *(load-)?server-state-f.*\n", "", text)
     text = re.sub(r"(?m)^ *http-request lua\.pace\n", "", text)  # its limit is the app's, which would hide the edge's
-    text = _replaced(text, haproxy.SOCKET, f"{FOLDER}/admin.sock")
+    text = re.sub(rf"(?m)^ *bind \S+:{haproxy.INNER} +# for the other .*\n *http-request deny .*\n", "", text)
+    text = _replaced(text, haproxy_view.SOCKET, f"{FOLDER}/admin.sock")
     text = _replaced(text, f"bind 127.0.0.1:{haproxy.INNER}", f"bind 127.0.0.1:{INNER}\n    {outside}")
     text = _replaced(text, f"bind 127.0.0.1:{settings.edge.stats_port}", f"bind 127.0.0.1:{STATS}")
     return re.sub(r"(?m)^( *server \S+) [\d.]+:\d+", rf"\1 {upstream}:{APP}", text)

@@ -21,10 +21,14 @@ class Edges:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._dark: set[str] = set()
+        """Edges that did not answer the latest look: they are not waited for again."""
 
     def views(self) -> list[View]:
         """What each edge that answers sees."""
-        return [view for edge in self.config.edges if (view := self._view(*edge))]
+        found = [view for edge in self.config.edges if (view := self._view(*edge))]
+        self._dark = {name for name, _ in self.config.edges} - {view.edge for view in found}
+        return found
 
     def _view(self, name: str, address: str) -> View | None:
         try:
@@ -37,7 +41,7 @@ class Edges:
     def drain(self, only: str = "") -> None:
         """No new requests for this node, from any edge (or the one called `only`)."""
         for name, address in self.config.edges:
-            if not only or only == name:
+            if name not in self._dark and (not only or only == name):
                 self._post(address, "/", self._form("drain"))
 
     def ready(self, views: Sequence[View] | None = None) -> list[str]:
@@ -60,15 +64,17 @@ class Edges:
         Asked for twice, in one order everywhere: of two that ask at the same instant, the second asking tells.
         """
         for _ in range(2):
-            said = [self._post(address, "/lease") for _, address in self.config.edges]
+            said = [self._post(address, "/lease") for name, address in self.config.edges if name not in self._dark]
             if 409 in said:
                 self.release()
                 return False
         return True
 
-    def renew(self) -> bool:
-        """Hold on to it; false when another node has it."""
-        return 409 not in [self._post(address, "/lease") for _, address in self.config.edges]
+    def renew(self) -> None:
+        """Hold on to it."""
+        for name, address in self.config.edges:
+            if name not in self._dark:
+                self._post(address, "/lease")
 
     def release(self) -> None:
         """Give it back, where this node has it."""

@@ -30,12 +30,12 @@ def may(
     if locked and (decision.act is Act.RECYCLE or ill_for < DEPLOYING):
         return Verdict(False, f"{locked} holds this node")
     if decision.act is Act.RESTART:
-        return _restart(config, views, ill_for)
+        return _restart(config, decision, views, ill_for)
     return _recycle(config, decision, views)
 
 
-def _restart(config: Config, views: Sequence[View], ill_for: float) -> Verdict:
-    """It serves nobody: what counts is that the peer is not about to come back, or to be restarted as well."""
+def _restart(config: Config, decision: Decision, views: Sequence[View], ill_for: float) -> Verdict:
+    """It serves nobody (or, leaking, not for long): the peer must not be about to come back, or to be restarted as well."""
     if not config.peers:
         return Verdict(True, "there is no other node")
     if not views:
@@ -44,6 +44,8 @@ def _restart(config: Config, views: Sequence[View], ill_for: float) -> Verdict:
     peers = _peers(config, views)
     if any(peer.up for peer in peers):
         return Verdict(True, "the other node serves")
+    if decision.cause == "leak":
+        return Verdict(False, "this node still serves, and the other one does not")
     if any(peer.alive for peer in peers):
         return Verdict(True, "the other node is ill, too; the lease says who goes first")
     away = min((peer.since for peer in peers), default=config.patience)

@@ -109,8 +109,8 @@ def _old(config: Config, now: Observation, peer_age: float | None) -> Decision |
         return None
     if now.age >= life:
         return Decision(Act.RECYCLE, "age", f"the app is {now.age:.0f} s old and is to be younger than {life:.0f} s")
-    # Two that started together die together; the first of them makes up the difference, halfway through its life.
+    # Those that started together die together; all but the last of them make up the difference, halfway through their lives.
     together = peer_age is not None and abs(now.age - peer_age) < life / 4
-    if together and config.order == 0 and now.age >= life / 2:
+    if together and config.order < len(config.peers) and now.age >= life / 2:
         return Decision(Act.RECYCLE, "age", f"the app is {now.age:.0f} s old, and so is the peer: they are kept apart")
     return None

@@ -26,9 +26,12 @@ class Record:
             print(sentence, flush=True)
             notify(f"STATUS={sentence}")
 
-    def recovered(self, cause: str, seconds: float) -> None:
-        """Count a restart, and how long the app was not well (0 for a drained one, which nobody noticed)."""
+    def restarted(self, cause: str) -> None:
+        """Count a restart."""
         self.restarts[cause] = self.restarts.get(cause, 0) + 1
+
+    def recovered(self, cause: str, seconds: float) -> None:
+        """How long the app was not well (0 for a drained restart, which nobody noticed)."""
         self.recovery[cause] = self.recovery.get(cause, 0.0) + seconds
         self.last = seconds
 

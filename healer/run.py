@@ -89,6 +89,7 @@ class Healer:
             self._well_since = now.at
             return
         if now.restarts > self._restarts >= 0:
+            self.record.restarted("crash")
             self.record.recovered("crash", now.at - self._last_well)
             self.record.say(
                 f"the app ended by itself; systemd started it, serving again after {self.record.last:.1f} s"
@@ -126,16 +127,23 @@ class Healer:
         finally:
             self.record.end()
             self._looked = float("-inf")
-        after = self.senses.look()
-        self.vain += decision.act is Act.RESTART
+        self._done(decision, now)
+
+    def _done(self, decision: Decision, now: Observation) -> None:
+        """It came up; does it work?"""
+        after, done = self.senses.look(), f"{decision.act.value} done ({decision.cause})"
         drained = decision.act is Act.RECYCLE
-        self.record.recovered(decision.cause, 0.0 if drained else after.at - self._last_well)
-        took = after.at - (now.at if drained else self._last_well)
-        self.record.say(f"{decision.act.value} done ({decision.cause}): serving again after {took:.1f} s")
+        self.vain += not drained
+        self.record.restarted(decision.cause)
         self.seen.clear()
         self.seen.append(after)
-        self._last_well = after.at
         self._wrote = float("-inf")
+        if after.ping not in (Ping.OK, Ping.BUSY):
+            self.record.say(f"{done}, and still {self.config.health} {after.ping.value}")
+            return
+        self.record.recovered(decision.cause, 0.0 if drained else after.at - self._last_well)
+        self.record.say(f"{done}: serving again after {after.at - (now.at if drained else self._last_well):.1f} s")
+        self._last_well = after.at
 
 
 def deploying(lock: str) -> str:
@@ -157,6 +165,8 @@ def main(words: Sequence[str]) -> None:
     task, path = words
     with open(path) as file:
         config = parse(file.read())
+    if "HEALER_LIFETIME" in os.environ:  # a drill's word, for as long as it lasts
+        config = config._replace(lifetime=float(os.environ["HEALER_LIFETIME"]))
     if task == "lift":
         Edges(config).lift()
         Record(config.run).end()

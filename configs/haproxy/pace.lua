@@ -7,16 +7,10 @@ local GRACE = 15.0 -- … until for so many seconds there has always been somebo
 local BRIEF = 0.15 -- from then on who would wait longer than this is refused
 local CALM = 1.0 -- seconds without anybody waiting that end it
 local BURST = 10 -- requests that may go at once after a pause
-local NODES = {{ nodes | length }}
 
 local issued, served = 0, 0.0 -- tickets given out; tickets whose turn has come
 local looked, waiting_since, waited_last = 0.0, nil, 0.0
-local in_service = NODES -- nodes up when last looked
-
-local function now()
-    local time = core.now()
-    return time.sec + time.usec / 1e6
-end
+local in_service = #NODES -- nodes up when last looked
 
 -- Requests a second that the nodes in service can take. With none, all of them are tried.
 local function capacity(txn)
@@ -25,7 +19,7 @@ local function capacity(txn)
         waiting_since = now() -- a node is back: what waits now can be served, and is no sign that the shortage lasts
     end
     in_service = up
-    return RATE * (up > 0 and up or NODES)
+    return RATE * (up > 0 and up or #NODES)
 end
 
 -- Moves the turns on; returns the capacity.
@@ -46,6 +40,16 @@ local function bearable(wait)
     end
     local lasting = waiting_since ~= nil and time - waiting_since > GRACE
     return wait <= (lasting and BRIEF or PATIENCE)
+end
+
+-- One request out of turn, of our own, which the app counts like any other.
+function spend()
+    issued = issued + 1
+end
+
+-- Whether anybody waits for a turn.
+function crowded()
+    return issued > served
 end
 
 local function pace(txn)

@@ -10,8 +10,8 @@ from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
 from ..engine.link import wait
 from ..inventory import Node
-from ..roles import haproxy, keepalived
-from ..roles.haproxy import Server
+from ..roles import haproxy, haproxy_view, keepalived
+from ..roles.haproxy_view import Server
 from ..settings import Settings
 
 IDLE = 30.0
@@ -63,9 +63,9 @@ class Balancer:
 
     def _look(self, edge: Node) -> Look:
         floating = self.settings.edge.address
-        probes = [haproxy.stat() + " 2>/dev/null; true", keepalived.holds(floating) if floating else "false"]
+        probes = [haproxy_view.stat() + " 2>/dev/null; true", keepalived.holds(floating) if floating else "false"]
         stat, holds = self.fleet.link(edge).read(probes)
-        return Look(haproxy.parse_stat(stat.out), holds.code == 0)
+        return Look(haproxy_view.parse_stat(stat.out), holds.code == 0)
 
     def drain(self, node: str, why: str) -> None:
         """No new requests for `node` from any edge; returns when it has none in flight.
@@ -103,9 +103,9 @@ class Balancer:
     def _away(self) -> list[str]:
         """The nodes that hold the healers' lease at any edge."""
         nodes = self.settings.inventory.having("app")
-        look = haproxy.healing(nodes)
+        look = haproxy_view.healing(nodes)
         said = [self.fleet.links[edge].read([look])[0].out for edge in self.view()]
-        holders = {haproxy.parse_healing(nodes, text).away for text in said}
+        holders = {haproxy_view.parse_healing(nodes, text).away for text in said}
         return [node.name for node in nodes if node.address in holders]
 
     def undrain(self, node: str) -> None:

@@ -13,7 +13,7 @@ from ..engine.link import Link
 from ..engine.shell import q
 from ..roles import app, postgres
 from ..roles.base import TOOLS
-from ..roles.haproxy import Server
+from ..roles.haproxy_view import Server
 from ..settings import Gate, Settings
 from .seed import Seeded
 

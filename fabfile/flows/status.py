@@ -13,7 +13,7 @@ from ..engine.report import console, write_json
 from ..engine.shell import Reading
 from ..engine.step import PENDING
 from ..inventory import Node
-from ..roles import app, haproxy, healer, keepalived, nginx, postgres
+from ..roles import app, haproxy, haproxy_view, healer, keepalived, nginx, postgres
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class HostStatus:
     reachable: bool = True
     facts: dict[str, str] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
-    servers: dict[str, haproxy.Server] = field(default_factory=dict)
+    servers: dict[str, haproxy_view.Server] = field(default_factory=dict)
     drained: dict[str, str] = field(default_factory=dict)
     edge: keepalived.Seen | None = None
     """On an edge of a site with a floating address: whether it holds it, could, or is drained."""
@@ -107,10 +107,10 @@ def _look(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         BASE,
         show,
         locks.PROBE,
-        haproxy.stat() + " 2>/dev/null; true" if is_edge else "true",
+        haproxy_view.stat() + " 2>/dev/null; true" if is_edge else "true",
         drained,
         keepalived.look(settings) if floats else "true",
-        haproxy.healing(nodes) if is_edge else "true",
+        haproxy_view.healing(nodes) if is_edge else "true",
         f"systemctl show --value -p StatusText {healer.UNIT}" if "app" in node.roles else "true",
     ]
     base, unit_text, lock, stat, drains, edge, healing, healer_said = fleet.link(node).read(probes)
@@ -124,9 +124,9 @@ def _look(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     host.drained = dict(line.split("=", 1) for line in drains.out.splitlines() if "=" in line)
     holder = locks.parse(lock.out)
     host.lock = f"{holder.who}: {holder.task} {holder.reason}".strip() if holder else ""
-    host.servers = haproxy.parse_stat(stat.out)
+    host.servers = haproxy_view.parse_stat(stat.out)
     host.edge = keepalived.parse(node.name, edge.out) if floats else None
-    host.healing = list(haproxy.parse_healing(nodes, healing.out).drained)
+    host.healing = list(haproxy_view.parse_healing(nodes, healing.out).drained)
     host.healer = healer_said.out.strip()
     _judge(host, unit_text)
     return host

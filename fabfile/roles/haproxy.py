@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..engine.command import Shell
@@ -18,28 +16,21 @@ from ..steps.unit import Unit
 from .app import HEALTH
 from .base import TOOLS
 from .endpoints import ENDPOINTS, REFUSALS, Endpoint
+from .haproxy_view import ADMIN
 
 UNIT = "haproxy.service"
 INNER = 8081
-"""Port on the edge's loopback where nginx hands requests over."""
+"""Port on the edge's loopback, and for the other edge, where nginx hands requests over."""
 EDGE_HEALTH = "/edge-health"
 """Answered by HAProxy itself: 200 says that an edge works, whatever the app does."""
-SOCKET = "/run/haproxy/admin.sock"
-ADMIN = f"socat -t2 stdio unix-connect:{SOCKET}"
-"""Shell text: sends its input to HAProxy. (Without `unix-connect` socat makes a plain file where it finds no socket, as after a
-kill -9, and HAProxy cannot start for it.)"""
 DRAINED = f"{STATE}/drained"
 """On an edge: one file per drained node, holding who drained it and why.
 
 `deploy RUN`: the next deploy may put it back. `gate RUN: …`: its release is not proven; only the gate puts it back.
 `operator …`: only a person does."""
 
-PACE = "/etc/haproxy/pace.lua"
-"""How many requests a second go to the nodes."""
-AWAIT = "/etc/haproxy/database.lua"
-"""What waits while the database is away."""
-REPORT = "/etc/haproxy/ill.lua"
-"""What takes a node out that says it is ill."""
+SCRIPTS = tuple(f"/etc/haproxy/{name}.lua" for name in ("common", "ill", "database", "retries", "proof", "pace"))
+"""What HAProxy decides in Lua: who is out, what waits, what is asked again, which node gets a POST, and how much."""
 ILL = "I feel bad."
 """What an ill app says, with status 500, to everything."""
 READ = "/db_dummy"
@@ -51,16 +42,14 @@ SAVE = f"{TOOLS}/haproxy-save-state || true\n"
 
 def steps(settings: Settings, edge: Node, port: int) -> list[Step]:
     """The whole role, on `edge`. `port` is where the app serves, as discovery found it."""
-    drop_in, nodes = f"/etc/systemd/system/{UNIT}.d", settings.inventory.having("app")
+    drop_in = f"/etc/systemd/system/{UNIT}.d"
     return [
         Packages(("haproxy", "socat")),
         File(f"{TOOLS}/haproxy-save-state", render("haproxy/save-state"), mode=0o755),
         Directory(drop_in),
         File(f"{drop_in}/state.conf", render("haproxy/state.conf")),
         File(f"{drop_in}/hardening.conf", render("haproxy/hardening.conf"), notify=(f"restart:{UNIT}",)),
-        _script(PACE, edge=settings.edge, nodes=nodes),
-        _script(AWAIT, nodes=nodes, port=port, read=READ),
-        _script(REPORT),
+        *(_script(path, settings, port) for path in SCRIPTS),
         File(
             "/etc/haproxy/haproxy.cfg",
             _config(settings, edge, port),
@@ -75,18 +64,34 @@ def steps(settings: Settings, edge: Node, port: int) -> list[Step]:
     ]
 
 
-def _script(path: str, **values: object) -> File:
+def _script(path: str, settings: Settings, port: int) -> File:
     """One of HAProxy's Lua scripts."""
+    text = render(
+        f"haproxy/{path.rpartition('/')[2]}",
+        edge=settings.edge,
+        nodes=settings.inventory.having("app"),
+        port=port,
+        health=HEALTH,
+        ill=ILL,
+        read=READ,
+    )
+    known = "" if path == SCRIPTS[0] else f" lua-load {SCRIPTS[0]}\\n"
+    config = f"printf 'global\\n{known} lua-load %s\\n' {{}}"
     return File(
         path,
-        render(f"haproxy/{path.rpartition('/')[2]}", **values),
-        validate="printf 'global\\n lua-load %s\\n' {} | haproxy -c -q -f /dev/stdin 2>&1 || [ $? = 2 ]",  # 2: right, no listener
+        text,
+        validate=f"{config} | haproxy -c -q -f /dev/stdin 2>&1 || [ $? = 2 ]",  # 2: right, no listener
         notify=(f"reload:{UNIT}",),
     )
 
 
 LEASE = 30
 """Seconds for which a healer may be away on purpose without renewing its lease."""
+
+
+def others(settings: Settings, edge: Node) -> list[Node]:
+    """The edges besides `edge`: each one's nginx may use the other's HAProxy."""
+    return [node for node in settings.inventory.having("edge") if node != edge]
 
 
 def _config(settings: Settings, edge: Node, port: int) -> str:
@@ -96,14 +101,13 @@ def _config(settings: Settings, edge: Node, port: int) -> str:
         address=edge.address,
         lease=LEASE,
         inner=INNER,
+        peers=others(settings, edge),
         edge_health=EDGE_HEALTH,
         refusals=REFUSALS,
         nodes=settings.inventory.having("app"),
         port=port,
         health=HEALTH,
-        pace=PACE,
-        waiting=AWAIT,
-        report=REPORT,
+        scripts=SCRIPTS,
         ill=ILL,
         endpoints=ENDPOINTS,
         backends=(*ENDPOINTS, Endpoint("ep_other", "")),
@@ -175,76 +179,3 @@ def recorded(node: str) -> str:
 def drained_by_operator(node: str) -> str:
     """Read-only shell text that succeeds when a person, not a deploy, took `node` out on this edge."""
     return f"grep -qs '^operator ' {DRAINED}/{q(node)}"
-
-
-def healing(nodes: Sequence[Node]) -> str:
-    """Read-only shell text that prints, for `parse_healing`, what the nodes' healers do by way of this edge."""
-    asked = "".join(f"get var proc.healer_drained{number};" for number, _ in enumerate(nodes, 1))
-    asked += "get var proc.healer_away;get var proc.healer_until"
-    return f"echo '{asked}' | {ADMIN} 2>/dev/null; date +now=%s"
-
-
-@dataclass(frozen=True)
-class Healing:
-    """What the healers do: the nodes they have drained here, and the address of the one that is away on purpose (or nothing)."""
-
-    drained: tuple[str, ...] = ()
-    away: str = ""
-
-
-def parse_healing(nodes: Sequence[Node], text: str) -> Healing:
-    """The output of `healing` for the same `nodes`."""
-    found = dict(re.findall(r"^proc\.healer_(\w+): type=\w+ value=<(.*)>$", text, re.M))
-    drained = tuple(node.name for number, node in enumerate(nodes, 1) if found.get(f"drained{number}") == "1")
-    now = int(text.rpartition("now=")[2] or 0)
-    return Healing(drained, found.get("away", "") if int(found.get("until", 0)) > now else "")
-
-
-def stat() -> str:
-    """Script that prints HAProxy's statistics as CSV, for `parse_stat`."""
-    return f"echo 'show stat' | {ADMIN}"
-
-
-@dataclass(frozen=True)
-class Server:
-    """A node as one edge's balancer sees it. `in_flight` counts its requests over all backends."""
-
-    node: str
-    status: str
-    in_flight: int
-    queued: int
-    requests: int = 0
-    """Given to it since the balancer's start."""
-    errors: int = 0
-    """5xx from it, broken connections, and requests that had to be asked again elsewhere."""
-
-    @property
-    def up(self) -> bool:
-        """Whether it gets requests."""
-        return self.status.startswith("UP")
-
-
-def parse_stat(csv: str) -> dict[str, Server]:
-    """The nodes in the output of `stat`, by name; panic servers are counted to their node's requests."""
-    rows = [line.split(",") for line in csv.splitlines() if line and not line.startswith("#")]
-    head = next((line.lstrip("# ").split(",") for line in csv.splitlines() if line.startswith("#")), [])
-    if not head:
-        return {}
-    at = {title: number for number, title in enumerate(head)}
-    status: dict[str, str] = {}
-    load: dict[str, list[int]] = {}
-    for row in rows:
-        name, backend = row[at["svname"]], row[at["pxname"]]
-        if name in ("FRONTEND", "BACKEND"):
-            continue
-        if backend == "health":
-            status[name] = row[at["status"]]
-            continue
-        sums = load.setdefault(name.removeprefix("panic-"), [0] * len(SUMMED))
-        for place, titles in enumerate(SUMMED):
-            sums[place] += sum(int(row[at[title]] or 0) for title in titles if title in at)
-    return {name: Server(name, seen, *load.get(name, [0] * len(SUMMED))) for name, seen in status.items()}
-
-
-SUMMED = (("scur",), ("qcur",), ("stot",), ("hrsp_5xx", "econ", "eresp", "wretr"))
-"""HAProxy's columns behind `Server`'s numbers."""

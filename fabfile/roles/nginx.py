@@ -18,7 +18,7 @@ from ..steps.template import render
 from ..steps.unit import Unit
 from .base import TOOLS
 from .endpoints import CACHED
-from .haproxy import EDGE_HEALTH, INNER
+from .haproxy import EDGE_HEALTH, INNER, others
 from .keepalived import DRAINED
 
 UNIT = "nginx.service"
@@ -44,7 +44,7 @@ def steps(settings: Settings, node: Node, material: Material) -> list[Step]:
         Directory(CACHE),
         Directory(drop_in),
         File(f"{drop_in}/hardening.conf", render("nginx/hardening.conf"), notify=(f"restart:{UNIT}",)),
-        File("/etc/nginx/nginx.conf", config(settings), validate="nginx -t -q -c {}", notify=reload),
+        File("/etc/nginx/nginx.conf", config(settings, node), validate="nginx -t -q -c {}", notify=reload),
         Unit(UNIT, ready=_until(f"curl -fs -o /dev/null --max-time 2 http://127.0.0.1:{edge.port}{EDGE_HEALTH}")),
         Served(material, node.address, edge.https_port, name, UNIT),
         *([Http3Answers(node.address, edge.https_port)] if edge.http3 else []),
@@ -52,14 +52,15 @@ def steps(settings: Settings, node: Node, material: Material) -> list[Step]:
     ]
 
 
-def config(settings: Settings) -> str:
-    """nginx's configuration."""
+def config(settings: Settings, node: Node) -> str:
+    """nginx's configuration on the edge `node`."""
     return render(
         "nginx/nginx.conf",
         edge=settings.edge,
         tls=f"{TLS}/current",
         cache=CACHE,
         inner=INNER,
+        peers=others(settings, node),
         refresh=REFRESH,
         cached=CACHED,
         health=EDGE_HEALTH,

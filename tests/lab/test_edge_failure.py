@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from deployed import NODES, Deployed, on_each_host, starts, unhealed, until, wait_until_up
+from deployed import EDGES, NODES, Deployed, on_each_host, starts, unhealed, until, wait_until_up
 from edgetools import Answer, ask, operate, port
 from labtools import Ssh
 from users import Users
@@ -113,13 +114,23 @@ def clear(answer: Answer) -> None:
 
 
 def test_without_any_app_the_answer_is_quick_and_clear(edge: str, ssh: Ssh) -> None:
-    """At once, when HAProxy does not know it yet, and later, when it does."""
+    """Once it is no outage of seconds any more."""
     with stopped(ssh, "bingo", *NODES):
-        for answer in all_calls(edge):
-            clear(answer)
+        first = ask(edge, "/")
+        assert first.status == 503
+        assert 5 <= first.seconds < 8
         until(lambda: not up(ssh), "HAProxy to see both nodes down", 10)
         for answer in all_calls(edge):
             clear(answer)
+
+
+def test_a_moment_without_any_app_is_waited_for(edge: str, ssh: Ssh) -> None:
+    """Neither its length nor who has noticed it matters."""
+    with ThreadPoolExecutor(3) as pool, stopped(ssh, "bingo", *NODES):
+        answers = [pool.submit(ask, edge, "/"), pool.submit(ask, edge, "/db_dummy"), pool.submit(operate, edge, 7)]
+        until(lambda: not up(ssh), "HAProxy to see both nodes down", 10)
+        assert not any(answer.done() for answer in answers)
+    assert [answer.result().status for answer in answers] == [200, 200, 200]
 
 
 def up(ssh: Ssh) -> bool:
@@ -128,11 +139,23 @@ def up(ssh: Ssh) -> bool:
     return bool(ssh("edge1", f"{stat} | grep '^health,node[0-9]' | cut -d, -f18 | grep UP || true").out)
 
 
-def test_without_haproxy_the_answer_is_quick_and_clear(edge: str, ssh: Ssh) -> None:
+def test_without_its_haproxy_an_edge_uses_the_other_ones(edge: str, ssh: Ssh) -> None:
     with stopped(ssh, "haproxy", "edge1"):
+        assert {answer.status for answer in (*(ask(edge, path) for path in CALLS[:6]), operate(edge, 0))} == {200}
+        assert ssh("edge1", "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1/edge-health").out == "503"
+
+
+def test_without_any_haproxy_the_answer_is_quick_and_clear(edge: str, ssh: Ssh) -> None:
+    with stopped(ssh, "haproxy", *EDGES):
         for answer in all_calls(edge):
             clear(answer)
     until(lambda: ask(edge, "/ping").status == 200, "an answer through HAProxy", 10)
+
+
+def test_the_balancer_serves_its_own_host_and_the_other_edge_only(deployed: Deployed, edge: str, ssh: Ssh) -> None:
+    assert ask(f"{edge}:8081", "/ping").status == 403
+    look = f"curl -s -o /dev/null -w '%{{http_code}}' http://{edge}:8081/ping"
+    assert ssh("edge2", look).out == "200"
 
 
 def test_without_the_database_requests_wait(edge: str, ssh: Ssh) -> None:

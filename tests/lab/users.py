@@ -25,7 +25,7 @@ class Users:
     def __init__(self, address: str, rate: float = 120) -> None:
         self.address, self.rate = address, rate
         self.load: Load | None = None
-        self._leave = threading.Event()
+        self._leave, self._begun = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._work()))
 
     def __enter__(self) -> Users:
@@ -38,10 +38,17 @@ class Users:
 
     async def _work(self) -> None:
         async with open_wire(self.address) as wire:
-            self.load = await offer(wire, self._calls(), rate=self.rate, timeout=8)
+            self.load = await offer(
+                wire, self._calls(), rate=self.rate, timeout=8, seen=lambda *answer: self._begun.set()
+            )
 
     def _calls(self) -> Iterator[Call]:
         return itertools.takewhile(lambda call: not self._leave.is_set(), itertools.cycle(CALLS))
+
+    @property
+    def begun(self) -> bool:
+        """Whether anybody has been answered."""
+        return self._begun.is_set()
 
     @property
     def asked(self) -> int:

@@ -23,7 +23,7 @@ from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
 from fabfile.flows.seed import Seeded
 from fabfile.flows.system import PHASES, System
-from fabfile.roles import haproxy, nginx, releases
+from fabfile.roles import haproxy, haproxy_view, nginx, releases
 from fabfile.roles.base import TOOLS
 from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
@@ -77,7 +77,7 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "lock_probe", lock.PROBE + "\n"
     yield "haproxy_drain", haproxy.drain("node1", "operator anna@desk it's ill")
     yield "haproxy_undrain", haproxy.undrain("node1")
-    yield "haproxy_stat", haproxy.stat() + "\n"
+    yield "haproxy_stat", haproxy_view.stat() + "\n"
     yield "releases_look", releases.look(site()) + "\n"
     yield "gate_owe", releases.proven(site()).owe()
     yield "gate_settle", releases.proven(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"})

@@ -9,7 +9,7 @@ from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
 from fabfile.flows.gate import judge, seen_by_balancers
 from fabfile.flows.rollback import before, named
-from fabfile.roles.haproxy import Server
+from fabfile.roles.haproxy_view import Server
 from fabfile.roles.releases import Kept, Proven, parse, previous
 from fabfile.settings import Gate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fabfile.roles.endpoints import ENDPOINTS
-from fabfile.roles.haproxy import Server, parse_stat
+from fabfile.roles.haproxy_view import Server, parse_stat
 
 HEAD = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,"
 

@@ -125,7 +125,7 @@ def test_a_leak_is_seen_by_size_or_by_climbing(sizes: list[int], act: Act) -> No
         (480, 480, 1, 240, Act.RECYCLE),
         (9999, 0, 0, 9999, Act.NOTHING),  # switched off
         (240, 480, 0, 240, Act.RECYCLE),  # started together: the first makes up the difference
-        (240, 480, 1, 240, Act.NOTHING),  # the second does not
+        (240, 480, 1, 240, Act.NOTHING),  # the last does not
         (239, 480, 0, 239, Act.NOTHING),
         (300, 480, 0, 181, Act.RECYCLE),
         (300, 480, 0, 60, Act.NOTHING),  # apart already
@@ -161,6 +161,7 @@ def views(*peers: Seen, own: Seen | None = None) -> list[View]:
 
 ILLNESS = Decision(Act.RESTART, "hang", "it hangs")
 LEAK = Decision(Act.RECYCLE, "leak", "it leaks")
+FULL = Decision(Act.RESTART, "leak", "it is too late to drain it")
 AGE = Decision(Act.RECYCLE, "age", "it is old")
 UP, DOWN = node("UP"), node("DOWN", 3, "L4CON")
 
@@ -185,6 +186,9 @@ UP, DOWN = node("UP"), node("DOWN", 3, "L4CON")
         (AGE, views(node("UP", 2)), False),  # not urgent: let it warm up first
         (AGE, views(node("UP", 8)), True),
         (LEAK, [], False),
+        (FULL, views(UP, DOWN), True),
+        (FULL, views(node("DOWN", 3, "L7STS")), False),  # it serves still, nobody else does
+        (FULL, views(node("DOWN", 99, "L4CON")), False),
         (AGE, [], False),
     ],
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from samples import FACTS, NODES, site
 
-from fabfile.roles import haproxy, healer
+from fabfile.roles import haproxy_view, healer
 from fabfile.steps.file import File
 from healer import wire
 from healer.config import parse
@@ -97,6 +97,8 @@ def test_a_lock_counts_until_it_expires(tmp_path: Path, text: str, holder: str) 
 
 def test_counters_go_on_where_an_earlier_life_ended(tmp_path: Path) -> None:
     first = Record(str(tmp_path))
+    for cause in ("hang", "hang", "age"):
+        first.restarted(cause)
     first.recovered("hang", 6.5)
     first.recovered("hang", 7.5)
     first.recovered("age", 0)
@@ -232,7 +234,7 @@ proc.healer_until: type=sint value=<1030>
 now=1000
 """
     nodes = NODES[2:4]
-    assert haproxy.parse_healing(nodes, text) == haproxy.Healing(("node1",), "192.0.2.21")
-    assert haproxy.parse_healing(nodes, text.replace("now=1000", "now=1030")).away == ""  # the lease has ended
-    assert haproxy.parse_healing(nodes, "now=1000\n") == haproxy.Healing()
-    assert haproxy.parse_healing(nodes, "") == haproxy.Healing()
+    assert haproxy_view.parse_healing(nodes, text) == haproxy_view.Healing(("node1",), "192.0.2.21")
+    assert haproxy_view.parse_healing(nodes, text.replace("now=1000", "now=1030")).away == ""  # the lease has ended
+    assert haproxy_view.parse_healing(nodes, "now=1000\n") == haproxy_view.Healing()
+    assert haproxy_view.parse_healing(nodes, "") == haproxy_view.Healing()

@@ -49,24 +49,36 @@ def test_http3_is_refused_before_anything_is_installed(out: str, said: str) -> N
 
 def test_a_site_without_http3_asks_for_none_of_it() -> None:
     assert not {nginx.Http3Possible, nginx.Http3Answers} & set(kinds(plain()))
-    text = nginx.config(plain())
+    text = nginx.config(plain(), NODES[0])
     assert not re.search("quic|http3|Alt-Svc|MLKEM", text)
     assert "listen 443 ssl http2 default_server;" in text  # nginx 1.22 has no other way to say it
 
 
 def test_ports_follow_the_site() -> None:
-    text = nginx.config(replace(site(), edge=replace(site().edge, port=8080, https_port=8443)))
+    text = nginx.config(replace(site(), edge=replace(site().edge, port=8080, https_port=8443)), NODES[0])
     assert re.findall(r"listen (\S+)", text) == ["8080", "8443", "8443", f"127.0.0.1:{nginx.REFRESH};"]
     assert 'h3=":8443"' in text
 
 
 def test_only_what_bears_a_deadline_is_kept() -> None:
-    text = nginx.config(site())
+    text = nginx.config(site(), NODES[0])
     assert re.findall(r"location = (\S+) \{\n +proxy_pass[^}]*?proxy_cache answers", text) == ["/long_dummy"] * 2
-    assert not re.search(r"proxy_cache_valid|proxy_cache_use_stale (?!off)|proxy_next_upstream (?!off)", text)
+    assert not re.search(r"proxy_cache_valid|proxy_cache_use_stale (?!off)", text)
     kept = [endpoint for endpoint in endpoints.ENDPOINTS if endpoint.keep]
     # Whole seconds, and the second that nginx itself rounds to: 55 is 56 at most, and a clock may be 4 s behind.
     assert [(endpoint.path, endpoint.keep) for endpoint in kept] == [("/long_dummy", 55)]
+
+
+def test_only_when_there_is_no_balancer_the_other_edges_is_asked() -> None:
+    upstream = re.search(r"upstream balancer \{(.*?)\}", nginx.config(site(), NODES[0]), re.S)
+    assert upstream
+    assert re.findall(r"server (.+?);", upstream[1]) == [
+        "127.0.0.1:8081 max_fails=0",
+        "192.0.2.12:8081 max_fails=0 backup",
+    ]
+    assert re.findall(r"proxy_next_upstream (.+);", nginx.config(site(), NODES[0])) == [
+        "error"
+    ]  # no status, no timeout
 
 
 ONE = "ALPN protocol: h3\n"

@@ -11,7 +11,7 @@ from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.shell import q
 from ...inventory import Node
-from ...roles import app, haproxy, keepalived
+from ...roles import app, haproxy_view, keepalived
 from ...settings import Settings
 
 PAUSE = 0.2
@@ -140,7 +140,7 @@ def _loop(body: str) -> str:
 def _edge(settings: Settings) -> str:
     floating = settings.edge.address
     holds = f"{keepalived.holds(floating)} && held=1" if floating else ":"
-    servers = f"echo 'show stat health 4 -1' | socat -t1 stdio unix-connect:{haproxy.SOCKET} 2>/dev/null"
+    servers = f"echo 'show stat health 4 -1' | socat -t1 stdio unix-connect:{haproxy_view.SOCKET} 2>/dev/null"
     pick = """awk -F, '$1 == "health" { gsub(" ", "_", $18); printf " %s=%s", $2, $18 }'"""
     return _loop(f'held=0; {holds}\necho "$held$({servers} | {pick})"')
 

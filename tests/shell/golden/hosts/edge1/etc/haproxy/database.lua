@@ -1,35 +1,16 @@
 -- Written by the runbook. While the database is away every node answers 500 to what needs it, at once, and to ask the other node
 -- only doubles the load. So such requests wait here, before they are sent, until a read through any node works again.
-local NODES = {
-    { "192.0.2.21", 17000 },
-    { "192.0.2.22", 17000 },
-}
-local READ = "GET /db_dummy HTTP/1.0\r\n\r\n"
 local PATIENCE = 6.0 -- seconds, from the outage's begin; longer ones are no restart, and then the app's own answer is better
 
 local since = nil -- when the database was first found away; nil: it is there
 local looking = false
 
-local function now()
-    local time = core.now()
-    return time.sec + time.usec / 1e6
-end
-
--- The status that a node answers to a read of the database; nil when it does not answer.
-local function status(address, port)
-    local socket = core.tcp()
-    socket:settimeout(1)
-    local line = socket:connect(address, port) and socket:send(READ) and socket:receive("*l")
-    socket:close()
-    return line and line:match("^HTTP/1%.%d (%d+)")
-end
-
 -- Whether every node that answers at all says 500. One that does not: the fault is a node's, or its own.
 local function is_away()
     local bad = false
     for _, node in ipairs(NODES) do
-        local said = status(node[1], node[2])
-        if said and said ~= "500" then
+        local _, said = ask(node, "/db_dummy", 1)
+        if said and said ~= 500 then
             return false
         end
         bad = bad or said ~= nil

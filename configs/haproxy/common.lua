@@ -1,0 +1,48 @@
+-- Written by the runbook. What the other scripts share.
+NODES = {
+{% for node in nodes %}
+    { name = "{{ node.name }}", address = "{{ node.address }}", proof = "proc.proof_{{ loop.index }}" },
+{% endfor %}
+}
+local PORT = {{ port }}
+
+-- Seconds of a clock of HAProxy's own, for spans of time. (It is not `date`: it never jumps.)
+function now()
+    local time = core.now()
+    return time.sec + time.usec / 1e6
+end
+
+-- What a node answers to GET `path`, past queues and retries: whether it takes connections, the status, the first line. The last
+-- two are nil when no answer comes within `seconds`.
+function ask(node, path, seconds)
+    local socket = core.tcp()
+    socket:settimeout(seconds / 4) -- HAProxy tries four times to connect
+    local open = socket:connect(node.address, PORT) and true or false
+    socket:settimeout(seconds)
+    local sent = open and socket:send("GET " .. path .. " HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    local line = sent and socket:receive("*l")
+    local status = line and line:match("^HTTP/1%.%d (%d+)")
+    while line and line ~= "" and line ~= "\r" do
+        line = socket:receive("*l")
+    end
+    local said = status and socket:receive("*l")
+    socket:close()
+    return open, status and tonumber(status), said
+end
+
+WELL, SILENT, AWAY = "well", "silent", "away"
+
+-- How a node is, asked now: SILENT takes connections and does not answer. One that says it is ill is out of service by that.
+function state(node, seconds)
+    local sure, open, status, said = pcall(ask, node, "{{ health }}", seconds)
+    if not sure or not open then
+        return AWAY
+    end
+    if status == 500 and (said or ""):find("{{ ill }}", 1, true) then
+        take_out(node.name)
+    end
+    if status == 200 or status == 503 then -- 503: at its limit, so it works
+        return WELL
+    end
+    return status and AWAY or SILENT
+end
