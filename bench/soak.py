@@ -28,11 +28,13 @@ PIECE = 300.0
 
 
 class Outages:
-    """Kept while hosts are looked at: deaths of each node's app, and when the serving edge saw no node up."""
+    """Kept while hosts are looked at: deaths of each node's app, and when no app was ready, or the serving edge saw no node up."""
 
     def __init__(self) -> None:
         self.deaths: Counter[str] = Counter()
         self.doubles, self.double_s = 0, 0.0
+        self.none_ready = 0
+        self._ready: dict[str, bool] = {}
         self._pids: dict[str, int] = {}
         self._none_since: float | None = None
         self._lock = threading.Lock()
@@ -43,7 +45,10 @@ class Outages:
             if isinstance(seen, AppSeen) and seen.pid:
                 self.deaths[host] += self._pids.get(host, seen.pid) != seen.pid
                 self._pids[host] = seen.pid
-            elif isinstance(seen, EdgeSeen) and seen.holds and seen.nodes:
+            if isinstance(seen, AppSeen):
+                before, self._ready[host] = any(self._ready.values()), seen.ready
+                self.none_ready += before and not any(self._ready.values())
+            if isinstance(seen, EdgeSeen) and seen.holds and seen.nodes:
                 if seen.up:
                     self.double_s += when - self._none_since if self._none_since else 0.0
                     self._none_since = None
@@ -66,9 +71,12 @@ def soak(settings: Settings, minutes: float) -> None:
                     status.update(
                         f"{(end - time.monotonic()) / 60:.1f} min left · {died} deaths · {traffic.failed} failed"
                     )
-            if traffic.error:
-                raise traffic.error
             samples += traffic.samples
+            if traffic.error:
+                out.print(f"[bold red]the load failed: {traffic.error!r}[/]")
+                break
+    if not outages.deaths:
+        raise SystemExit("Nothing died: the lab must be up with --deaths 60.")
     found = figures(samples, outages, minutes)
     RESULT.write_text(json.dumps(found, indent=1) + "\n")
     out.print_json(data=found)
@@ -87,6 +95,7 @@ def figures(samples: list[Sample], outages: Outages, minutes: float) -> dict[str
         "failed_percent_95": round(100 * upper_bound(len(failed), n), 4),
         "by": dict(Counter(f"{sample.endpoint} {sample.error}" for sample in failed).most_common()),
         "deaths": dict(outages.deaths),
+        "no_app_ready": outages.none_ready,
         "no_node_up": outages.doubles,
         "no_node_up_s": round(outages.double_s, 1),
     }

@@ -15,7 +15,7 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 OPTIONS = {
     **JSON,
     "report": "leave a page with the results, curves and all, in this folder",
-    "without": "take a safety net away first: healer, retries or guard; it is put back afterwards",
+    "without": "take a safety net away first: healer, retries, proof or guard; it is put back afterwards",
     "yes-really": "also on a site that is no lab",
 }
 

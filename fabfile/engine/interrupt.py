@@ -53,6 +53,16 @@ def forgotten() -> Iterator[None]:
         _asked = max(before, _asked)
 
 
+@contextlib.contextmanager
+def mending() -> Iterator[None]:
+    """As `forgotten`; a Ctrl-C that comes meanwhile ends as BrokenOff, for something may not have been put back."""
+    try:
+        with forgotten():
+            yield
+    except KeyboardInterrupt:
+        raise BrokenOff from None
+
+
 def _noted(number: int, frame: FrameType | None) -> None:
     global _asked
     _asked += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
@@ -20,6 +21,9 @@ from .drills.stage import folder_of, in_lab
 from .drills.without import checked
 from .report import refuse_bad_folder, write
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -32,33 +36,17 @@ def drill(
     Raises:
         RunbookError: an unknown name, a real site without --yes-really, locked, unreachable.
     """
-    chosen(names)
-    checked(without)
-    _refuse_unasked(settings, yes_really)
-    if report:
-        refuse_bad_folder(Path(report))
-    if json:
-        refuse_bad_path(json)
+    _refuse_early(settings, names, json, report, without, yes_really)
     out = console(json)
     if json != "-":
         out.file = sys.stdout  # what a task under load prints is caught elsewhere
-    wanted, made = list(names or BY_NAME), list[DrillResult]()
-
-    def done(result: DrillResult) -> None:
-        made.append(result)
-        if len(wanted) > 1:
-            out.print(line(result))
-
-    def progress(text: str) -> None:
-        status.update(f"[bold]{wanted[min(len(made), len(wanted) - 1)]}[/] {text}")
-
+    made = list[DrillResult]()
     try:
-        with out.status("") as status:
-            run_some(settings, wanted, progress, without=without, done=done)
+        _make(settings, list(names or BY_NAME), without, out, made)
     except interrupt.BrokenOff:
         raise RunbookError(
             "broken off while a drill was repaired",
-            "what it had broken may still be broken; its hosts mend it themselves within 3 minutes",
+            "what was done on a host ends there by itself within 3 minutes; a host without power stays so",
             "fab status",
         ) from None
     except KeyboardInterrupt:
@@ -71,6 +59,39 @@ def drill(
     if report:
         out.print(f"The report: {write(Path(report), None, made)}", soft_wrap=True)
     return FAILED if any(result.verdict == DID_NOT_HOLD for result in made) else OK
+
+
+def _make(settings: Settings, wanted: list[str], without: str, out: Console, made: list[DrillResult]) -> None:
+    """The drills `wanted`; each result goes to `made` as it comes, and what goes on is told."""
+
+    def done(result: DrillResult) -> None:
+        made.append(result)
+        if len(wanted) > 1:
+            out.print(line(result))
+
+    def progress(text: str) -> None:
+        status.update(f"[bold]{wanted[min(len(made), len(wanted) - 1)]}[/] {text}")
+
+    with out.status("") as status:
+        run_some(settings, wanted, progress, without=without, done=done)
+
+
+def _refuse_early(
+    settings: Settings, names: Sequence[str], json: str | None, report: str, without: str, yes_really: bool
+) -> None:
+    """Whatever is wrong with what was asked, before anything is broken."""
+    chosen(names)
+    checked(without)
+    _refuse_unasked(settings, yes_really)
+    for role in ("edge", "app"):
+        if not settings.inventory.having(role):
+            raise RunbookError(
+                f"{settings.name} has no host of the role {role}", "nobody would see anything", "fab status"
+            )
+    if report:
+        refuse_bad_folder(Path(report))
+    if json:
+        refuse_bad_path(json)
 
 
 def _refuse_unasked(settings: Settings, yes_really: bool) -> None:

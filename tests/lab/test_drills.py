@@ -16,8 +16,8 @@ import pytest
 from deployed import Deployed, Variant, until, wait_until_up
 from labtools import ROOT, Outcome, Runner, Ssh
 
+from fabfile.flows.drills.deadman import UNDO
 from fabfile.flows.drills.faults import TABLE
-from fabfile.flows.drills.stage import UNDO
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_without_retries_the_same_drill_fails(well: Deployed, run_fab: Runner, s
     """So the drill can see; and the balancers' configuration is afterwards what it was."""
     look = "sha256sum /etc/haproxy/haproxy.cfg; ls /etc/haproxy"
     before = ssh("edge1", look).out, ssh("edge2", look).out
-    row = result(run_fab("drill.app-killed", "--without", "retries", "--json", "-"))
+    row = result(run_fab("drill.app-hung", "--without", "retries", "--json", "-"))
     assert row["verdict"] == "FAILED", row
     assert row["without"] == "retries"
     assert failed_gets(row) > 0

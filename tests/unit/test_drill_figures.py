@@ -12,7 +12,7 @@ from fabfile.flows.drills import figures, rules
 from fabfile.flows.drills.drill import Drill, Life, Observation
 from fabfile.flows.drills.eyes import AppSeen, EdgeSeen
 from fabfile.flows.drills.judge import judge, not_tried, timed
-from fabfile.flows.drills.record import outs
+from fabfile.flows.drills.record import drained, outs
 from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
 
 
@@ -72,6 +72,7 @@ def test_failures_by_endpoint_and_kind() -> None:
 
 
 GET, POST = asked(3, error="status 503"), asked(3, error="status 503", endpoint="R4")
+IN_HAND = asked(2.3, error="status 504", endpoint="R4")
 POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
 
 
@@ -82,9 +83,8 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.no_failed_gets, seen(steady(4, but=[GET])), False),
         (rules.few_failed_posts, seen([*POSTS, POST]), True),
         (rules.few_failed_posts, seen([*POSTS, POST, POST]), False),
-        (rules.only_posts_in_hand, seen([*POSTS, POST, POST], detected=3.2), True),
-        (rules.only_posts_in_hand, seen([*POSTS, POST], detected=2.2), False),  # somebody knew, and still sent it there
-        (rules.only_posts_in_hand, seen([*POSTS, POST]), False),  # nobody ever knew
+        (rules.only_posts_in_hand, seen([*POSTS, IN_HAND, IN_HAND]), True),
+        (rules.only_posts_in_hand, seen([*POSTS, IN_HAND, POST]), False),  # sent there after the fault
         (rules.no_failures, seen([*POSTS, POST]), False),
         (rules.within_budget, seen(steady(10, but=[GET, GET])), True),
         (rules.within_budget, seen(steady(10, but=[GET] * 3)), False),
@@ -106,6 +106,15 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.refused_fast(1), seen([asked(3, 0.5, "timed out")]), False),
         (rules.stays_up, seen([], outs={"node1": 1}), True),
         (rules.stays_up, seen([], outs={"node1": 1, "node2": 1}), False),
+        (rules.stays_up, seen([]), False),  # not even the one that was drained
+        (rules.felt(0.5), seen(steady(4)), False),  # a fault that does nothing
+        (rules.felt(0.5), seen(steady(4, but=[POST])), True),
+        (rules.felt(0.5), seen(steady(4, but=[asked(3, 0.6)])), True),
+        (
+            rules.felt(0.5),
+            seen(steady(4, but=[asked(1, 0.6), asked(3.5, 0.6)]), undone=3.2),
+            False,
+        ),  # before and after it
         (rules.never_older_than(60), seen([], oldest=59.0), True),
         (rules.never_older_than(60), seen([], oldest=61.0), False),
         (rules.never_older_than(60), seen([], oldest=None), False),  # nothing seen proves nothing
@@ -151,6 +160,16 @@ def test_rules_about_restarts(node1: str, node2: str, alone: bool, once: bool, a
     assert rules.never_both_at_once(observation).held is apart
 
 
+def test_rules_about_who_was_restarted() -> None:
+    one = {"node1": lives("1", "1", "-", "2"), "node2": lives("11", "-", "11", "11")}  # node2: not heard for a moment
+    both = {**one, "node2": lives("11", "-", "12")}
+    assert not rules.every_app_restarted(seen([], lives=one, before=BEFORE)).held
+    assert rules.every_app_restarted(seen([], lives=both, before=BEFORE)).held
+    assert rules.drained_first(seen([], lives=one, before=BEFORE, drained=frozenset({"node1"}))).held
+    assert not rules.drained_first(seen([], lives=both, before=BEFORE, drained=frozenset({"node1"}))).held
+    assert not rules.drained_first(seen([], lives={}, before=BEFORE)).held  # nobody was restarted
+
+
 def test_how_often_a_node_went_out() -> None:
     looks = [
         (1.0, "edge1", EdgeSeen(True, {"node1": "DOWN", "node2": "UP"})),  # before the fault
@@ -164,6 +183,8 @@ def test_how_often_a_node_went_out() -> None:
         (7.0, "edge1", EdgeSeen(True, {"node1": "DRAIN", "node2": "UP"})),
     ]
     assert outs(looks, 1.5) == {"node1": 2}
+    assert drained(looks, 1.5) == {"node1"}
+    assert drained(looks, 7.5) == set()
 
 
 DRILL = Drill(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ...engine import interrupt
 from ...engine.errors import RunbookError
 from ...settings import Settings
 from .drill import Drill
@@ -35,15 +36,14 @@ def run_some(
     from .keep import keep
     from .runner import Performance
     from .stage import folder_of, in_lab
-    from .without import no_recycling
-    from .without import without as disabled
+    from .without import prepared
 
     drills, ranges = chosen(names), dict[str, Range]()
-    real = not in_lab(settings)
     results = []
-    with no_recycling(settings), disabled(settings, without):
+    with interrupt.deferred(), prepared(settings, without):
         for drill in drills:
-            made = Performance(drill, settings, progress, ranges, stop_at_budget=real).perform()
+            interrupt.check()
+            made = Performance(drill, settings, progress, ranges, stop_at_budget=not in_lab(settings)).perform()
             result = replace(made, without=without)
             keep(folder_of(settings), result)
             results.append(result)

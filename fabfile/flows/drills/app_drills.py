@@ -7,11 +7,14 @@ from .drill import PEAK, STEADY, Drill, Fault, NotPossible
 from .rules import (
     apps_left_alone,
     dip_within,
+    drained_first,
+    felt,
     few_failed_posts,
     gap_within,
     never_both_at_once,
     no_failed_gets,
     no_failures,
+    noticed_within,
     only_posts_in_hand,
     recovered_within,
     refused_fast,
@@ -31,7 +34,7 @@ AT_ONCE = (no_failed_gets, few_failed_posts, within_budget)
 INVISIBLE = (no_failed_gets, only_posts_in_hand, within_budget)
 """R1 for a loss that shows only when answers stay out, or are wrong."""
 HEALS = (recovered_within(HEALED), dip_within(HEALED, PEAK), restarted_at_most(1))
-"""R2 for one app at PEAK, and what that may cost meanwhile."""
+"""R2 for one app at PEAK, and what that may cost meanwhile: one node takes 100 requests a second, the surplus waits in the balancer."""
 BOTH = ("R1", "R2")
 
 
@@ -67,7 +70,7 @@ APP_DRILLS = (
         "app-leak",
         "An app that leaks is drained and started anew before its memory is gone.",
         lambda stage: app_faults.poison(stage, LEAK, stage.victim),
-        (*INVISIBLE, recovered_within(60), dip_within(HEALED, PEAK), restarted_at_most(1)),
+        (*INVISIBLE, drained_first, recovered_within(60), dip_within(HEALED, PEAK), restarted_at_most(1)),
         BOTH,
         patience=75,
     ),
@@ -82,7 +85,7 @@ APP_DRILLS = (
         "app-slow",
         "A node that runs at a tenth of its speed gets fewer requests; none fails.",
         lambda stage: app_faults.slow(stage, stage.victim),
-        (*INVISIBLE, recovered_within(60)),
+        (*INVISIBLE, felt(0.3), recovered_within(60)),
         rate=STEADY,
         hold=15,
     ),
@@ -90,7 +93,7 @@ APP_DRILLS = (
         "node-off",
         "A node without power is missed by nobody, nor is its return noticed.",
         lambda stage: faults.Power(stage.victim),
-        (*INVISIBLE, recovered_within(60)),
+        (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
         hold=15,
     ),
@@ -98,7 +101,7 @@ APP_DRILLS = (
         "node-cut",
         "A node cut off from the network is missed by nobody, nor is its return noticed.",
         lambda stage: faults.cut(stage, stage.victim),
-        (*INVISIBLE, recovered_within(60)),
+        (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
         hold=15,
     ),
@@ -106,7 +109,7 @@ APP_DRILLS = (
         "node-rejected",
         "A node that refuses connections is missed by nobody.",
         lambda stage: faults.reject(stage, stage.victim),
-        (*INVISIBLE, recovered_within(60)),
+        (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
         hold=15,
     ),
@@ -138,7 +141,7 @@ APP_DRILLS = (
         "log-disk-full",
         "An app that cannot write its log serves on.",
         _log_full,
-        (no_failures, recovered_within(10)),
+        (no_failures, recovered_within(30)),
         ("R1", "R22"),
         hold=15,
     ),
@@ -153,13 +156,13 @@ APP_DRILLS = (
         "recycle",
         "A node that has reached its age is drained and started anew without a failed request.",
         lambda stage: app_faults.old(stage, stage.victim),
-        (no_failures, recovered_within(60)),
+        (no_failures, drained_first, recovered_within(60)),
     ),
     Drill(
         "both-old",
         "Nodes that reach their age together are started anew one after the other, even if a start takes 30 s.",
-        lambda stage: app_faults.slow_to_start(stage, app_faults.old(stage, *stage.apps, youngest=110)),
-        (no_failures, never_both_at_once, recovered_within(110), restarted_at_most(1)),
+        lambda stage: app_faults.slow_to_start(stage, app_faults.old(stage, *stage.two_apps(), youngest=110)),
+        (no_failures, drained_first, never_both_at_once, recovered_within(110), restarted_at_most(1)),
         ("R1",),
         rate=STEADY,
         patience=120,
@@ -173,4 +176,3 @@ APP_DRILLS = (
         hold=35,
     ),
 )
-"""One app node takes 100 requests a second: what is asked at PEAK while one is gone must wait in the balancer."""

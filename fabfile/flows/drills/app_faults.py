@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from ...engine.shell import q
 from ...inventory import Node
-from ...roles import app
-from ...roles.base import SETTINGS
+from ...roles import app, healer
 from ..balancer import Balancer
+from . import deadman
 from .drill import NotPossible
 from .faults import LATEST, OnHosts, in_background, need
+from .overrides import told, untold
 from .stage import Stage
 
 PIDS = "/run/runbook-drill.pid"
@@ -62,19 +63,26 @@ class LogFull:
     def prepare(self, stage: Stage) -> None:
         """Mount it, empty."""
         user, unit = q(stage.settings.app.user), q(stage.unit)
-        stage.arm(self.node, f"{self._off}; systemctl restart {unit}", LATEST)
+        deadman.arm(
+            stage.fleet.link(self.node), f"! {self._mounted} || {{ {self._off}; systemctl restart {unit}; }}", LATEST
+        )
         mount = f"mount -t tmpfs -o size=512k,mode=0750 runbook-drill {q(self.folder)}; chown {user}:{user} {q(self.folder)}"
         self._restarted(stage, f"set -e; {mount}\n")
 
     def inject(self, stage: Stage) -> None:
-        """Fill it."""
-        stage.run(self.node, f"head -c 1M /dev/zero >{q(self.folder)}/runbook-drill 2>/dev/null; true")
+        """Fill it, to the last byte."""
+        fill = f"head -c 1M /dev/zero >{q(self.folder)}/runbook-drill 2>/dev/null"
+        stage.run(self.node, f'{fill}; [ "$(stat -fc %a {q(self.folder)})" = 0 ]')
 
     def undo(self, stage: Stage) -> None:
         """Back to the log's own place."""
-        if stage.fleet.link(self.node).read(["grep -q ^runbook-drill /proc/mounts"])[0].code == 0:
+        if stage.fleet.link(self.node).read([self._mounted])[0].code == 0:
             self._restarted(stage, f"{self._off}\n")
-        stage.disarm(self.node)
+        deadman.disarm(stage.fleet.link(self.node))
+
+    @property
+    def _mounted(self) -> str:
+        return f"grep -qF {q(f'runbook-drill {self.folder} ')} /proc/mounts"
 
     @property
     def _off(self) -> str:
@@ -89,10 +97,6 @@ class LogFull:
             balancer.close()
 
 
-HEALER = "runbook-healer.service"
-HEALER_CONFIG = f"{SETTINGS}/healer.conf"
-
-
 def hung(stage: Stage, node: Node) -> OnHosts:
     """SIGSTOP: the process is there, the port is open, nothing answers."""
     return on_app(node, stage=stage, do="kill -STOP $pid\n")
@@ -105,8 +109,8 @@ def killed(stage: Stage, *nodes: Node) -> OnHosts:
 
 def healer_killed(stage: Stage, node: Node) -> OnHosts:
     """The healer dies, and right afterwards the app hangs: only a healer that came back can help."""
-    need(stage, node, HEALER)
-    return on_app(node, stage=stage, do=f"systemctl kill -s KILL {HEALER}\nkill -STOP $pid\n")
+    need(stage, node, healer.UNIT)
+    return on_app(node, stage=stage, do=f"systemctl kill -s KILL {healer.UNIT}\nkill -STOP $pid\n")
 
 
 def old(stage: Stage, *nodes: Node, youngest: int = 30) -> OnHosts:
@@ -115,16 +119,11 @@ def old(stage: Stage, *nodes: Node, youngest: int = 30) -> OnHosts:
     `youngest` is the age, in seconds, below which none is old, or the next one would be while the drill still looks.
     """
     for node in nodes:
-        need(stage, node, HEALER)
-    kept, pid = f"{HEALER_CONFIG}.drill", f"$(systemctl show -p MainPID --value {q(stage.unit)})"
-    age = f"age() {{ ps -o etimes= -p {pid}; }}\n"
-    aged = (
-        f"set -e\n{age}cp -p {HEALER_CONFIG} {kept}\n"
-        f'sed -i "s/^lifetime *=.*/lifetime = $(($(age)))/" {HEALER_CONFIG}\nsystemctl restart {HEALER}\n'
-    )
-    back = f"[ ! -e {kept} ] || {{ mv -f {kept} {HEALER_CONFIG}; systemctl restart {HEALER}; }}"
+        need(stage, node, healer.UNIT)
+    age = f"age() {{ ps -o etimes= -p $(systemctl show -p MainPID --value {q(stage.unit)}); }}\n"
+    aged = age + told("drill-old", "HEALER_LIFETIME", "$(($(age)))")
     grow = f'{age}until [ "$(age)" -ge {youngest} ]; do sleep 0.5; done\n'
-    return OnHosts(nodes, aged, back, grow, hurt=tuple(node.name for node in nodes))
+    return OnHosts(nodes, aged, untold("drill-old"), grow, hurt=tuple(node.name for node in nodes))
 
 
 def slow_to_start(stage: Stage, fault: OnHosts) -> OnHosts:

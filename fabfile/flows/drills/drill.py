@@ -60,7 +60,8 @@ class Observation:
 
     `fault` is when it began, `undone` when the drill ended it; `detected` when the balancer that serves took note, `recovered`
     since when all was well for good, `by_itself` when the drill had no part in it. `lives` are the app nodes' own words, `before`
-    each app's process before the fault; `outs` tells how often a node was taken out of service. `oldest` is the age of the oldest
+    each app's process before the fault; `outs` tells how often a node was taken out of service, `drained` which ones were
+    drained. `oldest` is the age of the oldest
     answer of /long_dummy, in seconds. `exit` is the exit code of the task that was the fault.
     """
 
@@ -73,6 +74,7 @@ class Observation:
     lives: Mapping[str, Sequence[Life]] = field(default_factory=dict)
     before: Mapping[str, int] = field(default_factory=dict)
     outs: Mapping[str, int] = field(default_factory=dict)
+    drained: frozenset[str] = frozenset()
     oldest: float | None = None
     exit: int | None = None
 
@@ -105,5 +107,5 @@ class Drill:
     def abort(self) -> str:
         """The condition that ends it early, in words."""
         most = round(BUDGET * self.rate * (self.hold or self.patience))
-        wait = "" if self.hold else f"not well again {self.patience:.0f} s after the fault, or "
-        return f"{wait}on a real site {most} failed requests (1 % of all)"
+        wait = "" if self.hold else f"not well after {self.patience:.0f} s; "
+        return f"{wait}on a real site after {most} failures"

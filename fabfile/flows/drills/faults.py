@@ -9,6 +9,7 @@ from ...engine.errors import RunbookError
 from ...engine.shell import q
 from ...inventory import Node
 from ...roles import haproxy
+from . import deadman
 from .drill import NotPossible
 from .stage import Stage
 
@@ -31,15 +32,11 @@ class OnHosts:
     dark: str = ""
 
     def prepare(self, stage: Stage) -> None:
-        """See to it that each host mends itself if nobody else does."""
-
-        def arm(node: Node) -> None:
-            stage.arm(node, self.back, LATEST)
-            if self.before:
-                stage.run(node, self.before, timeout=LATEST)
-                stage.arm(node, self.back, LATEST)
-
-        each(stage, self.nodes, arm)
+        """See to it that each host mends itself if nobody else does: so long from when all are ready."""
+        each(stage, self.nodes, lambda node: deadman.arm(stage.fleet.link(node), self.back, LATEST))
+        if self.before:
+            each(stage, self.nodes, lambda node: stage.run(node, self.before, timeout=LATEST))
+            each(stage, self.nodes, lambda node: deadman.renew(stage.fleet.link(node), self.back, LATEST))
 
     def inject(self, stage: Stage) -> None:
         """All at once."""
@@ -50,7 +47,7 @@ class OnHosts:
 
         def mend(node: Node) -> None:
             stage.run(node, f"/bin/bash -c {q(self.back)}", timeout=90)
-            stage.disarm(node)
+            deadman.disarm(stage.fleet.link(node))
 
         each(stage, self.nodes, mend)
 
@@ -207,6 +204,7 @@ def connections_refused(stage: Stage) -> OnHosts:
 def drained(stage: Stage, node: Node) -> OnHosts:
     """A node out of service at every edge, as if it did not exist."""
     edges = stage.settings.inventory.having("edge")
+    stage.two_apps()
     return OnHosts(edges, haproxy.drain(node.name, "deploy drill one-node-alone"), haproxy.undrain(node.name))
 
 
@@ -214,7 +212,9 @@ def clock_wrong(stage: Stage, node: Node) -> OnHosts:
     """A node's clock 90 s ahead."""
     if stage.fleet.link(node).read(["systemd-detect-virt -cq"])[0].code == 0:
         raise NotPossible(f"{node.name} is a container", "it has no clock of its own that could be wrong", "")
-    flag = "/run/runbook-drill.clock"
-    step = 'date -s "@$(($(date +%s) {sign} 90))" >/dev/null'
-    do = f"touch {flag}; {step.format(sign='+')}\n"
-    return OnHosts((node,), do, f"[ ! -e {flag} ] || {{ {step.format(sign='-')} && rm -f {flag}; }}")
+    kept = "/run/runbook-drill.clock"  # the right time at some moment since the boot
+    moment = "cut -d' ' -f1 /proc/uptime"
+    do = f'set -e; echo "$(date +%s.%N) $({moment})" >{kept}; date -s "@$(($(date +%s) + 90))" >/dev/null\n'
+    right = f"$({moment}) - $(cut -d' ' -f2 {kept}) + $(cut -d' ' -f1 {kept})"
+    back = f'[ ! -e {kept} ] || {{ date -s "@$(awk "BEGIN {{ printf \\"%.3f\\", {right} }}")" >/dev/null && rm -f {kept}; }}'
+    return OnHosts((node,), do, back)

@@ -7,7 +7,7 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from ..acceptance.load import mixed, offer
 from ..acceptance.looks import date_of
@@ -120,10 +120,16 @@ class Traffic:
             self._mine.append(number)
         elif call.endpoint == "R13":
             ledger.deleted(int(call.path.rpartition("/")[2]), answer)
-        elif call.endpoint == "R16" and sample.ok and (made := date_of(answer.headers.get("Date", ""))) is not None:
+        elif call.endpoint == "R16" and sample.ok and (made := asked_at(answer.headers)) is not None:
             self.oldest = max(self.oldest or 0.0, time.time() - made)
 
 
 def long_dummy() -> Call:
     """R16: the answer that the edge keeps."""
     return Call("R16", "GET", "/long_dummy")
+
+
+def asked_at(headers: Mapping[str, str]) -> float | None:
+    """When the app was asked for an answer, by the edge's clock, which it bears; without that the answer's own date."""
+    stamp = headers.get("X-Answered-At", "")
+    return float(stamp) if stamp.isdecimal() else date_of(headers.get("Date", ""))

@@ -62,6 +62,7 @@ class Record:
             lives=lives(self.looks, list(self.before.apps), begin),
             before={node: self.pid(self.before, node) for node in self.before.apps},
             outs=outs(self.looks, since),
+            drained=drained(self.looks, since),
             oldest=oldest,
             exit=exits[0] if exits else None,
         )
@@ -90,3 +91,9 @@ def outs(looks: Iterable[Look], since: float) -> dict[str, int]:
     for (_, node), count in counts.items():
         most[node] = max(count, most.get(node, 0))
     return {node: count for node, count in most.items() if count}
+
+
+def drained(looks: Iterable[Look], since: float) -> frozenset[str]:
+    """The nodes that any edge saw drained after `since`."""
+    seen = (edge.nodes.items() for when, _, edge in looks if when >= since and isinstance(edge, EdgeSeen))
+    return frozenset(node for nodes in seen for node, status in nodes if status.startswith("DRAIN"))

@@ -67,7 +67,7 @@ class DrillResult:
         timeline: second by second.
         marks: what happened when.
         lag_s: how late the load generator itself was (p99); above 0.02 the latencies are doubtful.
-        without: what was disabled for this drill (`healer`, `retries`, `guard`), to see that drills see.
+        without: what was disabled for this drill (`healer`, `retries`, `proof`, `guard`), to see that drills see.
         left: what could not be repaired and must be looked after, one sentence each.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from ...engine import interrupt
 from ...engine.errors import RunbookError
@@ -18,7 +19,7 @@ from .eyes import Eyes, is_up
 from .judge import judge, not_tried, timed
 from .mix import Traffic
 from .record import Record
-from .result import DrillResult
+from .result import FAILED, DrillResult
 from .stage import Stage
 
 CALM = 3.0
@@ -62,21 +63,31 @@ class Performance:
             try:
                 result = self._perform()
             except RunbookError as error:
-                said = f"{error.seen}: {error.why}" if error.why else error.seen
-                result = not_tried(
-                    self.drill, said if isinstance(error, NotPossible) else f"it could not be made: {said}"
-                )
+                result = self._given_up(error)
+            except KeyboardInterrupt:
+                if self.left:
+                    raise RunbookError(
+                        "; ".join(self.left), "interrupted, and not all is mended", "fab status"
+                    ) from None
+                raise
         return timed(result, started, time.monotonic() - begin)
+
+    def _given_up(self, error: RunbookError) -> DrillResult:
+        """Before anything was broken it was not tried; afterwards it did not hold."""
+        said = f"{error.seen}: {error.why}" if error.why else error.seen
+        why = said if isinstance(error, NotPossible) else f"it could not be made: {said}"
+        if self.record.fault is None and not self.left:
+            return not_tried(self.drill, why)
+        return replace(not_tried(self.drill, "; ".join([why, *self.left])), verdict=FAILED, left=tuple(self.left))
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        """On a real site no deploy meanwhile. Not on app nodes: a healer stands still where a deploy is at work."""
-        others = [node for node in self.fleet if "app" not in node.roles]
+        """On a real site no deploy meanwhile. (Healers go on: a lock that is a drill's does not concern them.)"""
         if not (self.stop_at_budget and self.drill.locks):
             yield
             return
         run = Run("drill", self.settings.state / "runs", self.drill.name)
-        with Lock([self.fleet.link(node) for node in others], run):
+        with Lock([self.fleet.link(node) for node in self.fleet], run):
             yield
 
     def _perform(self) -> DrillResult:
@@ -84,7 +95,7 @@ class Performance:
         if not self._until(self._well, BEGIN_WITHIN):
             return not_tried(self.drill, f"not begun: {self._unwell()} before anything was broken")
         self.record.before = self.eyes.sight()
-        stage = Stage(self.settings, self.fleet, self.record.before, self.drill.rate)
+        stage = Stage(self.settings, self.fleet, self.record.before)
         fault = self.drill.fault(stage)
         with self.traffic:
             try:
@@ -96,6 +107,7 @@ class Performance:
                 self._observe(fault, stage)
             finally:
                 self._repair(fault, stage)
+            self._watch_load()
         begin, load = self.traffic.begin, self.traffic
         seen = self.record.observation(begin, load.samples, load.oldest, stage.exits)
         return judge(self.drill, seen, self.record.marks(begin), self.aborted, self.left)
@@ -113,8 +125,8 @@ class Performance:
         """Until it is over by itself, or the drill ends it and it is over then."""
         if self.drill.hold is not None:
             self._until(lambda: False, self.drill.hold)
-            self._mend(fault, stage)
             self.record.undone = time.monotonic()
+            self._mend(fault, stage)
         self._since = time.monotonic()
         self._until(lambda: self._over(fault), self.drill.patience)
 
@@ -122,22 +134,23 @@ class Performance:
         """Whatever has happened: mended, and looked at until all is well. The Ctrl-C that led here does not end it, a new one does."""
         self.record.by_itself = self.record.recovered is not None
         self.record.repaired = time.monotonic()
-        try:
-            with interrupt.forgotten():
-                self._mend(fault, stage)
-                if not self._patiently(self._well, WELL_WITHIN):
-                    self.left.append(f"{self._unwell()} {WELL_WITHIN:.0f} s after the repair")
-                self._patiently(lambda: self.traffic.calm(1.0), CALM)
-        except KeyboardInterrupt:
-            raise interrupt.BrokenOff from None
+        with interrupt.mending():
+            self._mend(fault, stage)
+            if not self._patiently(self._well, WELL_WITHIN):
+                self.left.append(f"{self._unwell()} {WELL_WITHIN:.0f} s after the repair")
+            self._patiently(lambda: self.traffic.calm(1.0), CALM)
 
     def _mend(self, fault: Fault, stage: Stage) -> None:
         self.progress("mending it")
         self._mended = True
         try:
             fault.undo(stage)
+        except NotPossible:
+            return  # so it was not made either
         except RunbookError as error:
-            self.left.append(f"the repair failed: {error.seen}; the hosts do it themselves within 3 minutes")
+            self.left.append(
+                f"the repair failed: {error.seen}; what was done on a host ends there by itself within 3 minutes"
+            )
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -161,6 +174,7 @@ class Performance:
 
     def _notice(self) -> None:
         """Has the balancer that serves taken note? Is the budget spent? And a word of progress."""
+        self._watch_load()
         if self.record.fault is None:
             return
         sight = self.eyes.sight()
@@ -173,6 +187,11 @@ class Performance:
         self.progress(
             f"{ago:.0f} s after the fault, {self.traffic.failed} of {len(self.traffic.samples)} requests failed"
         )
+
+    def _watch_load(self) -> None:
+        """Without users nothing is shown."""
+        if self.traffic.error and not self.aborted:
+            self.aborted = f"the load failed ({type(self.traffic.error).__name__}: {self.traffic.error})"
 
     def _well(self) -> bool:
         return self.eyes.sight().well(floating=self.floating)
@@ -207,6 +226,6 @@ class Performance:
         for node, app in sight.apps.items():
             if not (app and app.ready):
                 return f"the app of {node} was not ready"
-        if self.traffic.error:
-            return f"the load failed ({type(self.traffic.error).__name__}: {self.traffic.error})"
-        return "the load was not answered without a failure" if self.traffic.running else "the address moved"
+        return self.aborted or (
+            "the load was not answered without a failure" if self.traffic.running else "the address moved"
+        )

@@ -24,12 +24,12 @@ def show_list(out: Console, drills: Sequence[Drill]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for title in ("fab drill NAME", "what is believed", "load", "ends", "for"):
-        table.add_column(title, no_wrap=title in ("fab drill NAME", "load"))
-    for drill in drills:
-        ends = f"after {drill.hold:.0f} s" if drill.hold else "by itself"
+    for title in ("fab drill.…", "what is believed", "load", "ends", "broken off", "for"):
+        table.add_column(title, no_wrap=title in ("fab drill.…", "load"))
+    for one in drills:
+        ends = f"after {one.hold:.0f} s" if one.hold else "by itself"
         table.add_row(
-            f"[bold]{drill.name}[/]", drill.hypothesis, f"{drill.rate:.0f}/s", ends, " ".join(drill.requirements)
+            f"[bold]{one.name}[/]", one.hypothesis, f"{one.rate:.0f}/s", ends, one.abort, " ".join(one.requirements)
         )
     out.print(table)
 

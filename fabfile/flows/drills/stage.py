@@ -16,13 +16,9 @@ from ...inventory import Node
 from ...roles import app
 from ...settings import LABS, PROJECT, Settings
 from .. import facts as knowledge
-from ..acceptance.targets import Range
 from ..discovery.model import Facts
 from .drill import NotPossible
 from .eyes import Sight, is_up
-
-UNDO = "runbook-drill-undo"
-"""The transient timer on a host that mends it when nobody comes back to do so."""
 
 
 def in_lab(settings: Settings) -> bool:
@@ -32,14 +28,12 @@ def in_lab(settings: Settings) -> bool:
 
 @dataclass
 class Stage:
-    """One site in one drill. `sight` is how all stood before the fault; `doing` says what is done in a line of progress."""
+    """One site in one drill. `sight` is how all stood before the fault; `exits` are the exit codes of tasks that were the fault."""
 
     settings: Settings
     fleet: Fleet
     sight: Sight
-    rate: float
     exits: list[int] = field(default_factory=list)
-    ranges: dict[str, Range] = field(default_factory=dict)
 
     @property
     def lab(self) -> bool:
@@ -107,19 +101,15 @@ class Stage:
         """Run `script` there as root; what it printed."""
         return self.fleet.link(node).run(script, timeout=timeout).out
 
-    def arm(self, node: Node, undo: str, seconds: float) -> None:
-        """Have the host itself run `undo` after so long, unless `disarm` comes first: a drill that is killed leaves nothing."""
-        self.disarm(node)
-        self.run(
-            node,
-            f"systemd-run -q --unit={UNDO} --on-active={seconds:.0f} --timer-property=AccuracySec=1s /bin/bash -c {q(undo)}",
-        )
+    def two_apps(self) -> tuple[Node, ...]:
+        """The app nodes, if there are two: what the drill believes is about two.
 
-    def disarm(self, node: Node) -> None:
-        """Take the timer back."""
-        self.run(
-            node, f"systemctl stop {UNDO}.timer 2>/dev/null; systemctl reset-failed {UNDO}.service 2>/dev/null; true"
-        )
+        Raises:
+            NotPossible: there are more, or fewer.
+        """
+        if len(self.apps) != 2:
+            raise NotPossible(f"this site has {len(self.apps)} app nodes", "the drill is about two", "")
+        return self.apps
 
     def of_lab(self, *words: str) -> None:
         """A task of the lab's menu (`power-off node1`).
@@ -131,16 +121,19 @@ class Stage:
         if not self.lab:
             raise NotPossible("nothing here can switch a host's power", "only a lab's hosts have such a switch", "")
         environment = {**os.environ, "LAB": self.settings.path.parent.name}
-        done = subprocess.run(
-            [sys.executable, "-m", "lab", *words],
-            cwd=PROJECT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            start_new_session=True,  # a Ctrl-C is ours, not the task's
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "lab", *words],
+                cwd=PROJECT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                start_new_session=True,  # a Ctrl-C is ours, not the task's
+            )
+        except subprocess.TimeoutExpired:
+            raise RunbookError(f"inv lab.{' '.join(words)}: not done after 120 s", "", "inv lab.status") from None
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
             raise RunbookError(f"inv lab.{' '.join(words)}: {said[0]}", "the lab did not do it", "inv lab.status")

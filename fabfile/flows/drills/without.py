@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
 
+from ...engine import interrupt
 from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.shell import q
 from ...inventory import Node
-from ...roles import haproxy
+from ...roles import haproxy, healer
 from ...settings import Settings
-from .app_faults import HEALER, HEALER_CONFIG
+from . import deadman
+from .overrides import told, untold
 
-NETS = ("healer", "retries", "guard")
+NETS = ("healer", "retries", "proof", "guard")
 
+LATEST = 3600.0
+"""Seconds after which a host puts a net back if nobody comes to do so: more than all drills take."""
 CONFIG = "/etc/haproxy/haproxy.cfg"
-GUARD = f"/etc/systemd/system/{HEALER}.d/drill.conf"
 RELOAD = f"haproxy -c -q -f {CONFIG} && systemctl reload {haproxy.UNIT}"
-_PLAIN = "/^ *retry-on /d; /^ *option redispatch/d; s/^\\( *\\)retries .*/\\1retries 0/"
+MARK = "# A drill has taken something out of this file."
+
+
+class Net(NamedTuple):
+    """Something that is different for a while: the role of the hosts it is on, how it is taken away, how it is put back."""
+
+    role: str
+    off: str
+    on: str
+
+
+def _edited(edit: str) -> Net:
+    """What sed takes out of the balancers' configuration. One that a deploy has written meanwhile stays as it is."""
+    here = f"grep -qxF {q(MARK)} {CONFIG}"
+    off = (
+        f"set -e\n{here} || cp -p {CONFIG} {CONFIG}.drill\ncp -p {CONFIG}.drill {CONFIG}\nsed -i {q(edit)} {CONFIG}\n"
+        f"! cmp -s {CONFIG} {CONFIG}.drill\nsed -i {q(f'1i {MARK}')} {CONFIG}\n{RELOAD}\n"
+    )
+    on = f"if {here}; then mv -f {CONFIG}.drill {CONFIG}; {RELOAD}; else rm -f {CONFIG}.drill; fi"
+    return Net("edge", off, on)
+
 
 OFF = {
-    "healer": ("app", f"systemctl stop {HEALER}", f"systemctl start {HEALER}"),
-    "guard": (
-        "app",
-        f"mkdir -p {GUARD.rpartition('/')[0]}; printf '[Service]\\nEnvironment=HEALER_GUARD=off\\n' >{GUARD}; "
-        f"systemctl daemon-reload; systemctl restart {HEALER}",
-        f"rm -f {GUARD}; systemctl daemon-reload; systemctl restart {HEALER}",
-    ),
-    "retries": (
-        "edge",
-        f"[ -e {CONFIG}.drill ] || cp -p {CONFIG} {CONFIG}.drill; sed -i {q(_PLAIN)} {CONFIG}; {RELOAD}",
-        f"[ ! -e {CONFIG}.drill ] || {{ mv -f {CONFIG}.drill {CONFIG}; {RELOAD}; }}",
-    ),
+    "healer": Net("app", f"systemctl stop {healer.UNIT}", f"systemctl start {healer.UNIT}"),
+    "guard": Net("app", told("drill-guard", "HEALER_GUARD", "off"), untold("drill-guard")),
+    "retries": _edited("/^ *retry-on /d; /^ *option redispatch/d; s/^\\( *\\)retries .*/\\1retries 0/"),
+    "proof": _edited("/lua.choose_node/d"),
 }
-"""Of each net: the role of the hosts it is on, how it is taken away, how it is put back."""
+_AGELESS = Net("app", told("drill-ageless", "HEALER_LIFETIME", "0"), untold("drill-ageless"))
 
 
 def checked(net: str) -> str:
@@ -50,55 +67,45 @@ def checked(net: str) -> str:
 
 
 @contextmanager
-def without(settings: Settings, net: str) -> Iterator[None]:
-    """For as long as the context lasts `net` is taken away; put back whatever happens. A plain `fab deploy` would do it, too.
+def prepared(settings: Settings, net: str) -> Iterator[None]:
+    """For as long as the context lasts no healer starts an app anew for its age (one thing happens at a time), and `net`, if any,
+    is taken away. Both are put back whatever happens: by the hosts themselves, if need be, after an hour.
 
     Raises:
         RunbookError: it is not there, or could not be put back.
     """
-    if not net:
-        yield
-        return
-    role, off, on = OFF[net]
-    nodes = settings.inventory.having(role)
-    with Fleet(settings, nodes) as fleet:
-        if role == "app":
-            _refuse_missing(fleet, nodes)
+    with Fleet(settings, settings.inventory.nodes) as fleet:
+        healed = [node for node in settings.inventory.having("app") if _has_healer(fleet, node)]
+        if net in ("healer", "guard") and not healed:
+            raise RunbookError("no node has a healer", "there is nothing to take away", "fab deploy")
+        taken = {"ageless": (healed, _AGELESS)}
+        if net:
+            taken[net] = (healed if OFF[net].role == "app" else list(settings.inventory.having("edge")), OFF[net])
         try:
-            _each(fleet, off)
+            for name, (nodes, one) in taken.items():
+                _each(fleet, nodes, partial(_take, fleet, name, one))
             yield
         finally:
-            _each(fleet, on)
+            with interrupt.mending():
+                for name, (nodes, one) in reversed(taken.items()):
+                    _each(fleet, nodes, partial(_put_back, fleet, name, one))
 
 
-@contextmanager
-def no_recycling(settings: Settings) -> Iterator[None]:
-    """For as long as the context lasts no healer starts an app anew for its age: one thing happens at a time.
-
-    Raises:
-        RunbookError: a node could not be reached, before or after. A plain `fab deploy` puts it back, too.
-    """
-    kept = f"{HEALER_CONFIG}.drills"
-    off = (
-        f"[ -e {HEALER_CONFIG} ] || exit 0\n[ -e {kept} ] || cp -p {HEALER_CONFIG} {kept}\n"
-        f"sed -i 's/^lifetime *=.*/lifetime = 0/' {HEALER_CONFIG}; systemctl try-restart {HEALER}"
-    )
-    on = f"[ ! -e {kept} ] || {{ mv -f {kept} {HEALER_CONFIG}; systemctl try-restart {HEALER}; }}"
-    with Fleet(settings, settings.inventory.having("app")) as fleet:
-        try:
-            _each(fleet, off)
-            yield
-        finally:
-            _each(fleet, on)
+def _has_healer(fleet: Fleet, node: Node) -> bool:
+    return fleet.link(node).read([f"systemctl cat {healer.UNIT}"])[0].code == 0
 
 
-def _refuse_missing(fleet: Fleet, nodes: Sequence[Node]) -> None:
-    for node in nodes:
-        if fleet.link(node).read([f"systemctl cat {HEALER}"])[0].code:
-            raise RunbookError(f"{node.name} has no healer", "there is nothing to take away", "fab deploy")
+def _take(fleet: Fleet, name: str, net: Net, node: Node) -> None:
+    deadman.arm(fleet.link(node), net.on, LATEST, f"{deadman.NET}-{name}")
+    fleet.link(node).run(net.off)
 
 
-def _each(fleet: Fleet, script: str) -> None:
-    for result in fleet.each(lambda node: fleet.link(node).run(script)).values():
+def _put_back(fleet: Fleet, name: str, net: Net, node: Node) -> None:
+    fleet.link(node).run(net.on)
+    deadman.disarm(fleet.link(node), f"{deadman.NET}-{name}")
+
+
+def _each(fleet: Fleet, nodes: Sequence[Node], work: Callable[[Node], None]) -> None:
+    for result in fleet.each(work, nodes).values():
         if isinstance(result, RunbookError):
             raise result

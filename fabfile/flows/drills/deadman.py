@@ -1,0 +1,31 @@
+"""The way back that a host goes by itself when the drill does not return: a transient timer."""
+
+from __future__ import annotations
+
+from ...engine.link import Link
+from ...engine.shell import q
+
+UNDO = "runbook-drill-undo"
+"""The timer's name: of what one drill breaks …"""
+NET = "runbook-drill-net"
+"""… and of what is different for as long as drills are made."""
+
+
+def arm(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
+    """Have the host run `undo` after so long, unless `disarm` comes first. What an earlier drill has left to be undone is undone now."""
+    link.run(f"! systemctl is-active -q {name}.timer || systemctl start {name}.service || true", timeout=150)
+    renew(link, undo, seconds, name)
+
+
+def renew(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
+    """Instead of what was armed."""
+    disarm(link, name)
+    link.run(
+        f"systemd-run -q --unit={name} -p Type=oneshot --on-active={seconds:.0f} --timer-property=AccuracySec=1s "
+        f"/bin/bash -c {q(undo)}"
+    )
+
+
+def disarm(link: Link, name: str = UNDO) -> None:
+    """Take the timer back."""
+    link.run(f"systemctl stop {name}.timer 2>/dev/null; systemctl reset-failed {name}.service 2>/dev/null; true")
