@@ -12,6 +12,7 @@ from fabfile.flows.drills import figures, rules
 from fabfile.flows.drills.drill import Drill, Life, Observation
 from fabfile.flows.drills.eyes import AppSeen, EdgeSeen
 from fabfile.flows.drills.judge import judge, not_tried, timed
+from fabfile.flows.drills.mix import asked_at
 from fabfile.flows.drills.record import drained, outs
 from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
 
@@ -185,6 +186,13 @@ def test_how_often_a_node_went_out() -> None:
     assert outs(looks, 1.5) == {"node1": 2}
     assert drained(looks, 1.5) == {"node1"}
     assert drained(looks, 7.5) == set()
+
+
+def test_the_age_of_an_answer_goes_by_the_edges_clock() -> None:
+    date = "Wed, 25 Nov 2026 12:00:00 GMT"
+    assert asked_at({"X-Answered-At": "1795600000", "Date": date}) == 1795600000
+    assert asked_at({"Date": date}) == 1795608000
+    assert asked_at({}) is None
 
 
 DRILL = Drill(

@@ -25,3 +25,13 @@ def test_a_ctrl_c_of_its_own_ends_it() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             interrupt.check()
+
+
+def test_who_breaks_off_the_mending_is_told_so() -> None:
+    with interrupt.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        with interrupt.mending():
+            interrupt.check()  # what led here does not end it
+    with interrupt.deferred(), pytest.raises(interrupt.BrokenOff), interrupt.mending():
+        os.kill(os.getpid(), signal.SIGINT)
+        interrupt.check()
