@@ -66,7 +66,7 @@ def list_drills(c: Any, json: str | None = None) -> int:
 @task(name="all", help=OPTIONS)
 @entry
 def all_drills(c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False) -> int:
-    """Make every drill, one after the other (ten minutes when all is well), and show the table of figures. Exit 1 when one did not hold.
+    """Make every drill, one after the other (a quarter of an hour), and show the table of figures. Exit 1 when one did not hold.
 
     fab drill.all --report out           with a page to look at
     fab drill.all --without healer       the right ones must fail then
