@@ -32,6 +32,11 @@ def test_who_breaks_off_the_mending_is_told_so() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         with interrupt.mending():
             interrupt.check()  # what led here does not end it
-    with interrupt.deferred(), pytest.raises(interrupt.BrokenOff), interrupt.mending():
-        os.kill(os.getpid(), signal.SIGINT)
-        interrupt.check()
+
+    def broken_off() -> None:
+        with interrupt.mending():
+            os.kill(os.getpid(), signal.SIGINT)
+            interrupt.check()
+
+    with interrupt.deferred(), pytest.raises(interrupt.BrokenOff):
+        broken_off()
