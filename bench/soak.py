@@ -76,7 +76,9 @@ def soak(settings: Settings, minutes: float) -> None:
                 out.print(f"[bold red]the load failed: {traffic.error!r}[/]")
                 break
     if not outages.deaths:
-        raise SystemExit("Nothing died: the lab must be up with --deaths 60.")
+        raise SystemExit(
+            "Nothing died, so nothing was shown: inv lab.down; inv lab.up --deaths 60 --scale 0.1; fab deploy"
+        )
     found = figures(samples, outages, minutes)
     RESULT.write_text(json.dumps(found, indent=1) + "\n")
     out.print_json(data=found)

@@ -47,7 +47,7 @@ def drill(
         raise RunbookError(
             "broken off while a drill was repaired",
             "what was done on a host ends there by itself within 3 minutes; a host without power stays so",
-            "fab status",
+            "fab status (for a lab's host without power: inv lab.power-on NAME)",
         ) from None
     except KeyboardInterrupt:
         out.print("[yellow]interrupted; what was broken is repaired[/]")
@@ -86,7 +86,9 @@ def _refuse_early(
     for role in ("edge", "app"):
         if not settings.inventory.having(role):
             raise RunbookError(
-                f"{settings.name} has no host of the role {role}", "nobody would see anything", "fab status"
+                f"{settings.name} has no host of the role {role}",
+                "a drill hurts the app and is looked at from an edge",
+                f"give a host that role in {settings.path}",
             )
     if report:
         refuse_bad_folder(Path(report))

@@ -13,19 +13,24 @@ NET = "runbook-drill-net"
 
 def arm(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
     """Have the host run `undo` after so long, unless `disarm` comes first. What an earlier drill has left to be undone is undone now."""
-    link.run(f"! systemctl is-active -q {name}.timer || systemctl start {name}.service || true", timeout=150)
-    renew(link, undo, seconds, name)
+    pending = f"! systemctl is-active -q {name}.timer || systemctl start {name}.service || true\n"
+    link.run(pending + _disarmed(name) + _armed(undo, seconds, name), timeout=150)
 
 
 def renew(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
     """Instead of what was armed."""
-    disarm(link, name)
-    link.run(
-        f"systemd-run -q --unit={name} -p Type=oneshot --on-active={seconds:.0f} --timer-property=AccuracySec=1s "
-        f"/bin/bash -c {q(undo)}"
-    )
+    link.run(_disarmed(name) + _armed(undo, seconds, name))
 
 
 def disarm(link: Link, name: str = UNDO) -> None:
     """Take the timer back."""
-    link.run(f"systemctl stop {name}.timer 2>/dev/null; systemctl reset-failed {name}.service 2>/dev/null; true")
+    link.run(_disarmed(name) + "true\n")
+
+
+def _armed(undo: str, seconds: float, name: str) -> str:
+    timer = f"--unit={name} --on-active={seconds:.0f} --timer-property=AccuracySec=1s"
+    return f"systemd-run -q {timer} -p Type=oneshot /bin/bash -c {q(undo)}\n"
+
+
+def _disarmed(name: str) -> str:
+    return f"systemctl stop {name}.timer 2>/dev/null; systemctl reset-failed {name}.service 2>/dev/null\n"

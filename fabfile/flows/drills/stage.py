@@ -133,7 +133,11 @@ class Stage:
                 start_new_session=True,  # a Ctrl-C is ours, not the task's
             )
         except subprocess.TimeoutExpired:
-            raise RunbookError(f"inv lab.{' '.join(words)}: not done after 120 s", "", "inv lab.status") from None
+            raise RunbookError(
+                f"inv lab.{' '.join(words)}: not done after 120 s",
+                "the drill cannot tell what became of it",
+                "inv lab.status",
+            ) from None
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
             raise RunbookError(f"inv lab.{' '.join(words)}: {said[0]}", "the lab did not do it", "inv lab.status")
