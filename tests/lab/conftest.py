@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from certtools import bundle, certs, site_address, users  # noqa: F401 - fixtures for all
 from deployed import deployed, healed, variant  # noqa: F401 - fixtures for all
+from edgetools import unhealed_edge  # noqa: F401 - a fixture for all
 from floating import floating  # noqa: F401 - a fixture for all
 from labtools import Outcome, Runner, Ssh, run, to
 from roughlab import own, spare  # noqa: F401 - fixtures for all

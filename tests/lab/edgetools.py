@@ -12,10 +12,21 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from deployed import until
+import pytest
+from deployed import NODES, Deployed, on_each_host, unhealed, until, wait_until_up
 from labtools import Ssh, run
 
 from lab.names import Lab
+
+
+@pytest.fixture(name="edge")
+def unhealed_edge(deployed: Deployed, ssh: Ssh) -> Iterator[str]:
+    """edge1's own address; no healer, and both nodes are well before, and made well afterwards."""
+    wait_until_up(ssh)
+    with unhealed(ssh):
+        yield deployed.lab.address("edge1")
+        on_each_host(lambda node: ssh(node, "systemctl kill -s CONT bingo; systemctl restart bingo"), NODES)
+    wait_until_up(ssh)
 
 
 class Answer(NamedTuple):

@@ -6,24 +6,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import pytest
-from deployed import EDGES, NODES, Deployed, on_each_host, starts, unhealed, until, wait_until_up
+from deployed import EDGES, NODES, Deployed, on_each_host, starts, until, wait_until_up
 from edgetools import Answer, ask, operate, port
 from labtools import Ssh
 from users import Users
 
 LEAK, PANIC, ILL = 3 << 32, 4 << 32, 5 << 32
 """Operations that fell the node that executes them."""
-
-
-@pytest.fixture
-def edge(deployed: Deployed, ssh: Ssh) -> Iterator[str]:
-    """edge1's own address; both nodes are well before, and made well afterwards."""
-    wait_until_up(ssh)
-    with unhealed(ssh):
-        yield deployed.lab.address("edge1")
-        on_each_host(lambda node: ssh(node, "systemctl restart bingo"), NODES)
-    wait_until_up(ssh)
 
 
 def hurt(look: Callable[[str], bool]) -> list[str]:

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
-import pytest
-from deployed import NODES, Deployed, on_each_host, seen_by, unhealed, until, wait_until_up
+from deployed import Deployed, seen_by, until
 from edgetools import ask, operate
 from healing import sicken
 from labtools import Ssh
 from users import Users
-
-
-@pytest.fixture
-def edge(deployed: Deployed, ssh: Ssh) -> Iterator[str]:
-    """edge1's own address; no healer, and both nodes well before and afterwards."""
-    wait_until_up(ssh)
-    with unhealed(ssh):
-        yield deployed.lab.address("edge1")
-        on_each_host(lambda node: ssh(node, "systemctl kill -s CONT bingo; systemctl restart bingo"), NODES)
-    wait_until_up(ssh)
 
 
 def test_a_post_does_not_go_to_a_node_that_hangs(edge: str, ssh: Ssh) -> None:
