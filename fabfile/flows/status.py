@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from ..engine import lock as locks
 from ..engine.errors import DIFFERS, FAILED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
+from ..engine.problem import Problem
 from ..engine.report import console, write_json
 from ..engine.shell import Reading
 from ..engine.step import PENDING
 from ..inventory import Node
 from ..roles import app, haproxy, haproxy_view, healer, keepalived, nginx, postgres
 from ..settings import Settings
+from . import health
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +50,8 @@ class HostStatus:
     owed: list[str] = field(default_factory=list)
     lock: str = ""
     trouble: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    """What the health checks found."""
 
 
 def status(settings: Settings, names: Sequence[str], json: str | None) -> int:
@@ -67,7 +71,10 @@ def status(settings: Settings, names: Sequence[str], json: str | None) -> int:
         return UNREACHABLE
     if astray or any(host.trouble for host in hosts):
         return FAILED
-    waiting = any(host.drained or host.healing or host.owed or (host.edge and host.edge.drained) for host in hosts)
+    waiting = any(
+        host.drained or host.healing or host.owed or host.problems or (host.edge and host.edge.drained)
+        for host in hosts
+    )
     return DIFFERS if waiting else OK
 
 
@@ -113,7 +120,9 @@ def _look(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         haproxy_view.healing(nodes) if is_edge else "true",
         f"systemctl show --value -p StatusText {healer.UNIT}" if "app" in node.roles else "true",
     ]
-    base, unit_text, lock, stat, drains, edge, healing, healer_said = fleet.link(node).read(probes)
+    checks = health.checks(settings, node)
+    answers = fleet.link(node).read([*probes, *(check.probe for check in checks)])
+    base, unit_text, lock, stat, drains, edge, healing, healer_said = answers[: len(probes)]
     host = HostStatus(node.name, node.roles)
     for line in base.out.splitlines():
         key, _, value = line.partition("=")
@@ -129,6 +138,8 @@ def _look(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     host.healing = list(haproxy_view.parse_healing(nodes, healing.out).drained)
     host.healer = healer_said.out.strip()
     _judge(host, unit_text)
+    for check, answer in zip(checks, answers[len(probes) :], strict=True):
+        host.problems.extend(check.judge(answer))
     return host
 
 
@@ -161,7 +172,7 @@ def _show(out: Console, hosts: list[HostStatus]) -> None:
 
     table = Table(*COLUMNS, box=None, header_style="dim", pad_edge=False)
     for host in hosts:
-        word = "unreachable" if not host.reachable else "trouble" if host.trouble else "well"
+        word = "unreachable" if not host.reachable else "trouble" if host.trouble or host.problems else "well"
         state = Text(word, "green" if word == "well" else "bold red")
         facts = host.facts
         shares = (_percent(facts.get("mem")), _percent(facts.get("disk")))
@@ -199,6 +210,9 @@ def _remarks(host: HostStatus) -> Iterator[tuple[str, str, str]]:
         yield f"is locked by {host.lock}", "yellow", ""
     for trouble in host.trouble:
         yield f"✗ {trouble}", "bold red", ""
+    for problem in host.problems:
+        hint = f"   ({problem.next})" if problem.next else ""
+        yield f"✗ {problem.message}", "bold red" if problem.down else "yellow", hint
 
 
 def _percent(text: str | None) -> str:

@@ -1,0 +1,19 @@
+"""Whether a host is well: the questions that `fab status` asks, and that a deploy asks before it ends.
+
+One module a subject, each with `checks(settings, node)`; a new subject is one module and one name in SUBJECTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...engine.problem import HealthCheck
+from ...inventory import Node
+from ...settings import Settings
+
+SUBJECTS: tuple[Callable[[Settings, Node], Sequence[HealthCheck]], ...] = ()
+
+
+def checks(settings: Settings, node: Node) -> list[HealthCheck]:
+    """Every question for `node`, by its roles."""
+    return [check for subject in SUBJECTS for check in subject(settings, node)]
