@@ -12,7 +12,11 @@ from ..engine.step import Change, Step
 
 @dataclass(frozen=True)
 class Account(Step):
-    """A system user with a group of its own name, no login shell and no home of its own."""
+    """A system user who is in a group of the same name. An account that is there keeps all it has.
+
+    Our files are given to that group, and a unit takes its user's own group and all others: so a
+    user with another primary group only has to be a member.
+    """
 
     user: str
     notify: tuple[str, ...] = ()
@@ -23,22 +27,34 @@ class Account(Step):
         return f"account {self.user}"
 
     def probe(self) -> str:
-        """The passwd line, and the groups."""
-        return f"getent passwd {q(self.user)} || echo absent"
+        """The passwd line, whether there is such a group, and the groups that the user is in."""
+        user = q(self.user)
+        return (
+            f"getent passwd {user} || echo absent\n"
+            f"getent group {user} >/dev/null && echo group || echo 'no group'\n"
+            f"id -nG {user} 2>/dev/null; true"
+        )
 
     def decide(self, seen: Reading) -> Change | None:
-        """Create it.
+        """Create what is missing: user, group, membership.
 
         Raises:
             RunbookError: the name belongs to a superuser.
         """
-        if seen.out.strip() == "absent":
-            script = (
-                f"useradd --system --user-group --no-create-home --home-dir / --shell /usr/sbin/nologin {q(self.user)}"
-            )
-            return Change(f"create system user {self.user}", (Shell(script),))
-        if seen.out.split(":")[2:3] == ["0"]:
+        passwd, group, *rest = [*seen.out.splitlines(), "", ""][:3]
+        has_group, member = group == "group", self.user in " ".join(rest).split()
+        if passwd.split(":")[2:3] == ["0"]:
             raise RunbookError(
                 f"the user {self.user} is root", "the app must run unprivileged", "set app.user in the site file"
             )
-        return None
+        user = q(self.user)
+        if passwd == "absent":
+            primary = f"--gid {user}" if has_group else "--user-group"
+            script = f"useradd --system {primary} --no-create-home --home-dir / --shell /usr/sbin/nologin {user}"
+            return Change(f"create system user {self.user}", (Shell(script),))
+        if member:
+            return None
+        make = "" if has_group else f"groupadd --system {user} && "
+        # gpasswd, for usermod refuses users who are not in /etc/passwd (LDAP).
+        script = f"{make}gpasswd --add {user} {user} >/dev/null"
+        return Change(f"put user {self.user} into group {self.user}", (Shell(script),))

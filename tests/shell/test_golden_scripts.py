@@ -28,7 +28,7 @@ from fabfile.roles.base import TOOLS
 from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
 from fabfile.steps.file import Directory, File, Symlink
-from fabfile.steps.package import Packages
+from fabfile.steps.package import InstallPackages, Packages
 from fabfile.steps.release import Release
 from fabfile.steps.sql import Index, LoginRole, SqlFile
 from fabfile.steps.unit import Unit
@@ -62,8 +62,10 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "file_owner", change(File("/etc/x", "text\n"), "app:app 666 regular file\nsame\n")
     yield "directory", change(Directory("/srv/a b", mode=0o750, owner="app:app"), "absent\n")
     yield "symlink", change(Symlink("/srv/current", "releases/a b"), "absent\n")
-    yield "account", change(Account("bingo"), "absent\n")
-    yield "packages", change(Packages(("haproxy", "socat")), "")
+    yield "account", change(Account("bingo"), "absent\nno group\n")
+    yield "account_of_a_group", change(Account("bingo"), "absent\ngroup\n")
+    yield "account_of_others", change(Account("bingo"), "bingo:x:9:9::/:/bin/sh\nno group\nusers\n")
+    yield "packages", InstallPackages(("haproxy", "socat")).show()
     yield "release_prune", change(Release("/srv/app", Path("/nonexistent"), SHA256, "bingo"), "absent\n")
     shown = "LoadState=loaded\nActiveState={}\nUnitFileState={}\nNeedDaemonReload=yes\n"
     yield "unit_first_start", change(Unit("app.service", ready="is-ready"), shown.format("failed", "disabled"))

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from steptools import script, sentence
 
-from fabfile.engine.command import Shell, Upload
+from fabfile.engine.command import Upload
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.secrecy import Secret
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Step
 from fabfile.steps.account import Account
 from fabfile.steps.file import Directory, File, Symlink
-from fabfile.steps.package import Packages
+from fabfile.steps.package import InstallPackages, Packages, explain_failure, parse_findings
 from fabfile.steps.release import Release
 from fabfile.steps.unit import Unit
 
@@ -132,22 +132,53 @@ def test_packages(out: str, said: str | None) -> None:
     assert sentence(Packages(("haproxy", "socat")), out) == said
 
 
-def test_packages_ask_nobody_and_wait_for_other_installers() -> None:
+def test_packages_ask_nobody_and_install_only_what_is_missing() -> None:
     change = Packages(("haproxy", "socat")).decide(Reading("haproxy ii \n", 0))
-    text = script(change)
-    assert text.count("install --no-install-recommends socat >/dev/null") == 2
-    assert text.count("--force-confold") == 3
-    assert "DPkg::Lock::Timeout=120" in text
     assert change is not None
-    assert isinstance(change.commands[0], Shell)
-    assert change.commands[0].timeout >= 600, "a download may be silent for long"
+    assert change.commands == (InstallPackages(("socat",)),)
+    text = change.commands[0].show()
+    assert "packages='socat'" in text
+    assert text.count("--force-confold") == 2
+
+
+HELD = "file=/var/lib/apt/lists/lock\npid=77\ncommand=apt-get\nunit=apt-daily.service\nsince=03:00:01\nage=130\n"
+
+
+@pytest.mark.parametrize(
+    ("out", "words", "problem", "next_command"),
+    [
+        (
+            HELD,
+            "",
+            "db1: nginx cannot be installed: apt-get (pid 77, apt-daily.service) holds /var/lib/apt/lists/lock"
+            " since 03:00:01, 130 s ago",
+            "systemctl status apt-daily.service",
+        ),
+        (HELD.replace("unit=apt-daily.service\n", ""), "", "apt-get (pid 77) holds", "77"),
+        ("missing=nginx\nstuck=acme-agent\ndpkg=dpkg: error processing package acme-agent\n", "",
+         "while acme-agent is half-installed: dpkg: error processing package acme-agent", "dpkg --audit"),
+        ("missing=nginx\napt=Unable to locate package nginx\nupdate=Failed to fetch x\n", "",
+         "db1: nginx cannot be installed: Unable to locate package nginx; Failed to fetch x", "apt-get update"),
+        ("missing=nginx\nstuck=nginx\ndpkg=dpkg: error processing package nginx\n", "",
+         "db1: nginx cannot be installed: dpkg: error", "apt-get install nginx"),
+        ("", "mktemp: No space left on device", "mktemp: No space left on device", "apt-get"),
+    ],
+)  # fmt: skip
+def test_a_failed_installation_names_its_cause(out: str, words: str, problem: str, next_command: str) -> None:
+    error = explain_failure("db1", ("nginx",), parse_findings(out), words)
+    assert problem in error.seen
+    assert next_command in error.next
 
 
 @pytest.mark.parametrize(
     ("out", "said"),
     [
-        ("bingo:x:998:998::/:/usr/sbin/nologin\n", None),
-        ("absent\n", "create system user bingo"),
+        ("bingo:x:998:998::/:/usr/sbin/nologin\ngroup\nbingo\n", None),
+        ("bingo:x:998:100::/:/usr/sbin/nologin\ngroup\nusers bingo\n", None),
+        ("bingo:x:998:100::/:/usr/sbin/nologin\ngroup\nusers bingo2\n", "put user bingo into group bingo"),
+        ("bingo:x:998:100::/:/usr/sbin/nologin\nno group\nusers\n", "put user bingo into group bingo"),
+        ("absent\ngroup\n", "create system user bingo"),
+        ("absent\nno group\n", "create system user bingo"),
     ],
 )
 def test_account(out: str, said: str | None) -> None:

@@ -17,6 +17,8 @@ printf '\n#~golden 2 end %s\n' $?
 printf '\n#~golden 3 begin\n'
 (:
 getent passwd bingo || echo absent
+getent group bingo >/dev/null && echo group || echo 'no group'
+id -nG bingo 2>/dev/null; true
 ) 2>&1
 printf '\n#~golden 3 end %s\n' $?
 printf '\n#~golden 4 begin\n'

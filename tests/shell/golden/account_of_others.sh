@@ -1,0 +1,1 @@
+groupadd --system bingo && gpasswd --add bingo bingo >/dev/null
