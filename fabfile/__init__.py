@@ -44,14 +44,17 @@ def plan(c: Any, json: str | None = None) -> int:
     return run(load(), hosts_of(c), Options(dry=True, json=json))
 
 
-@task(help=JSON)
+@task(help={**JSON, "verbose": "also every unit, and what each balancer sees"})
 @entry
-def status(c: Any, json: str | None = None) -> int:
-    """One table of what stands: units, release, who holds the address, what the balancers see, drains and why, locks, owed restarts."""
+def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
+    """One line a host; then only what is wrong, each with the command to type. Changes nothing.
+
+    Exit 0: all well. 1: something is down. 2: a cause was found, or something waits (a drain, a full disk). 4: unreachable.
+    """
     from .flows.status import status as run
     from .settings import load
 
-    return run(load(), hosts_of(c), json)
+    return run(load(), hosts_of(c), json, verbose=verbose)
 
 
 @task(help={"reason": "why; shown by status until it is undrained"})

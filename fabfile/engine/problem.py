@@ -16,6 +16,8 @@ class Problem:
     next: str = ""
     down: bool = True
     """False: users do not feel it yet, but it waits for a person (a drain, a pending restart)."""
+    cause: bool = True
+    """False: a symptom, such as a unit that is down; the message does not say what brought it about."""
 
 
 @dataclass(frozen=True)

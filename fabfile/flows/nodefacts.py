@@ -18,6 +18,7 @@ from . import facts as knowledge
 from .acceptance.facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic
 from .clocks import against_ours
 from .deploy import survey
+from .health import logs as rotation
 from .system import PHASES, System
 
 
@@ -83,8 +84,7 @@ class HostFacts:
         probe = (
             f"printf 'used=%s\\n' \"$(cat {files} 2>/dev/null | wc -c)\"\n"
             f"printf 'free=%s\\n' \"$(df -PB1 {q(logs[0].rpartition('/')[0]) if logs else '/'} | awk 'NR==2{{print $4}}')\"\n"
-            "printf 'timer=%s\\n' \"$(systemctl is-active runbook-logrotate.timer)\"\n"
-            f"grep -c '^ *size {self.settings.app.log_max_mb}M' /etc/runbook/logrotate.conf"
+            f"{rotation.PROBE}"
         )
         return {name: self._bound(text, found=bool(logs)) for name, text in self._read(("app",), probe).items()}
 
@@ -95,10 +95,11 @@ class HostFacts:
         used, free = int(seen["used"]), int(seen["free"])
         if not found:
             return LogBound(used, None, free, "discovery has not found the log yet: fab app.discover")
-        if seen.get("timer") != "active" or text.split()[-1] == "0":
-            return LogBound(used, None, free, "nothing rotates it")
+        state = rotation.parse(text)
+        if state.fault or state.size_mb != most:
+            return LogBound(used, None, free, state.fault or f"it is rotated at {state.size_mb} MB, not at {most} MB")
         how = f"rotated at {most} MB, one compressed copy, looked at every minute"
-        return LogBound(used, 2 * most * 1_000_000 + MINUTE, free, how)
+        return LogBound(used, 2 * (most << 20) + rotation.MINUTE, free, how)
 
     def database(self) -> DatabaseFacts:
         """Rows of each table (PostgreSQL's estimate for large ones), and the indexes that are missing or invalid."""
@@ -176,6 +177,3 @@ ESTIMATES = """SELECT relname, greatest(reltuples, 0)::bigint FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"""
 
 COUNT = """SELECT '{table}', count(*) FROM public."{table}\""""
-
-MINUTE = 60 * 200_000
-"""Bytes a log may grow between two looks: a minute of 350 lines/s of 560 bytes, well over what 100 req/s write."""

@@ -30,10 +30,11 @@ class Unit(Step):
         return f"unit {self.unit}"
 
     def probe(self) -> str:
-        """`systemctl show` of what matters, and what is owed."""
+        """`systemctl show` of what matters, a mask in /run, and what is owed."""
         unit = q(self.unit)
         return (
             f"systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload {unit}\n"
+            f"[ ! {RUNTIME_UNITS}/{unit} -ef /dev/null ] || echo masked={RUNTIME_UNITS}\n"
             f"for action in restart reload; do [ -e {PENDING}/{unit}.$action ] && echo owed=$action; done; true"
         )
 
@@ -51,11 +52,12 @@ class Unit(Step):
         lines = seen.out.split()
         owed = {line.partition("=")[2] for line in lines if line.startswith("owed=")}
         state = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("owed="))
-        if state.get("LoadState") == "masked":
+        if state.get("LoadState") == "masked" or "masked" in state:
+            option, where = (" --runtime", " in /run") if "masked" in state else ("", "")
             raise RunbookError(
-                f"{self.unit} is masked",
+                f"{self.unit} is masked{where}",
                 "somebody forbade it to start, which is a person's decision",
-                f"on the host: systemctl unmask {self.unit}; then again",
+                f"on the host: systemctl unmask{option} {self.unit}; then again",
             )
         doings, script = [], []
         # systemd 252 (Debian 12) does not notice a unit's first drop-in by itself, so an owed restart always reads anew.
@@ -98,3 +100,7 @@ class Unit(Step):
 
 TELLING = "panic|fatal|alert|in use|cannot|could not|denied|refused|no such|invalid|error"
 """What the first line that says why contains (haproxy: alert; Go: panic; PostgreSQL: fatal)."""
+
+RUNTIME_UNITS = "/run/systemd/system"
+"""Where `systemctl mask --runtime` leaves its link. Our own units lie in /etc and outrank it: systemd calls them loaded, and would
+start what a person has forbidden."""

@@ -138,4 +138,4 @@ def test_ctrl_c_ends_the_step_in_hand_and_no_other_begins(begin: Begin, run_fab:
     changed, status = {entry["step"] for entry in mine if entry["event"] == "changed"}, run_fab("status").out
     for file, unit in RESTARTED.items():
         owed = f"file {file}" in changed and f"unit {unit}" not in changed
-        assert (f"node1 owes a restart of {unit}" in status) == owed, (changed, status)
+        assert (f"node1: pending restart of {unit}" in status) == owed, (changed, status)

@@ -10,8 +10,13 @@ from collections.abc import Callable, Sequence
 from ...engine.problem import HealthCheck
 from ...inventory import Node
 from ...settings import Settings
+from . import disks, logs, units
 
-SUBJECTS: tuple[Callable[[Settings, Node], Sequence[HealthCheck]], ...] = ()
+SUBJECTS: tuple[Callable[[Settings, Node], Sequence[HealthCheck]], ...] = (
+    units.checks,
+    disks.checks,
+    logs.checks,
+)
 
 
 def checks(settings: Settings, node: Node) -> list[HealthCheck]:

@@ -34,6 +34,7 @@ printf '\n#~golden 5 end %s\n' $?
 printf '\n#~golden 6 begin\n'
 (:
 systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload postgresql@17-main.service
+[ ! /run/systemd/system/postgresql@17-main.service -ef /dev/null ] || echo masked=/run/systemd/system
 for action in restart reload; do [ -e /var/lib/runbook/pending/postgresql@17-main.service.$action ] && echo owed=$action; done; true
 ) 2>&1
 printf '\n#~golden 6 end %s\n' $?

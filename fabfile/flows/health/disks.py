@@ -1,0 +1,169 @@
+"""Whether every file system that a host's roles write to has space and inodes left, and can be written to at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from ...engine.problem import HealthCheck, Problem
+from ...engine.shell import STATE, Reading, q
+from ...inventory import Node
+from ...roles import app, nginx
+from ...roles.base import SETTINGS, TOOLS
+from ...settings import Settings
+
+NEARLY = 90
+"""Percent in use, of space or of inodes, from which a person should look."""
+
+FULL = 16 << 10
+"""KiB. With less left a file system counts as full: PostgreSQL's next piece of its write-ahead log has 16 MiB."""
+
+COMMON = {
+    "/": "the system",
+    "/etc": "configuration",
+    "/run": "sockets and locks",
+    "/tmp": "temporary files",
+    "/var/log": "logs",
+    "/var/log/runbook": "the runbook's journal",
+    STATE: "the runbook's lock and pending restarts",
+    SETTINGS: "configuration",
+    TOOLS: "the runbook's tools",
+}
+"""What lies where, on every host."""
+
+ROTATED = f"sed -n 's|^\\(/[^ ]*\\)/[^/ ]* {{$|\\1|p' {SETTINGS}/logrotate.conf 2>/dev/null"
+"""Shell command that prints the folders of the app's logs, as discovery found them."""
+
+
+def _postgres(settings: Settings) -> dict[str, str]:
+    version = settings.database.version
+    config = f"/etc/postgresql/{version}/main/postgresql.conf"
+    data = f"$(sed -n \"s/^data_directory *= *'\\([^']*\\)'.*/\\1/p\" {config} 2>/dev/null)"
+    return {
+        "/var/lib/postgresql": "PostgreSQL's data",
+        f'"{data}"': "PostgreSQL's data",
+        f'"{data}"/pg_wal': "PostgreSQL's write-ahead log",
+        f'"{data}"/pg_tblspc/*/': "PostgreSQL's tablespaces",
+        "/var/log/postgresql": "PostgreSQL's log",
+    }
+
+
+def uses(settings: Settings, node: Node) -> dict[str, str]:
+    """What `node` writes where, by its roles. A path is a word of shell text: it may be a pattern or a question."""
+    own = {
+        "app": {app.ROOT: "the app's releases", f"$({ROTATED})": "the app's log"},
+        "postgres": _postgres(settings),
+        "edge": {
+            "/var/lib/haproxy": "HAProxy's saved state",
+            nginx.CACHE: "the edge's cache",
+            "/var/lib/nginx": "nginx's temporary files",
+            "/var/log/nginx": "nginx's log",
+        },
+    }
+    return COMMON | {path: use for role in node.roles for path, use in own[role].items()}
+
+
+def checks(settings: Settings, node: Node) -> list[HealthCheck]:
+    """One question about all of them."""
+    return [HealthCheck("disks", probe(uses(settings, node)), partial(judge, node.name))]
+
+
+def probe(paths: dict[str, str]) -> str:
+    """Read-only shell text that prints, for `parse`, `mode|use|path` for each path that is there, and then df's table.
+
+    A mount whose server is gone answers nobody, hence the time limit.
+    """
+    loops = "".join(
+        f'for path in {path}; do [ -e "$path" ] || continue; [ -w "$path" ] && mode=rw || mode=ro\n'
+        f'  echo "$mode|"{q(use)}"|$path"; done\n'
+        for path, use in paths.items()
+    )
+    script = f"""paths=$({{ {loops}}})
+echo "$paths"
+echo "$paths" | cut -d'|' -f3- | xargs -d '\\n' df -k --output={COLUMNS} 2>/dev/null"""
+    return f"timeout 3 sh -c {q(script)}"
+
+
+COLUMNS = "pcent,avail,size,ipcent,iavail,file,target"
+
+
+@dataclass
+class FileSystem:
+    """What `df` says of one. `space` and `inodes` are percent in use, `left` and `size` KiB; `uses` is what lies there."""
+
+    mount: str
+    space: int
+    left: int
+    size: int
+    inodes: int
+    inodes_left: int
+    uses: list[str] = field(default_factory=list)
+    read_only: bool = False
+
+
+def parse(text: str) -> list[FileSystem]:
+    """The file systems in the output of `probe`."""
+    asked = {path: (mode, use) for mode, use, path in re.findall(r"^(r[ow])\|(.*?)\|(.+)$", text, re.M)}
+    found: dict[str, FileSystem] = {}
+    for *figures, rest in re.findall(r"^ *(\S+)" + r" +([\d-]+%?)" * 4 + " +(/.*)$", text, re.M):
+        path = max((path for path in asked if rest.startswith(f"{path} ")), key=len, default="")
+        if not path:
+            continue
+        target = rest[len(path) :].strip()
+        space, left, size, inodes, free = (int(figure.rstrip("%")) if figure != "-" else 0 for figure in figures)
+        mount = found.setdefault(target, FileSystem(target, space, left, size, inodes, free))
+        mode, use = asked[path]
+        mount.read_only |= mode == "ro"
+        if use not in mount.uses:
+            mount.uses.append(use)
+    return list(found.values())
+
+
+def judge(host: str, seen: Reading) -> list[Problem]:
+    """What is full, or soon will be, or cannot be written to; and that the host could not say."""
+    problems = [problem for mount in parse(seen.out) for problem in _wrong(host, mount)]
+    if seen.code == 124:
+        problems.append(
+            Problem(
+                "a file system does not answer: is the server of a mount gone?", f"on {host}: findmnt; dmesg | tail"
+            )
+        )
+    elif not parse(seen.out):
+        problems.append(Problem("df says nothing of the file systems", f"on {host}: df -h; df -i"))
+    return problems
+
+
+def _wrong(host: str, mount: FileSystem) -> Iterator[Problem]:
+    where, lies = q(mount.mount), ", ".join(mount.uses)
+    if mount.read_only:
+        yield Problem(
+            f"the file system {mount.mount} is read-only ({lies})",
+            f"on {host}: dmesg | tail -n 20; then mount -o remount,rw {where}",
+        )
+    if mount.space >= NEARLY:
+        full = mount.left < FULL
+        yield Problem(
+            f"the file system {mount.mount} is {'full' if full else f'{mount.space} % full'}: "
+            f"{_size(mount.left)} of {_size(mount.size)} left ({lies})",
+            f"on {host}: df -h {where}; du -xh {where} | sort -h | tail -n 15",
+            down=full,
+        )
+    if mount.inodes >= NEARLY:
+        used_up = mount.inodes_left == 0
+        share = "has no inode left" if used_up else f"has used {mount.inodes} % of its inodes, {mount.inodes_left} left"
+        yield Problem(
+            f"the file system {mount.mount} {share}: too many files ({lies})",
+            f"on {host}: df -i {where}; du -x --inodes {where} | sort -n | tail -n 15",
+            down=used_up,
+        )
+
+
+def _size(kib: int) -> str:
+    size, unit = float(kib), "KB"
+    for bigger in ("MB", "GB", "TB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, bigger
+    return f"{size:.0f} {unit}" if size >= 10 or size == int(size) else f"{size:.1f} {unit}"

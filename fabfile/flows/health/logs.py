@@ -1,0 +1,99 @@
+"""Whether the app's log stays bounded (R22): rotation runs, succeeds, and keeps the size under its limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ...engine.problem import HealthCheck, Problem
+from ...engine.shell import Reading
+from ...inventory import Node
+from ...roles.base import SETTINGS
+from ...settings import Settings
+from .units import ROTATION, moment
+
+LATE = 300
+"""Seconds without a run of the timer, which fires every minute."""
+
+MINUTE = 60 * 200_000
+"""Bytes a log may grow between two runs: a minute of 350 lines/s of 560 bytes, well over what 100 req/s write."""
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """The state of the log's rotation on a host. Times are seconds since 1970 by its clock; 0: never.
+
+    `failure` is how the last run ended, in the words of logrotate or systemd; empty when it succeeded, or none was yet.
+    """
+
+    timer: str
+    now: int
+    last_run: int
+    failure: str
+    size_mb: int | None
+    """The size at which it rotates, as the host's own configuration has it."""
+    largest: int
+    """Bytes of the largest log that is written to."""
+
+    @property
+    def fault(self) -> str:
+        """Why the log is not kept small, as a clause; empty when it is."""
+        if self.failure:
+            return f"the last rotation failed: {self.failure}"
+        if self.timer != "active":
+            return f"{ROTATION}.timer is {self.timer or 'not known to systemd'}"
+        if self.last_run and self.now - self.last_run > LATE:
+            return f"{ROTATION}.timer last ran {moment(self.last_run, self.now)}, and should every minute"
+        if self.size_mb is None:
+            return f"nothing in {SETTINGS}/logrotate.conf says at which size it is rotated"
+        if self.largest > (self.size_mb << 20) + MINUTE:
+            return f"the log has {self.largest >> 20} MB, and should be rotated at {self.size_mb} MB"
+        return ""
+
+
+PROBE = f"""conf={SETTINGS}/logrotate.conf
+printf 'timer=%s\\n' "$(systemctl is-active {ROTATION}.timer)"
+printf 'now=%s\\n' "$(date +%s)"
+systemctl show --timestamp=unix -p LastTriggerUSec {ROTATION}.timer
+systemctl show -p ActiveState,Result,ExecMainStatus {ROTATION}.service
+sed -n 's/^ *size \\([0-9]*\\)M$/size=\\1/p' $conf 2>/dev/null | head -n 1
+sed -n 's|^\\(/.*\\) {{$|\\1|p' $conf 2>/dev/null | while read -r log; do stat -c 'bytes=%s' "$log" 2>/dev/null; done
+if systemctl is-failed -q {ROTATION}.service; then
+  printf 'words=%s\\n' "$(timeout 1 journalctl -q -n 20 -o cat --no-pager _SYSTEMD_UNIT={ROTATION}.service |
+    grep -i error | tail -n 1)"
+fi
+true"""
+"""Read-only shell text that prints a host's rotation, for `parse`."""
+
+
+def parse(text: str) -> Rotation:
+    """The rotation in the output of `PROBE`."""
+    seen = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    failed = seen.get("ActiveState") == "failed"
+    ended = f"{seen.get('Result', '?')} {seen.get('ExecMainStatus', '')}".strip()
+    ran = seen.get("LastTriggerUSec", "").lstrip("@")
+    size = seen.get("size", "")
+    return Rotation(
+        seen.get("timer", ""),
+        int(seen.get("now") or 0),
+        int(ran) if ran.isdigit() else 0,
+        (seen.get("words", "").removeprefix("error: ") or ended) if failed else "",
+        int(size) if size.isdigit() else None,
+        max(map(int, re.findall(r"^bytes=(\d+)$", text, re.M)), default=0),
+    )
+
+
+def checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
+    """One question to an app node."""
+    return [HealthCheck("logs", PROBE, partial(judge, node.name))] if "app" in node.roles else []
+
+
+def judge(host: str, seen: Reading) -> list[Problem]:
+    """What keeps the log from being rotated, although its units are well (see units.py for those)."""
+    rotation = parse(seen.out)
+    if not rotation.fault or rotation.failure or rotation.timer != "active":
+        return []
+    look = f"on {host}: systemctl start {ROTATION}; journalctl -u {ROTATION} -n 20"
+    return [Problem(f"the app's log is not kept small: {rotation.fault}", look, down=False)]

@@ -1,0 +1,233 @@
+"""Whether our systemd units run, start at boot, and may start at all; and what a failed one said last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ...engine.problem import HealthCheck, Problem
+from ...engine.shell import Reading, q
+from ...inventory import Node
+from ...roles import app, haproxy, healer, keepalived, nginx, postgres
+from ...settings import Settings
+from ...steps.unit import RUNTIME_UNITS, TELLING
+
+NAME = "units"
+
+SLOW_START = 60
+"""Seconds after which a unit that is still starting is a problem (the app's own limit, app.service)."""
+
+OURS = "runbook-*"
+"""Whatever else the runbook made on a host: oneshots behind timers, transient units."""
+
+ROTATION = "runbook-logrotate"
+
+COSTS = {
+    healer.UNIT: "nothing restarts an app that hangs",
+    nginx.REFRESHER: "cached answers are no longer renewed",
+    f"{ROTATION}.timer": "the app's log grows without bound",
+    f"{ROTATION}.service": "the app's log is not rotated",
+    keepalived.UNIT: "this edge cannot take the floating address",
+}
+"""What users or the host lose while the unit is off, where its name does not say so."""
+
+UNFELT = (f"{ROTATION}.timer", f"{ROTATION}.service")
+"""Units whose failure users do not feel at once."""
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """A unit as `systemctl show` sees it. Times are seconds since 1970 by the host's clock; 0: never."""
+
+    name: str
+    load: str = ""
+    active: str = ""
+    sub: str = ""
+    enabled: str = ""
+    restarts: int = 0
+    exit: str = ""
+    """How its last process ended: `exit-code 1`, `oom-kill 9`; empty when it ended well."""
+    since: int = 0
+    """When it came into this state: since when it is active, or inactive, or starting."""
+    now: int = 0
+    status: str = ""
+    """What the running service says of itself."""
+    words: str = ""
+    """Its last telling line in the journal; asked for only when it is not well."""
+    masked: str = ""
+    """`/run` or `/etc`: where somebody forbade it to start."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it does its work."""
+        return self.active in ("active", "reloading", "refreshing")
+
+    @property
+    def when(self) -> str:
+        """`since 16:28:02 UTC (12 min ago)`, for people."""
+        return f"since {moment(self.since, self.now)}" if self.since else "since the host booted"
+
+    def __str__(self) -> str:
+        return f"{self.active}, {self.restarts} restarts, {self.when}"
+
+
+def moment(at: int, now: int) -> str:
+    """A time and its age. The date is told when it is not today's."""
+    age = max(0, now - at)
+    steps = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    size, unit = next((step for step in steps if age >= step[0]), steps[-1])
+    form = "%H:%M:%S UTC" if at // 86_400 == now // 86_400 else "%Y-%m-%d %H:%M UTC"
+    return f"{time.strftime(form, time.gmtime(at))} ({age // size} {unit} ago)"
+
+
+def needed(settings: Settings, node: Node) -> list[str]:
+    """The units that must run on `node`."""
+    floating = [keepalived.UNIT] if settings.edge.address else []
+    units = {
+        "app": [app.unit(settings), healer.UNIT, f"{ROTATION}.timer"],
+        "postgres": [postgres.service(settings)],
+        "edge": [haproxy.UNIT, nginx.UNIT, nginx.REFRESHER, *floating],
+    }
+    return [unit for role in node.roles for unit in units[role]]
+
+
+def checks(settings: Settings, node: Node) -> list[HealthCheck]:
+    """One question about all of them."""
+    names = needed(settings, node)
+    return [HealthCheck(NAME, probe(names), partial(judge, node.name, names))]
+
+
+PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,ExecMainStatus,StatusText,"
+    "StateChangeTimestamp,ActiveEnterTimestamp,InactiveEnterTimestamp"
+)
+
+
+def probe(names: Sequence[str]) -> str:
+    """Read-only shell text that prints, for `parse`, the units `names` and all others of the runbook."""
+    units = " ".join(map(q, [*names, OURS]))
+    return (
+        f"timeout 2 systemctl show --timestamp=unix -p {PROPERTIES} {units}\n"
+        f"for unit in {' '.join(map(q, names))}; do\n"
+        f'  [ ! {RUNTIME_UNITS}/"$unit" -ef /dev/null ] || printf "\\nId=%s\\nMasked=/run\\n" "$unit"\ndone\n'
+        f"timeout 2 systemctl list-units --state=failed,activating --plain --no-legend {units} |"
+        " while read -r unit _; do\n"
+        '  words() { timeout 1 journalctl -q -n 30 -o cat --no-pager "$@"; }\n'
+        f'  said=$(words _SYSTEMD_UNIT="$unit" | grep -iE {q(TELLING)} | tail -n 1)\n'
+        '  [ -n "$said" ] || said=$(words -u "$unit" | tail -n 1)\n'
+        '  printf "\\nId=%s\\nWords=%s\\n" "$unit" "$said"\ndone\n'
+        'printf "\\nNow=%s\\n" "$(date +%s)"'
+    )
+
+
+def parse(text: str) -> dict[str, UnitState]:
+    """The units in the output of `probe`, by name."""
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.split("\n\n")]
+    now = next((int(block["Now"]) for block in blocks if block.get("Now", "").isdigit()), 0)
+    merged: dict[str, dict[str, str]] = {}
+    for block in blocks:
+        if name := block.get("Id"):
+            merged.setdefault(name, {}).update(block)
+    return {name: _state(name, seen, now) for name, seen in merged.items() if "ActiveState" in seen}
+
+
+def _state(name: str, seen: dict[str, str], now: int) -> UnitState:
+    active = seen["ActiveState"]
+    entered = {"active": "ActiveEnterTimestamp", "inactive": "InactiveEnterTimestamp"}
+    stamp = seen.get(entered.get(active, "StateChangeTimestamp"), "").lstrip("@")
+    ended = f"{seen.get('Result')} {seen.get('ExecMainStatus', '')}".strip()
+    in_etc = "/etc" if seen.get("LoadState") == "masked" else ""
+    return UnitState(
+        name,
+        seen.get("LoadState", ""),
+        active,
+        seen.get("SubState", ""),
+        seen.get("UnitFileState", ""),
+        int(seen.get("NRestarts") or 0),
+        "" if seen.get("Result", "success") == "success" else ended,
+        int(stamp) if stamp.isdigit() else 0,
+        now,
+        seen.get("StatusText", ""),
+        seen.get("Words", ""),
+        seen.get("Masked", "") or in_etc,
+    )
+
+
+def judge(host: str, names: Sequence[str], seen: Reading) -> list[Problem]:
+    """What is wrong with the units `names`, and with any other of the runbook that failed."""
+    states = parse(seen.out)
+    found = []
+    for name in names:
+        state = states.get(name, UnitState(name))
+        found += [problem for rule in RULES if (problem := rule(host, state))][:1]
+    others = [state for name, state in states.items() if name not in names]
+    found += [_stopped(host, state) for state in others if state.active == "failed" or _starts_for_long(state)]
+    return found
+
+
+def _unknown(host: str, state: UnitState) -> Problem | None:
+    if state.active and state.load not in ("not-found", "error", "bad-setting"):
+        return None
+    what = {"": "systemd does not say how it is", "not-found": "it is not installed"}
+    return Problem(
+        f"{state.name}: {what.get(state.load, f'its file cannot be loaded ({state.load})')}",
+        f"fab -H {host} plan",
+        down=not state.runs,
+        cause=False,
+    )
+
+
+def _masked(host: str, state: UnitState) -> Problem | None:
+    if not state.masked:
+        return None
+    option = " --runtime" if state.masked == "/run" else ""
+    now = "it still runs, and will not start again" if state.runs else f"{state.active} {state.when}"
+    return Problem(
+        f"{state.name} is masked in {state.masked}: somebody forbade it to start; {now}",
+        f"on {host}: systemctl unmask{option} {state.name}; then fab -H {host} deploy",
+        down=not state.runs and state.name not in UNFELT,
+        cause=False,
+    )
+
+
+def _off(host: str, state: UnitState) -> Problem | None:
+    if state.runs or (state.active == "activating" and not _starts_for_long(state)):
+        return None
+    return _stopped(host, state)
+
+
+def _stopped(host: str, state: UnitState) -> Problem:
+    ended = f" ({state.exit})" if state.exit else ""
+    again = f", {state.restarts} restarts" if state.active == "activating" and state.restarts else ""
+    parts = [f"{state.name} is {state.active}{ended} {state.when}{again}", COSTS.get(state.name, ""), state.words]
+    look = f"on {host}: journalctl -u {state.name} -n 20"
+    return Problem(
+        ": ".join(part for part in parts if part),
+        look if state.active in ("failed", "activating") else f"fab -H {host} deploy",
+        down=state.name not in UNFELT,
+        cause=False,
+    )
+
+
+def _starts_for_long(state: UnitState) -> bool:
+    """Starting for a minute, or again and again."""
+    return state.active == "activating" and (state.now - state.since >= SLOW_START or state.sub == "auto-restart")
+
+
+def _starts(host: str, state: UnitState) -> Problem | None:
+    """A start that may well succeed: nobody is served by it yet."""
+    if state.active != "activating":
+        return None
+    return Problem(f"{state.name} is starting {state.when}", "fab status   (again in a minute)", cause=False)
+
+
+def _not_at_boot(host: str, state: UnitState) -> Problem | None:
+    if state.enabled != "disabled":
+        return None
+    return Problem(f"{state.name} runs, but does not start at boot", f"fab -H {host} deploy", down=False)
+
+
+RULES: tuple[Callable[[str, UnitState], Problem | None], ...] = (_masked, _unknown, _off, _starts, _not_at_boot)
+"""What can be wrong with a unit that must run; the first that holds is told."""

@@ -1,0 +1,76 @@
+"""What stands: one line a host, then what is wrong and the command to type. Read-only, one session per host, safe at any hour."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ...engine.errors import UNREACHABLE, RunbookError
+from ...engine.fleet import Fleet
+from ...engine.problem import Problem
+from ...engine.report import console, write_json
+from ...settings import Settings
+from .host import HostStatus, read, unreachable
+from .judge import address_problem, exit_code
+from .table import show
+
+__all__ = ["HostStatus", "status"]
+
+
+def status(settings: Settings, names: Sequence[str], json: str | None, *, verbose: bool = False) -> int:
+    """Print it; 4 when a host cannot be reached, else as `exit_code` says. `verbose`: every unit, and what each balancer sees."""
+    out, started = console(json), time.monotonic()
+    with Fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
+        seen = fleet.each(lambda node: read(settings, fleet, node))
+        sessions = fleet.sessions
+    hosts = [
+        unreachable(settings, name, result) if isinstance(result, RunbookError) else result
+        for name, result in seen.items()
+    ]
+    site = _site(settings, hosts)
+    show(out, hosts, site, verbose=verbose)
+    out.print(_last_line(hosts, site, time.monotonic() - started, sessions))
+    write_json(_as_json(settings, hosts, site), json)
+    if not all(host.reachable for host in hosts):
+        return UNREACHABLE
+    return exit_code([*site, *(problem for host in hosts for problem in host.problems)])
+
+
+def _site(settings: Settings, hosts: Sequence[HostStatus]) -> list[Problem]:
+    """What only all edges together show, when each was asked and has answered."""
+    edges = [host.edge for host in hosts if host.edge]
+    if not edges or len(edges) < len(settings.inventory.having("edge")):
+        return []
+    found = address_problem(settings.edge.address, edges)
+    return [found] if found else []
+
+
+def _last_line(hosts: Sequence[HostStatus], site: Sequence[Problem], seconds: float, sessions: int) -> str:
+    down = sum(host.down or not host.reachable for host in hosts)
+    waits = sum(bool(host.problems) for host in hosts) - down
+    parts = [f"{len(hosts)} host{'s' * (len(hosts) != 1)}"]
+    parts += [f"{count} {word}" for count, word in ((down, "in trouble"), (waits, "with a warning")) if count]
+    if len(parts) == 1 and not site:
+        parts.append("all well")
+    return "[bold]status[/]: " + " · ".join([*parts, f"{seconds:.2f} s", f"{sessions} ssh sessions"])
+
+
+def _as_json(settings: Settings, hosts: Sequence[HostStatus], site: Sequence[Problem]) -> dict[str, Any]:
+    """For machines. `trouble` holds the sentences of `problems` that are about something that does not work."""
+
+    def one(host: HostStatus) -> dict[str, Any]:
+        trouble = [problem.message for problem in host.problems if problem.down]
+        return {
+            **asdict(host),
+            "units": {name: str(state) for name, state in host.units.items()},
+            "trouble": trouble,
+        }
+
+    return {
+        "site": settings.name,
+        "trouble": "; ".join(problem.message for problem in site),
+        "problems": [asdict(problem) for problem in site],
+        "hosts": [one(host) for host in hosts],
+    }

@@ -1,0 +1,117 @@
+"""What one host says of itself, from one ssh session: figures, units, balancer, drains, lock, and its health checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ...engine import lock as locks
+from ...engine.errors import RunbookError
+from ...engine.fleet import Fleet
+from ...engine.problem import Problem
+from ...engine.shell import Reading
+from ...engine.step import PENDING
+from ...inventory import Node
+from ...roles import app, haproxy, haproxy_view, healer, keepalived
+from ...settings import Settings
+from .. import health
+from ..health import units
+from .judge import balancer_problems, drain_problems, pending_problems
+
+FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"
+printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}} END{{printf "%d", 100-100*a/t}}' /proc/meminfo)"
+printf 'disk=%s\\n' "$(df -P / | awk 'NR==2{{print $5+0}}')"
+printf 'release=%s\\n' "$(readlink {app.ROOT}/current 2>/dev/null)"
+for owed in {PENDING}/*; do [ -e "$owed" ] && echo "owed=${{owed##*/}}"; done
+printf 'last=%s\\n' "$(tail -n 1 /var/log/runbook/journal.jsonl 2>/dev/null)"
+true"""
+
+DRAINED = f'cd {haproxy.DRAINED} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done; true'
+
+
+@dataclass
+class HostStatus:
+    """One host. `problems` is empty on a host that is well."""
+
+    host: str
+    roles: tuple[str, ...]
+    reachable: bool = True
+    facts: dict[str, str] = field(default_factory=dict)
+    units: dict[str, units.UnitState] = field(default_factory=dict)
+    """Those that must run here."""
+    servers: dict[str, haproxy_view.Server] = field(default_factory=dict)
+    drained: dict[str, str] = field(default_factory=dict)
+    edge: keepalived.Seen | None = None
+    """On an edge of a site with a floating address: whether it holds it, could, or is drained."""
+    healer: str = ""
+    """On an app node: the sentence of a healer that runs."""
+    healing: list[str] = field(default_factory=list)
+    """On an edge: nodes that their healers have drained, to restart the app."""
+    owed: list[str] = field(default_factory=list)
+    lock: str = ""
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def down(self) -> bool:
+        """Whether something does not do its work."""
+        return any(problem.down for problem in self.problems)
+
+
+def unreachable(settings: Settings, name: str, error: RunbookError) -> HostStatus:
+    """A host that could not be read."""
+    (node,) = settings.inventory.select([name])
+    return HostStatus(name, node.roles, reachable=False, problems=[Problem(str(error), error.next, cause=False)])
+
+
+def read(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
+    """Ask `node` everything.
+
+    Raises:
+        RunbookError: it cannot be reached, or its user may not use sudo.
+    """
+    is_edge = "edge" in node.roles
+    floats = is_edge and bool(settings.edge.address)
+    nodes = settings.inventory.having("app")
+    probes = [
+        FIGURES,
+        locks.PROBE,
+        haproxy_view.stat() + " 2>/dev/null; true" if is_edge else "true",
+        DRAINED,
+        keepalived.look(settings) if floats else "true",
+        haproxy_view.healing(nodes) if is_edge else "true",
+    ]
+    checks = health.checks(settings, node)
+    answers = fleet.link(node).read([*probes, *(check.probe for check in checks)])
+    figures, lock, stat, drains, edge, healing = answers[: len(probes)]
+    host = HostStatus(node.name, node.roles)
+    _figures(host, figures)
+    host.drained = dict(line.split("=", 1) for line in drains.out.splitlines() if "=" in line)
+    holder = locks.parse(lock.out)
+    host.lock = f"{holder.who}: {holder.task} {holder.reason}".strip() if holder else ""
+    host.servers = haproxy_view.parse_stat(stat.out)
+    host.edge = keepalived.parse(node.name, edge.out) if floats else None
+    host.healing = list(haproxy_view.parse_healing(nodes, healing.out).drained)
+    for check, answer in zip(checks, answers[len(probes) :], strict=True):
+        host.problems.extend(check.judge(answer))
+        if check.name == units.NAME:
+            _units(host, units.parse(answer.out), units.needed(settings, node))
+    if is_edge:
+        host.problems += balancer_problems(host.servers, [*host.drained, *host.healing], host.edge)
+    host.problems += [*drain_problems(host.host, host.drained, host.healing, host.edge), *pending_problems(host.owed)]
+    return host
+
+
+def _figures(host: HostStatus, seen: Reading) -> None:
+    for line in seen.out.splitlines():
+        key, _, value = line.partition("=")
+        if key == "owed":
+            host.owed.append(value)
+        elif value:
+            host.facts[key] = value
+
+
+def _units(host: HostStatus, seen: dict[str, units.UnitState], needed: Sequence[str]) -> None:
+    """A healer that is not running says nothing: its last words are not about now."""
+    host.units = {name: seen[name] for name in needed if name in seen}
+    state = host.units.get(healer.UNIT)
+    host.healer = state.status if state and state.runs else ""
