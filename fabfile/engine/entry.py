@@ -72,7 +72,9 @@ def _own_file(error: OSError) -> RunbookError:
     """A file of this machine that cannot be read or written: a full disk, another user's folder."""
     said = (error.strerror or str(error)).lower()
     return RunbookError(
-        f"{error.filename}: {said}", "it is a file of this machine, not of a host", f"ls -ld {error.filename}; df -h ."
+        f"{error.filename}: {said}",
+        "it is a file of this machine, not of a host",
+        f"ls -ld {error.filename}; df -h .; df -i .",
     )
 
 

@@ -20,12 +20,19 @@ class RunbookError(Exception):
 
     def __init__(self, seen: str, why: str = "", next: str = "", code: int | None = None) -> None:
         super().__init__(seen)
-        self.seen, self.why, self.next = seen, why, next
+        self.seen, self.why, self.next = seen, why, _with_disk_hint(seen, next)
         if code is not None:
             self.code = code
 
     def __str__(self) -> str:
         return self.seen
+
+
+def _with_disk_hint(seen: str, next: str) -> str:
+    """The kernel says "No space left" also when the inodes are used up; `df -h` alone shows free space then."""
+    if "no space left" not in seen.lower() or "df -i" in next:
+        return next
+    return f"df -h and df -i there   (space, and inodes){f'; then {next}' if next else ''}"
 
 
 class Unreachable(RunbookError):

@@ -111,7 +111,7 @@ class Lock:
                 raise RunbookError(
                     f"{link.name}: the lock could not be written: {result.err.strip() or result.code}",
                     "without it two deploys could run at once",
-                    f"df -h and ls -ld {STATE} on {link.name}",
+                    f"on {link.name}: df -h {STATE}; df -i {STATE}; ls -ld {STATE}",
                 )
             if not holder.died_here() or holder.run == stale:
                 raise locked(link.name, holder)

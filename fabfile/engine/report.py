@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .converge import Outcome, State
 from .errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
+from .problem import Problem
 from .secrecy import mask
 
 if TYPE_CHECKING:
@@ -215,3 +217,17 @@ def _explain(out: Console, error: RunbookError) -> None:
     for label, text in (("why ", error.why), ("next", error.next)):
         if text:
             out.print(Text(f"  {label} ", "dim") + Text(mask(text)))
+
+
+def show_problem(out: Console, hosts: str, problem: Problem) -> None:
+    """What is wrong on `hosts`, and below it the command to type. A terminal's width breaks the sentence between words,
+    never the command: it is there to be copied."""
+    from rich.text import Text
+
+    text = mask(f"{hosts}: {problem.message}" if hosts else problem.message)
+    lines = [text] if out.soft_wrap else textwrap.wrap(text, out.width - 2, break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        mark = "  " if number else "✗ " if problem.down else "! "
+        out.print(Text(mark + line, "bold red" if problem.down else "yellow"), soft_wrap=True)
+    if problem.next:
+        out.print(Text(f"    {mask(problem.next)}"), soft_wrap=True)

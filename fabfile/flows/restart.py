@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..engine import interrupt
-from ..engine.errors import OK, RunbookError
+from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run, append, now
 from ..engine.link import Link
 from ..engine.lock import Lock
-from ..engine.report import console
+from ..engine.report import console, show_problem
+from ..inventory import Node
 from ..roles import app, releases
 from ..roles.releases import Proven
 from ..settings import Settings
-from . import gate
+from . import gate, health
 from .back import system_of
 from .balancer import Balancer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def restart(settings: Settings, names: Sequence[str], *, reason: str) -> int:
     """Restart the app on the named nodes (all, without names); returns when each serves again.
+
+    2 when that is done, and a node has something else that a person must see to, such as a healer that is off.
 
     Raises:
         RunbookError: locked, unreachable, the last node that serves, or the app did not come back.
@@ -29,7 +36,7 @@ def restart(settings: Settings, names: Sequence[str], *, reason: str) -> int:
     out, balancer = console(), Balancer(settings)
     nodes = [node for node in settings.inventory.select(names, ("app",)) if "app" in node.roles]
     run = Run("app.restart", settings.state / "runs", reason)
-    unit = app.unit(settings)
+    unit, problems = app.unit(settings), 0
     with Fleet(settings, nodes) as fleet, Lock(list(fleet.links.values()), run):
         try:
             for node in nodes:
@@ -41,10 +48,22 @@ def restart(settings: Settings, names: Sequence[str], *, reason: str) -> int:
                     link.run(f"systemctl restart {unit}", timeout=150)
                 passed = _pass(settings, link, balancer, run) if held else ""
                 link.run(append(run.entry("changed", f"unit {unit}", f"restarted {unit}{passed}")))
-                out.print(f"{node.name:<8} restarted{passed}, serving")
+                end = "still drained by an operator" if balancer.by_operator(node.name) else "serving"
+                out.print(f"{node.name:<8} restarted{passed}, {end}")
+                problems += _report_problems(settings, node, link, out)
         finally:
             balancer.close()
-    return OK
+    return DIFFERS if problems else OK
+
+
+def _report_problems(settings: Settings, node: Node, link: Link, out: Console) -> int:
+    """Say what `fab status` would say of the node; how many problems that is."""
+    checks = health.checks(settings, node)
+    answers = link.read([check.probe for check in checks])
+    found = [one for check, answer in zip(checks, answers, strict=True) for one in check.judge(answer)]
+    for problem in found:
+        show_problem(out, node.name, problem)
+    return len(found)
 
 
 def _pass(settings: Settings, link: Link, balancer: Balancer, run: Run) -> str:

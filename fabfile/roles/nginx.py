@@ -40,7 +40,7 @@ def steps(settings: Settings, node: Node, material: Material) -> list[Step]:
     return [
         *([Http3Possible()] if edge.http3 else []),
         Packages(("nginx", "curl", "openssl")),
-        Certificate(material, TLS, "www-data", notify=reload),
+        certificate(material),
         Directory(CACHE),
         Directory(drop_in),
         File(f"{drop_in}/hardening.conf", render("nginx/hardening.conf"), notify=(f"restart:{UNIT}",)),
@@ -50,6 +50,11 @@ def steps(settings: Settings, node: Node, material: Material) -> list[Step]:
         *([Http3Answers(node.address, edge.https_port)] if edge.http3 else []),
         *_refresher(),
     ]
+
+
+def certificate(material: Material) -> Certificate:
+    """The pair that nginx reads. Its master is root without the right to pass over modes: the key's mode counts for it, too."""
+    return Certificate(material, TLS, "www-data", notify=(f"reload:{UNIT}",))
 
 
 def config(settings: Settings, node: Node) -> str:

@@ -21,6 +21,7 @@ from fabfile.engine.journal import Run, append
 from fabfile.engine.secrecy import Secret
 from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
+from fabfile.flows.health import disks, logs, units
 from fabfile.flows.seed import Seeded
 from fabfile.flows.system import PHASES, System
 from fabfile.roles import haproxy, haproxy_view, nginx, releases
@@ -83,6 +84,9 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "releases_look", releases.look(site()) + "\n"
     yield "gate_owe", releases.proven(site()).owe()
     yield "gate_settle", releases.proven(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"})
+    for node, subject in ((NODES[2], units), (NODES[4], disks), (NODES[2], logs)):
+        (check,) = subject.checks(site(), node)
+        yield f"health_{check.name}", f"{check.probe}\n"
     yield "probes", join_probes([step.probe() for step in KINDS], "#~golden")
 
 

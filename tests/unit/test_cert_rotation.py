@@ -165,6 +165,8 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
         4,
         [("edge2 cannot be asked: edge2 is off", "switch it on")],
     )
+    said = "the key or certificate in /etc/nginx/tls on edge1 is changed, gone, or not readable for nginx"
+    assert judged(replace(right, unfit=True)) == (2, [(f"{said}: its next start will fail", "inv certs.renew")])
     rotation.prepare(settings, None)
     assert [next_ for _, next_ in judged(right)[1]] == ["inv certs.rotate-ca"]
     rotation.rotate(settings, None)
@@ -178,6 +180,14 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
     rotation.finish(settings, None)
     assert judged(status.Look("edge1", "x", installed[-1])) == (0, [])
     assert [next_ for _, next_ in judged(later=3400 * DAY)[1]] == ["inv certs.renew", "inv certs.rotate-ca --prepare"]
+
+
+def test_status_reads_the_keys_of_the_store_too(settings: Settings, installed: Installed) -> None:
+    leaf = settings.tls.store / "leaf.pem"
+    leaf.write_text(leaf.read_text().partition("-----BEGIN PRIVATE KEY-----")[0])
+    judged = status.judge(settings, [status.Look("edge1", "x", installed[-1])], datetime.now(UTC))
+    assert judged.exit_code == 2
+    assert "leaf.pem is damaged: no certificate with its key can be read from it" in judged.problems[0][0]
 
 
 # -- trust --------------------------------------------------------------------------------------------------------

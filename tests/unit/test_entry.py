@@ -90,3 +90,20 @@ def test_a_task_keeps_its_name_and_words() -> None:
 
     wrapped = entry(task)
     assert (wrapped.__name__, wrapped.__doc__) == ("task", "Do it.")
+
+
+@pytest.mark.parametrize(
+    ("seen", "next", "hinted"),
+    [
+        (
+            "node1: tee: x: No space left on device",
+            "fab plan",
+            "df -h and df -i there   (space, and inodes); then fab plan",
+        ),
+        ("report.json: no space left on device", "", "df -h and df -i there   (space, and inodes)"),
+        ("node1: no space left on device", "on node1: df -i /x", "on node1: df -i /x"),
+        ("node1: permission denied", "fab plan", "fab plan"),
+    ],
+)
+def test_no_space_left_may_mean_that_the_inodes_are_used_up(seen: str, next: str, hinted: str) -> None:
+    assert RunbookError(seen, "", next).next == hinted

@@ -75,6 +75,12 @@ def test_a_unit_that_somebody_masked_is_left_to_a_person() -> None:
         UNIT.decide(Reading(shown("inactive", "masked", load="masked"), 0))
 
 
+def test_a_mask_in_run_counts_also_for_a_unit_of_ours_which_systemd_calls_loaded() -> None:
+    with pytest.raises(RunbookError, match=r"app\.service is masked in /run") as caught:
+        UNIT.decide(Reading(shown() + "masked=/run/systemd/system\n", 0))
+    assert caught.value.next == "on the host: systemctl unmask --runtime app.service; then again"
+
+
 def test_a_unit_foresees_what_earlier_steps_will_owe_it() -> None:
     right = Reading(shown(), 0)
     assert UNIT.decide(UNIT.foresee(right, [])) is None

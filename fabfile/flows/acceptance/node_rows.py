@@ -90,7 +90,7 @@ def log_row(bounds: Mapping[str, LogBound]) -> Row:
         elif bound.limit - bound.used > bound.free:
             wrong.append(f"{node}: the disk is full before the log reaches its limit of {_mb(bound.limit)}")
     notes = [f"{node}: {_mb(bound.used)} of at most {_mb(bound.limit or 0)}" for node, bound in bounds.items()]
-    return _told(LOG, "; ".join(wrong) or ("" if bounds else "no node told"), notes)
+    return _told(LOG, "; ".join(wrong) or ("" if bounds else "no node told"), notes, "fab status, then fab plan")
 
 
 def traffic_row(before: Mapping[str, Traffic], after: Mapping[str, Traffic], asked: Mapping[str, int]) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ from ...engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
 from ...engine.fleet import Fleet
 from ...engine.report import console, write_json
 from ...inventory import Node
+from ...roles.nginx import TLS, certificate
 from ...settings import Settings
-from ...steps.cert import asking, short
+from ...steps.cert import Certificate, asking, short
 from . import own
 from .authority import fingerprint, named, subject
 from .names import called, wanted
@@ -36,6 +38,8 @@ class Look:
     where: str
     certificate: x509.Certificate | None = None
     error: RunbookError | None = None
+    unfit: bool = False
+    """The files of the right pair are not as they were installed: changed, gone, or not readable for nginx."""
 
 
 @dataclass
@@ -58,21 +62,35 @@ class Judged:
 def status(settings: Settings, json: str | None) -> int:
     """Print it; the exit code (see `Judged`)."""
     out = console(json)
-    judged = judge(settings, look(settings), datetime.now(UTC))
+    judged = judge(settings, look(settings, _pair(settings)), datetime.now(UTC))
     _show(out, judged)
     write_json(_as_json(settings, judged), json)
     return judged.exit_code
 
 
-def look(settings: Settings) -> list[Look]:
-    """Ask every edge, on itself, what it serves to users."""
+def _pair(settings: Settings) -> Certificate | None:
+    """What must lie on each edge; None while nothing fit for it was issued or given (`judge` says why)."""
+    from . import material
+
+    with contextlib.suppress(RunbookError):
+        if found := material(settings, may_issue=False):
+            return certificate(found)
+    return None
+
+
+def look(settings: Settings, pair: Certificate | None = None) -> list[Look]:
+    """Ask every edge, on itself, what it serves to users, and whether the files of `pair` are as installed.
+
+    nginx serves from memory: a key that it can no longer read shows at its next start only, which then fails.
+    """
     name, port = called(settings).first, settings.edge.https_port
 
     def ask(node: Node) -> Look:
-        said = fleet.link(node).read([asking(node.address, port, name)])[0].out
-        where = f"{node.address}:{port}"
+        said, files = fleet.link(node).read([asking(node.address, port, name), pair.probe() if pair else "true"])
+        where, unfit = f"{node.address}:{port}", bool(pair and pair.decide(files))
         try:
-            return Look(node.name, where, x509.load_pem_x509_certificate(said.encode()))
+            served = x509.load_pem_x509_certificate(said.out.encode())
+            return Look(node.name, where, served, unfit=unfit)
         except ValueError:
             return Look(node.name, where)
 
@@ -95,6 +113,9 @@ def judge(settings: Settings, edges: list[Look], now: datetime) -> Judged:
             judged.problems.append((f"{one.host} serves no certificate at {one.where}", next_))
         elif judged.wanted and one.certificate != judged.wanted:
             judged.problems.append((f"{one.host} serves another certificate than {judged.kind} holds", next_))
+        elif one.unfit:
+            said = f"the key or certificate in {TLS} on {one.host} is changed, gone, or not readable for nginx"
+            judged.problems.append((f"{said}: its next start will fail", next_))
     return judged
 
 
@@ -119,6 +140,11 @@ def _issued(settings: Settings, edges: list[Look], now: datetime) -> Judged:
     if reason := store.due(wanted(settings)):
         command = "inv certs.renew" if judged.wanted else "inv certs.issue"
         judged.problems.append((f"a certificate must be issued: {reason}", command))
+    for name in (LEAF, CURRENT):
+        try:
+            store.pair(name)
+        except RunbookError as error:
+            judged.problems.append((error.seen, error.next))
     issuer = store.certificate(CURRENT)
     if issuer and issuer.not_valid_after_utc - now < WARN_AUTHORITY:
         ends = f"the authority ends on {issuer.not_valid_after_utc:%Y-%m-%d}"
@@ -141,6 +167,8 @@ def _rows(judged: Judged) -> list[dict[str, Any]]:
         word = "unreachable" if one.error else "none" if not one.certificate else "right"
         if word == "right" and one.certificate != judged.wanted:
             word = "another"
+        if word == "right" and one.unfit:
+            word = "broken"
         rows.append({"where": one.host, "address": one.where, "state": word, **_facts(one.certificate)})
     return rows
 

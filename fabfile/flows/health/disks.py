@@ -33,28 +33,21 @@ COMMON = {
 }
 """What lies where, on every host."""
 
-ROTATED = f"sed -n 's|^\\(/[^ ]*\\)/[^/ ]* {{$|\\1|p' {SETTINGS}/logrotate.conf 2>/dev/null"
-"""Shell command that prints the folders of the app's logs, as discovery found them."""
+POSTGRES = {
+    "/var/lib/postgresql": "PostgreSQL's data",
+    '"$data"': "PostgreSQL's data",
+    '"$data"/pg_wal': "PostgreSQL's write-ahead log",
+    '"$data"/pg_tblspc/*/': "PostgreSQL's tablespaces",
+    "/var/log/postgresql": "PostgreSQL's log",
+}
+"""`data` is a variable of `probe`: where the cluster's own configuration says that its data lie."""
 
 
-def _postgres(settings: Settings) -> dict[str, str]:
-    version = settings.database.version
-    config = f"/etc/postgresql/{version}/main/postgresql.conf"
-    data = f"$(sed -n \"s/^data_directory *= *'\\([^']*\\)'.*/\\1/p\" {config} 2>/dev/null)"
-    return {
-        "/var/lib/postgresql": "PostgreSQL's data",
-        f'"{data}"': "PostgreSQL's data",
-        f'"{data}"/pg_wal': "PostgreSQL's write-ahead log",
-        f'"{data}"/pg_tblspc/*/': "PostgreSQL's tablespaces",
-        "/var/log/postgresql": "PostgreSQL's log",
-    }
-
-
-def uses(settings: Settings, node: Node) -> dict[str, str]:
-    """What `node` writes where, by its roles. A path is a word of shell text: it may be a pattern or a question."""
+def uses(node: Node) -> dict[str, str]:
+    """What `node` writes where, by its roles. A path is shell text: it may be a pattern, or use a variable of `probe`."""
     own = {
-        "app": {app.ROOT: "the app's releases", f"$({ROTATED})": "the app's log"},
-        "postgres": _postgres(settings),
+        "app": {app.ROOT: "the app's releases", "$logs": "the app's log"},
+        "postgres": POSTGRES,
         "edge": {
             "/var/lib/haproxy": "HAProxy's saved state",
             nginx.CACHE: "the edge's cache",
@@ -67,24 +60,37 @@ def uses(settings: Settings, node: Node) -> dict[str, str]:
 
 def checks(settings: Settings, node: Node) -> list[HealthCheck]:
     """One question about all of them."""
-    return [HealthCheck("disks", probe(uses(settings, node)), partial(judge, node.name))]
+    return [HealthCheck("disks", probe(uses(node), settings.database.version), partial(judge, node.name))]
 
 
-def probe(paths: dict[str, str]) -> str:
+def probe(paths: dict[str, str], postgres: int) -> str:
     """Read-only shell text that prints, for `parse`, `mode|use|path` for each path that is there, and then df's table.
 
-    A mount whose server is gone answers nobody, hence the time limit.
+    `logs` are the folders of the app's logs as discovery found them. A mount whose server is gone answers nobody, hence
+    the time limit, and the signal that ends even a process that waits for it.
     """
-    loops = "".join(
-        f'for path in {path}; do [ -e "$path" ] || continue; [ -w "$path" ] && mode=rw || mode=ro\n'
-        f'  echo "$mode|"{q(use)}"|$path"; done\n'
-        for path, use in paths.items()
-    )
-    script = f"""paths=$({{ {loops}}})
+    asked = "\n".join(f"ours {q(use)} {path}" for path, use in paths.items())
+    return f"""timeout -s KILL 3 sh <<'DISKS'
+ours() {{
+  use=$1; shift
+  for path; do
+    [ -e "$path" ] || continue
+    mode=rw; [ -w "$path" ] || mode=ro
+    echo "$mode|$use|$path"
+  done
+}}
+logs=$(sed -n 's|^\\(/[^ ]*\\)/[^/ ]* {{$|\\1|p' {SETTINGS}/logrotate.conf 2>/dev/null)
+data=$(sed -n "s/^data_directory *= *'\\([^']*\\)'.*/\\1/p" /etc/postgresql/{postgres}/main/postgresql.conf 2>/dev/null)
+paths=$(
+{asked}
+)
 echo "$paths"
-echo "$paths" | cut -d'|' -f3- | xargs -d '\\n' df -k --output={COLUMNS} 2>/dev/null"""
-    return f"timeout 3 sh -c {q(script)}"
+echo "$paths" | cut -d'|' -f3- | xargs -d '\\n' df -k --output={COLUMNS} 2>/dev/null
+DISKS"""
 
+
+KILLED = 137
+"""Exit status of what `timeout -s KILL` ended."""
 
 COLUMNS = "pcent,avail,size,ipcent,iavail,file,target"
 
@@ -124,7 +130,7 @@ def parse(text: str) -> list[FileSystem]:
 def judge(host: str, seen: Reading) -> list[Problem]:
     """What is full, or soon will be, or cannot be written to; and that the host could not say."""
     problems = [problem for mount in parse(seen.out) for problem in _wrong(host, mount)]
-    if seen.code == 124:
+    if seen.code == KILLED:
         problems.append(
             Problem(
                 "a file system does not answer: is the server of a mount gone?", f"on {host}: findmnt; dmesg | tail"

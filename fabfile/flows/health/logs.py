@@ -15,7 +15,7 @@ from ...settings import Settings
 from .units import ROTATION, moment
 
 LATE = 300
-"""Seconds without a run of the timer, which fires every minute."""
+"""Seconds without a run; the timer fires every minute."""
 
 MINUTE = 60 * 200_000
 """Bytes a log may grow between two runs: a minute of 350 lines/s of 560 bytes, well over what 100 req/s write."""
@@ -45,7 +45,7 @@ class Rotation:
         if self.timer != "active":
             return f"{ROTATION}.timer is {self.timer or 'not known to systemd'}"
         if self.last_run and self.now - self.last_run > LATE:
-            return f"{ROTATION}.timer last ran {moment(self.last_run, self.now)}, and should every minute"
+            return f"it last ran at {moment(self.last_run, self.now)}, and should run every minute"
         if self.size_mb is None:
             return f"nothing in {SETTINGS}/logrotate.conf says at which size it is rotated"
         if self.largest > (self.size_mb << 20) + MINUTE:
@@ -56,8 +56,7 @@ class Rotation:
 PROBE = f"""conf={SETTINGS}/logrotate.conf
 printf 'timer=%s\\n' "$(systemctl is-active {ROTATION}.timer)"
 printf 'now=%s\\n' "$(date +%s)"
-systemctl show --timestamp=unix -p LastTriggerUSec {ROTATION}.timer
-systemctl show -p ActiveState,Result,ExecMainStatus {ROTATION}.service
+systemctl show --timestamp=unix -p ActiveState,Result,ExecMainStatus,StateChangeTimestamp {ROTATION}.service
 sed -n 's/^ *size \\([0-9]*\\)M$/size=\\1/p' $conf 2>/dev/null | head -n 1
 sed -n 's|^\\(/.*\\) {{$|\\1|p' $conf 2>/dev/null | while read -r log; do stat -c 'bytes=%s' "$log" 2>/dev/null; done
 if systemctl is-failed -q {ROTATION}.service; then
@@ -73,7 +72,7 @@ def parse(text: str) -> Rotation:
     seen = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     failed = seen.get("ActiveState") == "failed"
     ended = f"{seen.get('Result', '?')} {seen.get('ExecMainStatus', '')}".strip()
-    ran = seen.get("LastTriggerUSec", "").lstrip("@")
+    ran = seen.get("StateChangeTimestamp", "").lstrip("@")
     size = seen.get("size", "")
     return Rotation(
         seen.get("timer", ""),

@@ -150,7 +150,7 @@ def _state(name: str, seen: dict[str, str], now: int) -> UnitState:
         int(stamp) if stamp.isdigit() else 0,
         now,
         seen.get("StatusText", ""),
-        seen.get("Words", ""),
+        seen.get("Words", "").removeprefix("error: "),
         seen.get("Masked", "") or in_etc,
     )
 
@@ -201,7 +201,8 @@ def _off(host: str, state: UnitState) -> Problem | None:
 def _stopped(host: str, state: UnitState) -> Problem:
     ended = f" ({state.exit})" if state.exit else ""
     again = f", {state.restarts} restarts" if state.active == "activating" and state.restarts else ""
-    parts = [f"{state.name} is {state.active}{ended} {state.when}{again}", COSTS.get(state.name, ""), state.words]
+    verb = "has failed" if state.active == "failed" else f"is {state.active}"
+    parts = [f"{state.name} {verb}{ended} {state.when}{again}", COSTS.get(state.name, ""), state.words]
     look = f"on {host}: journalctl -u {state.name} -n 20"
     return Problem(
         ": ".join(part for part in parts if part),

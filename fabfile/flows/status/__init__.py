@@ -54,7 +54,8 @@ def _last_line(hosts: Sequence[HostStatus], site: Sequence[Problem], seconds: fl
     parts += [f"{count} {word}" for count, word in ((down, "in trouble"), (waits, "with a warning")) if count]
     if len(parts) == 1 and not site:
         parts.append("all well")
-    return "[bold]status[/]: " + " · ".join([*parts, f"{seconds:.2f} s", f"{sessions} ssh sessions"])
+    parts += [f"{seconds:.2f} s", f"{sessions} ssh session{'s' * (sessions != 1)}"]
+    return "[bold]status[/]: " + " · ".join(parts)
 
 
 def _as_json(settings: Settings, hosts: Sequence[HostStatus], site: Sequence[Problem]) -> dict[str, Any]:

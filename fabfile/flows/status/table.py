@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ...engine.problem import Problem
-from ...engine.secrecy import mask
+from ...engine.report import show_problem
 from .host import HostStatus
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def show(out: Console, hosts: Sequence[HostStatus], site: Sequence[Problem], *, 
     for note in notes(hosts):
         out.print(f"· {note}", markup=False)
     for names, problem in gathered(hosts, site):
-        _explain(out, names, problem)
+        show_problem(out, names, problem)
 
 
 def table(hosts: Sequence[HostStatus]) -> Table:
@@ -38,14 +37,13 @@ def table(hosts: Sequence[HostStatus]) -> Table:
     from rich.text import Text
 
     made = Table(box=None, header_style="dim", pad_edge=False)
-    for title in COLUMNS:
-        made.add_column(
-            title, no_wrap=True, overflow="ellipsis", justify="right" if title in ("load", "mem", "disk") else "left"
-        )
+    for title in COLUMNS:  # where it is too narrow, the last column gets a second line, the others stay whole
+        right = title in ("load", "mem", "disk")
+        made.add_column(title, no_wrap=title != COLUMNS[-1], justify="right" if right else "left")
     for host in hosts:
         word, style = state(host)
         facts = host.facts
-        shares = [f"{facts[key]} %" if key in facts else "" for key in ("mem", "disk")]
+        shares = [f"{facts[key]}%" if key in facts else "" for key in ("mem", "disk")]
         release = facts.get("release", "").removeprefix("releases/")
         figures = (facts.get("load", ""), *shares, release)
         roles, does = " ".join(host.roles), what_it_does(host, hosts)
@@ -90,6 +88,8 @@ def _served(node: str, edges: dict[str, HostStatus]) -> str:
     """How the edges that were asked see an app node."""
     seen = {edge: _word(node, status) for edge, status in edges.items()}
     words = set(seen.values())
+    if words <= {"drained"} or words <= {"restarting"}:
+        return "".join(words)
     if len(seen) > 1 and len(words) == 1:
         return f"{words.pop()} on {'both' if len(seen) == 2 else f'all {len(seen)}'} edges"
     return ", ".join(f"{word} on {edge}" if len(seen) == 1 else f"{word} {edge}" for edge, word in seen.items())
@@ -141,15 +141,3 @@ def _by_host(pairs: Iterable[tuple[str, Said]]) -> list[tuple[str, Said]]:
     for name, what in pairs:
         names.setdefault(what, []).append(name)
     return [(", ".join(dict.fromkeys(hosts)), what) for what, hosts in names.items()]
-
-
-def _explain(out: Console, names: str, problem: Problem) -> None:
-    """Two or more lines: what is wrong, and below it the command. On a terminal broken between words; a command never."""
-    from rich.text import Text
-
-    text = mask(f"{names}: {problem.message}" if names else problem.message)
-    lines = [text] if out.soft_wrap else textwrap.wrap(text, out.width - 2, break_on_hyphens=False)
-    for mark, line in zip(["✗ " if problem.down else "! ", *["  "] * len(lines)], lines, strict=False):
-        out.print(Text(mark + line, "bold red" if problem.down else "yellow"), soft_wrap=True)
-    if problem.next:
-        out.print(Text(f"    {mask(problem.next)}"), soft_wrap=True)

@@ -1,0 +1,79 @@
+"""Whether the app's log stays small: what `fab status` says of its rotation, and row R22."""
+
+from __future__ import annotations
+
+import pytest
+from samples import site
+
+from fabfile.engine.shell import Reading
+from fabfile.flows.acceptance.node_rows import log_row
+from fabfile.flows.acceptance.row import Verdict
+from fabfile.flows.health import logs
+from fabfile.flows.nodefacts import HostFacts
+
+NOW = 1_795_883_306
+
+
+def seen(**changes: str | int) -> str:
+    """A host's answer; well but for `changes`."""
+    fields = {
+        "used": 900,
+        "free": 10**12,
+        "timer": "active",
+        "now": NOW,
+        "Result": "success",
+        "ExecMainStatus": 0,
+        "ActiveState": "inactive",
+        "StateChangeTimestamp": f"@{NOW - 20}",
+        "size": 64,
+        "bytes": 900,
+        **changes,
+    }
+    return "".join(f"{key}={value}\n" for key, value in fields.items() if value != "")
+
+
+FAILED = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": 3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, ""),
+        ({"StateChangeTimestamp": ""}, ""),
+        (FAILED, "the last rotation failed: exit-code 3"),
+        (
+            {**FAILED, "words": 'error: skipping "x" because = insecure'},
+            'the last rotation failed: skipping "x" because = insecure',
+        ),
+        ({"timer": "inactive"}, "runbook-logrotate.timer is inactive"),
+        ({"timer": ""}, "runbook-logrotate.timer is not known to systemd"),
+        (
+            {"StateChangeTimestamp": f"@{NOW - 301}"},
+            "it last ran at 16:23:25 UTC (5 min ago), and should run every minute",
+        ),
+        ({"size": ""}, "nothing in /etc/runbook/logrotate.conf says at which size it is rotated"),
+        ({"bytes": 90_000_000}, "the log has 85 MB, and should be rotated at 64 MB"),
+    ],
+)
+def test_a_rotation_that_does_not_work(changes: dict[str, str | int], fault: str) -> None:
+    text = seen(**changes)
+    assert logs.parse(text).fault == fault
+    row = log_row({"node1": HostFacts(site())._bound(text, found=True)})
+    assert (row.verdict, row.why) == ((Verdict.FAILED, f"node1: {fault}") if fault else (Verdict.HELD, ""))
+
+
+def test_the_largest_log_counts() -> None:
+    assert logs.parse(seen() + "bytes=90000000\nbytes=3\n").largest == 90_000_000
+
+
+def test_status_tells_what_the_units_do_not() -> None:
+    assert logs.judge("node1", Reading(seen(), 0)) == []
+    assert logs.judge("node1", Reading(seen(timer="inactive"), 0)) == [], "health/units.py says so"
+    (late,) = logs.judge("node1", Reading(seen(StateChangeTimestamp=f"@{NOW - 3600}"), 0))
+    assert late.message.startswith("the app's log is not kept small: it last ran at 15:28:26 UTC (1 h ago)")
+    assert not late.down
+
+
+def test_another_size_than_the_site_file_has_is_no_proof() -> None:
+    row = log_row({"node1": HostFacts(site())._bound(seen(size=640), found=True)})
+    assert row.why == "node1: it is rotated at 640 MB, not at 64 MB"
