@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from samples import FACTS, MATERIAL, NODES, SHA256, site
 
-from fabfile.engine import lock
+from fabfile.engine import frame, lock
 from fabfile.engine.command import Shell
 from fabfile.engine.journal import Run, append
 from fabfile.engine.secrecy import Secret
@@ -57,7 +57,11 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     monkeypatch.setattr(lock.os, "getpid", lambda: 99)
     monkeypatch.setattr(lock, "now", lambda: "2026-01-02T03:04:05Z")
     run = Run("deploy", Path("/nonexistent"), "it's urgent", who="anna@desk", id="20260102T030405-abcdef")
-    yield "whole", whole("grep -q it /etc/x")
+    monkeypatch.setattr(frame, "new_token", lambda: "0123456789abcdef")
+    sent = frame.Frame()
+    text = sent.around(whole("grep -q it /etc/x"))
+    yield "framed", text
+    yield "command", sent.command("sudo -n /bin/sh", text) + "\n"
     yield "write_file", write_file("/etc/it's here/x", b"text\n", mode=0o640, owner="root:app", validate="check -f {}")
     yield "file_owner", change(File("/etc/x", "text\n"), "app:app 666 regular file\nsame\n")
     yield "directory", change(Directory("/srv/a b", mode=0o750, owner="app:app"), "absent\n")

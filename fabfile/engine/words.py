@@ -1,0 +1,44 @@
+"""The host's own words, for a message: the lines that say something, without what a terminal would obey."""
+
+from __future__ import annotations
+
+import re
+
+from .secrecy import mask
+
+LINES, LENGTH = 4, 300
+"""Lines and characters of the host's words that go into one sentence."""
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def spoken(text: str) -> list[str]:
+    """The lines of `text` that say something, secrets masked, without colours and control characters."""
+    clean = (_ESCAPES.sub("", line).strip() for line in text.replace("\r", "\n").split("\n"))
+    return [mask(line) for line in clean if line]
+
+
+def last(text: str) -> str:
+    """The last line that says something."""
+    lines = spoken(text)
+    return lines[-1][:LENGTH] if lines else ""
+
+
+def quoted(text: str) -> str:
+    """The last lines in one, in quotes; "" when nothing was said."""
+    said = " / ".join(spoken(text)[-LINES:])
+    return f"«{said[-LENGTH:]}»" if said else ""
+
+
+def explained(out: str, err: str) -> str:
+    """What a failed script said: its last line, then those before it, which often hold the cause; stdout if stderr is mute."""
+    lines = spoken(err)
+    if not lines:
+        lines = spoken(out)
+    elif len(lines) == 1 and (more := spoken(out)):
+        lines = [*more, *lines]
+    if not lines:
+        return ""
+    said = lines[-1][:LENGTH]
+    before = " / ".join(dict.fromkeys(line for line in lines[-LINES:-1] if line != lines[-1]))
+    return f"{said} (before that: «{before[-LENGTH:]}»)" if before else said
