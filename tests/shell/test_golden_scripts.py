@@ -6,6 +6,7 @@ After a change that is wanted: GOLDEN=write .venv/bin/pytest tests/shell, then r
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,11 @@ from fabfile.engine.journal import Run, append
 from fabfile.engine.secrecy import Secret
 from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
+from fabfile.flows import traffic
+from fabfile.flows.nodefacts import _curl
 from fabfile.flows.seed import Seeded
 from fabfile.flows.system import PHASES, System
-from fabfile.roles import haproxy, haproxy_view, nginx, releases
+from fabfile.roles import haproxy, haproxy_view, keepalived, nginx, releases
 from fabfile.roles.base import TOOLS
 from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
@@ -195,6 +198,15 @@ def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path]
         (tmp_path / name).write_text(text)
     done = subprocess.run([program, "-S", "warning", *scripted], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_no_check_of_our_own_hosts_goes_through_a_proxy(all_scripts: list[Path]) -> None:
+    """Not by the environment, nor by a .curlrc; units have an environment of their own."""
+    asked = [path.read_text() for path in all_scripts] + list(kept().values())
+    asked += [keepalived.look(site()), traffic.probe(8404), _curl("https://shop.example/ping", "10.0.0.1")]
+    commands = [words for text in asked for words in re.findall(r"\bcurl -(?!V)[^|;]*", text)]
+    assert len(commands) > 5
+    assert {command[:18] for command in commands} == {"curl -q --noproxy "}
 
 
 def test_every_file_of_ours_says_whose_it_is(texts: dict[str, str]) -> None:
