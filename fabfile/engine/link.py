@@ -123,7 +123,7 @@ class Link:
         self._may_change(f"upload {target}")
         guard, folder = self.guard, q(target.rpartition("/")[0])
         script = (
-            f"{guard}set -eu; mkdir -p {folder}; chmod 0755 {folder}; rm -f {folder}/.upload.??????; "
+            f"{guard}set -eu; mkdir -p {folder}; rm -f {folder}/.upload.??????; "
             f'new=$(mktemp {folder}/.upload.XXXXXX); trap \'rm -f "$new"\' EXIT; cat >"$new"; '
             f'echo "{sha256}  $new" | sha256sum -c --quiet - >&2; '
             f'chmod 0755 "$new"; sync "$new"; mv -fT "$new" {q(target)}'
