@@ -16,7 +16,7 @@ from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
 from .frame import Frame
 from .login import not_begun
 from .shell import Reading, join_probes, new_marker, q, split_readings, whole
-from .words import explained, last
+from .words import explained, failed_unit, last, quoted
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
@@ -82,7 +82,7 @@ class Link:
         self._fenced(guard, result)
         if check and result.code:
             raise RunbookError(
-                f"{self.name}: {explained(result.out, result.err) or f'exit {result.code}'}",
+                f"{self.name}: {self._why(result) or f'exit {result.code}'}",
                 f"a command on {self.name} " + ("was killed" if result.code < 0 else f"ended with {result.code}"),
                 f"fab -H {self.name} plan",
                 FAILED,
@@ -159,6 +159,15 @@ class Link:
                 "nothing was sent",
                 "report this as a bug",
             )
+
+    def _why(self, result: Result) -> str:
+        """What a failed script said; a unit's own words, where systemctl says no more than that it failed."""
+        unit = failed_unit(result.err)
+        with suppress(RunbookError):
+            said = self.read([f"journalctl -u {q(unit)} -n 8 -o cat -q --no-pager"])[0] if unit else None
+            if said and said.code == 0 and quoted(said.out):
+                return f"{unit} failed: {quoted(said.out)}"
+        return explained(result.out, result.err)
 
     def _fenced(self, guard: str, result: Result) -> None:
         if guard and result.code == FENCED:

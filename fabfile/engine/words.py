@@ -30,6 +30,16 @@ def quoted(text: str) -> str:
     return f"«{said[-LENGTH:]}»" if said else ""
 
 
+_SYSTEMCTL = re.compile(r'Job for (\S+) (?:failed|canceled)|See "systemctl status (\S+)"')
+
+
+def failed_unit(err: str) -> str:
+    """The unit of which systemctl has only said that it failed, and where to look; "" when there are better words."""
+    lines = spoken(err)
+    found = _SYSTEMCTL.match(lines[-1]) if lines else None
+    return (found[1] or found[2]) if found else ""
+
+
 def explained(out: str, err: str) -> str:
     """What a failed script said: its last line, then those before it, which often hold the cause; stdout if stderr is mute."""
     lines = spoken(err)
@@ -40,5 +50,6 @@ def explained(out: str, err: str) -> str:
     if not lines:
         return ""
     said = lines[-1][:LENGTH]
-    before = " / ".join(dict.fromkeys(line for line in lines[-LINES:-1] if line != lines[-1]))
+    telling = (line for line in lines[:-1] if line != lines[-1] and not _SYSTEMCTL.match(line))
+    before = " / ".join(list(dict.fromkeys(telling))[1 - LINES :])
     return f"{said} (before that: «{before[-LENGTH:]}»)" if before else said

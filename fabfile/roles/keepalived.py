@@ -55,7 +55,7 @@ def steps(settings: Settings, node: Node, port: int) -> list[Step]:
         Unit(
             UNIT,
             ready=_until(
-                f"{CURL}{settings.edge.address} -s -o /dev/null --max-time 1"
+                f"{CURL}{settings.edge.address} -sS -o /dev/null --max-time 1"
                 f" http://{settings.edge.address}:{settings.edge.port}/"
             ),
         ),

@@ -47,7 +47,7 @@ def steps(settings: Settings, node: Node, material: Material) -> list[Step]:
         File("/etc/nginx/nginx.conf", config(settings, node), validate="nginx -t -q -c {}", notify=reload),
         Unit(
             UNIT,
-            ready=_until(f"{CURL}127.0.0.1 -fs -o /dev/null --max-time 2 http://127.0.0.1:{edge.port}{EDGE_HEALTH}"),
+            ready=_until(f"{CURL}127.0.0.1 -fsS -o /dev/null --max-time 2 http://127.0.0.1:{edge.port}{EDGE_HEALTH}"),
         ),
         Served(material, node.address, edge.https_port, name, UNIT),
         *([Http3Answers(node.address, edge.https_port)] if edge.http3 else []),

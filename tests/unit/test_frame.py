@@ -77,6 +77,11 @@ SAID = {
     "what the screen said when stderr says one line": ("E: no key\n", "failed\n", "failed (before that: «E: no key»)"),
     "stdout when stderr is mute": ("one\ntwo\n", "\n", "two (before that: «one»)"),
     "nothing": ("", "", ""),
+    "not what systemctl says of it": (
+        "",
+        'Job for x.service failed because.\nSee "systemctl status x.service".\nwhy\n',
+        "why",
+    ),
     "no colours": ("", "\x1b[31mred\x1b[0m\n", "red"),
 }
 
