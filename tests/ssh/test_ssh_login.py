@@ -6,9 +6,11 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sshhost
 from sshhost import Host, fab
 
 from fabfile.engine.errors import RunbookError, Unreachable
@@ -242,3 +244,25 @@ def test_nothing_of_the_hosts_environment_gets_into_our_scripts(host: Host, user
         bashrc.unlink()
         for file, text in before.items():
             file.write_text(text)
+
+
+def test_the_banner_of_a_host_that_lets_nobody_in_is_quoted(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sshd sends PAM's reason for a refusal that way."""
+    monkeypatch.setattr(sshhost, "CONFIG", f"{sshhost.CONFIG}Banner /etc/ssh/test_config\nAllowUsers nobody\n")
+    with closing(Host("shut", "127.77.0.4", tmp_path / "shut", host.key)) as shut:
+        with pytest.raises(Unreachable) as failure:
+            shut.link().run("true")
+        assert "shut refuses user ops" in str(failure.value)
+        assert str(failure.value).endswith(f"/ ListenAddress 127.77.0.4 / Port {shut.port}»")
+
+
+def test_a_host_that_is_closed_for_maintenance_says_so(host: Host) -> None:
+    notice = host.files / "etc/nologin"
+    notice.write_text("Back at 18:00.\n")
+    try:
+        with closing(host.link(timeout=2)) as link, pytest.raises(Unreachable, match="Back at 18:00"):
+            link.run("true")
+    finally:
+        notice.unlink()
