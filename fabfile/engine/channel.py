@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from .frame import Frame, Stream
 from .secrecy import mask
 
 if TYPE_CHECKING:
@@ -49,6 +52,16 @@ def end_input(channel: Any) -> None:
             channel.transport._send_user_message(message)
 
 
+@contextlib.contextmanager
+def heard_out(channel: Channel) -> Iterator[None]:
+    """Write to a host that may have given up: it says why in what is read next."""
+    try:
+        yield
+    except OSError:
+        if not channel.closed:
+            raise
+
+
 def stream(channel: Channel, file: BinaryIO, progress: Callable[[int, int], None] | None) -> None:
     """All of `file` into the channel; `progress` gets (bytes sent, bytes in all)."""
     size = os.fstat(file.fileno()).st_size
@@ -58,26 +71,93 @@ def stream(channel: Channel, file: BinaryIO, progress: Callable[[int, int], None
             progress(file.tell(), size)
 
 
-def drain(channel: Channel, timeout: float) -> Result:
-    """Both streams to their end, and the exit status.
+class Answer:
+    """Both streams of a channel, read through the frame of the script that runs there."""
 
-    Raises:
-        TimeoutError: both were silent for `timeout` seconds.
-    """
-    out, err = bytearray(), bytearray()
-    while True:
+    def __init__(self, channel: Channel, frame: Frame) -> None:
+        self.channel = channel
+        self.out, self.err = Stream(frame), Stream(frame)
+        self._open = True
+
+    def await_login(self, seconds: float) -> bool:
+        """Whether the login shell runs our command within `seconds`, whatever it prints meanwhile."""
+        end = time.monotonic() + seconds
+        while not self.out.logged_in and self._open and time.monotonic() < end:
+            with contextlib.suppress(TimeoutError):
+                self._take(max(0.01, end - time.monotonic()))
+        return self.out.logged_in
+
+    def await_begin(self, timeout: float) -> bool:
+        """Whether our script begins.
+
+        Raises:
+            TimeoutError: nothing was heard for `timeout` seconds.
+        """
+        while not self.out.begun and self._open:
+            self._take(timeout)
+        return self.out.begun
+
+    def finish(self, timeout: float) -> Result:
+        """All of it: until our script's end, or the channel's.
+
+        Raises:
+            TimeoutError: both streams were silent for `timeout` seconds.
+        """
+        while self.out.code is None and self._open:
+            self._take(timeout)
+        self.channel.settimeout(timeout)
+        while self.err.code is None and (block := self.channel.recv_stderr(65536)):
+            self.err.feed(block)
+        return Result(_text(self.out.text), mask(_text(self.err.text)), self._code(timeout))
+
+    def take_lines(self, timeout: float) -> Iterator[str]:
+        """The script's lines as they come, once it has begun, until its end.
+
+        Raises:
+            TimeoutError: nothing was heard for `timeout` seconds.
+        """
+        self.out.text[:0] = b"\n"
+        while self._open:
+            _, *lines, rest = (b"\n" + self.out.text[1:]).split(b"\n")
+            self.out.cut(b"\n" + rest)  # with the newline that an end marker may begin with
+            yield from map(_text, lines)
+            if self.out.code is not None:
+                return
+            self._take(timeout)
+
+    def exit_status(self) -> int | None:
+        """How the channel's command ended, -1 when it was killed; None if it goes on."""
+        if self._open or not self.channel.status_event.wait(1):
+            return None
+        return int(self.channel.exit_status)
+
+    def noise(self) -> str:
+        """What the host said before our script began, or in its place, on both streams."""
+        while self.channel.recv_stderr_ready():
+            self.err.feed(self.channel.recv_stderr(65536))
+        return mask(f"{self.out.words()}\n{self.err.words()}")
+
+    def _take(self, seconds: float) -> None:
+        """The next bytes of stdout; on silence there, those of stderr."""
+        self.channel.settimeout(seconds)
         try:
-            block = channel.recv(65536)
+            block = self.channel.recv(65536)
         except TimeoutError:
-            if not channel.recv_stderr_ready():
+            if not self.channel.recv_stderr_ready():
                 raise
-            err += channel.recv_stderr(1 << 20)
-            continue
-        if not block:
-            break
-        out += block
-    while block := channel.recv_stderr(65536):
-        err += block
-    if not channel.status_event.wait(timeout):
-        raise TimeoutError
-    return Result(out.decode(errors="replace"), mask(err.decode(errors="replace")), channel.exit_status)
+            self.err.feed(self.channel.recv_stderr(1 << 20))
+            return
+        self._open = bool(block)
+        self.out.feed(block)
+
+    def _code(self, timeout: float) -> int:
+        """The script's own exit status; without one, it was killed or did not run: never 0."""
+        if self.out.code is not None:
+            return self.out.code
+        if not self.channel.status_event.wait(timeout):
+            raise TimeoutError
+        return self.channel.exit_status or -1
+
+
+def _text(data: bytes | bytearray) -> str:
+    return data.decode(errors="replace")

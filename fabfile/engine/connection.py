@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import RunbookError, Unreachable
+from .words import quoted
 
 KEEPALIVE = 5
 """Seconds between two signs of life, so that silence is noticed while a script runs quietly."""
@@ -61,10 +62,11 @@ def connect(a: Address) -> Any:
             connection.client.load_host_keys(str(a.known_hosts))
         connection.open()
     except Exception as error:
-        greeted = _greeted(connection.client.get_transport())
+        transport = connection.client.get_transport()
+        greeted, banner = _greeted(transport), transport and transport.get_banner()
         connection.client.close()
         sock.close()
-        raise _refused(a, error, greeted) from None
+        raise _with_banner(_refused(a, error, greeted), banner) from None
     connection.transport.set_keepalive(KEEPALIVE)
     return connection
 
@@ -98,6 +100,13 @@ def lost(name: str, error: BaseException) -> Unreachable:
         "what ran there last may or may not have finished; steps are idempotent",
         f"fab -H {name} plan",
     )
+
+
+def _with_banner(refusal: RunbookError, banner: bytes | None) -> RunbookError:
+    """`refusal` with what sshd showed before it let nobody in: PAM's reason (pam_nologin, an expired account) comes so."""
+    if banner and (words := quoted(banner.decode(errors="replace"))):
+        refusal.seen = f"{refusal.seen}; it shows {words}"
+    return refusal
 
 
 def _greeted(transport: Any) -> bool:

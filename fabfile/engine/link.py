@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import interrupt
-from .channel import WINDOW, Result, drain, end_input, start, stream
+from .channel import WINDOW, Answer, Result, end_input, heard_out, start, stream
 from .connection import Address, connect, fingerprint, host_key, lost
 from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
-from .secrecy import mask
+from .frame import Frame
+from .login import not_begun
 from .shell import Reading, join_probes, new_marker, q, split_readings, whole
+from .words import explained, failed_unit, last, quoted
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
@@ -22,15 +25,6 @@ __all__ = ["FENCED", "Address", "Link", "Result", "fingerprint", "host_key", "wa
 
 FENCED = 73
 """Exit status of a script whose guard found the lock lost (see lock.py)."""
-
-NO_SUDO = (
-    "a password is required",
-    "you must have a tty",
-    "may not run sudo",
-    "not in the sudoers",
-    "sudo: not found",
-    "sudo: command not found",
-)
 
 
 class Link:
@@ -57,16 +51,18 @@ class Link:
         """Run read-only `probes` in one script over one session; their answers in order.
 
         Raises:
-            Unreachable: the host cannot be reached, or broke off before the last answer.
+            Unreachable: the host cannot be reached, does not run our script, or broke off before the last answer.
             RunbookError: its user may not use sudo.
         """
         marker = new_marker()
-        result = self._script(join_probes(probes, marker), timeout)
+        result = self._converse(whole(join_probes(probes, marker)), timeout)
         try:
+            if result.code:
+                raise ValueError("its end is missing")
             return split_readings(result.out, marker, len(probes))
         except ValueError:
             raise Unreachable(
-                f"{self.name} broke off while it was read: {_last(result.err) or f'exit {result.code}'}",
+                f"{self.name} broke off while it was read: {explained('', result.err) or f'exit {result.code}'}",
                 "its state is not known, nothing was changed",
                 f"ssh to {self.name} and look at its journal",
             ) from None
@@ -77,16 +73,16 @@ class Link:
         Raises:
             Mutation: the link is read-only.
             Locked: the lock that guards this link was lost; the script did not run.
-            Unreachable: the host cannot be reached, or fell silent.
+            Unreachable: the host cannot be reached, does not run our script, or fell silent.
             RunbookError: non-zero exit status, unless `check` is false.
         """
         self._may_change(script)
         guard = self.guard
-        result = self._script(guard + script, timeout)
+        result = self._converse(whole(guard + script), timeout)
         self._fenced(guard, result)
         if check and result.code:
             raise RunbookError(
-                f"{self.name}: {_last(result.err) or _last(result.out) or f'exit {result.code}'}",
+                f"{self.name}: {self._why(result) or f'exit {result.code}'}",
                 f"a command on {self.name} " + ("was killed" if result.code < 0 else f"ended with {result.code}"),
                 f"fab -H {self.name} plan",
                 FAILED,
@@ -97,16 +93,17 @@ class Link:
         """Run a read-only `script` that goes on for long; its lines as they come, until it or the caller ends.
 
         Raises:
-            Unreachable: the host cannot be reached, or said nothing for `silence` seconds.
+            Unreachable: the host cannot be reached, does not run our script, or said nothing for `silence` seconds.
         """
-        _, channel = self._channel(self._root, silence)
-        rest = b""
+        frame = Frame()
+        text = frame.around(whole(script))
+        _, channel = self._channel(frame.command(self._root, text), silence)
         try:
-            channel.sendall(whole(script).encode())
+            answer = Answer(channel, frame)
+            self._submit(channel, text)
             end_input(channel)
-            while block := channel.recv(65536):
-                *lines, rest = (rest + block).split(b"\n")
-                yield from (line.decode(errors="replace") for line in lines)
+            self._await_begin(answer, silence)
+            yield from answer.take_lines(silence)
         except (OSError, EOFError) as error:
             raise lost(self.name, error) from None
         finally:
@@ -132,11 +129,11 @@ class Link:
             f'chmod 0755 "$new"; sync "$new"; mv -fT "$new" {q(target)}'
         )
         with source.open("rb") as file:
-            result = self._converse(f"{self._root} -c {q(script)}", 60, lambda channel: stream(channel, file, progress))
+            result = self._converse(whole(script, stdin=""), 60, lambda channel: stream(channel, file, progress))
         self._fenced(guard, result)
         if result.code:
             raise RunbookError(
-                f"{self.name}: the upload of {source.name} failed: {_last(result.err)}",
+                f"{self.name}: the upload of {source.name} failed: {explained(result.out, result.err)}",
                 f"{target} was not touched",
                 f"fab -H {self.name} deploy",
             )
@@ -163,42 +160,76 @@ class Link:
                 "report this as a bug",
             )
 
+    def _why(self, result: Result) -> str:
+        """What a failed script said; a unit's own words, where systemctl says no more than that it failed."""
+        unit = failed_unit(result.err)
+        with suppress(RunbookError):
+            said = self.read([f"journalctl -u {q(unit)} -n 8 -o cat -q --no-pager"])[0] if unit else None
+            if said and said.code == 0 and quoted(said.out):
+                return f"{unit} failed: {quoted(said.out)}"
+        return explained(result.out, result.err)
+
     def _fenced(self, guard: str, result: Result) -> None:
         if guard and result.code == FENCED:
             raise Locked(
-                f"{self.name}: {_last(result.err)}",
+                f"{self.name}: {last(result.err)}",
                 "another run took it over, or it expired while this one was cut off; from here on nothing was changed",
                 "fab status   (who works there now), then fab plan",
             )
 
-    def _script(self, script: str, timeout: float) -> Result:
-        return self._converse(self._root, timeout, lambda channel: channel.sendall(whole(script).encode()))
-
-    def _converse(self, command: str, timeout: float, send: Callable[[Channel], None]) -> Result:
-        """Start `command`, give it what `send` writes, take what it says."""
-        connection, channel = self._channel(command, timeout)
+    def _converse(self, script: str, timeout: float, send: Callable[[Channel], None] | None = None) -> Result:
+        """Run `script`, take its answer; `send` writes what it reads from its stdin, after the script itself."""
+        frame = Frame()
+        text = frame.around(script)
+        _, channel = self._channel(frame.command(self._root, text), timeout)
+        answer = Answer(channel, frame)
         try:
-            try:
-                send(channel)
-            except OSError:
-                if not channel.closed:  # a host that gave up early says why on stderr
-                    raise
+            self._submit(channel, text)
+            if send:
+                self._await_login(answer)
+                channel.settimeout(timeout)
+                with heard_out(channel):
+                    send(channel)
             end_input(channel)
-            result = drain(channel, timeout)
+            self._await_begin(answer, timeout)
+            result = answer.finish(timeout)
         except (OSError, EOFError) as error:
             raise lost(self.name, error) from None
         finally:
             channel.close()
-        if result.code < 0 and not connection.transport.is_active():
+        if result.code < 0 and not channel.get_transport().is_active():
             raise lost(self.name, EOFError("the host closed it"))
-        if result.code and any(word in result.err for word in NO_SUDO):
-            user = self.address.user
-            raise RunbookError(
-                f"{self.name}: user {user} may not use sudo without a password",
-                "every step needs root on the host",
-                f"on {self.name}, as root: echo '{user} ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/runbook",
-            )
         return result
+
+    def _submit(self, channel: Channel, text: str) -> None:
+        """Send a script. A login that takes no more of it shows itself when its answer is awaited."""
+        channel.settimeout(self.address.timeout)
+        with suppress(TimeoutError), heard_out(channel):
+            channel.sendall(text.encode())
+
+    def _await_login(self, answer: Answer) -> None:
+        """Until the login files are done, for `ssh.timeout` seconds.
+
+        Raises:
+            Unreachable, RunbookError: they do not let us in (see login.py).
+            EOFError: the host closed the connection.
+        """
+        if not answer.await_login(self.address.timeout):
+            raise self._refused(answer)
+
+    def _await_begin(self, answer: Answer, timeout: float) -> None:
+        """Until our script has begun; sudo may be silent for `timeout` seconds. Raises as `_await_login`."""
+        self._await_login(answer)
+        with suppress(TimeoutError):
+            if answer.await_begin(timeout):
+                return
+        raise self._refused(answer)
+
+    def _refused(self, answer: Answer) -> Exception:
+        """Why our script did not begin."""
+        if not answer.channel.get_transport().is_active():
+            return EOFError("the host closed it")
+        return not_begun(self.address, answer.out.logged_in, answer.noise(), answer.exit_status())
 
     def _open(self) -> Any:
         with self._opening:
@@ -224,12 +255,6 @@ class Link:
                 if fresh:
                     raise lost(self.name, error) from None
         raise AssertionError("unreachable")
-
-
-def _last(text: str) -> str:
-    """The last line that says something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return mask(lines[-1])[:300] if lines else ""
 
 
 def wait(condition: Callable[[], bool], *, seconds: float, every: float = 0.1) -> bool:

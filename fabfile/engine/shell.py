@@ -24,12 +24,12 @@ class Reading(NamedTuple):
     code: int
 
 
-def whole(script: str) -> str:
+def whole(script: str, stdin: str = " </dev/null") -> str:
     """`script` so that sh reads all of it before it runs the first line, in / and with nothing on its own stdin.
 
-    Scripts travel on sh's stdin; without this, apt-get or psql inside would eat the rest of the script.
+    Without the group a cut-off script would run in part. `stdin` "" leaves it ours: an upload reads the file there.
     """
-    return f"export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive\n{{ cd /\n{script.rstrip()}\n}} </dev/null\nexit $?\n"
+    return f"{{ cd /\n{script.rstrip()}\n}}{stdin}\nexit $?\n"
 
 
 def join_probes(probes: Sequence[str], marker: str) -> str:
@@ -59,9 +59,14 @@ def split_readings(out: str, marker: str, count: int) -> list[Reading]:
     return readings
 
 
+def new_token() -> str:
+    """Letters and digits that no output can contain by chance."""
+    return _random.token_hex(8)
+
+
 def new_marker() -> str:
     """A frame that no probe's output can contain by chance."""
-    return f"#~{_random.token_hex(8)}"
+    return f"#~{new_token()}"
 
 
 def embed(content: bytes, *, to: str = "", append: bool = False) -> str:

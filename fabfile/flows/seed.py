@@ -12,16 +12,15 @@ from typing import Any
 
 from ..engine.command import Progress, Sql
 from ..engine.errors import RunbookError
-from ..engine.fleet import address
 from ..engine.link import Link, wait
-from ..engine.secrecy import mask
 from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
+from ..engine.words import quoted
 from ..roles import app
 from ..settings import Settings
 from ..steps.sql import psql
+from .seedunit import UNIT, Finish, Seeding, app_node, read_unit, stop
 
-UNIT = "runbook-seed"
 LIMIT = 3600.0
 """Seconds after which seeding is given up; the real binary takes 10 to 20 minutes."""
 
@@ -93,7 +92,8 @@ class Seeded(Step):
     def _seed(self, sentence: str) -> Change:
         begin, end = self._comment("runbook: seeding"), self._comment("runbook: seeded")
         database = self.settings.database.name
-        commands = (Sql(database, (GUARD, begin)), Prepare(self.settings, self.command), Sql(database, (end,)))
+        prepare = Prepare(self.settings, self.command)
+        commands = (Sql(database, (GUARD, begin)), prepare, Finish(self.settings, Sql(database, (end,))))
         return Change(sentence, commands)
 
 
@@ -120,62 +120,68 @@ class Prepare:
                 "the app would serve from an empty one",
                 "fab app.discover, and seed by hand",
             )
-        node = self.settings.inventory.one("app")
-        other = Link(address(self.settings, node))
-        try:
-            if not _running(other):
+        with app_node(self.settings) as node:
+            state = read_unit(node)
+            if state is Seeding.FINISHED and self._has_tables(link):
+                return  # the run that began it did not live to record it
+            if state is not Seeding.RUNNING:
                 self._empty(link)
-                other.run(self._start())
-            self._follow(link, other, progress)
-        finally:
-            other.close()
+                node.run(self._start())
+            self._follow(link, node, progress)
 
-    def _empty(self, link: Link) -> None:
-        """Remove what a cut-off seeding left (only reached under our own «seeding» mark)."""
+    def _has_tables(self, link: Link) -> bool:
         from ..engine.pglink import connect
 
         with connect(link, self.settings.database.name) as connection:
-            tables = connection.execute(
-                "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
-            ).fetchall()
-            for (table,) in tables:
+            return bool(connection.execute(TABLES).fetchall())
+
+    def _empty(self, link: Link) -> None:
+        """Remove what a cut-off seeding left.
+
+        Raises:
+            RunbookError: the database does not bear the mark of an unfinished seeding.
+        """
+        from ..engine.pglink import connect
+
+        with connect(link, self.settings.database.name) as connection:
+            connection.execute(GUARD)  # asked again here, where the tables are dropped
+            for (table,) in connection.execute(TABLES).fetchall():
                 connection.execute(f"DROP TABLE public.{table} CASCADE")
 
     def _start(self) -> str:
         binary = f"{app.ROOT}/current/{app.binary(self.settings)}"
         words = " ".join(map(q, (binary, *(self.command or ()))))
         return (
-            f"systemctl stop {UNIT}.service 2>/dev/null; systemctl reset-failed {UNIT}.service 2>/dev/null\n"
-            f"systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p RemainAfterExit=yes {words}"
+            f"{stop()}systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p RemainAfterExit=yes {words}"
         )
 
-    def _follow(self, link: Link, other: Link, progress: Progress) -> None:
+    def _follow(self, link: Link, node: Link, progress: Progress) -> None:
         from ..engine.pglink import connect
 
         with connect(link, self.settings.database.name) as connection:
 
             def ended() -> bool:
                 progress(_written(connection))
-                return not _running(other)
+                return read_unit(node) is not Seeding.RUNNING
 
-            finished = wait(ended, seconds=LIMIT, every=0.5)
-        result = other.run(
-            f"systemctl show -p Result --value {UNIT}; journalctl -u {UNIT} -n 3 -o cat --no-pager; systemctl stop {UNIT}; true"
+            ended_in_time = wait(ended, seconds=LIMIT, every=0.5)
+        if not ended_in_time or read_unit(node) is not Seeding.FINISHED:
+            raise self._failed(node, ended_in_time)
+
+    def _failed(self, node: Link, ended: bool) -> RunbookError:
+        """How the seeding ended, in its own last words; nothing of it goes on."""
+        probe = f"systemctl show -p Result --value {UNIT}.service; journalctl -u {UNIT} -n 3 -o cat --no-pager"
+        verdict, _, words = node.read([probe])[0].out.partition("\n")
+        node.run(stop())
+        seen = f"ended with «{verdict}»" if ended else f"did not end within {LIMIT / 60:.0f} minutes"
+        return RunbookError(
+            f"seeding on {node.name} {seen}: {quoted(words) or 'it printed nothing'}",
+            "the database is not complete; the next run starts seeding over",
+            "inv db.seed",
         )
-        verdict, _, words = result.out.partition("\n")
-        if not finished or verdict != "success":
-            raise RunbookError(
-                f"seeding ended with «{verdict}»: {mask(words.strip()[-300:])}",
-                "the database is not complete; the next run starts seeding over",
-                "inv db.seed",
-            )
 
 
-def _running(link: Link) -> bool:
-    seen = link.read([f"systemctl show -p SubState --value {UNIT}.service"])[0].out.strip()
-    return seen in ("running", "start")
-
-
+TABLES = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
 SIZES = """SELECT relname, pg_relation_size(oid) / 1000000 FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 2 DESC"""
 

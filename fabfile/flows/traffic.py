@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ..engine.shell import q
+from ..roles.base import CURL
 from .acceptance.facts import Traffic
 
 BACKENDS = {
@@ -31,7 +32,7 @@ LINE = re.compile(r'^(\w+)\{proxy="(\w+)"(?:,code="(\w+)")?\} (\d+)', re.M)
 def probe(port: int) -> str:
     """Read-only shell text that prints the exporter's counters of every backend."""
     url = f"http://127.0.0.1:{port}/metrics?scope=backend"
-    return f"curl -fsS --max-time 5 {q(url)} | grep -E '^({REQUESTS}|{ANSWERS})[{{]'; true"
+    return f"{CURL}127.0.0.1 -fsS --max-time 5 {q(url)} | grep -E '^({REQUESTS}|{ANSWERS})[{{]'; true"
 
 
 def counted(texts: Sequence[str]) -> dict[str, Traffic]:

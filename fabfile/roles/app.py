@@ -68,6 +68,8 @@ def ground(settings: Settings, source: Path) -> list[Step]:
     return [
         Packages(("nftables", "strace", "logrotate", "procps")),
         Account(app.user),
+        Directory(ROOT),
+        Directory(f"{ROOT}/releases"),
         release(settings, source),
     ]
 

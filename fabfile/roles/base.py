@@ -12,6 +12,10 @@ SETTINGS = "/etc/runbook"
 """Where configuration of ours lives that belongs to no package."""
 
 
+CURL = "curl -q --noproxy "
+"""Followed by the host that is asked: no .curlrc (so -q comes first), and no proxy, whatever the environment names."""
+
+
 def steps() -> list[Step]:
     """The folders of the runbook on the host."""
     return [

@@ -15,7 +15,7 @@ from ..steps.file import Directory, File
 from ..steps.package import Packages
 from ..steps.template import render
 from ..steps.unit import Unit
-from .base import TOOLS
+from .base import CURL, TOOLS
 from .haproxy import EDGE_HEALTH
 
 UNIT = "keepalived.service"
@@ -54,7 +54,10 @@ def steps(settings: Settings, node: Node, port: int) -> list[Step]:
         ),
         Unit(
             UNIT,
-            ready=_until(f"curl -s -o /dev/null --max-time 1 http://{settings.edge.address}:{settings.edge.port}/"),
+            ready=_until(
+                f"{CURL}{settings.edge.address} -sS -o /dev/null --max-time 1"
+                f" http://{settings.edge.address}:{settings.edge.port}/"
+            ),
         ),
         NoLeftoverHandover(settings.edge.address),
     ]
@@ -82,7 +85,8 @@ def _far(settings: Settings, node: Node, port: int) -> list[str]:
 
 def check(settings: Settings) -> str:
     """The command by which an edge finds out whether it can serve: nginx, HAProxy, and the way through both."""
-    return f"/usr/bin/curl -sf -o /dev/null --max-time 0.9 http://127.0.0.1:{settings.edge.port}{EDGE_HEALTH}"
+    ask = f"/usr/bin/{CURL}127.0.0.1 -sf -o /dev/null --max-time 0.9"
+    return f"{ask} http://127.0.0.1:{settings.edge.port}{EDGE_HEALTH}"
 
 
 def _until(command: str, seconds: int = 15) -> str:

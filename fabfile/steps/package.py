@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..engine import interrupt
 from ..engine.command import Progress
 from ..engine.errors import RunbookError
+from ..engine.frame import USE_PROXIES
 from ..engine.secrecy import mask
 from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
@@ -60,7 +61,7 @@ class InstallPackages:
 
     def show(self) -> str:
         """The script."""
-        return render("packages/install.sh", packages=self.names, seconds=10)
+        return f"{USE_PROXIES}\n{render('packages/install.sh', packages=self.names, seconds=10)}"
 
     def execute(self, link: Link, progress: Progress) -> None:
         """Install them.

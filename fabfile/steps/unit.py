@@ -88,12 +88,16 @@ class Unit(Step):
         return "restart" if "restart" in owed else "reload" if "reload" in owed else ""
 
     def _explain(self) -> str:
-        """Shell function `explain`: fail with what the unit itself said since the script began, else with systemd's words."""
+        """Shell function `explain`: fail with what the unit itself said since the script began, else with systemd's words.
+
+        When neither says a word, the unit runs, and `ready` has said why it does not suffice (see `words.explained`).
+        """
         own, all_ = f"_SYSTEMD_UNIT={q(self.unit)}", f"-u {q(self.unit)}"
         return (
             'began=$(date +%s)\nsaid() { journalctl "$@" --since "@$began" -o cat -q --no-pager; }\nexplain() {\n'
             f"  journalctl --sync\n  why=$(said {own} | grep -iE '{TELLING}' | head -n 1)\n"
             f"  [ -n \"$why\" ] || why=$(said {all_} | grep -v '^Failed to start' | grep -iE 'status=|error|fail' | tail -n 1)\n"
+            f'  [ -n "$why" ] || why="it is $(systemctl is-active {q(self.unit)}), but does not pass its check"\n'
             f'  echo "{self.unit} did not come up: $why" >&2\n  exit 1\n}}'
         )
 

@@ -6,6 +6,7 @@ After a change that is wanted: GOLDEN=write .venv/bin/pytest tests/shell, then r
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,16 +16,18 @@ from pathlib import Path
 import pytest
 from samples import FACTS, MATERIAL, NODES, SHA256, site
 
-from fabfile.engine import lock
+from fabfile.engine import frame, lock
 from fabfile.engine.command import Shell
 from fabfile.engine.journal import Run, append
 from fabfile.engine.secrecy import Secret
 from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
+from fabfile.flows import traffic
 from fabfile.flows.health import disks, logs, units
+from fabfile.flows.nodefacts import _curl
 from fabfile.flows.seed import Seeded
 from fabfile.flows.system import PHASES, System
-from fabfile.roles import haproxy, haproxy_view, nginx, releases
+from fabfile.roles import haproxy, haproxy_view, keepalived, nginx, releases
 from fabfile.roles.base import TOOLS
 from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
@@ -58,7 +61,11 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     monkeypatch.setattr(lock.os, "getpid", lambda: 99)
     monkeypatch.setattr(lock, "now", lambda: "2026-01-02T03:04:05Z")
     run = Run("deploy", Path("/nonexistent"), "it's urgent", who="anna@desk", id="20260102T030405-abcdef")
-    yield "whole", whole("grep -q it /etc/x")
+    monkeypatch.setattr(frame, "new_token", lambda: "0123456789abcdef")
+    sent = frame.Frame()
+    text = sent.around(whole("grep -q it /etc/x"))
+    yield "framed", text
+    yield "command", sent.command("sudo -n /bin/sh", text) + "\n"
     yield "write_file", write_file("/etc/it's here/x", b"text\n", mode=0o640, owner="root:app", validate="check -f {}")
     yield "file_owner", change(File("/etc/x", "text\n"), "app:app 666 regular file\nsame\n")
     yield "directory", change(Directory("/srv/a b", mode=0o750, owner="app:app"), "absent\n")
@@ -195,6 +202,15 @@ def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path]
         (tmp_path / name).write_text(text)
     done = subprocess.run([program, "-S", "warning", *scripted], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_no_check_of_our_own_hosts_goes_through_a_proxy(all_scripts: list[Path]) -> None:
+    """Not by the environment, nor by a .curlrc; units have an environment of their own."""
+    asked = [path.read_text() for path in all_scripts] + list(kept().values())
+    asked += [keepalived.look(site()), traffic.probe(8404), _curl("https://shop.example/ping", "10.0.0.1")]
+    commands = [words for text in asked for words in re.findall(r"\bcurl -(?!V)[^|;]*", text)]
+    assert len(commands) > 5
+    assert {command[:18] for command in commands} == {"curl -q --noproxy "}
 
 
 def test_every_file_of_ours_says_whose_it_is(texts: dict[str, str]) -> None:

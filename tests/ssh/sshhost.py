@@ -44,7 +44,7 @@ mount -t proc proc /mnt/root/proc
 for folder in run tmp; do mount -t tmpfs -o mode=0755 none /mnt/root/$folder; done
 chmod 1777 /mnt/root/tmp
 cd /mnt/root
-mkdir -p run/sshd shim etc/sudoers.d
+mkdir -p run/sshd etc/sudoers.d
 rm -rf var/lib/runbook var/log/runbook
 useradd --root /mnt/root --create-home --shell /bin/sh --password '*' ops
 useradd --root /mnt/root --create-home --shell /bin/sh --password '*' plain
@@ -52,7 +52,7 @@ sed -i 's|^root:.*|root:x:0:0:root:/tmp:/bin/sh|' etc/passwd
 sed -i 's|^root:[^:]*|root:*|' etc/shadow
 useradd --root /mnt/root --create-home --shell /bin/sh --password '*' asked
 printf '%s\n' 'ops ALL=(ALL) NOPASSWD:ALL' 'asked ALL=(ALL) ALL' \
-    'Defaults secure_path="/shim:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"' >etc/sudoers.d/test
+    'Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"' >etc/sudoers.d/test
 chmod 0440 etc/sudoers.d/test
 """
 

@@ -50,7 +50,7 @@ def apply(host: Host, link: Link, tmp_path: Path) -> Apply:
 @pytest.fixture
 def shim(host: Host) -> Path:
     """The calls that the stand-in of systemctl got."""
-    host.install("/shim/systemctl", SYSTEMCTL)
+    host.install("/usr/local/sbin/systemctl", SYSTEMCTL)
     for name in ("shim-state", "shim-calls"):
         (host.files / "run" / name).unlink(missing_ok=True)
     return host.files / "run/shim-calls"
@@ -191,10 +191,10 @@ def test_what_a_killed_run_owes_is_done_by_the_next(host: Host, link: Link, appl
 
 def test_warnings_of_psql_are_no_answer(host: Host, link: Link) -> None:
     """After an upgrade of the C library each connection warns of a collation's version."""
-    host.install("/shim/setpriv", "#!/bin/sh\necho 'WARNING:  collation version mismatch' >&2\necho ok\n")
+    host.install("/usr/local/sbin/setpriv", "#!/bin/sh\necho 'WARNING:  collation version mismatch' >&2\necho ok\n")
     step = SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n")
     assert step.decide(link.read([step.probe()])[0]) is None
-    (host.files / "shim/setpriv").unlink()
+    (host.files / "usr/local/sbin/setpriv").unlink()
 
 
 def test_a_bug_in_a_step_is_not_hidden(apply: Apply) -> None:

@@ -151,3 +151,17 @@ def test_a_user_without_the_right_to_sudo_gets_a_clear_word(host: Host, user: st
     with pytest.raises(RunbookError, match="may not use sudo"):
         link.upload(Path(__file__), "/tmp/uploaded", "0" * 64)
     link.close()
+
+
+def test_a_unit_that_failed_is_told_in_its_own_words(link: Link, host: Host) -> None:
+    """systemctl itself says only where to look."""
+    words = 'Job for some.service failed because of its exit code.\nSee "systemctl status some.service" for details.\n'
+    host.install("/usr/local/sbin/journalctl", "#!/bin/sh\necho \"[$*]\"; echo 'bind: address in use'\n")
+    try:
+        with pytest.raises(RunbookError) as failure:
+            link.run(f"cat >&2 <<'END'\n{words}END\nexit 1")
+    finally:
+        (host.files / "usr/local/sbin/journalctl").unlink()
+    assert str(failure.value) == (
+        "one: some.service failed: «[-u some.service -n 8 -o cat -q --no-pager] / bind: address in use»"
+    )

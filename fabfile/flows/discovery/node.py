@@ -45,12 +45,18 @@ class Node:
             f"for tool in strace ss; do command -v $tool >/dev/null || echo no $tool; done\n"
             f"uid=$(id -u {q(p.user)} 2>/dev/null) && gid=$(id -g {q(p.user)}) || {{ echo no user; exit 0; }}\n"
             f'[ "$uid" != 0 ] || echo no unprivileged\n'
-            f'setpriv --reuid="$uid" --regid="$gid" --init-groups test -x {q(p.path)} || echo no program\n'
+            f'as_user() {{ setpriv --reuid="$uid" --regid="$gid" --init-groups "$@"; }}\n'
+            f"path={q(p.path)} closed=\n"
+            f'as_user test -x "$path" || {{\n  echo no program\n'
+            f'  while [ "$path" != / ]; do\n    path=$(dirname "$path")\n'
+            f'    as_user test -x "$path" || closed=$path\n  done\n  echo "closed $closed"\n}}\n'
             f"echo home $(getent passwd {q(p.user)} | cut -d: -f6); echo group $(id -gn {q(p.user)})\n"
             f"[ ! -r {q(p.path)} ] || echo sha256 $(sha256sum <{q(p.path)})\n"
         )
-        answer = [line.split() for line in self.link.run(script).out.splitlines()]
+        answer = [line.split(maxsplit=1) for line in self.link.run(script).out.splitlines()]
         problems = {words[1] for words in answer if words[:1] == ["no"]}
+        found = {line[0]: line[1] for line in answer if len(line) > 1}
+        closed = f": the folder {found['closed']} is closed to it" if "closed" in found else ""
         install = f"apt-get install --no-install-recommends strace iproute2 on {name}, {AGAIN}"
         words = {
             "strace": (f"{name} has no strace", "discovery watches the program's system calls with it", install),
@@ -66,16 +72,15 @@ class Node:
                 "set app.user in the site file",
             ),
             "program": (
-                f"user {p.user} cannot execute {p.path} on {name}",
+                f"user {p.user} cannot execute {p.path} on {name}{closed}",
                 "it is to be run",
-                f"ls -l {p.path} on {name}",
+                f"namei -l {p.path} on {name}   (the rights of each folder above it)",
             ),
         }
         for problem, parts in words.items():
             if problem in problems:
                 raise RunbookError(*parts)
-        found = {line[0]: line[1] for line in answer if len(line) > 1}
-        return Look(found["sha256"], found.get("home", "/"), found["group"])
+        return Look(found["sha256"].split()[0], found.get("home", "/"), found["group"])
 
     def attempt(
         self,

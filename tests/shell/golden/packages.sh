@@ -1,3 +1,4 @@
+export http_proxy="$HOST_HTTP_PROXY" https_proxy="$HOST_HTTPS_PROXY" ftp_proxy="$HOST_FTP_PROXY" no_proxy="$HOST_NO_PROXY"
 # Installs Debian packages. Waits for every lock that apt and dpkg take, starts no daemon.
 # Exit 75: a lock is held, and stdout says by whom. Exit 76: not installed, and stdout says why.
 set -u

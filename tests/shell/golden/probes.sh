@@ -29,6 +29,7 @@ printf '\n#~golden 4 end %s\n' $?
 printf '\n#~golden 5 begin\n'
 (:
 sha256sum </srv/app/releases/5e5e5e5e5e5e/bingo 2>/dev/null || echo absent
+stat -Lc %a /srv/app/releases/5e5e5e5e5e5e /srv/app/releases/5e5e5e5e5e5e/bingo 2>/dev/null; true
 ) 2>&1
 printf '\n#~golden 5 end %s\n' $?
 printf '\n#~golden 6 begin\n'

@@ -1,0 +1,113 @@
+"""The frame around a script and around its answer: what login files print is no part of either.
+
+A login shell runs its own files before our command, and they may print, read our input, start another shell, or never
+end. So the command is two constant words of sh; the script follows on stdin, and names the token that only they know.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .shell import new_token
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+"""What apt reads of the host's environment (apt-transport-http(1)); nothing else of ours may go through a proxy."""
+
+ENVIRONMENT = f"PATH={PATH} HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive"
+"""All that our scripts get, besides `HOST_HTTP_PROXY` and so on: nothing of the host's own leaks into what we run."""
+
+USE_PROXIES = "export " + " ".join(f'{name}="$HOST_{name.upper()}"' for name in PROXIES)
+"""Shell text by which the rest of a script uses the host's proxies: for apt alone."""
+
+FOREIGN = 97
+"""Exit status where something else than our own sh reads the script, or reads only a part of it."""
+
+NOISE = 65536
+"""Bytes kept of what came before our script began."""
+
+_CLEAN = (
+    f"umask 022; exec /usr/bin/env -i {ENVIRONMENT} "
+    + " ".join(f'HOST_{name.upper()}="${name}"' for name in PROXIES)
+    + ' /bin/sh -c "$0" sh "$@"'
+)
+# Not `sh` with the script as its stdin: dash 0.5.12 reads ahead, so an upload's first bytes would be lost.
+# A login file that reads stdin takes the script's head away: then it does not begin with `test`.
+_LOAD = f's=$(head -c "$2"); case $s in test*) eval "$s";; esac; exit {FOREIGN}'
+
+
+class Frame:
+    """The markers of one script and of its answer; a new one for each script."""
+
+    def __init__(self) -> None:
+        self.token = new_token()
+        self.begin = f"\n#~{self.token} begin\n".encode()
+        self.end = re.compile(rf"\n#~{self.token} end (\d+)\n".encode())
+        self.login = f"#~{self.token} login".encode()
+
+    def command(self, root: str, script: str) -> str:
+        """The command for the login shell, the same text in sh, csh and fish: it says that the login files are
+        done, and starts `root` (a root's sh), which loads `script` from its stdin."""
+        size = len(script.encode())
+        # In two parts: a host that prints the command instead of running it does not print the marker.
+        here = f"echo '#~{self.token}'' login'"
+        return f"{here}; {root} -c '{_CLEAN}' '{_LOAD}' {self.token} {size}"
+
+    def around(self, script: str) -> str:
+        """`script` (see `shell.whole`) as it is sent. Another shell that reads it ends at the first line."""
+        begin = f"printf '\\n#~{self.token} begin\\n'"
+        end = f"printf '\\n#~{self.token} end %s\\n' $code"
+        return (
+            f"test x$1 = x{self.token} || exit {FOREIGN}\n"
+            f"set --; unset s; {begin}; {begin} >&2\n(\n{script}\n)\ncode=$?\n{end}; {end} >&2\nexit $code\n"
+        )
+
+
+class Stream:
+    """One of the two streams of an answer, as it comes in."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self.noise = bytearray()
+        """What came before our script began: the host's own words. The last NOISE bytes of it."""
+        self.text = bytearray()
+        """What our script printed, without the frame."""
+        self.logged_in = False
+        """The login shell has run our command."""
+        self.begun = False
+        self.code: int | None = None
+        """Exit status of the script, once it has ended."""
+        self._searched = 0
+
+    def feed(self, block: bytes) -> None:
+        """Take in the next bytes; those after the end are not ours."""
+        if self.code is not None:
+            return
+        if self.begun:
+            self.text += block
+            self._find_end()
+            return
+        self.noise += block
+        self.logged_in = self.logged_in or self._frame.login in self.noise
+        before, begin, after = self.noise.partition(self._frame.begin)
+        if begin:
+            self.begun, self.logged_in, self.noise, self.text = True, True, before, after
+            self._find_end()
+        else:
+            del self.noise[:-NOISE]
+
+    def _find_end(self) -> None:
+        end = self._frame.end.search(self.text, self._searched)
+        if end:
+            self.code = int(end[1])
+            del self.text[end.start() :]
+        self._searched = max(0, len(self.text) - 64)  # longer than the marker, which may be half there
+
+    def cut(self, rest: bytes) -> None:
+        """Keep only `rest` of the text: what was before it has been used."""
+        self.text, self._searched = bytearray(rest), 0
+
+    def words(self) -> str:
+        """The noise as text, without our own sign of life."""
+        return self.noise.replace(self._frame.login, b"").decode(errors="replace")
