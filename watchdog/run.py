@@ -16,8 +16,9 @@ PAUSE = 0.1
 """Seconds between two rounds of questions."""
 PATIENCE = 0.2
 """Seconds for an answer. Both daemons give it without asking anybody, in less than a millisecond."""
-AGAIN = 3.0
-"""Seconds in which a master that hangs a second time is killed, too."""
+
+ANSWER, REFUSAL, SILENCE = "answer", "refusal", "silence"
+"""What a question leads to. Who refuses does not hang: it is down, and systemd's affair."""
 
 
 class Daemon:
@@ -25,45 +26,57 @@ class Daemon:
 
     def __init__(self, unit: str, port: int, path: str) -> None:
         self.unit, self.port, self.path = unit, port, path
-        self._recent: deque[Processes] = deque(maxlen=round(PATIENCE / PAUSE))
-        self._acted = float("-inf")
+        self._recent = _nothing_seen()
+        self._woken: set[int] = set()
 
     def check(self) -> None:
         """One question, and what follows from the answer."""
-        before, began = processes.of_unit(self.unit), time.monotonic()
-        if answers(self.port, self.path, PATIENCE):
-            hung = judge.stopped(self._recent[0], before) if self._recent else set()
-        elif time.monotonic() - began < 2 * PATIENCE:
-            hung = judge.silent(before, processes.of_unit(self.unit))
+        seen, began = processes.of_unit(self.unit), time.monotonic()
+        reply = ask(self.port, self.path, PATIENCE)
+        if time.monotonic() - began > 2 * PATIENCE:
+            return  # this process was held up, and the daemon perhaps with it
+        self._recent.append(seen)
+        self._woken = set() if reply == ANSWER else self._woken & seen.keys()
+        if in_vain := judge.idle(self._woken, seen):
+            self._end(in_vain, set())
+        elif reply == SILENCE:
+            self._replace(judge.silent(seen, processes.of_unit(self.unit)), seen)
         else:
-            hung = set()  # it is this process that was held up, and with it perhaps the daemon
-        self._recent.append(before)
-        if hung:
-            self._end(hung, before)
+            self._replace(judge.stopped(self._recent[0], seen), seen)
 
-    def _end(self, hung: set[int], all_of_them: Processes) -> None:
-        """Kill the workers, and wake the master, which replaces them: it still holds the ports that users wait at."""
-        again, self._acted = time.monotonic() - self._acted < AGAIN, time.monotonic()
-        woken = set() if again else judge.main_processes(hung, all_of_them)
-        _send(signal.SIGKILL, hung - woken)
+    def _replace(self, hung: set[int], seen: Processes) -> None:
+        """Kill the workers, and continue the master, which replaces them: it holds the ports at which users wait."""
+        masters = judge.masters(hung, seen)
+        self._end(hung - masters, masters)
+
+    def _end(self, killed: set[int], woken: set[int]) -> None:
+        """Kill some, continue others; who is continued must have put things right when the next question is asked."""
+        if not killed | woken:
+            return
+        _send(signal.SIGKILL, killed)
         _send(signal.SIGCONT, woken)
-        self._recent.clear()
-        killed = f"killed {_listed(hung - woken)}" if hung - woken else "killed none"
-        print(f"{self.unit} hangs: {killed}" + (f", continued {_listed(woken)}" if woken else ""), flush=True)
+        print(sentence(self.unit, killed, woken), flush=True)
+        self._woken = woken
+        self._recent = _nothing_seen()
 
 
-def answers(port: int, path: str, seconds: float) -> bool:
-    """False when there is silence. Who refuses or breaks off a connection does not hang: it is down, and systemd's affair."""
+def _nothing_seen() -> deque[Processes]:
+    """The rounds of the last PATIENCE seconds, before there were any."""
+    rounds = 1 + round(PATIENCE / PAUSE)
+    return deque([{}] * rounds, maxlen=rounds)
+
+
+def ask(port: int, path: str, seconds: float) -> str:
+    """What comes back within `seconds`: an ANSWER, a REFUSAL (also a connection that breaks off), or SILENCE."""
     request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
             connection.sendall(request)
-            connection.recv(1024)
+            return ANSWER if connection.recv(1024) else REFUSAL
     except TimeoutError:
-        return False
+        return SILENCE
     except OSError:
-        return True
-    return True
+        return REFUSAL
 
 
 def _send(number: signal.Signals, pids: Iterable[int]) -> None:
@@ -74,8 +87,10 @@ def _send(number: signal.Signals, pids: Iterable[int]) -> None:
             continue  # ended by itself
 
 
-def _listed(pids: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(pids)))
+def sentence(unit: str, killed: set[int], woken: set[int]) -> str:
+    """What was done, for the journal."""
+    parts = (("killed", killed), ("continued", woken))
+    return f"{unit} hangs: " + ", ".join(f"{verb} {' '.join(map(str, sorted(pids)))}" for verb, pids in parts if pids)
 
 
 def notify(text: str) -> None:
