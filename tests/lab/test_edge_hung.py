@@ -12,6 +12,7 @@ from users import Users
 
 from lab.names import Lab
 
+
 @pytest.mark.parametrize("name", ["haproxy-hung", "nginx-hung"])
 def test_a_daemon_that_hangs_is_replaced_before_users_mind(
     floating: Lab, deployed: Deployed, run_fab: Runner, name: str
