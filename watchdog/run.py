@@ -38,7 +38,7 @@ class Daemon:
         self._recent.append(seen)
         self._woken = set() if reply == ANSWER else self._woken & seen.keys()
         if in_vain := judge.idle(self._woken, seen):
-            self._end(in_vain, set())
+            self._act(in_vain, set())
         elif reply == SILENCE:
             self._replace(judge.silent(seen, processes.of_unit(self.unit)), seen)
         else:
@@ -47,9 +47,9 @@ class Daemon:
     def _replace(self, hung: set[int], seen: Processes) -> None:
         """Kill the workers, and continue the master, which replaces them: it holds the ports at which users wait."""
         masters = judge.masters(hung, seen)
-        self._end(hung - masters, masters)
+        self._act(hung - masters, masters)
 
-    def _end(self, killed: set[int], woken: set[int]) -> None:
+    def _act(self, killed: set[int], woken: set[int]) -> None:
         """Kill some, continue others; who is continued must have put things right when the next question is asked."""
         if not killed | woken:
             return
