@@ -43,6 +43,8 @@ NAMES = {
     "db-starved": "The database runs for a twentieth of the time.",
     "haproxy-killed": "The balancer of the edge that serves is killed.",
     "nginx-killed": "The nginx of the edge that serves is killed.",
+    "haproxy-hung": "The balancer of the edge that serves hangs (SIGSTOP).",
+    "nginx-hung": "The nginx of the edge that serves hangs (SIGSTOP).",
     "edge-off": "The edge that serves loses its power (lab only).",
     "edge-cut": "The edge that serves is cut off.",
     "refresher-dead": "The refresher of the edge that serves is stopped.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..engine.shell import Reading
 from ..engine.step import Change, Step
 from ..inventory import Node
-from ..roles import app, base, haproxy, healer, keepalived, nginx, postgres, releases
+from ..roles import app, base, haproxy, healer, keepalived, nginx, postgres, releases, watchdog
 from ..settings import Settings
 from ..steps.cert import Material
 from . import facts as knowledge
@@ -77,7 +77,8 @@ class System:
             return [*possible, Undiscovered("the balancer's configuration")]
         front = nginx.steps(self.settings, node, self.tls) if self.tls else [*possible, Unissued()]
         floating = keepalived.steps(self.settings, node, self.facts.port) if self.settings.edge.address else []
-        return [*haproxy.steps(self.settings, node, self.facts.port), *front, *floating]
+        guarded = watchdog.steps() if self.tls else []
+        return [*haproxy.steps(self.settings, node, self.facts.port), *front, *guarded, *floating]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ CACHE = "/run/edge-cache"
 """In memory: a full disk must not fail a request."""
 REFRESH = 8082
 """Port on the edge's loopback where a request asks the app anew and renews the kept answer."""
+ALIVE = "/alive"
+"""Path on that port that nginx answers without asking anybody."""
 PAUSE = 15
 """Seconds between two renewals: two may fail before an answer grows too old to be kept (55 s)."""
 
@@ -70,6 +72,7 @@ def config(settings: Settings, node: Node) -> str:
         inner=INNER,
         peers=others(settings, node),
         refresh=REFRESH,
+        alive=ALIVE,
         cached=CACHED,
         health=EDGE_HEALTH,
         drained=DRAINED,

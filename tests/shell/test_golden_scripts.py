@@ -127,11 +127,15 @@ KINDS: list[Step] = [
 ]
 
 
+AS_THEY_ARE = (f"{TOOLS}/healer/", f"{TOOLS}/watchdog/")
+"""Modules of this project that a host gets word for word."""
+
+
 def files() -> Iterator[tuple[str, str]]:
     """Every file that the deploy writes, by host and path."""
     for node in NODES:
         for step in steps(node.name):
-            if isinstance(step, File) and not step.path.startswith(f"{TOOLS}/healer/"):  # healer/ as it is
+            if isinstance(step, File) and not step.path.startswith(AS_THEY_ARE):
                 yield f"hosts/{node.name}{step.path}", step.content
 
 

@@ -87,6 +87,11 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.only_posts_in_hand, seen([*POSTS, IN_HAND, IN_HAND]), True),
         (rules.only_posts_in_hand, seen([*POSTS, IN_HAND, POST]), False),  # sent there after the fault
         (rules.no_failures, seen([*POSTS, POST]), False),
+        (rules.failed_at_most(2), seen(steady(4, but=[GET, POST])), True),
+        (rules.failed_at_most(2), seen(steady(4, but=[GET, POST, POST])), False),
+        (rules.answered_within(3), seen(steady(4, but=[asked(3, 2.9)])), True),
+        (rules.answered_within(3), seen(steady(4, but=[asked(3, 3.1)])), False),
+        (rules.answered_within(3), seen(steady(4, but=[asked(3, 10, "timed out")])), False),  # in vain is no better
         (rules.within_budget, seen(steady(10, but=[GET, GET])), True),
         (rules.within_budget, seen(steady(10, but=[GET] * 3)), False),
         (rules.unhurt("R4"), seen(steady(4, but=[GET])), True),

@@ -152,6 +152,13 @@ def unit_killed(stage: Stage, node: Node, unit: str) -> OnHosts:
     )
 
 
+def unit_hung(stage: Stage, node: Node, unit: str) -> OnHosts:
+    """SIGSTOP to all of a unit's processes: the ports are open, nothing answers."""
+    need(stage, node, unit)
+    signal = f"systemctl kill -s %s {q(unit)}"
+    return OnHosts((node,), signal % "STOP" + "\n", f"{signal % 'CONT'}; systemctl start {q(unit)}")
+
+
 def unit_stopped(stage: Stage, node: Node, unit: str) -> OnHosts:
     """A unit is stopped, and started again afterwards."""
     need(stage, node, unit)

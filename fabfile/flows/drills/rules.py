@@ -48,6 +48,26 @@ def no_failures(seen: Observation) -> Bound:
     return Bound("failed requests", _of(bad, len(seen.samples)), "0", not bad)
 
 
+def failed_at_most(count: int) -> Rule:
+    """So many requests of any method may fail, however long the drill takes."""
+
+    def rule(seen: Observation) -> Bound:
+        bad = sum(not s.ok for s in seen.samples)
+        return Bound("failed requests", _of(bad, len(seen.samples)), str(count), bad <= count)
+
+    return rule
+
+
+def answered_within(seconds: float) -> Rule:
+    """Nobody waits longer than `seconds`, neither for an answer nor for a failure."""
+
+    def rule(seen: Observation) -> Bound:
+        longest = max((s.done - s.intended for s in seen.samples), default=0.0)
+        return Bound("longest wait", f"{longest:.2f} s", f"{seconds:g} s", longest <= seconds)
+
+    return rule
+
+
 def within_budget(seen: Observation) -> Bound:
     """R1's limit."""
     share = figures.budget_share(seen.samples) * BUDGET

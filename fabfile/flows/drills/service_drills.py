@@ -7,9 +7,11 @@ from ...roles import haproxy, nginx, postgres
 from . import faults, tasks
 from .drill import STEADY, Drill
 from .rules import (
+    answered_within,
     apps_left_alone,
     ended_with,
     every_app_restarted,
+    failed_at_most,
     felt,
     gap_within,
     never_older_than,
@@ -21,6 +23,15 @@ from .rules import (
 
 NO_DATABASE = unhurt("R4", "R16")
 """Requests that need no database."""
+HALF_DEAD = (
+    felt(0.1),
+    failed_at_most(20),
+    answered_within(3),
+    gap_within(1),
+    recovered_within(10),
+    apps_left_alone,
+)
+"""What a daemon that hangs on the edge that serves may cost: at 60 requests a second, 20 are those of a third of a second."""
 
 SERVICE_DRILLS = (
     Drill(
@@ -61,6 +72,20 @@ SERVICE_DRILLS = (
         "An edge whose nginx is killed serves again within 1 s.",
         lambda stage: faults.unit_killed(stage, stage.holder, nginx.UNIT),
         (gap_within(1), recovered_within(10), apps_left_alone),
+    ),
+    Drill(
+        "haproxy-hung",
+        "An edge whose balancer hangs serves again within 1 s; at most 20 requests fail.",
+        lambda stage: faults.unit_hung(stage, stage.holder, haproxy.UNIT),
+        HALF_DEAD,
+        rate=STEADY,
+    ),
+    Drill(
+        "nginx-hung",
+        "An edge whose nginx hangs serves again within 1 s; at most 20 requests fail.",
+        lambda stage: faults.unit_hung(stage, stage.holder, nginx.UNIT),
+        HALF_DEAD,
+        rate=STEADY,
     ),
     Drill(
         "edge-off",

@@ -10,7 +10,7 @@ from functools import partial
 from ...engine.problem import HealthCheck, Problem
 from ...engine.shell import Reading, q
 from ...inventory import Node
-from ...roles import app, haproxy, healer, keepalived, nginx, postgres
+from ...roles import app, haproxy, healer, keepalived, nginx, postgres, watchdog
 from ...settings import Settings
 from ...steps.unit import RUNTIME_UNITS, TELLING
 
@@ -27,6 +27,7 @@ ROTATION = "runbook-logrotate"
 COSTS = {
     healer.UNIT: "nothing restarts an app that hangs",
     nginx.REFRESHER: "cached answers are no longer renewed",
+    watchdog.UNIT: "nothing ends a HAProxy or nginx that hangs",
     f"{ROTATION}.timer": "the app's log grows without bound",
     f"{ROTATION}.service": "the app's log is not rotated",
     keepalived.UNIT: "this edge cannot take the floating address",
@@ -88,7 +89,7 @@ def needed(settings: Settings, node: Node) -> list[str]:
     units = {
         "app": [app.unit(settings), healer.UNIT, f"{ROTATION}.timer"],
         "postgres": [postgres.service(settings)],
-        "edge": [haproxy.UNIT, nginx.UNIT, nginx.REFRESHER, *floating],
+        "edge": [haproxy.UNIT, nginx.UNIT, nginx.REFRESHER, watchdog.UNIT, *floating],
     }
     return [unit for role in node.roles for unit in units[role]]
 

@@ -1,0 +1,49 @@
+"""The watchdog on each edge: `watchdog/` of this project as files, and a hardened unit.
+
+keepalived moves the address away from an edge that does not answer, but requests under way stay behind, and wait. The watchdog
+ends what hangs within 0.3 s; what then breaks off is asked for anew. What it does is told in `watchdog/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..engine.step import Step
+from ..settings import PROJECT
+from ..steps.file import OURS, Directory, File
+from ..steps.package import Packages
+from ..steps.template import render
+from ..steps.unit import Unit
+from . import haproxy, nginx
+from .app import VERIFY
+from .base import TOOLS
+
+UNIT = "runbook-watchdog.service"
+
+DAEMONS = (
+    f"{haproxy.UNIT}={haproxy.INNER}{haproxy.EDGE_HEALTH}",
+    f"{nginx.UNIT}={nginx.REFRESH}{nginx.ALIVE}",
+)
+"""What is watched: the unit, and the port and path on the loopback where it answers by itself."""
+
+
+def steps() -> list[Step]:
+    """The whole role; it comes after both daemons."""
+    restart, folder = (f"restart:{UNIT}",), f"{TOOLS}/watchdog"
+    unit = render("watchdog/watchdog.service", tools=TOOLS, daemons=DAEMONS)
+    return [
+        Packages(("python3-minimal",)),
+        Directory(folder),
+        *(File(f"{folder}/{path.name}", _source(path), notify=restart) for path in sources()),
+        File(f"/etc/systemd/system/{UNIT}", unit, validate=VERIFY, notify=restart),
+        Unit(UNIT),
+    ]
+
+
+def sources() -> list[Path]:
+    """The watchdog's modules."""
+    return sorted((PROJECT / "watchdog").glob("*.py"))
+
+
+def _source(path: Path) -> str:
+    return f"# {OURS}.\n{path.read_text()}"

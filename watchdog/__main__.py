@@ -1,0 +1,7 @@
+"""`python3 -m watchdog haproxy.service=8081/edge-health …`: watch these units for ever."""
+
+import sys
+
+from .run import main
+
+main(sys.argv[1:])
