@@ -45,9 +45,14 @@ class HostReport:
         return sum(outcome.state is state for outcome in self.outcomes)
 
     @property
+    def errors(self) -> list[RunbookError]:
+        """The error that ended this host's part; or, of a plan, all that stands in its way."""
+        return [self.error] if self.error else [outcome.error for outcome in self.outcomes if outcome.error]
+
+    @property
     def first_error(self) -> RunbookError | None:
-        """The error that ended this host's part, if one did."""
-        return self.error or next((outcome.error for outcome in self.outcomes if outcome.error), None)
+        """The first of `errors`."""
+        return next(iter(self.errors), None)
 
 
 @dataclass
@@ -182,7 +187,7 @@ def show(out: Console, report: Report, *, said: bool) -> None:
         cells = [f"[{STYLE[state]}]{host.count(state)}[/]" if host.count(state) else "·" for state in states]
         table.add_row(host.host, *cells, _remark(host))
     out.print(table)
-    for shown in _distinct([host.first_error for host in report.hosts]):
+    for shown in _distinct([error for host in report.hosts for error in host.errors]):
         _explain(out, shown)
     out.print(_last_line(report))
 

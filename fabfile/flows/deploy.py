@@ -13,7 +13,7 @@ from ..engine.journal import Run
 from ..engine.report import HostReport, Report, console, show, write_json
 from ..inventory import Node
 from ..settings import Settings
-from . import certs, source
+from . import certs, preflight, source
 from . import facts as knowledge
 from .rollout import Options, Rollout
 from .system import ROLE_OF, System
@@ -61,12 +61,16 @@ def carry_out(fleet: Fleet, system: System, options: Options, started: float) ->
 
 
 def survey(fleet: Fleet, system: System, phases: Sequence[str]) -> tuple[list[HostReport], dict[str, str]]:
-    """What a deploy would do, from one session per host; and each host's lock file."""
+    """What stands in a deploy's way and what it would do, from one session per host; and each host's lock file."""
 
     def look(node: Node) -> tuple[list[Outcome], str]:
         steps = [step for phase in phases for step in system.steps(node, phase)]
-        *readings, lock = fleet.link(node).read([*(step.probe() for step in steps), locks.PROBE])
-        return foresee(steps, readings), lock.out
+        before = preflight.preconditions(system, node, phases)
+        lock, *readings = fleet.link(node).read(
+            [locks.PROBE, *(asked.probe for asked in before), *(step.probe() for step in steps)]
+        )
+        unmet = preflight.unmet(before, readings[: len(before)])
+        return [*unmet, *foresee(steps, readings[len(before) :])], lock.out
 
     seen = fleet.each(look)
     hosts, lock_seen = [], {}

@@ -1,0 +1,44 @@
+"""Which ports each role listens on, and which ports of other hosts it must reach: one list for all who ask about the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..inventory import Node
+from ..settings import Settings
+from . import app, haproxy, nginx, postgres
+
+EVERY = "0.0.0.0"
+"""All IPv4 addresses of a host."""
+ANY = "*"
+"""All addresses, IPv6 included: how the opaque binary listens is not known."""
+LOCAL = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that `unit` listens on at `address` of its host."""
+
+    unit: str
+    number: int
+    address: str
+    protocol: str = "tcp"
+
+
+def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> list[Port]:
+    """What `role` listens on at `node`. `app_port` is None before discovery."""
+    if role == "postgres":
+        return [Port(postgres.service(settings), postgres.PORT, address) for address in (LOCAL, node.address)]
+    if role == "app":
+        return [Port(app.unit(settings), app_port, ANY)] if app_port else []
+    edge = settings.edge
+    front = [Port(nginx.UNIT, number, EVERY) for number in (edge.port, edge.https_port)]
+    front += [Port(nginx.UNIT, edge.https_port, EVERY, "udp")] if edge.http3 else []
+    shared = [node.address] if haproxy.others(settings, node) else []
+    return [
+        *front,
+        Port(nginx.UNIT, nginx.REFRESH, LOCAL),
+        *(Port(haproxy.UNIT, haproxy.INNER, address) for address in [LOCAL, *shared]),
+        Port(haproxy.UNIT, edge.stats_port, LOCAL),
+        Port(haproxy.UNIT, edge.healer_port, node.address),
+    ]
