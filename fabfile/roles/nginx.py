@@ -45,7 +45,7 @@ def steps(settings: Settings, node: Node, material: Material) -> list[Step]:
         Directory(drop_in),
         File(f"{drop_in}/hardening.conf", render("nginx/hardening.conf"), notify=(f"restart:{UNIT}",)),
         File("/etc/nginx/nginx.conf", config(settings, node), validate="nginx -t -q -c {}", notify=reload),
-        Unit(UNIT, ready=_until(f"curl -fs -o /dev/null --max-time 2 http://127.0.0.1:{edge.port}{EDGE_HEALTH}")),
+        Unit(UNIT, ready=_until(f"curl -fsS -o /dev/null --max-time 2 http://127.0.0.1:{edge.port}{EDGE_HEALTH}")),
         Served(material, node.address, edge.https_port, name, UNIT),
         *([Http3Answers(node.address, edge.https_port)] if edge.http3 else []),
         *_refresher(),
