@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..engine import lock as locks
 from ..engine.converge import Outcome, State, foresee
-from ..engine.errors import RunbookError
+from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.report import HostReport, Report, console, show, write_json
@@ -17,6 +18,10 @@ from . import certs, preflight, source
 from . import facts as knowledge
 from .rollout import Options, Rollout
 from .system import ROLE_OF, System
+from .verify import verify
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["Options", "carry_out", "deploy", "survey"]
 
@@ -52,9 +57,10 @@ def carry_out(fleet: Fleet, system: System, options: Options, started: float) ->
         run = Run(options.task, settings.state / "runs", options.reason)
         run.note("plan.json", report.as_json())  # before any lock: a full disk here must not stop us half-way
         report.hosts = Rollout(system, fleet, run, options, out).perform()
+        _verify(system, fleet, report, out)
         run.note("report.json", report.as_json())
     said = not options.dry and report.hosts is not hosts
-    report.seconds, report.sessions = time.monotonic() - started, fleet.sessions
+    report.seconds, report.sessions = time.monotonic() - started, report.sessions + fleet.sessions
     show(out, report, said=said)
     write_json(report.as_json(), options.json)
     return report.exit_code
@@ -81,6 +87,14 @@ def survey(fleet: Fleet, system: System, phases: Sequence[str]) -> tuple[list[Ho
             hosts.append(HostReport(name, result[0]))
             lock_seen[name] = result[1]
     return hosts, lock_seen
+
+
+def _verify(system: System, fleet: Fleet, report: Report, out: Console) -> None:
+    """Add to `report` what is wrong with the service after the rollout; nothing when the rollout lost its lock or a host."""
+    if report.exit_code in (LOCKED, UNREACHABLE):
+        return
+    with out.status("does it serve? …"):
+        report.at_end, report.sessions = verify(system.settings, fleet.nodes, failed=report.exit_code != OK)
 
 
 def _refuse_unknown(system: System, fleet: Fleet, phases: Sequence[str]) -> None:

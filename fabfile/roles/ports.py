@@ -42,3 +42,28 @@ def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> li
         Port(haproxy.UNIT, edge.stats_port, LOCAL),
         Port(haproxy.UNIT, edge.healer_port, node.address),
     ]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A port of another host that a role must reach. `number` 0: the port that HAProxy's configuration on the host names."""
+
+    target: str
+    address: str
+    number: int
+    what: str
+
+
+def routes(settings: Settings, node: Node) -> list[Route]:
+    """Whom `node` must reach, by its roles. (VRRP between edges is no port: both edges hold the address when it is blocked.)"""
+    inventory = settings.inventory
+    found: list[Route] = []
+    if "app" in node.roles:
+        found += [Route(db.name, db.address, postgres.PORT, "PostgreSQL") for db in inventory.having("postgres")]
+        port = settings.edge.healer_port
+        found += [Route(edge.name, edge.address, port, "HAProxy, for the healers") for edge in inventory.having("edge")]
+    if "edge" in node.roles:
+        found += [Route(other.name, other.address, 0, "the app") for other in inventory.having("app")]
+        shared = haproxy.others(settings, node)
+        found += [Route(edge.name, edge.address, haproxy.INNER, "HAProxy, for the other edge") for edge in shared]
+    return [route for route in found if route.target != node.name]
