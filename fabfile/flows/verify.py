@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from ..engine import interrupt
@@ -12,9 +13,10 @@ from ..engine.fleet import Fleet
 from ..engine.problem import Problem
 from ..inventory import Node
 from ..settings import Settings
+from .health import entrance
 from .status.site import ask, concerning
 
-SETTLE = 15.0
+SETTLE = 10.0
 """Seconds that what was just changed gets to be well: an edge needs 4 to be seen again, an app that died 3 to start."""
 
 
@@ -43,6 +45,25 @@ def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verdic
         return Verdict([_error(host, problem) for host, problem in wanted], fleet.sessions)
 
 
+class Outside:
+    """Whether users are served, asked from this machine while the hosts are surveyed: it costs a deploy without work nothing."""
+
+    def __init__(self, settings: Settings, nodes: Sequence[Node]) -> None:
+        self.settings = settings
+        self.edges = settings.inventory.having("edge")
+        self._asked: Future[list[Problem]] | None = None
+        if self.edges and set(self.edges) <= set(nodes):
+            pool = ThreadPoolExecutor(1)
+            self._asked = pool.submit(entrance.problems, settings)
+            pool.shutdown(wait=False)
+
+    def doubtful(self, holders: Sequence[str]) -> bool:
+        """Whether users are not served, or not exactly one edge holds the floating address: a reason to ask all hosts more."""
+        if self._asked is None:
+            return False
+        return bool(self._asked.result()) or (bool(self.settings.edge.address) and len(holders) != 1)
+
+
 def concerned(settings: Settings, nodes: Sequence[Node]) -> list[Node]:
     """`nodes` and those that they have to do with: the edges, the app nodes behind edges, the database behind app nodes."""
     roles = {role for node in nodes for role in node.roles}
@@ -53,6 +74,6 @@ def concerned(settings: Settings, nodes: Sequence[Node]) -> list[Node]:
 def _error(host: str, problem: Problem) -> RunbookError:
     return RunbookError(
         f"{host}: {problem.message}" if host else problem.message,
-        "seen at the end, as fab status sees it: what users get may be wrong",
+        "seen when the deploy was done, as fab status sees it: until this is put right the service is not whole",
         problem.next,
     )

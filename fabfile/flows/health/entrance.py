@@ -15,7 +15,7 @@ from ...settings import Settings
 
 CONNECT = 1.0
 """Seconds for a connection. A lost packet is sent again after 1 s, so one more is allowed once the first has failed."""
-ANSWER = 5.0
+ANSWER = 3.0
 """Seconds for an answer: without any app node the balancer lets a request wait a moment before it refuses it."""
 
 

@@ -15,7 +15,10 @@ from .judge import address_problem
 
 
 def ask(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Problem]]:
-    """Each host of `fleet`, and what is wrong with no single one of them. One session a host, all at once."""
+    """Each host of `fleet`, and what is wrong with no single one of them. One session a host, all at once.
+
+    What one host says of another is left out where the network between them explains it.
+    """
     whole = set(settings.inventory.having("edge")) <= set(fleet.nodes)
     with ThreadPoolExecutor(1) as aside:
         outside = aside.submit(entrance.problems, settings) if whole else None
@@ -24,7 +27,13 @@ def ask(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Proble
             unreachable(settings, name, result) if isinstance(result, RunbookError) else result
             for name, result in seen.items()
         ]
-        return hosts, site_problems(settings, hosts, outside.result() if outside else [])
+        site = site_problems(settings, hosts, outside.result() if outside else [])
+    explained = {name for problem in site if problem.cause for name in problem.about}
+    for host in hosts:
+        host.problems = [
+            one for one in host.problems if one.cause or not one.about or not explained.issuperset(one.about)
+        ]
+    return hosts, site
 
 
 def site_problems(settings: Settings, hosts: Sequence[HostStatus], outside: Sequence[Problem]) -> list[Problem]:
@@ -44,10 +53,10 @@ def concerning(
     names: Collection[str], hosts: Sequence[HostStatus], site: Sequence[Problem]
 ) -> Iterator[tuple[str, Problem]]:
     """What is down on the hosts called `names`, or between them and others, with the host that says it."""
+    for problem in site:
+        if problem.down and set(problem.about) & set(names):
+            yield "", problem
     for host in hosts:
         for problem in host.problems:
             if problem.down and set(problem.about or (host.host,)) & set(names):
                 yield host.host, problem
-    for problem in site:
-        if problem.down and set(problem.about) & set(names):
-            yield "", problem
