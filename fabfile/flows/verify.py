@@ -14,7 +14,7 @@ from ..engine.problem import Problem
 from ..inventory import Node
 from ..settings import Settings
 from .health import entrance
-from .status.site import ask, concerning
+from .status.overview import ask_site, concerning
 
 SETTLE = 10.0
 """Seconds that what was just changed gets to be well: an edge needs 4 to be seen again, an app that died 3 to start."""
@@ -36,7 +36,7 @@ def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verdic
     with Fleet(settings, concerned(settings, nodes), readonly=True) as fleet:
         end = time.monotonic() + (0 if failed else SETTLE)
         while True:
-            found = list(concerning(names, *ask(settings, fleet)))
+            found = list(concerning(names, *ask_site(settings, fleet)))
             if not found or time.monotonic() >= end:
                 break
             interrupt.check()

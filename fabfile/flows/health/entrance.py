@@ -85,10 +85,10 @@ def _answer(settings: Settings) -> Iterator[Problem]:
     try:
         connection.request("GET", HEALTH)
         status = connection.getresponse().status
-        said = f"users get {status} from {settings.service}{HEALTH}" if status >= 500 else ""
+        sentence = f"users get {status} from {settings.service}{HEALTH}" if status >= 500 else ""
     except (OSError, http.client.HTTPException) as error:
-        said = f"users get no answer from {settings.service}{HEALTH}: {str(error) or type(error).__name__}"
+        sentence = f"users get no answer from {settings.service}{HEALTH}: {str(error) or type(error).__name__}"
     finally:
         connection.close()
-    if said:
-        yield Problem(said, "fab status   (which nodes do the edges see?)", cause=False, about=tuple(names))
+    if sentence:
+        yield Problem(sentence, "fab status   (which nodes do the edges see?)", cause=False, about=tuple(names))

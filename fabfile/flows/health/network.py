@@ -18,9 +18,9 @@ from ...settings import Settings
 OPEN, SILENT, REFUSED = "open", "no answer within 1 s", "refused"
 
 TRY = f"""try() {{
-  said=$(LC_ALL=C timeout 1 bash -c "exec 3<>/dev/tcp/$2/$3" 2>&1)
-  case $? in 0) said='{OPEN}' ;; 124) said='{SILENT}' ;; *) said=${{said##*: }} ;; esac
-  echo "tried|$1|$3|$said"
+  answer=$(LC_ALL=C timeout 1 bash -c "exec 3<>/dev/tcp/$2/$3" 2>&1)
+  case $? in 0) answer='{OPEN}' ;; 124) answer='{SILENT}' ;; *) answer=${{answer##*: }} ;; esac
+  echo "tried|$1|$3|$answer"
 }}
 app_port() {{ sed -n "s|^ *server $1 $2:\\([0-9]*\\) check.*|\\1|p" /etc/haproxy/haproxy.cfg 2>/dev/null; }}
 """
@@ -74,7 +74,7 @@ def parse(text: str) -> NetworkView:
 def problems(settings: Settings, views: Mapping[str, NetworkView], lost: Sequence[str] = ()) -> list[Problem]:
     """Who cannot reach whom on which port, and what is in the way. Pure.
 
-    `views` by host. A port that nobody listens on is not told: the unit behind it is down, and that is told elsewhere. Nor is
+    `views` by host. A port that nobody listens on is left out: the unit behind it is down, and `units` reports that. So is
     a host of `lost`, which did not answer over ssh either.
     """
     blocked: dict[Tried, list[str]] = {}

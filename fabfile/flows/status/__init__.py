@@ -14,7 +14,7 @@ from ...engine.report import console, write_json
 from ...settings import Settings
 from .host import HostStatus
 from .judge import exit_code
-from .site import ask
+from .overview import ask_site
 from .table import show
 
 __all__ = ["HostStatus", "status"]
@@ -24,7 +24,7 @@ def status(settings: Settings, names: Sequence[str], json: str | None, *, verbos
     """Print it; 4 when a host cannot be reached, else as `exit_code` says. `verbose`: every unit, and what each balancer sees."""
     out, started = console(json), time.monotonic()
     with Fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
-        hosts, site = ask(settings, fleet)
+        hosts, site = ask_site(settings, fleet)
         sessions = fleet.sessions
     show(out, hosts, site, verbose=verbose)
     out.print(_last_line(hosts, site, time.monotonic() - started, sessions))

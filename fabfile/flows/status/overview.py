@@ -14,7 +14,7 @@ from .host import HostStatus, read, unreachable
 from .judge import address_problem
 
 
-def ask(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Problem]]:
+def ask_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Problem]]:
     """Each host of `fleet`, and what is wrong with no single one of them. One session a host, all at once.
 
     What one host says of another is left out where the network between them explains it.
