@@ -18,6 +18,8 @@ class Problem:
     """False: users do not feel it yet, but it waits for a person (a drain, a pending restart)."""
     cause: bool = True
     """False: a symptom, such as a unit that is down; the message does not say what brought it about."""
+    about: tuple[str, ...] = ()
+    """The hosts it is about, where that is not the host that has said it."""
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,14 @@ class HostReport:
         return sum(outcome.state is state for outcome in self.outcomes)
 
     @property
+    def errors(self) -> list[RunbookError]:
+        """The error that ended this host's part; or, of a plan, all that stands in its way."""
+        return [self.error] if self.error else [outcome.error for outcome in self.outcomes if outcome.error]
+
+    @property
     def first_error(self) -> RunbookError | None:
-        """The error that ended this host's part, if one did."""
-        return self.error or next((outcome.error for outcome in self.outcomes if outcome.error), None)
+        """The first of `errors`."""
+        return next(iter(self.errors), None)
 
 
 @dataclass
@@ -60,6 +65,8 @@ class Report:
     hosts: list[HostReport]
     seconds: float
     sessions: int
+    at_end: list[RunbookError] = field(default_factory=list)
+    """What was wrong with the service when all was done."""
 
     def total(self, state: State) -> int:
         """How many steps of all hosts ended in `state`."""
@@ -67,11 +74,12 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """The failed hosts' highest code (4 unreachable, 5 rolled back); 2 when a plan found differences; else 0."""
+        """The failed hosts' highest code (4 unreachable, 5 rolled back); 1 when all was done and it does not serve; 2 when a
+        plan found differences; else 0."""
         codes = [host.first_error.code for host in self.hosts if host.first_error]
         if codes:
             return max(codes)
-        if self.total(State.FAILED):
+        if self.total(State.FAILED) or self.at_end:
             return FAILED
         return DIFFERS if self.total(State.WOULD) else OK
 
@@ -83,11 +91,12 @@ class Report:
             "seconds": round(self.seconds, 3),
             "sessions": self.sessions,
             "totals": {state.value: self.total(state) for state in State},
+            "at_end": [_parts(error) for error in self.at_end],
             "hosts": [
                 {
                     "host": host.host,
                     "left_out": host.left_out,
-                    "error": host.error and {"seen": host.error.seen, "why": host.error.why, "next": host.error.next},
+                    "error": host.error and _parts(host.error),
                     "steps": [
                         {
                             "step": o.step,
@@ -102,6 +111,10 @@ class Report:
                 for host in self.hosts
             ],
         }
+
+
+def _parts(error: RunbookError) -> dict[str, str]:
+    return {"seen": error.seen, "why": error.why, "next": error.next}
 
 
 def console(json_path: str | None = None) -> Console:
@@ -184,7 +197,7 @@ def show(out: Console, report: Report, *, said: bool) -> None:
         cells = [f"[{STYLE[state]}]{host.count(state)}[/]" if host.count(state) else "·" for state in states]
         table.add_row(host.host, *cells, _remark(host))
     out.print(table)
-    for shown in _distinct([host.first_error for host in report.hosts]):
+    for shown in _distinct([*(error for host in report.hosts for error in host.errors), *report.at_end]):
         _explain(out, shown)
     out.print(_last_line(report))
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..engine import lock as locks
 from ..engine.converge import Outcome, State, foresee
-from ..engine.errors import RunbookError
+from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.report import HostReport, Report, console, show, write_json
 from ..inventory import Node
+from ..roles import keepalived
 from ..settings import Settings
-from . import certs, source
+from . import certs, preflight, source
 from . import facts as knowledge
 from .rollout import Options, Rollout
 from .system import ROLE_OF, System
+from .verify import Outside, verify
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["Options", "carry_out", "deploy", "survey"]
 
@@ -44,39 +51,67 @@ def carry_out(fleet: Fleet, system: System, options: Options, started: float) ->
     out, settings = console(options.json), system.settings
     if not options.dry:
         _refuse_unknown(system, fleet, options.phases)
-    hosts, lock_seen = survey(fleet, system, options.phases)
+    users = None if options.dry else Outside(settings, fleet.nodes)
+    seen = survey(fleet, system, options.phases)
+    hosts = seen.hosts
     report = Report("plan" if options.dry else options.task, hosts, 0, 0)
-    if not options.dry and (_to_do(hosts) or _orphaned(lock_seen)) and not _lost(hosts):
+    if not options.dry and (_to_do(hosts) or _orphaned(seen.locks)) and not _lost(hosts):
         if not options.take_over:
-            _refuse_locked(lock_seen)
+            _refuse_locked(seen.locks)
         run = Run(options.task, settings.state / "runs", options.reason)
         run.note("plan.json", report.as_json())  # before any lock: a full disk here must not stop us half-way
         report.hosts = Rollout(system, fleet, run, options, out).perform()
+        _verify(system, fleet, report, out)
         run.note("report.json", report.as_json())
+    elif users and not _lost(hosts) and users.doubtful(seen.holders):
+        _verify(system, fleet, report, out)
     said = not options.dry and report.hosts is not hosts
-    report.seconds, report.sessions = time.monotonic() - started, fleet.sessions
+    report.seconds, report.sessions = time.monotonic() - started, report.sessions + fleet.sessions
     show(out, report, said=said)
     write_json(report.as_json(), options.json)
     return report.exit_code
 
 
-def survey(fleet: Fleet, system: System, phases: Sequence[str]) -> tuple[list[HostReport], dict[str, str]]:
-    """What a deploy would do, from one session per host; and each host's lock file."""
+@dataclass
+class Survey:
+    """What a deploy finds: each host's plan, the lock files, and the edges that hold the floating address."""
 
-    def look(node: Node) -> tuple[list[Outcome], str]:
+    hosts: list[HostReport] = field(default_factory=list)
+    locks: dict[str, str] = field(default_factory=dict)
+    holders: list[str] = field(default_factory=list)
+
+
+def survey(fleet: Fleet, system: System, phases: Sequence[str]) -> Survey:
+    """What stands in a deploy's way and what it would do, from one session per host."""
+    floating = system.settings.edge.address
+
+    def look(node: Node) -> tuple[list[Outcome], str, bool]:
         steps = [step for phase in phases for step in system.steps(node, phase)]
-        *readings, lock = fleet.link(node).read([*(step.probe() for step in steps), locks.PROBE])
-        return foresee(steps, readings), lock.out
+        before = preflight.preconditions(system, node, phases)
+        holding = keepalived.holds(floating) if floating else "false"
+        lock, holds, *readings = fleet.link(node).read(
+            [locks.PROBE, holding, *(asked.probe for asked in before), *(step.probe() for step in steps)]
+        )
+        unmet = preflight.unmet(before, readings[: len(before)])
+        return [*unmet, *foresee(steps, readings[len(before) :])], lock.out, holds.code == 0
 
-    seen = fleet.each(look)
-    hosts, lock_seen = [], {}
-    for name, result in seen.items():
+    found = Survey()
+    for name, result in fleet.each(look).items():
         if isinstance(result, RunbookError):
-            hosts.append(HostReport(name, error=result))
-        else:
-            hosts.append(HostReport(name, result[0]))
-            lock_seen[name] = result[1]
-    return hosts, lock_seen
+            found.hosts.append(HostReport(name, error=result))
+            continue
+        outcomes, found.locks[name], holds = result
+        found.hosts.append(HostReport(name, outcomes))
+        found.holders += [name] if holds else []
+    return found
+
+
+def _verify(system: System, fleet: Fleet, report: Report, out: Console) -> None:
+    """Add to `report` what is wrong with the service now; nothing when a rollout lost its lock or a host."""
+    if report.exit_code in (LOCKED, UNREACHABLE):
+        return
+    with out.status("does it serve? …"):
+        report.at_end, report.sessions = verify(system.settings, fleet.nodes, failed=report.exit_code != OK)
 
 
 def _refuse_unknown(system: System, fleet: Fleet, phases: Sequence[str]) -> None:

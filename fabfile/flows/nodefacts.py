@@ -46,7 +46,7 @@ class HostFacts:
         with Fleet(settings, settings.inventory.select(()), readonly=True) as fleet:
             tls = certs.material(settings, may_issue=False)
             system = System(settings, source.binary(settings), knowledge.known(settings), tls)
-            hosts, _ = survey(fleet, system, PHASES)
+            hosts = survey(fleet, system, PHASES).hosts
         lost = [f"{host.host}: {host.error.seen}" for host in hosts if host.error]
         to_do = [
             f"{host.host}: {outcome.sentence or outcome.step}"

@@ -9,7 +9,7 @@ from ..engine.lock import FILE as LOCK
 from ..engine.shell import STATE, Reading, q
 from ..engine.step import Change, Step
 from ..inventory import Node
-from ..settings import Settings
+from ..settings import Edge, Settings
 from ..steps.account import Account
 from ..steps.file import Directory, File
 from ..steps.package import Packages
@@ -54,10 +54,7 @@ def steps(settings: Settings, node: Node, port: int) -> list[Step]:
         ),
         Unit(
             UNIT,
-            ready=_until(
-                f"{CURL}{settings.edge.address} -sS -o /dev/null --max-time 1"
-                f" http://{settings.edge.address}:{settings.edge.port}/"
-            ),
+            ready=_somebody_holds(settings.edge),
         ),
         NoLeftoverHandover(settings.edge.address),
     ]
@@ -89,9 +86,15 @@ def check(settings: Settings) -> str:
     return f"{ask} http://127.0.0.1:{settings.edge.port}{EDGE_HEALTH}"
 
 
-def _until(command: str, seconds: int = 15) -> str:
-    """Shell text: `command` succeeds at the latest after `seconds` (a host that boots waits 1 s before it claims)."""
-    return f"timeout {seconds} sh -c 'until {command}; do sleep 0.2; done'"
+def _somebody_holds(edge: Edge, seconds: int = 15) -> str:
+    """Shell text: this edge or another has the floating address, at the latest after `seconds` (a host that boots waits 1 s before
+    it claims). Another is known by its answer, or, where a firewall keeps edges from each other's port, by ARP."""
+    ask = f"{CURL}{edge.address} -s -o /dev/null --max-time 1 http://{edge.address}:{edge.port}{EDGE_HEALTH}"
+    arp = f"ip -4 neighbour show to {edge.address} nud reachable | grep -q ."
+    wait = f"until {holds(edge.address)} || {ask} || {arp}; do sleep 0.2; done"
+    return (
+        f"{{ timeout {seconds} sh -c {q(wait)} || {{ echo no edge holds {edge.address} after {seconds} s; false; }}; }}"
+    )
 
 
 @dataclass(frozen=True)

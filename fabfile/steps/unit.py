@@ -77,9 +77,9 @@ class Unit(Step):
         if not script and not owed:
             return None
         if self.ready and act:
-            script.append(f"{self.ready} || explain")
+            script.append(f'words=$({self.ready} 2>&1) || explain "$words"')
         script.append(f"rm -f {PENDING}/{q(self.unit)}.restart {PENDING}/{q(self.unit)}.reload")
-        text = "\n".join(["set -e", self._explain(), *script] if act else ["set -e", *script])
+        text = "\n".join(["set -e", self._explain(act), *script] if act else ["set -e", *script])
         return Change(f"{' and '.join(doings) or 'settle'} {self.unit}", (Shell(text, self.timeout),))
 
     def _act(self, active: str, owed: set[str]) -> str:
@@ -87,17 +87,22 @@ class Unit(Step):
             return "start"
         return "restart" if "restart" in owed else "reload" if "reload" in owed else ""
 
-    def _explain(self) -> str:
-        """Shell function `explain`: fail with what the unit itself said since the script began, else with systemd's words.
-
-        When neither says a word, the unit runs, and `ready` has said why it does not suffice (see `words.explained`).
-        """
+    def _explain(self, act: str) -> str:
+        """Shell function `explain WORDS`: fail with what the unit itself has said since the script began, else WORDS (what
+        `ready` printed), else systemd's words. What the process before a restart says as it ends is no reason."""
         own, all_ = f"_SYSTEMD_UNIT={q(self.unit)}", f"-u {q(self.unit)}"
+        before = "" if act == "reload" else f"$(systemctl show -P InvocationID {q(self.unit)})"
+        nothing = q(f"this does not succeed: {self.ready}" if self.ready else "it says nothing in its journal")
         return (
-            'began=$(date +%s)\nsaid() { journalctl "$@" --since "@$began" -o cat -q --no-pager; }\nexplain() {\n'
-            f"  journalctl --sync\n  why=$(said {own} | grep -iE '{TELLING}' | head -n 1)\n"
-            f"  [ -n \"$why\" ] || why=$(said {all_} | grep -v '^Failed to start' | grep -iE 'status=|error|fail' | tail -n 1)\n"
-            f'  [ -n "$why" ] || why="it is $(systemctl is-active {q(self.unit)}), but does not pass its check"\n'
+            f"began=$(date +%s.%3N)\nbefore={before}\n"
+            'said() { journalctl "$@" --since "@$began" -q --no-pager; }\nexplain() {\n'
+            f"  why=; journalctl --sync\n  starts=$(said {own} -o export --output-fields=_SYSTEMD_INVOCATION_ID |"
+            ' grep -a ^_SYSTEMD_INVOCATION_ID= | sort -u | grep -v "=${before:--}$") || :\n'
+            f"  [ -z \"$starts\" ] || why=$(said {own} $starts -o cat | grep -iE '{TELLING}' | head -n 1)\n"
+            '  [ -n "$why" ] || why=$(echo "${1:-}" | tail -n 1)\n'
+            f"  [ -n \"$why\" ] || why=$(said {all_} -o cat | grep -v '^Failed to start' |"
+            " grep -iE 'status=|error|fail' | tail -n 1)\n"
+            f'  [ -n "$why" ] || why={nothing}\n'
             f'  echo "{self.unit} did not come up: $why" >&2\n  exit 1\n}}'
         )
 

@@ -64,8 +64,8 @@ def test_unit(out: str, said: str | None, commands: list[str]) -> None:
         lines = script(change).splitlines()
         assert lines[0] == "set -e"
         assert lines[-1] == f"rm -f {PENDING}/app.service.restart {PENDING}/app.service.reload", "forgotten last"
-        doing = [line.split(" ||")[0] for line in lines if line.startswith(("systemctl", "is-ready"))]
-        words = [line.replace("is-ready", "systemctl ready app.service") for line in doing]
+        doing = [line.split(" ||")[0] for line in lines if line.startswith(("systemctl", "words=$(is-ready"))]
+        words = [line.replace("words=$(is-ready 2>&1)", "systemctl ready app.service") for line in doing]
         expected = [f"systemctl {verb}" + (" app.service" if verb != "daemon-reload" else "") for verb in commands]
         assert words == expected
 

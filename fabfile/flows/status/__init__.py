@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ...engine.errors import UNREACHABLE, RunbookError
+from ...engine.errors import UNREACHABLE
 from ...engine.fleet import Fleet
 from ...engine.problem import Problem
 from ...engine.report import console, write_json
 from ...settings import Settings
-from .host import HostStatus, read, unreachable
-from .judge import address_problem, exit_code
+from .host import HostStatus
+from .judge import exit_code
+from .overview import ask_site
 from .table import show
 
 __all__ = ["HostStatus", "status"]
@@ -23,28 +24,14 @@ def status(settings: Settings, names: Sequence[str], json: str | None, *, verbos
     """Print it; 4 when a host cannot be reached, else as `exit_code` says. `verbose`: every unit, and what each balancer sees."""
     out, started = console(json), time.monotonic()
     with Fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
-        seen = fleet.each(lambda node: read(settings, fleet, node))
+        hosts, site = ask_site(settings, fleet)
         sessions = fleet.sessions
-    hosts = [
-        unreachable(settings, name, result) if isinstance(result, RunbookError) else result
-        for name, result in seen.items()
-    ]
-    site = _site(settings, hosts)
     show(out, hosts, site, verbose=verbose)
     out.print(_last_line(hosts, site, time.monotonic() - started, sessions))
     write_json(_as_json(settings, hosts, site), json)
     if not all(host.reachable for host in hosts):
         return UNREACHABLE
     return exit_code([*site, *(problem for host in hosts for problem in host.problems)])
-
-
-def _site(settings: Settings, hosts: Sequence[HostStatus]) -> list[Problem]:
-    """What only all edges together show, when each was asked and has answered."""
-    edges = [host.edge for host in hosts if host.edge]
-    if not edges or len(edges) < len(settings.inventory.having("edge")):
-        return []
-    found = address_problem(settings.edge.address, edges)
-    return [found] if found else []
 
 
 def _last_line(hosts: Sequence[HostStatus], site: Sequence[Problem], seconds: float, sessions: int) -> str:

@@ -15,7 +15,8 @@ from ...inventory import Node
 from ...roles import app, haproxy, haproxy_view, healer, keepalived
 from ...settings import Settings
 from .. import health
-from ..health import units
+from ..health import network, units
+from ..health.network import NetworkView
 from .judge import balancer_problems, drain_problems, pending_problems
 
 FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"
@@ -49,6 +50,7 @@ class HostStatus:
     """On an edge: nodes that their healers have drained, to restart the app."""
     owed: list[str] = field(default_factory=list)
     lock: str = ""
+    network: NetworkView = field(default_factory=NetworkView)
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -79,10 +81,11 @@ def read(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         DRAINED,
         keepalived.look(settings) if floats else "true",
         haproxy_view.healing(nodes) if is_edge else "true",
+        network.probe(settings, node),
     ]
     checks = health.checks(settings, node)
     answers = fleet.link(node).read([*probes, *(check.probe for check in checks)])
-    figures, lock, stat, drains, edge, healing = answers[: len(probes)]
+    figures, lock, stat, drains, edge, healing, paths = answers[: len(probes)]
     host = HostStatus(node.name, node.roles)
     _figures(host, figures)
     host.drained = dict(line.split("=", 1) for line in drains.out.splitlines() if "=" in line)
@@ -91,6 +94,7 @@ def read(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     host.servers = haproxy_view.parse_stat(stat.out)
     host.edge = keepalived.parse(node.name, edge.out) if floats else None
     host.healing = list(haproxy_view.parse_healing(nodes, healing.out).drained)
+    host.network = network.parse(paths.out)
     for check, answer in zip(checks, answers[len(probes) :], strict=True):
         host.problems.extend(check.judge(answer))
         if check.name == units.NAME:

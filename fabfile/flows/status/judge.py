@@ -20,7 +20,8 @@ def balancer_problems(servers: Mapping[str, Server], out: Sequence[str], edge: S
     for server in servers.values():
         if not server.up and server.node not in out:
             next_ = f"fab -H {server.node} app.restart"
-            found.append(Problem(f"the balancer sees {server.node} {server.status}", next_, cause=False))
+            said = f"the balancer sees {server.node} {server.status}"
+            found.append(Problem(said, next_, cause=False, about=(server.node,)))
     return found
 
 
@@ -51,10 +52,12 @@ def address_problem(address: str, edges: Sequence[Seen]) -> Problem | None:
     if len(holders) == 1:
         return None
     if not holders:
-        return Problem(f"no edge holds {address}: users get no answer", "fab deploy", cause=False)
+        names = tuple(edge.name for edge in edges)
+        return Problem(f"no edge holds {address}: users get no answer", "fab deploy", cause=False, about=names)
     return Problem(
         f"{' and '.join(holders)} both hold {address}: they do not hear each other's VRRP adverts",
         "let IP protocol 112 (VRRP) through between the edges: nft list ruleset, security groups",
+        about=tuple(holders),
     )
 
 

@@ -1,11 +1,14 @@
 set -e
-began=$(date +%s)
-said() { journalctl "$@" --since "@$began" -o cat -q --no-pager; }
+began=$(date +%s.%3N)
+before=
+said() { journalctl "$@" --since "@$began" -q --no-pager; }
 explain() {
-  journalctl --sync
-  why=$(said _SYSTEMD_UNIT=haproxy.service | grep -iE 'panic|fatal|alert|in use|cannot|could not|denied|refused|no such|invalid|error' | head -n 1)
-  [ -n "$why" ] || why=$(said -u haproxy.service | grep -v '^Failed to start' | grep -iE 'status=|error|fail' | tail -n 1)
-  [ -n "$why" ] || why="it is $(systemctl is-active haproxy.service), but does not pass its check"
+  why=; journalctl --sync
+  starts=$(said _SYSTEMD_UNIT=haproxy.service -o export --output-fields=_SYSTEMD_INVOCATION_ID | grep -a ^_SYSTEMD_INVOCATION_ID= | sort -u | grep -v "=${before:--}$") || :
+  [ -z "$starts" ] || why=$(said _SYSTEMD_UNIT=haproxy.service $starts -o cat | grep -iE 'panic|fatal|alert|in use|cannot|could not|denied|refused|no such|invalid|error' | head -n 1)
+  [ -n "$why" ] || why=$(echo "${1:-}" | tail -n 1)
+  [ -n "$why" ] || why=$(said -u haproxy.service -o cat | grep -v '^Failed to start' | grep -iE 'status=|error|fail' | tail -n 1)
+  [ -n "$why" ] || why='it says nothing in its journal'
   echo "haproxy.service did not come up: $why" >&2
   exit 1
 }

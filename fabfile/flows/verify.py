@@ -1,0 +1,79 @@
+"""The end of a deploy: the site as `fab status` sees it. Steps that all succeeded are no service yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+from ..engine import interrupt
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.problem import Problem
+from ..inventory import Node
+from ..settings import Settings
+from .health import entrance
+from .status.overview import ask_site, concerning
+
+SETTLE = 10.0
+"""Seconds that what was just changed gets to be well: an edge needs 4 to be seen again, an app that died 3 to start."""
+
+
+class Verdict(NamedTuple):
+    """What is wrong at the end, and the sessions it took to see it."""
+
+    errors: list[RunbookError]
+    sessions: int
+
+
+def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verdict:
+    """What is down on `nodes`, or between them and others. Waits until all is well, for SETTLE seconds at most.
+
+    After a deploy that `failed` it asks once, and only for causes: they may be why it failed.
+    """
+    names = {node.name for node in nodes}
+    with Fleet(settings, concerned(settings, nodes), readonly=True) as fleet:
+        end = time.monotonic() + (0 if failed else SETTLE)
+        while True:
+            found = list(concerning(names, *ask_site(settings, fleet)))
+            if not found or time.monotonic() >= end:
+                break
+            interrupt.check()
+            time.sleep(0.5)
+        wanted = [(host, problem) for host, problem in found if problem.cause or not failed]
+        return Verdict([_error(host, problem) for host, problem in wanted], fleet.sessions)
+
+
+class Outside:
+    """Whether users are served, asked from this machine while the hosts are surveyed: it costs a deploy without work nothing."""
+
+    def __init__(self, settings: Settings, nodes: Sequence[Node]) -> None:
+        self.settings = settings
+        self.edges = settings.inventory.having("edge")
+        self._asked: Future[list[Problem]] | None = None
+        if self.edges and set(self.edges) <= set(nodes):
+            pool = ThreadPoolExecutor(1)
+            self._asked = pool.submit(entrance.problems, settings)
+            pool.shutdown(wait=False)
+
+    def doubtful(self, holders: Sequence[str]) -> bool:
+        """Whether users are not served, or not exactly one edge holds the floating address: a reason to ask all hosts more."""
+        if self._asked is None:
+            return False
+        return bool(self._asked.result()) or (bool(self.settings.edge.address) and len(holders) != 1)
+
+
+def concerned(settings: Settings, nodes: Sequence[Node]) -> list[Node]:
+    """`nodes` and those that they have to do with: the edges, the app nodes behind edges, the database behind app nodes."""
+    roles = {role for node in nodes for role in node.roles}
+    also = {"edge"} | ({"app"} if "edge" in roles else set()) | ({"postgres"} if "app" in roles else set())
+    return [node for node in settings.inventory.nodes if node in nodes or set(node.roles) & also]
+
+
+def _error(host: str, problem: Problem) -> RunbookError:
+    return RunbookError(
+        f"{host}: {problem.message}" if host else problem.message,
+        "seen when the deploy was done, as fab status sees it: until this is put right the service is not whole",
+        problem.next,
+    )
