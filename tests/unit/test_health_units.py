@@ -149,6 +149,7 @@ def test_every_role_has_its_units() -> None:
         "haproxy.service",
         "nginx.service",
         "runbook-refresher.service",
+        "runbook-watchdog.service",
         "keepalived.service",
     ]
     assert needed == ["bingo.service", "runbook-healer.service", "runbook-logrotate.timer"]
