@@ -14,6 +14,8 @@ from ...roles import app, nginx
 from ...roles.base import SETTINGS, TOOLS
 from ...settings import Settings
 
+NAME = "disks"
+
 NEARLY = 90
 """Percent in use, of space or of inodes, from which a person should look."""
 
@@ -60,7 +62,7 @@ def uses(node: Node) -> dict[str, str]:
 
 def checks(settings: Settings, node: Node) -> list[HealthCheck]:
     """One question about all of them."""
-    return [HealthCheck("disks", probe(uses(node), settings.database.version), partial(judge, node.name))]
+    return [HealthCheck(NAME, probe(uses(node), settings.database.version), partial(judge, node.name))]
 
 
 def probe(paths: dict[str, str], postgres: int) -> str:

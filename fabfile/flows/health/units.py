@@ -138,7 +138,7 @@ def _state(name: str, seen: dict[str, str], now: int) -> UnitState:
     active = seen["ActiveState"]
     entered = {"active": "ActiveEnterTimestamp", "inactive": "InactiveEnterTimestamp"}
     stamp = seen.get(entered.get(active, "StateChangeTimestamp"), "").lstrip("@")
-    ended = f"{seen.get('Result')} {seen.get('ExecMainStatus', '')}".strip()
+    ended = f"{seen.get('Result')} {seen.get('ExecMainStatus', '')}".removesuffix(" 0").strip()
     in_etc = "/etc" if seen.get("LoadState") == "masked" else ""
     return UnitState(
         name,

@@ -15,13 +15,12 @@ from ...inventory import Node
 from ...roles import app, haproxy, haproxy_view, healer, keepalived
 from ...settings import Settings
 from .. import health
-from ..health import network, units
+from ..health import disks, network, units
 from ..health.network import NetworkView
 from .judge import balancer_problems, drain_problems, pending_problems
 
 FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"
 printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}} END{{printf "%d", 100-100*a/t}}' /proc/meminfo)"
-printf 'disk=%s\\n' "$(df -P / | awk 'NR==2{{print $5+0}}')"
 printf 'release=%s\\n' "$(readlink {app.ROOT}/current 2>/dev/null)"
 for owed in {PENDING}/*; do [ -e "$owed" ] && echo "owed=${{owed##*/}}"; done
 printf 'last=%s\\n' "$(tail -n 1 /var/log/runbook/journal.jsonl 2>/dev/null)"
@@ -38,6 +37,7 @@ class HostStatus:
     roles: tuple[str, ...]
     reachable: bool = True
     facts: dict[str, str] = field(default_factory=dict)
+    """`load`, `mem` (percent), `disk` (percent of the fullest file system), `release`, `last` (line of the journal)."""
     units: dict[str, units.UnitState] = field(default_factory=dict)
     """Those that must run here."""
     servers: dict[str, haproxy_view.Server] = field(default_factory=dict)
@@ -99,6 +99,8 @@ def read(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         host.problems.extend(check.judge(answer))
         if check.name == units.NAME:
             _units(host, units.parse(answer.out), units.needed(settings, node))
+        if check.name == disks.NAME and (systems := disks.parse(answer.out)):
+            host.facts["disk"] = str(max(system.space for system in systems))
     if is_edge:
         host.problems += balancer_problems(host.servers, [*host.drained, *host.healing], host.edge)
     host.problems += [*drain_problems(host.host, host.drained, host.healing, host.edge), *pending_problems(host.owed)]
