@@ -233,7 +233,10 @@ def test_a_silent_database_is_waited_for_by_nobody(box: Sandbox) -> None:
 
 def test_errors_of_the_host_have_three_parts(box: Sandbox) -> None:
     box.install("/srv/odd.pl", ODD)
+    box.run("mkdir -p /srv/closed/within; cp /srv/odd.pl /srv/closed/within/a.pl; chmod 750 /srv/closed")
+    closed = "user tenant cannot execute /srv/closed/within/a.pl on sandbox: the folder /srv/closed is closed to it"
     for program, seen in (
+        (Program("/srv/closed/within/a.pl", "tenant"), closed),
         (Program("/srv/odd.pl", "root"), "root is root"),
         (Program("/srv/odd.pl", "nobody-known"), "sandbox has no user nobody-known"),
         (Program("/srv/none", "tenant"), "user tenant cannot execute /srv/none on sandbox"),
