@@ -68,9 +68,19 @@ ADDRESSES = "ip -o -4 address show"
 
 
 def addresses(text: str) -> dict[str, str]:
-    """Address → interface, from the output of `ADDRESSES`."""
+    """Address/prefix → interface, from the output of `ADDRESSES`."""
     rows = [line.split() for line in text.splitlines()]
-    return {row[3].partition("/")[0]: row[1] for row in rows if len(row) > 3 and row[2] == "inet"}
+    return {row[3]: row[1] for row in rows if len(row) > 3 and row[2] == "inet"}
+
+
+def _has(found: dict[str, str], address: str) -> bool:
+    """Whether the address is the host's own: one of an interface, or any of the whole network on `lo`."""
+    from ipaddress import ip_address, ip_interface
+
+    return any(
+        address == own.partition("/")[0] or (interface == "lo" and ip_address(address) in ip_interface(own).network)
+        for own, interface in found.items()
+    )
 
 
 def judge_address(settings: Settings, node: Node, seen: Reading) -> list[RunbookError]:
@@ -78,13 +88,10 @@ def judge_address(settings: Settings, node: Node, seen: Reading) -> list[Runbook
     found = addresses(seen.out)
     if not found:
         return [_no_answer(node, "which addresses it has", seen)]
-    if node.address in found:
+    if _has(found, node.address):
         return []
-    others = {
-        address: interface
-        for address, interface in found.items()
-        if interface != "lo" and address != settings.edge.address
-    }
+    named = {own.partition("/")[0]: interface for own, interface in found.items() if interface != "lo"}
+    others = {address: interface for address, interface in named.items() if address != settings.edge.address}
     has = ", ".join(f"{address} ({interface})" for address, interface in others.items()) or "none but localhost"
     likely = next(iter(others), "…")
     return [

@@ -47,19 +47,25 @@ def holder(ssh: Ssh, host: str) -> str:
     return f"squatter.service (systemd-socket-, pid {ssh(host, 'systemctl show -P MainPID squatter').out.strip()})"
 
 
-def test_a_port_of_the_app_that_is_taken(
+def test_a_port_of_the_app_that_is_taken(healed: Deployed, port: int, run_fab: Runner, ssh: Ssh) -> None:
+    with squatter(ssh, "node1", port, "bingo"):
+        outcome = run_fab("deploy")
+        assert outcome.code == 1
+        assert complaint(outcome).seen == f"node1: port {port} is held by {holder(ssh, 'node1')}"
+        assert "systemctl disable --now squatter.service" in complaint(outcome).next
+        assert served(healed)
+
+
+def test_a_port_that_is_taken_before_a_release_was_ever_tried(
     healed: Deployed, port: int, run_fab: Runner, ssh: Ssh, variant: Variant, tmp_path: Path
 ) -> None:
     with squatter(ssh, "node1", port, "bingo"):
-        for env in (
-            {},
-            another(healed, variant, tmp_path),
-        ):  # the release that lies there, and one that was never tried
-            outcome = run_fab("deploy", env=env)
-            assert outcome.code == 1
-            assert complaint(outcome).seen == f"node1: port {port} is held by {holder(ssh, 'node1')}"
-            assert "systemctl disable --now squatter.service" in complaint(outcome).next
-            assert served(healed)
+        outcome = run_fab("deploy", env=another(healed, variant, tmp_path))
+        assert outcome.code == 1
+        assert f":{port}, which" in complaint(outcome).seen
+        assert "holds" in complaint(outcome).seen
+        assert "ss -ltnp" in complaint(outcome).next
+        assert served(healed)
 
 
 def another(deployed: Deployed, variant: Variant, folder: Path) -> dict[str, str]:

@@ -33,6 +33,10 @@ def test_a_host_with_its_address(node: Node) -> None:
     assert judge_address(site(), node, Reading(LOOPBACK + on_interface(node.address), 0)) == []
 
 
+def test_the_whole_network_of_lo_is_the_hosts_own() -> None:
+    assert judge_address(site(), replace(DB1, address="127.77.0.1"), Reading(LOOPBACK, 0)) == []
+
+
 @pytest.mark.parametrize(
     ("node", "cost"),
     [
