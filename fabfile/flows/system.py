@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..engine.shell import Reading
@@ -39,6 +40,8 @@ class System:
     source: Path
     facts: Facts | None
     tls: Material | None = None
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Where the app serves on the nodes that this deploy leaves as they are; on all others it is what `facts` say."""
 
     def steps(self, node: Node, phase: str) -> list[Step]:
         """What `phase` makes right on `node`; nothing when the node has another role."""
@@ -76,9 +79,10 @@ class System:
         if self.facts is None:
             return [*possible, Undiscovered("the balancer's configuration")]
         front = nginx.steps(self.settings, node, self.tls) if self.tls else [*possible, Unissued()]
-        floating = keepalived.steps(self.settings, node, self.facts.port) if self.settings.edge.address else []
+        ports = {app.name: self.facts.port for app in self.settings.inventory.having("app")} | dict(self.ports)
+        floating = keepalived.steps(self.settings, node) if self.settings.edge.address else []
         guarded = watchdog.steps() if self.tls else []
-        return [*haproxy.steps(self.settings, node, self.facts.port), *front, *guarded, *floating]
+        return [*haproxy.steps(self.settings, node, ports), *front, *guarded, *floating]
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "lock_probe", lock.PROBE + "\n"
     yield "haproxy_drain", haproxy.drain("node1", "operator anna@desk it's ill")
     yield "haproxy_undrain", haproxy.undrain("node1")
+    yield "haproxy_place", haproxy.place(NODES[2], 17000)
     yield "haproxy_stat", haproxy_view.stat() + "\n"
     yield "releases_look", releases.look(site()) + "\n"
     yield "gate_owe", releases.proven(site()).owe()

@@ -1,9 +1,8 @@
 -- Written by the runbook. What the other scripts share.
 NODES = {
-    { name = "node1", address = "192.0.2.21", proof = "proc.proof_1" },
-    { name = "node2", address = "192.0.2.22", proof = "proc.proof_2" },
+    { name = "node1", proof = "proc.proof_1" },
+    { name = "node2", proof = "proc.proof_2" },
 }
-local PORT = 17000
 
 -- Seconds of a clock of HAProxy's own, for spans of time. (It is not `date`: it never jumps.)
 function now()
@@ -11,12 +10,18 @@ function now()
     return time.sec + time.usec / 1e6
 end
 
+-- Where a node is, as HAProxy sees it just now: a deploy can move it while HAProxy runs.
+local function place(node)
+    return core.backends["health"].servers[node.name]:get_addr():match("^(.*):(%d+)$")
+end
+
 -- What a node answers to GET `path`, past queues and retries: whether it takes connections, the status, the first line. The last
 -- two are nil when no answer comes within `seconds`.
 function ask(node, path, seconds)
     local socket = core.tcp()
     socket:settimeout(seconds / 4) -- HAProxy tries four times to connect
-    local open = socket:connect(node.address, PORT) and true or false
+    local address, port = place(node)
+    local open = socket:connect(address, tonumber(port)) and true or false
     socket:settimeout(seconds)
     local sent = open and socket:send("GET " .. path .. " HTTP/1.0\r\nHost: localhost\r\n\r\n")
     local line = sent and socket:receive("*l")
