@@ -9,7 +9,7 @@ from pathlib import Path
 from ..engine.shell import Reading
 from ..engine.step import Change, Step
 from ..inventory import Node
-from ..roles import app, base, haproxy, healer, keepalived, nginx, postgres, releases, watchdog
+from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgres, releases, watchdog
 from ..settings import Settings
 from ..steps.cert import Material
 from . import facts as knowledge
@@ -76,13 +76,14 @@ class System:
     def _edge(self, node: Node) -> list[Step]:
         # Asked for also when nothing else is known yet: what the host cannot do is refused before anything is changed.
         possible = [nginx.Http3Possible()] if self.settings.edge.http3 else []
+        foreign = edge.foreign(self.settings)
         if self.facts is None:
-            return [*possible, Undiscovered("the balancer's configuration")]
+            return [*foreign, *possible, Undiscovered("the balancer's configuration")]
         front = nginx.steps(self.settings, node, self.tls) if self.tls else [*possible, Unissued()]
         ports = {app.name: self.facts.port for app in self.settings.inventory.having("app")} | dict(self.ports)
         floating = keepalived.steps(self.settings, node) if self.settings.edge.address else []
         guarded = watchdog.steps() if self.tls else []
-        return [*haproxy.steps(self.settings, node, ports), *front, *guarded, *floating]
+        return [*foreign, *haproxy.steps(self.settings, node, ports), *front, *guarded, *floating]
 
 
 @dataclass(frozen=True)

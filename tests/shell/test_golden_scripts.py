@@ -32,6 +32,7 @@ from fabfile.roles.base import TOOLS
 from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
 from fabfile.steps.file import Directory, File, Symlink
+from fabfile.steps.foreign import NoForeignConfig
 from fabfile.steps.package import InstallPackages, Packages
 from fabfile.steps.release import Release
 from fabfile.steps.sql import Index, LoginRole, SqlFile
@@ -107,6 +108,7 @@ NOTHING_ABSENT = (
     Seeded,
     haproxy.NoLeftoverDrain,
     nginx.Http3Possible,
+    NoForeignConfig,
     Proven,
 )
 """Steps to which `absent` says nothing."""
