@@ -80,7 +80,7 @@ class System:
         if self.facts is None:
             return [*foreign, *possible, Undiscovered("the balancer's configuration")]
         front = nginx.steps(self.settings, node, self.tls) if self.tls else [*possible, Unissued()]
-        ports = {app.name: self.facts.port for app in self.settings.inventory.having("app")} | dict(self.ports)
+        ports = {one.name: self.facts.port for one in self.settings.inventory.having("app")} | dict(self.ports)
         floating = keepalived.steps(self.settings, node) if self.settings.edge.address else []
         guarded = watchdog.steps() if self.tls else []
         return [*foreign, *haproxy.steps(self.settings, node, ports), *front, *guarded, *floating]

@@ -39,6 +39,12 @@ def served_at(ssh: Ssh, lab: Lab) -> dict[str, set[str]]:
 UNIT = "/etc/systemd/system/bingo.service"
 
 
+def wait_for_nodes(ssh: Ssh, edge: str) -> None:
+    """HAProxy on `edge` is back, and sees both nodes up."""
+    until(lambda: ssh(edge, f"echo 'show info' | {ADMIN}", check=False).code == 0, "HAProxy after it was killed")
+    until(lambda: seen_by(ssh, edge) == dict.fromkeys(NODES, "UP"), "both nodes up")
+
+
 @pytest.fixture
 def users(floating: Lab, ssh: Ssh) -> Iterator[Users]:
     """At work through the floating address during the whole test; none of them may notice anything."""
@@ -80,7 +86,7 @@ def test_one_node_alone_at_another_port_is_found_by_edges_that_restart_or_are_de
     idle = next(edge for edge in EDGES if vip(healed.lab) not in ssh(edge, "hostname -I").out.split())
     for signal in ("TERM", "KILL"):
         ssh(idle, f"systemctl kill -s {signal} haproxy")
-        until(lambda: seen_by(ssh, idle) == dict.fromkeys(NODES, "UP"), "both nodes up after a restart")
+        wait_for_nodes(ssh, idle)
         assert places(ssh, idle) == at
     for site in (other, {}):
         edges_only = run_fab("-H", ",".join(EDGES), "deploy", env=site)
@@ -93,7 +99,7 @@ def test_a_saved_state_of_another_place_is_not_believed(healed: Deployed, ssh: S
     right = places(ssh, "edge2")
     spoil = "sed -i -E 's/^(([^ ]+ ){18})[0-9]+ /\\11111 /' /var/lib/haproxy/server-state; grep -c ' 1111 ' /var/lib/haproxy/server-state"
     ssh("edge2", f"/usr/lib/runbook/haproxy-save-state; {spoil}; systemctl kill -s KILL haproxy")
-    until(lambda: seen_by(ssh, "edge2") == dict.fromkeys(NODES, "UP"), "both nodes up after the crash")
+    wait_for_nodes(ssh, "edge2")
     assert places(ssh, "edge2") == right
 
 
