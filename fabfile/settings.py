@@ -76,6 +76,8 @@ class Edge:
     stats_port: int = 8404
     healer_port: int = 8405
     """On the edge's own address, for the app nodes only: their healers see the balancer and drain their own node there."""
+    replace: tuple[str, ...] = ()
+    """Programs (nginx, haproxy, keepalived) whose configuration by others, found on an edge, the first deploy may replace."""
 
 
 @dataclass(frozen=True)

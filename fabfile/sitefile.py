@@ -51,12 +51,15 @@ _TEXTS = {
     "database.user": (r"[a-z_][a-z0-9_]{0,62}", "a name of small letters, digits and underscores"),
     "database.shared_buffers": _SIZE,
     "database.work_mem": _SIZE,
+    "edge.replace": (r"nginx|haproxy|keepalived", "nginx, haproxy or keepalived"),
     "tls.names": (
         r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
         "a DNS name like api.example.com",
     ),
 }
 """What a value must look like, and how that is said: these go into configuration files, paths and unit names as they are."""
+_EXAMPLES = {"edge.replace": "nginx", "tls.names": "api.example.com"}
+"""What may stand in a list."""
 
 
 class Reader:
@@ -151,7 +154,7 @@ class Reader:
 
     def _texts(self, at: str, value: Any) -> tuple[str, ...]:
         if not isinstance(value, list):
-            raise self._wrong(at, f'must be a list like ["api.example.com"], not {value!r}')
+            raise self._wrong(at, f'must be a list like ["{_EXAMPLES[at]}"], not {value!r}')
         return tuple(self._value(at, str, one) for one in value)
 
     def _path(self, at: str, hint: Any, text: str) -> Path | None:

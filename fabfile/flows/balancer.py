@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from ..engine.errors import RunbookError
+from ..engine.errors import RunbookError, Unreachable
 from ..engine.fleet import Fleet, errors
 from ..engine.link import wait
 from ..inventory import Node
@@ -82,8 +82,26 @@ class Balancer:
             )
 
     def _take_out(self, node: str, why: str) -> None:
-        for edge in self.view():
+        for edge in self._edges_of(node):
             self.fleet.links[edge].run(haproxy.drain(node, why))
+
+    def _edges_of(self, node: str, *, up: bool = False) -> list[str]:
+        """The edges whose balancer knows `node` (and sees it up): a new node is known only after its first edge phase."""
+        return [edge for edge, seen in self.view().items() if node in seen and (seen[node].up or not up)]
+
+    def place(self, node: Node, port: int) -> None:
+        """Every edge that answers finds `node` at its address and `port`; its configuration on disk says so, too.
+
+        To be done while the node is out of service: what it was asked at its old place may still be under way there.
+
+        Raises:
+            RunbookError: an edge could not be told. That says nothing about the node's release.
+        """
+        self.view()  # an edge that does not answer is left out only where another one serves
+        told = self.fleet.each(lambda edge: self.fleet.link(edge).run(haproxy.place(node, port)))
+        for error in errors(told).values():
+            if not isinstance(error, Unreachable):
+                raise error
 
     def _healers_done(self) -> bool:
         """Wait for healers that restart their node on purpose just now; whether there were any.
@@ -114,10 +132,10 @@ class Balancer:
         Raises:
             RunbookError: an edge's checks do not succeed within BACK seconds.
         """
-        edges = self.view()
+        edges = self._edges_of(node)
         for edge in edges:
             self.fleet.links[edge].run(haproxy.undrain(node))
-        if not wait(lambda: all(node in seen and seen[node].up for seen in self.view().values()), seconds=BACK):
+        if not wait(lambda: set(edges) <= set(self._edges_of(node, up=True)), seconds=BACK):
             raise RunbookError(
                 f"{node} was put back, but a balancer does not see it up after {BACK:.0f} s",
                 "it gets no requests until its checks succeed",
@@ -134,7 +152,7 @@ class Balancer:
 
     def release(self, node: str) -> None:
         """`node` may have requests again, as far as its checks allow. Does not wait."""
-        for edge in self.view():
+        for edge in self._edges_of(node):
             self.fleet.links[edge].run(haproxy.undrain(node), check=False)
 
     def by_operator(self, node: str) -> bool:

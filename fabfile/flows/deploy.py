@@ -38,7 +38,9 @@ def deploy(settings: Settings, names: Sequence[str], options: Options) -> int:
     nodes = settings.inventory.select(names, {ROLE_OF[phase] for phase in options.phases})
     with Fleet(settings, nodes, readonly=options.dry) as fleet:
         tls = certs.material(settings, may_issue=not options.dry) if _touches_edges(fleet, options.phases) else None
-        system = System(settings, source.binary(settings), knowledge.known(settings), tls)
+        system = System(
+            settings, source.binary(settings), knowledge.known(settings), tls, _left_alone(fleet, options, settings)
+        )
         return carry_out(fleet, system, options, started)
 
 
@@ -144,6 +146,14 @@ def _refuse_locked(lock_seen: dict[str, str]) -> None:
         holder = locks.parse(text)
         if holder and not holder.died_here():
             raise locks.locked(host, holder)
+
+
+def _left_alone(fleet: Fleet, options: Options, settings: Settings) -> dict[str, int]:
+    """Where the app serves on the app nodes that this deploy does not touch, for the edges that it does."""
+    if not _touches_edges(fleet, options.phases):
+        return {}
+    touched = fleet.having("app") if "app" in options.phases else ()
+    return knowledge.ports(settings, [node for node in settings.inventory.having("app") if node not in touched])
 
 
 def _touches_edges(fleet: Fleet, phases: Sequence[str]) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.link import Link
 from ..engine.step import Step
+from ..inventory import Node
 from ..roles import app, postgres
 from ..settings import Settings
 from ..steps.file import File
@@ -48,6 +49,13 @@ def on_nodes(settings: Settings) -> Facts | None:
         if isinstance(text, str) and (facts := _parse(settings, text)):
             return facts
     return None
+
+
+def ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
+    """Where the app serves on each of `nodes`, as its unit there has it; without those that do not answer or have none."""
+    with Fleet(settings, nodes, readonly=True) as fleet:
+        seen = fleet.each(lambda node: fleet.link(node).read([app.port_probe(settings)])[0].out.strip())
+    return {name: int(text) for name, text in seen.items() if isinstance(text, str) and text.isdecimal()}
 
 
 def remember(settings: Settings, facts: Facts) -> None:

@@ -56,6 +56,7 @@ class Passage:
                 self._balancer.drain(self.node.name, self._note(f"release {self.last.release} is not proven yet"))
             self._converge()
             load = self._watch()
+            self._place()
             return load, self._put_back() if ours else Verdict(())
         except GateFailed as failed:
             if ours:
@@ -98,6 +99,11 @@ class Passage:
         self.rollout.say_of(self.node, f"gate: {settings.gate.seconds:g} s of probe load")
         return self._held(gate.watch(self._link, settings, self.system.facts.port, self.paths))
 
+    def _place(self) -> None:
+        """The balancers find the app where this release and these settings made it serve."""
+        assert self.system.facts is not None
+        self._balancer.place(self.node, self.system.facts.port)
+
     def _put_back(self) -> Verdict:
         """The gate's second half: users are back, and the balancers count."""
         limits, before, verdict = self.system.settings.gate, self._balancer.view(), Verdict(())
@@ -131,10 +137,12 @@ class Passage:
         Otherwise it stays out: nobody has seen that it is well.
         """
         with contextlib.suppress(RunbookError):
-            if not (passed or self._invocation() == before):
-                if not isinstance(error, KeyboardInterrupt) or isinstance(error, BrokenOff):
-                    return
-                self._watch()
+            if passed or self._invocation() != before:
+                if not passed:
+                    if not isinstance(error, KeyboardInterrupt) or isinstance(error, BrokenOff):
+                        return
+                    self._watch()
+                self._place()
             self._balancer.release(self.node.name)
 
     def _invocation(self) -> str:

@@ -46,7 +46,7 @@ def restart(settings: Settings, names: Sequence[str], *, reason: str) -> int:
                 held = balancer.by_gate(node.name)
                 with contextlib.nullcontext() if held else balancer.without(node, f"deploy {run.id}"):
                     link.run(f"systemctl restart {unit}", timeout=150)
-                passed = _pass(settings, link, balancer, run) if held else ""
+                passed = _pass(settings, link, node, balancer, run) if held else ""
                 link.run(append(run.entry("changed", f"unit {unit}", f"restarted {unit}{passed}")))
                 end = "still drained by an operator" if balancer.by_operator(node.name) else "serving"
                 out.print(f"{node.name:<8} restarted{passed}, {end}")
@@ -66,7 +66,7 @@ def _report_problems(settings: Settings, node: Node, link: Link, out: Console) -
     return len(found)
 
 
-def _pass(settings: Settings, link: Link, balancer: Balancer, run: Run) -> str:
+def _pass(settings: Settings, link: Link, node: Node, balancer: Balancer, run: Run) -> str:
     """A node that the gate keeps out comes back through the gate only; half a sentence that says so.
 
     Raises:
@@ -83,7 +83,8 @@ def _pass(settings: Settings, link: Link, balancer: Balancer, run: Run) -> str:
     verdict = gate.watch(link, settings, system.facts.port, gate.reads(settings))
     if verdict.failed:
         raise gate.GateFailed(link.name, running, str(verdict.failed), verdict)
-    balancer.undrain(link.name)
+    balancer.place(node, system.facts.port)
+    balancer.undrain(node.name)
     facts = {"proven": now(), "run": run.id, "how": "passed the gate at a restart"}
     link.run(Proven(app.unit(settings), running).settle(facts))
     return f", passed the gate ({verdict})"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..engine.shell import Reading
 from ..engine.step import Change, Step
 from ..inventory import Node
-from ..roles import app, base, haproxy, healer, keepalived, nginx, postgres, releases, watchdog
+from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgres, releases, watchdog
 from ..settings import Settings
 from ..steps.cert import Material
 from . import facts as knowledge
@@ -39,6 +40,8 @@ class System:
     source: Path
     facts: Facts | None
     tls: Material | None = None
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Where the app serves on the nodes that this deploy leaves as they are; on all others it is what `facts` say."""
 
     def steps(self, node: Node, phase: str) -> list[Step]:
         """What `phase` makes right on `node`; nothing when the node has another role."""
@@ -73,12 +76,14 @@ class System:
     def _edge(self, node: Node) -> list[Step]:
         # Asked for also when nothing else is known yet: what the host cannot do is refused before anything is changed.
         possible = [nginx.Http3Possible()] if self.settings.edge.http3 else []
+        foreign = edge.foreign(self.settings)
         if self.facts is None:
-            return [*possible, Undiscovered("the balancer's configuration")]
+            return [*foreign, *possible, Undiscovered("the balancer's configuration")]
         front = nginx.steps(self.settings, node, self.tls) if self.tls else [*possible, Unissued()]
-        floating = keepalived.steps(self.settings, node, self.facts.port) if self.settings.edge.address else []
+        ports = {one.name: self.facts.port for one in self.settings.inventory.having("app")} | dict(self.ports)
+        floating = keepalived.steps(self.settings, node) if self.settings.edge.address else []
         guarded = watchdog.steps() if self.tls else []
-        return [*haproxy.steps(self.settings, node, self.facts.port), *front, *guarded, *floating]
+        return [*foreign, *haproxy.steps(self.settings, node, ports), *front, *guarded, *floating]
 
 
 @dataclass(frozen=True)

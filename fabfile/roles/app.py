@@ -106,6 +106,11 @@ def steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]:
     ]
 
 
+def port_probe(settings: Settings) -> str:
+    """Read-only shell text that prints where the app on a node is set up to serve (`ExecStartPost` of its unit)."""
+    return f"sed -n 's|^ExecStartPost=.*/app-ready \\([0-9]*\\) .*|\\1|p' /etc/systemd/system/{unit(settings)} 2>/dev/null; true"
+
+
 VERIFY = "systemd-analyze verify --recursive-errors=no {}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..engine.command import Shell
@@ -9,7 +10,7 @@ from ..engine.shell import STATE, Reading, q
 from ..engine.step import Change, Step
 from ..inventory import Node
 from ..settings import Settings
-from ..steps.file import Directory, File
+from ..steps.file import OURS, Directory, File
 from ..steps.package import Packages
 from ..steps.template import render
 from ..steps.unit import Unit
@@ -40,8 +41,12 @@ SAVE = f"{TOOLS}/haproxy-save-state || true\n"
 """Script: what HAProxy is told of a node outlives its crash. A full disk must not keep a node in or out of service."""
 
 
-def steps(settings: Settings, edge: Node, port: int) -> list[Step]:
-    """The whole role, on `edge`. `port` is where the app serves, as discovery found it."""
+Ports = Mapping[str, int]
+"""Where the app serves on each app node, by the node's name."""
+
+
+def steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
+    """The whole role, on `edge`."""
     drop_in = f"/etc/systemd/system/{UNIT}.d"
     return [
         Packages(("haproxy", "socat")),
@@ -49,10 +54,10 @@ def steps(settings: Settings, edge: Node, port: int) -> list[Step]:
         Directory(drop_in),
         File(f"{drop_in}/state.conf", render("haproxy/state.conf")),
         File(f"{drop_in}/hardening.conf", render("haproxy/hardening.conf"), notify=(f"restart:{UNIT}",)),
-        *(_script(path, settings, port) for path in SCRIPTS),
+        *(_script(path, settings) for path in SCRIPTS),
         File(
             "/etc/haproxy/haproxy.cfg",
-            _config(settings, edge, port),
+            _config(settings, edge, ports),
             validate="haproxy -c -q -f {}",
             notify=(f"reload:{UNIT}",),
         ),
@@ -64,13 +69,12 @@ def steps(settings: Settings, edge: Node, port: int) -> list[Step]:
     ]
 
 
-def _script(path: str, settings: Settings, port: int) -> File:
+def _script(path: str, settings: Settings) -> File:
     """One of HAProxy's Lua scripts."""
     text = render(
         f"haproxy/{path.rpartition('/')[2]}",
         edge=settings.edge,
         nodes=settings.inventory.having("app"),
-        port=port,
         health=HEALTH,
         ill=ILL,
         read=READ,
@@ -94,7 +98,7 @@ def others(settings: Settings, edge: Node) -> list[Node]:
     return [node for node in settings.inventory.having("edge") if node != edge]
 
 
-def _config(settings: Settings, edge: Node, port: int) -> str:
+def _config(settings: Settings, edge: Node, ports: Ports) -> str:
     return render(
         "haproxy/haproxy.cfg",
         edge=settings.edge,
@@ -105,7 +109,7 @@ def _config(settings: Settings, edge: Node, port: int) -> str:
         edge_health=EDGE_HEALTH,
         refusals=REFUSALS,
         nodes=settings.inventory.having("app"),
-        port=port,
+        ports=ports,
         health=HEALTH,
         scripts=SCRIPTS,
         ill=ILL,
@@ -159,6 +163,11 @@ def _mark(node: str, state: str) -> str:
 def _tell(command: str) -> str:
     """Script: HAProxy does as told; it answers only when it does not."""
     return f'said=$(echo {q(command)} | {ADMIN}) || exit 1\n[ -z "$said" ] || {{ echo "$said" >&2; exit 1; }}\n'
+
+
+def place(node: Node, port: int) -> str:
+    """Script: this edge finds `node` at its address and `port`, now and after any restart. Nothing is reloaded."""
+    return render("haproxy/place", node=node, port=port, ours=q(OURS), admin=ADMIN)
 
 
 def drained_by_deploy() -> str:

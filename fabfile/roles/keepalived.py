@@ -31,8 +31,8 @@ CHECK = "sed 's/script_user .*/script_user root/' {} >{}.root && keepalived -t -
 """Debian 12's keepalived 2.2.7 ends its own test with SIGTERM when a script runs as another user (keepalived issue 2587)."""
 
 
-def steps(settings: Settings, node: Node, port: int) -> list[Step]:
-    """The whole role, for a site with a floating address. `port` is where the app serves."""
+def steps(settings: Settings, node: Node) -> list[Step]:
+    """The whole role, for a site with a floating address."""
     drop_in, restart = f"/etc/systemd/system/{UNIT}.d", (f"restart:{UNIT}",)
     interface = f"{TOOLS}/edge-interface"
     return [
@@ -40,7 +40,7 @@ def steps(settings: Settings, node: Node, port: int) -> list[Step]:
         Account(CHECKER),
         File(interface, render("keepalived/edge-interface", interface=INTERFACE), mode=0o755),
         File(TOOL, render("keepalived/edge-handover"), mode=0o755),
-        File(REACH, render("keepalived/edge-reach", nodes=_far(settings, node, port)), mode=0o755),
+        File(REACH, render("keepalived/edge-reach", node=node), mode=0o755),
         Directory(drop_in),
         File(f"{drop_in}/hardening.conf", render("keepalived/hardening.conf"), notify=restart),
         File(
@@ -73,11 +73,6 @@ def config(settings: Settings, node: Node) -> str:
         reach=REACH,
         drained=DRAINED,
     )
-
-
-def _far(settings: Settings, node: Node, port: int) -> list[str]:
-    """The app nodes that are not `node` itself, as HOST/PORT."""
-    return [f"{other.address}/{port}" for other in settings.inventory.having("app") if other != node]
 
 
 def check(settings: Settings) -> str:

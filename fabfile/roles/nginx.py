@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ..engine.command import Shell
 from ..engine.errors import RunbookError
@@ -67,6 +68,7 @@ def config(settings: Settings, node: Node) -> str:
     return render(
         "nginx/nginx.conf",
         edge=settings.edge,
+        service=urlsplit(settings.service).hostname or node.address,
         tls=f"{TLS}/current",
         cache=CACHE,
         inner=INNER,

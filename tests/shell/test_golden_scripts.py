@@ -32,6 +32,7 @@ from fabfile.roles.base import TOOLS
 from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
 from fabfile.steps.file import Directory, File, Symlink
+from fabfile.steps.foreign import NoForeignConfig
 from fabfile.steps.package import InstallPackages, Packages
 from fabfile.steps.release import Release
 from fabfile.steps.sql import Index, LoginRole, SqlFile
@@ -87,6 +88,7 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "lock_probe", lock.PROBE + "\n"
     yield "haproxy_drain", haproxy.drain("node1", "operator anna@desk it's ill")
     yield "haproxy_undrain", haproxy.undrain("node1")
+    yield "haproxy_place", haproxy.place(NODES[2], 17000)
     yield "haproxy_stat", haproxy_view.stat() + "\n"
     yield "releases_look", releases.look(site()) + "\n"
     yield "gate_owe", releases.proven(site()).owe()
@@ -106,6 +108,7 @@ NOTHING_ABSENT = (
     Seeded,
     haproxy.NoLeftoverDrain,
     nginx.Http3Possible,
+    NoForeignConfig,
     Proven,
 )
 """Steps to which `absent` says nothing."""

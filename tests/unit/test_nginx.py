@@ -62,11 +62,29 @@ def test_ports_follow_the_site() -> None:
 
 def test_only_what_bears_a_deadline_is_kept() -> None:
     text = nginx.config(site(), NODES[0])
-    assert re.findall(r"location = (\S+) \{\n +proxy_pass[^}]*?proxy_cache answers", text) == ["/long_dummy"] * 2
+    assert re.findall(r"map \$uri \$kept \{([^}]*)\}", text)[0].split(";")[:2] == [
+        "\n        default off",
+        '\n        "~^/long_dummy$" answers',
+    ]
+    assert re.findall(r"proxy_cache (\S+);", text) == ["$kept", "answers"]  # to users; by the refresher
+    assert re.findall(r"location = (\S+) \{\n +proxy_pass[^}]*?proxy_cache answers", text) == ["/long_dummy"]
     assert not re.search(r"proxy_cache_valid|proxy_cache_use_stale (?!off)", text)
     kept = [endpoint for endpoint in endpoints.ENDPOINTS if endpoint.keep]
     # Whole seconds, and the second that nginx itself rounds to: 55 is 56 at most, and a clock may be 4 s behind.
     assert [(endpoint.path, endpoint.keep) for endpoint in kept] == [("/long_dummy", 55)]
+
+
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [("http://192.0.2.10", "192.0.2.10"), ("https://shop.example:8443/x", "shop.example"), ("", "192.0.2.11")],
+)
+def test_who_names_no_host_means_the_service(service: str, name: str) -> None:
+    assert f" server_name {name};" in nginx.config(replace(site(), service=service), NODES[0])
+
+
+def test_no_rewrite_normalises_a_path_on_its_way_to_the_app() -> None:
+    text = nginx.config(site(), NODES[0])
+    assert not re.search(r"\n +rewrite |\btry_files |proxy_pass http://balancer[/$]", text)
 
 
 def test_only_when_there_is_no_balancer_the_other_edges_is_asked() -> None:
