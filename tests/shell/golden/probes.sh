@@ -41,6 +41,29 @@ for action in restart reload; do [ -e /var/lib/runbook/pending/postgresql@17-mai
 printf '\n#~golden 6 end %s\n' $?
 printf '\n#~golden 7 begin\n'
 (:
+etc=/etc/postgresql/17/main
+data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" $etc/postgresql.conf 2>/dev/null | tail -n 1)
+[ -n "$data" ] || data=/var/lib/postgresql/17/main
+[ ! -e $etc/postgresql.conf ] || echo configured
+[ ! -e "$data/PG_VERSION" ] || echo filled
+[ ! -d "$data" ] || [ -z "$(ls -A "$data")" ] || echo used
+echo "data=$data"
+cat /etc/postgresql-common/createcluster.conf /etc/postgresql-common/createcluster.d/*.conf 2>/dev/null |
+  grep -Eiq '^ *create_main_cluster *=? *.?(false|no|off|0)' && echo unmade; true
+) 2>&1
+printf '\n#~golden 7 end %s\n' $?
+printf '\n#~golden 8 begin\n'
+(:
+grep -E '^[[:space:]]*include_dir' /etc/postgresql/17/main/postgresql.conf 2>/dev/null; true
+) 2>&1
+printf '\n#~golden 8 end %s\n' $?
+printf '\n#~golden 9 begin\n'
+(:
+[ -e /etc/x.conf ] || exit 0; base64 -w0 /etc/x.conf
+) 2>&1
+printf '\n#~golden 9 end %s\n' $?
+printf '\n#~golden 10 begin\n'
+(:
 for psql in /usr/lib/postgresql/*/bin/psql; do :; done
 ask() {
   env -i PATH="$PATH" LC_ALL=C.UTF-8 PGCLIENTENCODING=UTF8 PGCONNECT_TIMEOUT=2 PGAPPNAME=runbook \
@@ -87,8 +110,8 @@ for socket in /var/run/postgresql/.s.PGSQL.*; do
 done
 exit $code
 ) 2>&1
-printf '\n#~golden 7 end %s\n' $?
-printf '\n#~golden 8 begin\n'
+printf '\n#~golden 10 end %s\n' $?
+printf '\n#~golden 11 begin\n'
 (:
 for psql in /usr/lib/postgresql/*/bin/psql; do :; done
 ask() {
@@ -136,8 +159,8 @@ for socket in /var/run/postgresql/.s.PGSQL.*; do
 done
 exit $code
 ) 2>&1
-printf '\n#~golden 8 end %s\n' $?
-printf '\n#~golden 9 begin\n'
+printf '\n#~golden 11 end %s\n' $?
+printf '\n#~golden 12 begin\n'
 (:
 for psql in /usr/lib/postgresql/*/bin/psql; do :; done
 ask() {
@@ -185,8 +208,8 @@ for socket in /var/run/postgresql/.s.PGSQL.*; do
 done
 exit $code
 ) 2>&1
-printf '\n#~golden 9 end %s\n' $?
-printf '\n#~golden 10 begin\n'
+printf '\n#~golden 12 end %s\n' $?
+printf '\n#~golden 13 begin\n'
 (:
 for psql in /usr/lib/postgresql/*/bin/psql; do :; done
 ask() {
@@ -235,16 +258,16 @@ for socket in /var/run/postgresql/.s.PGSQL.*; do
 done
 exit $code
 ) 2>&1
-printf '\n#~golden 10 end %s\n' $?
-printf '\n#~golden 11 begin\n'
+printf '\n#~golden 13 end %s\n' $?
+printf '\n#~golden 14 begin\n'
 (:
 grep -ls '^deploy ' /var/lib/runbook/drained/* 2>/dev/null; true
 ) 2>&1
-printf '\n#~golden 11 end %s\n' $?
-printf '\n#~golden 12 begin\n'
+printf '\n#~golden 14 end %s\n' $?
+printf '\n#~golden 15 begin\n'
 (:
 [ -s /srv/app/releases/5e5e5e5e5e5e/proven.json ] && echo proven
 [ -e /var/lib/runbook/pending/bingo.service.gate ] && echo owed
 true
 ) 2>&1
-printf '\n#~golden 12 end %s\n' $?
+printf '\n#~golden 15 end %s\n' $?
