@@ -54,14 +54,22 @@ def foresee(steps: Sequence[Step], readings: Sequence[Reading]) -> list[Outcome]
         try:
             change = step.decide(step.foresee(seen, owed))
         except RunbookError as error:
-            outcomes.append(Outcome(step.name, State.FAILED, str(error), error=error))
+            outcomes.append(_failed_for(step, error, outcomes))
             continue
         if change is None:
             outcomes.append(Outcome(step.name, State.RIGHT))
         else:
-            owed.extend(step.notify)
+            owed.extend((*step.notify, step.name))
             outcomes.append(Outcome(step.name, State.WOULD, change.sentence, change.diff))
     return outcomes
+
+
+def _failed_for(step: Step, error: RunbookError, before: Sequence[Outcome]) -> Outcome:
+    """A step that a plan cannot decide; one cause is told once, however many steps it stops."""
+    for outcome in before:
+        if outcome.error and (outcome.error.why, outcome.error.next) == (error.why, error.next):
+            return Outcome(step.name, State.SKIPPED, f"{step.name}: not known, as for {outcome.step}")
+    return Outcome(step.name, State.FAILED, str(error), error=error)
 
 
 class Converger:

@@ -7,6 +7,7 @@ become root by sudo anyway. So there is no administrator's password anywhere.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import tempfile
 import threading
@@ -14,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import pgfault
 from .errors import RunbookError
+from .psql import LIMITS, facts, json_lines
 from .secrecy import mask
 
 if TYPE_CHECKING:
@@ -30,13 +33,16 @@ _opening = threading.Lock()
 
 @contextlib.contextmanager
 def connect(link: Link, database: str, *, user: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
-    """An autocommit connection to `database` on the link's host.
+    """An autocommit connection to `database` on the link's host, with the time-outs of every question of ours.
+
+    What takes longer on purpose (an index build) says so by a SET of its own.
 
     Raises:
-        RunbookError: the server does not run, or refuses (its own words are in the message).
+        RunbookError: the server does not run, or refuses (its own words are in the message, and who holds what is locked).
     """
     import psycopg
 
+    _forget_environment()
     with _forwarded(link, SOCKET) as (folder, refusals):
         try:
             connection = psycopg.connect(
@@ -46,12 +52,14 @@ def connect(link: Link, database: str, *, user: str = "postgres") -> Iterator[ps
                 autocommit=True,
                 connect_timeout=10,
                 application_name="runbook",
-                options="-c client_connection_check_interval=1s",  # a killed run's statement ends: the next may lock
+                client_encoding="utf8",  # a database in SQL_ASCII would answer in bytes
+                options=LIMITS,
             )
         except psycopg.Error as error:
-            said = refusals[0] if refusals else mask(" ".join(str(error).split()))[-200:]
+            if not refusals:
+                raise _explained(link, database, error) from None
             raise RunbookError(
-                f"{link.name}: PostgreSQL cannot be reached: {said}",
+                f"{link.name}: PostgreSQL cannot be reached: {refusals[0]}",
                 "the database step did not run",
                 f"fab -H {link.name} deploy   (or: journalctl -u 'postgresql@*' on {link.name})",
             ) from None
@@ -59,11 +67,29 @@ def connect(link: Link, database: str, *, user: str = "postgres") -> Iterator[ps
             with connection:
                 yield connection
         except psycopg.Error as error:
-            raise RunbookError(
-                f"{link.name}: PostgreSQL refused: {mask(' '.join(str(error).split()))}",
-                "the statement had no effect",
-                "inv db.status",
-            ) from None
+            raise _explained(link, database, error) from None
+
+
+def _explained(link: Link, database: str, error: psycopg.Error) -> RunbookError:
+    """The error in the words of a question that failed: its cause, who holds a lock since when, and what to type."""
+    words, state = mask(str(error)), error.sqlstate or ""
+    if state in pgfault.LOCKED or state[:2] in ("53", "57", "58") or state == "":
+        known = json_lines(link.read([facts(database)])[0].out)
+        cause = pgfault.explain(f"ERROR:  {state}: {words}" if state else words, 0, known)
+        why = "the statement had no effect" if state in pgfault.LOCKED else cause.why
+        return RunbookError(f"{link.name}: {cause.seen}", why, cause.next)
+    said = " ".join(words.split())
+    return RunbookError(f"{link.name}: PostgreSQL refused: {said}", "the statement had no effect", "inv db.status")
+
+
+def _forget_environment() -> None:
+    """Take PG* (PGHOSTADDR, PGSERVICE, PGPORT …) out of this process: libpq would follow them to another server.
+
+    libpq reads them for whatever a connection string leaves out, and PGSERVICE whatever it says. Nothing of ours needs them.
+    """
+    with _opening:
+        for name in [name for name in os.environ if name.startswith("PG")]:
+            os.environ.pop(name, None)
 
 
 def open_unix(transport: Transport, path: str) -> Channel:

@@ -50,7 +50,7 @@ class Step(ABC):
         """
 
     def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
-        """For a plan: `seen` as it will be once the `owed` notifications of earlier steps are recorded."""
+        """For a plan: `seen` as it will be after the earlier steps; `owed` are the names and notifications of those that change."""
         return seen
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.link import Link
+from ..engine.psql import answer
 from ..engine.shell import q
 from ..roles import app, postgres
 from ..roles.base import TOOLS
@@ -88,13 +89,21 @@ def reads(settings: Settings) -> tuple[str, ...]:
     indexes = postgres.indexes(settings)
     with Fleet(settings, [node], readonly=True) as fleet:
         seeded, *seen = fleet.link(node).read([step.probe() for step in (Seeded(settings, None), *indexes)])
-    if seeded.code:
+    try:
+        mark = answer(seeded, settings.database.name)
+    except RunbookError as error:
         raise RunbookError(
-            f"{node.name}: the database does not answer",
+            f"{node.name}: {error.seen}",
             "no release could be judged without it, and a node out of service for that would help nobody",
-            "fab status; then again",
+            error.next,
+        ) from None
+    if mark is None:
+        raise RunbookError(
+            f"{node.name}: database {settings.database.name} does not exist",
+            "no release could be judged without it, and a node out of service for that would help nobody",
+            "fab deploy",
         )
-    if not seeded.out.startswith("runbook: seeded"):
+    if not mark.startswith("runbook: seeded"):
         return ()
     missing = any(step.decide(reading) for step, reading in zip(indexes, seen, strict=True))
     return app.READS[:1] if missing else app.READS

@@ -7,18 +7,20 @@ and is followed, not started again, by the next run.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from ..engine.command import Progress, Sql
 from ..engine.errors import RunbookError
 from ..engine.link import Link, wait
-from ..engine.shell import Reading, q
-from ..engine.step import Change, Step
+from ..engine.psql import psql
+from ..engine.shell import q
+from ..engine.step import Change
 from ..engine.words import quoted
 from ..roles import app
 from ..settings import Settings
-from ..steps.sql import psql
+from ..steps.sql import DatabaseStep
 from .seedunit import UNIT, Finish, Seeding, app_node, read_unit, stop
 
 LIMIT = 3600.0
@@ -37,11 +39,16 @@ END $$"""
 
 
 @dataclass(frozen=True)
-class Seeded(Step):
+class Seeded(DatabaseStep):
     """The database holds the binary's data, all of it."""
 
     settings: Settings
     command: tuple[str, ...] | None
+
+    @property
+    def database(self) -> str:  # type: ignore[override]
+        """Whose data it is."""
+        return self.settings.database.name
 
     @property
     def name(self) -> str:
@@ -59,16 +66,22 @@ class Seeded(Step):
             " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r';",
         )
 
-    def decide(self, seen: Reading) -> Change | None:
+    def compare(self, found: str | None) -> Change | None:
         """Seed, seed again after a cut-off, or adopt data that was there before us.
 
         Raises:
             RunbookError: there are tables, but nobody knows whose and some are empty.
         """
-        lines = seen.out.splitlines()
-        database = self.settings.database.name
-        if seen.code != 0 or len(lines) < 2:
+        database = self.database
+        if found is None:
             return self._seed(f"seed database {database}")
+        lines = found.splitlines()
+        if len(lines) != 2 or not re.fullmatch(r"\d+\|\d+", lines[1]):
+            raise RunbookError(
+                f"whether database {database} is seeded cannot be told from the answer «{found.strip()[:80]}»",
+                "seeding begins by emptying it, so it is not begun on the strength of that",
+                "inv db.status; then again",
+            )
         comment, (tables, empty) = lines[0], map(int, lines[1].split("|"))
         if comment.startswith("runbook: seeded") and tables:
             return None
@@ -145,6 +158,8 @@ class Prepare:
 
         with connect(link, self.settings.database.name) as connection:
             connection.execute(GUARD)  # asked again here, where the tables are dropped
+            # Unlinking the files of a table of gigabytes may take longer than a question of ours may.
+            connection.execute("SET statement_timeout = 0")
             for (table,) in connection.execute(TABLES).fetchall():
                 connection.execute(f"DROP TABLE public.{table} CASCADE")
 
@@ -188,5 +203,11 @@ WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 2 DESC"""
 
 def _written(connection: Any) -> str:
     """How much lies in each table by now: true for any way of seeding (COPY's own counter starts over with each batch)."""
-    tables = ", ".join(f"{table} {size} MB" for table, size in connection.execute(SIZES).fetchall() if size)
+    from psycopg.errors import LockNotAvailable, QueryCanceled
+
+    try:
+        sizes = connection.execute(SIZES).fetchall()
+    except (LockNotAvailable, QueryCanceled):  # the seeding itself may lock its tables: that is no failure of it
+        return "seeding: its tables are locked"
+    tables = ", ".join(f"{table} {size} MB" for table, size in sizes if size)
     return f"seeding: {tables or 'begun'}"

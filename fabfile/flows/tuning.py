@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ from ..engine.errors import DIFFERS, OK
 from ..engine.fleet import Fleet
 from ..engine.pglink import connect
 from ..engine.report import console, write_json
-from ..inventory import Node
 from ..roles import postgres
 from ..settings import Settings
 
@@ -41,19 +39,12 @@ CONNECTIONS = """SELECT coalesce(client_addr::text, 'local'), coalesce(state, '?
 WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1, 2 ORDER BY 1, 2"""
 
 
-def wanted(settings: Settings, node: Node) -> dict[str, str]:
-    """The settings of configs/postgres/50-runbook.conf, rendered."""
-    step = postgres.tuning(settings, node)
-    lines = re.findall(r"^(\w+) = (.*)$", step.content, re.M)
-    return {name: value.strip().strip("'") for name, value in lines}
-
-
 def show(settings: Settings, json: str | None, *, only: bool) -> None:
     """Print each setting as it is and as it should be; `only`: it is the whole report, so it is what goes to `json`."""
     from rich.table import Table
 
     node = settings.inventory.one("postgres")
-    should = wanted(settings, node)
+    should = postgres.wanted(settings, node)
     with Fleet(settings, [node]) as fleet, connect(fleet.link(node), "postgres") as connection:
         rows = connection.execute(
             "SELECT name, current_setting(name), pending_restart, source FROM pg_settings WHERE name = ANY(%s)",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from ..engine.step import Step
 from ..inventory import Node
 from ..settings import Settings
+from ..steps.block import Block
 from ..steps.file import Directory, File
 from ..steps.package import Packages
 from ..steps.sql import Index, LoginRole, SqlFile
 from ..steps.template import PROJECT, render
 from ..steps.unit import Unit
+from .postgres_steps import Cluster, IncludeDir, SettingsInEffect
 
 PORT = 5432
 """Debian's first cluster; the runbook looks for its unix socket under this number (engine/pglink.py)."""
@@ -26,20 +30,53 @@ def steps(settings: Settings, node: Node) -> list[Step]:
 
 
 def server(settings: Settings, node: Node) -> list[Step]:
-    """Package, configuration, running unit."""
+    """Package, cluster, configuration, running unit, and the settings in effect."""
     db, unit = settings.database, service(settings)
     etc = f"/etc/postgresql/{db.version}/main"
     restart, reload = (f"restart:{unit}",), (f"reload:{unit}",)
     drop_in = f"/etc/systemd/system/{unit}.d"
+    running = Unit(unit, ready=_ready(PORT))
     return [
         Packages((f"postgresql-{db.version}",)),
+        Cluster(db.version),
         Directory(drop_in),
         File(f"{drop_in}/restart.conf", render("postgres/restart.conf")),
+        IncludeDir(etc, notify=restart),
         tuning(settings, node),
-        File(f"{etc}/pg_ident.conf", _ident(settings), mode=0o640, owner="postgres:postgres", notify=reload),
-        File(f"{etc}/pg_hba.conf", _hba(settings), mode=0o640, owner="postgres:postgres", notify=restart),
-        Unit(unit, ready=_ready(PORT)),
+        _block(f"{etc}/pg_ident.conf", _ident(settings), FORMER_IDENT, notify=reload),
+        hba(settings, notify=reload),
+        running,
+        SettingsInEffect(wanted(settings, node), db.name, db.user, running, notify=restart),
     ]
+
+
+def hba(settings: Settings, notify: tuple[str, ...] = ()) -> Block:
+    """Who may connect: our lines on top, others' below them; ours shut the app's database to whom theirs let in."""
+    db = settings.database
+    text = render("postgres/pg_hba.conf", db=db, nodes=settings.inventory.having("app"))
+    guard = render("postgres/pg_hba.guard.conf", db=db)
+    path = f"/etc/postgresql/{db.version}/main/pg_hba.conf"
+    return _block(path, text, FORMER_HBA, guard=guard, guarded=NETWORK, notify=notify)
+
+
+def _block(
+    path: str, text: str, former: str, guard: str = "", guarded: str = "", notify: tuple[str, ...] = ()
+) -> Block:
+    return Block(path, text, 0o640, "postgres:postgres", former=former, guard=guard, guarded=guarded, notify=notify)
+
+
+FORMER_HBA = r"# Written by the runbook\.|# TYPE |local +all +postgres +peer map=runbook$|host +\S+ +\S+ +\S+ +scram-sha-256   # "
+FORMER_IDENT = r"# |runbook +"
+"""Lines of the files that the runbook wrote whole, before it kept others' lines."""
+
+NETWORK = r"^\s*(include|host\w*\s+\S+\s+\S+\s+(?=\S)(?!127\.0\.0\.1/32|::1/128|localhost\b|samehost\b))"
+"""A line of pg_hba.conf that may let somebody in over the network; not Debian's own ones for loopback."""
+
+
+def wanted(settings: Settings, node: Node) -> dict[str, str]:
+    """The settings of configs/postgres/50-runbook.conf, rendered."""
+    lines = re.findall(r"^(\w+) = (.*)$", tuning(settings, node).content, re.M)
+    return {name: value.strip().strip("'") for name, value in lines}
 
 
 def tuning(settings: Settings, node: Node) -> File:
@@ -79,10 +116,6 @@ def indexes(settings: Settings) -> list[Step]:
     lines = (PROJECT / "sql" / "040_indexes.sql").read_text().splitlines()
     wanted = [line.rstrip(";") for line in lines if line.startswith("CREATE INDEX ")]
     return [Index(settings.database.name, line) for line in wanted]
-
-
-def _hba(settings: Settings) -> str:
-    return render("postgres/pg_hba.conf", db=settings.database, nodes=settings.inventory.having("app"))
 
 
 def _ident(settings: Settings) -> str:

@@ -7,31 +7,65 @@ import hashlib
 import hmac
 import re
 import secrets as _random
+from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..engine.command import Sql
+from ..engine.errors import RunbookError
+from ..engine.pgfault import NotRunning
+from ..engine.psql import answer, psql
 from ..engine.secrecy import Secret
-from ..engine.shell import Reading, q
+from ..engine.shell import Reading
 from ..engine.step import Change, Step
 
 ITERATIONS = 4096
 """PBKDF2 rounds of a SCRAM verifier; PostgreSQL's own default (scram_iterations)."""
 
 
-def psql(database: str, query: str) -> str:
-    """Shell text that prints `query`'s result, unaligned, `|` between columns; warnings (a collation's version …) are no part of it.
+LATER = "(PostgreSQL does not run yet)"
+"""Stands in a plan for the answer that is had once an earlier step has started PostgreSQL."""
 
-    Debian's own `psql` is a Perl wrapper, and runuser opens a PAM session: without either a query takes 10 ms, not 50.
-    """
-    return (
-        "for psql in /usr/lib/postgresql/*/bin/psql; do :; done\n"
-        'setpriv --reuid=postgres --regid=postgres --init-groups "$psql" '
-        f"-XAtq -v ON_ERROR_STOP=1 -d {q(database)} 2>/dev/null <<'SQL'\n{query.strip()}\nSQL"
-    )
+UNITS, CLUSTERS = "unit postgresql@", "cluster "
+"""How the steps are named that start PostgreSQL, and that make an empty cluster."""
+
+
+class DatabaseStep(Step):
+    """A step that asks the database. What could not be asked is an error, never a change: it may be there."""
+
+    database: str
+
+    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
+        """When an earlier step of the plan starts PostgreSQL: an empty cluster's answer, or LATER."""
+        planned = tuple(owed)
+        try:
+            answer(seen, self.database)
+        except NotRunning:
+            if any(one.startswith(CLUSTERS) for one in planned):
+                return Reading("", 127)
+            if any(one.startswith((UNITS, "restart:postgresql@")) for one in planned):
+                return Reading(LATER, 0)
+        except RunbookError:
+            pass  # it is `decide` that says so
+        return seen
+
+    def decide(self, seen: Reading) -> Change | None:
+        """What `compare` makes of the answer.
+
+        Raises:
+            RunbookError: the question could not be answered.
+        """
+        if seen.out == LATER:
+            return Change(f"check {self.name} once PostgreSQL runs", ())
+        return self.compare(answer(seen, self.database))
+
+    @abstractmethod
+    def compare(self, found: str | None) -> Change | None:
+        """Pure: the change that makes `found` right, or None. `found` is None when there is nothing to ask yet."""
 
 
 @dataclass(frozen=True)
-class SqlFile(Step):
+class SqlFile(DatabaseStep):
     """One file of sql/, rendered: a `-- check` query that prints `ok` or what is to be done, and `-- apply` statements."""
 
     label: str
@@ -48,12 +82,12 @@ class SqlFile(Step):
         """The file's check."""
         return psql(self.database, self._part("check"))
 
-    def decide(self, seen: Reading) -> Change | None:
+    def compare(self, found: str | None) -> Change | None:
         """Apply it unless the check said ok."""
-        said = seen.out.strip()
-        if seen.code == 0 and said == "ok":
+        verdict = (found or "").strip()
+        if verdict == "ok":
             return None
-        sentence = said.splitlines()[0] if seen.code == 0 and said else f"apply {self.label}"
+        sentence = verdict.splitlines()[0] if verdict else f"apply {self.label}"
         statements = tuple(part.strip() for part in self._part("apply").split(";\n") if part.strip(" ;\n"))
         return Change(sentence, (Sql(self.database, statements),))
 
@@ -64,7 +98,7 @@ class SqlFile(Step):
 
 
 @dataclass(frozen=True)
-class LoginRole(Step):
+class LoginRole(DatabaseStep):
     """A role that may log in with this password (SCRAM). The clear text never leaves the controller: a verifier does.
 
     The stored verifier is checked against the password, so a second run changes nothing.
@@ -73,6 +107,7 @@ class LoginRole(Step):
     user: str
     password: Secret
     connections: int
+    database: str = "postgres"
     notify: tuple[str, ...] = ()
 
     @property
@@ -86,29 +121,29 @@ class LoginRole(Step):
             "postgres",
             "SELECT coalesce(rolpassword, 'none'), rolcanlogin AND NOT (rolsuper OR rolcreatedb OR rolcreaterole"
             " OR rolreplication OR rolbypassrls), rolconnlimit FROM pg_authid"
-            f" WHERE rolname = {_literal(self.user)};",
+            f" WHERE rolname = {literal(self.user)};",
         )
 
-    def decide(self, seen: Reading) -> Change | None:
+    def compare(self, found: str | None) -> Change | None:
         """Create it, or mend password and attributes."""
         rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
         wanted = f"{rights} CONNECTION LIMIT {self.connections}"
-        found = seen.out.strip().split("|")
-        exists = seen.code == 0 and len(found) == 3
-        if exists and found[1:] == ["t", str(self.connections)] and verifies(found[0], self.password):
+        columns = (found or "").strip().split("|")
+        exists = len(columns) == 3
+        if exists and columns[1:] == ["t", str(self.connections)] and verifies(columns[0], self.password):
             return None
         verb, what = ("ALTER", "mend the attributes") if exists else ("CREATE", "create")
-        if exists and not verifies(found[0], self.password):
+        if exists and not verifies(columns[0], self.password):
             what = "set the password"
         verifier = Secret(scram(self.password))
-        statement = f"{verb} ROLE {_ident(self.user)} {wanted} PASSWORD {_literal(verifier.reveal())}"
+        statement = f"{verb} ROLE {_ident(self.user)} {wanted} PASSWORD {literal(verifier.reveal())}"
         return Change(
             f"{what} of role {self.user}" if exists else f"create role {self.user}", (Sql("postgres", (statement,)),)
         )
 
 
 @dataclass(frozen=True)
-class Index(Step):
+class Index(DatabaseStep):
     """One index, built without blocking writers; an invalid one (a build that was cut off) is dropped and built again.
 
     `definition` is what `pg_get_indexdef` prints, so that a changed definition is seen.
@@ -139,11 +174,10 @@ class Index(Step):
         query = f"SELECT indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid = to_regclass('public.{self.index}');"
         return psql(self.database, query)
 
-    def decide(self, seen: Reading) -> Change | None:
+    def compare(self, found: str | None) -> Change | None:
         """Build it; first drop what bears its name and is invalid or different."""
-        found = seen.out.strip()
-        exists = seen.code == 0 and "|" in found
-        valid, _, definition = found.partition("|") if exists else ("", "", "")
+        exists = "|" in (found or "")
+        valid, _, definition = (found or "").strip().partition("|")
         if valid == "t" and definition == self.definition:
             return None
         drop = (f"DROP INDEX CONCURRENTLY public.{self.index}",) if exists else ()
@@ -186,5 +220,6 @@ def _ident(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """`text` as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

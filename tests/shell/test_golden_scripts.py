@@ -29,8 +29,10 @@ from fabfile.flows.seed import Seeded
 from fabfile.flows.system import PHASES, System
 from fabfile.roles import haproxy, haproxy_view, keepalived, nginx, releases
 from fabfile.roles.base import TOOLS
+from fabfile.roles.postgres_steps import Cluster, IncludeDir, SettingsInEffect
 from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
+from fabfile.steps.block import Block
 from fabfile.steps.file import Directory, File, Symlink
 from fabfile.steps.foreign import NoForeignConfig
 from fabfile.steps.package import InstallPackages, Packages
@@ -81,6 +83,8 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "unit_reload", change(Unit("haproxy.service"), shown.format("active", "enabled") + "owed=reload\n")
     yield "owe", owe(("restart:postgresql@17-main.service", "reload:haproxy.service"))
     yield "journal", append('{"event": "begin"}')
+    yield "cluster", change(Cluster(17), "data=/var/lib/postgresql/17/main\n")
+    yield "include_dir", change(IncludeDir("/etc/postgresql/17/main"), "")
     yield "lock_acquire", lock._acquire(run, force=False, instead_of="20260101T000000-dead00")
     yield "lock_take_over", lock._acquire(run, force=True, instead_of="")
     yield "lock_renew", lock._renew()
@@ -100,6 +104,8 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
 
 
 NOTHING_ABSENT = (
+    Block,
+    SettingsInEffect,
     Release,
     Unit,
     SqlFile,
@@ -121,6 +127,9 @@ KINDS: list[Step] = [
     Packages(("haproxy", "socat")),
     Release("/srv/app", Path("/nonexistent"), SHA256, "bingo"),
     Unit("postgresql@17-main.service"),
+    Cluster(17),
+    IncludeDir("/etc/postgresql/17/main"),
+    Block("/etc/x.conf", "text\n", 0o640, "root:root", former="#"),
     LoginRole("o'neill", Secret("never-shown"), 9),
     Index("bingo", "CREATE INDEX movies_id ON public.movies USING btree (id)"),
     SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n", "bingo"),
@@ -140,6 +149,8 @@ def files() -> Iterator[tuple[str, str]]:
         for step in steps(node.name):
             if isinstance(step, File) and not step.path.startswith(AS_THEY_ARE):
                 yield f"hosts/{node.name}{step.path}", step.content
+            elif isinstance(step, Block):
+                yield f"hosts/{node.name}{step.path}", step.content("")
 
 
 @pytest.fixture(scope="module")

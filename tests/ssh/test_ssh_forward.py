@@ -109,6 +109,77 @@ def test_no_database_is_one_sentence(link: Link) -> None:
     assert failure.value.next.startswith("fab -H one deploy")
 
 
+PG_VARIABLES = {
+    "PGHOSTADDR": "127.0.0.1",
+    "PGHOST": "192.0.2.1",
+    "PGPORT": "6543",
+    "PGSERVICE": "shop",
+    "PGSERVICEFILE": "/nonexistent",
+    "PGUSER": "anna",
+    "PGDATABASE": "shop",
+    "PGCHANNELBINDING": "require",
+    "PGREQUIREAUTH": "none,!scram-sha-256",
+    "PGSSLMODE": "verify-full",
+    "PGGSSENCMODE": "require",
+    "PGTARGETSESSIONATTRS": "standby",
+    "PGOPTIONS": "-c statement_timeout=1",
+    "PGPASSFILE": "/nonexistent",
+    "PGCLIENTENCODING": "LATIN1",
+    "PGTZ": "Mars",
+}
+
+
+@pytest.fixture
+def server(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """Answers each client on PostgreSQL's socket with "in recovery"; the startup messages it got."""
+    got: list[bytes] = []
+    local = host.files / "tmp/.s.PGSQL.5432"
+    local.unlink(missing_ok=True)
+    monkeypatch.setattr(pglink, "SOCKET", "/tmp/.s.PGSQL.5432")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(local))
+        local.chmod(0o777)
+        listener.listen(4)
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with client:
+                    got.append(client.recv(65536))
+                    words = b"SFATAL\0VFATAL\0C57P03\0Mthe right server is in recovery mode\0\0"
+                    client.sendall(b"E" + (len(words) + 4).to_bytes(4, "big") + words)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield got
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("name", [*PG_VARIABLES, "all"])
+def test_the_operators_pg_variables_reach_no_connection(
+    link: Link, server: list[bytes], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for variable, value in PG_VARIABLES.items():
+        if name in (variable, "all"):
+            monkeypatch.setenv(variable, value)
+    with (
+        pytest.raises(RunbookError, match=r"one: PostgreSQL does not take connections yet .*the right server"),
+        pglink.connect(link, "bingo"),
+    ):
+        pytest.fail("that server lets nobody in")
+    (startup,) = server
+    words = startup[8:].rstrip(b"\0").split(b"\0")
+    sent = dict(zip(words[::2], words[1::2], strict=True))
+    assert sent[b"user"] == b"postgres"
+    assert sent[b"database"] == b"bingo"
+    assert sent[b"client_encoding"].lower() == b"utf8"
+    assert b"lock_timeout=1500" in sent[b"options"]
+    assert b"statement_timeout=2000" in sent[b"options"]
+    assert b"timezone" not in {key.lower() for key in sent}
+
+
 def test_file_descriptors_are_given_back(link: Link, echo: str) -> None:
     def once() -> None:
         with pglink._forwarded(link, echo) as (folder, _), socket.socket(socket.AF_UNIX) as client:

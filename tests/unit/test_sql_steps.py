@@ -9,16 +9,29 @@ import pytest
 from samples import site
 
 from fabfile.engine.command import Sql
+from fabfile.engine.converge import State, foresee
 from fabfile.engine.errors import RunbookError
+from fabfile.engine.psql import REFUSED, psql
 from fabfile.engine.secrecy import Secret
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Change
 from fabfile.flows.seed import Seeded
 from fabfile.roles import postgres
-from fabfile.steps.sql import Index, LoginRole, SqlFile, psql, scram, verifies
+from fabfile.steps.sql import DatabaseStep, Index, LoginRole, SqlFile, scram, verifies
+from fabfile.steps.unit import Unit
 
 PASSWORD = Secret("open-sesame")
 ROLE = LoginRole("bingo", PASSWORD, connections=190)
+
+
+def refused(code: int, words: str, *facts: str) -> str:
+    """What a probe prints when psql ended with `code` and these words."""
+    return "\n".join([f"{REFUSED} {code}", words, *facts, ""])
+
+
+NO_DATABASE = refused(
+    2, 'psql: error: … FATAL:  database "bingo" does not exist', '{"databases" : ["postgres", "template1"]}'
+)
 
 
 def statements(change: Change | None) -> list[str]:
@@ -73,7 +86,7 @@ GOOD = scram(PASSWORD)
     [
         (f"{GOOD}|t|190\n", 0, None, ""),
         ("", 0, "create role bingo", "CREATE"),
-        ("psql: error: no server\n", 2, "create role bingo", "CREATE"),
+        ("setpriv: failed to execute psql: No such file or directory\n", 127, "create role bingo", "CREATE"),
         (f"{scram(Secret('another one'))}|t|190\n", 0, "set the password of role bingo", "ALTER"),
         ("none|t|190\n", 0, "set the password of role bingo", "ALTER"),
         ("md5aaaaaaaa|t|190\n", 0, "set the password of role bingo", "ALTER"),
@@ -113,7 +126,7 @@ DROP = "DROP INDEX CONCURRENTLY public.movies_id"
     [
         (f"t|{DEFINITION}\n", 0, None, False),
         ("", 0, "build index movies_id on public.movies without blocking", False),
-        ("psql: error: no server\n", 2, "build index movies_id on public.movies without blocking", False),
+        (NO_DATABASE, 2, "build index movies_id on public.movies without blocking", False),
         (
             f"f|{DEFINITION}\n",
             0,
@@ -157,8 +170,8 @@ FILE = SqlFile("020_x", "-- about\n-- check\nSELECT 'ok';\n-- apply\nGRANT a\n  
         ("let b in\n", 0, "let b in"),
         ("let b in\nand more\n", 0, "let b in"),
         ("", 0, "apply 020_x"),
-        ("psql: error: no such database\n", 2, "apply 020_x"),
-        ("ok\n", 3, "apply 020_x"),
+        (NO_DATABASE, 2, "apply 020_x"),
+        (refused(3, 'psql:<stdin>:1: ERROR:  42704: role "bingo" does not exist\nLOCATION:  x.c'), 3, "apply 020_x"),
     ],
 )
 def test_sql_file(out: str, code: int, said: str | None) -> None:
@@ -170,13 +183,8 @@ def test_sql_file(out: str, code: int, said: str | None) -> None:
 
 def test_a_probe_reads_as_the_superuser_over_the_socket() -> None:
     assert FILE.probe() == psql("bingo", "SELECT 'ok';")
-    assert FILE.probe().splitlines() == [
-        "for psql in /usr/lib/postgresql/*/bin/psql; do :; done",
-        'setpriv --reuid=postgres --regid=postgres --init-groups "$psql" '
-        "-XAtq -v ON_ERROR_STOP=1 -d bingo 2>/dev/null <<'SQL'",
-        "SELECT 'ok';",
-        "SQL",
-    ]
+    assert 'setpriv --reuid=postgres --regid=postgres --init-groups "$psql"' in FILE.probe()
+    assert "words=$(ask bingo 2>&1 >&3 <<'SQL'\nSELECT 'ok';\nSQL\n) && exit 0" in FILE.probe()
 
 
 def test_every_file_of_the_project_has_a_check_and_statements() -> None:
@@ -184,7 +192,7 @@ def test_every_file_of_the_project_has_a_check_and_statements() -> None:
     assert [step.label for step in files] == ["020_database", "030_rights"]
     for step in files:
         assert "THEN 'ok'" in step.probe()
-        assert statements(step.decide(Reading("", 1)))
+        assert statements(step.decide(Reading("", 0)))
 
 
 # -- seeding ----------------------------------------------------------------------------------------------------
@@ -223,3 +231,70 @@ def test_tables_that_nobody_knows_are_left_to_a_person() -> None:
     with pytest.raises(RunbookError, match="3 tables that the runbook did not make, 2 of them empty") as refusal:
         SEEDED.decide(Reading("\n3|2\n", 0))
     assert "inv db.status" in refusal.value.next
+
+
+@pytest.mark.parametrize("answer", ["Welcome to db1\n", "\n", "\n0|0\nWelcome\n", "\nx|y\n"])
+def test_an_answer_that_makes_no_sense_empties_no_database(answer: str) -> None:
+    with pytest.raises(RunbookError, match="cannot be told from the answer"):
+        SEEDED.decide(Reading(answer, 0))
+
+
+# -- what could not be asked ------------------------------------------------------------------------------------
+
+SOCKET = 'psql: error: connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" failed: '
+DOWN = refused(2, f"{SOCKET}No such file or directory\n\tIs the server running locally and accepting connections?")
+FULL = refused(
+    2, f"{SOCKET}FATAL:  could not write init file: No space left on device", '{"mount": "/data", "free_kb": 0}'
+)
+STEPS: list[DatabaseStep] = [ROLE, INDEX, FILE, SEEDED]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+@pytest.mark.parametrize(
+    ("out", "code", "says"),
+    [
+        (DOWN, 2, "PostgreSQL does not run"),
+        (FULL, 2, "No space left on device; its file system /data is full"),
+        (refused(3, "ERROR:  55P03: canceling statement due to lock timeout"), 3, "lock timeout"),
+        (refused(2, f"{SOCKET}FATAL:  sorry, too many clients already"), 2, "no connection left"),
+        (refused(2, f"{SOCKET}FATAL:  the database system is starting up"), 2, "does not take connections yet"),
+        (refused(2, f"{SOCKET}FEHLER:  irgendwas"), 2, "irgendwas"),
+        (refused(124, ""), 124, "did not answer within 3 s"),
+        ("", 1, "psql ended with 1"),
+        ("ok\n", 3, "psql ended with 3"),
+    ],
+)
+def test_what_could_not_be_asked_is_an_error_and_never_a_change(
+    step: DatabaseStep, out: str, code: int, says: str
+) -> None:
+    with pytest.raises(RunbookError) as refusal:
+        step.decide(Reading(out, code))
+    assert says in refusal.value.seen
+    assert refusal.value.why
+    assert refusal.value.next
+
+
+def plan(*pairs: tuple[object, str, int]) -> list[tuple[State, str]]:
+    steps = [step for step, _, _ in pairs]
+    outcomes = foresee(steps, [Reading(out, code) for _, out, code in pairs])  # type: ignore[arg-type]
+    return [(outcome.state, outcome.sentence) for outcome in outcomes]
+
+
+def test_a_server_that_the_plan_starts_is_asked_then() -> None:
+    unit = Unit("postgresql@17-main.service")
+    stopped = "LoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\nNeedDaemonReload=no\n"
+    assert plan((unit, stopped, 0), (ROLE, DOWN, 2), (INDEX, DOWN, 2))[1:] == [
+        (State.WOULD, "check role bingo once PostgreSQL runs"),
+        (State.WOULD, "check index movies_id once PostgreSQL runs"),
+    ]
+
+
+def test_one_cause_is_told_once_in_a_plan() -> None:
+    assert plan((ROLE, FULL, 2), (INDEX, FULL, 2), (FILE, "ok\n", 0)) == [
+        (
+            State.FAILED,
+            "PostgreSQL refused: could not write init file: No space left on device; its file system /data is full",
+        ),
+        (State.SKIPPED, "index movies_id: not known, as for role bingo"),
+        (State.RIGHT, ""),
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...engine.errors import RunbookError
+from ...engine.psql import LIMITS
 from ...engine.shell import q
 from ...inventory import Node
 from ...roles import haproxy
@@ -198,7 +199,7 @@ def connections_refused(stage: Stage) -> OnHosts:
     """The database takes no further connection from the app: what it is like when others have used them all up."""
     kept = "/run/runbook-drill.limit"
     role = q(f"role={stage.settings.database.user}")
-    psql = f"runuser -u postgres -- psql -qAtX -v ON_ERROR_STOP=1 -v {role}"
+    psql = f"runuser -u postgres -- env PGOPTIONS={q(LIMITS)} psql -qAtX -v ON_ERROR_STOP=1 -v {role}"
     limit = "SELECT rolconnlimit FROM pg_roles WHERE rolname = :'role';"
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = :'role';"
     alter = 'ALTER ROLE :"role" CONNECTION LIMIT'

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from ...engine.problem import HealthCheck
 from ...inventory import Node
 from ...settings import Settings
-from . import disks, logs, units
+from . import database, disks, logs, units
 
 SUBJECTS: tuple[Callable[[Settings, Node], Sequence[HealthCheck]], ...] = (
     units.checks,
+    database.checks,
     disks.checks,
     logs.checks,
 )
