@@ -84,7 +84,7 @@ class Answer:
         end = time.monotonic() + seconds
         while not self.out.logged_in and self._open and time.monotonic() < end:
             with contextlib.suppress(TimeoutError):
-                self._take(max(0.01, end - time.monotonic()))
+                self._take(min(0.2, max(0.01, end - time.monotonic())))  # stderr may be flooded meanwhile
         return self.out.logged_in
 
     def await_begin(self, timeout: float) -> bool:
@@ -131,11 +131,10 @@ class Answer:
             return None
         return int(self.channel.exit_status)
 
-    def noise(self) -> str:
-        """What the host said before our script began, or in its place, on both streams."""
-        while self.channel.recv_stderr_ready():
-            self.err.feed(self.channel.recv_stderr(65536))
-        return mask(f"{self.out.words()}\n{self.err.words()}")
+    def noise(self) -> tuple[str, str]:
+        """What the host said before our script began, or in its place, on stdout and on stderr."""
+        self._take_stderr()
+        return self.out.words(), self.err.words()
 
     def _take(self, seconds: float) -> None:
         """The next bytes of stdout; on silence there, those of stderr."""
@@ -143,12 +142,19 @@ class Answer:
         try:
             block = self.channel.recv(65536)
         except TimeoutError:
-            if not self.channel.recv_stderr_ready():
+            if not self._take_stderr():
                 raise
-            self.err.feed(self.channel.recv_stderr(1 << 20))
             return
+        self._take_stderr()
         self._open = bool(block)
         self.out.feed(block)
+
+    def _take_stderr(self) -> bool:
+        """What lies on stderr now; whether there was something."""
+        ready = self.channel.recv_stderr_ready()
+        if ready:
+            self.err.feed(self.channel.recv_stderr(1 << 26))
+        return ready
 
     def _code(self, timeout: float) -> int:
         """The script's own exit status; without one, it was killed or did not run: never 0."""

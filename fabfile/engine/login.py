@@ -22,15 +22,15 @@ FILES = "~/.bashrc, ~/.profile, ~/.zshenv, ~/.cshrc, ~/.config/fish/config.fish,
 NOTHING_DONE = "our script did not begin, so nothing was done on it"
 
 
-def not_begun(a: Address, logged_in: bool, said: str, code: int | None) -> RunbookError:
+def not_begun(a: Address, logged_in: bool, said: tuple[str, str], code: int | None) -> RunbookError:
     """Why our script did not begin on the host `a`.
 
     Args:
         logged_in: the login shell had run our command.
-        said: what was printed instead, on both streams.
+        said: what was printed instead, on stdout and on stderr.
         code: how it ended; None if it did not, within the time it had.
     """
-    if any(word in said for word in NO_SUDO):
+    if any(word in "".join(said) for word in NO_SUDO):
         return RunbookError(
             f"{a.name}: user {a.user} may not use sudo without a password",
             "every step needs root on the host",
@@ -40,7 +40,7 @@ def not_begun(a: Address, logged_in: bool, said: str, code: int | None) -> Runbo
     if logged_in and code != FOREIGN:
         end = f"exit {code}" if code is not None else "no answer"
         return Unreachable(
-            f"{a.name}: sudo did not start our script: {last(said) or end}",
+            f"{a.name}: sudo did not start our script: {last(said[1]) or last(said[0]) or end}",
             NOTHING_DONE,
             f"{try_it} sudo -n true   (it must end at once, with nothing said)",
         )
@@ -52,8 +52,8 @@ def not_begun(a: Address, logged_in: bool, said: str, code: int | None) -> Runbo
     )
 
 
-def _instead(a: Address, logged_in: bool, said: str, code: int | None) -> str:
-    words = f", and says {quoted(said)}" if quoted(said) else ", and says nothing"
+def _instead(a: Address, logged_in: bool, said: tuple[str, str], code: int | None) -> str:
+    words = f", and says {quoted(*said) or 'nothing'}"
     if logged_in or code == FOREIGN:
         return f"reads our script itself (it starts a shell, or reads its input){words}"
     if code is None:

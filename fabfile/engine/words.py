@@ -7,7 +7,7 @@ import re
 from .secrecy import mask
 
 LINES, LENGTH = 4, 300
-"""Lines and characters of the host's words that go into one sentence."""
+"""Lines and characters of the host's words that go into one sentence, of each stream."""
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -24,10 +24,10 @@ def last(text: str) -> str:
     return lines[-1][:LENGTH] if lines else ""
 
 
-def quoted(text: str) -> str:
-    """The last lines in one, in quotes; "" when nothing was said."""
-    said = " / ".join(spoken(text)[-LINES:])
-    return f"«{said[-LENGTH:]}»" if said else ""
+def quoted(*texts: str) -> str:
+    """The last lines of each of `texts` in one, in quotes; "" when nothing was said."""
+    said = [" / ".join(spoken(text)[-LINES:])[-LENGTH:] for text in texts]
+    return f"«{' / '.join(filter(None, said))}»" if any(said) else ""
 
 
 _SYSTEMCTL = re.compile(r'Job for (\S+) (?:failed|canceled)|See "systemctl status (\S+)"')
