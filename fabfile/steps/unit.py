@@ -90,18 +90,24 @@ class Unit(Step):
     def _explain(self, act: str) -> str:
         """Shell function `explain WORDS`: fail with what the unit itself has said since the script began, else WORDS (what
         `ready` printed), else systemd's words. What the process before a restart says as it ends is no reason."""
-        own, all_ = f"_SYSTEMD_UNIT={q(self.unit)}", f"-u {q(self.unit)}"
-        before = "" if act == "reload" else f"$(systemctl show -P InvocationID {q(self.unit)})"
+        unit = q(self.unit)
+        old = "" if act == "reload" else f"$(systemctl show -P %s {unit})"
         nothing = q(f"this does not succeed: {self.ready}" if self.ready else "it says nothing in its journal")
         return (
-            f"began=$(date +%s.%3N)\nbefore={before}\n"
-            'said() { journalctl "$@" --since "@$began" -q --no-pager; }\nexplain() {\n'
-            f"  why=; journalctl --sync\n  starts=$(said {own} -o export --output-fields=_SYSTEMD_INVOCATION_ID |"
-            ' grep -a ^_SYSTEMD_INVOCATION_ID= | sort -u | grep -v "=${before:--}$") || :\n'
-            f"  [ -z \"$starts\" ] || why=$(said {own} $starts -o cat | grep -iE '{TELLING}' | head -n 1)\n"
+            f"began=$(date +%s.%3N)\nstart={old.replace('%s', 'InvocationID')}\npid={old.replace('%s', 'MainPID')}\n"
+            'said() { journalctl "$@" --since "@$began" -q --no-pager; }\n'
+            "new() {\n"  # matches for all values of a field but the old one; a process that ends late may pass for a new start
+            '  said "$1" -o export --output-fields="$2" | grep -a "^$2=" | sort -u | grep -vx "$2=${3:--}" || :\n}\n'
+            "explain() {\n  journalctl --sync; why=\n"
+            f'  starts=$(new _SYSTEMD_UNIT={unit} _SYSTEMD_INVOCATION_ID "$start")\n'
+            f'  pids=$(new _SYSTEMD_UNIT={unit} _PID "$pid")\n'
+            '  [ -z "$starts" ] || [ -z "$pids" ] ||\n'
+            f"    why=$(said _SYSTEMD_UNIT={unit} $starts $pids -o cat | grep -iE '{TELLING}' | head -n 1)\n"
             '  [ -n "$why" ] || why=$(echo "${1:-}" | tail -n 1)\n'
-            f"  [ -n \"$why\" ] || why=$(said {all_} -o cat | grep -v '^Failed to start' |"
-            " grep -iE 'status=|error|fail' | tail -n 1)\n"
+            f'  starts=$(new UNIT={unit} INVOCATION_ID "$start")\n'
+            '  [ -n "$why" ] || [ -z "$starts" ] ||\n'
+            f"    why=$(said UNIT={unit} $starts -o cat | grep -v '^Failed to start' | grep -iE 'status=|error|fail' |"
+            " tail -n 1)\n"
             f'  [ -n "$why" ] || why={nothing}\n'
             f'  echo "{self.unit} did not come up: $why" >&2\n  exit 1\n}}'
         )

@@ -74,7 +74,7 @@ def test_the_nodes_ports_are_closed(whole: Deployed, run_fab: Runner, ssh: Ssh, 
         assert "did not come up" not in deploy.out
 
 
-def test_one_edge_and_the_nodes_ports_are_closed(whole: Deployed, run_fab: Runner, ssh: Ssh, variant: Variant) -> None:
+def test_one_edge_and_the_nodes_ports_are_closed(healed: Deployed, run_fab: Runner, ssh: Ssh, variant: Variant) -> None:
     alone = change(
         variant,
         **{"hosts": {"edge2": None}, "edge": {"address": None}, "": {"service": None}},

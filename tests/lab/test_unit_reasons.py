@@ -37,7 +37,7 @@ def host(deployed: object, ssh: Ssh) -> Iterator[str]:
     yield "db1"
     ssh(
         "db1",
-        f"systemctl disable -q --now {NAME}; rm -f /etc/systemd/system/{NAME} /run/reasons.*; systemctl daemon-reload",
+        f"systemctl disable -q --now {NAME} || true; rm -f /etc/systemd/system/{NAME} /run/reasons.*; systemctl daemon-reload",
     )
 
 

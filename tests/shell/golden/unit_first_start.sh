@@ -1,13 +1,21 @@
 set -e
 began=$(date +%s.%3N)
-before=$(systemctl show -P InvocationID app.service)
+start=$(systemctl show -P InvocationID app.service)
+pid=$(systemctl show -P MainPID app.service)
 said() { journalctl "$@" --since "@$began" -q --no-pager; }
+new() {
+  said "$1" -o export --output-fields="$2" | grep -a "^$2=" | sort -u | grep -vx "$2=${3:--}" || :
+}
 explain() {
-  why=; journalctl --sync
-  starts=$(said _SYSTEMD_UNIT=app.service -o export --output-fields=_SYSTEMD_INVOCATION_ID | grep -a ^_SYSTEMD_INVOCATION_ID= | sort -u | grep -v "=${before:--}$") || :
-  [ -z "$starts" ] || why=$(said _SYSTEMD_UNIT=app.service $starts -o cat | grep -iE 'panic|fatal|alert|in use|cannot|could not|denied|refused|no such|invalid|error' | head -n 1)
+  journalctl --sync; why=
+  starts=$(new _SYSTEMD_UNIT=app.service _SYSTEMD_INVOCATION_ID "$start")
+  pids=$(new _SYSTEMD_UNIT=app.service _PID "$pid")
+  [ -z "$starts" ] || [ -z "$pids" ] ||
+    why=$(said _SYSTEMD_UNIT=app.service $starts $pids -o cat | grep -iE 'panic|fatal|alert|in use|cannot|could not|denied|refused|no such|invalid|error' | head -n 1)
   [ -n "$why" ] || why=$(echo "${1:-}" | tail -n 1)
-  [ -n "$why" ] || why=$(said -u app.service -o cat | grep -v '^Failed to start' | grep -iE 'status=|error|fail' | tail -n 1)
+  starts=$(new UNIT=app.service INVOCATION_ID "$start")
+  [ -n "$why" ] || [ -z "$starts" ] ||
+    why=$(said UNIT=app.service $starts -o cat | grep -v '^Failed to start' | grep -iE 'status=|error|fail' | tail -n 1)
   [ -n "$why" ] || why='this does not succeed: is-ready'
   echo "app.service did not come up: $why" >&2
   exit 1
