@@ -65,7 +65,7 @@ def steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
             UNIT,
             ready=f"timeout 20 sh -c 'until echo show info | {ADMIN} | grep -q ^Uptime; do sleep 0.1; done'",
         ),
-        NoLeftoverDrain(),
+        NoLeftoverDrain(tuple(node.name for node in settings.inventory.having("app"))),
     ]
 
 
@@ -120,8 +120,13 @@ def _config(settings: Settings, edge: Node, ports: Ports) -> str:
 
 @dataclass(frozen=True)
 class NoLeftoverDrain(Step):
-    """No node stays drained by a deploy that died. What an operator drained stays drained (and `status` shows it)."""
+    """No node stays drained by a deploy that died. What an operator drained stays drained (and `status` shows it).
 
+    A record of a node that is not (or no longer) one of `nodes` is removed: no server belongs to it, and it must not speak for
+    another node that gets the name one day.
+    """
+
+    nodes: tuple[str, ...]
     notify: tuple[str, ...] = ()
 
     @property
@@ -130,18 +135,23 @@ class NoLeftoverDrain(Step):
         return "no leftover drain"
 
     def probe(self) -> str:
-        """The nodes that a deploy drained."""
-        return drained_by_deploy()
+        """Every record: its file, and who drained the node and why."""
+        return f"grep -H '' {DRAINED}/* 2>/dev/null; true"
 
     def decide(self, seen: Reading) -> Change | None:
-        """Put them back."""
-        nodes = names(seen)
-        if not nodes:
+        """Put the nodes back, and forget those that have left."""
+        records = [line.partition(":") for line in seen.out.splitlines()]
+        found = {path.rpartition("/")[2]: why for path, _, why in records}
+        left = [name for name, why in found.items() if name in self.nodes and why.startswith("deploy ")]
+        gone = [name for name in found if name not in self.nodes]
+        doings = [
+            *([f"undrain {', '.join(left)} (a deploy that did not finish drained it)"] if left else []),
+            *([f"forget that {', '.join(gone)} was drained (it is no app node any more)"] if gone else []),
+        ]
+        if not doings:
             return None
-        return Change(
-            f"undrain {', '.join(nodes)} (a deploy that did not finish drained it)",
-            (Shell("".join(map(undrain, nodes))),),
-        )
+        script = "".join(map(undrain, left)) + "".join(f"rm -f {DRAINED}/{q(name)}\n" for name in gone)
+        return Change("; ".join(doings), (Shell(script),))
 
 
 def drain(node: str, why: str) -> str:

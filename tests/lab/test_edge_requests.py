@@ -12,8 +12,6 @@ from edgetools import Wire
 from floating import holder, other
 from labtools import Runner, Ssh
 
-from lab.names import Lab
-
 PATHS = (
     "//api/movie/1",
     "/api/session/../movie/1",
@@ -42,10 +40,10 @@ def status(answer: bytes) -> int:
 
 
 @pytest.fixture(scope="module")
-def drained(floating: Lab, ssh: Ssh, run_fab: Runner) -> Iterator[str]:
+def drained(deployed: Deployed, ssh: Ssh, run_fab: Runner) -> Iterator[str]:
     """The edge that an operator has drained."""
     wait_until_up(ssh)
-    name = holder(floating, ssh)
+    name = holder(deployed.lab, ssh)
     assert run_fab("-H", name, "drain", "--reason", "a look inside").code == 0
     yield name
     assert run_fab("-H", name, "undrain").code == 0
@@ -53,13 +51,15 @@ def drained(floating: Lab, ssh: Ssh, run_fab: Runner) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", PATHS, ids=[path[:30] for path in PATHS])
 @pytest.mark.parametrize("in_service", [True, False], ids=["serving", "drained"])
-def test_the_app_gets_the_path_as_it_was_written(floating: Lab, drained: str, path: str, *, in_service: bool) -> None:
+def test_the_app_gets_the_path_as_it_was_written(
+    deployed: Deployed, drained: str, path: str, *, in_service: bool
+) -> None:
     """Seen on the cable between the edge and the app nodes."""
     edge, mark = (other(drained) if in_service else drained), secrets.token_hex(8)
     target = f"{path}{'&' if '?' in path else '?'}{mark}"
-    with Wire(floating, edge) as wire:
+    with Wire(deployed.lab, edge) as wire:
         answer = exchange(
-            floating.address(edge), f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+            deployed.lab.address(edge), f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
         )
         until(lambda: any(mark.encode() in part for part in wire.sent), "the request on its way to the app", 5)
     assert answer.startswith(b"HTTP/1.1 ")
@@ -69,8 +69,10 @@ def test_the_app_gets_the_path_as_it_was_written(floating: Lab, drained: str, pa
 
 
 @pytest.mark.parametrize("in_service", [True, False], ids=["serving", "drained"])
-def test_a_post_keeps_its_body_and_a_kept_answer_stays_one(floating: Lab, drained: str, *, in_service: bool) -> None:
-    address = floating.address(other(drained) if in_service else drained)
+def test_a_post_keeps_its_body_and_a_kept_answer_stays_one(
+    deployed: Deployed, drained: str, *, in_service: bool
+) -> None:
+    address = deployed.lab.address(other(drained) if in_service else drained)
     body = b'{"operation": 7}'
     head = f"POST /operation HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     assert status(exchange(address, head + body)) == 200

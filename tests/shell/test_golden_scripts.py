@@ -134,7 +134,7 @@ KINDS: list[Step] = [
     Index("bingo", "CREATE INDEX movies_id ON public.movies USING btree (id)"),
     SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n", "bingo"),
     Seeded(site(), ("prepare_db",)),
-    haproxy.NoLeftoverDrain(),
+    haproxy.NoLeftoverDrain(("node1", "node2")),
     releases.proven(site()),
 ]
 

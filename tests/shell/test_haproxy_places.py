@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from samples import FACTS, MATERIAL, NODES, site
 
+from fabfile.engine.command import Shell
+from fabfile.engine.shell import Reading
 from fabfile.flows.system import System
 from fabfile.inventory import Node
 from fabfile.roles import haproxy
@@ -113,6 +115,38 @@ def test_what_is_not_ours_is_not_touched(edge: Edge, text: str | None) -> None:
     edge.config.write_text(text) if text else edge.config.unlink()
     assert edge.place(NODES[2], 3064).returncode == 0
     assert (edge.config.read_text() if edge.config.exists() else None) == text
+
+
+@pytest.mark.parametrize(
+    ("records", "sentence", "left"),
+    [
+        ({}, "", []),
+        ({"node1": "operator anna@desk: deploy later", "node2": "gate 1: x"}, "", ["node1", "node2"]),
+        ({"node1": "deploy 1"}, "undrain node1 (a deploy that did not finish drained it)", []),
+        ({"node9": "operator anna"}, "forget that node9 was drained (it is no app node any more)", []),
+        (
+            {"node1": "deploy 1", "node2": "operator anna", "node9": "deploy 1"},
+            "undrain node1 (a deploy that did not finish drained it); forget that node9 was drained "
+            "(it is no app node any more)",
+            ["node2"],
+        ),
+    ],
+)
+def test_leftover_records_of_drains_are_settled(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, records: dict[str, str], sentence: str, left: list[str]
+) -> None:
+    folder = edge.root / "drained"
+    folder.mkdir()
+    monkeypatch.setattr(haproxy, "DRAINED", str(folder))
+    for name, why in records.items():
+        (folder / name).write_text(f"{why}\n")
+    step = haproxy.NoLeftoverDrain(("node1", "node2"))
+    change = step.decide(Reading(edge.run(step.probe()).stdout, 0))
+    assert (change.sentence if change else "") == sentence
+    for command in change.commands if change else ():
+        assert isinstance(command, Shell)
+        assert edge.run(command.script).returncode == 0
+    assert sorted(path.name for path in folder.iterdir()) == left
 
 
 SAVED = [

@@ -261,7 +261,7 @@ exit $code
 printf '\n#~golden 13 end %s\n' $?
 printf '\n#~golden 14 begin\n'
 (:
-grep -ls '^deploy ' /var/lib/runbook/drained/* 2>/dev/null; true
+grep -H '' /var/lib/runbook/drained/* 2>/dev/null; true
 ) 2>&1
 printf '\n#~golden 14 end %s\n' $?
 printf '\n#~golden 15 begin\n'
