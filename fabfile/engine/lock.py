@@ -177,7 +177,7 @@ def _renew() -> str:
 def _machine() -> str:
     """This controller; names alone are not enough (many a machine is called `debian`)."""
     try:
-        number = Path("/etc/machine-id").read_text().strip()
+        number = Path("/etc/machine-id").read_text(encoding="utf-8").strip()
     except OSError:
         number = ""
     return f"{socket.gethostname()}~{number}"
@@ -185,7 +185,7 @@ def _machine() -> str:
 
 def _boot() -> str:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return "?"
 
@@ -193,6 +193,6 @@ def _boot() -> str:
 def _started(pid: int) -> str:
     """The process' start time in clock ticks: pids are reused, the pair is not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
