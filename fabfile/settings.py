@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import tomllib
 from collections.abc import Mapping
@@ -208,10 +207,10 @@ def _text(content: bytes) -> str:
     Raises:
         ValueError: it is another encoding.
     """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:4]:
+    if b"\0" in content[:64]:  # every second byte of UTF-16 is one, in plain English
         raise ValueError('it is saved as UTF-16 or UTF-32, and must be UTF-8 (an editor\'s "Unicode" means that)')
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"it must be UTF-8, and line {line} is not") from None
+        raise ValueError(f"it is not UTF-8, see line {line}: {error.reason}") from None
