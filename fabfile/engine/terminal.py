@@ -28,6 +28,11 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
 def write_utf8(text: str) -> None:
     """Write what machines read (JSON) to stdout, in UTF-8 whatever the locale."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def typed(text: str) -> str:
+    """What somebody typed for people to read, as it can be written anywhere: bytes of another locale become question marks."""
+    return text.encode(errors="replace").decode()
