@@ -154,12 +154,12 @@ def write_inventories(site: Path) -> None:
         f" ansible_ssh_common_args='{options}'"
         for n in nodes
     ]
-    (RIVALS / "inventory.ini").write_text("[nodes]\n" + "\n".join(lines) + "\n")
+    (RIVALS / "inventory.ini").write_text("[nodes]\n" + "\n".join(lines) + "\n", encoding="utf-8")
     hosts = [
         (n.address, {"ssh_user": ssh.user, "ssh_key": str(ssh.key), "ssh_known_hosts_file": str(ssh.known_hosts)})
         for n in nodes
     ]
-    (RIVALS / "inventory.py").write_text(f"nodes = {hosts!r}\n")
+    (RIVALS / "inventory.py").write_text(f"nodes = {hosts!r}\n", encoding="utf-8")
 
 
 def upload(site: Path) -> Run:
@@ -181,10 +181,10 @@ def upload(site: Path) -> Run:
                 out.write(os.urandom(1_000_000))
         with padded.open("rb") as out:
             digest = hashlib.file_digest(out, "sha256").hexdigest()
-        text = site.read_text().replace(settings.app.sha256, digest)
+        text = site.read_text(encoding="utf-8").replace(settings.app.sha256, digest)
         text = text.replace(f'binary = "{settings.app.binary}"', f'binary = "{padded}"')
         copy = site.with_name("bench.toml")  # beside it: relative paths must hold
-        copy.write_text(text)
+        copy.write_text(text, encoding="utf-8")
         try:
             return once(Contender("upload", [str(BIN / "fab"), "deploy"], {"SITE": str(copy)}))
         finally:
@@ -226,4 +226,4 @@ def keep(name: str, found: dict[str, Any]) -> None:
     """Write a result beside this file, with the day and the machine."""
     machine = {"python": platform.python_version(), "cores": os.cpu_count(), "load": os.getloadavg()}
     text = json.dumps({"date": time.strftime("%Y-%m-%d"), "machine": machine, **found}, indent=1)
-    (HERE / name).write_text(f"{text}\n")
+    (HERE / name).write_text(f"{text}\n", encoding="utf-8")

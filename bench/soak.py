@@ -80,7 +80,7 @@ def soak(settings: Settings, minutes: float) -> None:
             "Nothing died, so nothing was shown: inv lab.down; inv lab.up --deaths 60 --scale 0.1; fab deploy"
         )
     found = figures(samples, outages, minutes)
-    RESULT.write_text(json.dumps(found, indent=1) + "\n")
+    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     out.print_json(data=found)
 
 

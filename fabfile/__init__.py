@@ -11,6 +11,9 @@ from invoke import Collection, task
 
 from . import drills
 from .engine.entry import entry, hosts_of, is_dry, not_dry
+from .engine.terminal import accept_any_encoding
+
+accept_any_encoding()  # before `fab --list` prints
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 

@@ -149,7 +149,7 @@ def locate(environment: Mapping[str, str] | None = None) -> Path:
     """
     env = os.environ if environment is None else environment
     if named := env.get("SITE"):
-        return Path(named).expanduser().resolve()
+        return expand(named, "SITE").resolve()
     own = PROJECT / "site.toml"
     if own.exists():
         return own
@@ -164,6 +164,22 @@ def locate(environment: Mapping[str, str] | None = None) -> Path:
     )
 
 
+def expand(text: str, named_by: str) -> Path:
+    """The path `text`, a leading ~ as the home folder.
+
+    Raises:
+        RunbookError: that home is not known: another user's, or of a user id without a name while HOME is not set.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise RunbookError(
+            f"{named_by} names a home that does not exist: {text}",
+            "a user id without a line in /etc/passwd has no home, unless HOME is set",
+            "write the whole path, or set HOME",
+        ) from None
+
+
 def load(path: Path | None = None) -> Settings:
     """Read and check the site file.
 
@@ -174,12 +190,27 @@ def load(path: Path | None = None) -> Settings:
 
     path = path or locate()
     try:
-        data = tomllib.loads(path.read_text())
+        data = tomllib.loads(_text(path.read_bytes()))
     except FileNotFoundError:
         raise RunbookError(
             f"the site file {path} does not exist", "SITE names it", f"cp site.example.toml {path}, then fill it in"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # what is no TOML is a ValueError too
         said = error.strerror if isinstance(error, OSError) else error
         raise RunbookError(f"{path}: {said}", "nothing was read from it", f"edit {path}") from None
     return Reader(path).settings(data)
+
+
+def _text(content: bytes) -> str:
+    """TOML is UTF-8; some editors put a mark of their own before it, or save UTF-16.
+
+    Raises:
+        ValueError: it is another encoding.
+    """
+    if b"\0" in content[:64]:  # every second byte of UTF-16 is one, in plain English
+        raise ValueError('it is saved as UTF-16 or UTF-32, and must be UTF-8 (an editor\'s "Unicode" means that)')
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"it is not UTF-8, see line {line}: {error.reason}") from None

@@ -191,7 +191,7 @@ class Reader:
         try:
             if not file.exists():
                 _make_secret(file)
-            text = file.read_text().strip()
+            text = file.read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             word = error.strerror if isinstance(error, OSError) else "it is no text"
             raise RunbookError(
@@ -240,5 +240,5 @@ def _make_secret(file: Path) -> None:
 
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
         out.write(secrets.token_urlsafe(24) + "\n")

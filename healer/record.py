@@ -63,7 +63,7 @@ class Record:
     def _read(self) -> None:
         """Go on counting where an earlier life ended."""
         try:
-            with open(self.counters) as file:
+            with open(self.counters, encoding="utf-8") as file:
                 lines = file.read().splitlines()
         except OSError:
             return
@@ -78,7 +78,7 @@ class Record:
 
 def _write(path: str, text: str) -> None:
     try:
-        with open(f"{path}.new", "w") as file:
+        with open(f"{path}.new", "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(f"{path}.new", path)
     except OSError as error:

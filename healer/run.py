@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import signal
@@ -149,7 +150,7 @@ class Healer:
 def deploying(lock: str) -> str:
     """Who holds the node for a deploy; empty when nobody does, the lock has expired, or a drill has it, which is to see us heal."""
     try:
-        with open(lock) as file:
+        with open(lock, encoding="utf-8", errors="replace") as file:
             said = dict(line.split("=", 1) for line in file.read().splitlines() if "=" in line)
     except OSError:
         return ""
@@ -162,8 +163,10 @@ def deploying(lock: str) -> str:
 
 def main(words: Sequence[str]) -> None:
     """`run CONFIG` or `lift CONFIG`."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # the journal's, whatever LANG the host's units get
     task, path = words
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         config = parse(file.read())
     if "HEALER_LIFETIME" in os.environ:  # a drill's word, for as long as it lasts
         config = config._replace(lifetime=float(os.environ["HEALER_LIFETIME"]))

@@ -72,6 +72,8 @@ def unit_state(unit: str) -> dict[str, str]:
             capture_output=True,
             text=True,
             timeout=5,
+            encoding="utf-8",
+            errors="replace",
         )
     except subprocess.TimeoutExpired:
         return {}
@@ -81,7 +83,7 @@ def unit_state(unit: str) -> dict[str, str]:
 def born(pid: int) -> float:
     """When the process began, in seconds since the machine's start; 0 when there is none."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return int(file.read().rpartition(")")[2].split()[19]) / _TICKS
     except (OSError, IndexError):
         return 0.0
@@ -90,7 +92,7 @@ def born(pid: int) -> float:
 def rss(pid: int) -> int:
     """Its resident memory in bytes; 0 when there is no such process."""
     try:
-        with open(f"/proc/{pid}/statm") as file:
+        with open(f"/proc/{pid}/statm", encoding="utf-8") as file:
             return int(file.read().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -56,7 +57,10 @@ def _fingerprint() -> str:
 
 
 def _cache() -> Path:
-    for folder in (SHARED, Path.home() / ".cache" / "runbook-lab"):
+    folders = [SHARED]
+    with contextlib.suppress(RuntimeError):  # a user id without a name may have no home
+        folders.append(Path.home() / ".cache" / "runbook-lab")
+    for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
@@ -95,6 +99,8 @@ def _compile(target: Path) -> None:
             env=environment(Path(work)),
             capture_output=True,
             text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         if run.returncode:
             raise BuildError(f"the stand-in does not compile (needs {' '.join(PACKAGES)}):\n{run.stderr.strip()}")

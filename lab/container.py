@@ -72,20 +72,20 @@ def start(lab: Lab, name: str) -> None:
 def _delegate(group: Path) -> None:
     """Hand down what controllers this machine offers (none, maybe). nspawn does the last step itself."""
     lab = group.parent
-    offered = (lab / "cgroup.controllers").read_text().split()
-    (lab / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in offered))
+    offered = (lab / "cgroup.controllers").read_text(encoding="utf-8").split()
+    (lab / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in offered), encoding="utf-8")
 
 
 def is_running(lab: Lab, name: str) -> bool:
     """Whether any process of the host is alive."""
     events = _cgroup(lab, name) / "cgroup.events"
-    return events.exists() and "populated 1" in events.read_text()
+    return events.exists() and "populated 1" in events.read_text(encoding="utf-8")
 
 
 def init_pid(lab: Lab, name: str) -> int | None:
     """The machine's pid of the host's PID 1, if it has one."""
     for procs in _cgroup(lab, name).glob("payload*/**/cgroup.procs"):
-        for pid in map(int, procs.read_text().split()):
+        for pid in map(int, procs.read_text(encoding="utf-8").split()):
             if _pid_inside(pid) == 1:
                 return pid
     return None
@@ -94,7 +94,7 @@ def init_pid(lab: Lab, name: str) -> int | None:
 def _pid_inside(pid: int) -> int | None:
     """Its pid as seen from within its own namespace."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     return next(int(line.split()[-1]) for line in status.splitlines() if line.startswith("NSpid:"))
@@ -144,10 +144,10 @@ def _kill(pid: int) -> None:
 def _kill_all(lab: Lab, name: str) -> None:
     group = _cgroup(lab, name)
     if (group / "cgroup.kill").exists():  # Linux 5.14
-        (group / "cgroup.kill").write_text("1")
+        (group / "cgroup.kill").write_text("1", encoding="utf-8")
         return
     for procs in [group / "cgroup.procs", *group.glob("**/cgroup.procs")]:
-        for pid in map(int, procs.read_text().split()):
+        for pid in map(int, procs.read_text(encoding="utf-8").split()):
             os.kill(pid, signal.SIGKILL)
 
 

@@ -39,7 +39,7 @@ def make(lab: Lab, name: str, image: Path, settings: dict[str, str]) -> None:
     _link_packages(folder / "debs" / ARCHIVES)
     _mount(folder, [folder / "debs", image])
     _write_files(lab, name, folder / "root", settings)
-    (folder / "prepared").write_text(f"{image}\n")
+    (folder / "prepared").write_text(f"{image}\n", encoding="utf-8")
 
 
 def attach(lab: Lab, name: str) -> None:
@@ -51,7 +51,7 @@ def attach(lab: Lab, name: str) -> None:
 
 def image_of(lab: Lab, name: str) -> Path:
     """The image that the disk of a host that was made stands on."""
-    return Path((lab.host_folder(name) / "prepared").read_text().strip())
+    return Path((lab.host_folder(name) / "prepared").read_text(encoding="utf-8").strip())
 
 
 def forget(lab: Lab, name: str) -> None:
@@ -116,9 +116,9 @@ def _write_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> N
             NETWORK.format(address=lab.address(name), gateway=lab.gateway),
             0o644,
         ),
-        str(key): ((folder / key.name).read_text(), 0o600),
-        f"{key}.pub": ((folder / f"{key.name}.pub").read_text(), 0o644),
-        f"home/{USER}/.ssh/authorized_keys": ((lab.folder / "ssh/id_ed25519.pub").read_text(), 0o644),
+        str(key): ((folder / key.name).read_text(encoding="utf-8"), 0o600),
+        f"{key}.pub": ((folder / f"{key.name}.pub").read_text(encoding="utf-8"), 0o644),
+        f"home/{USER}/.ssh/authorized_keys": ((lab.folder / "ssh/id_ed25519.pub").read_text(encoding="utf-8"), 0o644),
     }
     for path, (text, mode) in files.items():
         _write(root / path, text, mode)
@@ -133,6 +133,6 @@ def write_settings(lab: Lab, name: str, settings: dict[str, str]) -> None:
 
 def _write(path: Path, text: str, mode: int) -> None:
     beside = path.with_name(f"{path.name}.lab-new")
-    beside.write_text(text)
+    beside.write_text(text, encoding="utf-8")
     beside.chmod(mode)
     beside.rename(path)

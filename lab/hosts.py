@@ -101,7 +101,7 @@ def _up(names: list[str], settings: dict[str, str], binary: str) -> None:
 
 def _settings(lab: Lab) -> dict[str, str]:
     path = lab.folder / "settings.json"
-    return DEFAULTS | (json.loads(path.read_text()) if path.exists() else {})
+    return DEFAULTS | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
 
 
 def _of_stand_in(lab: Lab) -> dict[str, str]:
@@ -115,7 +115,7 @@ def _suite(settings: dict[str, str], name: str) -> str:
 def _store_settings(lab: Lab, given: dict[str, str]) -> bool:
     """Store them; whether anything is other than before."""
     before = _settings(lab)
-    (lab.folder / "settings.json").write_text(json.dumps(before | given))
+    (lab.folder / "settings.json").write_text(json.dumps(before | given), encoding="utf-8")
     return before | given != before
 
 

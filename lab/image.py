@@ -65,7 +65,7 @@ def ready(suite: str) -> Path:
 
 def suite_of(image: Path) -> str:
     """Which release an image is of, by its own word."""
-    lines = (image / "usr/lib/os-release").read_text().splitlines()
+    lines = (image / "usr/lib/os-release").read_text(encoding="utf-8").splitlines()
     return next(line.partition("=")[2] for line in lines if line.startswith("VERSION_CODENAME="))
 
 
@@ -74,11 +74,18 @@ def _built(image: Path) -> int:
 
 
 def _script() -> str:
-    return Path(__file__).with_name("image.sh").read_text()
+    return Path(__file__).with_name("image.sh").read_text(encoding="utf-8")
 
 
 def _key(sources: list[str], options: list[str]) -> str:
-    parts = [*PACKAGES, *DPKG, *sources, *options, _script(), *(path.read_text() for path in _certificates())]
+    parts = [
+        *PACKAGES,
+        *DPKG,
+        *sources,
+        *options,
+        _script(),
+        *(path.read_text(encoding="utf-8") for path in _certificates()),
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
 
 
@@ -112,7 +119,16 @@ def _debootstrap(suite: str, root: Path, sources: list[str], options: list[str],
 
 def _locked(argv: list[str], lock: int, stdin: str = "") -> None:
     """Run a part of the build. It holds the lock itself: if we are killed, the next build waits until it has ended."""
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, pass_fds=(lock,), env=environment())
+    done = subprocess.run(
+        argv,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        pass_fds=(lock,),
+        env=environment(),
+        encoding="utf-8",
+        errors="replace",
+    )
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         told = [line for line in lines if line.lstrip().startswith(("E:", "Err:", "W:"))] or lines

@@ -65,9 +65,9 @@ def machine_sources(apt: Path = Path("/etc/apt")) -> list[Source]:
     found: list[Source] = []
     for path in [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]:
         if path.is_file() and path.suffix == ".list":
-            found += one_line(path.read_text())
+            found += one_line(path.read_text(encoding="utf-8"))
         elif path.is_file() and path.suffix == ".sources":
-            found += deb822(path.read_text())
+            found += deb822(path.read_text(encoding="utf-8"))
     return found
 
 

@@ -11,7 +11,7 @@ from .shell import run, succeeds
 
 def _mounts() -> Iterator[tuple[Path, str]]:
     """(mount point, super options) of every mount, in the order they were made."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
         fields = line.split(" ")
         point = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), fields[4])
         yield Path(point), fields[-1]

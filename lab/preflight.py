@@ -48,7 +48,7 @@ def packages(text: str) -> dict[str, str]:
 
 
 def refuse_missing_tools() -> None:
-    wanted = packages(LIST.read_text())
+    wanted = packages(LIST.read_text(encoding="utf-8"))
     missing = [name for name, tool in wanted.items() if tool != "-" and not shutil.which(tool, path=SEARCH)]
     if missing:
         raise LabError(

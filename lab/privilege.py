@@ -46,7 +46,9 @@ def _through_sudo(module: str, name: str, arguments: object) -> Any:
     environment = [f"LAB={os.environ.get('LAB', '0')}", f"PYTHONPATH={here}", "PYTHONDONTWRITEBYTECODE=1"]
     proxies = [f"{key}={os.environ[key]}" for key in ("http_proxy", "https_proxy") if key in os.environ]
     argv = ["sudo", "-n", "env", *environment, *proxies, sys.executable, "-m", __name__, module, name]
-    done = subprocess.run([*argv, json.dumps(arguments)], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [*argv, json.dumps(arguments)], stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace"
+    )
     lines = done.stdout.splitlines()
     answer = json.loads(lines[-1]) if lines else {"error": ["The part run by sudo ended early.", "", "Try again"]}
     if "error" in answer:

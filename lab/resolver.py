@@ -19,7 +19,7 @@ def for_hosts(files: tuple[Path, ...] = FILES) -> str:
         LabError: there is none.
     """
     for path in files:
-        text = path.read_text() if path.exists() else ""
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
         servers = [line.split()[1] for line in text.splitlines() if line.startswith("nameserver ")]
         if any(not _is_local(server) for server in servers):
             return "".join(f"{_reachable(line)}\n" for line in text.splitlines() if not _names_local(line))

@@ -29,7 +29,16 @@ def run(*argv: str, stdin: str = "", timeout: float = 60) -> str:
         LabError: it did not end with 0, or not within `timeout` seconds.
     """
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, env=environment())
+        done = subprocess.run(
+            argv,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=environment(),
+            encoding="utf-8",
+            errors="replace",
+        )
     except subprocess.TimeoutExpired:
         raise failed(argv, f"no end after {timeout:.0f} s") from None
     if done.returncode:

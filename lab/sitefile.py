@@ -51,7 +51,7 @@ def pin_host_keys(lab: Lab, names: list[str]) -> None:
     """Write the known_hosts file from the keys the lab itself made; nothing is ever asked over the network."""
     lines = []
     for name in names:
-        kind, key = (lab.host_folder(name) / f"{HOST_KEY}.pub").read_text().split()[:2]
+        kind, key = (lab.host_folder(name) / f"{HOST_KEY}.pub").read_text(encoding="utf-8").split()[:2]
         lines.append(f"{lab.address(name)} {kind} {key}\n")
     _write(lab.folder / "ssh" / "known_hosts", "".join(lines), 0o644)
 
@@ -105,7 +105,7 @@ def write(lab: Lab, names: list[str], deaths: str) -> None:
 def _write(path: Path, content: str, mode: int) -> None:
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT, mode), "w") as file:
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT, mode), "w", encoding="utf-8") as file:
         file.write(content)
     new.chmod(mode)
     os.chown(new, *owner())

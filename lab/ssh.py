@@ -64,7 +64,7 @@ def wait(lab: Lab, names: list[str]) -> None:
 
 def _did_not_come_up(lab: Lab, name: str) -> LabError:
     log = lab.host_folder(name) / "console.log"
-    last = "\n".join(log.read_text(errors="replace").splitlines()[-5:]) if log.exists() else ""
+    last = "\n".join(log.read_text(errors="replace", encoding="utf-8").splitlines()[-5:]) if log.exists() else ""
     return LabError(
         f"{lab.machine(name)} did not come up. Its console ends with:\n{last}",
         "A lab with a missing host is of no use to the runbook.",

@@ -26,7 +26,7 @@ def raise_all(first: bool) -> None:
     """
     if first or not RECORD.exists():
         beside = RECORD.with_suffix(".new")
-        beside.write_text(json.dumps({name: read(name) for name in WANTED}))
+        beside.write_text(json.dumps({name: read(name) for name in WANTED}), encoding="utf-8")
         beside.rename(RECORD)
     for name, value in WANTED.items():
         if read(name) < value:
@@ -36,7 +36,7 @@ def raise_all(first: bool) -> None:
 def restore() -> None:
     """Set all to what it was before the first lab; harmless without a record."""
     if RECORD.exists():
-        for name, value in json.loads(RECORD.read_text()).items():
+        for name, value in json.loads(RECORD.read_text(encoding="utf-8")).items():
             if read(name) != value:
                 _write(name, value)
 
@@ -47,7 +47,7 @@ def _write(name: str, value: int) -> None:
         LabError: this machine does not let itself be told, and cannot do without (in a container, mostly).
     """
     try:
-        (PROC / name).write_text(f"{value}\n")
+        (PROC / name).write_text(f"{value}\n", encoding="utf-8")
     except OSError as error:
         if name in OPTIONAL:
             return
@@ -60,4 +60,4 @@ def _write(name: str, value: int) -> None:
 
 def read(name: str) -> int:
     """What is set now."""
-    return int((PROC / name).read_text())
+    return int((PROC / name).read_text(encoding="utf-8"))

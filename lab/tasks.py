@@ -92,7 +92,7 @@ def _write_json(path: str, content: object) -> None:
     if path == "-":
         print(text)
     else:
-        Path(path).write_text(f"{text}\n")
+        Path(path).write_text(f"{text}\n", encoding="utf-8")
 
 
 def _print_table() -> None:

@@ -37,7 +37,7 @@ Processes = dict[int, Process]
 def of_unit(unit: str) -> Processes:
     """All processes of `unit`; empty when it does not run."""
     try:
-        with open(f"{CGROUPS}/{unit}/cgroup.procs") as file:
+        with open(f"{CGROUPS}/{unit}/cgroup.procs", encoding="utf-8") as file:
             pids = [int(line) for line in file]
     except OSError:
         return {}
@@ -58,5 +58,5 @@ def _read(pid: int) -> Process | None:
 
 
 def _status(path: str) -> dict[str, str]:
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}

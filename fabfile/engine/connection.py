@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import socket
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import RunbookError, Unreachable
+from .known_hosts import HostKey, KnownHosts, entry_name
 from .words import quoted
 
 KEEPALIVE = 5
@@ -32,6 +35,11 @@ class Address(NamedTuple):
     known_hosts: Path
     timeout: float
 
+    @property
+    def entry(self) -> str:
+        """How known_hosts names it."""
+        return entry_name(self.host, self.port)
+
 
 def connect(a: Address) -> Any:
     """An open, authenticated `fabric.Connection`.
@@ -41,9 +49,9 @@ def connect(a: Address) -> Any:
         RunbookError: our own key file cannot be used.
     """
     import fabric
-    import paramiko
 
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its errors reach us as exceptions, without tracebacks
+    known = KnownHosts.read(a.known_hosts)
     sock = dial(a)
     options: dict[str, Any] = {
         "sock": sock,
@@ -51,15 +59,14 @@ def connect(a: Address) -> Any:
         "banner_timeout": a.timeout,
         "auth_timeout": a.timeout,
         "channel_timeout": a.timeout,
+        "transport_factory": partial(_transport, kinds=[key.kind for key in known.pinned(a.entry)], timeout=a.timeout),
     }
     if a.key is not None:
         options |= {"key_filename": str(a.key), "allow_agent": False, "look_for_keys": False}
     config = fabric.Config(overrides={"load_ssh_configs": False}, lazy=True)
     connection = fabric.Connection(a.host, user=a.user, port=a.port, config=config, connect_kwargs=options)
-    connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    connection.client.set_missing_host_key_policy(_Pinned(a, known))  # asked each time: the client itself knows no host
     try:
-        if a.known_hosts.exists():
-            connection.client.load_host_keys(str(a.known_hosts))
         connection.open()
     except Exception as error:
         transport = connection.client.get_transport()
@@ -71,6 +78,55 @@ def connect(a: Address) -> Any:
     return connection
 
 
+class _Pinned:
+    """Lets in a host that shows a pinned key. (A policy of paramiko's.)"""
+
+    def __init__(self, a: Address, known: KnownHosts) -> None:
+        self.address, self.known = a, known
+
+    def missing_host_key(self, client: Any, entry: str, key: Any) -> None:
+        """Refuse `key` unless it is pinned."""
+        a, shown = self.address, HostKey(key.get_name(), key.asbytes())
+        pinned = self.known.pinned(a.entry)
+        if shown in pinned:
+            return
+        if any(pin.kind == shown.kind for pin in pinned):
+            raise Unreachable(
+                f"{a.name} shows another host key than the pinned one (now {fingerprint(key)})",
+                "somebody may sit between you and the host, or it was installed anew",
+                f"if you know why: fab -H {a.name} trust --replace",
+            )
+        if damaged := self.known.damaged():
+            raise RunbookError(
+                f"{a.known_hosts} holds a line that is no host key: {damaged[:60]}",
+                f"no other line pins {a.name}, and without a pin nobody knows who answers",
+                f"mend that line, or pin the host anew: fab -H {a.name} trust",
+            )
+        raise Unreachable(
+            f"the host key of {a.name} is not pinned",
+            f"without it nobody knows who answers at {a.host}",
+            f"fab -H {a.name} trust",
+        )
+
+
+def _transport(sock: socket.socket, *, kinds: Sequence[str], timeout: float, **options: Any) -> Any:
+    """A paramiko transport that asks the host for a key of one of `kinds`; for any, if paramiko knows none of them."""
+    import paramiko
+
+    transport = paramiko.Transport(sock, **options)
+    transport.handshake_timeout = transport.banner_timeout = timeout
+    offer = transport.get_security_options()
+    asked = [name for name in offer.key_types if _kind(name) in kinds]
+    if asked:
+        offer.key_types = asked
+    return transport
+
+
+def _kind(algorithm: str) -> str:
+    """The type of key that a host key algorithm works with: RSA has several."""
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
+
+
 def dial(a: Address) -> socket.socket:
     """A TCP connection that sends at once and notices a dead peer.
 
@@ -80,7 +136,8 @@ def dial(a: Address) -> socket.socket:
     try:
         sock = socket.create_connection((a.host, a.port), timeout=a.timeout)
     except OSError as error:
-        word = "does not answer" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
+        slow = f"does not answer within {a.timeout:g} s (ssh.timeout)"
+        word = slow if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
         raise Unreachable(
             f"{a.name} ({a.host} port {a.port}) cannot be reached: {word}",
             "nothing was done on it",
@@ -123,7 +180,9 @@ def _refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
     """What to tell of `error`; `greeted`: the host had shown a key we know, so it is about us."""
     import paramiko
 
-    if said := _not_the_pinned(a, error) or _own_files(a, error):
+    if isinstance(error, RunbookError):
+        return error
+    if said := _own_files(a, error) or _not_about_the_key(a, error):
         return said
     refused = isinstance(error, paramiko.AuthenticationException)
     if refused or (greeted and isinstance(error, paramiko.SSHException)):
@@ -137,40 +196,39 @@ def _refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
         return Unreachable(
             f"{a.name} ({a.host} port {a.port}) takes the connection, but does not speak ssh within {a.timeout:g} s",
             f"nothing was done on it ({str(error).lower() or type(error).__name__})",
-            f"ssh -v -p {a.port} {a.user}@{a.host}",
+            f"ssh -v -p {a.port} {a.user}@{a.host}   (a host that is only slow: raise ssh.timeout in the site file)",
         )
     return lost(a.name, error)
 
 
-def _not_the_pinned(a: Address, error: Exception) -> RunbookError | None:
-    """The host is not known as the one it was pinned as."""
-    import paramiko
-
-    if isinstance(error, paramiko.BadHostKeyException):
+def _not_about_the_key(a: Address, error: Exception) -> RunbookError | None:
+    """The login failed, but the host did not say no to our key."""
+    said = str(error)
+    if "Authentication timeout" in said:
         return Unreachable(
-            f"{a.name} shows another host key than the pinned one (now {fingerprint(error.key)})",
-            "somebody may sit between you and the host, or it was installed anew",
-            f"if you know why: fab -H {a.name} trust --replace",
+            f"{a.name} did not finish the login of user {a.user} within {a.timeout:g} s (ssh.timeout)",
+            "nothing was done on it; its key was not refused, the host is slow: PAM, a name service, or load",
+            f"time ssh -p {a.port} {a.user}@{a.host} true; then raise ssh.timeout in the site file above what it took",
         )
-    if "not found in known_hosts" in str(error):
+    if "transport shut down" in said and a.key is None:
         return Unreachable(
-            f"the host key of {a.name} is not pinned",
+            f"{a.name} ended the login of user {a.user} while the keys of the agent were tried",
+            "nothing was done on it; a host allows some tries only (MaxAuthTries), and the agent may hold more keys",
+            "ssh-add -l; then name the right key as ssh.key in the site file",
+        )
+    if _no_such_key(error):
+        return Unreachable(
+            f"{a.name} has no host key of the type that is pinned for it",
             f"without it nobody knows who answers at {a.host}",
-            f"fab -H {a.name} trust",
+            f"fab -H {a.name} trust   (it shows the key that the host has now)",
         )
     return None
 
 
 def _own_files(a: Address, error: Exception) -> RunbookError | None:
-    """A file of ours cannot be used: known hosts, or the key."""
+    """Our key file cannot be used."""
     import paramiko
 
-    if isinstance(error, paramiko.hostkeys.InvalidHostKey):
-        return RunbookError(
-            f"{a.known_hosts} holds a line that is no host key: {error.line.strip()[:60]}",
-            "without it nobody knows who answers",
-            f"remove that line, then: fab -H {a.name} trust",
-        )
     if isinstance(error, OSError) and error.filename:
         word = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         return RunbookError(f"{error.filename} {word}", "[ssh] of the site file names it", "mend the site file")
@@ -191,8 +249,8 @@ def fingerprint(key: Any) -> str:
     return f"SHA256:{digest} ({key.get_name()})"
 
 
-def host_key(a: Address) -> Any:
-    """The host key that answers at `a`, without logging in (for `trust`).
+def host_key(a: Address, kind: str = "") -> Any:
+    """The host key that answers at `a`, without logging in (for `trust`): of type `kind`, None if it has none of these.
 
     Raises:
         Unreachable: nothing answers there, or not ssh.
@@ -200,12 +258,18 @@ def host_key(a: Address) -> Any:
     import paramiko
 
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-    transport = paramiko.Transport(dial(a))
-    transport.banner_timeout = a.timeout
+    transport = _transport(dial(a), kinds=[kind], timeout=a.timeout)
     try:
         transport.start_client(timeout=a.timeout)
         return transport.get_remote_server_key()
     except (paramiko.SSHException, OSError, EOFError) as error:
+        if kind and _no_such_key(error):
+            return None
         raise _refused(a, error, False) from None
     finally:
         transport.close()
+
+
+def _no_such_key(error: BaseException) -> bool:
+    """Whether the host has no key of a type that it was asked for."""
+    return "no acceptable host key" in str(error)

@@ -12,6 +12,7 @@ from invoke.exceptions import Exit
 from . import interrupt
 from .errors import FAILED, RunbookError
 from .secrecy import mask
+from .terminal import typed
 
 
 def entry(body: Callable[..., int | None]) -> Callable[..., None]:
@@ -19,6 +20,8 @@ def entry(body: Callable[..., int | None]) -> Callable[..., None]:
 
     @functools.wraps(body)
     def task(*args: Any, **kwargs: Any) -> None:
+        if "reason" in kwargs:
+            kwargs["reason"] = typed(kwargs["reason"])
         try:
             code = body(*args, **kwargs)
         except RunbookError as error:

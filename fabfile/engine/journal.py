@@ -60,7 +60,7 @@ class Run:
         """Leave `data` as `<run folder>/<name>` (text as it is, anything else as JSON), secrets masked."""
         text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False)
         target = self.path / name
-        target.write_text(mask(text) + "\n")
+        target.write_text(mask(text) + "\n", encoding="utf-8")
         return target
 
 

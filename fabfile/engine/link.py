@@ -16,6 +16,7 @@ from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
 from .frame import Frame
 from .login import not_begun
 from .shell import Reading, join_probes, new_marker, q, split_readings, whole
+from .slowness import warn_once
 from .words import explained, failed_unit, last, quoted
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Link:
         """Shell text that runs before every change; the lock sets it, so that a lost lock stops us on the host itself."""
         self.sessions = 0
         """Channels opened so far: what a no-op costs."""
+        self.delay = 0.0
+        """Seconds that sudo took at most to begin a script of ours; every limit on the host must leave room for it."""
         self._connection: Any = None
         self._opening = threading.Lock()
         self._root = "/bin/sh" if address.user == "root" else "sudo -n /bin/sh"
@@ -199,6 +202,7 @@ class Link:
             channel.close()
         if result.code < 0 and not channel.get_transport().is_active():
             raise lost(self.name, EOFError("the host closed it"))
+        warn_once(self.name, self.delay, answer.err.words())
         return result
 
     def _submit(self, channel: Channel, text: str) -> None:
@@ -218,10 +222,15 @@ class Link:
             raise self._refused(answer)
 
     def _await_begin(self, answer: Answer, timeout: float) -> None:
-        """Until our script has begun; sudo may be silent for `timeout` seconds. Raises as `_await_login`."""
+        """Until our script has begun; sudo may be silent for `timeout` seconds, and longer if it is known to be slow.
+
+        Raises as `_await_login`.
+        """
         self._await_login(answer)
+        started = time.monotonic()
         with suppress(TimeoutError):
-            if answer.await_begin(timeout):
+            if answer.await_begin(timeout + 2 * self.delay):
+                self.delay = max(self.delay, time.monotonic() - started)
                 return
         raise self._refused(answer)
 
@@ -258,11 +267,16 @@ class Link:
 
 
 def wait(condition: Callable[[], bool], *, seconds: float, every: float = 0.1) -> bool:
-    """Poll `condition` until it holds (true) or `seconds` are over (false). Ctrl-C ends it."""
+    """Poll `condition` until it holds (true), or did not when asked after `seconds` (false). Ctrl-C ends it.
+
+    On a slow host one answer may take longer than `seconds`, and be older than what is waited for.
+    """
     end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() >= end:
+    while True:
+        asked = time.monotonic()
+        if condition():
+            return True
+        if asked >= end:
             return False
         interrupt.check()
         time.sleep(every)
-    return True

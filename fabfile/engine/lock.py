@@ -7,10 +7,12 @@ every change begins by checking that the lock is still ours (`Lock.guard`), so a
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +21,11 @@ from .errors import Locked, RunbookError
 from .journal import Run, now
 from .link import FENCED, Link
 from .shell import STATE, q
+from .slowness import SLOW
 
 FILE = f"{STATE}/lock"
 TTL = 60
-"""Seconds a lock outlives its last heartbeat."""
+"""Seconds a lock outlives its last heartbeat, on a host whose sudo is quick."""
 BEAT = 15.0
 """Seconds between heartbeats."""
 _MINE = f"exec 9>{FILE}.mutex\nflock 9\n"
@@ -81,17 +84,15 @@ class Lock:
         self._held: list[Link] = []
         self._until = contextlib.ExitStack()
         self._stop = threading.Event()
-        self._beat = threading.Thread(target=self._heartbeat, daemon=True)
 
     def __enter__(self) -> Lock:
         with contextlib.ExitStack() as entered:
             entered.enter_context(interrupt.deferred())
             entered.callback(self._release)
+            entered.callback(self._stop.set)
             for link in self.links:
                 interrupt.check()
                 self._acquire(link)
-            self._beat.start()
-            entered.callback(self._stop.set)
             self._until = entered.pop_all()
         return self
 
@@ -101,10 +102,12 @@ class Lock:
     def _acquire(self, link: Link) -> None:
         stale = ""
         while True:
-            result = link.run(_acquire(self.run, force=self.take_over, instead_of=stale), check=False)
+            result = link.run(_acquire(self.run, _ttl(link), force=self.take_over, instead_of=stale), check=False)
             if result.code == 0:
                 link.guard = self.guard
                 self._held.append(link)
+                # Side by side, and from now on: on slow hosts one round, or taking all the locks, may outlast one of them.
+                threading.Thread(target=self._heartbeat, args=(link,), daemon=True).start()
                 return
             holder = parse(result.out)
             if result.code != FENCED or holder is None:
@@ -120,19 +123,23 @@ class Lock:
     def _release(self) -> None:
         for link in self._held:
             link.guard = ""
-            try:
-                link.run(f"{_MINE}if grep -qxs 'run={self.run.id}' {FILE}; then rm -f {FILE}; fi", timeout=10)
-            except RunbookError:
-                continue  # unreachable: it expires by itself
+        with ThreadPoolExecutor(len(self._held) or 1) as pool:
+            list(pool.map(self._give_back, self._held))
         self._held.clear()
 
-    def _heartbeat(self) -> None:
+    def _give_back(self, link: Link) -> None:
+        with contextlib.suppress(RunbookError):  # unreachable: it expires by itself
+            link.run(f"{_MINE}if grep -qxs 'run={self.run.id}' {FILE}; then rm -f {FILE}; fi", timeout=10)
+
+    def _heartbeat(self, link: Link) -> None:
         while not self._stop.wait(BEAT):
-            for link in list(self._held):
-                try:
-                    link.run(_renew(), timeout=10, check=False)
-                except RunbookError:
-                    continue  # the guard of the next change tells
+            with contextlib.suppress(RunbookError):  # the guard of the next change tells
+                link.run(_renew(_ttl(link)), timeout=10, check=False)
+
+
+def _ttl(link: Link) -> int:
+    """Seconds a lock on the link's host outlives its last heartbeat: two more of these may begin late."""
+    return TTL + 2 * math.ceil(link.delay) if link.delay >= SLOW else TTL
 
 
 def locked(host: str, holder: Holder) -> Locked:
@@ -145,7 +152,7 @@ def locked(host: str, holder: Holder) -> Locked:
     )
 
 
-def _acquire(run: Run, *, force: bool, instead_of: str) -> str:
+def _acquire(run: Run, ttl: int = TTL, *, force: bool, instead_of: str) -> str:
     fields = {
         "run": run.id,
         "who": run.who,
@@ -166,18 +173,18 @@ def _acquire(run: Run, *, force: bool, instead_of: str) -> str:
     )
     return (
         f"set -eu\nmkdir -p {STATE}\n{_MINE}now=$(date +%s)\n{keep}"
-        f"printf '%s\\n' {lines} \"expires=$((now + {TTL}))\" >{FILE}.new\nsync {FILE}.new\nmv -f {FILE}.new {FILE}\n"
+        f"printf '%s\\n' {lines} \"expires=$((now + {ttl}))\" >{FILE}.new\nsync {FILE}.new\nmv -f {FILE}.new {FILE}\n"
     )
 
 
-def _renew() -> str:
-    return f'{_MINE}sed "s/^expires=.*/expires=$(( $(date +%s) + {TTL} ))/" {FILE} >{FILE}.new && mv -f {FILE}.new {FILE}\n'
+def _renew(ttl: int = TTL) -> str:
+    return f'{_MINE}sed "s/^expires=.*/expires=$(( $(date +%s) + {ttl} ))/" {FILE} >{FILE}.new && mv -f {FILE}.new {FILE}\n'
 
 
 def _machine() -> str:
     """This controller; names alone are not enough (many a machine is called `debian`)."""
     try:
-        number = Path("/etc/machine-id").read_text().strip()
+        number = Path("/etc/machine-id").read_text(encoding="utf-8").strip()
     except OSError:
         number = ""
     return f"{socket.gethostname()}~{number}"
@@ -185,7 +192,7 @@ def _machine() -> str:
 
 def _boot() -> str:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return "?"
 
@@ -193,6 +200,6 @@ def _boot() -> str:
 def _started(pid: int) -> str:
     """The process' start time in clock ticks: pids are reused, the pair is not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""

@@ -119,16 +119,44 @@ def _forwarded(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
     """A folder with a local socket that leads to `path` on the host, for as long as the context lasts; what sshd refused."""
     transport = link.transport()
     refusals: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="runbook-pg-") as folder:
-        local = Path(folder) / Path(path).name
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-            server.bind(str(local))
-            server.listen(4)
-            threading.Thread(target=_serve, args=(server, transport, path, refusals), daemon=True).start()
-            try:
-                yield folder, refusals
-            finally:
-                server.shutdown(socket.SHUT_RDWR)
+    with _private_folder() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        try:
+            server.bind(f"{folder}/{Path(path).name}")
+        except OSError as error:
+            raise _no_folder(error) from None
+        server.listen(4)
+        threading.Thread(target=_serve, args=(server, transport, path, refusals), daemon=True).start()
+        try:
+            yield folder, refusals
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def _private_folder() -> Iterator[str]:
+    """A folder that only we may enter, by a short path: a socket's has room for 107 bytes (unix(7)), TMPDIR may be longer.
+
+    Raises:
+        RunbookError: nowhere can a folder be made.
+    """
+    try:
+        made = tempfile.TemporaryDirectory(prefix="runbook-pg-")
+    except OSError as error:
+        raise _no_folder(error) from None
+    with made as folder:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{handle}"
+        finally:
+            os.close(handle)
+
+
+def _no_folder(error: OSError) -> RunbookError:
+    return RunbookError(
+        f"there is no folder for a temporary socket: {error.strerror or error}",
+        "PostgreSQL is reached through one, on this machine; nothing was done",
+        "df -h /tmp; or name a folder that can be written: TMPDIR=/dev/shm, then again",
+    )
 
 
 def _serve(server: socket.socket, transport: Transport, path: str, refusals: list[str]) -> None:

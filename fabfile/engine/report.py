@@ -16,6 +16,7 @@ from .converge import Outcome, State
 from .errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
 from .problem import Problem
 from .secrecy import mask
+from .terminal import write_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,7 +140,7 @@ def _leave_picture(out: Console, path: str) -> None:
     import re
 
     svg = out.export_svg(title=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
-    Path(path).write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S))
+    Path(path).write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S), encoding="utf-8")
 
 
 def write_json(data: Any, path: str | None) -> None:
@@ -152,10 +153,10 @@ def write_json(data: Any, path: str | None) -> None:
         return
     text = mask(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
     if path == "-":
-        sys.stdout.write(text)
+        write_utf8(text)
         return
     try:
-        Path(path).write_text(text)
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise RunbookError(
             f"{path} cannot be written: {error.strerror}", "the report is lost", "give --json another path"

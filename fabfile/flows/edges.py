@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet
+from ..engine.fleet import Fleet, errors
 from ..engine.link import wait
 from ..inventory import Node
 from ..roles import keepalived
@@ -137,8 +137,10 @@ class Edges:
 
     def _moved(self, giver: str, takers: list[str]) -> bool:
         """Whether one of `takers` holds the address, and `giver` has noticed."""
-        probe = keepalived.holds(self.address)
-        held = {name: self.fleet.links[name].read([probe])[0].code == 0 for name in (giver, *takers)}
+        probe, asked = keepalived.holds(self.address), [node for node in self.fleet if node.name in (giver, *takers)]
+        held = self.fleet.each(lambda node: self.fleet.link(node).read([probe])[0].code == 0, asked)
+        for error in errors(held).values():
+            raise error
         return not held.pop(giver) and any(held.values())
 
 

@@ -34,7 +34,7 @@ def key(settings: Settings) -> str:
 def known(settings: Settings) -> Facts | None:
     """The facts for this site's binary: from here, else from an app node; None when nobody has them."""
     local = settings.state / "facts.json"
-    if local.exists() and (facts := _parse(settings, local.read_text())):
+    if local.exists() and (facts := _parse(settings, local.read_text(encoding="utf-8"))):
         return facts
     if facts := on_nodes(settings):
         remember(settings, facts)
@@ -62,7 +62,7 @@ def remember(settings: Settings, facts: Facts) -> None:
     """Keep them on the controller."""
     settings.state.mkdir(parents=True, exist_ok=True)
     beside = settings.state / "facts.json.new"
-    beside.write_text(_text(settings, facts))
+    beside.write_text(_text(settings, facts), encoding="utf-8")
     beside.replace(settings.state / "facts.json")
 
 

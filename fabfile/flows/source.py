@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ..engine.errors import RunbookError
-from ..settings import Settings
+from ..settings import Settings, expand
 
 
 def binary(settings: Settings) -> Path:
@@ -23,7 +23,7 @@ def binary(settings: Settings) -> Path:
         if not path.exists():
             _download(settings.app.binary, path)
     else:
-        path = settings.path.parent / Path(settings.app.binary).expanduser()
+        path = settings.path.parent / expand(settings.app.binary, f"{settings.path}: app.binary")
     found = sha256(path, settings)
     if found != wanted:
         if "://" in settings.app.binary:

@@ -50,7 +50,7 @@ def sources() -> list[Path]:
 
 
 def _ours(path: Path) -> str:
-    return f"# {OURS}.\n{path.read_text()}"
+    return f"# {OURS}.\n{path.read_text(encoding='utf-8')}"
 
 
 def _config(settings: Settings, node: Node, facts: app.Discovered) -> str:

@@ -113,7 +113,7 @@ def access(settings: Settings) -> list[Step]:
 
 def indexes(settings: Settings) -> list[Step]:
     """The indexes the binary forgot, one step each (sql/040_indexes.sql)."""
-    lines = (PROJECT / "sql" / "040_indexes.sql").read_text().splitlines()
+    lines = (PROJECT / "sql" / "040_indexes.sql").read_text(encoding="utf-8").splitlines()
     wanted = [line.rstrip(";") for line in lines if line.startswith("CREATE INDEX ")]
     return [Index(settings.database.name, line) for line in wanted]
 

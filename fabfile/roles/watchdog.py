@@ -46,4 +46,4 @@ def sources() -> list[Path]:
 
 
 def _source(path: Path) -> str:
-    return f"# {OURS}.\n{path.read_text()}"
+    return f"# {OURS}.\n{path.read_text(encoding='utf-8')}"

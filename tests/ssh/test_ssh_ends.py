@@ -16,7 +16,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from paramiko.common import cMSG_CHANNEL_EOF
+from paramiko.common import AUTH_FAILED, cMSG_CHANNEL_EOF
 from sshhost import ROOT, Host, fab, new_key, until, write_site
 
 from fabfile.engine.connection import host_key
@@ -90,6 +90,42 @@ def test_a_key_the_host_does_not_know(host: Host, tmp_path: Path) -> None:
 
 def test_a_user_the_host_does_not_know(host: Host) -> None:
     assert "refuses user nobody-here" in refusal(host.link(user="nobody-here")).seen
+
+
+class SlowLogin(paramiko.ServerInterface):
+    """Lets nobody in within two seconds."""
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        threading.Event().wait(2)
+        return AUTH_FAILED
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+
+def test_a_login_slower_than_our_patience_is_no_refused_key(host: Host) -> None:
+    with socket.create_server((host.address, 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.closing(paramiko.Transport(listening.accept()[0])) as transport:
+                transport.add_server_key(paramiko.Ed25519Key(filename=str(host.host_key)))
+                transport.start_server(event=threading.Event(), server=SlowLogin())
+                transport.join(5)
+
+        threading.Thread(target=serve, daemon=True).start()
+        slow = at(host, listening.getsockname()[:2])
+        slow.address.known_hosts.write_text(
+            f"{slow.address.entry} {host.host_key.with_suffix('.pub').read_text().strip()}\n"
+        )
+        try:
+            error = refusal(slow)
+        finally:
+            host.pin()
+    assert error.code == 4
+    assert error.seen == "one did not finish the login of user ops within 0.5 s (ssh.timeout)"
+    assert "its key was not refused" in error.why
+    assert "ssh.timeout" in error.next
+    assert "ssh-copy-id" not in error.next
 
 
 def test_a_key_file_that_is_none(host: Host, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -178,6 +179,34 @@ def test_the_operators_pg_variables_reach_no_connection(
     assert b"lock_timeout=1500" in sent[b"options"]
     assert b"statement_timeout=2000" in sent[b"options"]
     assert b"timezone" not in {key.lower() for key in sent}
+
+
+@pytest.fixture
+def new_tmpdir(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TMPDIR is read anew in the test, and afterwards."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+
+@pytest.mark.parametrize("name", ["x" * 100, "ü" * 120, "absent"])
+def test_any_tmpdir_will_do(
+    link: Link, server: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_tmpdir: None, name: str
+) -> None:
+    """A socket's path has room for 107 bytes; another folder is taken when TMPDIR is none."""
+    folder = tmp_path / name
+    if name != "absent":
+        folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with pytest.raises(RunbookError, match="the right server"), pglink.connect(link, "bingo"):
+        pytest.fail("that server lets nobody in")
+    assert len(server) == 1
+    assert name == "absent" or not list(folder.iterdir())
+
+
+def test_no_folder_at_all_is_one_sentence(link: Link, monkeypatch: pytest.MonkeyPatch, new_tmpdir: None) -> None:
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nonexistent"])
+    with pytest.raises(RunbookError, match="no folder for a temporary socket: No usable") as failure:
+        pglink.connect(link, "bingo").__enter__()
+    assert "TMPDIR=" in failure.value.next
 
 
 def test_file_descriptors_are_given_back(link: Link, echo: str) -> None:

@@ -107,3 +107,10 @@ def test_a_task_keeps_its_name_and_words() -> None:
 )
 def test_no_space_left_may_mean_that_the_inodes_are_used_up(seen: str, next: str, hinted: str) -> None:
     assert RunbookError(seen, "", next).next == hinted
+
+
+def test_a_reason_typed_in_another_locale_can_be_written_anywhere() -> None:
+    """`--reason $'f\\xfcr'` under UTF-8 reaches us as a lone surrogate, which no file takes."""
+    reasons = []
+    entry(lambda c, reason: reasons.append(reason))(None, reason="f\udcfcr Jürgen")
+    assert reasons == ["f?r Jürgen"]

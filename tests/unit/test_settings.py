@@ -153,6 +153,31 @@ def test_broken_files(write: Write, tmp_path: Path) -> None:
     assert error.value.next == f"cp site.example.toml {tmp_path / 'absent.toml'}, then fill it in"
 
 
+def test_an_editors_own_encodings(write: Write) -> None:
+    """Windows editors put a byte order mark before UTF-8, and mean UTF-16 by "Unicode"."""
+    good = write(GOOD)
+    expected, text = load(good), good.read_text(encoding="utf-8").replace("\n", "\r\n")
+    good.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load(good) == expected
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        good.write_bytes(text.encode(encoding))
+        with pytest.raises(RunbookError, match="saved as UTF-16 or UTF-32, and must be UTF-8"):
+            load(good)
+    good.write_bytes(b"# first line\n# f\xfcr die Nacht\n" + text.encode())
+    with pytest.raises(RunbookError, match="not UTF-8, see line 2"):
+        load(good)
+
+
+def test_a_home_that_nobody_knows_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(RunbookError, match="SITE names a home that does not exist: ~/site"):
+        locate({"SITE": "~/site.toml"})
+
+
 def test_a_password_is_made_once_for_its_owner_only(write: Write, tmp_path: Path) -> None:
     first = load(write(GOOD)).password
     file = tmp_path / "secrets/db-password"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ...engine.errors import RunbookError
+from ...engine.terminal import write_utf8
 from .plan import LATENCY_BOUND
 from .row import Row
 from .run import Outcome
@@ -111,8 +111,7 @@ def write_json(outcome: Outcome, path: str) -> None:
     """
     text = json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
     if path == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        write_utf8(text)
         return
     beside = Path(f"{path}.{os.getpid()}.new")
     try:

@@ -86,7 +86,7 @@ def put(site: str, authorities: list[x509.Certificate]) -> str:
             path.unlink()
     for path, one in files.items():
         replace(path, bundle_text(site, [one]), 0o644)
-    ran = subprocess.run(UPDATE, capture_output=True, text=True)
+    ran = subprocess.run(UPDATE, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if ran.returncode:
         raise RunbookError(f"{UPDATE[0]} failed: {ran.stderr.strip()}", f"the files are in {MACHINE}", UPDATE[0])
     return "this machine trusts it"

@@ -120,7 +120,7 @@ class Node:
         }
         head = "".join(f"{name}={q(value)}\n" for name, value in variables.items())
         command = " ".join(map(q, (self.program.path, *args)))
-        return f"{head}set -- {command}\n{ATTEMPT.read_text()}"
+        return f"{head}set -- {command}\n{ATTEMPT.read_text(encoding='utf-8')}"
 
     def _read(self, args: tuple[str, ...], out: str, err: str) -> Attempt:
         name = self.link.name
@@ -164,7 +164,7 @@ class Node:
         self.runs += 1
         if self.evidence is not None:
             self.evidence.mkdir(parents=True, exist_ok=True)
-            (self.evidence / f"{self.link.name}-{self.runs:02}.strace").write_text(self.clean(trace))
+            (self.evidence / f"{self.link.name}-{self.runs:02}.strace").write_text(self.clean(trace), encoding="utf-8")
 
     def holder(self, port: int) -> Holder | None:
         """Who listens at `port`, if anybody."""

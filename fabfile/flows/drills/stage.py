@@ -131,6 +131,8 @@ class Stage:
                 text=True,
                 timeout=120,
                 start_new_session=True,  # a Ctrl-C is ours, not the task's
+                encoding="utf-8",
+                errors="replace",
             )
         except subprocess.TimeoutExpired:
             raise RunbookError(

@@ -91,7 +91,7 @@ def _slow_release(settings: Settings) -> Path:
     good, folder = settings.path.parent / settings.app.binary, settings.state / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-c", MAKE, str(good), str(folder)]
-    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True)
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise RunbookError("the lab made no bad release", done.stderr.strip()[-200:], "inv lab.status")
     return Path(done.stdout.strip())

@@ -1,0 +1,174 @@
+"""OpenSSH's known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): what it pins for a host, and pinning one key more.
+
+The file is the user's own. It is kept as bytes, and a line that is not about the key in question stays as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import RunbookError
+
+
+class HostKey(NamedTuple):
+    """A host's public key: its type, as in the file (`ssh-ed25519`), and its bytes."""
+
+    kind: str
+    blob: bytes
+
+
+def entry_name(host: str, port: int) -> str:
+    """How the file names `host` at `port`."""
+    return host if port == 22 else f"[{host}]:{port}"
+
+
+class _Line(NamedTuple):
+    """A line that holds a key. `raw` is all of it, with its end; `marker` is `@revoked`, `@cert-authority` or empty."""
+
+    raw: bytes
+    marker: str
+    names: str
+    key: HostKey
+
+    def is_about(self, entry: str) -> bool:
+        """Whether its names match `entry`, and none of them excludes it."""
+        matching = [name for name in self.names.split(",") if _matches(name.removeprefix("!"), entry)]
+        return bool(matching) and not any(name.startswith("!") for name in matching)
+
+    def pins_another(self, key: HostKey) -> bool:
+        """Whether it pins a key of the type of `key` (and not itself an authority, or a revoked one)."""
+        return not self.marker and self.key.kind == key.kind
+
+    def without(self, entry: str) -> bytes:
+        """The line as it must be once it says nothing of `entry`; other hosts' names stay in it."""
+        kept = [name for name in self.names.split(",") if _is_pattern(name) or not _matches(name, entry)]
+        if any(_matches(name, entry) for name in kept):  # a pattern, which pins other hosts too
+            kept.append(f"!{entry}")
+        if all(name.startswith("!") for name in kept):
+            return b""
+        return self.raw.replace(self.names.encode("latin-1"), ",".join(kept).encode("latin-1"), 1)
+
+
+@dataclass(frozen=True)
+class KnownHosts:
+    """The content of a known_hosts file."""
+
+    content: bytes = b""
+
+    @classmethod
+    def read(cls, path: Path) -> KnownHosts:
+        """What lies at `path`; nothing where there is no such file. Raises OSError."""
+        try:
+            return cls(path.read_bytes())
+        except FileNotFoundError:
+            return cls()
+
+    def pinned(self, entry: str) -> list[HostKey]:
+        """The keys that `entry` may show. (An authority in the file pins none: certificates of hosts are not checked.)"""
+        revoked = self.revoked(entry)
+        return [key for key in self._keys(entry, "") if key not in revoked]
+
+    def revoked(self, entry: str) -> list[HostKey]:
+        """The keys that `entry` must not show."""
+        return self._keys(entry, "@revoked")
+
+    def damaged(self) -> str:
+        """The first line that should be a key and is none; empty when all are well."""
+        broken = (raw for raw in self.content.splitlines() if isinstance(_parse(raw), binascii.Error))
+        return next(broken, b"").decode(errors="replace").strip()
+
+    def with_pin(self, entry: str, key: HostKey) -> KnownHosts:
+        """The content that pins `key` for `entry`, instead of other keys of the same type."""
+        lines = []
+        for raw in self.content.splitlines(keepends=True):
+            line = _parse(raw)
+            if isinstance(line, _Line) and line.pins_another(key) and line.is_about(entry):
+                raw = line.without(entry)
+            lines.append(raw)
+        before = b"".join(lines)
+        end = b"\r\n" if b"\r\n" in before else b"\n"
+        if before and not before.endswith((b"\n", b"\r")):
+            before += end
+        return KnownHosts(before + f"{entry} {key.kind} {base64.b64encode(key.blob).decode()}".encode() + end)
+
+    def write(self, path: Path) -> None:
+        """Put it at `path` in one rename. Mode and owner stay; a symbolic link stays one. Raises OSError.
+
+        Raises:
+            RunbookError: what lies there is no file.
+        """
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise RunbookError(f"{path} is no file", "[ssh] known_hosts names it", "edit the site file")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(self.content)
+                file.flush()
+                os.fsync(handle)
+            if target.exists():
+                shutil.copymode(target, beside)
+                _copy_owner(target, beside)
+            os.replace(beside, target)
+        except BaseException:
+            os.unlink(beside)
+            raise
+
+    def _keys(self, entry: str, marker: str) -> list[HostKey]:
+        lines = (_parse(raw) for raw in self.content.splitlines())
+        return [
+            line.key for line in lines if isinstance(line, _Line) and line.marker == marker and line.is_about(entry)
+        ]
+
+
+def _parse(raw: bytes) -> _Line | binascii.Error | None:
+    """The key in a line; an error when it is damaged; None for a comment, an empty line or anything else."""
+    fields = raw.decode("latin-1").split()  # every byte is kept as it is
+    marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
+    if len(fields) < 3 or fields[0].startswith("#") or "-" not in fields[1]:
+        return None
+    try:
+        return _Line(raw, marker, fields[0], HostKey(fields[1], base64.b64decode(fields[2], validate=True)))
+    except binascii.Error as error:
+        return error
+    except ValueError:  # not even ASCII
+        return binascii.Error()
+
+
+def _is_pattern(name: str) -> bool:
+    return name.startswith("!") or "*" in name or "?" in name
+
+
+def _matches(name: str, entry: str) -> bool:
+    """Whether one name of a line (hashed, or with * and ?) stands for `entry`."""
+    if name.startswith("|1|"):
+        return _hashes_to(name, entry)
+    wildcards = {"*": ".*", "?": "."}
+    pattern = "".join(wildcards.get(letter) or re.escape(letter) for letter in name)
+    return re.fullmatch(pattern, entry, re.IGNORECASE) is not None
+
+
+def _hashes_to(name: str, entry: str) -> bool:
+    try:
+        salt, digest = (base64.b64decode(part) for part in name.split("|")[2:4])
+    except ValueError:
+        return False
+    return hmac.compare_digest(hmac.new(salt, entry.encode(), hashlib.sha1).digest(), digest)
+
+
+def _copy_owner(source: Path, target: str) -> None:
+    """Only where it differs: who may not give files away may still write one of his own."""
+    old, new = source.stat(), os.stat(target)
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        os.chown(target, old.st_uid, old.st_gid)

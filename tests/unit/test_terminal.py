@@ -1,0 +1,85 @@
+"""Whatever the locale: people read something legible, machines read UTF-8."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fabfile.engine.terminal import PLAIN
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BODY = """
+import fabfile
+from fabfile.engine.entry import complain
+from fabfile.engine.errors import RunbookError
+from fabfile.engine.report import console
+console().print("✗ drained · p90 ≤ 400 ms … Köln €")
+complain(RunbookError("«Köln» does not answer", "2 × tried", "fab status"))
+"""
+
+
+def run(encoding: str) -> tuple[str, str]:
+    """Both streams of a process whose terminal has `encoding`."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    done = subprocess.run([sys.executable, "-c", BODY], capture_output=True, env=environment, check=True)
+    name = encoding.partition(":")[0]
+    return done.stdout.decode(name), done.stderr.decode(name)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "out", "err"),
+    [
+        (
+            "utf-8",
+            "✗ drained · p90 ≤ 400 ms … Köln €\n",
+            "✗ «Köln» does not answer\n  why  2 × tried\n  next fab status\n",
+        ),
+        (
+            "iso-8859-1",
+            "x drained · p90 < 400 ms . Köln ?\n",
+            "x «Köln» does not answer\n  why  2 × tried\n  next fab status\n",
+        ),
+        (
+            "ascii",
+            "x drained - p90 < 400 ms . K?ln ?\n",
+            'x "K?ln" does not answer\n  why  2 x tried\n  next fab status\n',
+        ),
+        (
+            "ascii:strict",
+            "x drained - p90 < 400 ms . K?ln ?\n",
+            'x "K?ln" does not answer\n  why  2 x tried\n  next fab status\n',
+        ),
+        (
+            "koi8-r",
+            "x drained · p90 ≤ 400 ms . K?ln ?\n",
+            'x "K?ln" does not answer\n  why  2 x tried\n  next fab status\n',
+        ),
+    ],
+)
+def test_signs_that_a_terminal_does_not_have(encoding: str, out: str, err: str) -> None:
+    assert run(encoding) == (out, err)
+
+
+def test_json_on_stdout_is_utf_8_in_every_locale() -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    body = 'from fabfile.engine.report import write_json\nimport fabfile\nwrite_json({"who": "Jürgen ✗"}, "-")'
+    done = subprocess.run([sys.executable, "-c", body], capture_output=True, env=environment, check=True)
+    assert json.loads(done.stdout.decode("utf-8")) == {"who": "Jürgen ✗"}
+
+
+def test_columns_stay_in_line() -> None:
+    assert all(len(plain) == 1 and plain.isascii() for plain in map(chr, PLAIN.values()))
+
+
+def test_a_closed_or_foreign_stdout_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fabfile.engine.terminal import accept_any_encoding
+
+    for stream in (None, io.StringIO()):
+        monkeypatch.setattr(sys, "stdout", stream)
+        accept_any_encoding()
