@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
-from deployed import HOSTS, Deployed, wait_until_up
+from deployed import HOSTS, Deployed, until, wait_until_up
 from labtools import Outcome, Runner, Ssh
 
 
@@ -73,6 +73,27 @@ def test_a_stopped_node_is_missed_at_peak_and_an_edge_without_figures_by_name(
     assert peak["verdict"] == "failed"
     assert re.search(r"of 120 requests/s were carried|of \d+ failed", peak["why"])
     assert "are all nodes serving?" in peak["next"]
+
+
+LOCK = "BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(45)"
+
+
+def test_a_table_locked_while_the_check_prepares_is_an_outage(deployed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+    """The lock is gone before the run could end, if the run waited for it."""
+    ssh("db1", f"systemd-run -q --unit=lock runuser -u postgres -- psql -qd bingo -c '{LOCK}'")
+    locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'sessions'::regclass"
+    psql = "runuser -u postgres -- psql -qAtd bingo -c"
+    until(lambda: ssh("db1", f'{psql} "{locked}"').out.strip() == "1", "the lock")
+    try:
+        outcome = run_fab("check", "--quick", "--json", "-")
+    finally:
+        ssh("db1", "systemctl stop lock", check=False)  # it may have ended by itself
+    assert outcome.code == 1
+    found = rows(outcome)
+    assert [found[id]["verdict"] for id in ("R8", "R12", "R13")] == ["failed"] * 3
+    assert "GET /api/session/5000000 gave no right answer within 3 s (timed out)" in found["R8"]["why"]
+    assert "no session was made" in found["R12"]["why"]
+    assert ssh("db1", f"{psql} 'SELECT count(*) - max(id) FROM sessions'").out.strip() == "0", "a row was left behind"
 
 
 class CachingProxy:

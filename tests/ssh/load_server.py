@@ -32,6 +32,7 @@ class Service:
     reply_to_post: Callable[[int], Any] = lambda number: {"id": number}
     tells_time: bool = True
     made: dict[int, tuple[int, int]] = field(default_factory=dict)
+    starts: dict[int, str] = field(default_factory=dict)
     numbers: Iterator[int] = field(init=False)
     paths: list[str] = field(default_factory=list)
     busy: int = 0
@@ -92,15 +93,22 @@ class Service:
         kind, number = request.match_info["kind"], int(request.match_info["id"])
         if not 0 < number <= self.tops[kind] and not (kind == "session" and number in self.made):
             raise web.HTTPNotFound
+        if number in self.starts:
+            customer, movie = self.made[number]
+            row = {"start_time": self.starts[number], "customer": {"id": customer}, "movie": {"id": movie}}
+            return self._json({"id": number, **row})
         return self._json({"id": number})
 
     async def post(self, request: web.Request) -> web.Response:
         asked, number = await request.json(), next(self.numbers)
         self.made[number] = asked["customer_id"], asked["movie_id"]
+        self.starts[number] = asked["start_time"]
         return web.json_response(self.reply_to_post(number))
 
     async def delete(self, request: web.Request) -> web.Response:
-        if self.made.pop(int(request.match_info["id"]), None) is None:
+        number = int(request.match_info["id"])
+        self.starts.pop(number, None)
+        if self.made.pop(number, None) is None:
             raise web.HTTPNotFound
         return web.Response(status=204)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fabfile.flows.acceptance.freshness import Fresh, Freshness, Look, judge
-from fabfile.flows.acceptance.looks import customer_and_movie, date_of
+from fabfile.flows.acceptance.looks import date_of, first_session
 from fabfile.flows.acceptance.wire import Answer
 
 GAP = 1.6
@@ -163,7 +163,7 @@ def test_headers_by_which_a_cache_admits_it(headers: dict[str, str], mark: str) 
     ],
 )
 def test_the_first_row_of_a_list(head: bytes, pair: tuple[int, int] | None) -> None:
-    assert customer_and_movie(head) == pair
+    assert first_session(head) == pair
 
 
 def test_dates() -> None:

@@ -10,7 +10,15 @@ from fabfile.engine.errors import RunbookError
 from fabfile.flows.acceptance.freshness import Fresh, Freshness
 from fabfile.flows.acceptance.load import Load
 from fabfile.flows.acceptance.row import Figures, Verdict, judge
-from fabfile.flows.acceptance.rows import list_row, ping_row, rate_row, single_row, slow_alone, write_row
+from fabfile.flows.acceptance.rows import (
+    list_row,
+    ping_row,
+    rate_row,
+    single_row,
+    slow_alone,
+    with_those_alone,
+    write_row,
+)
 from fabfile.flows.acceptance.sample import Sample
 
 PROVEN = Freshness(Fresh.PROVEN, "told")
@@ -162,6 +170,29 @@ def test_writes() -> None:
     assert "session 7" in gone.why
     skipped = write_row("R13", "", [], [], "the answer names no id")
     assert (skipped.verdict, skipped.why) == (NOT_TRIED, "the answer names no id")
+    none = write_row("R13", "", [], [])
+    assert (none.verdict, none.why) == (FAILED, "no session could be made")
+    unknown = write_row("R13", "", [], ["no session was made: which rows exist could not be found out"], "unknown")
+    assert unknown.verdict is FAILED, "what could not be asked is a failure"
+
+
+@pytest.mark.parametrize(
+    ("errors", "n", "problems", "verdict", "why"),
+    [
+        (0, 15, [], HELD, ""),
+        (1, 15, [], HELD, ""),
+        (5, 15, [], FAILED, "before the load 5 of 15 failed (status 503 ×5)"),
+        (0, 15, ["it gave no right answer within 3 s (timed out)"], FAILED, "within 3 s (timed out)"),
+    ],
+)
+def test_an_outage_before_the_load_counts(errors: int, n: int, problems: list[str], verdict: Verdict, why: str) -> None:
+    load = a_load(samples(312))
+    row = single_row("R6", "", load, PROVEN, {}, proof=False)
+    judged = with_those_alone(row, samples(n, errors=errors), load, problems)
+    assert judged.verdict is verdict
+    assert why in judged.why
+    assert judged.next == ("" if verdict is HELD else "fab status")
+    assert judged.figures == row.figures, "the figures stay those of the load"
 
 
 def test_ping_allows_no_error_and_says_what_was_not_seen() -> None:

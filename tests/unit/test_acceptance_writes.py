@@ -10,7 +10,9 @@ import pytest
 
 from fabfile.flows.acceptance.targets import Range
 from fabfile.flows.acceptance.wire import Answer
-from fabfile.flows.acceptance.writes import Ledger, id_in
+from fabfile.flows.acceptance.writes import Ledger, Session, id_in, session_in
+
+SEEN = Session("2020-01-02T03:04:05Z", 7, 8)
 
 
 def answer(value: Any, status: int = 200, **headers: str) -> Answer:
@@ -52,7 +54,7 @@ def test_id_elsewhere() -> None:
 
 def test_own_sessions_are_kept_track_of() -> None:
     own = ledger()
-    assert own.posted(answer({"id": 1001})) == 1001
+    assert own.posted(own.post(), answer({"id": 1001})) == 1001
     assert own.open == {1001}
     assert own.delete(1001).path == "/api/session/1001"
     own.deleted(1001, answer({}, 500))
@@ -62,16 +64,15 @@ def test_own_sessions_are_kept_track_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "value", "word"),
+    ("value", "word"),
     [
-        (True, {"status": "ok"}, "names no id"),
-        (True, {"id": 1000}, "answered id 1000, which existed before"),
-        (False, {"id": 1001}, "which sessions existed before could not be found out"),
+        ({"status": "ok"}, "names no id"),
+        ({"id": 1000}, "answered id 1000, which existed before"),
     ],
 )
-def test_what_is_not_surely_ours_is_not_deleted(known: bool, value: Any, word: str) -> None:
-    own = ledger(known)
-    assert own.posted(answer(value)) is None
+def test_what_is_not_surely_ours_is_not_deleted(value: Any, word: str) -> None:
+    own = ledger()
+    assert own.posted(own.post(), answer(value)) is None
     assert word in own.refusal
     assert (own.open, own.lost) == (set(), 1)
     with pytest.raises(ValueError, match="was not made by this check"):
@@ -80,6 +81,36 @@ def test_what_is_not_surely_ours_is_not_deleted(known: bool, value: Any, word: s
 
 def test_a_post_without_an_answer_may_have_left_a_session() -> None:
     own = ledger()
-    assert own.posted(Answer(0, 0, error="timed out")) is None
-    assert own.posted(answer({}, 503)) is None
-    assert (own.lost, own.refusal) == (1, "")
+    own.post()  # never answered: the run was interrupted
+    for said in (Answer(0, 0, error="timed out"), answer({}, 504), answer({}, 422)):
+        assert own.posted(own.post(), said) is None
+    assert (own.lost, own.refusal) == (3, ""), "only the last was refused for certain"
+
+
+def test_no_session_is_made_while_nobody_knows_which_existed() -> None:
+    assert "which sessions existed before could not be found out" in ledger(known=False).refusal
+
+
+def test_each_session_has_a_start_time_of_its_own() -> None:
+    own = ledger()
+    sessions = [session_in(json.loads(own.post().body or b"")) for _ in range(100)]
+    assert sessions == list(own.unanswered.values())
+    assert len({session.start for session in sessions if session}) == 100
+    assert all("2013" < session.start < "2023-11-21T15:37:00Z" for session in sessions if session)
+    assert own.post(7, 8).body != own.post(7, 8).body
+
+
+@pytest.mark.parametrize(
+    ("row", "session"),
+    [
+        ({"start_time": "2020-01-02T03:04:05Z", "customer_id": 7, "movie_id": 8}, SEEN),
+        ({"start_time": "2020-01-02 03:04:05", "customer": {"id": 7}, "movie": {"id": 8}}, SEEN),
+        ({"session": {"StartTime": "2020-01-02T03:04:05.000Z", "CustomerID": 7, "MovieID": 8}}, SEEN),
+        ({"start_time": "2020-01-02T03:04:05Z", "customer_id": 7}, None),
+        ({"customer_id": 7, "movie_id": 8}, None),
+        ([1], None),
+        (None, None),
+    ],
+)
+def test_a_session_in_an_answer(row: Any, session: Session | None) -> None:
+    assert session_in(row) == session

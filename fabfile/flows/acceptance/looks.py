@@ -8,13 +8,13 @@ import json
 import secrets
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
 
+from .alone import ask_alone
 from .freshness import Fresh, Freshness, Look
 from .state import Run
-from .targets import LISTS, SINGLE, dummy, operation, single
+from .targets import LISTS, SINGLE, dummy, has_row, operation, single
 from .wire import HEAD, Answer, Call
-from .writes import new_session
+from .writes import customer_and_movie
 
 BREATH = 0.03
 """Seconds between two askings of one turn, so that they do not share a tick of a clock that counts milliseconds."""
@@ -51,7 +51,8 @@ def _some_row(run: Run, endpoint: str) -> Call:
 
 async def _light_turn(run: Run, call: Call, turn: int) -> None:
     for unique in (False, False, True, True):
-        await _look(run, call, turn, unique=unique, timeout=run.plan.timeout)
+        if (await _look(run, call, turn, unique=unique)).error:
+            return  # it has been asked for long enough; the next turn asks again
         await asyncio.sleep(BREATH)
 
 
@@ -62,30 +63,28 @@ async def _list_turn(run: Run, endpoint: str, turn: int, spent: dict[str, float]
     least = 2 if plan.proof or spent[endpoint] < PATIENCE else 1
     if spent[endpoint] > budget and asked >= least:
         return
-    number = await run.post(_on_top(run)) if endpoint == "R11" and asked and not run.ledger.refusal else None
+    number = await run.post(*run.on_top or ()) if endpoint == "R11" and asked and not run.ledger.refusal else None
     for unique in (False, True):
         if unique and spent[endpoint] > budget:
             break
         call = Call(endpoint, "GET", LISTS[endpoint])
         seek = str(number).encode() if number else b""
-        answer = await _look(run, call, turn, unique=unique, timeout=plan.list_timeout, seek=seek)
+        answer = await _look(run, call, turn, unique=unique, seek=seek)
         spent[endpoint] += answer.seconds
         if endpoint == "R11":
-            run.on_top = run.on_top or customer_and_movie(answer.head)
+            run.on_top = run.on_top or first_session(answer.head)
     if number:
         await run.delete(number)
 
 
-def _on_top(run: Run) -> Call | None:
-    """A session that the session list, cut at 100 000 rows, must show: of the customer and movie it begins with."""
-    return new_session(*run.on_top) if run.on_top else None
-
-
-async def _look(run: Run, call: Call, turn: int, *, unique: bool, timeout: float, seek: bytes = b"") -> Answer:
+async def _look(run: Run, call: Call, turn: int, *, unique: bool, seek: bytes = b"") -> Answer:
     token = secrets.token_hex(8)
     asked = call._replace(path=f"{call.path}?fresh={token}") if unique else call
-    kept = call.endpoint + UNIQUE * unique if call.endpoint in LISTS else "turns"
-    answer = await run.ask(asked, timeout=timeout, seek=seek, kept=kept)
+    if call.endpoint in LISTS:
+        kept = call.endpoint + UNIQUE * unique
+        answer = await run.ask(asked, timeout=run.plan.list_timeout, seek=seek, kept=kept)
+    else:
+        answer = await run.ask_alone(asked)
     if not answer.error:
         found = answer.found if seek else None
         date = date_of(answer.headers.get("Date", ""))
@@ -110,24 +109,17 @@ def date_of(header: str) -> float | None:
         return None
 
 
-def customer_and_movie(head: bytes) -> tuple[int, int] | None:
-    """The customer's and the movie's id in the first element of a session list, if its shape tells them."""
+def first_session(head: bytes) -> tuple[int, int] | None:
+    """The customer's and the movie's id in the first element of a session list, if its shape tells them.
+
+    The list is cut at 100 000 rows: a new session of these two is one that it must show.
+    """
     try:
         text = head[head.index(b"[") + 1 :].decode(errors="replace")
         row, _ = json.JSONDecoder().raw_decode(text.lstrip())
     except ValueError:
         return None
-    if not isinstance(row, Mapping):
-        return None
-    customer, movie = _reference(row, "customer"), _reference(row, "movie")
-    return (customer, movie) if customer and movie else None
-
-
-def _reference(row: Mapping[str, Any], kind: str) -> int | None:
-    low = {key.lower().replace("_", ""): value for key, value in row.items()}
-    inner = low.get(kind)
-    value = low.get(f"{kind}id", inner.get("id") if isinstance(inner, Mapping) else None)
-    return value if isinstance(value, int) else None
+    return customer_and_movie(row) if isinstance(row, Mapping) else None
 
 
 def _settle_queries(run: Run, endpoint: str) -> None:
@@ -145,16 +137,25 @@ async def read_back(run: Run) -> Freshness | None:
     if run.ledger.refusal or (number := await run.post()) is None:
         return None
     path = f"{LISTS['R11']}/{number}"
-    ask, timeout = run.wire.ask, run.plan.timeout
     plain = Call("R8", "GET", path)
-    if (await ask(plain, timeout=timeout)).error or (await ask(plain, timeout=timeout)).error:
-        run.problems["R12"].append(f"session {number} was accepted, but GET {path} does not have it")
-        return None
+
+    async def there(call: Call = plain) -> bool | None:
+        return has_row(await ask_alone(run.wire, call, run.keep_alone, lambda answer: has_row(answer) is not None))
+
+    for seen in (await there(), await there()):
+        if not seen:
+            lacks = "gives no answer" if seen is None else "does not have it"
+            run.problems["R12"].append(f"session {number} was accepted, but GET {path} {lacks}")
+            return None
     if not await run.delete(number):
         return None
-    if (await ask(plain, timeout=timeout)).error:
+    seen = await there()
+    if seen is None:
+        run.problems["R13"].append(f"DELETE {path} was accepted, but GET {path} gives no answer")
+        return None
+    if not seen:
         return Freshness(Fresh.PROVEN, "a session deleted is gone with the next request")
-    if (await ask(plain._replace(path=f"{path}?fresh={secrets.token_hex(8)}"), timeout=timeout)).error:
+    if not await there(plain._replace(path=f"{path}?fresh={secrets.token_hex(8)}")):
         return Freshness(Fresh.CACHED, "a session deleted is still there, though not under a query of its own")
     run.problems["R13"].append(f"DELETE {path} was accepted, but GET {path} still has it")
     return None

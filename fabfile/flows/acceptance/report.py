@@ -156,9 +156,7 @@ def _totals(outcome: Outcome) -> str:
 def _scaled(outcome: Outcome) -> str:
     """How many rows there are, where they are not as many as usual."""
     odd = [
-        f"{id} has {known.top:,}".replace(",", " ") if known.known else known.why
-        for id, known in outcome.ranges.items()
-        if known.why
+        f"{id} has {known.top:,}".replace(",", " ") for id, known in outcome.ranges.items() if known.known and known.why
     ]
     return f"not the usual number of rows: {', '.join(odd)}" if odd else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from .alone import failed_alone
 from .freshness import Fresh, Freshness
 from .load import Load
 from .row import Figures, Row, Verdict, judge, ms, not_tried
@@ -56,6 +57,16 @@ def single_row(
         fresh = _no_answer_too_fast(samples, fresh)
     row = Row(id, name, "p90 < 0.4 s, ≤ 1 % errors", verdict, why, next, figures, 0.01, timed=True, notes=notes)
     return _never_cached(row, samples, fresh)
+
+
+def with_those_alone(row: Row, alone: Sequence[Sample], load: Load, problems: Sequence[str]) -> Row:
+    """The row of R4-R8, when what was asked outside the load counts too: `problems` are questions without an answer."""
+    samples = [s for s in load.samples if s.endpoint == row.id]
+    wrong = "; ".join(problems) or failed_alone(alone, samples, row.share or 0.0)
+    if not wrong:
+        return row
+    why = "; ".join(filter(None, [wrong, row.why]))
+    return replace(row, verdict=Verdict.FAILED, why=why, next=row.next or STATUS)
 
 
 def _no_answer_too_fast(samples: Sequence[Sample], fresh: Freshness | None) -> Freshness | None:
@@ -123,9 +134,11 @@ def _doubts(load: Load) -> list[str]:
 def write_row(id: str, name: str, samples: Sequence[Sample], problems: Sequence[str], refusal: str = "") -> Row:
     """R12 and R13: errors, and that what was written is there, and what was deleted is gone."""
     asked, figures = "≤ 1 % errors", Figures.of(samples)
-    if not samples and (refusal or id == "R13"):
-        return not_tried(id, name, asked, refusal or "no session could be made, so there was none to delete")
+    if not samples and not problems and refusal:
+        return not_tried(id, name, asked, refusal)
     verdict, why = judge(figures, 0.01, timed=False, proof=False)
+    if not samples:
+        why = "" if problems else "no session could be made"
     if problems:
         verdict, why = Verdict.FAILED, "; ".join(filter(None, (*problems, why)))
     return Row(id, name, asked, verdict, why, STATUS if verdict is Verdict.FAILED else "", figures, 0.01)

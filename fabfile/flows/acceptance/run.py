@@ -18,6 +18,7 @@ from .drill_rows import drill_rows
 from .edge import look_at_edge
 from .edge_rows import cache_row, edge_rows
 from .facts import NodeFacts
+from .leftovers import clean_up
 from .load import Seen, mixed, offer
 from .looks import ask_in_turns
 from .node_rows import counted, node_rows
@@ -76,8 +77,10 @@ async def measure(
     async with AsyncExitStack() as stack:
         wire = await stack.enter_async_context(open_wire(address))
         over = await stack.enter_async_context(_over_tls(secure)) if secure else None
-        run = await prepare(wire, plan, watch)
+        silent = await reach(wire, watch)
         before = await asyncio.to_thread(counted, facts)
+        run = await prepare(wire, plan, watch)
+        run.samples["R19"] += silent
         cache = asyncio.create_task(_cache(run, over))
         try:
             await ask_in_turns(run)
@@ -89,7 +92,7 @@ async def measure(
             cached = await cache
         finally:
             cache.cancel()
-            await run.ledger.clean_up(wire)
+            await clean_up(run.ledger, wire)
         edge = await look_at_edge(run, secure, over, facts) if secure and over else None
     rows = service_rows(run) + edge_rows(edge, UNKNOWN_HTTPS) + [cache_row(cached, proof=plan.proof)]
     rows += await asyncio.to_thread(node_rows, facts, before, answers(run))
@@ -127,12 +130,20 @@ async def _cache(run: Run, over: Wire | None) -> CacheSeen:
 
 
 async def prepare(wire: Wire, plan: Plan, watch: Watch) -> Run:
-    """A run against a service that answers, with the ids that exist there."""
-    await reach(wire, watch)
+    """A run with the ids that exist; each question is judged as those of the loads are."""
     watch.phase("which ids exist", 0)
-    found = await asyncio.gather(*(find_range(wire, endpoint) for endpoint in SINGLE))
+    alone: list[Sample] = []
+    found = await asyncio.gather(*(find_range(wire, endpoint, alone.append) for endpoint in SINGLE))
     ranges, rng = dict(zip(SINGLE, found, strict=True)), random.Random()
-    return Run(wire, plan, watch, rng, ranges, Ledger(ranges["R8"], ranges["R7"], ranges["R6"], rng))
+    run = Run(wire, plan, watch, rng, ranges, Ledger(ranges["R8"], ranges["R7"], ranges["R6"], rng))
+    for endpoint in (endpoint for endpoint in SINGLE if not ranges[endpoint].known):
+        run.problems[endpoint].append(ranges[endpoint].why)
+    if not ranges["R8"].known:
+        for endpoint in ("R12", "R13"):
+            run.problems[endpoint].append(f"no session was made: {ranges['R8'].why}")
+    for sample in alone:
+        run.keep_alone(sample)
+    return run
 
 
 def summed_up(run: Run, rows: list[Row], others: int, started: float, seconds: float) -> Outcome:
@@ -155,17 +166,19 @@ def summed_up(run: Run, rows: list[Row], others: int, started: float, seconds: f
     )
 
 
-async def reach(wire: Wire, watch: Watch) -> None:
-    """Whether anything speaks http there; what it says is judged later.
+async def reach(wire: Wire, watch: Watch) -> list[Sample]:
+    """Whether anything speaks http there; what it says is judged later. The tries that got no answer, for R19.
 
     Raises:
         Unreachable: nothing does, three times.
     """
     watch.phase("is anything there", 0)
+    silent: list[Sample] = []
     for last in range(REACH_TRIES):
         answer = await wire.ask(ping(), timeout=REACH_TIMEOUT)
         if answer.status:
-            return
+            return silent
+        silent.append(Sample("R19", answer.sent, answer.sent, answer.sent, answer.done, 0, answer.error))
         if last + 1 < REACH_TRIES:
             await asyncio.sleep(0.3)
     raise Unreachable(
@@ -187,7 +200,7 @@ async def write(run: Run) -> None:
         run.watch.saw(sample)
         if call.endpoint == "R13":
             ledger.deleted(int(call.path.rpartition("/")[2]), answer)
-        elif (number := ledger.posted(answer)) is not None:
+        elif (number := ledger.posted(call, answer)) is not None:
             made.append(number)
 
     posts = (ledger.post() for _ in range(plan.writes))
@@ -228,7 +241,7 @@ async def pings(run: Run) -> None:
     run.watch.phase("ping", run.plan.pings)
     calls = (ping() for _ in range(run.plan.pings))
     done = await offer(run.wire, calls, rate=20, timeout=run.plan.timeout, seen=_watched(run))
-    run.samples["R19"] = done.samples
+    run.samples["R19"] += done.samples
 
 
 def _watched(run: Run) -> Seen:

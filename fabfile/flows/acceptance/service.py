@@ -7,8 +7,8 @@ from collections import Counter
 from .arms import compare
 from .freshness import Freshness, judge
 from .row import Row
-from .rows import list_row, ping_row, rate_row, single_row, slow_alone, write_row
-from .state import Run
+from .rows import list_row, ping_row, rate_row, single_row, slow_alone, with_those_alone, write_row
+from .state import ALONE, Run
 from .targets import SINGLE
 
 COUNTED = (*(f"R{number}" for number in range(4, 14)), "R19")
@@ -30,7 +30,9 @@ def service_rows(run: Run) -> list[Row]:
     steady, peak, proof = run.loads["steady"], run.loads["peak"], run.plan.proof
 
     def one(id: str, name: str) -> Row:
-        return single_row(id, name, peak, freshness(run, id), searching, proof=proof)
+        alone = [sample for sample in run.samples[ALONE] if sample.endpoint == id]
+        row = single_row(id, name, peak, freshness(run, id), searching, proof=proof)
+        return with_those_alone(row, alone, peak, run.problems[id])
 
     def whole(id: str, name: str, share: float) -> Row:
         return list_row(id, name, run.samples[id], freshness(run, id), share)

@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from .alone import ask_alone, no_answer
 from .freshness import Freshness, Look
 from .load import Load
 from .plan import Plan
@@ -14,6 +15,9 @@ from .sample import Sample, Watch
 from .targets import Range
 from .wire import Answer, Call, Wire
 from .writes import Ledger
+
+ALONE = "alone"
+"""Where the samples of R4-R8 are kept that are not a load's."""
 
 
 @dataclass
@@ -42,9 +46,22 @@ class Run:
         self.watch.saw(sample)
         return answer
 
-    async def post(self, call: Call | None = None) -> int | None:
-        """Make a session of our own; None when it failed or its id is not known."""
-        return self.ledger.posted(await self.ask(call or self.ledger.post(), timeout=self.plan.timeout))
+    async def ask_alone(self, call: Call) -> Answer:
+        """Ask one of R4-R8 until it answers; one that does not in time is a problem of its requirement."""
+        answer = await ask_alone(self.wire, call, self.keep_alone)
+        if answer.error and not self.problems[call.endpoint]:
+            self.problems[call.endpoint].append(no_answer(answer))
+        return answer
+
+    def keep_alone(self, sample: Sample) -> None:
+        """Take down a try outside the loads."""
+        self.samples[ALONE].append(sample)
+        self.watch.saw(sample)
+
+    async def post(self, customer: int = 0, movie: int = 0) -> int | None:
+        """Make a session of our own (of some customer and movie by default); None if it failed or its id is not known."""
+        call = self.ledger.post(customer, movie)
+        return self.ledger.posted(call, await self.ask(call, timeout=self.plan.timeout))
 
     async def delete(self, number: int) -> bool:
         """Delete a session of our own; whether the service said yes."""

@@ -8,7 +8,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .wire import Call, Wire
+from .alone import Keep, ask_alone, no_answer
+from .wire import Answer, Call, Wire
 
 LISTS = {"R9": "/api/movie", "R10": "/api/customer", "R11": "/api/session"}
 SINGLE = {"R6": "/api/movie", "R7": "/api/customer", "R8": "/api/session"}
@@ -18,14 +19,15 @@ USUAL = {"R6": 29_019, "R7": 500_000, "R8": 5_000_000}
 NOTHING = (b"null", b"{}", b"[]")
 """Right answers that hold no row."""
 
-FIRST_TIMEOUT = 10.0
+PUT_OFF = (408, 429)
+"""Of the statuses 400 to 499 those that say "not now" and not "not here"."""
 
 
 @dataclass(frozen=True)
 class Range:
     """Ids 1..top of one table; `named` when the answers name the id, so that a wrong row can be told.
 
-    Not `known` when not even the first rows answered; then `top` is what is usual.
+    Not `known` when a question got no answer or the first rows are not there; then `top` is what is usual.
     """
 
     top: int
@@ -61,32 +63,39 @@ def any_row(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Cal
     return lambda: single(endpoint, rng.randint(1, known.top), named=known.named)
 
 
-async def find_range(wire: Wire, endpoint: str) -> Range:
-    """Which ids exist: the usual number if it answers, else found by halving (data may be scaled down)."""
+async def find_range(wire: Wire, endpoint: str, keep: Keep = lambda sample: None) -> Range:
+    """Which ids exist: the usual number if it answers, else found by halving (data may be scaled down).
+
+    `keep` gets a sample of each question. A question without an answer ends the search: the range is then not `known`.
+    """
     usual = USUAL[endpoint]
-    last = await _row(wire, endpoint, usual)
-    top = usual if last is not None else await _highest(wire, endpoint, usual)
-    if not top:
-        why = f"{SINGLE[endpoint]}/1 does not answer; asked as if the usual {usual} rows were there"
+    try:
+        last = await _row(wire, endpoint, usual, keep)
+        top = usual if last is not None else await _highest(wire, endpoint, usual, keep)
+        if not top:
+            why = f"no row has the id 1, 2 or 3; asked as if the usual {usual} rows were there"
+            return Range(usual, named=False, known=False, why=why)
+        named = len(str(top)) > 2
+        for number in (top, max(1, top - 1)) if named else ():
+            body = await _row(wire, endpoint, number, keep)
+            named = named and body is not None and str(number).encode() in body
+    except _Unanswered as error:
+        why = f"which rows exist could not be found out: {error}"
         return Range(usual, named=False, known=False, why=why)
-    named = len(str(top)) > 2
-    for number in (top, max(1, top - 1)) if named else ():
-        body = await _row(wire, endpoint, number)
-        named = named and body is not None and str(number).encode() in body
     return Range(top, named, True, "" if top == usual else f"{top} rows, usual are {usual}")
 
 
-async def _highest(wire: Wire, endpoint: str, usual: int) -> int:
+async def _highest(wire: Wire, endpoint: str, usual: int, keep: Keep) -> int:
     """The highest id below `usual`, 0 if the first three are not there. A few deleted rows do not mislead it."""
     there, beyond = 1, usual
-    while await _row(wire, endpoint, there) is None:
+    while await _row(wire, endpoint, there, keep) is None:
         there += 1
         if there > 3:
             return 0
     while beyond - there > 1:
         middle = (there + beyond) // 2
         near = [number for number in (middle, middle - 1, middle - 2) if number > there]
-        rows = await asyncio.gather(*(_row(wire, endpoint, number) for number in near))
+        rows = await asyncio.gather(*(_row(wire, endpoint, number, keep) for number in near))
         found = [number for number, row in zip(near, rows, strict=True) if row is not None]
         if found:
             there = found[0]
@@ -95,12 +104,26 @@ async def _highest(wire: Wire, endpoint: str, usual: int) -> int:
     return there
 
 
-async def _row(wire: Wire, endpoint: str, number: int) -> bytes | None:
-    """The answer for one id, None when there is none; asked again if the answer is neither "here" nor "not here"."""
-    for _ in range(3):
-        answer = await wire.ask(single(endpoint, number, named=False), timeout=FIRST_TIMEOUT)
-        if not answer.error:
-            return None if answer.head.strip() in NOTHING else answer.head
-        if 400 <= answer.status < 500:
-            break
-    return None
+class _Unanswered(Exception):
+    """A question got no answer; the text says which, and what came instead."""
+
+
+async def _row(wire: Wire, endpoint: str, number: int, keep: Keep) -> bytes | None:
+    """The answer for one id, None when there is no such row.
+
+    Raises:
+        _Unanswered: nobody said whether there is one.
+    """
+    call = single(endpoint, number, named=False)
+    answer = await ask_alone(wire, call, keep, lambda answer: has_row(answer) is not None)
+    there = has_row(answer)
+    if there is None:
+        raise _Unanswered(f"{call.method} {call.path} {no_answer(answer).removeprefix('it ')}")
+    return answer.head if there else None
+
+
+def has_row(answer: Answer) -> bool | None:
+    """Whether a single row is there; None when the answer says neither "here" nor "not here"."""
+    if not answer.error:
+        return answer.head.strip() not in NOTHING
+    return False if 400 <= answer.status < 500 and answer.status not in PUT_OFF else None

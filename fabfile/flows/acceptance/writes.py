@@ -1,29 +1,40 @@
-"""R12 and R13: sessions made by the check and deleted again. They are user data: none but our own is ever touched."""
+"""R12 and R13: sessions made by the check and deleted again. They are user data: none but our own is ever touched.
+
+Each session that a run makes has a start time of its own. So one whose creation got no answer can be told from users'
+sessions when it is looked for afterwards (`leftovers.py`).
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from .targets import Range
-from .wire import Answer, Call, Wire
+from .wire import Answer, Call
 
-START_TIME = "2023-11-21T15:37:00Z"
+LATEST = datetime(2023, 11, 21, 15, 37, tzinfo=UTC)
+"""The start time of the original task's example; ours lie in the ten years before it."""
+YEARS = 10 * 365 * 86400
+
 ID_KEYS = ("id", "session_id", "sessionid")
 WRAPPERS = ("session", "data", "result", "item")
 
-CLEAN_UP = 15.0
-"""Seconds for deleting what a run that was interrupted has left."""
 
+class Session(NamedTuple):
+    """What a session is made of; `start` is RFC 3339 in UTC, to the second."""
 
-def new_session(customer: int, movie: int) -> Call:
-    """R12."""
-    body = {"start_time": START_TIME, "customer_id": customer, "movie_id": movie}
-    return Call("R12", "POST", "/api/session", json.dumps(body).encode())
+    start: str
+    customer: int
+    movie: int
+
+    def call(self) -> Call:
+        """R12: the request that makes it."""
+        body = {"start_time": self.start, "customer_id": self.customer, "movie_id": self.movie}
+        return Call("R12", "POST", "/api/session", json.dumps(body).encode())
 
 
 def id_in(answer: Answer) -> int | None:
@@ -59,44 +70,93 @@ def _id_of(value: Any, *, wrapped: bool) -> int | None:
     return None
 
 
+def session_in(value: Any) -> Session | None:
+    """The session that a row is (also one in a plain wrapper), if its shape tells; PostgreSQL's own form of times too."""
+    for inner in (value, *(value.get(key) for key in WRAPPERS)) if isinstance(value, Mapping) else ():
+        if not isinstance(inner, Mapping):
+            continue
+        low = {str(key).lower().replace("_", ""): part for key, part in inner.items()}
+        customer, movie = _reference(low, "customer"), _reference(low, "movie")
+        start = str(low.get("starttime", ""))[:19].replace(" ", "T")
+        if customer and movie and start:
+            return Session(f"{start}Z", customer, movie)
+    return None
+
+
+def customer_and_movie(row: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The ids of a session's customer and movie, if its shape tells them."""
+    low = {str(key).lower().replace("_", ""): value for key, value in row.items()}
+    customer, movie = _reference(low, "customer"), _reference(low, "movie")
+    return (customer, movie) if customer and movie else None
+
+
+def _reference(low: Mapping[str, Any], kind: str) -> int | None:
+    inner = low.get(kind)
+    value = low.get(f"{kind}id", inner.get("id") if isinstance(inner, Mapping) else None)
+    return value if isinstance(value, int) else None
+
+
 @dataclass
 class Ledger:
-    """Which sessions the check has made and not yet deleted, and why it may not delete (`refusal`), if so."""
+    """Which sessions the check has made and not yet deleted.
+
+    `open` are those whose ids are known; `unanswered`, by their start times, those that may be there: an answer to their
+    creation never came, was an error, or named no id that is surely ours. `lowest` is the least id of our own. `refusal`
+    says why no more sessions are made, if so.
+    """
 
     sessions: Range
     customers: Range
     movies: Range
     rng: random.Random
     open: set[int] = field(default_factory=set)
-    made: int = 0
-    lost: int = 0
+    unanswered: dict[str, Session] = field(default_factory=dict)
+    lowest: int | None = None
     refusal: str = ""
+    _next: datetime = field(init=False)
 
-    def post(self) -> Call:
-        """A new session of some customer and some movie."""
-        return new_session(self.rng.randint(1, self.customers.top), self.rng.randint(1, self.movies.top))
+    def __post_init__(self) -> None:
+        self._next = LATEST - timedelta(seconds=self.rng.randrange(YEARS // 2, YEARS))
+        if not self.sessions.known:
+            self.refusal = "which sessions existed before could not be found out, so the check makes none"
 
-    def posted(self, answer: Answer) -> int | None:
+    @property
+    def lost(self) -> int:
+        """How many sessions may be there without being known."""
+        return len(self.unanswered)
+
+    def post(self, customer: int = 0, movie: int = 0) -> Call:
+        """R12: a new session, of some customer and some movie where none is given. It may exist from now on."""
+        start, self._next = f"{self._next:%Y-%m-%dT%H:%M:%SZ}", self._next + timedelta(seconds=1)
+        customer = customer or self.rng.randint(1, self.customers.top)
+        session = Session(start, customer, movie or self.rng.randint(1, self.movies.top))
+        self.unanswered[start] = session
+        return session.call()
+
+    def posted(self, call: Call, answer: Answer) -> int | None:
         """Take down what a POST has made; None when no id that is surely ours came back."""
+        start = json.loads(call.body or b"")["start_time"]
         if answer.error:
-            # It may have been made all the same; nobody told its number.
-            self.lost += not answer.status
+            if 400 <= answer.status < 500:  # refused; after any other error it may have been made all the same
+                self.unanswered.pop(start, None)
             return None
-        self.made += 1
         number = id_in(answer)
         if number is None:
             self.refusal = "the answer to POST /api/session names no id, so the check cannot know its own sessions"
-        elif not self.sessions.known:
-            self.refusal = "which sessions existed before could not be found out, so the check deletes none"
         elif number <= self.sessions.top:
             self.refusal = f"POST /api/session answered id {number}, which existed before; it may be a user's"
         elif number in self.open:
             self.refusal = f"POST /api/session answered id {number} twice"
         else:
-            self.open.add(number)
+            self.found(start, number)
             return number
-        self.lost += 1
         return None
+
+    def found(self, start: str, number: int) -> None:
+        """The session of ours with this start time has this id."""
+        self.unanswered.pop(start, None)
+        self.open.add(number)
+        self.lowest = min(number, self.lowest or number)
 
     def delete(self, number: int) -> Call:
         """R13, for a session of our own only.
@@ -112,12 +172,3 @@ class Ledger:
         """Strike out what a DELETE has removed (or what turned out to be gone)."""
         if not answer.error or answer.status == 404:
             self.open.discard(number)
-
-    async def clean_up(self, wire: Wire) -> None:
-        """Delete what is still there, one try each, for at most CLEAN_UP seconds."""
-        end = asyncio.get_running_loop().time() + CLEAN_UP
-        for number in sorted(self.open):
-            left = end - asyncio.get_running_loop().time()
-            if left <= 0:
-                return
-            self.deleted(number, await wire.ask(self.delete(number), timeout=left))

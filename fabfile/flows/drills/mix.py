@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+from ..acceptance.leftovers import clean_up
 from ..acceptance.load import mixed, offer
 from ..acceptance.looks import date_of
 from ..acceptance.sample import Sample
@@ -80,14 +81,14 @@ class Traffic:
 
     async def _work(self) -> None:
         async with open_wire(self.address) as wire:
-            if not self.ranges:
+            if not all(known.known for known in self.ranges.values()) or not self.ranges:
                 found = await asyncio.gather(*(find_range(wire, endpoint) for endpoint in SINGLE))
                 self.ranges.update(zip(SINGLE, found, strict=True))
             ledger = Ledger(self.ranges["R8"], self.ranges["R7"], self.ranges["R6"], self._rng)
             try:
                 await self._offer(wire, ledger)
             finally:
-                await ledger.clean_up(wire)
+                await clean_up(ledger, wire)
 
     async def _offer(self, wire: Wire, ledger: Ledger) -> None:
         def seen(call: Call, sample: Sample, answer: Answer) -> None:
@@ -116,7 +117,7 @@ class Traffic:
     def _note(self, ledger: Ledger, call: Call, sample: Sample, answer: Answer) -> None:
         self.samples.append(sample)
         self.failed += not sample.ok
-        if call.endpoint == "R12" and (number := ledger.posted(answer)) is not None:
+        if call.endpoint == "R12" and (number := ledger.posted(call, answer)) is not None:
             self._mine.append(number)
         elif call.endpoint == "R13":
             ledger.deleted(int(call.path.rpartition("/")[2]), answer)
