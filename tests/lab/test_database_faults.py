@@ -42,7 +42,7 @@ def to_change(plan: Outcome) -> list[str]:
         (f"{PSQL} -c \"ALTER SYSTEM SET max_connections = 20\"", f"{AUTO}:3"),  # at the next restart only
         (f"{PSQL} -c \"ALTER ROLE bingo SET work_mem = '64kB'\"", "ALTER ROLE bingo"),
         (f"sed -i 's/^include_dir/#&/' {ETC}/postgresql.conf; systemctl restart {UNIT}", "not include our file"),
-        (f"mkdir -p {ETC}/o.d; sed -i 's/^include_dir.*/include_dir = '\"'other.d'\"'/' {ETC}/postgresql.conf", "not include our file"),
+        (f"mkdir -p {ETC}/other.d; sed -i 's/^include_dir.*/include_dir = '\"'other.d'\"'/' {ETC}/postgresql.conf", "not include our file"),
     ],
     ids=["auto", "auto-reload", "auto-later", "role", "include", "include-other"],
 )  # fmt: skip
