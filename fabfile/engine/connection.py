@@ -146,7 +146,27 @@ def dial(a: Address) -> socket.socket:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
-    return sock
+    return PromptSocket(sock)
+
+
+class PromptSocket(socket.socket):
+    """Takes over a socket, and acknowledges at once what it reads.
+
+    sshd leaves Nagle's algorithm on for scripts: it holds a small packet back until the one before is acknowledged, which
+    Linux puts off for up to 40 ms. An answer has several: the login's sign of life, then two streams.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        timeout = sock.gettimeout()
+        super().__init__(sock.family, sock.type, sock.proto, fileno=sock.detach())
+        self.settimeout(timeout)
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """As every socket's."""
+        data = super().recv(size, flags)
+        if hasattr(socket, "TCP_QUICKACK"):  # Linux; it forgets the option after some packets
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return data
 
 
 def lost(name: str, error: BaseException) -> Unreachable:

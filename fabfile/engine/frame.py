@@ -10,13 +10,8 @@ import re
 
 from .shell import new_token
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 """What apt reads of the host's environment (apt-transport-http(1)); nothing else of ours may go through a proxy."""
-
-ENVIRONMENT = f"PATH={PATH} HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive"
-"""All that our scripts get, besides `HOST_HTTP_PROXY` and so on: nothing of the host's own leaks into what we run."""
 
 USE_PROXIES = "export " + " ".join(f'{name}="$HOST_{name.upper()}"' for name in PROXIES)
 """Shell text by which the rest of a script uses the host's proxies: for apt alone."""
@@ -27,14 +22,25 @@ FOREIGN = 97
 NOISE = 65536
 """Bytes kept of what came before our script began."""
 
-_CLEAN = (
-    f"umask 022; exec /usr/bin/env -i {ENVIRONMENT} "
-    + " ".join(f'HOST_{name.upper()}="${name}"' for name in PROXIES)
-    + ' /bin/sh -c "$0" sh "$@"'
-)
-# Not `sh` with the script as its stdin: dash 0.5.12 reads ahead, so an upload's first bytes would be lost.
-# A login file that reads stdin takes the script's head away: then it does not begin with `test`.
-_LOAD = f's=$(head -c "$2"); case $s in test*) eval "$s";; esac; exit {FOREIGN}'
+# A login file that reads stdin takes the script's head away: then the first line is another.
+_CHECK = f'read -r head; test "$head" = "# $1" || exit {FOREIGN};'
+_RUN = f'{_CHECK} exec /bin/sh -s "$1"'
+# dash 0.5.12 reads ahead, so bytes that follow the script would be lost: here exactly `$2` bytes are the script.
+_RUN_PART = f'{_CHECK} script=$(head -c "$2"); eval "$script"'
+
+_ENVIRONMENT = f"""umask 022
+export {" ".join(f'HOST_{name.upper()}="${{{name}-}}"' for name in PROXIES)}
+set -f
+for word in $(export -p); do
+  name=${{word%%=*}}
+  case $name in '' | HOST_*_PROXY | SHELLOPTS | BASHOPTS | [!A-Za-z_]* | *[!A-Za-z0-9_]*) ;; *) unset "$name" ;; esac
+done
+set +f
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+"""
+"""A small fixed environment, in sh alone (each program started costs a millisecond): nothing of the host's own leaks into
+what we run. A word of a value may look like a name: unsetting what is not there does no harm."""
 
 
 class Frame:
@@ -46,21 +52,26 @@ class Frame:
         self.end = re.compile(rf"\n#~{self.token} end (\d+)\n".encode())
         self.login = f"#~{self.token} login".encode()
 
-    def command(self, root: str, script: str) -> str:
+    def command(self, root: str, followed: str = "") -> str:
         """The command for the login shell, the same text in sh, csh and fish: it says that the login files are
-        done, and starts `root` (a root's sh), which loads `script` from its stdin."""
-        size = len(script.encode())
+        done, and starts `root` (a root's sh), which runs the script on its stdin.
+
+        Args:
+            followed: the text that is sent (see `around`), where other bytes follow it.
+        """
         # In two parts: a host that prints the command instead of running it does not print the marker.
         here = f"echo '#~{self.token}'' login'"
-        return f"{here}; {root} -c '{_CLEAN}' '{_LOAD}' {self.token} {size}"
+        size = len(followed.partition("\n")[2].encode())  # the first line is read by itself
+        load = f"'{_RUN_PART}' sh {self.token} {size}" if followed else f"'{_RUN}' sh {self.token}"
+        return f"{here}; {root} -c {load}"
 
     def around(self, script: str) -> str:
-        """`script` (see `shell.whole`) as it is sent. Another shell that reads it ends at the first line."""
+        """`script` (see `shell.whole`) as it is sent. Another shell that reads it ends at the second line."""
         begin = f"printf '\\n#~{self.token} begin\\n'"
         end = f"printf '\\n#~{self.token} end %s\\n' $code"
         return (
-            f"test x$1 = x{self.token} || exit {FOREIGN}\n"
-            f"set --; unset s; {begin}; {begin} >&2\n(\n{script}\n)\ncode=$?\n{end}; {end} >&2\nexit $code\n"
+            f"# {self.token}\ntest x$1 = x{self.token} || exit {FOREIGN}\nset --\n{_ENVIRONMENT}"
+            f"{begin}; {begin} >&2\n(\n{script}\n)\ncode=$?\n{end}; {end} >&2\nexit $code\n"
         )
 
 

@@ -100,7 +100,7 @@ class Link:
         """
         frame = Frame()
         text = frame.around(whole(script))
-        _, channel = self._channel(frame.command(self._root, text), silence)
+        _, channel = self._channel(frame.command(self._root), silence)
         try:
             answer = Answer(channel, frame)
             self._submit(channel, text)
@@ -184,7 +184,7 @@ class Link:
         """Run `script`, take its answer; `send` writes what it reads from its stdin, after the script itself."""
         frame = Frame()
         text = frame.around(script)
-        _, channel = self._channel(frame.command(self._root, text), timeout)
+        _, channel = self._channel(frame.command(self._root, text if send else ""), timeout)
         answer = Answer(channel, frame)
         try:
             self._submit(channel, text)

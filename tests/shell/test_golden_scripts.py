@@ -68,7 +68,8 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     sent = frame.Frame()
     text = sent.around(whole("grep -q it /etc/x"))
     yield "framed", text
-    yield "command", sent.command("sudo -n /bin/sh", text) + "\n"
+    yield "command", sent.command("sudo -n /bin/sh") + "\n"
+    yield "command_upload", sent.command("sudo -n /bin/sh", text) + "\n"
     yield "write_file", write_file("/etc/it's here/x", b"text\n", mode=0o640, owner="root:app", validate="check -f {}")
     yield "file_owner", change(File("/etc/x", "text\n"), "app:app 666 regular file\nsame\n")
     yield "directory", change(Directory("/srv/a b", mode=0o750, owner="app:app"), "absent\n")

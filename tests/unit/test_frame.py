@@ -48,11 +48,11 @@ def sh(command: str, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["sh", "-c", command], input=text, capture_output=True, text=True)
 
 
-def loaded(script: str, lost: int = 0) -> subprocess.CompletedProcess[str]:
-    """`script` loaded as on a host, by a sh that is not root's; the first `lost` letters do not arrive."""
+def loaded(script: str, lost: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """`script` loaded as on a host, by a sh that is not root's, `stdin` behind it; the first `lost` letters do not arrive."""
     frame = Frame()
-    text = frame.around(whole(script))
-    return sh(frame.command("/bin/sh", text), text[lost:])
+    text = frame.around(whole(script, stdin="" if stdin else " </dev/null"))
+    return sh(frame.command("/bin/sh", text if stdin else ""), (text + stdin)[lost:])
 
 
 @pytest.mark.parametrize("code", [0, 3, 255])
@@ -61,9 +61,14 @@ def test_the_exit_status_is_the_scripts(code: int) -> None:
     assert f" end {code}\n" in loaded(f"set -e; (exit {code}); exit {code}").stdout
 
 
-@pytest.mark.parametrize("lost", [1, 20, 60, 100, 150, 250])
-def test_a_script_without_its_head_does_not_run(lost: int) -> None:
-    done = loaded("echo ran; " + "echo more; " * 20, lost)
+def test_bytes_behind_the_script_are_its_input() -> None:
+    assert "\nline\nmore\n\n" in loaded("cat", stdin="line\nmore\n").stdout
+
+
+@pytest.mark.parametrize("stdin", ["", "bytes of a file\n" * 100])
+@pytest.mark.parametrize("lost", [1, 15, 19, 20, 60, 100, 400, 700, 1000])
+def test_a_script_without_its_head_does_not_run(lost: int, stdin: str) -> None:
+    done = loaded("echo ran; " + "echo more; " * 20, lost, stdin)
     assert (done.returncode, "ran" in done.stdout, "more" in done.stdout) == (FOREIGN, False, False)
 
 

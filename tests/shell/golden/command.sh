@@ -1,1 +1,1 @@
-echo '#~0123456789abcdef'' login'; sudo -n /bin/sh -c 'umask 022; exec /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive HOST_HTTP_PROXY="$http_proxy" HOST_HTTPS_PROXY="$https_proxy" HOST_FTP_PROXY="$ftp_proxy" HOST_NO_PROXY="$no_proxy" /bin/sh -c "$0" sh "$@"' 's=$(head -c "$2"); case $s in test*) eval "$s";; esac; exit 97' 0123456789abcdef 303
+echo '#~0123456789abcdef'' login'; sudo -n /bin/sh -c 'read -r head; test "$head" = "# $1" || exit 97; exec /bin/sh -s "$1"' sh 0123456789abcdef
