@@ -14,7 +14,10 @@ def test_a_shared_edge_is_refused_until_the_site_file_gives_it_up(
     healed: Deployed, run_fab: Runner, ssh: Ssh, variant: Variant
 ) -> None:
     hosts.reset(["edge2"])
-    ssh("edge2", "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install nginx haproxy >/dev/null")
+    ssh(
+        "edge2",
+        "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install nginx haproxy curl >/dev/null",
+    )
     assert run_fab("plan").code == 2, "what Debian's packages bring is nobody's"
     ssh("edge2", f"echo 'server {{ listen 8080; return 200 shop; }}' >{SITE}; systemctl reload nginx")
     before = untouched(ssh)
