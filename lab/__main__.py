@@ -6,8 +6,14 @@ import sys
 
 from invoke import Program
 
+from .executor import MenuExecutor
 from .tasks import ns
 
+
+class _LabExecutor(MenuExecutor):
+    binary = "python -m lab"
+
+
 if __name__ == "__main__":
-    program = Program(namespace=ns, name="lab", binary="python -m lab")
+    program = Program(namespace=ns, name="lab", binary="python -m lab", executor_class=_LabExecutor)
     program.run(["python -m lab", *sys.argv[1:]])

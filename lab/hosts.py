@@ -86,7 +86,6 @@ def _up(names: list[str], settings: dict[str, str], binary: str) -> None:
         roots = {name: image.ready(_suite(wanted, name)) for name in names}
         disk.ensure_writable(lab)
         sitefile.make_secrets(lab, names)
-        sitefile.take_binary(lab, Path(binary))
         network.up(lab)
         changed = _store_settings(lab, settings)
         booted = [name for name in names if _ensure_running(lab, name, roots[name])]
@@ -95,6 +94,7 @@ def _up(names: list[str], settings: dict[str, str], binary: str) -> None:
                 disk.write_settings(lab, name, _of_stand_in(lab))
         sitefile.pin_host_keys(lab, lab.made())
         ssh.wait(lab, names)
+        sitefile.take_binary(lab, Path(binary))
         sitefile.write(lab, lab.made(), _settings(lab)["deaths"])
         say(f"lab {lab.number}: {', '.join(names)} answer ssh ({len(booted)} booted, {time.monotonic() - began:.1f} s)")
 
@@ -217,11 +217,7 @@ def _pin(kind: str, binary: str) -> str:
     with _alone() as lab:
         if not lab.site.exists():
             raise LabError("The lab is not up.", "Its site file is what pins a release.", "inv lab.up")
-        made = releases.make(Path(binary), lab.folder, kind)
-        sitefile.take_binary(lab, made)
-        made.unlink()
-        sitefile.write(lab, lab.made())
-        return sitefile.digest(lab.folder / "bingo")[:12]
+        return sitefile.pin(lab, releases.make(Path(binary), lab.folder, kind))
 
 
 @as_root

@@ -6,14 +6,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import tomllib
 from pathlib import Path
 
+from .errors import LabError
 from .names import HOSTS, USER, Lab
 from .shell import run
 
 HOST_KEY = "ssh_host_ed25519_key"
+BINARY = "bingo"
 EMAIL = "test@example.com"
 DNS_NAME = "bingo.lab"
 TLS = "secrets/tls"  # the runbook keeps its certificate authority there
@@ -57,13 +61,55 @@ def pin_host_keys(lab: Lab, names: list[str]) -> None:
 
 
 def take_binary(lab: Lab, source: Path) -> None:
-    """Copy the stand-in into the lab's folder, unless the same is there."""
-    target = lab.folder / "bingo"
+    """Copy the stand-in into the lab's folder, unless the same is there. Until `write`, no site file pins another one."""
+    target = lab.folder / BINARY
     if not target.exists() or digest(target) != digest(source):
-        new = target.with_name("bingo.new")
+        new = target.with_name(f"{BINARY}.new")
         shutil.copyfile(source, new)
         new.chmod(0o755)
+        lab.site.unlink(missing_ok=True)
         new.rename(target)
+
+
+def pin(lab: Lab, made: Path) -> str:
+    """Make the site file pin this binary, and change nothing else in it; the release's id.
+
+    The binary gets a name of its own first. So the site file always names a file that hashes to what it says.
+
+    Raises:
+        LabError: the site file's table `[app]` has no binary or no sha256 to replace.
+    """
+    sha256 = digest(made)
+    target = lab.folder / f"{made.name}-{sha256[:12]}"
+    made.rename(target)
+    content = _pinned(lab.site.read_text(), target.name, sha256)
+    app = tomllib.loads(content).get("app", {})
+    if (app.get("binary"), app.get("sha256")) != (target.name, sha256):
+        target.unlink()
+        raise LabError(
+            f"{lab.site} has no lines `binary` and `sha256` in its table [app].",
+            "They are what pins a release; nothing was changed.",
+            "inv lab.up writes the site file anew",
+        )
+    _write(lab.site, content, 0o644)
+    _forget_others(lab, target.name)
+    return sha256[:12]
+
+
+def _pinned(content: str, binary: str, sha256: str) -> str:
+    """The site file's text with these two lines of its table [app] replaced."""
+    head, mark, rest = f"\n{content}".partition("\n[app]\n")
+    app, following, others = rest.partition("\n[")
+    app = re.sub(r"(?m)^binary *=.*", f'binary = "{binary}"', app)
+    app = re.sub(r"(?m)^sha256 *=.*", f'sha256 = "{sha256}"', app)
+    return (head + mark + app + following + others).removeprefix("\n")
+
+
+def _forget_others(lab: Lab, pinned: str) -> None:
+    """Remove releases that the site file pins no longer."""
+    for path in lab.folder.glob(f"{BINARY}-*"):
+        if path.name != pinned:
+            path.unlink()
 
 
 def digest(path: Path) -> str:
@@ -82,7 +128,7 @@ def text(lab: Lab, names: list[str], sha256: str, deaths: str = "real") -> str:
     hosts = "".join(
         f'\n[hosts.{name}]\naddress = "{lab.address(name)}"\nroles = [{_quoted(HOSTS[name].roles)}]\n' for name in names
     )
-    app = f'\n[app]\nbinary = "bingo"\nsha256 = "{sha256}"\nemail = "{EMAIL}"\n'
+    app = f'\n[app]\nbinary = "{BINARY}"\nsha256 = "{sha256}"\nemail = "{EMAIL}"\n'
     app += "lifetime = 0\n" if deaths == "off" else ""
     database = '\n[database]\nname = "bingo"\nuser = "bingo"\npassword_file = "secrets/db-password"\n'
     edge = f'\n[edge]\naddress = "{lab.floating}"\n' if len(edges) > 1 else ""
@@ -99,7 +145,8 @@ def write(lab: Lab, names: list[str], deaths: str) -> None:
     for folder in (lab.folder / "ssh", lab.folder / "secrets"):
         for path in (folder, *folder.rglob("*")):
             os.chown(path, *owner())
-    _write(lab.site, text(lab, names, digest(lab.folder / "bingo"), deaths), 0o644)
+    _write(lab.site, text(lab, names, digest(lab.folder / BINARY), deaths), 0o644)
+    _forget_others(lab, BINARY)
 
 
 def _write(path: Path, content: str, mode: int) -> None:

@@ -15,7 +15,7 @@ from .errors import LabError
 
 
 def _plain(function: Callable[..., None]) -> Callable[..., None]:
-    """Turn a LabError into three lines and its exit code."""
+    """Turn a LabError, or a file of this machine that cannot be used, into three lines and an exit code."""
 
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> None:
@@ -23,6 +23,12 @@ def _plain(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **kwargs)
         except LabError as error:
             raise Exit(f"{error.seen}\n  why it matters: {error.why}\n  next: {error.next}", code=error.code) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            seen = f"{error.filename}: {(error.strerror or str(error)).lower()}"
+            why = "it is a file of this machine, not of a host of the lab"
+            raise Exit(f"{seen}\n  why it matters: {why}\n  next: ls -ld {error.filename}; df -h", code=1) from None
 
     return wrapper
 
