@@ -82,7 +82,7 @@ def pin(lab: Lab, made: Path) -> str:
     sha256 = digest(made)
     target = lab.folder / f"{made.name}-{sha256[:12]}"
     made.rename(target)
-    content = _pinned(lab.site.read_text(), target.name, sha256)
+    content = _pinned(lab.site.read_text(encoding="utf-8"), target.name, sha256)
     app = tomllib.loads(content).get("app", {})
     if (app.get("binary"), app.get("sha256")) != (target.name, sha256):
         target.unlink()
