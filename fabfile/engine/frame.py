@@ -1,7 +1,7 @@
 """The frame around a script and around its answer: what login files print is no part of either.
 
 A login shell runs its own files before our command, and they may print, read our input, start another shell, or never
-end. So the command is two constant words of sh; the script follows on stdin, and names the token that only they know.
+end. So the command is constant but for a token; the script follows on stdin, and runs only if its first line has arrived.
 """
 
 from __future__ import annotations
