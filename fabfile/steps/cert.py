@@ -65,8 +65,17 @@ class Certificate(Step):
 
     def decide(self, seen: Reading) -> Change | None:
         """Write the pair and switch to it; write it again when only owner, mode or a file is not as wanted."""
-        pair, lines = self.material.id, seen.out.splitlines()
-        wanted = [
+        lines, wanted = seen.out.splitlines(), self._wanted()
+        if lines == wanted:
+            return None
+        about = f"{self.material.subject}, until {self.material.not_after}, {short(self.material.fingerprint)}"
+        verb = "mend" if wanted[0] in lines else "install"
+        return Change(f"{verb} the certificate in {self.folder} ({about})", (Shell(self._install()),))
+
+    def _wanted(self) -> list[str]:
+        """What the probe prints of a pair that is as installed."""
+        pair = self.material.id
+        return [
             f"current {pair}",
             f". root:{self.group} 750",
             f"{pair} root:{self.group} 750",
@@ -74,11 +83,24 @@ class Certificate(Step):
             f"{pair}/key.pem root:{self.group} 640",
             "same",
         ]
-        if lines == wanted:
-            return None
-        about = f"{self.material.subject}, until {self.material.not_after}, {short(self.material.fingerprint)}"
-        verb = "mend" if wanted[0] in lines else "install"
-        return Change(f"{verb} the certificate in {self.folder} ({about})", (Shell(self._install()),))
+
+    def differences(self, seen: Reading) -> list[str]:
+        """What is not as it was installed, a clause each. A daemon that runs may still serve what it read before."""
+        lines = seen.out.splitlines()
+        if "absent" in lines or not lines:
+            return [f"{self.folder} is missing"]
+        *parts, same = self._wanted()
+        found = dict(line.split(" ", 1) for line in lines if " " in line)
+        told = []
+        for name, right in (part.split(" ", 1) for part in parts):
+            path = self.folder if name == "." else f"{self.folder}/{name}"
+            if name not in found:
+                told.append(f"{path} is missing")
+            elif found[name] != right:
+                told.append(f"{path} is {found[name] or 'no link'}, not {right}")
+        if not told and same not in lines:
+            told.append(f"{self.folder}/{self.material.id} holds another chain or key than was installed")
+        return told
 
     def _sums(self) -> str:
         parts = {"chain.pem": self.material.chain, "key.pem": self.material.key.reveal()}

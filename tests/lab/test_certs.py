@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -122,6 +123,26 @@ def test_status_sees_an_edge_that_serves_another(certs: Runner, deployed: Deploy
     plan = run_fab("plan")
     assert plan.code == 2
     assert "install the certificate in /etc/nginx/tls" in plan.out
+    assert certs("renew").code == 0
+    assert certs("status").code == 0
+
+
+@pytest.mark.parametrize("harm", ["chmod 0", "chown ops:ops", "rm"])
+def test_status_sees_a_key_that_nginx_could_not_read_again(
+    certs: Runner, deployed: Deployed, ssh: Ssh, harm: str
+) -> None:
+    """It runs on with what it has in memory; its next start would fail."""
+    ssh("edge1", f"{harm} /etc/nginx/tls/current/key.pem")
+    outcome = certs("status", "--json", "-")
+    assert outcome.code == 2, outcome
+    told = json.loads(outcome.out)
+    assert {one["where"]: one["state"] for one in told["certificates"]}["edge1"] == "broken"
+    (problem,) = told["problems"]
+    assert re.fullmatch(
+        r"edge1: /etc/nginx/tls/[0-9a-f]{12}/key\.pem is (missing|\S+ \d+, not root:www-data 640); "
+        "nginx serves what it read before, and may not start again",
+        problem["seen"],
+    )
     assert certs("renew").code == 0
     assert certs("status").code == 0
 

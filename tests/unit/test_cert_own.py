@@ -16,7 +16,7 @@ from samples import site
 
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.secrecy import mask
-from fabfile.flows.certs import bundle, own
+from fabfile.flows.certs import bundle, chain, own
 from fabfile.settings import Settings, Tls
 from fabfile.steps.cert import Material
 
@@ -103,7 +103,7 @@ def test_a_root_that_this_machine_trusts_need_not_be_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        own, "MACHINE", put(tmp_path, "machine.pem", pem(Maker("other", authority=True).make(), CHAIN[2]))
+        chain, "MACHINE", put(tmp_path, "machine.pem", pem(Maker("other", authority=True).make(), CHAIN[2]))
     )
     assert parts(taken(settings(tmp_path, pem(*CHAIN[:2]), key_pem(GOOD.key)))) == INSTALLED
 
@@ -159,8 +159,9 @@ REFUSED = {
         None,
         "own.key cannot be read",
     ),
-    "broken certificate": (pem(*CHAIN)[:200], key_pem(GOOD.key), None, "own holds no certificate that can be read"),
-    "only a key": (key_pem(GOOD.key), None, None, "own holds no certificate that can be read"),
+    "broken certificate": (pem(*CHAIN)[:200], key_pem(GOOD.key), None, "certificate number 1 in .*own cannot be read"),
+    "cut off at its end": (pem(*CHAIN)[:-40], key_pem(GOOD.key), None, "certificate number 3 in .*own cannot be read"),
+    "only a key": (key_pem(GOOD.key), None, None, "own holds a private key, but no certificate"),
     "empty": (b"", None, None, "own is neither PEM nor PKCS#12"),
     "a picture": (b"\x89PNG\r\n" + bytes(300), None, None, "own is neither PEM nor PKCS#12"),
     "locked PKCS#12": (p12(GOOD.key, CHAIN[0], CHAIN[1:], PASSPHRASE), None, None, "own is encrypted"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -165,8 +166,9 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
         4,
         [("edge2 cannot be asked: edge2 is off", "switch it on")],
     )
-    said = "the key or certificate in /etc/nginx/tls on edge1 is changed, gone, or not readable for nginx"
-    assert judged(replace(right, unfit=True)) == (2, [(f"{said}: its next start will fail", "inv certs.renew")])
+    clause = "/etc/nginx/tls/x/key.pem is root:www-data 0, not root:www-data 640"
+    said = f"edge1: {clause}; nginx serves what it read before, and may not start again"
+    assert judged(replace(right, unfit=(clause,))) == (2, [(said, "inv certs.renew")])
     rotation.prepare(settings, None)
     assert [next_ for _, next_ in judged(right)[1]] == ["inv certs.rotate-ca"]
     rotation.rotate(settings, None)
@@ -182,12 +184,53 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
     assert [next_ for _, next_ in judged(later=3400 * DAY)[1]] == ["inv certs.renew", "inv certs.rotate-ca --prepare"]
 
 
-def test_status_reads_the_keys_of_the_store_too(settings: Settings, installed: Installed) -> None:
-    leaf = settings.tls.store / "leaf.pem"
-    leaf.write_text(leaf.read_text().partition("-----BEGIN PRIVATE KEY-----")[0])
-    judged = status.judge(settings, [status.Look("edge1", "x", installed[-1])], datetime.now(UTC))
-    assert judged.exit_code == 2
-    assert "leaf.pem is damaged: no certificate with its key can be read from it" in judged.problems[0][0]
+def states(one: status.Judged) -> list[str]:
+    return [row["state"] for row in status._rows(one)]
+
+
+def test_an_edge_with_a_key_that_cannot_be_read_again_is_not_right(settings: Settings, installed: Installed) -> None:
+    edge = status.Look("edge1", "x", installed[-1], unfit=("key.pem is missing",))
+    assert states(status.judge(settings, [edge], datetime.now(UTC))) == ["", "broken"]
+
+
+def cut_off_key(path: Path) -> None:
+    text = path.read_bytes()
+    path.write_bytes(text[: text.index(b"PRIVATE KEY-----") + 40])
+
+
+def close(path: Path) -> None:
+    """Also root cannot read a folder as a file."""
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "said", "state"),
+    [
+        (LEAF, cut_off_key, "leaf.pem is damaged", ["", "right"]),
+        (CURRENT, cut_off_key, "ca.pem is damaged", ["", "right"]),
+        (LEAF, close, "leaf.pem cannot be read: Is a directory", ["not readable", "not compared"]),
+        (LEAF, lambda path: path.write_bytes(b"?"), "leaf.pem is damaged", ["not readable", "not compared"]),
+    ],
+)
+def test_a_key_of_the_store_that_nobody_can_use_is_a_problem(
+    settings: Settings, installed: Installed, name: str, spoil: Callable[[Path], object], said: str, state: list[str]
+) -> None:
+    spoil(settings.tls.store / name)
+    one = status.judge(settings, [status.Look("edge1", "x", installed[-1])], datetime.now(UTC))
+    assert said in one.problems[0][0]
+    assert one.problems[0][1]
+    assert (one.exit_code, states(one)) == (2, state)
+
+
+def test_a_key_of_the_users_own_that_cannot_be_read_is_a_problem(
+    settings: Settings, installed: Installed, tmp_path: Path
+) -> None:
+    (tmp_path / "own.pem").write_bytes((settings.tls.store / LEAF).read_bytes())
+    tls = replace(settings.tls, certificate=tmp_path / "own.pem", key=tmp_path)
+    one = status.judge(replace(settings, tls=tls), [status.Look("edge1", "x", installed[-1])], datetime.now(UTC))
+    assert [f"{tmp_path} cannot be read: Is a directory" in seen for seen, _ in one.problems] == [True]
+    assert (one.exit_code, states(one)) == (2, ["not readable", "not compared"])
 
 
 # -- trust --------------------------------------------------------------------------------------------------------

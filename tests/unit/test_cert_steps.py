@@ -40,6 +40,25 @@ def test_certificate(out: str, said: str | None) -> None:
     assert (change.sentence if change else None) == said
 
 
+KEY = f"/etc/x/tls/{PAIR}/key.pem"
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        (RIGHT, []),
+        (RIGHT.replace("data 640", "data 0"), [f"{KEY} is root:www-data 0, not root:www-data 640"]),
+        (RIGHT.replace("root:www-data 640", "1005:1005 600"), [f"{KEY} is 1005:1005 600, not root:www-data 640"]),
+        (RIGHT.replace(f"{PAIR}/key.pem root:www-data 640\nsame\n", ""), [f"{KEY} is missing"]),
+        (RIGHT.replace("same\n", ""), [f"/etc/x/tls/{PAIR} holds another chain or key than was installed"]),
+        (RIGHT.replace(f"current {PAIR}", "current "), [f"/etc/x/tls/current is no link, not {PAIR}"]),
+        ("absent\n", ["/etc/x/tls is missing"]),
+    ],
+)
+def test_differences_of_what_was_installed(out: str, told: list[str]) -> None:
+    assert STEP.differences(Reading(out, 0)) == told
+
+
 def test_no_key_is_shown_in_probe_plan_or_journal() -> None:
     change = STEP.decide(Reading("absent\n", 0))
     assert change

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
-import warnings
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
@@ -18,12 +16,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ...engine.errors import RunbookError
 from ...settings import Settings, Tls
 from ...steps.cert import Material
-from .authority import Key, issued_by, named
+from .authority import Key, named
 from .authority import material as as_material
+from .chain import ODD, PEM, Chain, build_chain, trusted_roots
+from .formats import as_pem_text, recognise
 from .names import called
 
-MACHINE = Path("/etc/ssl/certs/ca-certificates.crt")
-"""What Debian trusts, in one file."""
+PRIVATE = re.compile(rb"-----BEGIN (?:RSA |EC |DSA |ENCRYPTED )?PRIVATE KEY-----")
+"""How a key begins that a web server may have."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,22 @@ def load(settings: Settings, now: datetime | None = None) -> Own:
     file = _certificate(settings.tls)
     try:
         return _load(settings, file, now or datetime.now(UTC))
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except ODD as error:
         said = str(error) or type(error).__name__
-        raise _refused(f"{file} holds something odd: {said}", "openssl x509 -noout -text -in it") from None
+        raise _refused(f"{file} holds something odd: {said}", f"openssl x509 -noout -text -in {file}") from None
 
 
 def _load(settings: Settings, file: Path, now: datetime) -> Own:
     certificates, key = _read(settings.tls)
-    leaf = next((one for one in certificates if one.public_key() == key.public_key()), None)
+    leaf = next((one for one in certificates if _belongs(one, key)), None)
     if leaf is None:
         raise _refused(f"the key does not match the certificate in {file}", "set tls.key to the key it was issued for")
-    for one in certificates:
-        _strong(one, file)
-    chain = _chain(leaf, certificates, file)
-    for one in chain:
-        _current(one, now, "the certificate" if one is leaf else "an intermediate certificate", file)
+    chain = build_chain(leaf, certificates, trusted_roots(), lambda one: not _unfit(one, now))
+    for one in chain.certificates:
+        what = "the certificate" if one is leaf else "an intermediate certificate"
+        if unfit := _unfit(one, now):
+            raise _refused(f"{what} in {file} {unfit[0]}", unfit[1])
+    _rooted(chain, now, file)
     _purpose(leaf, file)
     users = called(settings)
     if missing := users.missing(named(leaf)):
@@ -66,7 +67,7 @@ def _load(settings: Settings, file: Path, now: datetime) -> Own:
             f"the certificate in {file} is not for {', '.join(missing)}, but for {str(named(leaf)) or 'no name at all'}",
             "have it issued for what users call, or set tls.names and service to what it is for",
         )
-    return Own(leaf, as_material(chain, key))
+    return Own(leaf, as_material(list(chain.certificates), key))
 
 
 def _certificate(tls: Tls) -> Path:
@@ -79,13 +80,23 @@ def _read(tls: Tls) -> tuple[list[x509.Certificate], Key]:
     file = _certificate(tls)
     content = _content(file)
     passphrase = _content(tls.passphrase_file).strip(b"\r\n") if tls.passphrase_file else None
+    blocks = PEM.findall(content)
+    if not blocks and (told := recognise(file, content)):
+        raise _refused(f"{file} {told[0]}", told[1])
     if b"-----BEGIN " not in content:
         return _pkcs12(file, content, passphrase)
+    if not blocks:
+        holds = "a private key, but no certificate" if b"PRIVATE KEY-----" in content else "no certificate"
+        raise _refused(f"{file} holds {holds} that can be read", "set tls.certificate to the file that does")
+    return [_loaded(file, *numbered) for numbered in enumerate(blocks, 1)], _key(tls.key or file, passphrase)
+
+
+def _loaded(file: Path, number: int, block: bytes) -> x509.Certificate:
     try:
-        certificates = x509.load_pem_x509_certificates(content)
-    except ValueError:
-        raise _refused(f"{file} holds no certificate that can be read", "openssl x509 -in it -noout -text") from None
-    return certificates, _key(tls.key or file, passphrase)
+        return x509.load_pem_x509_certificate(block)
+    except ODD:
+        seen = f"certificate number {number} in {file} cannot be read"
+        raise _refused(seen, "take it out, or copy it from its source again") from None
 
 
 def _pkcs12(file: Path, content: bytes, passphrase: bytes | None) -> tuple[list[x509.Certificate], Key]:
@@ -94,7 +105,7 @@ def _pkcs12(file: Path, content: bytes, passphrase: bytes | None) -> tuple[list[
     except ValueError as error:
         if "password" in str(error).lower() or "mac" in str(error).lower():
             raise _passphrase(file, passphrase) from None
-        raise _refused(f"{file} is neither PEM nor PKCS#12", "openssl pkcs12 -in it -info") from None
+        raise _refused(f"{file} is neither PEM nor PKCS#12", f"openssl pkcs12 -in {file} -info") from None
     if not key or not leaf:
         raise _refused(f"{file} lacks the {'certificate' if key else 'key'}", "export it again, with both")
     return [leaf, *others], _fit(key, file)
@@ -102,18 +113,22 @@ def _pkcs12(file: Path, content: bytes, passphrase: bytes | None) -> tuple[list[
 
 def _key(file: Path, passphrase: bytes | None) -> Key:
     content = _content(file)
-    start = content.find(b"-----BEGIN ", max(content.find(b"PRIVATE KEY-----") - 30, 0))
-    if b"PRIVATE KEY-----" not in content:
+    begin = PRIVATE.search(content)
+    if not begin and (told := recognise(file, content)):
+        raise _refused(f"{file} {told[0]}", told[1])
+    if not begin:
         raise _refused(f"{file} holds no private key", "set tls.key to the file that does")
     encrypted = b"ENCRYPTED" in content
     try:
-        return _fit(serialization.load_pem_private_key(content[start:], passphrase if encrypted else None), file)
+        return _fit(
+            serialization.load_pem_private_key(content[begin.start() :], passphrase if encrypted else None), file
+        )
     except TypeError:
         raise _passphrase(file, passphrase) from None
     except ValueError:
         if encrypted:
             raise _passphrase(file, passphrase) from None
-        raise _refused(f"the private key in {file} cannot be read", "openssl pkey -in it -noout -check") from None
+        raise _refused(f"the private key in {file} cannot be read", f"openssl pkey -in {file} -noout -check") from None
 
 
 def _fit(key: object, file: Path) -> Key:
@@ -127,54 +142,39 @@ def _fit(key: object, file: Path) -> Key:
     )
 
 
-def _chain(leaf: x509.Certificate, others: list[x509.Certificate], file: Path) -> list[x509.Certificate]:
-    """Leaf and intermediates up to, and without, a root: one in the file, one this machine trusts, or the leaf itself."""
-    chain = [leaf]
-    while chain[-1].issuer != chain[-1].subject:
-        issuer = next((one for one in others if one not in chain and _issues(one) and issued_by(chain[-1], one)), None)
-        if issuer is None:
-            if any(issued_by(chain[-1], root) for root in _trusted() if root.subject == chain[-1].issuer):
-                return chain
-            raise _refused(
-                f"the chain in {file} is incomplete: nobody here knows «{chain[-1].issuer.rfc4514_string()}»",
-                "append the intermediate certificates (and the root, if it is a private one) to it",
-            )
-        chain.append(issuer)
-    return chain[:-1] or chain
-
-
-def _issues(certificate: x509.Certificate) -> bool:
-    """Whether it may have issued others: anybody's leaf can sign, but no client believes that."""
+def _belongs(certificate: x509.Certificate, key: Key) -> bool:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
+        return certificate.public_key() == key.public_key()
+    except ODD:  # its kind of key is none of ours
         return False
 
 
-def _trusted() -> list[x509.Certificate]:
-    """The roots this machine trusts."""
-    found = []
-    for path in {MACHINE, Path(ssl.get_default_verify_paths().cafile or MACHINE)}:
-        if path.exists():
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # some roots bear odd serials
-                found += x509.load_pem_x509_certificates(path.read_bytes())
-    return found
+def _rooted(chain: Chain, now: datetime, file: Path) -> None:
+    last, root = chain.certificates[-1], chain.root
+    if root is None:
+        raise _refused(
+            f"the chain in {file} is incomplete: nobody here knows «{last.issuer.rfc4514_string()}»",
+            "append the intermediate certificates (and the root, if it is a private one) to it",
+        )
+    if root is not last and (unfit := _unfit(root, now)):
+        name = root.subject.rfc4514_string()
+        raise _refused(f"the chain in {file} ends at a root that {unfit[0]}: «{name}»", "have it issued under another")
 
 
-def _current(certificate: x509.Certificate, now: datetime, what: str, file: Path) -> None:
+def _unfit(certificate: x509.Certificate, now: datetime) -> tuple[str, str] | None:
+    """Why clients refuse it today, as the end of a sentence, and what to do.
+
+    Nobody looks at a root's own signature; clients refuse any other that rests on a broken hash.
+    """
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now >= end:
-        raise _refused(f"{what} in {file} expired on {end:%Y-%m-%d}", "have it renewed")
+        return f"expired on {end:%Y-%m-%d}", "have it renewed"
     if now < start:
-        raise _refused(f"{what} in {file} is valid only from {start:%Y-%m-%d %H:%M} UTC", "wait, or check the clock")
-
-
-def _strong(certificate: x509.Certificate, file: Path) -> None:
-    """Nobody looks at a root's own signature; clients refuse any other that rests on a broken hash."""
+        return f"is valid only from {start:%Y-%m-%d %H:%M} UTC", "wait, or check the clock"
     algorithm = certificate.signature_hash_algorithm
     if algorithm and algorithm.name in ("md5", "sha1") and certificate.issuer != certificate.subject:
-        raise _refused(f"a certificate in {file} is signed with {algorithm.name.upper()}", "have it issued anew")
+        return f"is signed with {algorithm.name.upper()}", "have it issued anew"
+    return None
 
 
 def _purpose(leaf: x509.Certificate, file: Path) -> None:
@@ -188,7 +188,7 @@ def _purpose(leaf: x509.Certificate, file: Path) -> None:
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return as_pem_text(file.read_bytes())
     except OSError as error:
         raise _refused(f"{file} cannot be read: {error.strerror}", f"ls -l {file}") from None
 

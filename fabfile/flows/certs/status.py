@@ -13,7 +13,7 @@ from ...engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
 from ...engine.fleet import Fleet
 from ...engine.report import console, write_json
 from ...inventory import Node
-from ...roles.nginx import TLS, certificate
+from ...roles.nginx import certificate
 from ...settings import Settings
 from ...steps.cert import Certificate, asking, short
 from . import own
@@ -38,17 +38,21 @@ class Look:
     where: str
     certificate: x509.Certificate | None = None
     error: RunbookError | None = None
-    unfit: bool = False
-    """The files of the right pair are not as they were installed: changed, gone, or not readable for nginx."""
+    unfit: tuple[str, ...] = ()
+    """What of the right pair's files is not as it was installed, a clause each: nginx may not start with them again."""
 
 
 @dataclass
 class Judged:
-    """What should be served, what is, and what needs doing: sentences with the next command."""
+    """What should be served, what is, and what needs doing: sentences with the next command.
+
+    `wanted` is None when there is none, or when it cannot be read (`unread`).
+    """
 
     kind: str
     wanted: x509.Certificate | None
     edges: list[Look]
+    unread: bool = False
     problems: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -87,7 +91,7 @@ def look(settings: Settings, pair: Certificate | None = None) -> list[Look]:
 
     def ask(node: Node) -> Look:
         said, files = fleet.link(node).read([asking(node.address, port, name), pair.probe() if pair else "true"])
-        where, unfit = f"{node.address}:{port}", bool(pair and pair.decide(files))
+        where, unfit = f"{node.address}:{port}", tuple(pair.differences(files)) if pair else ()
         try:
             served = x509.load_pem_x509_certificate(said.out.encode())
             return Look(node.name, where, served, unfit=unfit)
@@ -113,9 +117,9 @@ def judge(settings: Settings, edges: list[Look], now: datetime) -> Judged:
             judged.problems.append((f"{one.host} serves no certificate at {one.where}", next_))
         elif judged.wanted and one.certificate != judged.wanted:
             judged.problems.append((f"{one.host} serves another certificate than {judged.kind} holds", next_))
-        elif one.unfit:
-            said = f"the key or certificate in {TLS} on {one.host} is changed, gone, or not readable for nginx"
-            judged.problems.append((f"{said}: its next start will fail", next_))
+        for clause in one.unfit if one.certificate == judged.wanted else ():
+            said = f"{one.host}: {clause}; nginx serves what it read before, and may not start again"
+            judged.problems.append((said, next_))
     return judged
 
 
@@ -125,6 +129,7 @@ def _own(settings: Settings, edges: list[Look], now: datetime) -> Judged:
         leaf = judged.wanted = own.load(settings, now).leaf
     except RunbookError as error:
         judged.problems.append((error.seen, error.next))
+        judged.unread = True
         return judged
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     if now >= end - min(WARN_OWN, (end - start) / 3):
@@ -135,8 +140,22 @@ def _own(settings: Settings, edges: list[Look], now: datetime) -> Judged:
 
 
 def _issued(settings: Settings, edges: list[Look], now: datetime) -> Judged:
-    store = Store(settings.tls.store, settings.name, now)
-    judged = Judged("the store", store.certificate(LEAF), edges)
+    judged = Judged("the store", None, edges)
+    try:
+        _judge_store(settings, judged, Store(settings.tls.store, settings.name, now), now)
+    except RunbookError as error:
+        judged.problems.append((error.seen, error.next))
+        judged.unread = judged.wanted is None
+    return judged
+
+
+def _judge_store(settings: Settings, judged: Judged, store: Store, now: datetime) -> None:
+    """What needs doing there; its keys are read too, for the next deploy needs them.
+
+    Raises:
+        RunbookError: a certificate of it cannot be read.
+    """
+    judged.wanted = store.certificate(LEAF)
     if reason := store.due(wanted(settings)):
         command = "inv certs.renew" if judged.wanted else "inv certs.issue"
         judged.problems.append((f"a certificate must be issued: {reason}", command))
@@ -157,20 +176,29 @@ def _issued(settings: Settings, edges: list[Look], now: datetime) -> Judged:
         judged.problems.append(
             ("the replaced authority is still trusted; let clients learn the new one", "inv certs.rotate-ca --finish")
         )
-    return judged
 
 
 def _rows(judged: Judged) -> list[dict[str, Any]]:
     source = judged.kind.removeprefix("the ")
-    rows = [{"where": source, "address": "", "state": "" if judged.wanted else "none", **_facts(judged.wanted)}]
+    state = "" if judged.wanted else "not readable" if judged.unread else "none"
+    rows = [{"where": source, "address": "", "state": state, **_facts(judged.wanted)}]
     for one in judged.edges:
-        word = "unreachable" if one.error else "none" if not one.certificate else "right"
-        if word == "right" and one.certificate != judged.wanted:
-            word = "another"
-        if word == "right" and one.unfit:
-            word = "broken"
-        rows.append({"where": one.host, "address": one.where, "state": word, **_facts(one.certificate)})
+        state = _state(one, judged)
+        rows.append({"where": one.host, "address": one.where, "state": state, **_facts(one.certificate)})
     return rows
+
+
+def _state(one: Look, judged: Judged) -> str:
+    """One word for the table; `right` only when nginx would serve the same after its next start."""
+    if one.error:
+        return "unreachable"
+    if not one.certificate:
+        return "none"
+    if judged.unread:
+        return "not compared"
+    if one.certificate != judged.wanted:
+        return "another"
+    return "broken" if one.unfit else "right"
 
 
 def _facts(certificate: x509.Certificate | None) -> dict[str, Any]:

@@ -159,6 +159,12 @@ class Store:
             return (self.folder / name).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise RunbookError(
+                f"{self.folder / name} cannot be read: {error.strerror}",
+                "without it nothing can be issued or compared; nothing was changed",
+                f"ls -l {self.folder / name}; run this as its owner",
+            ) from None
 
     def _damaged(self, name: str) -> RunbookError:
         return RunbookError(
