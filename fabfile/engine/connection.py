@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .errors import RunbookError, Unreachable
 from .known_hosts import HostKey, KnownHosts, entry_name
-from .words import quoted
+from .refusal import has_no_such_key, refused, with_banner
 
 KEEPALIVE = 5
 """Seconds between two signs of life, so that silence is noticed while a script runs quietly."""
@@ -65,15 +65,16 @@ def connect(a: Address) -> Any:
         options |= {"key_filename": str(a.key), "allow_agent": False, "look_for_keys": False}
     config = fabric.Config(overrides={"load_ssh_configs": False}, lazy=True)
     connection = fabric.Connection(a.host, user=a.user, port=a.port, config=config, connect_kwargs=options)
-    connection.client.set_missing_host_key_policy(_Pinned(a, known))  # asked each time: the client itself knows no host
+    policy = _Pinned(a, known)
+    connection.client.set_missing_host_key_policy(policy)  # asked each time: the client itself knows no host
     try:
         connection.open()
     except Exception as error:
         transport = connection.client.get_transport()
-        greeted, banner = _greeted(transport), transport and transport.get_banner()
+        banner = transport and transport.get_banner()
         connection.client.close()
         sock.close()
-        raise _with_banner(_refused(a, error, greeted), banner) from None
+        raise with_banner(refused(a, error, policy.let_in), banner) from None
     connection.transport.set_keepalive(KEEPALIVE)
     return connection
 
@@ -83,12 +84,15 @@ class _Pinned:
 
     def __init__(self, a: Address, known: KnownHosts) -> None:
         self.address, self.known = a, known
+        self.let_in = False
+        """The host has shown a pinned key: what fails from now on is about us."""
 
     def missing_host_key(self, client: Any, entry: str, key: Any) -> None:
         """Refuse `key` unless it is pinned."""
         a, shown = self.address, HostKey(key.get_name(), key.asbytes())
         pinned = self.known.pinned(a.entry)
         if shown in pinned:
+            self.let_in = True
             return
         if any(pin.kind == shown.kind for pin in pinned):
             raise Unreachable(
@@ -169,98 +173,6 @@ class PromptSocket(socket.socket):
         return data
 
 
-def lost(name: str, error: BaseException) -> Unreachable:
-    """The message for a connection that broke, or stayed silent for too long."""
-    word = "it fell silent" if isinstance(error, TimeoutError) else (str(error) or type(error).__name__)
-    return Unreachable(
-        f"the connection to {name} broke: {word}",
-        "what ran there last may or may not have finished; steps are idempotent",
-        f"fab -H {name} plan",
-    )
-
-
-def _with_banner(refusal: RunbookError, banner: bytes | None) -> RunbookError:
-    """`refusal` with what sshd showed before it let nobody in: PAM's reason (pam_nologin, an expired account) comes so."""
-    if banner and (words := quoted(banner.decode(errors="replace"))):
-        refusal.seen = f"{refusal.seen}; it shows {words}"
-    return refusal
-
-
-def _greeted(transport: Any) -> bool:
-    """Whether the handshake came to its end, so that the host has shown its key."""
-    import paramiko
-
-    try:
-        return bool(transport and transport.get_remote_server_key())
-    except paramiko.SSHException:
-        return False
-
-
-def _refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
-    """What to tell of `error`; `greeted`: the host had shown a key we know, so it is about us."""
-    import paramiko
-
-    if isinstance(error, RunbookError):
-        return error
-    if said := _own_files(a, error) or _not_about_the_key(a, error):
-        return said
-    refused = isinstance(error, paramiko.AuthenticationException)
-    if refused or (greeted and isinstance(error, paramiko.SSHException)):
-        said_why = "" if "failed" in str(error) else f" ({error})"
-        return Unreachable(
-            f"{a.name} refuses user {a.user} with the key {a.key or 'of the agent'}{said_why}",
-            "nothing was done on it",
-            f"ssh-copy-id -i {a.key or 'KEY'} {a.user}@{a.host}   (or mend [ssh] in the site file)",
-        )
-    if isinstance(error, paramiko.SSHException | EOFError | TimeoutError):
-        return Unreachable(
-            f"{a.name} ({a.host} port {a.port}) takes the connection, but does not speak ssh within {a.timeout:g} s",
-            f"nothing was done on it ({str(error).lower() or type(error).__name__})",
-            f"ssh -v -p {a.port} {a.user}@{a.host}   (a host that is only slow: raise ssh.timeout in the site file)",
-        )
-    return lost(a.name, error)
-
-
-def _not_about_the_key(a: Address, error: Exception) -> RunbookError | None:
-    """The login failed, but the host did not say no to our key."""
-    said = str(error)
-    if "Authentication timeout" in said:
-        return Unreachable(
-            f"{a.name} did not finish the login of user {a.user} within {a.timeout:g} s (ssh.timeout)",
-            "nothing was done on it; its key was not refused, the host is slow: PAM, a name service, or load",
-            f"time ssh -p {a.port} {a.user}@{a.host} true; then raise ssh.timeout in the site file above what it took",
-        )
-    if "transport shut down" in said and a.key is None:
-        return Unreachable(
-            f"{a.name} ended the login of user {a.user} while the keys of the agent were tried",
-            "nothing was done on it; a host allows some tries only (MaxAuthTries), and the agent may hold more keys",
-            "ssh-add -l; then name the right key as ssh.key in the site file",
-        )
-    if _no_such_key(error):
-        return Unreachable(
-            f"{a.name} has no host key of the type that is pinned for it",
-            f"without it nobody knows who answers at {a.host}",
-            f"fab -H {a.name} trust   (it shows the key that the host has now)",
-        )
-    return None
-
-
-def _own_files(a: Address, error: Exception) -> RunbookError | None:
-    """Our key file cannot be used."""
-    import paramiko
-
-    if isinstance(error, OSError) and error.filename:
-        word = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        return RunbookError(f"{error.filename} {word}", "[ssh] of the site file names it", "mend the site file")
-    if isinstance(error, paramiko.PasswordRequiredException):
-        return RunbookError(
-            f"the ssh key {a.key} has a passphrase",
-            "nobody is asked for it here",
-            "ssh-add it, and leave out [ssh] key",
-        )
-    return None
-
-
 def fingerprint(key: Any) -> str:
     """A host key's SHA256 fingerprint as ssh-keygen -l prints it."""
     import base64
@@ -283,13 +195,8 @@ def host_key(a: Address, kind: str = "") -> Any:
         transport.start_client(timeout=a.timeout)
         return transport.get_remote_server_key()
     except (paramiko.SSHException, OSError, EOFError) as error:
-        if kind and _no_such_key(error):
+        if kind and has_no_such_key(error):
             return None
-        raise _refused(a, error, False) from None
+        raise refused(a, error, False) from None
     finally:
         transport.close()
-
-
-def _no_such_key(error: BaseException) -> bool:
-    """Whether the host has no key of a type that it was asked for."""
-    return "no acceptable host key" in str(error)

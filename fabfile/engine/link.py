@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import interrupt
 from .channel import WINDOW, Answer, Result, end_input, heard_out, start, stream
-from .connection import Address, connect, fingerprint, host_key, lost
+from .connection import Address, connect, fingerprint, host_key
 from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
 from .frame import Frame
 from .login import not_begun
+from .refusal import lost
 from .shell import Reading, join_probes, new_marker, q, split_readings, whole
 from .slowness import warn_once
 from .words import explained, failed_unit, last, quoted

@@ -152,6 +152,28 @@ def test_neither_key_nor_agent(host: Host, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An ssh agent without keys; its socket."""
+    where = tmp_path / "agent"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(where))
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(where)], stdout=subprocess.DEVNULL) as process:
+        until(where.exists, "the agent listens")
+        yield where
+        process.terminate()
+
+
+def test_more_keys_in_the_agent_than_the_host_lets_us_try(host: Host, agent: Path, tmp_path: Path) -> None:
+    """sshd hangs up after six; the right key would have been the eighth."""
+    for key in (*(new_key(tmp_path / f"key{number}") for number in range(7)), host.key):
+        subprocess.run(["ssh-add", "-q", str(key)], check=True)
+    error = refusal(Link(host.link().address._replace(key=None)))
+    assert (error.code, "while the keys of the agent were tried" in error.seen) == (4, True)
+    assert "ssh.key in the site file" in error.next
+    assert "ssh-copy-id" not in error.next
+
+
+@pytest.fixture
 def frozen(host: Host) -> Iterator[Host]:
     """Every connection open now is stopped in the test by `freeze`, and ended afterwards."""
     yield host
