@@ -36,11 +36,18 @@ class Complaint(NamedTuple):
 
 def complaint(outcome: Outcome) -> Complaint:
     """The one error in `outcome`'s output; also asserts that it is one, in three parts, without a traceback."""
+    found = complaints(outcome)
+    assert len(set(found)) == 1, outcome
+    return found[0]
+
+
+def complaints(outcome: Outcome) -> list[Complaint]:
+    """All errors in `outcome`'s output, the cause first; none of them a traceback."""
     text = outcome.out + outcome.err
     assert "Traceback" not in text, text
     blocks = re.findall(r"^ *✗ (.+)\n +why (.+)\n +next (.+)$", text, re.M)
-    assert len(set(blocks)) == 1, text
-    return Complaint(*blocks[0])
+    assert blocks, text
+    return [Complaint(*block) for block in blocks]
 
 
 def totals(outcome: Outcome) -> dict[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployed import Deployed, Variant, complaint, drained, files, starts, until, wait_until_up
+from deployed import Deployed, Variant, complaint, complaints, drained, files, starts, until, wait_until_up
 from labtools import Runner, Ssh
 
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d bingo"
@@ -116,8 +116,8 @@ def test_a_database_that_is_down_and_may_not_start(healed: Deployed, run_fab: Ru
         for task in ("plan", "deploy"):
             outcome = run_fab(task)
             assert outcome.code == 1
-            assert f"{unit}.service is masked" in complaint(outcome).seen
-            assert f"systemctl unmask {unit}.service;" in complaint(outcome).next
+            assert f"{unit}.service is masked" in complaints(outcome)[0].seen
+            assert f"systemctl unmask {unit}.service;" in complaints(outcome)[0].next
     finally:
         ssh("db1", f"systemctl unmask {unit} 2>/dev/null")
     assert run_fab("plan").code == 2  # it is still down: the deploy starts it
@@ -141,8 +141,9 @@ def test_a_database_that_is_full(healed: Deployed, run_fab: Runner, run_inv: Run
         try:
             outcome = run_fab("deploy")
             assert outcome.code == 1
-            assert "PostgreSQL refused: could not extend file" in complaint(outcome).seen
-            assert "No space left on device" in complaint(outcome).seen
+            assert "PostgreSQL refused: could not extend file" in complaints(outcome)[0].seen
+            assert "No space left on device" in complaints(outcome)[0].seen
+            assert complaints(outcome)[0].why.strip() == "the statement had no effect"
             assert run_inv("db.status").code == 2
             assert served(healed)
         finally:
