@@ -53,6 +53,7 @@ def test_a_lock_that_is_gone_before_the_load_fails_what_it_kept_from_being_asked
     assert f"{ONE_BY_ONE} (timed out)" in failed["R8"].why
     assert failed["R12"].why.startswith(f"no session was made: {ONE_BY_ONE}")
     assert failed["R13"].next == "fab status"
+    assert failed["R8"].figures.errors == 0, "once it answers again, the load asks for rows that exist"
     assert not [path for path in service.paths if path.startswith("POST /api/session")]
     assert (outcome.left, outcome.lost, service.made) == ([], 0, {})
     assert outcome.seconds < 25, "an outage is not waited out"

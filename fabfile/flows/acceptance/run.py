@@ -85,6 +85,7 @@ async def measure(
         try:
             await ask_in_turns(run)
             await write(run)
+            await find_again(run)
             await load(run, "steady", plan.steady_rate, plan.steady, makers(run, _steady_maker(run)))
             await load(run, "peak", plan.peak_rate, plan.peak, makers(run, any_row))
             await pings(run)
@@ -144,6 +145,13 @@ async def prepare(wire: Wire, plan: Plan, watch: Watch) -> Run:
     for sample in alone:
         run.keep_alone(sample)
     return run
+
+
+async def find_again(run: Run) -> None:
+    """Look once more for ids that an outage hid, so that the loads ask for rows that exist. Their rows fail all the same."""
+    for endpoint in (endpoint for endpoint in SINGLE if not run.ranges[endpoint].known):
+        found = await find_range(run.wire, endpoint, run.keep_alone)
+        run.ranges[endpoint] = found if found.known else run.ranges[endpoint]
 
 
 def summed_up(run: Run, rows: list[Row], others: int, started: float, seconds: float) -> Outcome:
