@@ -63,7 +63,7 @@ def test_an_edge_spoilt_by_hand_fails_by_the_names_of_its_faults(healed: Deploye
     strict = "add_header Strict-Transport-Security max-age=60;"
     spoil(
         ssh,
-        "s/^ *proxy_cache answers;//",
+        "s/^ *proxy_cache [^;]*;//",
         f"s|^\\( *\\)location / {{|\\1location = /db_dummy {{ {away} {strict} proxy_pass http://balancer; }}\\n&|",
         "s/ssl_protocols .*/ssl_protocols TLSv1.1 TLSv1.2 TLSv1.3;/",
         "s/ssl_ciphers .*/ssl_ciphers DEFAULT@SECLEVEL=0;/",

@@ -12,7 +12,9 @@ from fabfile.engine.shell import Reading
 from fabfile.steps.unit import Unit
 
 NAME = "reasons.service"
-SERVICE = """[Service]
+SERVICE = """[Unit]
+StartLimitIntervalSec=0
+[Service]
 ExecStart=/bin/sh /run/reasons.sh
 Restart=always
 RestartSec=100ms
@@ -37,7 +39,7 @@ def host(deployed: object, ssh: Ssh) -> Iterator[str]:
     yield "db1"
     ssh(
         "db1",
-        f"systemctl disable -q --now {NAME} || true; rm -f /etc/systemd/system/{NAME} /run/reasons.*; systemctl daemon-reload",
+        f"systemctl disable -q --now {NAME} || true; systemctl reset-failed {NAME} || true; rm -f /etc/systemd/system/{NAME} /run/reasons.*; systemctl daemon-reload",
     )
 
 
