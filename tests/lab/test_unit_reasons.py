@@ -39,7 +39,8 @@ def host(deployed: object, ssh: Ssh) -> Iterator[str]:
     yield "db1"
     ssh(
         "db1",
-        f"systemctl disable -q --now {NAME} || true; systemctl reset-failed {NAME} || true; rm -f /etc/systemd/system/{NAME} /run/reasons.*; systemctl daemon-reload",
+        f"systemctl disable -q --now {NAME} || true; systemctl reset-failed {NAME} || true\n"
+        f"rm -f /etc/systemd/system/{NAME} /run/reasons.*; systemctl daemon-reload",
     )
 
 
