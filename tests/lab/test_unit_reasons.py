@@ -12,9 +12,7 @@ from fabfile.engine.shell import Reading
 from fabfile.steps.unit import Unit
 
 NAME = "reasons.service"
-SERVICE = """[Unit]
-StartLimitIntervalSec=0
-[Service]
+SERVICE = """[Service]
 ExecStart=/bin/sh /run/reasons.sh
 Restart=always
 RestartSec=100ms
