@@ -126,7 +126,7 @@ class HostFacts:
         """A GET of `url` at `address` over HTTP/3, by curl on a host: an edge without that address, if one has such a curl."""
         nodes = self.settings.inventory.having("edge", "app")
         with Fleet(self.settings, nodes, readonly=True) as fleet:
-            able = fleet.each(lambda node: fleet.link(node).read([CURL])[0].out)
+            able = fleet.each(lambda node: fleet.link(node).read([CURL_VERSION])[0].out)
             texts = {name: str(text) for name, text in able.items() if "HTTP3" in str(text).split()}
 
             def far(node: Node) -> tuple[bool, bool]:
@@ -146,7 +146,7 @@ class HostFacts:
         return {name: str(text) for name, text in seen.items()}
 
 
-CURL = "curl -V 2>/dev/null && ip -o -4 addr show"
+CURL_VERSION = "curl -V 2>/dev/null && ip -o -4 addr show"
 """Which curl a host has, and which addresses; curl names HTTP3 among its features if it knows it."""
 
 
