@@ -89,7 +89,7 @@ def way_through(deployed: Deployed, host: str, folder: Path) -> Iterator[str]:
         until(local.exists, f"a tunnel through {host}")
         yield str(folder)
     finally:
-        tunnel.terminate()
+        tunnel.kill()  # ssh that is asked to end waits for its forwarded connections first
         tunnel.wait(10)
 
 

@@ -52,7 +52,8 @@ def test_a_changed_password_reaches_everything_and_shows_nowhere(healed: Deploye
     assert plan.code == 2
     assert outcome.code == 0, outcome
     assert "set the password of role bingo" in outcome.out
-    assert totals(outcome)["changed"] == 7  # the role, and on each node the config, a restart and the gate
+    # The role, and on each node the config, a restart and the gate.
+    assert totals(outcome)["changed"] == 7, outcome.out
     assert_unchanged(again)
     assert status.code == 0
     assert [line for line in load.failed if "/ping" in line] == []
