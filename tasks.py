@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from invoke import Collection
 
-import fabfile.certificates
-import fabfile.database
 import lab.tasks
+from fabfile import certificates, database
 
 namespace = Collection()
-namespace.add_collection(fabfile.database.namespace, "db")
-namespace.add_collection(fabfile.certificates.namespace, "certs")
+namespace.add_collection(database.namespace, "db")
+namespace.add_collection(certificates.namespace, "certs")
 namespace.add_collection(lab.tasks.ns, "lab")
