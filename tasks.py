@@ -5,9 +5,9 @@ from __future__ import annotations
 from invoke import Collection
 
 import lab.tasks
-from fabfile import certificates, database
+from fabfile.menu import certs, database
 
 namespace = Collection()
 namespace.add_collection(database.namespace, "db")
-namespace.add_collection(certificates.namespace, "certs")
+namespace.add_collection(certs.namespace, "certs")
 namespace.add_collection(lab.tasks.ns, "lab")

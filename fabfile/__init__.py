@@ -9,9 +9,9 @@ from typing import Any
 
 from invoke import Collection, task
 
-from . import drills
 from .engine.entry import entry, hosts_of, is_dry, not_dry
 from .engine.terminal import accept_any_encoding
+from .menu import drills
 
 accept_any_encoding()  # before `fab --list` prints
 

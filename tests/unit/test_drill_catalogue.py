@@ -12,7 +12,6 @@ from rich.console import Console
 from samples import NODES
 from samples import site as a_site
 
-from fabfile import drills as menu
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import drill as flow
 from fabfile.flows.drills import chosen
@@ -24,6 +23,7 @@ from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, DrillResult
 from fabfile.flows.drills.show import show_history, show_list, show_results
 from fabfile.flows.drills.stage import choose_victim, in_lab
 from fabfile.flows.drills.without import OFF, checked
+from fabfile.menu import drills as menu
 from fabfile.settings import LABS
 
 APPS = NODES[2:4]

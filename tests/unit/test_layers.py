@@ -99,9 +99,9 @@ def everything(menu: Collection) -> Iterator[Task]:
 
 
 def menus() -> list[Task]:
-    from fabfile import certificates, database
+    from fabfile.menu import certs, database
 
-    others = (certificates.namespace, database.namespace)
+    others = (certs.namespace, database.namespace)
     return [*everything(fabfile.namespace), *(task for menu in others for task in everything(menu))]
 
 
@@ -129,7 +129,7 @@ def test_the_menu_lists_without_loading_what_only_tasks_need() -> None:
         "tomllib",
     )
     code = (
-        "import sys\nimport fabric\nbefore = set(sys.modules)\nimport fabfile; from fabfile import certificates, database\n"
+        "import sys\nimport fabric\nbefore = set(sys.modules)\nimport fabfile; import fabfile.menu.certs, fabfile.menu.database\n"
         f"print([name for name in {heavy!r} if name in set(sys.modules) - before])\n"
         "print(sorted(name for name in sys.modules if name.startswith('fabfile.')))"
     )

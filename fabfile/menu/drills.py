@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, Task, task
 
-from .engine.entry import entry, not_dry
+from ..engine.entry import entry, not_dry
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 OPTIONS = {
@@ -60,7 +60,7 @@ NAMES = {
 @entry
 def list_drills(c: Any, json: str | None = None) -> int:
     """Show every drill: what is believed, under which load, how it ends, for which requirement."""
-    from .flows.drill import list_drills as run
+    from ..flows.drill import list_drills as run
 
     return run(json)
 
@@ -80,16 +80,16 @@ def all_drills(c: Any, json: str | None = None, report: str = "", without: str =
 @entry
 def history(c: Any, name: list[str], json: str | None = None) -> int:
     """Show how drills went over time: one sign each, the newest figures, the last verdict."""
-    from .flows.drill import history as run
-    from .settings import load
+    from ..flows.drill import history as run
+    from ..settings import load
 
     return run(load(), name, json)
 
 
 def _make(c: Any, names: list[str], json: str | None, report: str, without: str, yes_really: bool) -> int:
     not_dry(c, "fab drill")
-    from .flows.drill import drill
-    from .settings import load
+    from ..flows.drill import drill
+    from ..settings import load
 
     return drill(load(), names, json=json, report=report, without=without, yes_really=yes_really)
 

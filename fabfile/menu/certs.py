@@ -9,8 +9,8 @@ from typing import Any
 
 from invoke import Collection, task
 
-from .engine.entry import entry, is_dry, not_dry
-from .engine.errors import RunbookError
+from ..engine.entry import entry, is_dry, not_dry
+from ..engine.errors import RunbookError
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 FORCE = {"force": "issue a new one even if the old one is good"}
@@ -20,8 +20,8 @@ FORCE = {"force": "issue a new one even if the old one is good"}
 @entry
 def issue(c: Any, force: bool = False, json: str | None = None) -> int:
     """Make the authority and a certificate, if there are none, and install it on the edges."""
-    from .flows.certs.rotation import issue as run
-    from .settings import load
+    from ..flows.certs.rotation import issue as run
+    from ..settings import load
 
     return run(load(), force=force, dry=is_dry(c), json=json)
 
@@ -30,8 +30,8 @@ def issue(c: Any, force: bool = False, json: str | None = None) -> int:
 @entry
 def renew(c: Any, force: bool = False, json: str | None = None) -> int:
     """Replace the certificate if it is due (two thirds of its 90 days, other names), and install it on the edges."""
-    from .flows.certs.rotation import renew as run
-    from .settings import load
+    from ..flows.certs.rotation import renew as run
+    from ..settings import load
 
     return run(load(), force=force, dry=is_dry(c), json=json)
 
@@ -46,8 +46,8 @@ def renew(c: Any, force: bool = False, json: str | None = None) -> int:
 @entry
 def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | None = None) -> int:
     """Replace the authority; clients that have the bundle accept old and new until --finish."""
-    from .flows.certs import rotation
-    from .settings import load
+    from ..flows.certs import rotation
+    from ..settings import load
 
     not_dry(c, "certs.rotate-ca")
     if prepare and finish:
@@ -60,8 +60,8 @@ def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | N
 @entry
 def status(c: Any, json: str | None = None) -> int:
     """Which certificate each edge serves and for how long; exit 2 when something needs doing."""
-    from .flows.certs.status import status as run
-    from .settings import load
+    from ..flows.certs.status import status as run
+    from ..settings import load
 
     return run(load(), json)
 
@@ -76,8 +76,8 @@ def status(c: Any, json: str | None = None) -> int:
 @entry
 def trust(c: Any, out: str | None = None, install: bool = False, json: str | None = None) -> int:
     """Show the bundle of authorities, its fingerprints, and how Debian, curl and browsers learn it."""
-    from .flows.certs.trust import trust as run
-    from .settings import load
+    from ..flows.certs.trust import trust as run
+    from ..settings import load
 
     if out or install:
         not_dry(c, "certs.trust")
