@@ -16,7 +16,7 @@ import argparse
 
 def main() -> None:
     """Measure, print, keep."""
-    from fabfile.settings import load, locate
+    from fabfile.settings.settings import load, locate
 
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, help="counted runs of each (7; of the edge 3)")

@@ -114,7 +114,7 @@ def install_rivals() -> Path:
 def give_python(site: Path) -> None:
     """Ansible needs a Python on its hosts; the lab's have none."""
     from fabfile.engine.fleet import Fleet
-    from fabfile.settings import load
+    from fabfile.settings.settings import load
 
     script = "[ -x /usr/bin/python3 ] || { apt-get -qq update && apt-get -qq -y install python3-apt >/dev/null; }"
     settings = load(site)
@@ -125,7 +125,7 @@ def give_python(site: Path) -> None:
 def on_nodes(site: Path, script: str) -> None:
     """Run it as root on both nodes, through our own links."""
     from fabfile.engine.fleet import Fleet, errors
-    from fabfile.settings import load
+    from fabfile.settings.settings import load
 
     settings = load(site)
     with Fleet(settings, settings.inventory.having("app")) as fleet:
@@ -143,7 +143,7 @@ TRACES = "rm -rf /opt/bench; userdel bench 2>/dev/null; true"
 
 def write_inventories(site: Path) -> None:
     """The two nodes for both rivals, reached with the lab's own key and pinned host keys."""
-    from fabfile.settings import load
+    from fabfile.settings.settings import load
 
     settings = load(site)
     ssh, nodes = settings.ssh, settings.inventory.having("app")
@@ -168,7 +168,7 @@ def upload(site: Path) -> Run:
     import shutil
     import tempfile
 
-    from fabfile.settings import load
+    from fabfile.settings.settings import load
 
     settings = load(site)
     with tempfile.TemporaryDirectory() as folder:

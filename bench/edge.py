@@ -17,7 +17,7 @@ from fabfile.flows.acceptance.load import Load, mixed, offer
 from fabfile.flows.acceptance.stats import percentile
 from fabfile.flows.acceptance.wire import Answer, Call, Wire, open_wire
 from fabfile.flows.certs import bundle
-from fabfile.settings import Settings
+from fabfile.settings.settings import Settings
 
 from . import saturation
 from .deploys import keep

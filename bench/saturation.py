@@ -18,9 +18,9 @@ from typing import Any
 
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.link import Link
-from fabfile.inventory import Node
 from fabfile.roles import haproxy, haproxy_view, nginx
-from fabfile.settings import Settings
+from fabfile.settings.inventory import Node
+from fabfile.settings.settings import Settings
 
 FOLDER = "/run/runbook-bench"
 UNITS = ("bench-nginx", "bench-haproxy", "bench-app")

@@ -19,7 +19,7 @@ from fabfile.flows.acceptance.stats import upper_bound
 from fabfile.flows.acceptance.targets import Range
 from fabfile.flows.drills.eyes import AppSeen, EdgeSeen, Eyes, Seen
 from fabfile.flows.drills.mix import Traffic
-from fabfile.settings import Settings
+from fabfile.settings.settings import Settings
 
 RESULT = Path(__file__).with_name("result-soak.json")
 RATE = 60.0

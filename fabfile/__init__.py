@@ -30,7 +30,7 @@ def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = 
     """
     from .flows.deploy import Options
     from .flows.deploy import deploy as run
-    from .settings import load
+    from .settings.settings import load
 
     options = Options(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
     return run(load(), hosts_of(c), options)
@@ -42,7 +42,7 @@ def plan(c: Any, json: str | None = None) -> int:
     """Show what deploy would change, as sentences and diffs, and change nothing. Exit 2 when something differs."""
     from .flows.deploy import Options
     from .flows.deploy import deploy as run
-    from .settings import load
+    from .settings.settings import load
 
     return run(load(), hosts_of(c), Options(dry=True, json=json))
 
@@ -55,7 +55,7 @@ def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
     Exit 0: all well. 1: something is down. 2: a cause was found, or something waits (a drain, a full disk). 4: unreachable.
     """
     from .flows.status import status as run
-    from .settings import load
+    from .settings.settings import load
 
     return run(load(), hosts_of(c), json, verbose=verbose)
 
@@ -70,7 +70,7 @@ def drain(c: Any, reason: str = "") -> int:
     """
     not_dry(c, "fab drain")
     from .flows.drain import drain as run
-    from .settings import load
+    from .settings.settings import load
 
     return run(load(), hosts_of(c), reason=reason)
 
@@ -84,7 +84,7 @@ def undrain(c: Any) -> int:
     """
     not_dry(c, "fab undrain")
     from .flows.drain import undrain as run
-    from .settings import load
+    from .settings.settings import load
 
     return run(load(), hosts_of(c))
 
@@ -95,7 +95,7 @@ def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
     """Show the hosts' ssh keys and pin them. Unknown or changed keys are refused by every other task."""
     not_dry(c, "fab trust")
     from .flows.trust import trust as run
-    from .settings import load
+    from .settings.settings import load
 
     return run(load(), hosts_of(c), replace=replace, yes=yes)
 
@@ -141,7 +141,7 @@ def app_discover(c: Any, json: str | None = None) -> int:
     """Run the binary under strace on an app node and find out what it wants: config, log, port, whom it calls."""
     not_dry(c, "fab app.discover")
     from .flows.discover import discover as run
-    from .settings import load
+    from .settings.settings import load
 
     return run(load(), hosts_of(c), json)
 
@@ -152,7 +152,7 @@ def app_restart(c: Any, reason: str = "") -> int:
     """Restart the app, one node at a time, drained first: fab -H node1 app.restart. No request fails."""
     not_dry(c, "fab app.restart")
     from .flows.restart import restart as run
-    from .settings import load
+    from .settings.settings import load
 
     return run(load(), hosts_of(c), reason=reason)
 
@@ -162,7 +162,7 @@ def app_restart(c: Any, reason: str = "") -> int:
 def releases(c: Any, json: str | None = None) -> int:
     """The releases that lie on each app node: which runs, and when each last passed the gate there. Exit 2 when nodes differ."""
     from .flows.rollback import releases as run
-    from .settings import load
+    from .settings.settings import load
 
     return run(load(), hosts_of(c), json)
 
@@ -183,7 +183,7 @@ def rollback(c: Any, to: str = "", json: str | None = None, reason: str = "", ta
     """
     from .flows.deploy import Options
     from .flows.rollback import rollback as run
-    from .settings import load
+    from .settings.settings import load
 
     options = Options(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
     return run(load(), hosts_of(c), to, options)

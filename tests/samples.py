@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fabfile.engine.secrecy import Secret
 from fabfile.flows.discovery.model import Destination, Facts
-from fabfile.inventory import Inventory, Node
-from fabfile.settings import App, Database, Edge, Settings, Ssh, Tls
+from fabfile.settings.inventory import Inventory, Node
+from fabfile.settings.settings import App, Database, Edge, Settings, Ssh, Tls
 from fabfile.steps.cert import Material
 
 SHA256 = "5e" * 32

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from ..inventory import Node
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from . import interrupt
 from .errors import RunbookError
 from .link import Address, Link

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from ..engine.converge import Outcome, State, foresee, read
 from ..engine.errors import RunbookError
 from ..engine.journal import append, now
-from ..inventory import Node
 from ..roles import app, releases
 from ..roles.releases import Proven
+from ..settings.inventory import Node
 from . import evidence, gate
 from . import facts as knowledge
 from .gate import GateFailed, Verdict

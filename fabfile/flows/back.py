@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ..engine.errors import FAILED, ROLLED_BACK, RunbookError
 from ..engine.journal import append
 from ..engine.shell import q
-from ..inventory import Node
 from ..roles import app, releases
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from . import evidence, gate
 from . import facts as knowledge
 from .gate import GateFailed

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from ..engine.errors import RunbookError, Unreachable
 from ..engine.fleet import Fleet, errors
 from ..engine.link import wait
-from ..inventory import Node
 from ..roles import haproxy, haproxy_view, keepalived
 from ..roles.haproxy_view import Server
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 
 IDLE = 30.0
 """Seconds a drained node gets to finish what it has in hand (the longest answer, the session list, may take that)."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ..engine.errors import RunbookError
 from ..engine.report import console
-from ..settings import Settings, load
+from ..settings.settings import Settings, load
 from .acceptance import FULL, QUICK, Secure, with_cache_for
 from .acceptance import check as measure
 from .acceptance.tls import https_url

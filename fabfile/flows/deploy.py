@@ -13,9 +13,9 @@ from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.report import HostReport, Report, console, show, write_json
-from ..inventory import Node
 from ..roles import keepalived
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from . import certs, preflight, source
 from . import facts as knowledge
 from .rollout import Options, Rollout

@@ -12,7 +12,7 @@ from ..engine.journal import Run
 from ..engine.lock import Lock
 from ..engine.report import console, show_outcome, write_json
 from ..roles import app, base
-from ..settings import Settings
+from ..settings.settings import Settings
 from . import facts as knowledge
 from . import source
 

@@ -8,8 +8,8 @@ from ..engine.errors import OK, RunbookError
 from ..engine.journal import Run, append, operator
 from ..engine.lock import Lock
 from ..engine.report import console
-from ..inventory import Node
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from .balancer import Balancer
 from .edges import Edges
 

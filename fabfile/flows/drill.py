@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
 from ..engine.report import console, write_json
-from ..settings import Settings
+from ..settings.settings import Settings
 from .acceptance.export import refuse_bad_path
 from .drills import DrillResult, chosen, run_some
 from .drills.catalogue import BY_NAME, DRILLS

@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
 from ..engine.link import wait
-from ..inventory import Node
 from ..roles import keepalived
 from ..roles.keepalived import Seen
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 
 MOVE = 8.0
 """Seconds within which the address must have moved: keepalived needs 0.5, an edge that has just come up 3.5."""

@@ -9,9 +9,9 @@ from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.link import Link
 from ..engine.shell import q
-from ..inventory import Node
 from ..roles import app
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from .gate import GateFailed
 
 STRACE = 1

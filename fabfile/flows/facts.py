@@ -11,9 +11,9 @@ from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.link import Link
 from ..engine.step import Step
-from ..inventory import Node
 from ..roles import app, postgres
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from ..steps.file import File
 from .discovery.model import Discovery, Facts, Program
 

@@ -15,7 +15,7 @@ from ..engine.shell import q
 from ..roles import app, postgres
 from ..roles.base import TOOLS
 from ..roles.haproxy_view import Server
-from ..settings import Gate, Settings
+from ..settings.settings import Gate, Settings
 from .seed import Seeded
 
 

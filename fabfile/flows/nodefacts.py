@@ -10,9 +10,9 @@ from ..engine.converge import State
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
 from ..engine.shell import q
-from ..inventory import Node
 from ..roles import app, postgres
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from . import certs, source, traffic
 from . import facts as knowledge
 from .acceptance.facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic

@@ -14,8 +14,8 @@ from ..engine.journal import append
 from ..engine.link import Link, wait
 from ..engine.shell import q
 from ..engine.step import Step
-from ..inventory import Node
 from ..roles.releases import Proven
+from ..settings.inventory import Node
 from . import gate
 from .gate import GateFailed, Verdict
 from .system import System

@@ -9,9 +9,9 @@ from functools import partial
 from ..engine.converge import Outcome, State
 from ..engine.errors import RunbookError
 from ..engine.shell import Reading
-from ..inventory import Node
 from ..roles.ports import ports
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from . import listeners
 from .listeners import Conflict
 from .system import ROLE_OF, System

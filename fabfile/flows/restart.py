@@ -13,10 +13,10 @@ from ..engine.journal import Run, append, now
 from ..engine.link import Link
 from ..engine.lock import Lock
 from ..engine.report import console, show_problem
-from ..inventory import Node
 from ..roles import app, releases
 from ..roles.releases import Proven
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from . import gate, health
 from .back import system_of
 from .balancer import Balancer

@@ -9,10 +9,10 @@ from dataclasses import asdict, replace
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import Fleet, errors
 from ..engine.report import console, write_json
-from ..inventory import Node
 from ..roles import releases as lying
 from ..roles.releases import Kept
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from .back import system_of
 from .deploy import Options, carry_out
 

@@ -14,7 +14,7 @@ from ..engine.journal import Run
 from ..engine.lock import Lock
 from ..engine.report import HostReport, show_outcome
 from ..engine.step import Step
-from ..inventory import Node
+from ..settings.inventory import Node
 from .apps import Apps
 from .balancer import Balancer
 from .edges import Edges

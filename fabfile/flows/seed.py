@@ -19,7 +19,7 @@ from ..engine.shell import q
 from ..engine.step import Change
 from ..engine.words import quoted
 from ..roles import app
-from ..settings import Settings
+from ..settings.settings import Settings
 from ..steps.sql import DatabaseStep
 from .seedunit import UNIT, Finish, Seeding, app_node, read_unit, stop
 

@@ -13,7 +13,7 @@ from ..engine.fleet import address
 from ..engine.link import Link
 from ..engine.shell import Reading
 from ..engine.words import quoted
-from ..settings import Settings
+from ..settings.settings import Settings
 
 UNIT = "runbook-seed"
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ..engine.errors import RunbookError
-from ..settings import Settings, expand
+from ..settings.settings import Settings, expand
 
 
 def binary(settings: Settings) -> Path:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..engine.shell import Reading
 from ..engine.step import Change, Step
-from ..inventory import Node
 from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgres, releases, watchdog
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from ..steps.cert import Material
 from . import facts as knowledge
 from .discovery.model import Facts

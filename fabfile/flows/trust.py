@@ -12,7 +12,7 @@ from ..engine.fleet import address
 from ..engine.known_hosts import HostKey, KnownHosts
 from ..engine.link import Address, fingerprint, host_key
 from ..engine.report import console
-from ..settings import Settings
+from ..settings.settings import Settings
 
 
 class KeyState(StrEnum):

@@ -10,7 +10,7 @@ from ..engine.fleet import Fleet
 from ..engine.pglink import connect
 from ..engine.report import console, write_json
 from ..roles import postgres
-from ..settings import Settings
+from ..settings.settings import Settings
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,8 +11,8 @@ from ..engine import interrupt
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.problem import Problem
-from ..inventory import Node
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from .health import entrance
 from .status.overview import ask_site, concerning
 

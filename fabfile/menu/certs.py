@@ -21,7 +21,7 @@ FORCE = {"force": "issue a new one even if the old one is good"}
 def issue(c: Any, force: bool = False, json: str | None = None) -> int:
     """Make the authority and a certificate, if there are none, and install it on the edges."""
     from ..flows.certs.rotation import issue as run
-    from ..settings import load
+    from ..settings.settings import load
 
     return run(load(), force=force, dry=is_dry(c), json=json)
 
@@ -31,7 +31,7 @@ def issue(c: Any, force: bool = False, json: str | None = None) -> int:
 def renew(c: Any, force: bool = False, json: str | None = None) -> int:
     """Replace the certificate if it is due (two thirds of its 90 days, other names), and install it on the edges."""
     from ..flows.certs.rotation import renew as run
-    from ..settings import load
+    from ..settings.settings import load
 
     return run(load(), force=force, dry=is_dry(c), json=json)
 
@@ -47,7 +47,7 @@ def renew(c: Any, force: bool = False, json: str | None = None) -> int:
 def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | None = None) -> int:
     """Replace the authority; clients that have the bundle accept old and new until --finish."""
     from ..flows.certs import rotation
-    from ..settings import load
+    from ..settings.settings import load
 
     not_dry(c, "certs.rotate-ca")
     if prepare and finish:
@@ -61,7 +61,7 @@ def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | N
 def status(c: Any, json: str | None = None) -> int:
     """Which certificate each edge serves and for how long; exit 2 when something needs doing."""
     from ..flows.certs.status import status as run
-    from ..settings import load
+    from ..settings.settings import load
 
     return run(load(), json)
 
@@ -77,7 +77,7 @@ def status(c: Any, json: str | None = None) -> int:
 def trust(c: Any, out: str | None = None, install: bool = False, json: str | None = None) -> int:
     """Show the bundle of authorities, its fingerprints, and how Debian, curl and browsers learn it."""
     from ..flows.certs.trust import trust as run
-    from ..settings import load
+    from ..settings.settings import load
 
     if out or install:
         not_dry(c, "certs.trust")

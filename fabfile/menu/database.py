@@ -17,7 +17,7 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int:
     """The deploy of some phases on the database's hosts."""
     from ..flows.deploy import Options, deploy
-    from ..settings import load
+    from ..settings.settings import load
 
     return deploy(load(), [], Options(task=f"db.{name}", phases=phases, dry=is_dry(c), json=json))
 
@@ -48,7 +48,7 @@ def indexes(c: Any, json: str | None = None) -> int:
 def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
     """Show each setting as it is and as it should be for this host's memory, then make it so."""
     from ..flows.tuning import show
-    from ..settings import load
+    from ..settings.settings import load
 
     settings, only = load(), dry or is_dry(c)
     show(settings, json, only=only)
@@ -60,7 +60,7 @@ def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
 def status(c: Any, json: str | None = None) -> int:
     """Tables, rows, indexes and connections of the app's database, as PostgreSQL sees them."""
     from ..flows.tuning import status as run
-    from ..settings import load
+    from ..settings.settings import load
 
     return run(load(), json)
 

@@ -81,7 +81,7 @@ def all_drills(c: Any, json: str | None = None, report: str = "", without: str =
 def history(c: Any, name: list[str], json: str | None = None) -> int:
     """Show how drills went over time: one sign each, the newest figures, the last verdict."""
     from ..flows.drill import history as run
-    from ..settings import load
+    from ..settings.settings import load
 
     return run(load(), name, json)
 
@@ -89,7 +89,7 @@ def history(c: Any, name: list[str], json: str | None = None) -> int:
 def _make(c: Any, names: list[str], json: str | None, report: str, without: str, yes_really: bool) -> int:
     not_dry(c, "fab drill")
     from ..flows.drill import drill
-    from ..settings import load
+    from ..settings.settings import load
 
     return drill(load(), names, json=json, report=report, without=without, yes_really=yes_really)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..engine.step import Step
-from ..settings import Settings
+from ..settings.settings import Settings
 from ..steps.account import Account
 from ..steps.file import Directory, File, Symlink
 from ..steps.package import Packages

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from ..engine.command import Shell
 from ..engine.shell import STATE, Reading, q
 from ..engine.step import Change, Step
-from ..inventory import Node
-from ..settings import Settings
+from ..settings.endpoints import ENDPOINTS, REFUSALS, Endpoint
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from ..steps.file import OURS, Directory, File
 from ..steps.package import Packages
 from ..steps.template import render
 from ..steps.unit import Unit
 from .app import HEALTH
 from .base import TOOLS
-from .endpoints import ENDPOINTS, REFUSALS, Endpoint
 from .haproxy_view import ADMIN
 
 UNIT = "haproxy.service"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..engine.lock import FILE as LOCK
 from ..engine.step import Step
-from ..inventory import Node
-from ..settings import PROJECT, Settings
+from ..settings.inventory import Node
+from ..settings.settings import PROJECT, Settings
 from ..steps.file import OURS, Directory, File
 from ..steps.package import Packages
 from ..steps.template import render

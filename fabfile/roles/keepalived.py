@@ -8,8 +8,8 @@ from ..engine.command import Shell
 from ..engine.lock import FILE as LOCK
 from ..engine.shell import STATE, Reading, q
 from ..engine.step import Change, Step
-from ..inventory import Node
-from ..settings import Edge, Settings
+from ..settings.inventory import Node
+from ..settings.settings import Edge, Settings
 from ..steps.account import Account
 from ..steps.file import Directory, File
 from ..steps.package import Packages

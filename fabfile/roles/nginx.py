@@ -10,15 +10,15 @@ from ..engine.command import Shell
 from ..engine.errors import RunbookError
 from ..engine.shell import Reading
 from ..engine.step import Change, Step
-from ..inventory import Node
-from ..settings import Settings
+from ..settings.endpoints import CACHED
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from ..steps.cert import Certificate, Material, Served
 from ..steps.file import Directory, File
 from ..steps.package import Packages
 from ..steps.template import render
 from ..steps.unit import Unit
 from .base import CURL, TOOLS
-from .endpoints import CACHED
 from .haproxy import EDGE_HEALTH, INNER, others
 from .keepalived import DRAINED
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..inventory import Node
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from . import app, haproxy, nginx, postgres
 
 EVERY = "0.0.0.0"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ..engine.step import Step
-from ..inventory import Node
-from ..settings import Settings
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from ..steps.block import Block
 from ..steps.file import Directory, File
 from ..steps.package import Packages

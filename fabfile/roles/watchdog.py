@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..engine.step import Step
-from ..settings import PROJECT
+from ..settings.settings import PROJECT
 from ..steps.file import OURS, Directory, File
 from ..steps.package import Packages
 from ..steps.template import render

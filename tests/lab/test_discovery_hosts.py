@@ -10,7 +10,7 @@ import pytest
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.link import Link
 from fabfile.flows.discovery import Discovery, Program, Stopped, discover, node
-from fabfile.settings import Settings, load
+from fabfile.settings.settings import Settings, load
 from lab import hosts
 from lab.names import Lab
 

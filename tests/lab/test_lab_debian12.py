@@ -13,7 +13,7 @@ from deployed import Variant, assert_unchanged, complaint, files, on_each_host
 from labtools import Runner, Ssh, as_current, to
 
 from fabfile.flows.certs import bundle
-from fabfile.settings import load
+from fabfile.settings.settings import load
 from lab import hosts
 from lab.names import Lab
 

@@ -16,7 +16,7 @@ from fabfile.engine.fleet import address
 from fabfile.engine.journal import Run
 from fabfile.engine.link import Link
 from fabfile.engine.step import Step
-from fabfile.settings import load, locate
+from fabfile.settings.settings import load, locate
 from fabfile.steps import package
 from fabfile.steps.account import Account
 from fabfile.steps.file import File

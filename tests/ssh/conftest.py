@@ -14,7 +14,7 @@ from sshhost import ROOT, Host, new_key, write_site
 
 from fabfile.engine.link import Link
 from fabfile.flows import facts
-from fabfile.settings import load
+from fabfile.settings.settings import load
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ from fabfile.engine.entry import entry
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.journal import Run
 from fabfile.engine.lock import Lock
-from fabfile.inventory import Node
+from fabfile.settings.inventory import Node
 from sshsteps import Marker
 
 @entry
@@ -117,7 +117,7 @@ PLAIN = """
 from types import SimpleNamespace
 from fabfile.engine.entry import entry
 from fabfile.engine.fleet import Fleet
-from fabfile.inventory import Node
+from fabfile.settings.inventory import Node
 
 @entry
 def task():

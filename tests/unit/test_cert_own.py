@@ -17,7 +17,7 @@ from samples import site
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.secrecy import mask
 from fabfile.flows.certs import bundle, chain, own
-from fabfile.settings import Settings, Tls
+from fabfile.settings.settings import Settings, Tls
 from fabfile.steps.cert import Material
 
 USERS = ("shop.example", "192.0.2.10")

@@ -14,7 +14,7 @@ from samples import site
 from fabfile.engine.errors import RunbookError
 from fabfile.flows.certs import authority, material, rotation, status, trust
 from fabfile.flows.certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
-from fabfile.settings import Settings, Tls
+from fabfile.settings.settings import Settings, Tls
 
 DAY = timedelta(days=1)
 Installed = list[x509.Certificate | None]

@@ -18,7 +18,7 @@ from fabfile.engine.secrecy import mask
 from fabfile.flows.certs import authority, bundle, material
 from fabfile.flows.certs.names import Names, called, wanted
 from fabfile.flows.certs.store import CURRENT, LEAF, Store
-from fabfile.settings import Settings, Tls
+from fabfile.settings.settings import Settings, Tls
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

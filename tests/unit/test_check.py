@@ -14,7 +14,7 @@ from fabfile.flows import check as flow
 from fabfile.flows.acceptance import FULL, QUICK, CurlAnswer, Secure
 from fabfile.flows.check import Options, check
 from fabfile.flows.nodefacts import _curl, _curl_answer
-from fabfile.settings import LABS
+from fabfile.settings.settings import LABS
 
 
 @pytest.fixture

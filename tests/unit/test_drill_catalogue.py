@@ -24,7 +24,7 @@ from fabfile.flows.drills.show import show_history, show_list, show_results
 from fabfile.flows.drills.stage import choose_victim, in_lab
 from fabfile.flows.drills.without import OFF, checked
 from fabfile.menu import drills as menu
-from fabfile.settings import LABS
+from fabfile.settings.settings import LABS
 
 APPS = NODES[2:4]
 

@@ -10,7 +10,7 @@ from steptools import script, sentence
 
 from fabfile.engine.shell import Reading
 from fabfile.flows.system import PHASES, System
-from fabfile.inventory import Node
+from fabfile.settings.inventory import Node
 from fabfile.steps.file import Directory, File, Symlink
 from fabfile.steps.release import Release
 

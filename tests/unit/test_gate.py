@@ -11,7 +11,7 @@ from fabfile.flows.gate import judge, seen_by_balancers
 from fabfile.flows.rollback import before, named
 from fabfile.roles.haproxy_view import Server
 from fabfile.roles.releases import Kept, Proven, parse, previous
-from fabfile.settings import Gate
+from fabfile.settings.settings import Gate
 
 UNIT = "unit MainPID=41 NRestarts=0 ActiveState=active"
 ASKED = ["ask /ping 200 900", "ask /db_dummy 200 101000", "ask /api/movie/1 200 3000"]

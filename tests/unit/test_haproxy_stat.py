@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fabfile.roles.endpoints import ENDPOINTS
 from fabfile.roles.haproxy_view import Server, parse_stat
+from fabfile.settings.endpoints import ENDPOINTS
 
 HEAD = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fabfile.engine.errors import RunbookError
-from fabfile.inventory import Inventory, Node
+from fabfile.settings.inventory import Inventory, Node
 
 EDGE, ONE, TWO, DB = (
     Node("edge1", "10.0.0.1", ("edge",)),

@@ -10,10 +10,10 @@ from samples import NODES, site
 from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
 from fabfile.flows.edges import Edges, _nothing_to_move, _others
-from fabfile.inventory import Inventory
 from fabfile.roles import keepalived
 from fabfile.roles.keepalived import NoLeftoverHandover, Seen
-from fabfile.settings import Edge
+from fabfile.settings.inventory import Inventory
+from fabfile.settings.settings import Edge
 
 HOLDER = Seen("edge1", holds=True, running=True, healthy=True)
 ABLE = Seen("edge2", running=True, healthy=True)

@@ -12,9 +12,9 @@ from fabfile.flows.health import network
 from fabfile.flows.health.network import NetworkView
 from fabfile.flows.status.host import HostStatus
 from fabfile.flows.status.overview import concerning, site_problems
-from fabfile.inventory import Inventory
 from fabfile.roles.keepalived import Seen
 from fabfile.roles.ports import routes
+from fabfile.settings.inventory import Inventory
 
 EDGE1, _, NODE1, _, DB1 = NODES
 

@@ -12,8 +12,9 @@ from fabfile.engine.command import Shell
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Step
-from fabfile.roles import endpoints, nginx
-from fabfile.settings import Settings
+from fabfile.roles import nginx
+from fabfile.settings import endpoints
+from fabfile.settings.settings import Settings
 
 WITH = "nginx version: nginx/1.26.3\nconfigure arguments: --with-http_v2_module --with-http_v3_module\n"
 WITHOUT = "nginx version: nginx/1.22.1\nconfigure arguments: --with-http_v2_module\n"

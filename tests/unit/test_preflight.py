@@ -14,8 +14,8 @@ from fabfile.engine.shell import Reading
 from fabfile.flows import listeners
 from fabfile.flows.preflight import judge_address, judge_ports, preconditions, unmet
 from fabfile.flows.system import PHASES, System
-from fabfile.inventory import Node
 from fabfile.roles.ports import ports
+from fabfile.settings.inventory import Node
 
 EDGE1, _, NODE1, _, DB1 = NODES
 LOOPBACK = "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fabfile import settings as module
 from fabfile.engine.errors import RunbookError
-from fabfile.settings import App, Database, Edge, Gate, Settings, Ssh, Tls, load, locate
+from fabfile.settings import settings as module
+from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls, load, locate
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 GOOD = """

@@ -26,9 +26,9 @@ from fabfile.flows.status.judge import (
     pending_problems,
 )
 from fabfile.flows.status.table import gathered, notes, show, what_it_does
-from fabfile.inventory import Node
 from fabfile.roles.haproxy_view import Server
 from fabfile.roles.keepalived import Seen
+from fabfile.settings.inventory import Node
 
 RELEASE = "releases/55abd3744e3f"
 FACTS = {"load": "12.66", "mem": "100", "disk": "100", "release": RELEASE}

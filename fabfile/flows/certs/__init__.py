@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...roles.nginx import TLS
-from ...settings import Settings
+from ...settings.settings import Settings
 
 if TYPE_CHECKING:
     from ...steps.cert import Material

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ...engine.errors import RunbookError
-from ...settings import Settings, Tls
+from ...settings.settings import Settings, Tls
 from ...steps.cert import Material
 from .authority import Key, named
 from .authority import material as as_material

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ...engine.errors import OK, RunbookError, Unreachable
 from ...engine.report import console
-from ...settings import Settings
+from ...settings.settings import Settings
 from ...steps.cert import short
 from ..deploy import Options, deploy
 from .authority import fingerprint, subject

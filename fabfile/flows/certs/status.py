@@ -12,9 +12,9 @@ from cryptography import x509
 from ...engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
 from ...engine.fleet import Fleet
 from ...engine.report import console, write_json
-from ...inventory import Node
 from ...roles.nginx import certificate
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 from ...steps.cert import Certificate, asking, short
 from . import own
 from .authority import fingerprint, named, subject

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from ...engine.errors import OK, RunbookError
 from ...engine.report import console, write_json
-from ...settings import Settings
+from ...settings.settings import Settings
 from ...steps.file import OURS
 from .authority import fingerprint, subject
 from .store import Store, bundle_text, replace

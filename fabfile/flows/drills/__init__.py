@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...engine import interrupt
 from ...engine.errors import RunbookError
-from ...settings import Settings
+from ...settings.settings import Settings
 from .drill import Drill
 from .result import DrillResult, from_json
 

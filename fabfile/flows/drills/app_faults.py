@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ...engine.shell import q
-from ...inventory import Node
 from ...roles import app, healer
+from ...settings.inventory import Node
 from ..balancer import Balancer
 from . import deadman
 from .drill import NotPossible

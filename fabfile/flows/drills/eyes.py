@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.shell import q
-from ...inventory import Node
 from ...roles import app, haproxy_view, keepalived
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 
 PAUSE = 0.2
 """Seconds between two looks of one host."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ...engine.errors import RunbookError
 from ...engine.psql import LIMITS
 from ...engine.shell import q
-from ...inventory import Node
 from ...roles import haproxy
+from ...settings.inventory import Node
 from . import deadman
 from .drill import NotPossible
 from .stage import Stage

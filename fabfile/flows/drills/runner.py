@@ -12,7 +12,7 @@ from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.journal import Run
 from ...engine.lock import Lock
-from ...settings import Settings
+from ...settings.settings import Settings
 from ..acceptance.targets import Range
 from .drill import BUDGET, Drill, Fault, NotPossible
 from .eyes import Eyes, is_up

@@ -12,9 +12,9 @@ from pathlib import Path
 from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.shell import q
-from ...inventory import Node
 from ...roles import app
-from ...settings import LABS, PROJECT, Settings
+from ...settings.inventory import Node
+from ...settings.settings import LABS, PROJECT, Settings
 from .. import facts as knowledge
 from ..discovery.model import Facts
 from .drill import NotPossible

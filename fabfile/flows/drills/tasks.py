@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...engine.errors import OK, ROLLED_BACK, RunbookError
-from ...settings import PROJECT, Settings
+from ...settings.settings import PROJECT, Settings
 from .drill import NotPossible
 from .faults import Task
 from .stage import Stage

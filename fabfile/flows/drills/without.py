@@ -11,9 +11,9 @@ from ...engine import interrupt
 from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.shell import q
-from ...inventory import Node
 from ...roles import haproxy, healer
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 from . import deadman
 from .overrides import told, untold
 

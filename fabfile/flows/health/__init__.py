@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...engine.problem import HealthCheck
-from ...inventory import Node
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 from . import database, disks, logs, units
 
 SUBJECTS: tuple[Callable[[Settings, Node], Sequence[HealthCheck]], ...] = (

@@ -11,10 +11,10 @@ from ...engine.errors import RunbookError
 from ...engine.problem import HealthCheck, Problem
 from ...engine.psql import HOLDERS, answer, json_lines, psql, rows
 from ...engine.shell import Reading, q
-from ...inventory import Node
 from ...roles import postgres
 from ...roles.postgres_view import broken, in_effect_query, merged, overruled
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 from ...steps.sql import literal
 
 WAITED = 3

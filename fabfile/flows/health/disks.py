@@ -9,10 +9,10 @@ from functools import partial
 
 from ...engine.problem import HealthCheck, Problem
 from ...engine.shell import STATE, Reading, q
-from ...inventory import Node
 from ...roles import app, nginx
 from ...roles.base import SETTINGS, TOOLS
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 
 NAME = "disks"
 

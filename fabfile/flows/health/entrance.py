@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ...engine.problem import Problem
 from ...roles.app import HEALTH
-from ...settings import Settings
+from ...settings.settings import Settings
 
 CONNECT = 1.0
 """Seconds for a connection. A lost packet is sent again after 1 s, so one more is allowed once the first has failed."""

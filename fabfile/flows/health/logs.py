@@ -9,9 +9,9 @@ from functools import partial
 
 from ...engine.problem import HealthCheck, Problem
 from ...engine.shell import Reading
-from ...inventory import Node
 from ...roles.base import SETTINGS
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 from .units import ROTATION, moment
 
 LATE = 300

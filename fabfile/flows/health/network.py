@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from ...engine.problem import Problem
 from ...engine.shell import q
-from ...inventory import Node
 from ...roles.ports import Route, routes
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 
 OPEN, SILENT, REFUSED = "open", "no answer within 1 s", "refused"
 

@@ -9,9 +9,9 @@ from functools import partial
 
 from ...engine.problem import HealthCheck, Problem
 from ...engine.shell import Reading, q
-from ...inventory import Node
 from ...roles import app, haproxy, healer, keepalived, nginx, postgres, watchdog
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 from ...steps.unit import RUNTIME_UNITS, TELLING
 
 NAME = "units"

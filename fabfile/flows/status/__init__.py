@@ -11,7 +11,7 @@ from ...engine.errors import UNREACHABLE
 from ...engine.fleet import Fleet
 from ...engine.problem import Problem
 from ...engine.report import console, write_json
-from ...settings import Settings
+from ...settings.settings import Settings
 from .host import HostStatus
 from .judge import exit_code
 from .overview import ask_site

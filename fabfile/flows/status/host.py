@@ -11,9 +11,9 @@ from ...engine.fleet import Fleet
 from ...engine.problem import Problem
 from ...engine.shell import Reading
 from ...engine.step import PENDING
-from ...inventory import Node
 from ...roles import app, haproxy, haproxy_view, healer, keepalived
-from ...settings import Settings
+from ...settings.inventory import Node
+from ...settings.settings import Settings
 from .. import health
 from ..health import disks, network, units
 from ..health.network import NetworkView

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .engine.errors import RunbookError
-from .engine.secrecy import Secret
+from ..engine.errors import RunbookError
+from ..engine.secrecy import Secret
 from .inventory import Inventory
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parent.parent.parent
 LABS = Path("/var/lib/runbook-lab")
 """Where a lab that is up leaves its site file: `<LABS>/<number>/site.toml`."""
 
@@ -186,7 +186,7 @@ def load(path: Path | None = None) -> Settings:
     Raises:
         RunbookError: it is missing, not TOML, or has an unknown key, a wrong type or a wrong value.
     """
-    from .sitefile import Reader
+    from .loader import Reader
 
     path = path or locate()
     try:

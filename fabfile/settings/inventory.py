@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .engine.errors import RunbookError
+from ..engine.errors import RunbookError
 
 ROLES = ("postgres", "app", "edge")
 """Roles in the order a deploy converges them."""
