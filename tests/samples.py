@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fabfile.engine.secrecy import Secret
+from fabfile.engine.secret import Secret
 from fabfile.flows.discovery.model import Destination, Facts
 from fabfile.settings.inventory import Inventory, Node
 from fabfile.settings.settings import App, Database, Edge, Settings, Ssh, Tls

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from .frame import Frame, Stream
-from .secrecy import mask
+from .secret import mask
 
 if TYPE_CHECKING:
     from paramiko import Channel

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .secrecy import mask
+from .secret import mask
 
 if TYPE_CHECKING:
     from .link import Link
@@ -68,7 +68,7 @@ class Sql:
 
     def execute(self, link: Link, progress: Progress) -> None:
         """Run them in order; a refused one raises RunbookError with the server's words."""
-        from .pglink import connect
+        from .postgres import connect
 
         with connect(link, self.database) as connection:
             for statement in self.statements:

@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 
 from . import interrupt
 from .errors import FAILED, RunbookError
-from .secrecy import mask
+from .secret import mask
 from .terminal import typed
 
 

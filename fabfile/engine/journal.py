@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .secrecy import mask
+from .secret import mask
 from .shell import embed
 
 HOST_JOURNAL = "/var/log/runbook/journal.jsonl"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .errors import RunbookError
-from .secrecy import mask
+from .secret import mask
 
 Facts = Sequence[Mapping[str, Any]]
 """What the host added to a refused question: one mapping a fact (`databases`, `session`, `mount`, `socket` …)."""

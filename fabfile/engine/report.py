@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .converge import Outcome, State
 from .errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
 from .problem import Problem
-from .secrecy import mask
+from .secret import mask
 from .terminal import write_utf8
 
 if TYPE_CHECKING:

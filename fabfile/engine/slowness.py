@@ -6,7 +6,7 @@ import re
 import threading
 
 from .errors import RunbookError
-from .secrecy import mask
+from .secret import mask
 
 SLOW = 2.0
 """Seconds from the login to the begin of our script that are worth a sentence; sudo needs 0.01."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import unified_diff
 
 from .command import Command
-from .secrecy import mask_keyed
+from .secret import mask_keyed
 from .shell import STATE, Reading, q
 
 PENDING = f"{STATE}/pending"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .secrecy import mask
+from .secret import mask
 
 LINES, LENGTH = 4, 300
 """Lines and characters of the host's words that go into one sentence, of each stream."""

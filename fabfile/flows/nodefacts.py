@@ -103,7 +103,7 @@ class HostFacts:
 
     def database(self) -> DatabaseFacts:
         """Rows of each table (PostgreSQL's estimate for large ones), and the indexes that are missing or invalid."""
-        from ..engine.pglink import connect
+        from ..engine.postgres import connect
 
         node, name = self.settings.inventory.one("postgres"), self.settings.database.name
         steps = postgres.indexes(self.settings)

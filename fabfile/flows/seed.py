@@ -143,7 +143,7 @@ class Prepare:
             self._follow(link, node, progress)
 
     def _has_tables(self, link: Link) -> bool:
-        from ..engine.pglink import connect
+        from ..engine.postgres import connect
 
         with connect(link, self.settings.database.name) as connection:
             return bool(connection.execute(TABLES).fetchall())
@@ -154,7 +154,7 @@ class Prepare:
         Raises:
             RunbookError: the database does not bear the mark of an unfinished seeding.
         """
-        from ..engine.pglink import connect
+        from ..engine.postgres import connect
 
         with connect(link, self.settings.database.name) as connection:
             connection.execute(GUARD)  # asked again here, where the tables are dropped
@@ -171,7 +171,7 @@ class Prepare:
         )
 
     def _follow(self, link: Link, node: Link, progress: Progress) -> None:
-        from ..engine.pglink import connect
+        from ..engine.postgres import connect
 
         with connect(link, self.settings.database.name) as connection:
 

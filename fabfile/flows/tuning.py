@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.errors import DIFFERS, OK
 from ..engine.fleet import Fleet
-from ..engine.pglink import connect
+from ..engine.postgres import connect
 from ..engine.report import console, write_json
 from ..roles import postgres
 from ..settings.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..engine.errors import RunbookError
-from ..engine.secrecy import Secret
+from ..engine.secret import Secret
 from .inventory import ROLES, Inventory, Node
 from .settings import App, Database, Edge, Gate, Settings, Ssh, Tls
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..engine.errors import RunbookError
-from ..engine.secrecy import Secret
+from ..engine.secret import Secret
 from .inventory import Inventory
 
 PROJECT = Path(__file__).resolve().parent.parent.parent

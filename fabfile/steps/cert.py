@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..engine.command import Shell
-from ..engine.secrecy import Secret
+from ..engine.secret import Secret
 from ..engine.shell import Reading, embed, q
 from ..engine.step import Change, Step
 

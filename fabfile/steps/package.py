@@ -11,7 +11,7 @@ from ..engine import interrupt
 from ..engine.command import Progress
 from ..engine.errors import RunbookError
 from ..engine.frame import USE_PROXIES
-from ..engine.secrecy import mask
+from ..engine.secret import mask
 from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
 from .template import render

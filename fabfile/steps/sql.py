@@ -15,7 +15,7 @@ from ..engine.command import Sql
 from ..engine.errors import RunbookError
 from ..engine.pgfault import NotRunning
 from ..engine.psql import answer, psql
-from ..engine.secrecy import Secret
+from ..engine.secret import Secret
 from ..engine.shell import Reading
 from ..engine.step import Change, Step
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from samples import MATERIAL
 
 from fabfile.engine.command import Shell
-from fabfile.engine.secrecy import Secret
+from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading, whole
 from fabfile.engine.step import Change
 from fabfile.steps.cert import Certificate, Material, Served

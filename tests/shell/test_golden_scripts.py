@@ -19,7 +19,7 @@ from samples import FACTS, MATERIAL, NODES, SHA256, site
 from fabfile.engine import frame, lock
 from fabfile.engine.command import Shell
 from fabfile.engine.journal import Run, append
-from fabfile.engine.secrecy import Secret
+from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
 from fabfile.flows import traffic

@@ -14,7 +14,7 @@ from fabfile.engine.converge import Converger, Outcome, State
 from fabfile.engine.errors import Unreachable
 from fabfile.engine.journal import Run
 from fabfile.engine.link import Link
-from fabfile.engine.secrecy import Secret
+from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Change, Step
 from fabfile.steps.account import Account

@@ -14,7 +14,7 @@ import paramiko
 import pytest
 from sshhost import Host, until
 
-from fabfile.engine import pglink
+from fabfile.engine import postgres
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.link import Link
 
@@ -50,7 +50,7 @@ def echo(host: Host) -> Iterator[str]:
 
 
 def test_a_channel_to_a_unix_socket(link: Link, echo: str) -> None:
-    channel = pglink.open_unix(link.transport(), echo)
+    channel = postgres.open_unix(link.transport(), echo)
     channel.settimeout(5)
     channel.sendall(b"hello")
     assert channel.recv(100) == b"hellohello"
@@ -59,7 +59,7 @@ def test_a_channel_to_a_unix_socket(link: Link, echo: str) -> None:
 
 def test_an_absent_socket_is_an_exception_and_leaves_the_connection_usable(link: Link) -> None:
     with pytest.raises(paramiko.ChannelException):
-        pglink.open_unix(link.transport(), "/tmp/absent.sock")
+        postgres.open_unix(link.transport(), "/tmp/absent.sock")
     assert link.run("echo fine").out == "fine\n"
 
 
@@ -68,7 +68,7 @@ def test_other_threads_may_talk_meanwhile(link: Link, echo: str) -> None:
     transport = link.transport()
 
     def converse(number: int) -> bytes:
-        channel = pglink.open_unix(transport, echo)
+        channel = postgres.open_unix(transport, echo)
         channel.settimeout(5)
         channel.sendall(b"%d," % number)
         channel.shutdown_write()
@@ -85,7 +85,7 @@ def test_other_threads_may_talk_meanwhile(link: Link, echo: str) -> None:
 
 def test_a_local_socket_that_leads_there_and_goes_again(link: Link, echo: str) -> None:
     before = threading.active_count()
-    with pglink._forwarded(link, echo) as (folder, _):
+    with postgres._forwarded(link, echo) as (folder, _):
         assert Path(folder).stat().st_mode & 0o777 == 0o700
         for _ in range(3):
             with socket.socket(socket.AF_UNIX) as client:
@@ -103,7 +103,7 @@ def test_a_local_socket_that_leads_there_and_goes_again(link: Link, echo: str) -
 def test_no_database_is_one_sentence(link: Link) -> None:
     with (
         pytest.raises(RunbookError, match="cannot be reached: nothing answers at /var/run/p") as failure,
-        pglink.connect(link, "app"),
+        postgres.connect(link, "app"),
     ):
         pytest.fail("connected to nothing")
     assert failure.value.why == "the database step did not run"
@@ -136,7 +136,7 @@ def server(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]
     got: list[bytes] = []
     local = host.files / "tmp/.s.PGSQL.5432"
     local.unlink(missing_ok=True)
-    monkeypatch.setattr(pglink, "SOCKET", "/tmp/.s.PGSQL.5432")
+    monkeypatch.setattr(postgres, "SOCKET", "/tmp/.s.PGSQL.5432")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(local))
         local.chmod(0o777)
@@ -167,7 +167,7 @@ def test_the_operators_pg_variables_reach_no_connection(
             monkeypatch.setenv(variable, value)
     with (
         pytest.raises(RunbookError, match=r"one: PostgreSQL does not take connections yet .*the right server"),
-        pglink.connect(link, "bingo"),
+        postgres.connect(link, "bingo"),
     ):
         pytest.fail("that server lets nobody in")
     (startup,) = server
@@ -196,7 +196,7 @@ def test_any_tmpdir_will_do(
     if name != "absent":
         folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
-    with pytest.raises(RunbookError, match="the right server"), pglink.connect(link, "bingo"):
+    with pytest.raises(RunbookError, match="the right server"), postgres.connect(link, "bingo"):
         pytest.fail("that server lets nobody in")
     assert len(server) == 1
     assert name == "absent" or not list(folder.iterdir())
@@ -205,13 +205,13 @@ def test_any_tmpdir_will_do(
 def test_no_folder_at_all_is_one_sentence(link: Link, monkeypatch: pytest.MonkeyPatch, new_tmpdir: None) -> None:
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nonexistent"])
     with pytest.raises(RunbookError, match="no folder for a temporary socket: No usable") as failure:
-        pglink.connect(link, "bingo").__enter__()
+        postgres.connect(link, "bingo").__enter__()
     assert "TMPDIR=" in failure.value.next
 
 
 def test_file_descriptors_are_given_back(link: Link, echo: str) -> None:
     def once() -> None:
-        with pglink._forwarded(link, echo) as (folder, _), socket.socket(socket.AF_UNIX) as client:
+        with postgres._forwarded(link, echo) as (folder, _), socket.socket(socket.AF_UNIX) as client:
             client.connect(f"{folder}/echo.sock")
             client.sendall(b"x")
             assert client.recv(2)

@@ -10,7 +10,7 @@ from sshhost import Host
 
 from fabfile.engine.errors import RunbookError, Unreachable
 from fabfile.engine.link import Link
-from fabfile.engine.secrecy import Secret
+from fabfile.engine.secret import Secret
 from fabfile.engine.shell import PREVIOUS, q, write_file
 
 NASTY = 'it\'s "quoted" $HOME `id` $(id) \\n \\\\ %s !! *\tünïcödé ✓ -n\nsecond line; } </dev/null # no comment'

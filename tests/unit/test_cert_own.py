@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from samples import site
 
 from fabfile.engine.errors import RunbookError
-from fabfile.engine.secrecy import mask
+from fabfile.engine.secret import mask
 from fabfile.flows.certs import bundle, chain, own
 from fabfile.settings.settings import Settings, Tls
 from fabfile.steps.cert import Material

@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from samples import site
 
 from fabfile.engine.errors import LOCKED, RunbookError
-from fabfile.engine.secrecy import mask
+from fabfile.engine.secret import mask
 from fabfile.flows.certs import authority, bundle, material
 from fabfile.flows.certs.names import Names, called, wanted
 from fabfile.flows.certs.store import CURRENT, LEAF, Store

@@ -8,7 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
-from fabfile.engine.secrecy import MASK
+from fabfile.engine.secret import MASK
 from fabfile.flows.discovery import report
 from fabfile.flows.discovery.gather import facts, refused
 from fabfile.flows.discovery.model import Attempt, Destination, Discovery, Facts, Program, Row

@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 from fabfile.engine.entry import entry
 from fabfile.engine.errors import Locked, Mutation, RunbookError, Unreachable
 from fabfile.engine.interrupt import BrokenOff
-from fabfile.engine.secrecy import Secret
+from fabfile.engine.secret import Secret
 
 
 def ending(body: Callable[..., int | None]) -> int:

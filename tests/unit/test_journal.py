@@ -11,7 +11,7 @@ import pytest
 
 from fabfile.engine import journal
 from fabfile.engine.journal import Run, append
-from fabfile.engine.secrecy import Secret
+from fabfile.engine.secret import Secret
 
 
 def test_an_entry_says_who_did_what_when(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from fabfile.engine.secrecy import MASK, Secret, mask, mask_keyed
+from fabfile.engine.secret import MASK, Secret, mask, mask_keyed
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import text_diff
 from fabfile.steps.file import File

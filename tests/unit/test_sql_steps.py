@@ -12,7 +12,7 @@ from fabfile.engine.command import Sql
 from fabfile.engine.converge import State, foresee
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.psql import REFUSED, psql
-from fabfile.engine.secrecy import Secret
+from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Change
 from fabfile.flows.seed import Seeded

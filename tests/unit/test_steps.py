@@ -10,7 +10,7 @@ from steptools import script, sentence
 
 from fabfile.engine.command import Upload
 from fabfile.engine.errors import RunbookError
-from fabfile.engine.secrecy import Secret
+from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Step
 from fabfile.steps.account import Account

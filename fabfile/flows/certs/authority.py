@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from ...engine.errors import RunbookError
-from ...engine.secrecy import Secret
+from ...engine.secret import Secret
 from ...steps.cert import Material
 from .names import Names, names
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...engine.errors import RunbookError
-from ...engine.secrecy import mask
+from ...engine.secret import mask
 
 if TYPE_CHECKING:
     from ..acceptance.run import Outcome

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import pgfault
 from .errors import RunbookError
 from .psql import LIMITS, facts, json_lines
-from .secrecy import mask
+from .secret import mask
 
 if TYPE_CHECKING:
     import psycopg
