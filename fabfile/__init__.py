@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, task
 
-from .engine.entry import entry, hosts_of, is_dry, not_dry
+from .console.task import entry, hosts_of, is_dry, not_dry
 from .engine.terminal import accept_any_encoding
 from .menu import drills
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ..console.rollup import console
 from ..engine.errors import RunbookError
-from ..engine.report import console
 from ..settings.settings import Settings, load
 from .acceptance import FULL, QUICK, Secure, with_cache_for
 from .acceptance import check as measure

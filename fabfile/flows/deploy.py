@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..console.rollup import HostReport, Report, console, show, write_json
 from ..engine import lock as locks
 from ..engine.converge import Outcome, State, foresee
 from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
-from ..engine.report import HostReport, Report, console, show, write_json
 from ..roles import keepalived
 from ..settings.inventory import Node
 from ..settings.settings import Settings

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from ..console.rollup import console, show_outcome, write_json
 from ..engine.converge import Converger, State
 from ..engine.errors import OK, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.lock import Lock
-from ..engine.report import console, show_outcome, write_json
 from ..roles import app, base
 from ..settings.settings import Settings
 from . import facts as knowledge

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..console.rollup import console
 from ..engine.errors import OK, RunbookError
 from ..engine.journal import Run, append, operator
 from ..engine.lock import Lock
-from ..engine.report import console
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from .balancer import Balancer

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..console.rollup import console, write_json
 from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
-from ..engine.report import console, write_json
 from ..settings.settings import Settings
 from .acceptance.export import refuse_bad_path
 from .drills import DrillResult, chosen, run_some

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..console.rollup import console, show_problem
 from ..engine import interrupt
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run, append, now
 from ..engine.link import Link
 from ..engine.lock import Lock
-from ..engine.report import console, show_problem
 from ..roles import app, releases
 from ..roles.releases import Proven
 from ..settings.inventory import Node

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
+from ..console.rollup import console, write_json
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import Fleet, errors
-from ..engine.report import console, write_json
 from ..roles import releases as lying
 from ..roles.releases import Kept
 from ..settings.inventory import Node

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..console.rollup import HostReport, show_outcome
 from ..engine.converge import Converger, Outcome, State, foresee, read
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
 from ..engine.journal import Run
 from ..engine.lock import Lock
-from ..engine.report import HostReport, show_outcome
 from ..engine.step import Step
 from ..settings.inventory import Node
 from .apps import Apps

@@ -7,11 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..console.rollup import console
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import address
 from ..engine.known_hosts import HostKey, KnownHosts
 from ..engine.link import Address, fingerprint, host_key
-from ..engine.report import console
 from ..settings.settings import Settings
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..console.rollup import console, write_json
 from ..engine.errors import DIFFERS, OK
 from ..engine.fleet import Fleet
 from ..engine.postgres import connect
-from ..engine.report import console, write_json
 from ..roles import postgres
 from ..settings.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, task
 
-from ..engine.entry import entry, is_dry, not_dry
+from ..console.task import entry, is_dry, not_dry
 from ..engine.errors import RunbookError
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}

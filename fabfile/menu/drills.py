@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, Task, task
 
-from ..engine.entry import entry, not_dry
+from ..console.task import entry, not_dry
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 OPTIONS = {

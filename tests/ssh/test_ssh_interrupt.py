@@ -12,7 +12,7 @@ from sshsteps import journal
 
 INTERRUPTED = """
 from fabfile.engine.converge import Converger
-from fabfile.engine.entry import entry
+from fabfile.console.task import entry
 from fabfile.engine.journal import Run
 from fabfile.engine.lock import Lock
 from sshsteps import Marker
@@ -68,7 +68,7 @@ def test_a_second_ctrl_c_does_not_wait(host: Host, interrupted: subprocess.Popen
 FLEET = """
 from types import SimpleNamespace
 from fabfile.engine.converge import Converger
-from fabfile.engine.entry import entry
+from fabfile.console.task import entry
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.journal import Run
 from fabfile.engine.lock import Lock
@@ -115,7 +115,7 @@ def test_ctrl_c_lets_every_host_finish_its_step(host: Host) -> None:
 
 PLAIN = """
 from types import SimpleNamespace
-from fabfile.engine.entry import entry
+from fabfile.console.task import entry
 from fabfile.engine.fleet import Fleet
 from fabfile.settings.inventory import Node
 

@@ -74,7 +74,7 @@ def test_one_file_configures_fabric() -> None:
     """Trap 9: `fab` reads fabric.yaml, `inv` reads invoke.yaml; ours is the site file, and one official hook each."""
     read_by_fabric = {f"{stem}.{kind}" for stem in ("fabric", "invoke") for kind in ("yaml", "yml", "json", "py")}
     assert {path.name for path in ROOT.iterdir()} & read_by_fabric == {"fabric.yaml", "invoke.yaml"}
-    hooks = {"fabric.yaml": "fabfile.engine.executor.RolloutExecutor", "invoke.yaml": "lab.executor.MenuExecutor"}
+    hooks = {"fabric.yaml": "fabfile.console.executor.RolloutExecutor", "invoke.yaml": "lab.executor.MenuExecutor"}
     for name, hook in hooks.items():
         lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
         assert lines == ["tasks:", f"  executor_class: {hook}"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fabfile.console.rollup import HostReport, Report, show, show_outcome, write_json
 from fabfile.engine.converge import Outcome, State, foresee
 from fabfile.engine.errors import Locked, RunbookError, Unreachable
-from fabfile.engine.report import HostReport, Report, show, show_outcome, write_json
 from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Change, Step

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from invoke.exceptions import Exit
 
-from fabfile.engine.entry import entry
+from fabfile.console.task import entry
 from fabfile.engine.errors import Locked, Mutation, RunbookError, Unreachable
 from fabfile.engine.interrupt import BrokenOff
 from fabfile.engine.secret import Secret

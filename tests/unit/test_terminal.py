@@ -16,9 +16,9 @@ from fabfile.engine.terminal import PLAIN
 ROOT = Path(__file__).resolve().parent.parent.parent
 BODY = """
 import fabfile
-from fabfile.engine.entry import complain
+from fabfile.console.task import complain
 from fabfile.engine.errors import RunbookError
-from fabfile.engine.report import console
+from fabfile.console.rollup import console
 console().print("✗ drained · p90 ≤ 400 ms … Köln €")
 complain(RunbookError("«Köln» does not answer", "2 × tried", "fab status"))
 """
@@ -68,7 +68,7 @@ def test_signs_that_a_terminal_does_not_have(encoding: str, out: str, err: str) 
 
 def test_json_on_stdout_is_utf_8_in_every_locale() -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
-    body = 'from fabfile.engine.report import write_json\nimport fabfile\nwrite_json({"who": "Jürgen ✗"}, "-")'
+    body = 'from fabfile.console.rollup import write_json\nimport fabfile\nwrite_json({"who": "Jürgen ✗"}, "-")'
     done = subprocess.run([sys.executable, "-c", body], capture_output=True, env=environment, check=True)
     assert json.loads(done.stdout.decode("utf-8")) == {"who": "Jürgen ✗"}
 

@@ -7,8 +7,8 @@ where a killed one stopped.
 
 from __future__ import annotations
 
+from ...console.rollup import console
 from ...engine.errors import OK, RunbookError, Unreachable
-from ...engine.report import console
 from ...settings.settings import Settings
 from ...steps.cert import short
 from ..deploy import Options, deploy

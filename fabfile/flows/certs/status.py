@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
+from ...console.rollup import console, write_json
 from ...engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
 from ...engine.fleet import Fleet
-from ...engine.report import console, write_json
 from ...roles.nginx import certificate
 from ...settings.inventory import Node
 from ...settings.settings import Settings

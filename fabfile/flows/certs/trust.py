@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cryptography import x509
 
+from ...console.rollup import console, write_json
 from ...engine.errors import OK, RunbookError
-from ...engine.report import console, write_json
 from ...settings.settings import Settings
 from ...steps.file import OURS
 from .authority import fingerprint, subject

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ...console.rollup import console, write_json
 from ...engine.errors import UNREACHABLE
 from ...engine.fleet import Fleet
 from ...engine.problem import Problem
-from ...engine.report import console, write_json
 from ...settings.settings import Settings
 from .host import HostStatus
 from .judge import exit_code

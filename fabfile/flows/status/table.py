@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from ...console.rollup import show_problem
 from ...engine.problem import Problem
-from ...engine.report import show_problem
 from .host import HostStatus
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .converge import Outcome, State
-from .errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
-from .problem import Problem
-from .secret import mask
-from .terminal import write_utf8
+from ..engine.converge import Outcome, State
+from ..engine.errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
+from ..engine.problem import Problem
+from ..engine.secret import mask
+from ..engine.terminal import write_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console

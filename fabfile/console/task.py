@@ -9,10 +9,10 @@ from typing import Any
 
 from invoke.exceptions import Exit
 
-from . import interrupt
-from .errors import FAILED, RunbookError
-from .secret import mask
-from .terminal import typed
+from ..engine import interrupt
+from ..engine.errors import FAILED, RunbookError
+from ..engine.secret import mask
+from ..engine.terminal import typed
 
 
 def entry(body: Callable[..., int | None]) -> Callable[..., None]:
