@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from fabfile.control import haproxy_view
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.link import Link
-from fabfile.roles import haproxy, haproxy_view, nginx
+from fabfile.roles import haproxy, nginx
 from fabfile.settings.inventory import Node
 from fabfile.settings.settings import Settings
 

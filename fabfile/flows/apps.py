@@ -11,11 +11,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..control import releases
+from ..control.releases import Proven
 from ..engine.converge import Outcome, State, foresee, read
 from ..engine.errors import RunbookError
 from ..engine.journal import append, now
-from ..roles import app, releases
-from ..roles.releases import Proven
+from ..roles import app
 from ..settings.inventory import Node
 from . import evidence, gate
 from . import facts as knowledge

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..control import releases
 from ..engine.errors import FAILED, ROLLED_BACK, RunbookError
 from ..engine.journal import append
 from ..engine.shell import q
-from ..roles import app, releases
+from ..roles import app
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from . import evidence, gate

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..console.rollup import console
+from ..control.balancer import Balancer
+from ..control.floating_address import Edges
 from ..engine.errors import OK, RunbookError
 from ..engine.journal import Run, append, operator
 from ..engine.lock import Lock
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from .balancer import Balancer
-from .edges import Edges
 
 
 def drain(settings: Settings, names: Sequence[str], *, reason: str) -> int:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any, NamedTuple
 
+from ..control.haproxy_view import Server
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.link import Link
@@ -14,7 +15,6 @@ from ..engine.psql import answer
 from ..engine.shell import q
 from ..roles import app, postgres
 from ..roles.base import TOOLS
-from ..roles.haproxy_view import Server
 from ..settings.settings import Gate, Settings
 from .seed import Seeded
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from ..control import counters
+from ..control.clocks import against_ours
 from ..engine.converge import State
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
@@ -13,10 +15,9 @@ from ..engine.shell import q
 from ..roles import app, postgres
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import certs, source, traffic
+from . import certs, source
 from . import facts as knowledge
 from .acceptance.facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic
-from .clocks import against_ours
 from .deploy import survey
 from .health import logs as rotation
 from .system import PHASES, System
@@ -31,14 +32,14 @@ class HostFacts:
     def traffic(self) -> Mapping[str, Traffic]:
         """Per requirement with a backend of its own: what the balancers' exporters have counted, all edges together."""
         port = self.settings.edge.stats_port
-        texts = self._read(("edge",), traffic.probe(port))
-        if silent := [edge for edge, text in texts.items() if not traffic.counted([text])]:
+        texts = self._read(("edge",), counters.probe(port))
+        if silent := [edge for edge, text in texts.items() if not counters.counted([text])]:
             raise RunbookError(
                 f"HAProxy's exporter does not answer on port {port} of the loopback of {', '.join(silent)}",
                 "Its figures by endpoint are what graphs are drawn from.",
                 f"fab -H {','.join(silent)} plan",
             )
-        return traffic.counted(list(texts.values()))
+        return counters.counted(list(texts.values()))
 
     def differences(self) -> Sequence[str]:
         """What `fab plan` finds, a sentence each."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..control.releases import Proven
 from ..engine.converge import State
 from ..engine.errors import RunbookError, Unreachable
 from ..engine.interrupt import BrokenOff
@@ -14,14 +15,13 @@ from ..engine.journal import append
 from ..engine.link import Link, wait
 from ..engine.shell import q
 from ..engine.step import Step
-from ..roles.releases import Proven
 from ..settings.inventory import Node
 from . import gate
 from .gate import GateFailed, Verdict
 from .system import System
 
 if TYPE_CHECKING:
-    from .balancer import Balancer
+    from ..control.balancer import Balancer
     from .rollout import Rollout
 
 

@@ -7,19 +7,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..console.rollup import console, show_problem
+from ..control import releases
+from ..control.balancer import Balancer
+from ..control.releases import Proven
 from ..engine import interrupt
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run, append, now
 from ..engine.link import Link
 from ..engine.lock import Lock
-from ..roles import app, releases
-from ..roles.releases import Proven
+from ..roles import app
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from . import gate, health
 from .back import system_of
-from .balancer import Balancer
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from ..console.rollup import console, write_json
+from ..control import releases as lying
+from ..control.releases import Kept
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import Fleet, errors
-from ..roles import releases as lying
-from ..roles.releases import Kept
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from .back import system_of

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..console.rollup import HostReport, show_outcome
+from ..control.balancer import Balancer
+from ..control.floating_address import Edges
 from ..engine.converge import Converger, Outcome, State, foresee, read
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
@@ -16,8 +18,6 @@ from ..engine.lock import Lock
 from ..engine.step import Step
 from ..settings.inventory import Node
 from .apps import Apps
-from .balancer import Balancer
-from .edges import Edges
 from .system import PHASES, ROLE_OF, System
 
 if TYPE_CHECKING:

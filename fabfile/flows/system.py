@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..control import releases
 from ..engine.shell import Reading
 from ..engine.step import Change, Step
-from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgres, releases, watchdog
+from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgres, watchdog
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from ..steps.cert import Material

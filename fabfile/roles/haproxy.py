@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..control.haproxy_view import ADMIN
 from ..engine.command import Shell
 from ..engine.shell import STATE, Reading, q
 from ..engine.step import Change, Step
@@ -17,7 +18,6 @@ from ..steps.template import render
 from ..steps.unit import Unit
 from .app import HEALTH
 from .base import TOOLS
-from .haproxy_view import ADMIN
 
 UNIT = "haproxy.service"
 INNER = 8081

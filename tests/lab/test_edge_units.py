@@ -10,7 +10,7 @@ from deployed import Deployed, seen_by, until, wait_until_up
 from edgetools import ask
 from labtools import Runner, Ssh
 
-from fabfile.roles import haproxy_view
+from fabfile.control import haproxy_view
 
 EXPOSURE = 2.5
 

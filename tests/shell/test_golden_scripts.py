@@ -16,21 +16,21 @@ from pathlib import Path
 import pytest
 from samples import FACTS, MATERIAL, NODES, SHA256, site
 
+from fabfile.control import counters, haproxy_view, releases
+from fabfile.control.releases import Proven
 from fabfile.engine import frame, lock
 from fabfile.engine.command import Shell
 from fabfile.engine.journal import Run, append
 from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
-from fabfile.flows import traffic
 from fabfile.flows.health import disks, logs, units
 from fabfile.flows.nodefacts import _curl
 from fabfile.flows.seed import Seeded
 from fabfile.flows.system import PHASES, System
-from fabfile.roles import haproxy, haproxy_view, keepalived, nginx, releases
+from fabfile.roles import haproxy, keepalived, nginx
 from fabfile.roles.base import TOOLS
 from fabfile.roles.postgres_steps import Cluster, IncludeDir, SettingsInEffect
-from fabfile.roles.releases import Proven
 from fabfile.steps.account import Account
 from fabfile.steps.block import Block
 from fabfile.steps.file import Directory, File, Symlink
@@ -226,7 +226,7 @@ def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path]
 def test_no_check_of_our_own_hosts_goes_through_a_proxy(all_scripts: list[Path]) -> None:
     """Not by the environment, nor by a .curlrc; units have an environment of their own."""
     asked = [path.read_text() for path in all_scripts] + list(kept().values())
-    asked += [keepalived.look(site()), traffic.probe(8404), _curl("https://shop.example/ping", "10.0.0.1")]
+    asked += [keepalived.look(site()), counters.probe(8404), _curl("https://shop.example/ping", "10.0.0.1")]
     commands = [words for text in asked for words in re.findall(r"\bcurl -(?!V)[^|;]*", text)]
     assert len(commands) > 5
     assert {command[:18] for command in commands} == {"curl -q --noproxy "}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fabfile.control import clocks
+from fabfile.control.clocks import against_ours
 from fabfile.engine.link import Link
 from fabfile.engine.shell import q
-from fabfile.flows import clocks
-from fabfile.flows.clocks import against_ours
 
 
 def test_a_clock_that_is_ours_is_right(link: Link) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from fabfile.control.counters import counted as counters_in
 from fabfile.engine.errors import Unreachable
 from fabfile.flows.acceptance.facts import Clock, DatabaseFacts, LogBound, Traffic
 from fabfile.flows.acceptance.node_rows import (
@@ -18,7 +19,6 @@ from fabfile.flows.acceptance.node_rows import (
     traffic_row,
 )
 from fabfile.flows.acceptance.row import Verdict
-from fabfile.flows.traffic import counted as counters_in
 
 HELD, FAILED, UNPROVEN, NOT_TRIED = Verdict.HELD, Verdict.FAILED, Verdict.UNPROVEN, Verdict.NOT_TRIED
 

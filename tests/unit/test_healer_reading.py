@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from samples import FACTS, NODES, site
 
-from fabfile.roles import haproxy_view, healer
+from fabfile.control import haproxy_view
+from fabfile.roles import healer
 from fabfile.steps.file import File
 from healer import wire
 from healer.config import parse

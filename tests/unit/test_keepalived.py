@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from samples import NODES, site
 
+from fabfile.control.floating_address import Edges, _nothing_to_move, _others
 from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
-from fabfile.flows.edges import Edges, _nothing_to_move, _others
 from fabfile.roles import keepalived
 from fabfile.roles.keepalived import NoLeftoverHandover, Seen
 from fabfile.settings.inventory import Inventory

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from samples import NODES, site
 
+from fabfile.control.haproxy_view import Server
 from fabfile.engine.errors import Unreachable
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.problem import Problem
@@ -26,7 +27,6 @@ from fabfile.flows.status.judge import (
     pending_problems,
 )
 from fabfile.flows.status.table import gathered, notes, show, what_it_does
-from fabfile.roles.haproxy_view import Server
 from fabfile.roles.keepalived import Seen
 from fabfile.settings.inventory import Node
 

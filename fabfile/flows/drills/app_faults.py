@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ...control.balancer import Balancer
 from ...engine.shell import q
 from ...roles import app, healer
 from ...settings.inventory import Node
-from ..balancer import Balancer
 from . import deadman
 from .drill import NotPossible
 from .faults import LATEST, OnHosts, in_background, need

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ...control import haproxy_view
 from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.shell import q
-from ...roles import app, haproxy_view, keepalived
+from ...roles import app, keepalived
 from ...settings.inventory import Node
 from ...settings.settings import Settings
 

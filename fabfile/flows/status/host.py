@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ...control import haproxy_view
 from ...engine import lock as locks
 from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.problem import Problem
 from ...engine.shell import Reading
 from ...engine.step import PENDING
-from ...roles import app, haproxy, haproxy_view, healer, keepalived
+from ...roles import app, haproxy, healer, keepalived
 from ...settings.inventory import Node
 from ...settings.settings import Settings
 from .. import health

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ...control.haproxy_view import Server
 from ...engine.errors import DIFFERS, FAILED, OK
 from ...engine.problem import Problem
-from ...roles.haproxy_view import Server
 from ...roles.keepalived import Seen
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ..engine.link import Link
-from .acceptance.facts import Clock
+from ..flows.acceptance.facts import Clock
 
 TRIES = 5
 GOOD = 0.02

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from ..engine.errors import RunbookError, Unreachable
 from ..engine.fleet import Fleet, errors
 from ..engine.link import wait
-from ..roles import haproxy, haproxy_view, keepalived
-from ..roles.haproxy_view import Server
+from ..roles import haproxy, keepalived
 from ..settings.inventory import Node
 from ..settings.settings import Settings
+from . import haproxy_view
+from .haproxy_view import Server
 
 IDLE = 30.0
 """Seconds a drained node gets to finish what it has in hand (the longest answer, the session list, may take that)."""

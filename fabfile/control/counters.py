@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ..engine.shell import q
+from ..flows.acceptance.facts import Traffic
 from ..roles.base import CURL
-from .acceptance.facts import Traffic
 
 BACKENDS = {
     "R4": "ep_operation",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from ..engine.link import Link
 from ..engine.shell import Reading, embed, q
 from ..engine.step import PENDING, Change, Step, owe
+from ..roles import app
 from ..settings.settings import Settings
 from ..steps.release import PROVEN
-from . import app
 
 
 @dataclass(frozen=True)
