@@ -13,11 +13,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fabfile.flows import facts
-from fabfile.flows.acceptance.load import Load, mixed, offer
-from fabfile.flows.acceptance.stats import percentile
-from fabfile.flows.acceptance.wire import Answer, Call, Wire, open_wire
 from fabfile.flows.certs import bundle
 from fabfile.settings.settings import Settings
+from fabfile.traffic.client import Answer, Call, Wire, open_wire
+from fabfile.traffic.load import Load, mixed, offer
+from fabfile.traffic.stats import percentile
 
 from . import saturation
 from .deploys import keep

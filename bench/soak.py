@@ -14,12 +14,12 @@ from typing import Any
 
 from rich.console import Console
 
-from fabfile.flows.acceptance.sample import Sample
-from fabfile.flows.acceptance.stats import upper_bound
-from fabfile.flows.acceptance.targets import Range
 from fabfile.flows.drills.eyes import AppSeen, EdgeSeen, Eyes, Seen
-from fabfile.flows.drills.mix import Traffic
 from fabfile.settings.settings import Settings
+from fabfile.traffic.calls import Range
+from fabfile.traffic.sample import Sample
+from fabfile.traffic.stats import upper_bound
+from fabfile.traffic.users import Traffic
 
 RESULT = Path(__file__).with_name("result-soak.json")
 RATE = 60.0

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from ..console.rollup import console
 from ..engine.errors import RunbookError
 from ..settings.settings import Settings, load
+from ..traffic.client import base_url
 from .acceptance import FULL, QUICK, Secure, with_cache_for
 from .acceptance import check as measure
 from .acceptance.tls import https_url
-from .acceptance.wire import base_url
 from .nodefacts import HostFacts
 
 if TYPE_CHECKING:

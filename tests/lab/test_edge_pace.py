@@ -10,8 +10,8 @@ from edgetools import ask
 from labtools import Ssh
 from users import Users
 
-from fabfile.flows.acceptance.sample import Sample
-from fabfile.flows.acceptance.stats import percentile
+from fabfile.traffic.sample import Sample
+from fabfile.traffic.stats import percentile
 
 RATE = 120
 GRACE = 15  # seconds for which the surplus waits (pace.lua)

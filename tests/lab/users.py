@@ -8,8 +8,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 
-from fabfile.flows.acceptance.load import Load, offer
-from fabfile.flows.acceptance.wire import Call, open_wire
+from fabfile.traffic.client import Call, open_wire
+from fabfile.traffic.load import Load, offer
 
 CALLS = (
     Call("db_dummy", "GET", "/db_dummy"),

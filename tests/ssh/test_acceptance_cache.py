@@ -18,7 +18,7 @@ from load_server import serving
 from fabfile.flows.acceptance.cache import PATH, CacheSeen, Pattern, watch_cache
 from fabfile.flows.acceptance.edge_rows import cache_row
 from fabfile.flows.acceptance.row import Row, Verdict
-from fabfile.flows.acceptance.wire import open_wire
+from fabfile.traffic.client import open_wire
 
 
 @dataclass

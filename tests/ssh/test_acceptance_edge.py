@@ -23,10 +23,10 @@ from fabfile.flows.acceptance.facts import NodeFacts
 from fabfile.flows.acceptance.row import Row, Verdict
 from fabfile.flows.acceptance.service import COUNTED
 from fabfile.flows.acceptance.state import Run
-from fabfile.flows.acceptance.targets import SINGLE, Range
 from fabfile.flows.acceptance.tls import https_url, unverified
-from fabfile.flows.acceptance.wire import open_wire
-from fabfile.flows.acceptance.writes import Ledger
+from fabfile.traffic.calls import SINGLE, Range
+from fabfile.traffic.client import open_wire
+from fabfile.traffic.own_rows import Ledger
 
 Rows = dict[str, Row]
 

@@ -22,8 +22,8 @@ from fabfile.engine.errors import RunbookError
 from fabfile.flows.acceptance import Plan, check
 from fabfile.flows.acceptance.row import Row, Verdict
 from fabfile.flows.acceptance.run import Outcome, measure
-from fabfile.flows.acceptance.sample import Sample
 from fabfile.flows.drills.result import DrillResult
+from fabfile.traffic.sample import Sample
 
 TINY = Plan(
     name="tiny",

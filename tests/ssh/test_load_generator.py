@@ -16,10 +16,10 @@ from load_server import TOPS, Cache, Rule, Service, serving
 
 from fabfile.flows.acceptance.arms import compare, in_three_ways
 from fabfile.flows.acceptance.freshness import Fresh
-from fabfile.flows.acceptance.load import Load, mixed, offer
-from fabfile.flows.acceptance.stats import percentile
-from fabfile.flows.acceptance.targets import Range, dummy, operation, ping
-from fabfile.flows.acceptance.wire import CONNECTIONS, Call, open_wire
+from fabfile.traffic.calls import Range, dummy, operation, ping
+from fabfile.traffic.client import CONNECTIONS, Call, open_wire
+from fabfile.traffic.load import Load, mixed, offer
+from fabfile.traffic.stats import percentile
 
 
 def load(url: str, calls: Iterable[Call], *, rate: float, timeout: float = 5) -> Load:

@@ -10,7 +10,7 @@ from fabfile.flows.acceptance.ages import Ages, Offset, Seen, judge_ages, offset
 from fabfile.flows.acceptance.cache import CacheSeen, Pattern
 from fabfile.flows.acceptance.edge_rows import cache_row
 from fabfile.flows.acceptance.row import Row, Verdict
-from fabfile.flows.acceptance.sample import Sample
+from fabfile.traffic.sample import Sample
 
 NOW = 1_800_000_000.0
 CLOCK = Offset(0.0, 0.1)

@@ -9,8 +9,8 @@ import pytest
 
 from fabfile.flows.acceptance.arms import ARMS, compare, in_three_ways
 from fabfile.flows.acceptance.freshness import Fresh
-from fabfile.flows.acceptance.sample import Sample
-from fabfile.flows.acceptance.targets import Range
+from fabfile.traffic.calls import Range
+from fabfile.traffic.sample import Sample
 
 
 def asked(repeat: float, unique: float, novel: float, n: int = 20, error: str = "") -> list[Sample]:

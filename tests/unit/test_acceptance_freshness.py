@@ -8,7 +8,7 @@ import pytest
 
 from fabfile.flows.acceptance.freshness import Fresh, Freshness, Look, judge
 from fabfile.flows.acceptance.looks import date_of, first_session
-from fabfile.flows.acceptance.wire import Answer
+from fabfile.traffic.client import Answer
 
 GAP = 1.6
 START = 1_700_000_000.0

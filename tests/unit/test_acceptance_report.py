@@ -19,9 +19,9 @@ from fabfile.flows.acceptance.plan import QUICK
 from fabfile.flows.acceptance.report import show, spark
 from fabfile.flows.acceptance.row import Figures, Row, Verdict, not_tried
 from fabfile.flows.acceptance.run import Outcome
-from fabfile.flows.acceptance.sample import Sample
-from fabfile.flows.acceptance.targets import Range
 from fabfile.flows.acceptance.view import LiveView
+from fabfile.traffic.calls import Range
+from fabfile.traffic.sample import Sample
 
 SAMPLES = [Sample("R8", i / 24, i / 24, i / 24, i / 24 + 0.5, 200, "" if i else "status [503]") for i in range(240)]
 FIGURES = Figures.of(SAMPLES, 10)

@@ -8,7 +8,6 @@ import pytest
 
 from fabfile.engine.errors import RunbookError
 from fabfile.flows.acceptance.freshness import Fresh, Freshness
-from fabfile.flows.acceptance.load import Load
 from fabfile.flows.acceptance.row import Figures, Verdict, judge
 from fabfile.flows.acceptance.rows import (
     list_row,
@@ -19,7 +18,8 @@ from fabfile.flows.acceptance.rows import (
     with_those_alone,
     write_row,
 )
-from fabfile.flows.acceptance.sample import Sample
+from fabfile.traffic.load import Load
+from fabfile.traffic.sample import Sample
 
 PROVEN = Freshness(Fresh.PROVEN, "told")
 HELD, FAILED, UNPROVEN, NOT_TRIED = Verdict.HELD, Verdict.FAILED, Verdict.UNPROVEN, Verdict.NOT_TRIED
@@ -203,7 +203,7 @@ def test_ping_allows_no_error_and_says_what_was_not_seen() -> None:
 
 
 def test_poison_is_never_sent() -> None:
-    from fabfile.flows.acceptance.targets import operation
+    from fabfile.traffic.calls import operation
 
     for number in (3 << 32, -1):
         with pytest.raises(ValueError, match="not a harmless operation"):
@@ -211,7 +211,7 @@ def test_poison_is_never_sent() -> None:
 
 
 def test_address() -> None:
-    from fabfile.flows.acceptance.wire import base_url
+    from fabfile.traffic.client import base_url
 
     assert base_url("10.0.0.1") == base_url("http://10.0.0.1/") == "http://10.0.0.1"
     assert base_url("films.example:8080") == "http://films.example:8080"

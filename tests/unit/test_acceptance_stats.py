@@ -6,14 +6,7 @@ import math
 
 import pytest
 
-from fabfile.flows.acceptance.stats import (
-    binomial_tail,
-    most_allowed,
-    percentile,
-    timeline,
-    upper_bound,
-    worst_window,
-)
+from fabfile.traffic.stats import binomial_tail, most_allowed, percentile, timeline, upper_bound, worst_window
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fabfile.flows.acceptance.targets import Range
-from fabfile.flows.acceptance.wire import Answer
-from fabfile.flows.acceptance.writes import Ledger, Session, id_in, session_in
+from fabfile.traffic.calls import Range
+from fabfile.traffic.client import Answer
+from fabfile.traffic.own_rows import Ledger, Session, id_in, session_in
 
 SEEN = Session("2020-01-02T03:04:05Z", 7, 8)
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 import pytest
 
-from fabfile.flows.acceptance.sample import Sample
 from fabfile.flows.drills import figures, rules
 from fabfile.flows.drills.drill import Drill, Life, Observation
 from fabfile.flows.drills.eyes import AppSeen, EdgeSeen
 from fabfile.flows.drills.judge import judge, not_tried, timed
-from fabfile.flows.drills.mix import asked_at
 from fabfile.flows.drills.record import drained, outs
 from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
+from fabfile.traffic.sample import Sample
+from fabfile.traffic.users import asked_at
 
 
 def asked(at: float, took: float = 0.01, error: str = "", endpoint: str = "R5", status: int = 200) -> Sample:

@@ -20,11 +20,11 @@ from fabfile.flows.acceptance.export import as_json
 from fabfile.flows.acceptance.plan import QUICK
 from fabfile.flows.acceptance.row import Figures, Row, Verdict, not_tried
 from fabfile.flows.acceptance.run import Outcome
-from fabfile.flows.acceptance.sample import Sample
-from fabfile.flows.acceptance.series import Phase, by_second
 from fabfile.flows.drills.result import FAILED, HELD, Bound, DrillResult, Mark, Second
 from fabfile.flows.report.curves import curve
 from fabfile.flows.report.page import ms, share, spark
+from fabfile.traffic.sample import Sample
+from fabfile.traffic.timeline import Phase, by_second
 
 EVIL = '<script>alert("x")</script>'
 SAMPLES = [Sample("R8", i / 24, i / 24, i / 24, i / 24 + 0.05, 200, "" if i else "status 503") for i in range(240)]

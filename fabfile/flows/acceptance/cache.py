@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ...traffic.calls import ping
+from ...traffic.client import Answer, Call, Wire
+from ...traffic.sample import Sample
 from .ages import Seen, times_in
 from .looks import date_of
-from .sample import Sample
-from .targets import ping
-from .wire import Answer, Call, Wire
 
 PATH = "/long_dummy"
 ASKED = Call("R16", "GET", PATH)

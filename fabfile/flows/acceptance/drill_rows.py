@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...engine.errors import RunbookError
+from ...traffic.stats import upper_bound
 from .row import Figures, Row, Verdict, judge, not_tried
-from .stats import upper_bound
 
 if TYPE_CHECKING:
     from ..drills.result import DrillResult

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...engine.errors import RunbookError
+from ...traffic.client import Wire
+from ...traffic.sample import Sample
 from .facts import CurlAnswer, NodeFacts
 from .mozilla import profile_issues
 from .quic import ask_over_quic
 from .same import Sameness, compare
-from .sample import Sample
 from .state import Run
 from .tls import Handshake, Secure, is_ip, shake
-from .wire import Wire
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ...traffic.stats import most_allowed, percentile
 from .ages import OLDEST, Ages, judge_ages, offset
 from .cache import PATH, CacheSeen
 from .edge import EdgeSeen
@@ -12,7 +13,6 @@ from .mozilla import PROFILE
 from .quic import FIRST
 from .row import Figures, Row, Verdict, judge, ms, not_tried
 from .same import HTTP, HTTPS
-from .stats import most_allowed, percentile
 from .tls import days_left, problems
 
 FAST, MOST_SLOW = 1.0, 0.25

@@ -11,11 +11,11 @@ from typing import Any
 
 from ...engine.errors import RunbookError
 from ...engine.terminal import write_utf8
+from ...traffic.stats import Window
+from ...traffic.timeline import Phase
 from .plan import LATENCY_BOUND
 from .row import Row
 from .run import Outcome
-from .series import Phase
-from .stats import Window
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:

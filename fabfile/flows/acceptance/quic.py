@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from .sample import Sample
+from ...traffic.sample import Sample
 from .tls import Secure
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ...traffic.load import Load
+from ...traffic.sample import Sample
+from ...traffic.stats import percentile
 from .alone import failed_alone
 from .freshness import Fresh, Freshness
-from .load import Load
 from .row import Figures, Row, Verdict, judge, ms, not_tried
-from .sample import Sample
-from .stats import percentile
 
 CARRIED = 0.99
 """R3: the least share of the offered rate that must come back right and in time."""

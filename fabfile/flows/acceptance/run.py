@@ -12,6 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...engine.errors import RunbookError, Unreachable
+from ...traffic.calls import SINGLE, Range, any_row, dummy, find_range, operation, ping
+from ...traffic.client import Answer, Call, Wire, open_wire
+from ...traffic.load import Seen, mixed, offer
+from ...traffic.own_rows import Ledger
+from ...traffic.sample import Sample, Watch
+from ...traffic.timeline import Phase, phase_of
 from .arms import in_three_ways
 from .cache import CacheSeen, Pattern, watch_cache
 from .drill_rows import drill_rows
@@ -19,19 +25,13 @@ from .edge import look_at_edge
 from .edge_rows import cache_row, edge_rows
 from .facts import NodeFacts
 from .leftovers import clean_up
-from .load import Seen, mixed, offer
 from .looks import ask_in_turns
 from .node_rows import counted, node_rows
 from .plan import Plan
 from .row import Row, Verdict
-from .sample import Sample, Watch
-from .series import Phase, phase_of
 from .service import answers, service_rows
 from .state import Run
-from .targets import SINGLE, Range, any_row, dummy, find_range, operation, ping
 from .tls import Secure, unverified
-from .wire import Answer, Call, Wire, open_wire
-from .writes import Ledger
 
 if TYPE_CHECKING:
     from ..drills.result import DrillResult

@@ -7,14 +7,14 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from ...traffic.calls import Range
+from ...traffic.client import Answer, Call, Wire
+from ...traffic.load import Load
+from ...traffic.own_rows import Ledger
+from ...traffic.sample import Sample, Watch
 from .alone import ask_alone, no_answer
 from .freshness import Freshness, Look
-from .load import Load
 from .plan import Plan
-from .sample import Sample, Watch
-from .targets import Range
-from .wire import Answer, Call, Wire
-from .writes import Ledger
 
 ALONE = "alone"
 """Where the samples of R4-R8 are kept that are not a load's."""

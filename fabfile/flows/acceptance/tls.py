@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ...engine.errors import RunbookError
-from .wire import failure
+from ...traffic.client import failure
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

@@ -7,9 +7,9 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ...traffic.sample import Sample
+from ...traffic.stats import percentile
 from .row import ms
-from .sample import Sample
-from .stats import percentile
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -32,7 +32,7 @@ def run_some(
         RunbookError: there is no drill of a name, the site is locked or cannot be reached.
         KeyboardInterrupt: Ctrl-C; what was broken is repaired by then.
     """
-    from ..acceptance.targets import Range
+    from ...traffic.calls import Range
     from .keep import keep
     from .runner import Performance
     from .stage import folder_of, in_lab

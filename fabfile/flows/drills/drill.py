@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from ...engine.errors import RunbookError
-from ..acceptance.sample import Sample
+from ...traffic.sample import Sample
 from .result import Bound
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from ..acceptance.sample import Sample
-from ..acceptance.stats import percentile
+from ...traffic.sample import Sample
+from ...traffic.stats import percentile
 from .drill import BUDGET
 from .result import Second
 

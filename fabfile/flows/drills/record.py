@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from ..acceptance.sample import Sample
+from ...traffic.sample import Sample
 from .drill import Life, Observation
 from .eyes import AppSeen, EdgeSeen, Seen, Sight, is_up
 from .result import Mark

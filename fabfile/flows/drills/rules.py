@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from ...traffic.stats import percentile
 from ..acceptance.plan import LATENCY_BOUND
-from ..acceptance.stats import percentile
 from . import figures
 from .drill import BUDGET, Observation, Rule
 from .result import Bound

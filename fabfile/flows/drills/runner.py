@@ -13,11 +13,11 @@ from ...engine.fleet import Fleet
 from ...engine.journal import Run
 from ...engine.lock import Lock
 from ...settings.settings import Settings
-from ..acceptance.targets import Range
+from ...traffic.calls import Range
+from ...traffic.users import Traffic
 from .drill import BUDGET, Drill, Fault, NotPossible
 from .eyes import Eyes, is_up
 from .judge import judge, not_tried, timed
-from .mix import Traffic
 from .record import Record
 from .result import FAILED, DrillResult
 from .stage import Stage

@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from ..acceptance.leftovers import clean_up
-from ..acceptance.load import mixed, offer
-from ..acceptance.looks import date_of
-from ..acceptance.sample import Sample
-from ..acceptance.targets import SINGLE, Range, any_row, dummy, find_range, operation
-from ..acceptance.wire import Answer, Call, Wire, open_wire
-from ..acceptance.writes import Ledger
+from ..flows.acceptance.leftovers import clean_up
+from ..flows.acceptance.looks import date_of
+from .calls import SINGLE, Range, any_row, dummy, find_range, operation
+from .client import Answer, Call, Wire, open_wire
+from .load import mixed, offer
+from .own_rows import Ledger
+from .sample import Sample
 
 TIMEOUT = 10.0
 """Seconds a user waits for an answer, as in the acceptance."""

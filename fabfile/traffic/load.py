@@ -12,9 +12,9 @@ import resource
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .client import Answer, Call, Wire
 from .sample import Sample
 from .stats import percentile
-from .wire import Answer, Call, Wire
 
 LEAD = 0.05
 """Seconds between the start of a phase and its first request."""

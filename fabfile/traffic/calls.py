@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .alone import Keep, ask_alone, no_answer
-from .wire import Answer, Call, Wire
+from ..flows.acceptance.alone import Keep, ask_alone, no_answer
+from .client import Answer, Call, Wire
 
 LISTS = {"R9": "/api/movie", "R10": "/api/customer", "R11": "/api/session"}
 SINGLE = {"R6": "/api/movie", "R7": "/api/customer", "R8": "/api/session"}

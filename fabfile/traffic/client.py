@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ...engine.errors import RunbookError
+from ..engine.errors import RunbookError
 
 if TYPE_CHECKING:
     import ssl

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from .targets import Range
-from .wire import Answer, Call
+from .calls import Range
+from .client import Answer, Call
 
 LATEST = datetime(2023, 11, 21, 15, 37, tzinfo=UTC)
 """The start time of the original task's example; ours lie in the ten years before it."""
