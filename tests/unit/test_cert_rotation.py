@@ -12,7 +12,8 @@ from cryptography import x509
 from samples import site
 
 from fabfile.engine.errors import RunbookError
-from fabfile.flows.certs import authority, material, rotation, status, trust
+from fabfile.flows import rotation
+from fabfile.flows.certs import authority, material, status, trust
 from fabfile.flows.certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from fabfile.settings.settings import Settings, Tls
 

@@ -53,7 +53,7 @@ def deploy_under_load(stage: Stage) -> Task:
 
 def renew_certificate(stage: Stage) -> Task:
     """A new certificate on both edges."""
-    from ..certs import rotation
+    from .. import rotation
 
     if stage.settings.tls.certificate:
         raise NotPossible("the certificate is the user's own", "there is no other to put in its place", "")

@@ -7,15 +7,15 @@ where a killed one stopped.
 
 from __future__ import annotations
 
-from ...console.rollup import console
-from ...engine.errors import OK, RunbookError, Unreachable
-from ...settings.settings import Settings
-from ...steps.cert import short
-from ..deploy import Options, deploy
-from .authority import fingerprint, subject
-from .names import wanted
-from .status import look
-from .store import CURRENT, LEAF, NEXT, PREVIOUS, Store
+from ..console.rollup import console
+from ..engine.errors import OK, RunbookError, Unreachable
+from ..settings.settings import Settings
+from ..steps.cert import short
+from .certs.authority import fingerprint, subject
+from .certs.names import wanted
+from .certs.status import look
+from .certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
+from .deploy import Options, deploy
 
 
 def issue(settings: Settings, *, force: bool, dry: bool, json: str | None, task: str = "issue") -> int:
