@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from fabfile.certs import bundle
 from fabfile.flows import facts
-from fabfile.flows.certs import bundle
 from fabfile.settings.settings import Settings
 from fabfile.traffic.client import Answer, Call, Wire, open_wire
 from fabfile.traffic.load import Load, mixed, offer

@@ -131,7 +131,7 @@ def _minutes(typed: str) -> float:
 
 
 def _own(settings: Settings) -> Secure:
-    from .certs import bundle
+    from ..certs import bundle
 
     return Secure(settings.https, bundle(settings), settings.tls.names, settings.edge.http3)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .. import certs
 from ..console.rollup import HostReport, Report, console, show, write_json
 from ..engine import lock as locks
 from ..engine.converge import Outcome, State, foresee
@@ -16,8 +17,8 @@ from ..engine.journal import Run
 from ..roles import keepalived
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import certs, preflight, source
 from . import facts as knowledge
+from . import preflight, source
 from .rollout import Options, Rollout
 from .system import ROLE_OF, System
 from .verify import Outside, verify

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from .. import certs
 from ..control import counters
 from ..control.clocks import against_ours
 from ..engine.converge import State
@@ -15,8 +16,8 @@ from ..engine.shell import q
 from ..roles import app, postgres
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import certs, source
 from . import facts as knowledge
+from . import source
 from .acceptance.facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic
 from .deploy import survey
 from .health import logs as rotation

@@ -7,14 +7,14 @@ where a killed one stopped.
 
 from __future__ import annotations
 
+from ..certs.authority import fingerprint, subject
+from ..certs.names import wanted
+from ..certs.status import look
+from ..certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from ..console.rollup import console
 from ..engine.errors import OK, RunbookError, Unreachable
 from ..settings.settings import Settings
 from ..steps.cert import short
-from .certs.authority import fingerprint, subject
-from .certs.names import wanted
-from .certs.status import look
-from .certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from .deploy import Options, deploy
 
 

@@ -60,7 +60,7 @@ def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | N
 @entry
 def status(c: Any, json: str | None = None) -> int:
     """Which certificate each edge serves and for how long; exit 2 when something needs doing."""
-    from ..flows.certs.status import status as run
+    from ..certs.status import status as run
     from ..settings.settings import load
 
     return run(load(), json)
@@ -76,7 +76,7 @@ def status(c: Any, json: str | None = None) -> int:
 @entry
 def trust(c: Any, out: str | None = None, install: bool = False, json: str | None = None) -> int:
     """Show the bundle of authorities, its fingerprints, and how Debian, curl and browsers learn it."""
-    from ..flows.certs.trust import trust as run
+    from ..certs.trust import trust as run
     from ..settings.settings import load
 
     if out or install:

@@ -14,8 +14,8 @@ from cryptography import x509
 from deployed import Deployed, Variant, assert_unchanged, complaint, until
 from labtools import Runner, Ssh, run
 
-from fabfile.flows.certs.names import names
-from fabfile.flows.certs.store import Store
+from fabfile.certs.names import names
+from fabfile.certs.store import Store
 from lab import hosts
 
 # -- what is there after a deploy ---------------------------------------------------------------------------------

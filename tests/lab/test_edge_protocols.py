@@ -10,7 +10,7 @@ from deployed import Deployed, wait_until_up
 from edgetools import CURL, Answer, Wire, ask, curl
 from labtools import Ssh
 
-from fabfile.flows.certs import bundle
+from fabfile.certs import bundle
 from fabfile.settings.settings import load
 
 VERSIONS = {"http": "1.1", "https": "1.1", "h2": "2", "h3": "3"}

@@ -12,7 +12,7 @@ import pytest
 from deployed import Variant, assert_unchanged, complaint, files, on_each_host
 from labtools import Runner, Ssh, as_current, to
 
-from fabfile.flows.certs import bundle
+from fabfile.certs import bundle
 from fabfile.settings.settings import load
 from lab import hosts
 from lab.names import Lab

@@ -12,8 +12,8 @@ from certmaking import DAY, MIDDLE, NOW, ROOT, Maker, key_pem, leaf, pem, put
 from cryptography import x509
 from test_cert_own import USERS, parts, settings, taken
 
+from fabfile.certs import chain
 from fabfile.engine.errors import RunbookError
-from fabfile.flows.certs import chain
 
 LEAF = leaf(*USERS)
 OLD = Maker("old root", authority=True, start=NOW - 4000 * DAY, end=NOW - DAY)

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from samples import site
 
+from fabfile.certs import bundle, chain, provided
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.secret import mask
-from fabfile.flows.certs import bundle, chain, own
 from fabfile.settings.settings import Settings, Tls
 from fabfile.steps.cert import Material
 
@@ -39,7 +39,7 @@ def settings(
 
 
 def taken(site: Settings) -> Material:
-    return own.load(site, NOW).material
+    return provided.load(site, NOW).material
 
 
 def parts(material: Material) -> list[str]:
@@ -194,7 +194,7 @@ def test_weak_signatures_are_refused(tmp_path: Path) -> None:
     ):
         subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
     with pytest.raises(RunbookError, match="is signed with SHA1"):
-        own.load(settings(tmp_path, (tmp_path / "weak").read_bytes() + pem(CHAIN[2]), key_pem(GOOD.key)))
+        provided.load(settings(tmp_path, (tmp_path / "weak").read_bytes() + pem(CHAIN[2]), key_pem(GOOD.key)))
 
 
 def test_an_odd_certificate_is_no_traceback(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 from cryptography import x509
 from samples import site
 
+from fabfile.certs import authority, material, status, trust
+from fabfile.certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import rotation
-from fabfile.flows.certs import authority, material, status, trust
-from fabfile.flows.certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from fabfile.settings.settings import Settings, Tls
 
 DAY = timedelta(days=1)

@@ -13,11 +13,11 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from samples import site
 
+from fabfile.certs import authority, bundle, material
+from fabfile.certs.names import Names, called, wanted
+from fabfile.certs.store import CURRENT, LEAF, Store
 from fabfile.engine.errors import LOCKED, RunbookError
 from fabfile.engine.secret import mask
-from fabfile.flows.certs import authority, bundle, material
-from fabfile.flows.certs.names import Names, called, wanted
-from fabfile.flows.certs.store import CURRENT, LEAF, Store
 from fabfile.settings.settings import Settings, Tls
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from cryptography import x509
 
-from ...console.rollup import console, write_json
-from ...engine.errors import OK, RunbookError
-from ...settings.settings import Settings
-from ...steps.file import OURS
+from ..console.rollup import console, write_json
+from ..engine.errors import OK, RunbookError
+from ..settings.settings import Settings
+from ..steps.file import OURS
 from .authority import fingerprint, subject
 from .store import Store, bundle_text, replace
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ...settings.settings import Settings
+from ..settings.settings import Settings
 
 
 @dataclass(frozen=True)

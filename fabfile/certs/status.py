@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from ...console.rollup import console, write_json
-from ...engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
-from ...engine.fleet import Fleet
-from ...roles.nginx import certificate
-from ...settings.inventory import Node
-from ...settings.settings import Settings
-from ...steps.cert import Certificate, asking, short
-from . import own
+from ..console.rollup import console, write_json
+from ..engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
+from ..engine.fleet import Fleet
+from ..roles.nginx import certificate
+from ..settings.inventory import Node
+from ..settings.settings import Settings
+from ..steps.cert import Certificate, asking, short
+from . import provided
 from .authority import fingerprint, named, subject
 from .names import called, wanted
 from .store import CURRENT, LEAF, NEXT, PREVIOUS, Store
@@ -126,7 +126,7 @@ def judge(settings: Settings, edges: list[Look], now: datetime) -> Judged:
 def _own(settings: Settings, edges: list[Look], now: datetime) -> Judged:
     judged = Judged("your file", None, edges)
     try:
-        leaf = judged.wanted = own.load(settings, now).leaf
+        leaf = judged.wanted = provided.load(settings, now).leaf
     except RunbookError as error:
         judged.problems.append((error.seen, error.next))
         judged.unread = True

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from ...engine.errors import RunbookError
-from ...engine.secret import Secret
-from ...steps.cert import Material
+from ..engine.errors import RunbookError
+from ..engine.secret import Secret
+from ..steps.cert import Material
 from .names import Names, names
 
 LIFE = timedelta(days=90)

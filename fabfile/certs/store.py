@@ -19,9 +19,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ...engine.errors import Locked, RunbookError
-from ...steps.cert import Material
-from ...steps.file import OURS
+from ..engine.errors import Locked, RunbookError
+from ..steps.cert import Material
+from ..steps.file import OURS
 from . import authority
 from .authority import Pair
 from .names import Names

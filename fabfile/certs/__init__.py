@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...engine.errors import RunbookError
-from ...engine.fleet import Fleet
-from ...roles.nginx import TLS
-from ...settings.settings import Settings
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..roles.nginx import TLS
+from ..settings.settings import Settings
 
 if TYPE_CHECKING:
-    from ...steps.cert import Material
+    from ..steps.cert import Material
 
 
 def material(settings: Settings, *, may_issue: bool) -> Material | None:
@@ -22,7 +22,7 @@ def material(settings: Settings, *, may_issue: bool) -> Material | None:
             authority behind what the edges serve is not on this machine.
     """
     if settings.tls.certificate:
-        from .own import load
+        from .provided import load
 
         return load(settings).material
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from ...engine.errors import RunbookError
-from ...settings.settings import Settings, Tls
-from ...steps.cert import Material
+from ..engine.errors import RunbookError
+from ..settings.settings import Settings, Tls
+from ..steps.cert import Material
 from .authority import Key, named
 from .authority import material as as_material
 from .chain import ODD, PEM, Chain, build_chain, trusted_roots
