@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fabfile.certs import bundle
-from fabfile.flows import facts
+from fabfile.discovery import store
 from fabfile.settings.settings import Settings
 from fabfile.traffic.client import Answer, Call, Wire, open_wire
 from fabfile.traffic.load import Load, mixed, offer
@@ -93,7 +93,7 @@ def _calls(rate: float, seed: int) -> Iterator[Call]:
 
 @asynccontextmanager
 async def _direct(settings: Settings) -> AsyncIterator[Wire]:
-    known = facts.known(settings)
+    known = store.known(settings)
     if known is None:
         sys.exit("Nobody knows the app's port: fab deploy first.")
     async with AsyncExitStack() as stack:

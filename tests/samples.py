@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fabfile.discovery.model import Destination, Facts
 from fabfile.engine.secret import Secret
-from fabfile.flows.discovery.model import Destination, Facts
 from fabfile.settings.inventory import Inventory, Node
 from fabfile.settings.settings import App, Database, Edge, Settings, Ssh, Tls
 from fabfile.steps.cert import Material

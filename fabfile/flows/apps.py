@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from ..control import releases
 from ..control.releases import Proven
+from ..discovery import store as knowledge
 from ..engine.converge import Outcome, State, foresee, read
 from ..engine.errors import RunbookError
 from ..engine.journal import append, now
 from ..roles import app
 from ..settings.inventory import Node
 from . import evidence, gate
-from . import facts as knowledge
 from .gate import GateFailed, Verdict
 from .passage import Passage
 from .system import System

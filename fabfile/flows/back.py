@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..control import releases
+from ..discovery import store as knowledge
 from ..engine.errors import FAILED, ROLLED_BACK, RunbookError
 from ..engine.journal import append
 from ..engine.shell import q
@@ -15,7 +16,6 @@ from ..roles import app
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from . import evidence, gate
-from . import facts as knowledge
 from .gate import GateFailed
 from .system import System
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import certs
 from ..console.rollup import HostReport, Report, console, show, write_json
+from ..discovery import store as knowledge
 from ..engine import lock as locks
 from ..engine.converge import Outcome, State, foresee
 from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
@@ -17,7 +18,6 @@ from ..engine.journal import Run
 from ..roles import keepalived
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import facts as knowledge
 from . import preflight, source
 from .rollout import Options, Rollout
 from .system import ROLE_OF, System

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from ..console.rollup import console, show_outcome, write_json
+from ..discovery import store as knowledge
 from ..engine.converge import Converger, State
 from ..engine.errors import OK, RunbookError
 from ..engine.fleet import Fleet
@@ -13,7 +14,6 @@ from ..engine.journal import Run
 from ..engine.lock import Lock
 from ..roles import app, base
 from ..settings.settings import Settings
-from . import facts as knowledge
 from . import source
 
 
@@ -23,7 +23,7 @@ def discover(settings: Settings, names: Sequence[str], json: str | None) -> int:
     Raises:
         RunbookError: the binary asks for something only a person can give; locked; unreachable.
     """
-    from .discovery import report
+    from ..discovery import report
 
     out, started = console(json), time.monotonic()
     nodes = [node for node in settings.inventory.select(names, ("app",)) if "app" in node.roles]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from .. import certs
 from ..control import counters
 from ..control.clocks import against_ours
+from ..discovery import store as knowledge
 from ..engine.converge import State
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
@@ -16,7 +17,6 @@ from ..engine.shell import q
 from ..roles import app, postgres
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import facts as knowledge
 from . import source
 from .acceptance.facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic
 from .deploy import survey

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..control import releases
+from ..discovery import store as knowledge
+from ..discovery.model import Facts
 from ..engine.shell import Reading
 from ..engine.step import Change, Step
 from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgres, watchdog
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from ..steps.cert import Material
-from . import facts as knowledge
-from .discovery.model import Facts
 from .seed import Seeded
 
 PHASES = ("server", "access", "app", "seed", "indexes", "edge")

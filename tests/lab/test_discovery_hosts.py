@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from fabfile.discovery import Discovery, Program, Stopped, discover, host
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.link import Link
-from fabfile.flows.discovery import Discovery, Program, Stopped, discover, node
 from fabfile.settings.settings import Settings, load
 from lab import hosts
 from lab.names import Lab
@@ -33,7 +33,7 @@ PSQL = "cd /; runuser -u postgres -- psql -q"
 def site(lab: Lab) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB", str(NUMBER))
-        patch.setattr(node, "STALL", 1.0)
+        patch.setattr(host, "STALL", 1.0)
         hosts.down()
         hosts.up(["node1", "db1"], deaths="off", scale=0.01)
         yield load(Lab(NUMBER).site)

@@ -12,8 +12,8 @@ import pytest
 from samples import FACTS
 from sshhost import ROOT, Host, new_key, write_site
 
+from fabfile.discovery import store
 from fabfile.engine.link import Link
-from fabfile.flows import facts
 from fabfile.settings.settings import load
 
 
@@ -61,6 +61,6 @@ def site(tmp_path: Path, host: Host) -> Iterator[Path]:
     """A site file of `host` alone, pinned, the app node and the edge; what discovery finds is known already."""
     ssh = {"user": "ops", "key": str(host.key), "known_hosts": str(host.known_hosts), "port": host.port, "timeout": 3}
     path = write_site(tmp_path, {host.name: (host.address, ["app", "edge"])}, **ssh)
-    facts.remember(load(path), FACTS)
+    store.remember(load(path), FACTS)
     yield path
     shutil.rmtree(ROOT / ".runbook" / f"tests-{os.getpid()}", ignore_errors=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from discovery_sandbox import Sandbox
 
+from fabfile.discovery import Destination, Program, Stopped, discover, host, search
 from fabfile.engine.errors import RunbookError
-from fabfile.flows.discovery import Destination, Program, Stopped, discover, node, search
 
 DAEMON = """#!/usr/bin/perl
 # Goes into the background like an old Unix daemon and does not hear SIGTERM.
@@ -45,7 +45,7 @@ open(my $in, "<", "/srv/closed.yaml") or die "cannot open its config: $!\\n";
 
 @pytest.fixture
 def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    monkeypatch.setattr(node, "SETTLE", 0.2)
+    monkeypatch.setattr(host, "SETTLE", 0.2)
     monkeypatch.setattr(search, "ANSWER", 1)
     sandbox = Sandbox()
     yield sandbox
@@ -59,7 +59,7 @@ def program(box: Sandbox, text: str) -> Program:
 
 def test_the_script_is_clean() -> None:
     checker = Path(sys.executable).with_name("shellcheck")
-    done = subprocess.run([checker, "--shell=sh", node.ATTEMPT], capture_output=True, text=True)
+    done = subprocess.run([checker, "--shell=sh", host.ATTEMPT], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -72,7 +72,7 @@ def test_a_daemon_that_hides_and_does_not_listen_is_ended(box: Sandbox) -> None:
 @pytest.mark.parametrize("how", ["the connection goes", "the shell is ended"])
 def test_an_interrupted_attempt_cleans_up(box: Sandbox, how: str) -> None:
     """The controller or the connection may go away at any moment; the script on the host ends properly by itself."""
-    waiting = node.Node(box, program(box, WAITS), str)  # type: ignore[arg-type]
+    waiting = host.Node(box, program(box, WAITS), str)  # type: ignore[arg-type]
     script = waiting.script((), 30, [Destination("203.0.113.9", 81)], {})
     shell = subprocess.Popen(box.shell(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert shell.stdin

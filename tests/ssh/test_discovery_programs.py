@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import pytest
 from discovery_sandbox import Sandbox
 
+from fabfile.discovery import Destination, Discovery, Program, Stopped, discover, host
+from fabfile.discovery.report import as_dict, settings
 from fabfile.engine.errors import RunbookError
-from fabfile.flows.discovery import Destination, Discovery, Program, Stopped, discover, node
-from fabfile.flows.discovery.report import as_dict, settings
 
 ODD = """#!/usr/bin/perl
 # A daemon that tells nobody what it wants: a file, a directory, somebody at home, and a port out of the file.
@@ -62,8 +62,8 @@ WANTED = '{"port": 7123, "password": "s3cret/pw"}'
 @pytest.fixture(scope="module", autouse=True)
 def _impatient() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(node, "STALL", 0.4)  # the tests' network answers at once or never
-        patch.setattr(node, "SETTLE", 0.2)
+        patch.setattr(host, "STALL", 0.4)  # the tests' network answers at once or never
+        patch.setattr(host, "SETTLE", 0.2)
         yield
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fabfile.flows.discovery.actions import (
+from fabfile.discovery.actions import (
     Action,
     Again,
     CreateDirectory,
@@ -17,10 +17,10 @@ from fabfile.flows.discovery.actions import (
     Serving,
     UseCommand,
 )
-from fabfile.flows.discovery.judge import State, judge
-from fabfile.flows.discovery.model import Attempt, Destination, Holder, Program
-from fabfile.flows.discovery.trace import parse
-from fabfile.flows.discovery.usage import Commands
+from fabfile.discovery.decide import State, judge
+from fabfile.discovery.help_text import Commands
+from fabfile.discovery.model import Attempt, Destination, Holder, Program
+from fabfile.discovery.strace import parse
 
 STATE = State(Program("/srv/film", "tenant"), Commands())
 AWAY = Destination("203.0.113.9", 80)

@@ -8,14 +8,14 @@ import json
 import pytest
 from rich.console import Console
 
+from fabfile.discovery import report
+from fabfile.discovery.facts import facts, refused
+from fabfile.discovery.help_text import Commands, read_help
+from fabfile.discovery.model import Attempt, Destination, Discovery, Facts, Program, Row
+from fabfile.discovery.output import is_help, last_words, masker, notable, same
+from fabfile.discovery.paths import config_rank, is_shared, is_system
+from fabfile.discovery.strace import parse
 from fabfile.engine.secret import MASK
-from fabfile.flows.discovery import report
-from fabfile.flows.discovery.gather import facts, refused
-from fabfile.flows.discovery.model import Attempt, Destination, Discovery, Facts, Program, Row
-from fabfile.flows.discovery.paths import config_rank, is_shared, is_system
-from fabfile.flows.discovery.trace import parse
-from fabfile.flows.discovery.usage import Commands, read_help
-from fabfile.flows.discovery.words import is_help, last_words, masker, notable, same
 
 COBRA = """hello
 

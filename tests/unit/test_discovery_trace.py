@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from fabfile.flows.discovery.trace import PENDING, Bind, Connect, Event, Touch, of_program, parse
+from fabfile.discovery.strace import PENDING, Bind, Connect, Event, Touch, of_program, parse
 
 GO = """\
 772   1795487511.600234 execve("/usr/bin/timeout", [...], 0x7ffcf8268258 /* 5 vars */) = 0

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from ...discovery import store as knowledge
+from ...discovery.model import Facts
 from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.shell import q
 from ...roles import app
 from ...settings.inventory import Node
 from ...settings.settings import LABS, PROJECT, Settings
-from .. import facts as knowledge
-from ..discovery.model import Facts
 from .drill import NotPossible
 from .eyes import Sight, is_up
 

@@ -7,24 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...engine import interrupt
-from ...engine.errors import RunbookError
+from ..engine import interrupt
+from ..engine.errors import RunbookError
 from .actions import Action, Again, CreateDirectory, CreateFile, NeedsHuman, RejectOutbound, Serving, UseCommand
-from .culprit import got_on
-from .gather import config_of, facts, ports_of, refused
-from .judge import judge
+from .decide import judge
+from .facts import config_of, facts, ports_of, refused
+from .help_text import Commands, read_help
+from .host import Node
+from .missing_path import got_on
 from .model import Attempt, Destination, Discovery, Facts, Program, Row
-from .node import Node
+from .needs_human import in_short
+from .output import masker, notable
 from .paths import config_rank
 from .placing import create, sha256, take_back
-from .plea import in_short
 from .state import SERVICES, State
-from .trace import Bind
-from .usage import Commands, read_help
-from .words import masker, notable
+from .strace import Bind
 
 if TYPE_CHECKING:
-    from ...engine.link import Link
+    from ..engine.link import Link
 
 ContentFor = Callable[[str, str | None], str | None]
 """Gives the content of a file the program wants: (path, its own default configuration if the path looks like a

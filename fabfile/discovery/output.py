@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, quote_plus
 
-from ...engine.secret import MASK, mask
+from ..engine.secret import MASK, mask
 
 _LONGEST = 200
 _NOISE = re.compile(r"goroutine \d+|\t|\s+/\S+:\d+ \+0x|main\.\w+\(|runtime\.|created by |exit status \d+$|-{3,}$")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .help_text import Commands
 from .model import Destination, Program
-from .usage import Commands
 
 SERVICES = {
     5432: "PostgreSQL",

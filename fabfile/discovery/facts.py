@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Sequence
 
+from .help_text import Commands
 from .model import Attempt, Destination, Facts, Program
+from .output import notable
 from .paths import config_rank, is_shared, is_system
-from .trace import PENDING, Bind, Connect, Event, Touch
-from .usage import Commands
-from .words import notable
+from .strace import PENDING, Bind, Connect, Event, Touch
 
 _SAID = 20
 """Lines kept of what it said."""

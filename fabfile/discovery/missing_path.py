@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .model import Attempt
+from .output import last_words, same
 from .paths import config_rank, is_log, is_system
-from .trace import Bind, Connect, Event, Touch
-from .words import last_words, same
+from .strace import Bind, Connect, Event, Touch
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from .actions import (
     Serving,
     UseCommand,
 )
-from .culprit import missing
+from .missing_path import missing
 from .model import Attempt, Destination
+from .needs_human import RETRY, not_allowed, saying, speechless, turned_away, wants
+from .output import is_help, last_words
 from .paths import is_system
-from .plea import RETRY, not_allowed, saying, speechless, turned_away, wants
 from .state import SERVICES, State
-from .trace import Bind, Connect
-from .words import is_help, last_words
+from .strace import Bind, Connect
 
 
 def judge(a: Attempt, s: State) -> Action:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...engine.errors import RunbookError
-from ...engine.shell import q
+from ..engine.errors import RunbookError
+from ..engine.shell import q
 from .model import Attempt, Destination, Holder, Program
-from .trace import of_program, parse
+from .strace import of_program, parse
 
 if TYPE_CHECKING:
-    from ...engine.link import Link
+    from ..engine.link import Link
 
 ATTEMPT = Path(__file__).with_name("attempt.sh")
 STALL, SETTLE = 2.0, 0.5

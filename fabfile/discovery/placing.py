@@ -7,12 +7,12 @@ import posixpath
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...engine.errors import RunbookError
-from ...engine.shell import embed, q
+from ..engine.errors import RunbookError
+from ..engine.shell import embed, q
 from .model import Program
 
 if TYPE_CHECKING:
-    from ...engine.link import Link
+    from ..engine.link import Link
 
 
 def create(

@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from .trace import Event
+from .strace import Event
 
 
 class Destination(NamedTuple):

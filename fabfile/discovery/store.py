@@ -15,7 +15,7 @@ from ..roles import app, postgres
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from ..steps.file import File
-from .discovery.model import Discovery, Facts, Program
+from .model import Discovery, Facts, Program
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,8 +79,8 @@ def find(settings: Settings, link: Link, run: Run, out: Console, progress: Calla
     Raises:
         RunbookError: the binary asks for something only a person can give.
     """
-    from .discovery import Stopped, discover
-    from .discovery.report import trail_table
+    from . import Stopped, discover
+    from .report import trail_table
 
     def content(path: str, default: str | None) -> str | None:
         """Ours for what is a configuration; nothing with a password in it for anything else."""

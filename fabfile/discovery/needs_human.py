@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from .actions import NeedsHuman
-from .culprit import named, unreadable
-from .gather import config_of
+from .facts import config_of
+from .missing_path import named, unreadable
 from .model import Attempt, Destination
+from .output import last_words
 from .state import SERVICES, State
-from .trace import Bind, Connect, Touch
-from .words import last_words
+from .strace import Bind, Connect, Touch
 
 RETRY = "run the same command again"
 
