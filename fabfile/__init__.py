@@ -28,8 +28,8 @@ def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = 
     fab deploy                   every host
     fab -H node1,node2 deploy    only these, as one rollout
     """
-    from .flows.deploy import Options
-    from .flows.deploy import deploy as run
+    from .rollout.deploy import Options
+    from .rollout.deploy import deploy as run
     from .settings.settings import load
 
     options = Options(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
@@ -40,8 +40,8 @@ def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = 
 @entry
 def plan(c: Any, json: str | None = None) -> int:
     """Show what deploy would change, as sentences and diffs, and change nothing. Exit 2 when something differs."""
-    from .flows.deploy import Options
-    from .flows.deploy import deploy as run
+    from .rollout.deploy import Options
+    from .rollout.deploy import deploy as run
     from .settings.settings import load
 
     return run(load(), hosts_of(c), Options(dry=True, json=json))
@@ -181,8 +181,8 @@ def rollback(c: Any, to: str = "", json: str | None = None, reason: str = "", ta
 
     The site file stays as it is: the next fab deploy deploys what it pins.
     """
-    from .flows.deploy import Options
     from .flows.rollback import rollback as run
+    from .rollout.deploy import Options
     from .settings.settings import load
 
     options = Options(dry=is_dry(c), take_over=take_over, reason=reason, json=json)

@@ -13,8 +13,8 @@ from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.lock import Lock
 from ..roles import app, base
+from ..rollout import binary
 from ..settings.settings import Settings
-from . import source
 
 
 def discover(settings: Settings, names: Sequence[str], json: str | None) -> int:
@@ -33,7 +33,7 @@ def discover(settings: Settings, names: Sequence[str], json: str | None) -> int:
     run = Run("discover", settings.state / "runs")
     with Fleet(settings, [node]) as fleet, out.status("") as status, Lock(list(fleet.links.values()), run):
         converger = Converger(fleet.link(node), run, lambda outcome: None, lambda text: status.update(text))
-        for outcome in converger.apply([*base.steps(), *app.ground(settings, source.binary(settings))]):
+        for outcome in converger.apply([*base.steps(), *app.ground(settings, binary.binary(settings))]):
             if outcome.state in (State.CHANGED, State.FAILED):
                 show_outcome(out, node.name, outcome)
             if outcome.error:

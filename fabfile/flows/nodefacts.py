@@ -15,13 +15,13 @@ from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
 from ..engine.shell import q
 from ..roles import app, postgres
+from ..rollout import binary
+from ..rollout.deploy import survey
+from ..rollout.system import PHASES, System
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import source
 from .acceptance.facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic
-from .deploy import survey
 from .health import logs as rotation
-from .system import PHASES, System
 
 
 class HostFacts:
@@ -47,7 +47,7 @@ class HostFacts:
         settings = self.settings
         with Fleet(settings, settings.inventory.select(()), readonly=True) as fleet:
             tls = certs.material(settings, may_issue=False)
-            system = System(settings, source.binary(settings), knowledge.known(settings), tls)
+            system = System(settings, binary.binary(settings), knowledge.known(settings), tls)
             hosts = survey(fleet, system, PHASES).hosts
         lost = [f"{host.host}: {host.error.seen}" for host in hosts if host.error]
         to_do = [

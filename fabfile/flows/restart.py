@@ -17,10 +17,11 @@ from ..engine.journal import Run, append, now
 from ..engine.link import Link
 from ..engine.lock import Lock
 from ..roles import app
+from ..rollout import gate
+from ..rollout.auto_rollback import system_of
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import gate, health
-from .back import system_of
+from . import health
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,10 +11,10 @@ from ..control import releases as lying
 from ..control.releases import Kept
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import Fleet, errors
+from ..rollout.auto_rollback import system_of
+from ..rollout.deploy import Options, carry_out
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from .back import system_of
-from .deploy import Options, carry_out
 
 
 def releases(settings: Settings, names: Sequence[str], json: str | None) -> int:

@@ -20,7 +20,7 @@ FORCE = {"force": "issue a new one even if the old one is good"}
 @entry
 def issue(c: Any, force: bool = False, json: str | None = None) -> int:
     """Make the authority and a certificate, if there are none, and install it on the edges."""
-    from ..flows.rotation import issue as run
+    from ..rollout.certificates import issue as run
     from ..settings.settings import load
 
     return run(load(), force=force, dry=is_dry(c), json=json)
@@ -30,7 +30,7 @@ def issue(c: Any, force: bool = False, json: str | None = None) -> int:
 @entry
 def renew(c: Any, force: bool = False, json: str | None = None) -> int:
     """Replace the certificate if it is due (two thirds of its 90 days, other names), and install it on the edges."""
-    from ..flows.rotation import renew as run
+    from ..rollout.certificates import renew as run
     from ..settings.settings import load
 
     return run(load(), force=force, dry=is_dry(c), json=json)
@@ -46,13 +46,13 @@ def renew(c: Any, force: bool = False, json: str | None = None) -> int:
 @entry
 def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | None = None) -> int:
     """Replace the authority; clients that have the bundle accept old and new until --finish."""
-    from ..flows import rotation
+    from ..rollout import certificates
     from ..settings.settings import load
 
     not_dry(c, "certs.rotate-ca")
     if prepare and finish:
         raise RunbookError("--prepare and --finish exclude each other", "nothing was done", "inv certs.status")
-    run = rotation.prepare if prepare else rotation.finish if finish else rotation.rotate
+    run = certificates.prepare if prepare else certificates.finish if finish else certificates.rotate
     return run(load(), json)
 
 

@@ -16,7 +16,7 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 
 def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int:
     """The deploy of some phases on the database's hosts."""
-    from ..flows.deploy import Options, deploy
+    from ..rollout.deploy import Options, deploy
     from ..settings.settings import load
 
     return deploy(load(), [], Options(task=f"db.{name}", phases=phases, dry=is_dry(c), json=json))

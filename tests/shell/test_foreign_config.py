@@ -13,7 +13,7 @@ from samples import FACTS, MATERIAL, NODES, site
 
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
-from fabfile.flows.system import System
+from fabfile.rollout.system import System
 from fabfile.steps.foreign import NoForeignConfig
 
 DEBIAN = "user www-data;\ninclude /etc/nginx/sites-enabled/*;\n"

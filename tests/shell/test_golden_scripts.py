@@ -26,17 +26,17 @@ from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
 from fabfile.flows.health import disks, logs, units
 from fabfile.flows.nodefacts import _curl
-from fabfile.flows.seed import Seeded
-from fabfile.flows.system import PHASES, System
 from fabfile.roles import haproxy, keepalived, nginx
 from fabfile.roles.base import TOOLS
 from fabfile.roles.postgres_steps import Cluster, IncludeDir, SettingsInEffect
+from fabfile.rollout.system import PHASES, System
 from fabfile.steps.account import Account
 from fabfile.steps.block import Block
 from fabfile.steps.file import Directory, File, Symlink
 from fabfile.steps.foreign import NoForeignConfig
 from fabfile.steps.package import InstallPackages, Packages
 from fabfile.steps.release import Release
+from fabfile.steps.seed import Seeded
 from fabfile.steps.sql import Index, LoginRole, SqlFile
 from fabfile.steps.unit import Unit
 

@@ -11,8 +11,8 @@ from samples import FACTS, MATERIAL, NODES, site
 
 from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
-from fabfile.flows.system import System
 from fabfile.roles import haproxy
+from fabfile.rollout.system import System
 from fabfile.settings.inventory import Node
 from fabfile.steps.file import File
 from fabfile.steps.template import render

@@ -14,7 +14,7 @@ from samples import site
 from fabfile.certs import authority, material, status, trust
 from fabfile.certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from fabfile.engine.errors import RunbookError
-from fabfile.flows import rotation
+from fabfile.rollout import certificates
 from fabfile.settings.settings import Settings, Tls
 
 DAY = timedelta(days=1)
@@ -37,9 +37,9 @@ def installed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Installed:
         seen.append(Store(settings.tls.store, settings.name).certificate(LEAF))
         return 0
 
-    monkeypatch.setattr(rotation, "_install", install)
-    monkeypatch.setattr(rotation, "look", lambda settings: [status.Look("edge1", "192.0.2.11:443", seen[-1])])
-    assert rotation.issue(settings, force=False, dry=False, json=None) == 0
+    monkeypatch.setattr(certificates, "_install", install)
+    monkeypatch.setattr(certificates, "look", lambda settings: [status.Look("edge1", "192.0.2.11:443", seen[-1])])
+    assert certificates.issue(settings, force=False, dry=False, json=None) == 0
     return seen
 
 
@@ -55,30 +55,30 @@ def test_a_rotation_never_leaves_a_client_without_the_authority_it_needs(
     settings: Settings, installed: Installed
 ) -> None:
     (old,) = trusted(settings)
-    assert rotation.prepare(settings, None) == 0
-    assert rotation.prepare(settings, None) == 0, "twice is once"
+    assert certificates.prepare(settings, None) == 0
+    assert certificates.prepare(settings, None) == 0, "twice is once"
     _, new = trusted(settings)
     assert material(settings, may_issue=False), "nothing is due because of it"
     assert files(settings) == {CURRENT, NEXT, LEAF, "bundle.pem"}
-    assert rotation.rotate(settings, None) == 0
+    assert certificates.rotate(settings, None) == 0
     assert trusted(settings) == [new, old]
     assert files(settings) == {CURRENT, PREVIOUS, LEAF, "bundle.pem"}
     assert b"PRIVATE" not in (settings.tls.store / PREVIOUS).read_bytes(), "the old key is gone"
     assert installed[-1]
     assert authority.issued_by(installed[-1], new)
-    assert rotation.rotate(settings, None) == 0
+    assert certificates.rotate(settings, None) == 0
     assert trusted(settings) == [new, old], "no third one before the first is finished"
     with pytest.raises(RunbookError, match="the last rotation is not finished"):
-        rotation.prepare(settings, None)
-    assert rotation.finish(settings, None) == 0
+        certificates.prepare(settings, None)
+    assert certificates.finish(settings, None) == 0
     assert trusted(settings) == [new]
     with pytest.raises(RunbookError, match="no rotation is under way"):
-        rotation.finish(settings, None)
+        certificates.finish(settings, None)
 
 
 def test_a_rotation_needs_no_preparation(settings: Settings, installed: Installed) -> None:
     (old,) = trusted(settings)
-    assert rotation.rotate(settings, None) == 0
+    assert certificates.rotate(settings, None) == 0
     assert len(trusted(settings)) == 2
     assert trusted(settings)[1] == old
 
@@ -101,14 +101,14 @@ def test_a_rotation_that_was_killed_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(Store, moment, kill)
         with pytest.raises(Killed):
-            rotation.rotate(settings, None)
+            certificates.rotate(settings, None)
     assert old in trusted(settings), "who is served the old leaf can verify it"
-    assert rotation.rotate(settings, None) == 0
+    assert certificates.rotate(settings, None) == 0
     new, *others = trusted(settings)
     assert others == [old]
     assert installed[-1]
     assert authority.issued_by(installed[-1], new)
-    assert rotation.finish(settings, None) == 0
+    assert certificates.finish(settings, None) == 0
     assert trusted(settings) == [new]
 
 
@@ -116,32 +116,32 @@ def test_finishing_waits_for_every_edge(
     settings: Settings, installed: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = installed[-1]
-    rotation.rotate(settings, None)
+    certificates.rotate(settings, None)
     late = status.Look("edge2", "192.0.2.12:443", old)
     gone = status.Look("edge2", "192.0.2.12:443", error=RunbookError("off", next="switch it on"))
     for look, code, said in ((late, 1, "edge2 does not serve"), (gone, 4, "edge2 cannot be asked")):
-        monkeypatch.setattr(rotation, "look", lambda settings, look=look: [look])
+        monkeypatch.setattr(certificates, "look", lambda settings, look=look: [look])
         with pytest.raises(RunbookError, match=said) as caught:
-            rotation.finish(settings, None)
+            certificates.finish(settings, None)
         assert caught.value.code == code
         assert len(trusted(settings)) == 2
 
 
 def test_renewing_never_makes_an_authority(settings: Settings) -> None:
     with pytest.raises(RunbookError, match="there is no authority in"):
-        rotation.renew(settings, force=True, dry=False, json=None)
+        certificates.renew(settings, force=True, dry=False, json=None)
     with pytest.raises(RunbookError, match="there is no authority in"):
-        rotation.rotate(settings, None)
+        certificates.rotate(settings, None)
     assert not settings.tls.store.exists()
 
 
 def test_who_has_a_certificate_of_his_own_rotates_nothing(settings: Settings, tmp_path: Path) -> None:
     own = replace(settings, tls=replace(settings.tls, certificate=tmp_path / "own.pem"))
-    for run in (rotation.prepare, rotation.rotate, rotation.finish):
+    for run in (certificates.prepare, certificates.rotate, certificates.finish):
         with pytest.raises(RunbookError, match="the site uses its own certificate"):
             run(own, None)
     with pytest.raises(RunbookError, match="the site uses its own certificate"):
-        rotation.renew(own, force=True, dry=False, json=None)
+        certificates.renew(own, force=True, dry=False, json=None)
     with pytest.raises(RunbookError, match="the site uses its own certificate"):
         trust.trust(own, out=None, install=False, json=None)
 
@@ -170,9 +170,9 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
     clause = "/etc/nginx/tls/x/key.pem is root:www-data 0, not root:www-data 640"
     said = f"edge1: {clause}; nginx serves what it read before, and may not start again"
     assert judged(replace(right, unfit=(clause,))) == (2, [(said, "inv certs.renew")])
-    rotation.prepare(settings, None)
+    certificates.prepare(settings, None)
     assert [next_ for _, next_ in judged(right)[1]] == ["inv certs.rotate-ca"]
-    rotation.rotate(settings, None)
+    certificates.rotate(settings, None)
     assert judged(right) == (
         2,
         [
@@ -180,7 +180,7 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
             ("edge1 serves another certificate than the store holds", "inv certs.renew"),
         ],
     )
-    rotation.finish(settings, None)
+    certificates.finish(settings, None)
     assert judged(status.Look("edge1", "x", installed[-1])) == (0, [])
     assert [next_ for _, next_ in judged(later=3400 * DAY)[1]] == ["inv certs.renew", "inv certs.rotate-ca --prepare"]
 
@@ -243,7 +243,7 @@ def test_the_bundle_is_copied_but_never_over_what_is_not_ours(
     target = tmp_path / "copy.pem"
     for _ in range(2):
         assert trust.trust(settings, out=str(target), install=False, json=None) == 0
-    rotation.prepare(settings, None)
+    certificates.prepare(settings, None)
     trust.trust(settings, out=str(target), install=False, json=None)
     assert x509.load_pem_x509_certificates(target.read_bytes()) == trusted(settings)
     target.write_text("mine")
@@ -269,13 +269,13 @@ def test_this_machine_is_made_to_trust_exactly_ours(
     monkeypatch.setattr(trust, "MACHINE", local)
     monkeypatch.setattr(trust, "UPDATE", (*trust.UPDATE, *options, "--hooksdir", str(tmp_path / "none")))
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    rotation.prepare(settings, None)
+    certificates.prepare(settings, None)
     assert trust.trust(settings, out=None, install=True, json=None) == 0
     assert len(list(local.iterdir())) == 2
     everything = x509.load_pem_x509_certificates((etc / "ca-certificates.crt").read_bytes())
     assert set(everything) == set(trusted(settings))
-    rotation.rotate(settings, None)
-    rotation.finish(settings, None)
+    certificates.rotate(settings, None)
+    certificates.finish(settings, None)
     assert trust.trust(settings, out=None, install=True, json=None) == 0
     assert x509.load_pem_x509_certificates((etc / "ca-certificates.crt").read_bytes()) == trusted(settings)
     (only,) = local.iterdir()

@@ -9,8 +9,8 @@ from fabfile.control.haproxy_view import Server
 from fabfile.control.releases import Kept, Proven, parse, previous
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
-from fabfile.flows.gate import judge, seen_by_balancers
 from fabfile.flows.rollback import before, named
+from fabfile.rollout.gate import judge, seen_by_balancers
 from fabfile.settings.settings import Gate
 
 UNIT = "unit MainPID=41 NRestarts=0 ActiveState=active"

@@ -13,8 +13,8 @@ from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
 from fabfile.flows import listeners
 from fabfile.flows.preflight import judge_address, judge_ports, preconditions, unmet
-from fabfile.flows.system import PHASES, System
 from fabfile.roles.ports import ports
+from fabfile.rollout.system import PHASES, System
 from fabfile.settings.inventory import Node
 
 EDGE1, _, NODE1, _, DB1 = NODES

@@ -15,8 +15,8 @@ from fabfile.engine.psql import REFUSED, psql
 from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Change
-from fabfile.flows.seed import Seeded
 from fabfile.roles import postgres
+from fabfile.steps.seed import Seeded
 from fabfile.steps.sql import DatabaseStep, Index, LoginRole, SqlFile, scram, verifies
 from fabfile.steps.unit import Unit
 

@@ -27,7 +27,7 @@ def _quietly(work: Callable[[], int]) -> int:
 
 
 def _deploy(settings: Settings) -> int:
-    from ..deploy import Options, deploy
+    from ...rollout.deploy import Options, deploy
 
     return _quietly(lambda: deploy(settings, [], Options(reason="drill")))
 
@@ -53,11 +53,11 @@ def deploy_under_load(stage: Stage) -> Task:
 
 def renew_certificate(stage: Stage) -> Task:
     """A new certificate on both edges."""
-    from .. import rotation
+    from ...rollout import certificates
 
     if stage.settings.tls.certificate:
         raise NotPossible("the certificate is the user's own", "there is no other to put in its place", "")
-    return Task(lambda stage: _quietly(lambda: rotation.renew(stage.settings, force=True, dry=False, json=None)))
+    return Task(lambda stage: _quietly(lambda: certificates.renew(stage.settings, force=True, dry=False, json=None)))
 
 
 def bad_release(stage: Stage) -> Task:
@@ -66,7 +66,7 @@ def bad_release(stage: Stage) -> Task:
         raise NotPossible("there is no bad release at hand", "a lab makes one of its stand-in", "")
 
     def work(stage: Stage) -> int:
-        from ..source import sha256
+        from ...rollout.binary import sha256
 
         binary = _slow_release(stage.settings)
         app = replace(stage.settings.app, binary=str(binary), sha256=sha256(binary, stage.settings))

@@ -18,10 +18,10 @@ from ..engine.psql import psql
 from ..engine.shell import q
 from ..engine.step import Change
 from ..engine.words import quoted
+from ..flows.seedunit import UNIT, Finish, Seeding, app_node, read_unit, stop
 from ..roles import app
 from ..settings.settings import Settings
-from ..steps.sql import DatabaseStep
-from .seedunit import UNIT, Finish, Seeding, app_node, read_unit, stop
+from .sql import DatabaseStep
 
 LIMIT = 3600.0
 """Seconds after which seeding is given up; the real binary takes 10 to 20 minutes."""

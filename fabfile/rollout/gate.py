@@ -16,7 +16,7 @@ from ..engine.shell import q
 from ..roles import app, postgres
 from ..roles.base import TOOLS
 from ..settings.settings import Gate, Settings
-from .seed import Seeded
+from ..steps.seed import Seeded
 
 
 class Sample(NamedTuple):

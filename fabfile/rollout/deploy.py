@@ -15,13 +15,14 @@ from ..engine.converge import Outcome, State, foresee
 from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
+from ..flows import preflight
+from ..flows.verify import Outside, verify
 from ..roles import keepalived
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import preflight, source
-from .rollout import Options, Rollout
+from . import binary
+from .phases import Options, Rollout
 from .system import ROLE_OF, System
-from .verify import Outside, verify
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +41,7 @@ def deploy(settings: Settings, names: Sequence[str], options: Options) -> int:
     with Fleet(settings, nodes, readonly=options.dry) as fleet:
         tls = certs.material(settings, may_issue=not options.dry) if _touches_edges(fleet, options.phases) else None
         system = System(
-            settings, source.binary(settings), knowledge.known(settings), tls, _left_alone(fleet, options, settings)
+            settings, binary.binary(settings), knowledge.known(settings), tls, _left_alone(fleet, options, settings)
         )
         return carry_out(fleet, system, options, started)
 

@@ -21,7 +21,7 @@ from .system import System
 
 if TYPE_CHECKING:
     from ..engine.link import Link
-    from .apps import Apps
+    from .app_nodes import Apps
 
 
 ONCE_PROVEN = 2.0

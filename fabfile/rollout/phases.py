@@ -17,7 +17,7 @@ from ..engine.journal import Run
 from ..engine.lock import Lock
 from ..engine.step import Step
 from ..settings.inventory import Node
-from .apps import Apps
+from .app_nodes import Apps
 from .system import PHASES, ROLE_OF, System
 
 if TYPE_CHECKING:

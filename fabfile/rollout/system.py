@@ -15,7 +15,7 @@ from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgre
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from ..steps.cert import Material
-from .seed import Seeded
+from ..steps.seed import Seeded
 
 PHASES = ("server", "access", "app", "seed", "indexes", "edge")
 """The order a deploy dares: the database, its role, the app (one node at a time), the data, the edge."""

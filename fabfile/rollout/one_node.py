@@ -22,7 +22,7 @@ from .system import System
 
 if TYPE_CHECKING:
     from ..control.balancer import Balancer
-    from .rollout import Rollout
+    from .phases import Rollout
 
 
 @dataclass(frozen=True)

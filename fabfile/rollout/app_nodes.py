@@ -21,11 +21,11 @@ from ..roles import app
 from ..settings.inventory import Node
 from . import evidence, gate
 from .gate import GateFailed, Verdict
-from .passage import Passage
+from .one_node import Passage
 from .system import System
 
 if TYPE_CHECKING:
-    from .rollout import Rollout
+    from .phases import Rollout
 
 
 class Apps:
@@ -44,7 +44,7 @@ class Apps:
         Raises:
             RunbookError: an edge does not answer; nothing was begun then.
         """
-        from .back import back
+        from .auto_rollback import back
 
         if not nodes:
             return True
