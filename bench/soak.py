@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fabfile.flows.drills.eyes import AppSeen, EdgeSeen, Eyes, Seen
+from fabfile.drills.observer import AppSeen, EdgeSeen, Eyes, Seen
 from fabfile.settings.settings import Settings
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample

@@ -21,7 +21,7 @@ from .nodefacts import HostFacts
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .drills.result import DrillResult
+    from ..drills.result import DrillResult
 
 LONGEST = 24 * 60.0
 """Minutes that one look at the cache may take."""
@@ -98,7 +98,7 @@ def _refuse_drills(options: Options) -> None:
 
 def _undrilled(settings: Settings, options: Options) -> str:
     """Why no drill is run; empty when they are: in a lab's full run, and wherever they were asked for."""
-    from .drills.stage import in_lab
+    from ..drills.target import in_lab
 
     if options.drills:
         return ""
@@ -108,7 +108,7 @@ def _undrilled(settings: Settings, options: Options) -> str:
 
 
 def _drill(settings: Settings, screen: Console) -> Sequence[DrillResult]:
-    from .drills import run_for_check
+    from ..drills import run_for_check
 
     with screen.status("drills") as status:
         results = run_for_check(settings, lambda text: status.update(f"drills for R1 and R2: {text}"))

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..console.rollup import console, write_json
+from ..drills import DrillResult, chosen, run_some
+from ..drills.catalogue.register import BY_NAME, DRILLS
+from ..drills.history import kept
+from ..drills.result import FAILED as DID_NOT_HOLD
+from ..drills.safety_nets import checked
+from ..drills.table import line, show_history, show_list, show_results
+from ..drills.target import folder_of, in_lab
 from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
 from ..settings.settings import Settings
 from .acceptance.export import refuse_bad_path
-from .drills import DrillResult, chosen, run_some
-from .drills.catalogue import BY_NAME, DRILLS
-from .drills.keep import kept
-from .drills.result import FAILED as DID_NOT_HOLD
-from .drills.show import line, show_history, show_list, show_results
-from .drills.stage import folder_of, in_lab
-from .drills.without import checked
 from .report import refuse_bad_folder, write
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import pytest
 from deployed import Deployed, Variant, until, wait_until_up
 from labtools import ROOT, Outcome, Runner, Ssh
 
-from fabfile.flows.drills.deadman import UNDO
-from fabfile.flows.drills.faults import TABLE
+from fabfile.drills.faults.hosts import TABLE
+from fabfile.drills.faults.undo_timer import UNDO
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ from rich.console import Console
 from samples import NODES
 from samples import site as a_site
 
+from fabfile.drills import chosen
+from fabfile.drills.catalogue.register import BY_NAME, DRILLS, FOR_CHECK
+from fabfile.drills.history import keep, kept, latest
+from fabfile.drills.model import NotPossible
+from fabfile.drills.observer import AppSeen, EdgeSeen, Sight, parse_app, parse_edge
+from fabfile.drills.result import FAILED, HELD, NOT_TRIED, DrillResult
+from fabfile.drills.safety_nets import OFF, checked
+from fabfile.drills.table import show_history, show_list, show_results
+from fabfile.drills.target import choose_victim, in_lab
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import drill as flow
-from fabfile.flows.drills import chosen
-from fabfile.flows.drills.catalogue import BY_NAME, DRILLS, FOR_CHECK
-from fabfile.flows.drills.drill import NotPossible
-from fabfile.flows.drills.eyes import AppSeen, EdgeSeen, Sight, parse_app, parse_edge
-from fabfile.flows.drills.keep import keep, kept, latest
-from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, DrillResult
-from fabfile.flows.drills.show import show_history, show_list, show_results
-from fabfile.flows.drills.stage import choose_victim, in_lab
-from fabfile.flows.drills.without import OFF, checked
 from fabfile.menu import drills as menu
 from fabfile.settings.settings import LABS
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 import pytest
 
-from fabfile.flows.drills import figures, rules
-from fabfile.flows.drills.drill import Drill, Life, Observation
-from fabfile.flows.drills.eyes import AppSeen, EdgeSeen
-from fabfile.flows.drills.judge import judge, not_tried, timed
-from fabfile.flows.drills.record import drained, outs
-from fabfile.flows.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
+from fabfile.drills import figures, rules
+from fabfile.drills.model import Drill, Life, Observation
+from fabfile.drills.observer import AppSeen, EdgeSeen
+from fabfile.drills.recording import drained, outs
+from fabfile.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
+from fabfile.drills.verdict import judge, not_tried, timed
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.users import asked_at
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
+from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark, Second
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import report
 from fabfile.flows.acceptance.export import as_json
 from fabfile.flows.acceptance.plan import QUICK
 from fabfile.flows.acceptance.row import Figures, Row, Verdict, not_tried
 from fabfile.flows.acceptance.run import Outcome
-from fabfile.flows.drills.result import FAILED, HELD, Bound, DrillResult, Mark, Second
 from fabfile.flows.report.curves import curve
 from fabfile.flows.report.page import ms, share, spark
 from fabfile.traffic.sample import Sample

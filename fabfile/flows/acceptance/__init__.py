@@ -14,7 +14,7 @@ from .tls import Secure
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..drills.result import DrillResult
+    from ...drills.result import DrillResult
     from .run import Outcome
 
 __all__ = [

@@ -11,7 +11,7 @@ from ...traffic.stats import upper_bound
 from .row import Figures, Row, Verdict, judge, not_tried
 
 if TYPE_CHECKING:
-    from ..drills.result import DrillResult
+    from ...drills.result import DrillResult
 
 LOSS = ("R1", "loss of a node", "unseen: 0 failed, ≤ 1 %")
 BACK = ("R2", "a failed node", "works again in < 60 s")

@@ -34,7 +34,7 @@ from .state import Run
 from .tls import Secure, unverified
 
 if TYPE_CHECKING:
-    from ..drills.result import DrillResult
+    from ...drills.result import DrillResult
 
 UNKNOWN_HTTPS = "no https address is known; give it as --tls"
 REACH_TRIES, REACH_TIMEOUT = 3, 3.0

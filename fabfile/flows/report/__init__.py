@@ -13,8 +13,8 @@ from ...engine.errors import RunbookError
 from ...engine.secret import mask
 
 if TYPE_CHECKING:
+    from ...drills.result import DrillResult
     from ..acceptance.run import Outcome
-    from ..drills.result import DrillResult
 
 __all__ = ["refuse_bad_folder", "write"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from ...traffic.sample import Sample
-from .drill import Life, Observation
-from .eyes import AppSeen, EdgeSeen, Seen, Sight, is_up
+from ..traffic.sample import Sample
+from .model import Life, Observation
+from .observer import AppSeen, EdgeSeen, Seen, Sight, is_up
 from .result import Mark
 
 Look = tuple[float, str, Seen | None]

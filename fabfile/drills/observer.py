@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ...control import haproxy_view
-from ...engine.errors import RunbookError
-from ...engine.fleet import Fleet
-from ...engine.shell import q
-from ...roles import app, keepalived
-from ...settings.inventory import Node
-from ...settings.settings import Settings
+from ..control import haproxy_view
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.shell import q
+from ..roles import app, keepalived
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 
 PAUSE = 0.2
 """Seconds between two looks of one host."""

@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from ...engine import interrupt
-from ...engine.errors import RunbookError
-from ...engine.fleet import Fleet
-from ...engine.journal import Run
-from ...engine.lock import Lock
-from ...settings.settings import Settings
-from ...traffic.calls import Range
-from ...traffic.users import Traffic
-from .drill import BUDGET, Drill, Fault, NotPossible
-from .eyes import Eyes, is_up
-from .judge import judge, not_tried, timed
-from .record import Record
+from ..engine import interrupt
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.journal import Run
+from ..engine.lock import Lock
+from ..settings.settings import Settings
+from ..traffic.calls import Range
+from ..traffic.users import Traffic
+from .model import BUDGET, Drill, Fault, NotPossible
+from .observer import Eyes, is_up
+from .recording import Record
 from .result import FAILED, DrillResult
-from .stage import Stage
+from .target import Stage
+from .verdict import judge, not_tried, timed
 
 CALM = 3.0
 """Seconds without a failure that count as a steady state, before and after."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...roles import healer
+from ..roles import healer
 
 FOLDER = f"/run/systemd/system/{healer.UNIT}.d"
 AGAIN = f"systemctl daemon-reload; systemctl try-restart {healer.UNIT}"

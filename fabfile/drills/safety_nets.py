@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from ...engine import interrupt
-from ...engine.errors import RunbookError
-from ...engine.fleet import Fleet
-from ...engine.shell import q
-from ...roles import haproxy, healer
-from ...settings.inventory import Node
-from ...settings.settings import Settings
-from . import deadman
+from ..engine import interrupt
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.shell import q
+from ..roles import haproxy, healer
+from ..settings.inventory import Node
+from ..settings.settings import Settings
+from .faults import undo_timer
 from .overrides import told, untold
 
 NETS = ("healer", "retries", "proof", "guard")
@@ -96,13 +96,13 @@ def _has_healer(fleet: Fleet, node: Node) -> bool:
 
 
 def _take(fleet: Fleet, name: str, net: Net, node: Node) -> None:
-    deadman.arm(fleet.link(node), net.on, LATEST, f"{deadman.NET}-{name}")
+    undo_timer.arm(fleet.link(node), net.on, LATEST, f"{undo_timer.NET}-{name}")
     fleet.link(node).run(net.off)
 
 
 def _put_back(fleet: Fleet, name: str, net: Net, node: Node) -> None:
     fleet.link(node).run(net.on)
-    deadman.disarm(fleet.link(node), f"{deadman.NET}-{name}")
+    undo_timer.disarm(fleet.link(node), f"{undo_timer.NET}-{name}")
 
 
 def _each(fleet: Fleet, nodes: Sequence[Node], work: Callable[[Node], None]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ...engine import interrupt
-from ...engine.errors import RunbookError
-from ...settings.settings import Settings
-from .drill import Drill
+from ..engine import interrupt
+from ..engine.errors import RunbookError
+from ..settings.settings import Settings
+from .model import Drill
 from .result import DrillResult, from_json
 
 __all__ = ["DrillResult", "from_json", "run_for_check", "run_some"]
@@ -32,11 +32,11 @@ def run_some(
         RunbookError: there is no drill of a name, the site is locked or cannot be reached.
         KeyboardInterrupt: Ctrl-C; what was broken is repaired by then.
     """
-    from ...traffic.calls import Range
-    from .keep import keep
+    from ..traffic.calls import Range
+    from .history import keep
     from .runner import Performance
-    from .stage import folder_of, in_lab
-    from .without import prepared
+    from .safety_nets import prepared
+    from .target import folder_of, in_lab
 
     drills, ranges = chosen(names), dict[str, Range]()
     results = []
@@ -56,7 +56,7 @@ def chosen(names: Sequence[str]) -> list[Drill]:
     Raises:
         RunbookError: there is no drill of a name.
     """
-    from .catalogue import BY_NAME
+    from .catalogue.register import BY_NAME
 
     for name in names:
         if name not in BY_NAME:
@@ -70,6 +70,6 @@ def run_for_check(settings: Settings, progress: Progress = lambda text: None) ->
     Raises:
         RunbookError, KeyboardInterrupt: as `run_some`.
     """
-    from .catalogue import FOR_CHECK
+    from .catalogue.register import FOR_CHECK
 
     return run_some(settings, FOR_CHECK, progress)

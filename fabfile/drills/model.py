@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ...engine.errors import RunbookError
-from ...traffic.sample import Sample
+from ..engine.errors import RunbookError
+from ..traffic.sample import Sample
 from .result import Bound
 
 if TYPE_CHECKING:
-    from .stage import Stage
+    from .target import Stage
 
 PEAK, STEADY = 120.0, 60.0
 """R3: requests a second for a minute, and for good. One app node takes 100."""

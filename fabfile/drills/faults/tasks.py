@@ -12,9 +12,9 @@ from pathlib import Path
 
 from ...engine.errors import OK, ROLLED_BACK, RunbookError
 from ...settings.settings import PROJECT, Settings
-from .drill import NotPossible
-from .faults import Task
-from .stage import Stage
+from ..model import NotPossible
+from ..target import Stage
+from .hosts import Task
 
 MEGABYTES = 16
 """How much more memory the app is allowed by the deploy of a drill: a change that restarts every node."""

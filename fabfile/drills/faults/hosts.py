@@ -10,9 +10,9 @@ from ...engine.psql import LIMITS
 from ...engine.shell import q
 from ...roles import haproxy
 from ...settings.inventory import Node
-from . import deadman
-from .drill import NotPossible
-from .stage import Stage
+from ..model import NotPossible
+from ..target import Stage
+from . import undo_timer
 
 LATEST = 180.0
 """Seconds after which a host mends itself if the drill does not come back to do so: more than any drill takes."""
@@ -34,10 +34,10 @@ class OnHosts:
 
     def prepare(self, stage: Stage) -> None:
         """See to it that each host mends itself if nobody else does: so long from when all are ready."""
-        each(stage, self.nodes, lambda node: deadman.arm(stage.fleet.link(node), self.back, LATEST))
+        each(stage, self.nodes, lambda node: undo_timer.arm(stage.fleet.link(node), self.back, LATEST))
         if self.before:
             each(stage, self.nodes, lambda node: stage.run(node, self.before, timeout=LATEST))
-            each(stage, self.nodes, lambda node: deadman.renew(stage.fleet.link(node), self.back, LATEST))
+            each(stage, self.nodes, lambda node: undo_timer.renew(stage.fleet.link(node), self.back, LATEST))
 
     def inject(self, stage: Stage) -> None:
         """All at once."""
@@ -48,7 +48,7 @@ class OnHosts:
 
         def mend(node: Node) -> None:
             stage.run(node, f"/bin/bash -c {q(self.back)}", timeout=90)
-            deadman.disarm(stage.fleet.link(node))
+            undo_timer.disarm(stage.fleet.link(node))
 
         each(stage, self.nodes, mend)
 

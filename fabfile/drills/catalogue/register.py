@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .app_drills import APP_DRILLS
-from .service_drills import SERVICE_DRILLS
+from .app import APP_DRILLS
+from .service import SERVICE_DRILLS
 
 DRILLS = (*APP_DRILLS, *SERVICE_DRILLS)
 

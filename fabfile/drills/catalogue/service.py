@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...engine.errors import OK, ROLLED_BACK
 from ...roles import haproxy, nginx, postgres
-from . import faults, tasks
-from .drill import STEADY, Drill
-from .rules import (
+from ..faults import hosts, tasks
+from ..model import STEADY, Drill
+from ..rules import (
     answered_within,
     apps_left_alone,
     ended_with,
@@ -37,19 +37,19 @@ SERVICE_DRILLS = (
     Drill(
         "db-restarted",
         "A restart of the database costs only requests that need it, and no app is restarted for it.",
-        lambda stage: faults.unit_restarted(stage, stage.database, postgres.service(stage.settings)),
+        lambda stage: hosts.unit_restarted(stage, stage.database, postgres.service(stage.settings)),
         (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "db-killed",
         "A database that is killed is back within 10 s, and no app is restarted for it.",
-        lambda stage: faults.unit_killed(stage, stage.database, postgres.service(stage.settings)),
+        lambda stage: hosts.unit_killed(stage, stage.database, postgres.service(stage.settings)),
         (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "db-exhausted",
         "While the database takes no connection, what needs none is served, and no app is restarted.",
-        faults.connections_refused,
+        hosts.connections_refused,
         (NO_DATABASE, felt(1), recovered_within(10), apps_left_alone),
         rate=STEADY,
         hold=10,
@@ -57,54 +57,54 @@ SERVICE_DRILLS = (
     Drill(
         "db-starved",
         "A database that is far too slow for a while is caught up with within 10 s: no rush of retries holds it down.",
-        lambda stage: faults.starved(stage, stage.database, postgres.service(stage.settings)),
+        lambda stage: hosts.starved(stage, stage.database, postgres.service(stage.settings)),
         (felt(0.8), recovered_within(10), apps_left_alone),
         hold=20,
     ),
     Drill(
         "haproxy-killed",
         "An edge whose balancer is killed serves again, or the other edge does, within 3 s.",
-        lambda stage: faults.unit_killed(stage, stage.holder, haproxy.UNIT),
+        lambda stage: hosts.unit_killed(stage, stage.holder, haproxy.UNIT),
         (gap_within(3), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "nginx-killed",
         "An edge whose nginx is killed serves again within 1 s.",
-        lambda stage: faults.unit_killed(stage, stage.holder, nginx.UNIT),
+        lambda stage: hosts.unit_killed(stage, stage.holder, nginx.UNIT),
         (gap_within(1), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "haproxy-hung",
         "An edge whose balancer hangs serves again within 1 s; at most 20 requests fail.",
-        lambda stage: faults.unit_hung(stage, stage.holder, haproxy.UNIT),
+        lambda stage: hosts.unit_hung(stage, stage.holder, haproxy.UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
     Drill(
         "nginx-hung",
         "An edge whose nginx hangs serves again within 1 s; at most 20 requests fail.",
-        lambda stage: faults.unit_hung(stage, stage.holder, nginx.UNIT),
+        lambda stage: hosts.unit_hung(stage, stage.holder, nginx.UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
     Drill(
         "edge-off",
         "When the edge that serves loses its power the other one has its address within 0.7 s.",
-        lambda stage: faults.Power(stage.holder),
+        lambda stage: hosts.Power(stage.holder),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),
     Drill(
         "edge-cut",
         "When the edge that serves is cut off the other one has its address within 0.7 s.",
-        lambda stage: faults.cut(stage, stage.holder, silent=stage.settings.edge.address),
+        lambda stage: hosts.cut(stage, stage.holder, silent=stage.settings.edge.address),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),
     Drill(
         "refresher-dead",
         "Without its refresher an edge still gives no answer that is older than a minute.",
-        lambda stage: faults.unit_stopped(stage, stage.holder, nginx.REFRESHER),
+        lambda stage: hosts.unit_stopped(stage, stage.holder, nginx.REFRESHER),
         (no_failures, never_older_than(60)),
         ("R16",),
         rate=STEADY,
@@ -137,7 +137,7 @@ SERVICE_DRILLS = (
     Drill(
         "clock-wrong",
         "A node whose clock is 90 s ahead serves on, and no answer gets older for it.",
-        lambda stage: faults.clock_wrong(stage, stage.victim),
+        lambda stage: hosts.clock_wrong(stage, stage.victim),
         (no_failures, never_older_than(60)),
         ("R16", "R21"),
         hold=15,

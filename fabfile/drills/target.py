@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ...discovery import store as knowledge
-from ...discovery.model import Facts
-from ...engine.errors import RunbookError
-from ...engine.fleet import Fleet
-from ...engine.shell import q
-from ...roles import app
-from ...settings.inventory import Node
-from ...settings.settings import LABS, PROJECT, Settings
-from .drill import NotPossible
-from .eyes import Sight, is_up
+from ..discovery import store as knowledge
+from ..discovery.model import Facts
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.shell import q
+from ..roles import app
+from ..settings.inventory import Node
+from ..settings.settings import LABS, PROJECT, Settings
+from .model import NotPossible
+from .observer import Sight, is_up
 
 
 def in_lab(settings: Settings) -> bool:

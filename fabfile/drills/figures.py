@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from ...traffic.sample import Sample
-from ...traffic.stats import percentile
-from .drill import BUDGET
+from ..traffic.sample import Sample
+from ..traffic.stats import percentile
+from .model import BUDGET
 from .result import Second
 
 POSTS = ("R4", "R12")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from . import figures, rules
-from .drill import Drill, Observation
+from .model import Drill, Observation
 from .result import FAILED, HELD, NOT_TRIED, Bound, DrillResult, Mark
 
 

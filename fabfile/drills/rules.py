@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ...traffic.stats import percentile
-from ..acceptance.plan import LATENCY_BOUND
+from ..flows.acceptance.plan import LATENCY_BOUND
+from ..traffic.stats import percentile
 from . import figures
-from .drill import BUDGET, Observation, Rule
+from .model import BUDGET, Observation, Rule
 from .result import Bound
 
 FEW = 0.002

@@ -8,11 +8,11 @@ from ...control.balancer import Balancer
 from ...engine.shell import q
 from ...roles import app, healer
 from ...settings.inventory import Node
-from . import deadman
-from .drill import NotPossible
-from .faults import LATEST, OnHosts, in_background, need
-from .overrides import told, untold
-from .stage import Stage
+from ..model import NotPossible
+from ..overrides import told, untold
+from ..target import Stage
+from . import undo_timer
+from .hosts import LATEST, OnHosts, in_background, need
 
 PIDS = "/run/runbook-drill.pid"
 """On a host: the process that a drill has hurt. It must not outlive the drill."""
@@ -63,7 +63,7 @@ class LogFull:
     def prepare(self, stage: Stage) -> None:
         """Mount it, empty."""
         user, unit = q(stage.settings.app.user), q(stage.unit)
-        deadman.arm(
+        undo_timer.arm(
             stage.fleet.link(self.node), f"! {self._mounted} || {{ {self._off}; systemctl restart {unit}; }}", LATEST
         )
         mount = f"mount -t tmpfs -o size=512k,mode=0750 runbook-drill {q(self.folder)}; chown {user}:{user} {q(self.folder)}"
@@ -78,7 +78,7 @@ class LogFull:
         """Back to the log's own place."""
         if stage.fleet.link(self.node).read([self._mounted])[0].code == 0:
             self._restarted(stage, f"{self._off}\n")
-        deadman.disarm(stage.fleet.link(self.node))
+        undo_timer.disarm(stage.fleet.link(self.node))
 
     @property
     def _mounted(self) -> str:

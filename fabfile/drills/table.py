@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .drill import Drill
+from .model import Drill
 from .result import FAILED, HELD, NOT_TRIED, DrillResult
 
 if TYPE_CHECKING:
