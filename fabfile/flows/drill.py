@@ -17,9 +17,9 @@ from ..drills.table import line, show_history, show_list, show_results
 from ..drills.target import folder_of, in_lab
 from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
+from ..report import refuse_bad_folder, write
 from ..settings.settings import Settings
 from .acceptance.export import refuse_bad_path
-from .report import refuse_bad_folder, write
 
 if TYPE_CHECKING:
     from rich.console import Console

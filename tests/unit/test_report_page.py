@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
+from fabfile import report
 from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark, Second
 from fabfile.engine.errors import RunbookError
-from fabfile.flows import report
 from fabfile.flows.acceptance.export import as_json
 from fabfile.flows.acceptance.plan import QUICK
 from fabfile.flows.acceptance.row import Figures, Row, Verdict, not_tried
 from fabfile.flows.acceptance.run import Outcome
-from fabfile.flows.report.curves import curve
-from fabfile.flows.report.page import ms, share, spark
+from fabfile.report.curves import curve
+from fabfile.report.page import ms, share, spark
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.timeline import Phase, by_second
 

@@ -68,7 +68,7 @@ def check(
 
     from rich.console import Console
 
-    from ..report import refuse_bad_folder, write
+    from ...report import refuse_bad_folder, write
     from .export import refuse_bad_path, write_json
     from .report import show
     from .run import measure
