@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from ..acceptance.host_facts import Clock
 from ..engine.link import Link
-from ..flows.acceptance.facts import Clock
 
 TRIES = 5
 GOOD = 0.02

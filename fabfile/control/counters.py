@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ..acceptance.host_facts import Traffic
 from ..engine.shell import q
-from ..flows.acceptance.facts import Traffic
 from ..roles.base import CURL
 
 BACKENDS = {

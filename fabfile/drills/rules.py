@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ..flows.acceptance.plan import LATENCY_BOUND
+from ..acceptance.plan import LATENCY_BOUND
 from ..traffic.stats import percentile
 from . import figures
 from .model import BUDGET, Observation, Rule

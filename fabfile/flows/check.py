@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ..acceptance import FULL, QUICK, Secure, with_cache_for
+from ..acceptance import check as measure
+from ..acceptance.tls import https_url
 from ..console.rollup import console
 from ..engine.errors import RunbookError
 from ..settings.settings import Settings, load
 from ..traffic.client import base_url
-from .acceptance import FULL, QUICK, Secure, with_cache_for
-from .acceptance import check as measure
-from .acceptance.tls import https_url
 from .nodefacts import HostFacts
 
 if TYPE_CHECKING:

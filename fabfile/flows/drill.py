@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..acceptance.export import refuse_bad_path
 from ..console.rollup import console, write_json
 from ..drills import DrillResult, chosen, run_some
 from ..drills.catalogue.register import BY_NAME, DRILLS
@@ -19,7 +20,6 @@ from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
 from ..report import refuse_bad_folder, write
 from ..settings.settings import Settings
-from .acceptance.export import refuse_bad_path
 
 if TYPE_CHECKING:
     from rich.console import Console

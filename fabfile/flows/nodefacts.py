@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from .. import certs
+from ..acceptance.host_facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic
 from ..control import counters
 from ..control.clocks import against_ours
 from ..discovery import store as knowledge
@@ -20,7 +21,6 @@ from ..rollout.deploy import survey
 from ..rollout.system import PHASES, System
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from .acceptance.facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic
 from .health import logs as rotation
 
 

@@ -13,8 +13,8 @@ from ..engine.errors import RunbookError
 from ..engine.secret import mask
 
 if TYPE_CHECKING:
+    from ..acceptance.run import Outcome
     from ..drills.result import DrillResult
-    from ..flows.acceptance.run import Outcome
 
 __all__ = ["refuse_bad_folder", "write"]
 
@@ -32,7 +32,7 @@ def write(folder: Path, check: Outcome | Mapping[str, Any] | None, drills: Seque
     Raises:
         RunbookError: the folder cannot be written.
     """
-    from ..flows.acceptance.export import as_json
+    from ..acceptance.export import as_json
     from .page import render
 
     told = as_json(check) if check is not None and not isinstance(check, Mapping) else check

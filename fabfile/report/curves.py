@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ..flows.acceptance.plan import LATENCY_BOUND
+from ..acceptance.plan import LATENCY_BOUND
 from .svg import INK, inline
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..flows.acceptance.alone import Keep, ask_alone, no_answer
+from ..acceptance.alone import Keep, ask_alone, no_answer
 from .client import Answer, Call, Wire
 
 LISTS = {"R9": "/api/movie", "R10": "/api/customer", "R11": "/api/session"}

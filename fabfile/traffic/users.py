@@ -9,8 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from ..flows.acceptance.leftovers import clean_up
-from ..flows.acceptance.looks import date_of
+from ..acceptance.freshness_probe import date_of
+from ..acceptance.leftovers import clean_up
 from .calls import SINGLE, Range, any_row, dummy, find_range, operation
 from .client import Answer, Call, Wire, open_wire
 from .load import mixed, offer

@@ -15,15 +15,15 @@ from aiohttp import web
 from load_server import SMALL, Service
 from test_load_acceptance import TINY, Onlooker
 
+from fabfile.acceptance import Clock, CurlAnswer, DatabaseFacts, LogBound, Secure, Traffic, check
+from fabfile.acceptance.edge_probe import look_at_edge
+from fabfile.acceptance.host_facts import NodeFacts
+from fabfile.acceptance.row import Row, Verdict
+from fabfile.acceptance.rows.edge import http3_row, tls_row
+from fabfile.acceptance.run_state import Run
+from fabfile.acceptance.service_rows import COUNTED
+from fabfile.acceptance.tls import https_url, unverified
 from fabfile.engine.errors import RunbookError
-from fabfile.flows.acceptance import Clock, CurlAnswer, DatabaseFacts, LogBound, Secure, Traffic, check
-from fabfile.flows.acceptance.edge import look_at_edge
-from fabfile.flows.acceptance.edge_rows import http3_row, tls_row
-from fabfile.flows.acceptance.facts import NodeFacts
-from fabfile.flows.acceptance.row import Row, Verdict
-from fabfile.flows.acceptance.service import COUNTED
-from fabfile.flows.acceptance.state import Run
-from fabfile.flows.acceptance.tls import https_url, unverified
 from fabfile.traffic.calls import SINGLE, Range
 from fabfile.traffic.client import open_wire
 from fabfile.traffic.own_rows import Ledger
@@ -87,7 +87,7 @@ def authority(folder: Path) -> Authority:
 @pytest.fixture
 def rows(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rows]:
     """What the rows say of an edge with faults and a certificate, as a client that trusts `bundle` sees it."""
-    monkeypatch.setattr("fabfile.flows.acceptance.quic.TIMEOUT", 0.5)
+    monkeypatch.setattr("fabfile.acceptance.http3.TIMEOUT", 0.5)
 
     def see(
         faults: Faults | None = None,

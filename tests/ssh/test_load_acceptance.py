@@ -18,11 +18,11 @@ from aiohttp import web
 from load_server import SMALL, Cache, Rule, Service, serving
 from rich.console import Console
 
+from fabfile.acceptance import Plan, check
+from fabfile.acceptance.row import Row, Verdict
+from fabfile.acceptance.run import Outcome, measure
 from fabfile.drills.result import DrillResult
 from fabfile.engine.errors import RunbookError
-from fabfile.flows.acceptance import Plan, check
-from fabfile.flows.acceptance.row import Row, Verdict
-from fabfile.flows.acceptance.run import Outcome, measure
 from fabfile.traffic.sample import Sample
 
 TINY = Plan(

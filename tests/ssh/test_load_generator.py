@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 from load_server import TOPS, Cache, Rule, Service, serving
 
-from fabfile.flows.acceptance.arms import compare, in_three_ways
-from fabfile.flows.acceptance.freshness import Fresh
+from fabfile.acceptance.arms import compare, in_three_ways
+from fabfile.acceptance.freshness import Fresh
 from fabfile.traffic.calls import Range, dummy, operation, ping
 from fabfile.traffic.client import CONNECTIONS, Call, open_wire
 from fabfile.traffic.load import Load, mixed, offer

@@ -13,8 +13,8 @@ from aiohttp import web
 from load_server import SMALL, Service, serving
 from test_load_acceptance import TINY, Onlooker
 
-from fabfile.flows.acceptance.row import Row, Verdict
-from fabfile.flows.acceptance.run import Outcome, measure
+from fabfile.acceptance.row import Row, Verdict
+from fabfile.acceptance.run import Outcome, measure
 
 PLAN = replace(TINY, rounds=2, pings=1, cache_seconds=0.1)
 ONE_BY_ONE = "which rows exist could not be found out: GET /api/session/5000000 gave no right answer within 3 s"

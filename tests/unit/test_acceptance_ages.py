@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from fabfile.flows.acceptance.ages import Ages, Offset, Seen, judge_ages, offset, times_in
-from fabfile.flows.acceptance.cache import CacheSeen, Pattern
-from fabfile.flows.acceptance.edge_rows import cache_row
-from fabfile.flows.acceptance.row import Row, Verdict
+from fabfile.acceptance.cache_age import Ages, Offset, Seen, judge_ages, offset, times_in
+from fabfile.acceptance.cache_probe import CacheSeen, Pattern
+from fabfile.acceptance.row import Row, Verdict
+from fabfile.acceptance.rows.edge import cache_row
 from fabfile.traffic.sample import Sample
 
 NOW = 1_800_000_000.0

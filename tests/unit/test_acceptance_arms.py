@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from fabfile.flows.acceptance.arms import ARMS, compare, in_three_ways
-from fabfile.flows.acceptance.freshness import Fresh
+from fabfile.acceptance.arms import ARMS, compare, in_three_ways
+from fabfile.acceptance.freshness import Fresh
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
 

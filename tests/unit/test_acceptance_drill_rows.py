@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from fabfile.acceptance.row import Verdict
+from fabfile.acceptance.rows.drills import back_row, drill_rows, loss_row
 from fabfile.drills.result import FAILED as BROKE
 from fabfile.drills.result import HELD as STOOD
 from fabfile.drills.result import DrillResult
 from fabfile.engine.errors import Locked
-from fabfile.flows.acceptance.drill_rows import back_row, drill_rows, loss_row
-from fabfile.flows.acceptance.row import Verdict
 
 HELD, FAILED, UNPROVEN, NOT_TRIED = Verdict.HELD, Verdict.FAILED, Verdict.UNPROVEN, Verdict.NOT_TRIED
 

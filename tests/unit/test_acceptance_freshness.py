@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from fabfile.flows.acceptance.freshness import Fresh, Freshness, Look, judge
-from fabfile.flows.acceptance.looks import date_of, first_session
+from fabfile.acceptance.freshness import Fresh, Freshness, Look, judge
+from fabfile.acceptance.freshness_probe import date_of, first_session
 from fabfile.traffic.client import Answer
 
 GAP = 1.6

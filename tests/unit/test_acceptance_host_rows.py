@@ -6,19 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from fabfile.acceptance.host_facts import Clock, DatabaseFacts, LogBound, Traffic
+from fabfile.acceptance.row import Verdict
+from fabfile.acceptance.rows.hosts import clock_row, counted, deploy_row, log_row, node_rows, ready_row, traffic_row
 from fabfile.control.counters import counted as counters_in
 from fabfile.engine.errors import Unreachable
-from fabfile.flows.acceptance.facts import Clock, DatabaseFacts, LogBound, Traffic
-from fabfile.flows.acceptance.node_rows import (
-    clock_row,
-    counted,
-    deploy_row,
-    log_row,
-    node_rows,
-    ready_row,
-    traffic_row,
-)
-from fabfile.flows.acceptance.row import Verdict
 
 HELD, FAILED, UNPROVEN, NOT_TRIED = Verdict.HELD, Verdict.FAILED, Verdict.UNPROVEN, Verdict.NOT_TRIED
 

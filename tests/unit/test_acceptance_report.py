@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fabfile.acceptance.export import as_json, refuse_bad_path, write_json
+from fabfile.acceptance.freshness import Fresh, Freshness
+from fabfile.acceptance.plan import QUICK
+from fabfile.acceptance.progress import LiveView
+from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
+from fabfile.acceptance.run import Outcome
+from fabfile.acceptance.table import show, spark
 from fabfile.engine.errors import RunbookError
-from fabfile.flows.acceptance.export import as_json, refuse_bad_path, write_json
-from fabfile.flows.acceptance.freshness import Fresh, Freshness
-from fabfile.flows.acceptance.plan import QUICK
-from fabfile.flows.acceptance.report import show, spark
-from fabfile.flows.acceptance.row import Figures, Row, Verdict, not_tried
-from fabfile.flows.acceptance.run import Outcome
-from fabfile.flows.acceptance.view import LiveView
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from fabfile.engine.errors import RunbookError
-from fabfile.flows.acceptance.freshness import Fresh, Freshness
-from fabfile.flows.acceptance.row import Figures, Verdict, judge
-from fabfile.flows.acceptance.rows import (
+from fabfile.acceptance.freshness import Fresh, Freshness
+from fabfile.acceptance.row import Figures, Verdict, judge
+from fabfile.acceptance.rows.service import (
     list_row,
     ping_row,
     rate_row,
@@ -18,6 +17,7 @@ from fabfile.flows.acceptance.rows import (
     with_those_alone,
     write_row,
 )
+from fabfile.engine.errors import RunbookError
 from fabfile.traffic.load import Load
 from fabfile.traffic.sample import Sample
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from samples import site as a_site
 
+from fabfile.acceptance import FULL, QUICK, CurlAnswer, Secure
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import check as flow
-from fabfile.flows.acceptance import FULL, QUICK, CurlAnswer, Secure
 from fabfile.flows.check import Options, check
 from fabfile.flows.nodefacts import _curl, _curl_answer
 from fabfile.settings.settings import LABS

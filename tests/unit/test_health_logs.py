@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from samples import site
 
+from fabfile.acceptance.row import Verdict
+from fabfile.acceptance.rows.hosts import log_row
 from fabfile.engine.shell import Reading
-from fabfile.flows.acceptance.node_rows import log_row
-from fabfile.flows.acceptance.row import Verdict
 from fabfile.flows.health import logs
 from fabfile.flows.nodefacts import HostFacts
 

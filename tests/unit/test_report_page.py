@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from fabfile import report
+from fabfile.acceptance.export import as_json
+from fabfile.acceptance.plan import QUICK
+from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
+from fabfile.acceptance.run import Outcome
 from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark, Second
 from fabfile.engine.errors import RunbookError
-from fabfile.flows.acceptance.export import as_json
-from fabfile.flows.acceptance.plan import QUICK
-from fabfile.flows.acceptance.row import Figures, Row, Verdict, not_tried
-from fabfile.flows.acceptance.run import Outcome
 from fabfile.report.curves import curve
 from fabfile.report.page import ms, share, spark
 from fabfile.traffic.sample import Sample

@@ -7,8 +7,8 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ...traffic.sample import Sample
-from ...traffic.stats import percentile
+from ..traffic.sample import Sample
+from ..traffic.stats import percentile
 from .row import ms
 
 if TYPE_CHECKING:

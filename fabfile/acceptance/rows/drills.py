@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...engine.errors import RunbookError
 from ...traffic.stats import upper_bound
-from .row import Figures, Row, Verdict, judge, not_tried
+from ..row import Figures, Row, Verdict, judge, not_tried
 
 if TYPE_CHECKING:
     from ...drills.result import DrillResult

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ...traffic.calls import ping
-from ...traffic.client import Answer, Call, Wire
-from ...traffic.sample import Sample
-from .ages import Seen, times_in
-from .looks import date_of
+from ..traffic.calls import ping
+from ..traffic.client import Answer, Call, Wire
+from ..traffic.sample import Sample
+from .cache_age import Seen, times_in
+from .freshness_probe import date_of
 
 PATH = "/long_dummy"
 ASKED = Call("R16", "GET", PATH)

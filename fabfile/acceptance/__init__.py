@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...engine.errors import RunbookError
-from .facts import Clock, CurlAnswer, DatabaseFacts, LogBound, NodeFacts, Traffic
+from ..engine.errors import RunbookError
+from .host_facts import Clock, CurlAnswer, DatabaseFacts, LogBound, NodeFacts, Traffic
 from .plan import FULL, QUICK, Plan, with_cache_for
 from .tls import Secure
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ...drills.result import DrillResult
+    from ..drills.result import DrillResult
     from .run import Outcome
 
 __all__ = [
@@ -68,11 +68,11 @@ def check(
 
     from rich.console import Console
 
-    from ...report import refuse_bad_folder, write
+    from ..report import refuse_bad_folder, write
     from .export import refuse_bad_path, write_json
-    from .report import show
+    from .progress import LiveView
     from .run import measure
-    from .view import LiveView
+    from .table import show
 
     screen = Console(stderr=True) if json_path == "-" else console or Console()
     if json_path:
@@ -95,8 +95,8 @@ def _drilled(
     outcome: Outcome, drill: Callable[[Console], Sequence[DrillResult]] | None, undrilled: str, screen: Console
 ) -> Outcome:
     """`outcome` with R1 and R2; whatever keeps the drills from their end, what was measured before is worth its table."""
-    from .report import show
     from .run import with_drills
+    from .table import show
 
     try:
         return with_drills(outcome, drill(screen) if drill else (), undrilled)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ...traffic.sample import Sample
-from ...traffic.stats import Window, most_allowed, percentile, timeline, upper_bound, worst_window
+from ..traffic.sample import Sample
+from ..traffic.stats import Window, most_allowed, percentile, timeline, upper_bound, worst_window
 from .freshness import Freshness
 from .plan import LATENCY_BOUND
 

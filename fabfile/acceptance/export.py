@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ...engine.errors import RunbookError
-from ...engine.terminal import write_utf8
-from ...traffic.stats import Window
-from ...traffic.timeline import Phase
+from ..engine.errors import RunbookError
+from ..engine.terminal import write_utf8
+from ..traffic.stats import Window
+from ..traffic.timeline import Phase
 from .plan import LATENCY_BOUND
 from .row import Row
 from .run import Outcome

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 
 from ...traffic.stats import most_allowed, percentile
-from .ages import OLDEST, Ages, judge_ages, offset
-from .cache import PATH, CacheSeen
-from .edge import EdgeSeen
-from .mozilla import PROFILE
-from .quic import FIRST
-from .row import Figures, Row, Verdict, judge, ms, not_tried
-from .same import HTTP, HTTPS
-from .tls import days_left, problems
+from ..cache_age import OLDEST, Ages, judge_ages, offset
+from ..cache_probe import PATH, CacheSeen
+from ..edge_probe import EdgeSeen
+from ..http3 import FIRST
+from ..row import Figures, Row, Verdict, judge, ms, not_tried
+from ..same_answers import HTTP, HTTPS
+from ..tls import days_left, problems
+from ..tls_profile import PROFILE
 
 FAST, MOST_SLOW = 1.0, 0.25
 """R16: seconds, and the share of requests that may take as long."""

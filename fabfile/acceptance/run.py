@@ -11,30 +11,30 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...engine.errors import RunbookError, Unreachable
-from ...traffic.calls import SINGLE, Range, any_row, dummy, find_range, operation, ping
-from ...traffic.client import Answer, Call, Wire, open_wire
-from ...traffic.load import Seen, mixed, offer
-from ...traffic.own_rows import Ledger
-from ...traffic.sample import Sample, Watch
-from ...traffic.timeline import Phase, phase_of
+from ..engine.errors import RunbookError, Unreachable
+from ..traffic.calls import SINGLE, Range, any_row, dummy, find_range, operation, ping
+from ..traffic.client import Answer, Call, Wire, open_wire
+from ..traffic.load import Seen, mixed, offer
+from ..traffic.own_rows import Ledger
+from ..traffic.sample import Sample, Watch
+from ..traffic.timeline import Phase, phase_of
 from .arms import in_three_ways
-from .cache import CacheSeen, Pattern, watch_cache
-from .drill_rows import drill_rows
-from .edge import look_at_edge
-from .edge_rows import cache_row, edge_rows
-from .facts import NodeFacts
+from .cache_probe import CacheSeen, Pattern, watch_cache
+from .edge_probe import look_at_edge
+from .freshness_probe import ask_in_turns
+from .host_facts import NodeFacts
 from .leftovers import clean_up
-from .looks import ask_in_turns
-from .node_rows import counted, node_rows
 from .plan import Plan
 from .row import Row, Verdict
-from .service import answers, service_rows
-from .state import Run
+from .rows.drills import drill_rows
+from .rows.edge import cache_row, edge_rows
+from .rows.hosts import counted, node_rows
+from .run_state import Run
+from .service_rows import answers, service_rows
 from .tls import Secure, unverified
 
 if TYPE_CHECKING:
-    from ...drills.result import DrillResult
+    from ..drills.result import DrillResult
 
 UNKNOWN_HTTPS = "no https address is known; give it as --tls"
 REACH_TRIES, REACH_TIMEOUT = 3, 3.0

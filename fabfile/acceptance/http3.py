@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ...traffic.sample import Sample
+from ..traffic.sample import Sample
 from .tls import Secure
 
 if TYPE_CHECKING:
-    from .h3client import Client
+    from .http3_client import Client
 
 TIMEOUT = 5.0
 """Seconds for a connection with its handshake, and for an answer."""
@@ -73,7 +73,7 @@ async def _connected(secure: Secure) -> AsyncIterator[Client]:
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.connection import QuicConnection
 
-    from .h3client import Client
+    from .http3_client import Client
 
     configuration = QuicConfiguration(is_client=True, alpn_protocols=["h3"], server_name=secure.called)
     if secure.bundle:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ...engine.errors import RunbookError
-from .facts import Clock, DatabaseFacts, LogBound, NodeFacts, Traffic
-from .row import Row, Verdict, ms, not_tried
+from ..host_facts import Clock, DatabaseFacts, LogBound, NodeFacts, Traffic
+from ..row import Row, Verdict, ms, not_tried
 
 READY_SECONDS = 5.0
 """R20."""

@@ -8,9 +8,9 @@ from dataclasses import replace
 from ...traffic.load import Load
 from ...traffic.sample import Sample
 from ...traffic.stats import percentile
-from .alone import failed_alone
-from .freshness import Fresh, Freshness
-from .row import Figures, Row, Verdict, judge, ms, not_tried
+from ..alone import failed_alone
+from ..freshness import Fresh, Freshness
+from ..row import Figures, Row, Verdict, judge, ms, not_tried
 
 CARRIED = 0.99
 """R3: the least share of the offered rate that must come back right and in time."""

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...engine.errors import RunbookError
-from ...traffic.client import Wire
-from ...traffic.sample import Sample
-from .facts import CurlAnswer, NodeFacts
-from .mozilla import profile_issues
-from .quic import ask_over_quic
-from .same import Sameness, compare
-from .state import Run
+from ..engine.errors import RunbookError
+from ..traffic.client import Wire
+from ..traffic.sample import Sample
+from .host_facts import CurlAnswer, NodeFacts
+from .http3 import ask_over_quic
+from .run_state import Run
+from .same_answers import Sameness, compare
 from .tls import Handshake, Secure, is_ip, shake
+from .tls_profile import profile_issues
 
 
 @dataclass

@@ -12,10 +12,10 @@ import secrets
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 
-from ...traffic.calls import Range, single
-from ...traffic.client import Call
-from ...traffic.sample import Sample
-from ...traffic.stats import percentile
+from ..traffic.calls import Range, single
+from ..traffic.client import Call
+from ..traffic.sample import Sample
+from ..traffic.stats import percentile
 from .freshness import Fresh, Freshness
 
 REPEAT, UNIQUE, NOVEL = ARMS = ("repeat", "unique", "novel")

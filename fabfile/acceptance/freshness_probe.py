@@ -9,12 +9,12 @@ import secrets
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from ...traffic.calls import LISTS, SINGLE, dummy, has_row, operation, single
-from ...traffic.client import HEAD, Answer, Call
-from ...traffic.own_rows import customer_and_movie
+from ..traffic.calls import LISTS, SINGLE, dummy, has_row, operation, single
+from ..traffic.client import HEAD, Answer, Call
+from ..traffic.own_rows import customer_and_movie
 from .alone import ask_alone
 from .freshness import Fresh, Freshness, Look
-from .state import Run
+from .run_state import Run
 
 BREATH = 0.03
 """Seconds between two askings of one turn, so that they do not share a tick of a clock that counts milliseconds."""

@@ -12,9 +12,9 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ...traffic.calls import has_row
-from ...traffic.client import Answer, Call, Wire
-from ...traffic.own_rows import Ledger, Session, session_in
+from ..traffic.calls import has_row
+from ..traffic.client import Answer, Call, Wire
+from ..traffic.own_rows import Ledger, Session, session_in
 
 CLEAN_UP = 15.0
 """Seconds for all of it; what is left then is reported."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...traffic.calls import SINGLE
+from ..traffic.calls import SINGLE
 from .arms import compare
 from .freshness import Freshness, judge
 from .row import Row
-from .rows import list_row, ping_row, rate_row, single_row, slow_alone, with_those_alone, write_row
-from .state import ALONE, Run
+from .rows.service import list_row, ping_row, rate_row, single_row, slow_alone, with_those_alone, write_row
+from .run_state import ALONE, Run
 
 COUNTED = (*(f"R{number}" for number in range(4, 14)), "R19")
 """The endpoints that an edge counts one by one."""

@@ -7,11 +7,11 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from ...traffic.calls import Range
-from ...traffic.client import Answer, Call, Wire
-from ...traffic.load import Load
-from ...traffic.own_rows import Ledger
-from ...traffic.sample import Sample, Watch
+from ..traffic.calls import Range
+from ..traffic.client import Answer, Call, Wire
+from ..traffic.load import Load
+from ..traffic.own_rows import Ledger
+from ..traffic.sample import Sample, Watch
 from .alone import ask_alone, no_answer
 from .freshness import Freshness, Look
 from .plan import Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from ...engine.errors import RunbookError
+from ..engine.errors import RunbookError
 from .tls import Secure, is_ip
 
 if TYPE_CHECKING:

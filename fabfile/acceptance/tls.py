@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ...engine.errors import RunbookError
-from ...traffic.client import failure
+from ..engine.errors import RunbookError
+from ..traffic.client import failure
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ...traffic.calls import SINGLE, dummy, operation, ping, single
-from ...traffic.client import Answer, Call, Wire
-from ...traffic.sample import Sample
-from .state import Run
+from ..traffic.calls import SINGLE, dummy, operation, ping, single
+from ..traffic.client import Answer, Call, Wire
+from ..traffic.sample import Sample
+from .run_state import Run
 
 ROUNDS = 3
 """Times each question is asked each way: enough to meet both nodes."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from ...traffic.stats import percentile
+from ..traffic.stats import percentile
 
 OLDEST = 60.0
 """R16, in seconds."""
