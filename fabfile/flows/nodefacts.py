@@ -15,13 +15,13 @@ from ..engine.converge import State
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet, errors
 from ..engine.shell import q
+from ..health import logs as rotation
 from ..roles import app, postgres
 from ..rollout import binary
 from ..rollout.deploy import survey
 from ..rollout.system import PHASES, System
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from .health import logs as rotation
 
 
 class HostFacts:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .. import health
 from ..console.rollup import console, show_problem
 from ..control import releases
 from ..control.balancer import Balancer
@@ -21,7 +22,6 @@ from ..rollout import gate
 from ..rollout.auto_rollback import system_of
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import health
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,9 +11,9 @@ from ..engine import interrupt
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.problem import Problem
+from ..health import entrance
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from .health import entrance
 from .status.overview import ask_site, concerning
 
 SETTLE = 10.0

@@ -12,7 +12,7 @@ from samples import FACTS, NODES, site
 
 from fabfile.engine.shell import Reading
 from fabfile.flows import listeners
-from fabfile.flows.health import network
+from fabfile.health import network
 from fabfile.roles import haproxy
 from fabfile.roles.ports import ANY, Port
 from fabfile.steps.file import File

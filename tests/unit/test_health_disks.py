@@ -7,7 +7,7 @@ from samples import NODES
 
 from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
-from fabfile.flows.health import disks
+from fabfile.health import disks
 
 HEAD = "Use%    Avail  1K-blocks IUse%   IFree File                Mounted on\n"
 

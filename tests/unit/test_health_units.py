@@ -7,7 +7,7 @@ from samples import NODES, site
 
 from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
-from fabfile.flows.health import units
+from fabfile.health import units
 
 NOW = 1_795_883_306  # 2026-11-28 16:28:26 UTC
 APP, HEALER, TIMER = needed = units.needed(site(), NODES[2])

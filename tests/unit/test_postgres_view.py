@@ -10,7 +10,7 @@ from samples import NODES, site
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.psql import REFUSED, answer
 from fabfile.engine.shell import Reading
-from fabfile.flows.health.database import judge
+from fabfile.health.database import judge
 from fabfile.roles import postgres
 from fabfile.roles.postgres_view import Cause, merged, overruled, same_value
 

@@ -16,7 +16,6 @@ from fabfile.engine.fleet import Fleet
 from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
 from fabfile.flows import status as task
-from fabfile.flows.health.units import UnitState
 from fabfile.flows.status import host as hosts
 from fabfile.flows.status.host import HostStatus
 from fabfile.flows.status.judge import (
@@ -27,6 +26,7 @@ from fabfile.flows.status.judge import (
     pending_problems,
 )
 from fabfile.flows.status.table import gathered, notes, show, what_it_does
+from fabfile.health.units import UnitState
 from fabfile.roles.keepalived import Seen
 from fabfile.settings.inventory import Node
 

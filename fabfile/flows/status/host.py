@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ... import health
 from ...control import haproxy_view
 from ...engine import lock as locks
 from ...engine.errors import RunbookError
@@ -12,12 +13,11 @@ from ...engine.fleet import Fleet
 from ...engine.problem import Problem
 from ...engine.shell import Reading
 from ...engine.step import PENDING
+from ...health import disks, network, units
+from ...health.network import NetworkView
 from ...roles import app, haproxy, healer, keepalived
 from ...settings.inventory import Node
 from ...settings.settings import Settings
-from .. import health
-from ..health import disks, network, units
-from ..health.network import NetworkView
 from .judge import balancer_problems, drain_problems, pending_problems
 
 FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"

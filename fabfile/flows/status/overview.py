@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ...engine.errors import RunbookError
 from ...engine.fleet import Fleet
 from ...engine.problem import Problem
+from ...health import entrance, network
 from ...settings.settings import Settings
-from ..health import entrance, network
 from .host import HostStatus, read, unreachable
 from .judge import address_problem
 

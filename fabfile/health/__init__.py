@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...engine.problem import HealthCheck
-from ...settings.inventory import Node
-from ...settings.settings import Settings
+from ..engine.problem import HealthCheck
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from . import database, disks, logs, units
 
 SUBJECTS: tuple[Callable[[Settings, Node], Sequence[HealthCheck]], ...] = (

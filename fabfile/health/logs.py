@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ...engine.problem import HealthCheck, Problem
-from ...engine.shell import Reading
-from ...roles.base import SETTINGS
-from ...settings.inventory import Node
-from ...settings.settings import Settings
+from ..engine.problem import HealthCheck, Problem
+from ..engine.shell import Reading
+from ..roles.base import SETTINGS
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 from .units import ROTATION, moment
 
 LATE = 300

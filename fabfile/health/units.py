@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ...engine.problem import HealthCheck, Problem
-from ...engine.shell import Reading, q
-from ...roles import app, haproxy, healer, keepalived, nginx, postgres, watchdog
-from ...settings.inventory import Node
-from ...settings.settings import Settings
-from ...steps.unit import RUNTIME_UNITS, TELLING
+from ..engine.problem import HealthCheck, Problem
+from ..engine.shell import Reading, q
+from ..roles import app, haproxy, healer, keepalived, nginx, postgres, watchdog
+from ..settings.inventory import Node
+from ..settings.settings import Settings
+from ..steps.unit import RUNTIME_UNITS, TELLING
 
 NAME = "units"
 

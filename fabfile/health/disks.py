@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from ...engine.problem import HealthCheck, Problem
-from ...engine.shell import STATE, Reading, q
-from ...roles import app, nginx
-from ...roles.base import SETTINGS, TOOLS
-from ...settings.inventory import Node
-from ...settings.settings import Settings
+from ..engine.problem import HealthCheck, Problem
+from ..engine.shell import STATE, Reading, q
+from ..roles import app, nginx
+from ..roles.base import SETTINGS, TOOLS
+from ..settings.inventory import Node
+from ..settings.settings import Settings
 
 NAME = "disks"
 

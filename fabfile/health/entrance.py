@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from ...engine.problem import Problem
-from ...roles.app import HEALTH
-from ...settings.settings import Settings
+from ..engine.problem import Problem
+from ..roles.app import HEALTH
+from ..settings.settings import Settings
 
 CONNECT = 1.0
 """Seconds for a connection. A lost packet is sent again after 1 s, so one more is allowed once the first has failed."""
