@@ -16,7 +16,7 @@ from ..console.rollup import console
 from ..engine.errors import RunbookError
 from ..settings.settings import Settings, load
 from ..traffic.client import base_url
-from .nodefacts import HostFacts
+from .host_facts import HostFacts
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -47,7 +47,7 @@ def indexes(c: Any, json: str | None = None) -> int:
 @entry
 def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
     """Show each setting as it is and as it should be for this host's memory, then make it so."""
-    from ..flows.tuning import show
+    from ..flows.database import show
     from ..settings.settings import load
 
     settings, only = load(), dry or is_dry(c)
@@ -59,7 +59,7 @@ def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
 @entry
 def status(c: Any, json: str | None = None) -> int:
     """Tables, rows, indexes and connections of the app's database, as PostgreSQL sees them."""
-    from ..flows.tuning import status as run
+    from ..flows.database import status as run
     from ..settings.settings import load
 
     return run(load(), json)

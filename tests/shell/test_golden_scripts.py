@@ -24,7 +24,7 @@ from fabfile.engine.journal import Run, append
 from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading, join_probes, whole, write_file
 from fabfile.engine.step import Step, owe
-from fabfile.flows.nodefacts import _curl
+from fabfile.flows.host_facts import _curl
 from fabfile.health import disks, logs, units
 from fabfile.roles import haproxy, keepalived, nginx
 from fabfile.roles.base import TOOLS

@@ -13,7 +13,7 @@ from fabfile.acceptance import FULL, QUICK, CurlAnswer, Secure
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import check as flow
 from fabfile.flows.check import Options, check
-from fabfile.flows.nodefacts import _curl, _curl_answer
+from fabfile.flows.host_facts import _curl, _curl_answer
 from fabfile.settings.settings import LABS
 
 

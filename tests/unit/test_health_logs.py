@@ -8,7 +8,7 @@ from samples import site
 from fabfile.acceptance.row import Verdict
 from fabfile.acceptance.rows.hosts import log_row
 from fabfile.engine.shell import Reading
-from fabfile.flows.nodefacts import HostFacts
+from fabfile.flows.host_facts import HostFacts
 from fabfile.health import logs
 
 NOW = 1_795_883_306
