@@ -16,7 +16,7 @@ import argparse
 
 def main() -> None:
     """Measure, print, keep."""
-    from fabfile.settings.settings import load, locate
+    from fabfile.settings.settings import load_settings, locate_site
 
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, help="counted runs of each (7; of the edge 3)")
@@ -28,15 +28,15 @@ def main() -> None:
     if asked.soak:
         from . import soak
 
-        soak.soak(load(locate()), asked.soak)
+        soak.soak(load_settings(locate_site()), asked.soak)
     elif asked.edge:
         from . import edge
 
-        edge.compare(load(locate()), asked.runs or 3)
+        edge.compare(load_settings(locate_site()), asked.runs or 3)
     else:
         from . import deploys
 
-        deploys.compare(locate(), asked.runs or 7, rivals=asked.rivals, with_upload=asked.upload)
+        deploys.compare(locate_site(), asked.runs or 7, rivals=asked.rivals, with_upload=asked.upload)
 
 
 if __name__ == "__main__":

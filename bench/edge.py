@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from fabfile.certs import bundle
+from fabfile.certs import trust_bundle
 from fabfile.discovery import store
 from fabfile.settings.settings import Settings
-from fabfile.traffic.client import Answer, Call, Wire, open_wire
-from fabfile.traffic.load import Load, mixed, offer
-from fabfile.traffic.stats import percentile
+from fabfile.traffic.client import Client, Request, Response, open_wire
+from fabfile.traffic.load import Load, mix_calls, offer_load
+from fabfile.traffic.stats import percentile_of
 
 from . import saturation
 from .deploys import keep
@@ -30,13 +30,13 @@ PATHS = ("/ping", "/api/movie/7", "/api/customer/7")
 """Quick ones that the app answers itself each time: what the edge adds is not lost in what the app needs."""
 
 
-class Turns(Wire):
+class Turns(Client):
     """Several services asked in turn, as a balancer that costs nothing would: one app node takes 100 requests/s."""
 
-    def __init__(self, wires: Sequence[Wire]) -> None:
-        self._turn: Iterator[Wire] = itertools.cycle(wires)
+    def __init__(self, wires: Sequence[Client]) -> None:
+        self._turn: Iterator[Client] = itertools.cycle(wires)
 
-    async def ask(self, call: Call, *, timeout: float, due: float | None = None, seek: bytes = b"") -> Answer:
+    async def ask(self, call: Request, *, timeout: float, due: float | None = None, seek: bytes = b"") -> Response:
         """Ask the next one."""
         return await next(self._turn).ask(call, timeout=timeout, due=due, seek=seek)
 
@@ -76,24 +76,24 @@ async def latencies(settings: Settings, rounds: int) -> list[dict[str, Any]]:
     return [_row(rate, name, phases, found[rate, "direct"]) for (rate, name), phases in found.items()]
 
 
-async def _phase(wire: Wire, rate: float, number: int) -> Load:
+async def _phase(wire: Client, rate: float, number: int) -> Load:
     """One phase; taken again when the generator itself was too late, because this machine had other work to do."""
     for _ in range(TRIES):
-        phase = await offer(wire, _calls(rate, number), rate=rate, timeout=TIMEOUT)
+        phase = await offer_load(wire, _calls(rate, number), rate=rate, timeout=TIMEOUT)
         if not (phase.doubtful and number):
             break
     return phase
 
 
-def _calls(rate: float, seed: int) -> Iterator[Call]:
+def _calls(rate: float, seed: int) -> Iterator[Request]:
     count = int(rate * (SECONDS if seed else 2))
-    makers = [lambda path=path: Call(path, "GET", path) for path in PATHS]
-    return mixed(makers, count, random.Random(seed))
+    makers = [lambda path=path: Request(path, "GET", path) for path in PATHS]
+    return mix_calls(makers, count, random.Random(seed))
 
 
 @asynccontextmanager
-async def _direct(settings: Settings) -> AsyncIterator[Wire]:
-    known = store.known(settings)
+async def _direct(settings: Settings) -> AsyncIterator[Client]:
+    known = store.known_facts(settings)
     if known is None:
         sys.exit("Nobody knows the app's port: fab deploy first.")
     async with AsyncExitStack() as stack:
@@ -102,12 +102,12 @@ async def _direct(settings: Settings) -> AsyncIterator[Wire]:
 
 
 @asynccontextmanager
-async def _https(settings: Settings) -> AsyncIterator[Wire]:
+async def _https(settings: Settings) -> AsyncIterator[Client]:
     import aiohttp
 
-    context = ssl.create_default_context(cafile=str(bundle(settings) or "") or None)
+    context = ssl.create_default_context(cafile=str(trust_bundle(settings) or "") or None)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=context)) as session:
-        yield Wire(session, settings.https)
+        yield Client(session, settings.https)
 
 
 def _row(rate: float, name: str, phases: Sequence[Load], direct: Sequence[Load]) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _row(rate: float, name: str, phases: Sequence[Load], direct: Sequence[Load])
 
 
 def _milliseconds(phase: Load, share: float) -> float:
-    return percentile(sorted(sample.latency * 1000 for sample in phase.samples), share)
+    return percentile_of(sorted(sample.latency * 1000 for sample in phase.samples), share)
 
 
 def show_latencies(rows: Sequence[dict[str, Any]]) -> None:

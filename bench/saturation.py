@@ -140,9 +140,9 @@ def second_haproxy(text: str, settings: Settings, upstream: str) -> str:
     text = text[: text.index("frontend healers")]  # nodes are not healed here
     text = re.sub(r"(?m)^ *(load-)?server-state-f.*\n", "", text)
     text = re.sub(r"(?m)^ *http-request lua\.pace\n", "", text)  # its limit is the app's, which would hide the edge's
-    text = re.sub(rf"(?m)^ *bind \S+:{haproxy.INNER} +# for the other .*\n *http-request deny .*\n", "", text)
+    text = re.sub(rf"(?m)^ *bind \S+:{haproxy.HAPROXY_PORT} +# for the other .*\n *http-request deny .*\n", "", text)
     text = _replaced(text, haproxy_view.SOCKET, f"{FOLDER}/admin.sock")
-    text = _replaced(text, f"bind 127.0.0.1:{haproxy.INNER}", f"bind 127.0.0.1:{INNER}\n    {outside}")
+    text = _replaced(text, f"bind 127.0.0.1:{haproxy.HAPROXY_PORT}", f"bind 127.0.0.1:{INNER}\n    {outside}")
     text = _replaced(text, f"bind 127.0.0.1:{settings.edge.stats_port}", f"bind 127.0.0.1:{STATS}")
     return re.sub(r"(?m)^( *server \S+) [\d.]+:\d+", rf"\1 {upstream}:{APP}", text)
 
@@ -151,7 +151,7 @@ def second_nginx(text: str, settings: Settings) -> str:
     """The deployed configuration for an instance beside it."""
     text = re.sub(r"(?m)^pid .*;", f"pid {FOLDER}/nginx.pid;", text)
     text = _replaced(text, f"proxy_cache_path {nginx.CACHE}", f"proxy_cache_path {FOLDER}")
-    text = _replaced(text, f"127.0.0.1:{haproxy.INNER}", f"127.0.0.1:{INNER}")
+    text = _replaced(text, f"127.0.0.1:{haproxy.HAPROXY_PORT}", f"127.0.0.1:{INNER}")
     text = _replaced(text, f"listen 127.0.0.1:{nginx.REFRESH}", f"listen 127.0.0.1:{REFRESH}")
     text = _replaced(text, f"listen {settings.edge.port} ", f"listen {PORTS['http', 'chain']} ")
     return _replaced(text, f"listen {settings.edge.https_port} ", f"listen {PORTS['https', 'chain']} ")

@@ -14,12 +14,12 @@ from typing import Any
 
 from rich.console import Console
 
-from fabfile.drills.observer import AppSeen, EdgeSeen, Eyes, Seen
+from fabfile.drills.observer import AppSeen, EdgeSnapshot, Observer, Seen
 from fabfile.settings.settings import Settings
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.stats import upper_bound
-from fabfile.traffic.users import Traffic
+from fabfile.traffic.users import UserLoad
 
 RESULT = Path(__file__).with_name("result-soak.json")
 RATE = 60.0
@@ -37,18 +37,18 @@ class Outages:
         self._ready: dict[str, bool] = {}
         self._pids: dict[str, int] = {}
         self._none_since: float | None = None
-        self._lock = threading.Lock()
+        self._hold_lock = threading.Lock()
 
     def tell(self, when: float, host: str, seen: Seen | None) -> None:
         """One look at one host."""
-        with self._lock:
+        with self._hold_lock:
             if isinstance(seen, AppSeen) and seen.pid:
                 self.deaths[host] += self._pids.get(host, seen.pid) != seen.pid
                 self._pids[host] = seen.pid
             if isinstance(seen, AppSeen):
                 before, self._ready[host] = any(self._ready.values()), seen.ready
                 self.none_ready += before and not any(self._ready.values())
-            if isinstance(seen, EdgeSeen) and seen.holds and seen.nodes:
+            if isinstance(seen, EdgeSnapshot) and seen.holds and seen.nodes:
                 if seen.up:
                     self.double_s += when - self._none_since if self._none_since else 0.0
                     self._none_since = None
@@ -61,9 +61,9 @@ def soak(settings: Settings, minutes: float) -> None:
     out, outages, samples = Console(), Outages(), list[Sample]()
     ranges: dict[str, Range] = {}
     end = time.monotonic() + minutes * 60
-    with Eyes(settings, outages.tell), out.status("") as status:
+    with Observer(settings, outages.tell), out.status("") as status:
         while (left := end - time.monotonic()) > 0:
-            with Traffic(settings.service, RATE, ranges) as traffic:
+            with UserLoad(settings.service, RATE, ranges) as traffic:
                 until = time.monotonic() + min(left, PIECE)
                 while time.monotonic() < until and traffic.error is None:
                     time.sleep(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, task
 
-from .console.task import entry, hosts_of, is_dry, not_dry
+from .console.task import hosts_of, is_dry, not_dry, run_as_task
 from .engine.terminal import accept_any_encoding
 from .menu import drills
 
@@ -21,47 +21,47 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 @task(
     help={**JSON, "reason": "why; shown to whoever meets the lock", "take-over": "break the lock of a run that is dead"}
 )
-@entry
+@run_as_task
 def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = False) -> int:
     """Make the hosts right: database, app (one node at a time, drained first), edge. Twice is once: the second changes nothing.
 
     fab deploy                   every host
     fab -H node1,node2 deploy    only these, as one rollout
     """
-    from .rollout.deploy import Options
-    from .rollout.deploy import deploy as run
-    from .settings.settings import load
+    from .rollout.deploy import DeployOptions
+    from .rollout.deploy import deploy_hosts as run
+    from .settings.settings import load_settings
 
-    options = Options(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
-    return run(load(), hosts_of(c), options)
+    options = DeployOptions(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
+    return run(load_settings(), hosts_of(c), options)
 
 
 @task(help=JSON)
-@entry
+@run_as_task
 def plan(c: Any, json: str | None = None) -> int:
     """Show what deploy would change, as sentences and diffs, and change nothing. Exit 2 when something differs."""
-    from .rollout.deploy import Options
-    from .rollout.deploy import deploy as run
-    from .settings.settings import load
+    from .rollout.deploy import DeployOptions
+    from .rollout.deploy import deploy_hosts as run
+    from .settings.settings import load_settings
 
-    return run(load(), hosts_of(c), Options(dry=True, json=json))
+    return run(load_settings(), hosts_of(c), DeployOptions(dry=True, json=json))
 
 
 @task(help={**JSON, "verbose": "also every unit, and what each balancer sees"})
-@entry
+@run_as_task
 def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """One line a host; then only what is wrong, each with the command to type. Changes nothing.
 
     Exit 0: all well. 1: something is down. 2: a cause was found, or something waits (a drain, a full disk). 4: unreachable.
     """
-    from .flows.status import status as run
-    from .settings.settings import load
+    from .flows.status import show_status as run
+    from .settings.settings import load_settings
 
-    return run(load(), hosts_of(c), json, verbose=verbose)
+    return run(load_settings(), hosts_of(c), json, verbose=verbose)
 
 
 @task(help={"reason": "why; shown by status until it is undrained"})
-@entry
+@run_as_task
 def drain(c: Any, reason: str = "") -> int:
     """Take app nodes or an edge out of service without a failed request: fab -H node1 drain. Waits until they are idle.
 
@@ -69,35 +69,35 @@ def drain(c: Any, reason: str = "") -> int:
     fab -H edge1 drain           the floating address moves to another edge; connections under way end in peace
     """
     not_dry(c, "fab drain")
-    from .flows.drain import drain as run
-    from .settings.settings import load
+    from .flows.drain import drain_hosts as run
+    from .settings.settings import load_settings
 
-    return run(load(), hosts_of(c), reason=reason)
+    return run(load_settings(), hosts_of(c), reason=reason)
 
 
 @task
-@entry
+@run_as_task
 def undrain(c: Any) -> int:
     """Put drained app nodes or edges back: fab -H node1 undrain. Waits until every edge sees a node up.
 
     The floating address stays where it is: an edge that is put back may have it again, and does not ask for it.
     """
     not_dry(c, "fab undrain")
-    from .flows.drain import undrain as run
-    from .settings.settings import load
+    from .flows.drain import undrain_hosts as run
+    from .settings.settings import load_settings
 
-    return run(load(), hosts_of(c))
+    return run(load_settings(), hosts_of(c))
 
 
 @task(help={"replace": "replace a pinned key that differs", "yes": "do not ask"})
-@entry
+@run_as_task
 def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
     """Show the hosts' ssh keys and pin them. Unknown or changed keys are refused by every other task."""
     not_dry(c, "fab trust")
-    from .flows.trust import trust as run
-    from .settings.settings import load
+    from .flows.trust import pin_keys as run
+    from .settings.settings import load_settings
 
-    return run(load(), hosts_of(c), replace=replace, yes=yes)
+    return run(load_settings(), hosts_of(c), replace=replace, yes=yes)
 
 
 @task(
@@ -111,7 +111,7 @@ def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
         "cache-minutes": "look at the cache for so long, with idle gaps of up to 90 s (default: 2.5, quick 0.3)",
     }
 )
-@entry
+@run_as_task
 def check(
     c: Any,
     quick: bool = False,
@@ -128,43 +128,43 @@ def check(
     fab check --quick               half a minute, proving less
     fab check --report report/      the same as a page, with curves
     """
-    from .flows.check import Options
-    from .flows.check import check as run
+    from .flows.check import CheckOptions
+    from .flows.check import check_service as run
 
-    options = Options(quick, json, report, drills, tls, cache_minutes)
+    options = CheckOptions(quick, json, report, drills, tls, cache_minutes)
     return run(address, options)
 
 
 @task(help=JSON)
-@entry
+@run_as_task
 def app_discover(c: Any, json: str | None = None) -> int:
     """Run the binary under strace on an app node and find out what it wants: config, log, port, whom it calls."""
     not_dry(c, "fab app.discover")
-    from .flows.discover import discover as run
-    from .settings.settings import load
+    from .flows.discover import discover_program as run
+    from .settings.settings import load_settings
 
-    return run(load(), hosts_of(c), json)
+    return run(load_settings(), hosts_of(c), json)
 
 
 @task(help={"reason": "why; kept in the journal"})
-@entry
+@run_as_task
 def app_restart(c: Any, reason: str = "") -> int:
     """Restart the app, one node at a time, drained first: fab -H node1 app.restart. No request fails."""
     not_dry(c, "fab app.restart")
-    from .flows.restart import restart as run
-    from .settings.settings import load
+    from .flows.restart import restart_apps as run
+    from .settings.settings import load_settings
 
-    return run(load(), hosts_of(c), reason=reason)
+    return run(load_settings(), hosts_of(c), reason=reason)
 
 
 @task(help=JSON)
-@entry
+@run_as_task
 def releases(c: Any, json: str | None = None) -> int:
     """The releases that lie on each app node: which runs, and when each last passed the gate there. Exit 2 when nodes differ."""
-    from .flows.rollback import releases as run
-    from .settings.settings import load
+    from .flows.rollback import show_releases as run
+    from .settings.settings import load_settings
 
-    return run(load(), hosts_of(c), json)
+    return run(load_settings(), hosts_of(c), json)
 
 
 @task(
@@ -175,18 +175,18 @@ def releases(c: Any, json: str | None = None) -> int:
         "take-over": "break the lock of a run that is dead",
     }
 )
-@entry
+@run_as_task
 def rollback(c: Any, to: str = "", json: str | None = None, reason: str = "", take_over: bool = False) -> int:
     """Take the app back to a release that lies on the nodes, one node at a time, drained, through the gate. No request fails.
 
     The site file stays as it is: the next fab deploy deploys what it pins.
     """
-    from .flows.rollback import rollback as run
-    from .rollout.deploy import Options
-    from .settings.settings import load
+    from .flows.rollback import roll_back as run
+    from .rollout.deploy import DeployOptions
+    from .settings.settings import load_settings
 
-    options = Options(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
-    return run(load(), hosts_of(c), to, options)
+    options = DeployOptions(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
+    return run(load_settings(), hosts_of(c), to, options)
 
 
 namespace = Collection(deploy, plan, status, drain, undrain, trust, check, releases, rollback)

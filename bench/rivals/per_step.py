@@ -8,7 +8,7 @@ from pathlib import Path
 import fabric
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from fabfile.settings.settings import load
+from fabfile.settings.settings import load_settings
 
 STEPS = [
     *(f"dpkg-query -W {package}" for package in ("nftables", "strace", "logrotate")),
@@ -28,7 +28,7 @@ STEPS = [
     "systemctl is-enabled bingo.service",
 ]
 
-settings = load()
+settings = load_settings()
 for node in settings.inventory.having("app"):
     with fabric.Connection(
         node.address,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError
-from .host_facts import Clock, CurlAnswer, DatabaseFacts, LogBound, NodeFacts, Traffic
+from .host_facts import Clock, CurlAnswer, DatabaseFacts, EndpointCounts, LogBound, NodeFacts
 from .plan import FULL, QUICK, Plan, with_cache_for
 from .tls import Secure
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..drills.result import DrillResult
-    from .run import Outcome
+    from .run import CheckOutcome
 
 __all__ = [
     "FULL",
@@ -23,17 +23,17 @@ __all__ = [
     "Clock",
     "CurlAnswer",
     "DatabaseFacts",
+    "EndpointCounts",
     "LogBound",
     "NodeFacts",
     "Plan",
     "Secure",
-    "Traffic",
-    "check",
+    "measure_service",
     "with_cache_for",
 ]
 
 
-def check(
+def measure_service(
     address: str,
     *,
     quick: bool = False,
@@ -68,11 +68,11 @@ def check(
 
     from rich.console import Console
 
-    from ..report import refuse_bad_folder, write
+    from ..report import refuse_bad_folder, write_report
     from .export import refuse_bad_path, write_json
     from .progress import LiveView
-    from .run import measure
-    from .table import show
+    from .run import measure_all
+    from .table import show_outcome_table
 
     screen = Console(stderr=True) if json_path == "-" else console or Console()
     if json_path:
@@ -80,28 +80,28 @@ def check(
     if report:
         refuse_bad_folder(report)
     with LiveView(screen) as view:
-        outcome = asyncio.run(measure(address, plan or (QUICK if quick else FULL), view, facts, secure))
-    outcome = _drilled(outcome, drill, undrilled, screen)
-    show(outcome, screen)
+        outcome = asyncio.run(measure_all(address, plan or (QUICK if quick else FULL), view, facts, secure))
+    outcome = _add_drill_rows(outcome, drill, undrilled, screen)
+    show_outcome_table(outcome, screen)
     if json_path:
         write_json(outcome, json_path)
     if report:
-        page = write(report, outcome, outcome.drills)
+        page = write_report(report, outcome, outcome.drills)
         screen.print(f"The report: {page}", soft_wrap=True)
     return 0 if outcome.ok else 1
 
 
-def _drilled(
-    outcome: Outcome, drill: Callable[[Console], Sequence[DrillResult]] | None, undrilled: str, screen: Console
-) -> Outcome:
+def _add_drill_rows(
+    outcome: CheckOutcome, drill: Callable[[Console], Sequence[DrillResult]] | None, undrilled: str, screen: Console
+) -> CheckOutcome:
     """`outcome` with R1 and R2; whatever keeps the drills from their end, what was measured before is worth its table."""
     from .run import with_drills
-    from .table import show
+    from .table import show_outcome_table
 
     try:
         return with_drills(outcome, drill(screen) if drill else (), undrilled)
     except RunbookError as error:
         return with_drills(outcome, (), "", error)
     except KeyboardInterrupt:
-        show(with_drills(outcome, (), "interrupted"), screen)
+        show_outcome_table(with_drills(outcome, (), "interrupted"), screen)
         raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from ..traffic.client import Answer, Call, Wire
+from ..traffic.client import Client, Request, Response
 from ..traffic.sample import Sample
 
 WAIT = 3.0
@@ -21,12 +21,12 @@ PAUSE = 0.2
 Keep = Callable[[Sample], None]
 
 
-def is_right(answer: Answer) -> bool:
+def is_right(answer: Response) -> bool:
     """Whether the answer is what its call asked for."""
     return not answer.error
 
 
-async def ask_alone(wire: Wire, call: Call, keep: Keep, right: Callable[[Answer], bool] = is_right) -> Answer:
+async def ask_alone(wire: Client, call: Request, keep: Keep, right: Callable[[Response], bool] = is_right) -> Response:
     """Ask until the answer is `right`, for WAIT seconds at most; `keep` gets a sample of each try.
 
     Returns:
@@ -44,7 +44,7 @@ async def ask_alone(wire: Wire, call: Call, keep: Keep, right: Callable[[Answer]
         await asyncio.sleep(PAUSE)
 
 
-def no_answer(answer: Answer) -> str:
+def no_answer(answer: Response) -> str:
     """The problem of a question that `ask_alone` gave up."""
     return f"it gave no right answer within {WAIT:g} s ({answer.error})"
 

@@ -12,10 +12,10 @@ import secrets
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 
-from ..traffic.calls import Range, single
-from ..traffic.client import Call
+from ..traffic.calls import Range, single_call
+from ..traffic.client import Request
 from ..traffic.sample import Sample
-from ..traffic.stats import percentile
+from ..traffic.stats import percentile_of
 from .freshness import Fresh, Freshness
 
 REPEAT, UNIQUE, NOVEL = ARMS = ("repeat", "unique", "novel")
@@ -37,40 +37,40 @@ MANY = 1000
 """Rows from which another row is one that nobody has just asked for."""
 
 
-def in_three_ways(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Call]:
+def in_three_ways(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Request]:
     """A maker of requests for one of R6-R8, a third each way."""
     repeated = rng.randint(1, known.top)
     ways: list[str] = []
 
-    def make() -> Call:
+    def make() -> Request:
         if not ways:
             ways.extend(rng.sample(ARMS, len(ARMS)))
         way = ways.pop()
         number = rng.randint(1, known.top) if way == NOVEL else repeated
-        call = single(endpoint, number, named=known.named)
+        call = single_call(endpoint, number, named=known.named)
         query = f"?fresh={secrets.token_hex(8)}" if way == UNIQUE else ""
         return call._replace(path=call.path + query, arm=way)
 
     return make
 
 
-def compare(samples: Sequence[Sample], rows: int) -> Freshness | None:
+def compare_ways(samples: Sequence[Sample], rows: int) -> Freshness | None:
     """What the times of the three ways say of an endpoint of so many rows; None if they say nothing."""
     repeat, unique, novel = (sorted(s.done - s.sent for s in samples if s.ok and s.arm == arm) for arm in ARMS)
     if min(map(len, (repeat, unique, novel))) < LEAST:
         return None
-    again, own, other = (percentile(times, 0.5) for times in (repeat, unique, novel))
+    again, own, other = (percentile_of(times, 0.5) for times in (repeat, unique, novel))
     told = f"{again * 1000:.1f} ms, with a query of its own {own * 1000:.1f} ms, another row {other * 1000:.1f} ms"
     least = min(unique[0], novel[0]) if rows >= MANY else unique[0]
     quick = sum(seconds < QUICKER * least for seconds in repeat) / len(repeat)
-    if quick >= OFTEN or (again < FASTER * own and _ahead(repeat, unique) >= AHEAD):
+    if quick >= OFTEN or (again < FASTER * own and _share_faster(repeat, unique) >= AHEAD):
         return Freshness(Fresh.CACHED, f"a row asked again comes too fast: {told}")
     if again > AS_LONG * max(own, other) and quick < SELDOM and rows >= MANY:
         return Freshness(Fresh.PROVEN, f"a row asked again takes as long as new ones: {told}")
     return None
 
 
-def _ahead(some: Sequence[float], others: Sequence[float]) -> float:
+def _share_faster(some: Sequence[float], others: Sequence[float]) -> float:
     """How often one of `some` is the faster of two, drawn by chance from each (both sorted); 0.5 when they are alike."""
     wins = sum(
         len(others) - bisect_right(others, value) + (bisect_right(others, value) - bisect_left(others, value)) / 2

@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..traffic.stats import percentile
+from ..traffic.stats import percentile_of
 
 OLDEST = 60.0
 """R16, in seconds."""
@@ -26,7 +26,7 @@ RFC3339 = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d
 EPOCH = re.compile(rb"(?<![\w.-])1\d{9}(?:\.\d+|\d{3}|\d{6}|\d{9})?(?![\w.-])")
 
 
-class Seen(NamedTuple):
+class DatedAnswer(NamedTuple):
     """One right answer; all times in seconds since 1970 by our own clock, but what others have told.
 
     `times` are those in the body, `date` and `stamp` those of the headers Date and X-Answered-At, by their clocks.
@@ -62,19 +62,20 @@ class Ages:
 
     def at(self, share: float) -> float | None:
         """The age that `share` of the answers do not exceed."""
-        return percentile(sorted(self.ages), share) if self.ages else None
+        return percentile_of(sorted(self.ages), share) if self.ages else None
 
 
 def times_in(body: bytes) -> list[float]:
     """All times in a body as seconds since 1970: RFC 3339 (UTC without a zone), or an epoch of s, ms, µs or ns."""
-    found = [value for text in RFC3339.findall(body) if (value := _moment(text.decode())) is not None]
+    found = [value for text in RFC3339.findall(body) if (value := parse_moment(text.decode())) is not None]
     for text in EPOCH.findall(body):
         whole, dot, _ = text.partition(b".")
         found.append(float(text) if dot else int(whole) / 10 ** (len(whole) - 10))
     return found
 
 
-def _moment(text: str) -> float | None:
+def parse_moment(text: str) -> float | None:
+    """The POSIX time of an RFC 3339 text, or None when it is no time."""
     text = re.sub(r"(\.\d{6})\d+", r"\1", text)
     try:
         return datetime.fromisoformat(
@@ -84,7 +85,7 @@ def _moment(text: str) -> float | None:
         return None
 
 
-def offset(pings: Sequence[Seen]) -> Offset:
+def clock_offset(pings: Sequence[DatedAnswer]) -> Offset:
     """The service's clock against ours, from the Dates of answers that no cache keeps: each is cut to whole seconds."""
     dated = [(seen.date - seen.done, seen.date + 1 - seen.sent) for seen in pings if seen.date is not None]
     if not dated:
@@ -93,7 +94,9 @@ def offset(pings: Sequence[Seen]) -> Offset:
     return Offset((one + other) / 2, abs(other - one) / 2)
 
 
-def judge_ages(plain: Sequence[Seen], unique: Sequence[Seen], posted: Sequence[Seen], clock: Offset) -> Ages:
+def judge_ages(
+    plain: Sequence[DatedAnswer], unique: Sequence[DatedAnswer], posted: Sequence[DatedAnswer], clock: Offset
+) -> Ages:
     """The ages of `plain` answers, which are in the order in which they came in.
 
     Args:
@@ -111,7 +114,7 @@ def judge_ages(plain: Sequence[Seen], unique: Sequence[Seen], posted: Sequence[S
     whole = 1.0 if all(time == int(time) for seen in plain for time in seen.times) else 0.0
     for seen in plain:
         since = seen.done - first.setdefault(seen.digest, seen.done) if differ else 0.0
-        told = seen.done + clock.ahead - _latest(seen, clock) if timed and seen.times else 0.0
+        told = seen.done + clock.ahead - _latest_time(seen, clock) if timed and seen.times else 0.0
         headers = list(_by_headers(seen, clock))
         ages.append(max(0.0, since, told, *headers))
         sure.append(max(since, told - clock.slack - whole, *(age - clock.slack - 1 for age in headers)))
@@ -121,29 +124,31 @@ def judge_ages(plain: Sequence[Seen], unique: Sequence[Seen], posted: Sequence[S
     return Ages(ages, max(sure, default=0.0), evidence or ["headers alone"] * only, only, differ)
 
 
-def _by_headers(seen: Seen, clock: Offset) -> Iterator[float]:
+def _by_headers(seen: DatedAnswer, clock: Offset) -> Iterator[float]:
     """What headers admit; they may only make an answer older. A cache may write its own Date, and then it tells nothing."""
     yield from (seen.done + clock.ahead - told for told in (seen.stamp, seen.date) if told is not None)
     yield 0.0
 
 
-def _latest(seen: Seen, clock: Offset) -> float:
+def _latest_time(seen: DatedAnswer, clock: Offset) -> float:
     """The time in a body that comes nearest to its coming in."""
     return min(seen.times, key=lambda time: abs(seen.done + clock.ahead - time))
 
 
-def _tells_its_time(plain: Sequence[Seen], unique: Sequence[Seen], posted: Sequence[Seen], clock: Offset) -> bool:
+def _tells_its_time(
+    plain: Sequence[DatedAnswer], unique: Sequence[DatedAnswer], posted: Sequence[DatedAnswer], clock: Offset
+) -> bool:
     """Whether the time in bodies is that of the answer.
 
     Fresh answers show it. A cache that minds no query would make unique ones old: then it must have moved on, never back.
     """
 
-    def near(seen: Seen) -> bool:
-        return bool(seen.times) and seen.sent - NEAR <= _latest(seen, clock) - clock.ahead <= seen.done + NEAR
+    def near(seen: DatedAnswer) -> bool:
+        return bool(seen.times) and seen.sent - NEAR <= _latest_time(seen, clock) - clock.ahead <= seen.done + NEAR
 
     if posted:
         return all(map(near, posted))
     if unique and all(map(near, unique)):
         return True
-    told = [_latest(seen, clock) for seen in plain if seen.times]
+    told = [_latest_time(seen, clock) for seen in plain if seen.times]
     return len(set(told)) >= 2 and len(told) == len(plain) and all(late >= early for early, late in pairwise(told))

@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..traffic.calls import ping
-from ..traffic.client import Answer, Call, Wire
+from ..traffic.calls import ping_call
+from ..traffic.client import Client, Request, Response
 from ..traffic.sample import Sample
-from .cache_age import Seen, times_in
+from .cache_age import DatedAnswer, times_in
 from .freshness_probe import date_of
 
 PATH = "/long_dummy"
-ASKED = Call("R16", "GET", PATH)
+ASKED = Request("R16", "GET", PATH)
 
 UNCACHED = 4
 """Queries that no cache can have: more than there are nodes."""
@@ -60,24 +60,24 @@ class CacheSeen:
 
     pattern: Pattern
     samples: list[Sample] = field(default_factory=list)
-    plain: list[Seen] = field(default_factory=list)
-    unique: list[Seen] = field(default_factory=list)
-    posted: list[Seen] = field(default_factory=list)
-    pings: list[Seen] = field(default_factory=list)
+    plain: list[DatedAnswer] = field(default_factory=list)
+    unique: list[DatedAnswer] = field(default_factory=list)
+    posted: list[DatedAnswer] = field(default_factory=list)
+    pings: list[DatedAnswer] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
     longest: float = 0.0
 
 
-async def watch_cache(wires: Sequence[Wire], pattern: Pattern, timeout: float) -> CacheSeen:
+async def watch_cache(wires: Sequence[Client], pattern: Pattern, timeout: float) -> CacheSeen:
     """Go through the pattern, each request by the next of `wires`; nothing here is ever raised for what a service does."""
     seen = CacheSeen(pattern)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_without_cache(wires[0], seen, timeout))
-        await _through(wires, seen, timeout)
+        await _ask_through(wires, seen, timeout)
     return seen
 
 
-async def _through(wires: Sequence[Wire], seen: CacheSeen, timeout: float) -> None:
+async def _ask_through(wires: Sequence[Client], seen: CacheSeen, timeout: float) -> None:
     loop, number = asyncio.get_running_loop(), 0
     begin = idle_since = loop.time()
     for gap, burst in seen.pattern.steps():
@@ -89,28 +89,28 @@ async def _through(wires: Sequence[Wire], seen: CacheSeen, timeout: float) -> No
         for answer in sorted(answers, key=lambda answer: answer.done):
             sent, done = answer.sent - begin, answer.done - begin
             seen.samples.append(Sample("R16", sent, sent, sent, done, answer.status, answer.error, answer.mark))
-            seen.plain += _right(answer)
+            seen.plain += _right_answer(answer)
 
 
-async def _without_cache(wire: Wire, seen: CacheSeen, timeout: float) -> None:
+async def _without_cache(wire: Client, seen: CacheSeen, timeout: float) -> None:
     """Questions of their own query, and POSTs: what the app itself says. They renew nobody's kept answer."""
 
-    async def once(number: int, call: Call) -> Answer:
+    async def once(number: int, call: Request) -> Response:
         await asyncio.sleep(number * seen.pattern.apart)
         return await wire.ask(call, timeout=timeout)
 
     calls = [ASKED._replace(path=f"{PATH}?fresh={secrets.token_hex(8)}") for _ in range(UNCACHED)]
-    posts = [Call("R16", "POST", PATH, b"{}")] * 2
+    posts = [Request("R16", "POST", PATH, b"{}")] * 2
     answers = await asyncio.gather(*(once(number, call) for number, call in enumerate([*calls, *posts])))
-    seen.unique += [right for answer in answers[:UNCACHED] for right in _right(answer)]
-    seen.posted += [right for answer in answers[UNCACHED:] for right in _right(answer)]
+    seen.unique += [right for answer in answers[:UNCACHED] for right in _right_answer(answer)]
+    seen.posted += [right for answer in answers[UNCACHED:] for right in _right_answer(answer)]
     seen.marks += [answer.mark for answer in answers[UNCACHED:] if answer.mark]
     for number in range(PINGS):  # spread over a second, so that some fall next to its turn
         await asyncio.sleep(number * 0.618 % 1 * 0.2)
-        seen.pings += _right(await wire.ask(ping(), timeout=timeout))
+        seen.pings += _right_answer(await wire.ask(ping_call(), timeout=timeout))
 
 
-def _right(answer: Answer) -> list[Seen]:
+def _right_answer(answer: Response) -> list[DatedAnswer]:
     """A right answer as evidence, in seconds since 1970; none of a wrong one."""
     if answer.error:
         return []
@@ -118,4 +118,4 @@ def _right(answer: Answer) -> list[Seen]:
     told = answer.headers.get("X-Answered-At", "")
     stamp = float(told) if told.isdecimal() else None
     date = date_of(answer.headers.get("Date", ""))
-    return [Seen(answer.sent + wall, answer.done + wall, answer.digest, times_in(answer.head), date, stamp)]
+    return [DatedAnswer(answer.sent + wall, answer.done + wall, answer.digest, times_in(answer.head), date, stamp)]

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..engine.errors import RunbookError
-from ..traffic.client import Wire
+from ..traffic.client import Client
 from ..traffic.sample import Sample
 from .host_facts import CurlAnswer, NodeFacts
 from .http3 import ask_over_quic
-from .run_state import Run
-from .same_answers import Sameness, compare
-from .tls import Handshake, Secure, is_ip, shake
+from .run_state import CheckRun
+from .same_answers import Sameness, compare_protocols
+from .tls import Handshake, Secure, is_ip, shake_hands
 from .tls_profile import profile_issues
 
 
 @dataclass
-class EdgeSeen:
+class EdgeEvidence:
     """Everything R14 and R15 are judged by. `issues` is None when the TLS profile could not be judged, for `unjudged`.
 
     `curl` is None when no host's curl knows HTTP/3; `curl_why` when it could not be asked.
@@ -39,14 +39,14 @@ class EdgeSeen:
         return len(self.same.samples) + len(self.quic) + (self.curl is not None)
 
 
-async def look_at_edge(run: Run, secure: Secure, wire: Wire, facts: NodeFacts | None) -> EdgeSeen:
+async def look_at_edge(run: CheckRun, secure: Secure, wire: Client, facts: NodeFacts | None) -> EdgeEvidence:
     """One look after the other, when no load is on; `wire` is the one over TLS."""
-    seen = EdgeSeen(secure)
-    seen.shakes = [await asyncio.to_thread(shake, secure, name) for name in secure.wanted]
+    seen = EdgeEvidence(secure)
+    seen.shakes = [await asyncio.to_thread(shake_hands, secure, name) for name in secure.wanted]
     if seen.shakes[0].error:
         seen.unjudged = "nothing to judge"
     else:
-        seen.same = await compare(run, wire)
+        seen.same = await compare_protocols(run, wire)
         run.watch.phase("the TLS profile", 0)
         try:
             seen.issues = await asyncio.to_thread(profile_issues, secure)
@@ -59,7 +59,7 @@ async def look_at_edge(run: Run, secure: Secure, wire: Wire, facts: NodeFacts | 
     return seen
 
 
-def _ask_curl(seen: EdgeSeen, facts: NodeFacts | None) -> None:
+def _ask_curl(seen: EdgeEvidence, facts: NodeFacts | None) -> None:
     """The second client, on a host: this machine's curl may know no HTTP/3."""
     if facts is None:
         seen.curl_why = "needs the hosts"

@@ -15,10 +15,10 @@ from ..traffic.stats import Window
 from ..traffic.timeline import Phase
 from .plan import LATENCY_BOUND
 from .row import Row
-from .run import Outcome
+from .run import CheckOutcome
 
 
-def as_json(outcome: Outcome) -> dict[str, Any]:
+def as_json(outcome: CheckOutcome) -> dict[str, Any]:
     """Everything, with requirement ids; milliseconds, shares of 1; null where there is nothing or an error."""
     plan = outcome.plan
     return {
@@ -29,7 +29,11 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 1),
         "requests": outcome.requests,
         "offered": {"peak": [plan.peak_rate, plan.peak], "steady": [plan.steady_rate, plan.steady]},
-        "generator": {"lag_p99_ms": _ms(outcome.lag), "cpu_share": round(outcome.cpu, 3), "doubtful": outcome.doubtful},
+        "generator": {
+            "lag_p99_ms": _milliseconds(outcome.lag),
+            "cpu_share": round(outcome.cpu, 3),
+            "doubtful": outcome.doubtful,
+        },
         "ids": {id: {"top": known.top, "known": known.known} for id, known in outcome.ranges.items()},
         "sessions_left": outcome.left,
         "sessions_perhaps_left": outcome.lost,
@@ -53,14 +57,14 @@ def _row_json(row: Row) -> dict[str, Any]:
         "error_kinds": dict(figures.kinds),
         "error_share_bound": row.share,
         "error_share_upper95": round(figures.error_upper, 6) if figures.n else None,
-        "p50_ms": _ms(figures.p50),
-        "p75_ms": _ms(figures.p75),
-        "p90_ms": _ms(figures.p90),
-        "p99_ms": _ms(figures.p99),
-        "p90_bound_ms": _ms(LATENCY_BOUND) if row.timed else None,
+        "p50_ms": _milliseconds(figures.p50),
+        "p75_ms": _milliseconds(figures.p75),
+        "p90_ms": _milliseconds(figures.p90),
+        "p99_ms": _milliseconds(figures.p99),
+        "p90_bound_ms": _milliseconds(LATENCY_BOUND) if row.timed else None,
         "slow": figures.slow if row.timed else None,
         "slow_share_upper95": round(figures.slow_upper, 6) if row.timed and figures.n else None,
-        "p90_line_ms": [_ms(value) for value in figures.line],
+        "p90_line_ms": [_milliseconds(value) for value in figures.line],
         "worst_10s": _window_json(figures.worst),
         "fresh": {"state": str(row.fresh.state), "because": row.fresh.because} if row.fresh else None,
         "notes": list(row.notes),
@@ -70,21 +74,21 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 def _phase_json(phase: Phase) -> dict[str, Any]:
     """A load second by second; the latencies in seconds, as in the drills' timelines."""
-    timeline = [{key: _six(value) for key, value in second._asdict().items()} for second in phase.timeline]
+    timeline = [{key: _round_six(value) for key, value in second._asdict().items()} for second in phase.timeline]
     return {"name": phase.name, "rate": phase.rate, "seconds": phase.seconds, "timeline": timeline}
 
 
-def _six(value: float | None) -> float | None:
+def _round_six(value: float | None) -> float | None:
     return round(value, 6) if isinstance(value, float) else value
 
 
 def _window_json(window: Window | None) -> dict[str, Any] | None:
     if window is None:
         return None
-    return {"from_s": window.start, "n": window.n, "errors": window.errors, "p90_ms": _ms(window.p90)}
+    return {"from_s": window.start, "n": window.n, "errors": window.errors, "p90_ms": _milliseconds(window.p90)}
 
 
-def _ms(seconds: float | None) -> float | None:
+def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None or math.isinf(seconds) else round(seconds * 1000, 2)
 
 
@@ -103,7 +107,7 @@ def refuse_bad_path(path: str) -> None:
         )
 
 
-def write_json(outcome: Outcome, path: str) -> None:
+def write_json(outcome: CheckOutcome, path: str) -> None:
     """To a file, whole or not at all; `-` is standard output.
 
     Raises:

@@ -39,7 +39,7 @@ class Freshness(NamedTuple):
     floor: float = 0.0
 
 
-class Look(NamedTuple):
+class FreshnessProbe(NamedTuple):
     """One right answer: `unique` with a query of its own, `date` from its header, `digest` without the query.
 
     Times in seconds of one clock. `found` is None unless something had been written that the answer must then hold.
@@ -61,14 +61,14 @@ class Look(NamedTuple):
         return self.done - self.sent
 
 
-def judge(looks: Sequence[Look], seen: Sequence[Freshness] = ()) -> Freshness:
+def judge_freshness(looks: Sequence[FreshnessProbe], seen: Sequence[Freshness] = ()) -> Freshness:
     """What the looks at one endpoint say; `seen` is what has been shown of it by other means."""
     plain = [look for look in looks if not look.unique]
     unique = [look for look in looks if look.unique]
     floor = min((look.seconds for look in unique), default=0.0)
     floor = floor if floor > SLEEPS and all(look.size <= SMALL for look in looks) else 0.0
     cached = [f.because for f in seen if f.state is Fresh.CACHED]
-    tests = (_admitted, _date_stands, _write_unseen, _same_body, _too_fast)
+    tests = (_admitted_cache, _date_stands, _write_unseen, _same_body, _too_fast)
     cached += filter(None, (test(plain, unique) for test in tests))
     if cached:
         return Freshness(Fresh.CACHED, "; ".join(cached), floor)
@@ -82,13 +82,13 @@ def judge(looks: Sequence[Look], seen: Sequence[Freshness] = ()) -> Freshness:
     return Freshness(Fresh.UNKNOWN, f"{len(plain)} right answers show nothing either way", floor)
 
 
-def _admitted(plain: Sequence[Look], unique: Sequence[Look]) -> str:
+def _admitted_cache(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
     """A cache that says so."""
     marks = [look.mark for look in (*plain, *unique) if look.mark]
     return f"{len(marks)} of {len(plain) + len(unique)} answers say so themselves ({marks[0]})" if marks else ""
 
 
-def _date_stands(plain: Sequence[Look], unique: Sequence[Look]) -> str:
+def _date_stands(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
     """A Date that falls behind the time that passes."""
     dated = [look for look in plain if look.date is not None]
     for look in dated[1:]:
@@ -98,25 +98,25 @@ def _date_stands(plain: Sequence[Look], unique: Sequence[Look]) -> str:
     return ""
 
 
-def _write_unseen(plain: Sequence[Look], unique: Sequence[Look]) -> str:
+def _write_unseen(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
     """A plain answer without what a unique one of the same turn shows."""
     shown = {look.turn for look in unique if look.found}
     missed = [look for look in plain if look.found is False and look.turn in shown]
     return "a session written before is missing, though it is there under a query of its own" if missed else ""
 
 
-def _same_body(plain: Sequence[Look], unique: Sequence[Look]) -> str:
+def _same_body(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
     """Plain answers that repeat where unique ones never do.
 
     Two askings of one turn catch a cache of a second; there all pairs must repeat: two answers may share a clock tick.
     Turns two apart catch the longer ones; nearer ones may come from two nodes whose clocks differ.
     """
-    if len(unique) >= 3 and _distinct(unique):
+    if len(unique) >= 3 and _count_distinct(unique):
         pairs = [(a, b) for a, b in pairwise(plain) if a.turn == b.turn]
         if len(pairs) >= 2 and all(a.digest == b.digest for a, b in pairs):
             return "repeats have the very same body, though every answer to a unique query has its own"
     first, fresh = _one_a_turn(plain), _one_a_turn(unique)
-    if len(fresh) >= 3 and _distinct(fresh):
+    if len(fresh) >= 3 and _count_distinct(fresh):
         for early, late in zip(first, first[2:], strict=False):
             if early.digest == late.digest and late.sent - early.done > STOOD_STILL:
                 after = late.sent - early.done
@@ -124,7 +124,7 @@ def _same_body(plain: Sequence[Look], unique: Sequence[Look]) -> str:
     return ""
 
 
-def _too_fast(plain: Sequence[Look], unique: Sequence[Look]) -> str:
+def _too_fast(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
     """Repeats that come faster than the app can answer."""
     own = min((look.seconds for look in unique), default=0.0)
     later = [look.seconds for look in plain[1:]]
@@ -137,30 +137,30 @@ def _too_fast(plain: Sequence[Look], unique: Sequence[Look]) -> str:
     return f"repeats came after {min(fast) * 1000:.0f} ms, an answer to a unique query takes {own * 1000:.0f} ms"
 
 
-def _write_seen(plain: Sequence[Look]) -> str:
+def _write_seen(plain: Sequence[FreshnessProbe]) -> str:
     seen = sum(bool(look.found) for look in plain)
     new = len({look.digest for look in plain}) == len(plain)
     return f"{seen} times a session just written was in it" if seen and new else ""
 
 
-def _new_bodies(plain: Sequence[Look]) -> str:
+def _new_bodies(plain: Sequence[FreshnessProbe]) -> str:
     first = _one_a_turn(plain)
-    return f"{len(first)} repeats, {len(first)} different answers" if len(first) >= 3 and _distinct(first) else ""
+    return f"{len(first)} repeats, {len(first)} different answers" if len(first) >= 3 and _count_distinct(first) else ""
 
 
-def _takes_its_time(plain: Sequence[Look], floor: float) -> str:
+def _takes_its_time(plain: Sequence[FreshnessProbe], floor: float) -> str:
     fastest = min((look.seconds for look in plain[1:]), default=0.0)
     return f"no repeat came faster than {fastest * 1000:.0f} ms" if floor and fastest > 0.6 * floor else ""
 
 
-def _date_moves(plain: Sequence[Look]) -> bool:
+def _date_moves(plain: Sequence[FreshnessProbe]) -> bool:
     dates = [look.date for look in plain if look.date is not None]
     return len(dates) >= 2 and max(dates) > dates[0]
 
 
-def _one_a_turn(looks: Sequence[Look]) -> list[Look]:
+def _one_a_turn(looks: Sequence[FreshnessProbe]) -> list[FreshnessProbe]:
     return list({look.turn: look for look in reversed(looks)}.values())[::-1]
 
 
-def _distinct(looks: Sequence[Look]) -> bool:
+def _count_distinct(looks: Sequence[FreshnessProbe]) -> bool:
     return len({look.digest for look in looks}) == len(looks)

@@ -9,12 +9,12 @@ import secrets
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from ..traffic.calls import LISTS, SINGLE, dummy, has_row, operation, single
-from ..traffic.client import HEAD, Answer, Call
+from ..traffic.calls import LISTS, SINGLE, dummy_call, has_row, operation_call, single_call
+from ..traffic.client import HEAD, Request, Response
 from ..traffic.own_rows import customer_and_movie
 from .alone import ask_alone
-from .freshness import Fresh, Freshness, Look
-from .run_state import Run
+from .freshness import Fresh, Freshness, FreshnessProbe
+from .run_state import CheckRun
 
 BREATH = 0.03
 """Seconds between two askings of one turn, so that they do not share a tick of a clock that counts milliseconds."""
@@ -26,10 +26,10 @@ UNIQUE = "?"
 """Marks where samples of unique queries are kept until it is known that the service minds no query."""
 
 
-async def ask_in_turns(run: Run) -> None:
+async def ask_in_turns(run: CheckRun) -> None:
     """R4-R8 in quick repeats and R9-R11 one at a time, in turns at least `gap` apart."""
     plan, loop = run.plan, asyncio.get_running_loop()
-    lights = [operation(), dummy(), *(_some_row(run, endpoint) for endpoint in SINGLE)]
+    lights = [operation_call(), dummy_call(), *(_some_row(run, endpoint) for endpoint in SINGLE)]
     run.watch.phase("freshness, and lists one at a time", plan.rounds * (4 * len(lights) + 2 * len(LISTS)))
     spent = dict.fromkeys(LISTS, 0.0)
     begin = loop.time()
@@ -44,19 +44,19 @@ async def ask_in_turns(run: Run) -> None:
         run.shown["R8"].append(back)
 
 
-def _some_row(run: Run, endpoint: str) -> Call:
+def _some_row(run: CheckRun, endpoint: str) -> Request:
     known = run.ranges[endpoint]
-    return single(endpoint, run.rng.randint(1, known.top), named=known.named)
+    return single_call(endpoint, run.rng.randint(1, known.top), named=known.named)
 
 
-async def _light_turn(run: Run, call: Call, turn: int) -> None:
+async def _light_turn(run: CheckRun, call: Request, turn: int) -> None:
     for unique in (False, False, True, True):
-        if (await _look(run, call, turn, unique=unique)).error:
+        if (await _probe_once(run, call, turn, unique=unique)).error:
             return  # it has been asked for long enough; the next turn asks again
         await asyncio.sleep(BREATH)
 
 
-async def _list_turn(run: Run, endpoint: str, turn: int, spent: dict[str, float]) -> None:
+async def _list_turn(run: CheckRun, endpoint: str, turn: int, spent: dict[str, float]) -> None:
     """One plain and one unique asking of a list, as long as its budget lasts; before a session list, a new session."""
     plan, asked = run.plan, len(run.samples[endpoint])
     budget = plan.session_list_budget if endpoint == "R11" else plan.list_budget
@@ -67,9 +67,9 @@ async def _list_turn(run: Run, endpoint: str, turn: int, spent: dict[str, float]
     for unique in (False, True):
         if unique and spent[endpoint] > budget:
             break
-        call = Call(endpoint, "GET", LISTS[endpoint])
+        call = Request(endpoint, "GET", LISTS[endpoint])
         seek = str(number).encode() if number else b""
-        answer = await _look(run, call, turn, unique=unique, seek=seek)
+        answer = await _probe_once(run, call, turn, unique=unique, seek=seek)
         spent[endpoint] += answer.seconds
         if endpoint == "R11":
             run.on_top = run.on_top or first_session(answer.head)
@@ -77,7 +77,7 @@ async def _list_turn(run: Run, endpoint: str, turn: int, spent: dict[str, float]
         await run.delete(number)
 
 
-async def _look(run: Run, call: Call, turn: int, *, unique: bool, seek: bytes = b"") -> Answer:
+async def _probe_once(run: CheckRun, call: Request, turn: int, *, unique: bool, seek: bytes = b"") -> Response:
     token = secrets.token_hex(8)
     asked = call._replace(path=f"{call.path}?fresh={token}") if unique else call
     if call.endpoint in LISTS:
@@ -89,12 +89,14 @@ async def _look(run: Run, call: Call, turn: int, *, unique: bool, seek: bytes = 
         found = answer.found if seek else None
         date = date_of(answer.headers.get("Date", ""))
         looks = run.looks[call.endpoint]
-        digest = _digest(answer, token)
-        looks.append(Look(turn, unique, answer.sent, answer.done, digest, answer.size, date, answer.mark, found))
+        digest = _digest_answer(answer, token)
+        looks.append(
+            FreshnessProbe(turn, unique, answer.sent, answer.done, digest, answer.size, date, answer.mark, found)
+        )
     return answer
 
 
-def _digest(answer: Answer, token: str) -> str:
+def _digest_answer(answer: Response, token: str) -> str:
     """Of the body, without our own query if the answer repeats it."""
     if answer.size > HEAD or token.encode() not in answer.head:
         return answer.digest
@@ -122,14 +124,14 @@ def first_session(head: bytes) -> tuple[int, int] | None:
     return customer_and_movie(row) if isinstance(row, Mapping) else None
 
 
-def _settle_queries(run: Run, endpoint: str) -> None:
+def _settle_queries(run: CheckRun, endpoint: str) -> None:
     """Count the unique queries too, unless the service refuses every query string: no user sends one."""
     unique = run.samples.pop(endpoint + UNIQUE, [])
     if any(s.ok for s in unique) or not any(s.ok for s in run.samples[endpoint]):
         run.samples[endpoint] += unique
 
 
-async def read_back(run: Run) -> Freshness | None:
+async def read_back(run: CheckRun) -> Freshness | None:
     """Make a session, read it twice, delete it, read it again at once: only a cache still has it.
 
     None when there is nothing to say of R8; what it shows of R12 and R13 goes to the run's problems.
@@ -137,9 +139,9 @@ async def read_back(run: Run) -> Freshness | None:
     if run.ledger.refusal or (number := await run.post()) is None:
         return None
     path = f"{LISTS['R11']}/{number}"
-    plain = Call("R8", "GET", path)
+    plain = Request("R8", "GET", path)
 
-    async def there(call: Call = plain) -> bool | None:
+    async def there(call: Request = plain) -> bool | None:
         return has_row(await ask_alone(run.wire, call, run.keep_alone, lambda answer: has_row(answer) is not None))
 
     for seen in (await there(), await there()):

@@ -42,7 +42,7 @@ class CurlAnswer:
 
 
 @dataclass(frozen=True)
-class Traffic:
+class EndpointCounts:
     """Requests that the edges have counted for an endpoint since they started, and answers of 500 and more among them."""
 
     requests: int
@@ -64,7 +64,7 @@ class Clock:
 class NodeFacts(Protocol):
     """Whoever can look at the hosts. Blocking calls; a RunbookError from one makes its row fail with that reason."""
 
-    def traffic(self) -> Mapping[str, Traffic]:
+    def traffic(self) -> Mapping[str, EndpointCounts]:
         """Per requirement (R4-R13, R19): what the edges' exporters count now, all edges together (R17)."""
         ...
 

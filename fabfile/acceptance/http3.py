@@ -14,7 +14,7 @@ from ..traffic.sample import Sample
 from .tls import Secure
 
 if TYPE_CHECKING:
-    from .http3_client import Client
+    from .http3_client import Http3Client
 
 TIMEOUT = 5.0
 """Seconds for a connection with its handshake, and for an answer."""
@@ -45,25 +45,25 @@ async def _one_connection(secure: Secure, each: int) -> list[Sample]:
     loop, samples = asyncio.get_running_loop(), list[Sample]()
     due = loop.time()
     try:
-        async with _connected(secure) as client:
+        async with _connect_client(secure) as client:
             for number in range(each):
                 async with asyncio.timeout(TIMEOUT):
                     status = await client.get(PATHS[number % len(PATHS)])
-                samples.append(_sample(due, loop.time(), status, number))
+                samples.append(_make_sample(due, loop.time(), status, number))
                 due = loop.time()
     except (OSError, TimeoutError, ValueError) as error:
         kind = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        samples.append(_sample(due, loop.time(), 0, len(samples), kind))
+        samples.append(_make_sample(due, loop.time(), 0, len(samples), kind))
     return samples
 
 
-def _sample(due: float, done: float, status: int, number: int, error: str = "") -> Sample:
+def _make_sample(due: float, done: float, status: int, number: int, error: str = "") -> Sample:
     error = error or ("" if status == 200 else f"status {status}")
     return Sample("R15", due, due, due, done, status, error, arm="" if number else FIRST)
 
 
 @asynccontextmanager
-async def _connected(secure: Secure) -> AsyncIterator[Client]:
+async def _connect_client(secure: Secure) -> AsyncIterator[Http3Client]:
     """A client whose handshake is over.
 
     Raises:
@@ -73,7 +73,7 @@ async def _connected(secure: Secure) -> AsyncIterator[Client]:
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.connection import QuicConnection
 
-    from .http3_client import Client
+    from .http3_client import Http3Client
 
     configuration = QuicConfiguration(is_client=True, alpn_protocols=["h3"], server_name=secure.called)
     if secure.bundle:
@@ -85,7 +85,7 @@ async def _connected(secure: Secure) -> AsyncIterator[Client]:
     family, address = found[0][0], found[0][4]
     local = ("::" if family == socket.AF_INET6 else "0.0.0.0", 0)
     transport, client = await loop.create_datagram_endpoint(
-        lambda: Client(secure.called, QuicConnection(configuration=configuration)), local_addr=local
+        lambda: Http3Client(secure.called, QuicConnection(configuration=configuration)), local_addr=local
     )
     try:
         client.connect(address)

@@ -12,7 +12,7 @@ from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, QuicEvent
 
 
-class Client(QuicConnectionProtocol):
+class Http3Client(QuicConnectionProtocol):
     """GETs over HTTP/3, one at a time."""
 
     def __init__(self, host: str, quic: QuicConnection) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from ..traffic.calls import has_row
-from ..traffic.client import Answer, Call, Wire
-from ..traffic.own_rows import Ledger, Session, session_in
+from ..traffic.client import Client, Request, Response
+from ..traffic.own_rows import OwnRows, Session, session_in
 
 CLEAN_UP = 15.0
 """Seconds for all of it; what is left then is reported."""
@@ -37,7 +37,7 @@ MOST = 1000
 Seen = TypeVar("Seen")
 
 
-async def clean_up(ledger: Ledger, wire: Wire) -> None:
+async def clean_up(ledger: OwnRows, wire: Client) -> None:
     """Delete every session of the run; those that could not be deleted or found stay in the ledger."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLEAN_UP):
@@ -47,14 +47,14 @@ async def clean_up(ledger: Ledger, wire: Wire) -> None:
                 await _delete_known(ledger, wire)
 
 
-async def _delete_known(ledger: Ledger, wire: Wire) -> None:
+async def _delete_known(ledger: OwnRows, wire: Client) -> None:
     async def delete(number: int) -> None:
         ledger.deleted(number, await wire.ask(ledger.delete(number), timeout=PATIENCE))
 
     await _each(delete, sorted(ledger.open))
 
 
-async def _find_unanswered(ledger: Ledger, wire: Wire) -> None:
+async def _find_unanswered(ledger: OwnRows, wire: Client) -> None:
     """Look at the ids just below a newest one. When that one is recognised there, what is not found does not exist."""
     newest, sent = await _make_newest(ledger, wire)
     if newest is None:
@@ -62,8 +62,8 @@ async def _find_unanswered(ledger: Ledger, wire: Wire) -> None:
     mine = {session: start for start, session in ledger.unanswered.items()}
     least = max(ledger.sessions.top + 1, (ledger.lowest or newest) - len(mine) - AROUND, newest - MOST)
 
-    async def read(number: int) -> Answer:
-        return await wire.ask(Call("R8", "GET", f"/api/session/{number}"), timeout=PATIENCE)
+    async def read(number: int) -> Response:
+        return await wire.ask(Request("R8", "GET", f"/api/session/{number}"), timeout=PATIENCE)
 
     numbers = range(newest, least - 1, -1)
     answers = dict(zip(numbers, await _each(read, numbers), strict=True))
@@ -76,7 +76,7 @@ async def _find_unanswered(ledger: Ledger, wire: Wire) -> None:
         ledger.unanswered.clear()
 
 
-async def _make_newest(ledger: Ledger, wire: Wire) -> tuple[int | None, Session | None]:
+async def _make_newest(ledger: OwnRows, wire: Client) -> tuple[int | None, Session | None]:
     """One more session of our own, and its id; no id when a few tries got none."""
     for _ in range(TRIES):
         call = ledger.post()
@@ -86,7 +86,7 @@ async def _make_newest(ledger: Ledger, wire: Wire) -> tuple[int | None, Session 
     return None, None
 
 
-def _session(answer: Answer) -> Session | None:
+def _session(answer: Response) -> Session | None:
     try:
         return None if answer.error else session_in(json.loads(answer.head))
     except ValueError:

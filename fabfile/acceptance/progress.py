@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..traffic.sample import Sample
-from ..traffic.stats import percentile
-from .row import ms
+from ..traffic.stats import percentile_of
+from .row import show_ms
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,12 +51,12 @@ class LiveView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._finish()
+        self._finish_phase()
         self._bars.stop()
 
     def phase(self, title: str, total: int) -> None:
         """See `Watch`."""
-        self._finish()
+        self._finish_phase()
         self._title, self._n, self._errors = title, 0, 0
         self._recent.clear()
         self._task = self._bars.add_task(title, total=total or None, told="")
@@ -70,29 +70,29 @@ class LiveView:
         self._recent.append((now, sample.latency))
         if now - self._drawn > REDRAW:
             self._drawn = now
-            self._draw(now)
+            self._draw_line(now)
 
-    def _draw(self, now: float) -> None:
+    def _draw_line(self, now: float) -> None:
         while self._recent and self._recent[0][0] < now - LOOK_BACK:
             self._recent.popleft()
         if self._task is not None and not self._bars.disable:
-            self._bars.update(self._task, completed=self._n, told=self._told())
+            self._bars.update(self._task, completed=self._n, told=self._phase_text())
             self._bars.refresh()
 
-    def _told(self) -> str:
+    def _phase_text(self) -> str:
         if not self._recent:
             return ""
-        p90 = percentile(sorted(latency for _, latency in self._recent), 0.9)
+        p90 = percentile_of(sorted(latency for _, latency in self._recent), 0.9)
         errors = f"[red]{self._errors} errors[/]" if self._errors else "[dim]0 errors[/]"
-        return f"{errors} [dim]· p90[/] {ms(p90)}"
+        return f"{errors} [dim]· p90[/] {show_ms(p90)}"
 
-    def _finish(self) -> None:
+    def _finish_phase(self) -> None:
         if self._task is None:
             return
         if self._bars.disable:
             told = f": {self._n} requests, {self._errors} errors" if self._n else ""
             self.console.print(f"{self._title}{told}", highlight=False)
         else:
-            self._bars.update(self._task, total=max(self._n, 1), completed=max(self._n, 1), told=self._told())
+            self._bars.update(self._task, total=max(self._n, 1), completed=max(self._n, 1), told=self._phase_text())
             self._bars.refresh()
         self._task = None

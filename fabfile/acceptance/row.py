@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..traffic.sample import Sample
-from ..traffic.stats import Window, most_allowed, percentile, timeline, upper_bound, worst_window
+from ..traffic.stats import Window, most_allowed, p90_timeline, percentile_of, upper_bound, worst_window
 from .freshness import Freshness
 from .plan import LATENCY_BOUND
 
@@ -54,7 +54,7 @@ class Figures:
         kinds = Counter(s.error for s in samples if s.error)
         slow = sum(value >= LATENCY_BOUND for value in ordered)
         n, errors = len(samples), kinds.total()
-        p50, p75, p90, p99 = (percentile(ordered, share) for share in (0.5, 0.75, 0.9, 0.99))
+        p50, p75, p90, p99 = (percentile_of(ordered, share) for share in (0.5, 0.75, 0.9, 0.99))
         return cls(
             n,
             errors,
@@ -67,7 +67,7 @@ class Figures:
             slow,
             upper_bound(slow, n),
             worst_window(points) if seconds else None,
-            timeline(points, BUCKETS, seconds) if seconds else (),
+            p90_timeline(points, BUCKETS, seconds) if seconds else (),
         )
 
 
@@ -92,7 +92,7 @@ class Row:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-def judge(figures: Figures, share: float, timed: bool, proof: bool) -> tuple[Verdict, str]:
+def judge_figures(figures: Figures, share: float, timed: bool, proof: bool) -> tuple[Verdict, str]:
     """Errors against `share` (0..1), and p90 against the latency bound if `timed`; with `proof`, at 95 % confidence."""
     n, errors = figures.n, figures.errors
     if not n:
@@ -102,7 +102,7 @@ def judge(figures: Figures, share: float, timed: bool, proof: bool) -> tuple[Ver
         kinds = ", ".join(f"{kind} ×{count}" for kind, count in list(figures.kinds.items())[:3])
         wrong.append(f"{errors} of {n} failed ({kinds})")
     if timed and figures.p90 is not None and LATENCY_BOUND <= figures.p90 < math.inf:
-        wrong.append(f"p90 is {ms(figures.p90)}")
+        wrong.append(f"p90 is {show_ms(figures.p90)}")
     if wrong:
         return Verdict.FAILED, "; ".join(wrong)
     unproven = []
@@ -118,6 +118,6 @@ def not_tried(id: str, name: str, asked: str, why: str) -> Row:
     return Row(id, name, asked, Verdict.NOT_TRIED, why)
 
 
-def ms(seconds: float) -> str:
+def show_ms(seconds: float) -> str:
     """Milliseconds for people; an endless latency is an error."""
     return "an error" if math.isinf(seconds) else f"{seconds * 1000:,.0f} ms".replace(",", " ")

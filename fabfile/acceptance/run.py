@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError, Unreachable
-from ..traffic.calls import SINGLE, Range, any_row, dummy, find_range, operation, ping
-from ..traffic.client import Answer, Call, Wire, open_wire
-from ..traffic.load import Seen, mixed, offer
-from ..traffic.own_rows import Ledger
+from ..traffic.calls import SINGLE, Range, any_row, dummy_call, find_range, operation_call, ping_call
+from ..traffic.client import Client, Request, Response, open_wire
+from ..traffic.load import Seen, mix_calls, offer_load
+from ..traffic.own_rows import OwnRows
 from ..traffic.sample import Sample, Watch
 from ..traffic.timeline import Phase, phase_of
 from .arms import in_three_ways
@@ -28,10 +28,10 @@ from .plan import Plan
 from .row import Row, Verdict
 from .rows.drills import drill_rows
 from .rows.edge import cache_row, edge_rows
-from .rows.hosts import counted, node_rows
-from .run_state import Run
-from .service_rows import answers, service_rows
-from .tls import Secure, unverified
+from .rows.hosts import counted_requests, node_rows
+from .run_state import CheckRun
+from .service_rows import right_answers, service_rows
+from .tls import Secure, unverified_context
 
 if TYPE_CHECKING:
     from ..drills.result import DrillResult
@@ -41,7 +41,7 @@ REACH_TRIES, REACH_TIMEOUT = 3, 3.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What a run has found. `lag` and `cpu` are this machine's own: seconds late (p99), share of one core."""
 
     address: str
@@ -65,9 +65,9 @@ class Outcome:
         return all(row.verdict in (Verdict.HELD, Verdict.NOT_TRIED) for row in self.rows)
 
 
-async def measure(
+async def measure_all(
     address: str, plan: Plan, watch: Watch, facts: NodeFacts | None = None, secure: Secure | None = None
-) -> Outcome:
+) -> CheckOutcome:
     """Ask the service everything, one phase after the other; delete what was made, also when interrupted.
 
     Raises:
@@ -77,18 +77,18 @@ async def measure(
     async with AsyncExitStack() as stack:
         wire = await stack.enter_async_context(open_wire(address))
         over = await stack.enter_async_context(_over_tls(secure)) if secure else None
-        silent = await reach(wire, watch)
-        before = await asyncio.to_thread(counted, facts)
-        run = await prepare(wire, plan, watch)
+        silent = await reach_service(wire, watch)
+        before = await asyncio.to_thread(counted_requests, facts)
+        run = await prepare_run(wire, plan, watch)
         run.samples["R19"] += silent
-        cache = asyncio.create_task(_cache(run, over))
+        cache = asyncio.create_task(_watch_cache(run, over))
         try:
             await ask_in_turns(run)
-            await write(run)
+            await write_sessions(run)
             await find_again(run)
-            await load(run, "steady", plan.steady_rate, plan.steady, makers(run, _steady_maker(run)))
-            await load(run, "peak", plan.peak_rate, plan.peak, makers(run, any_row))
-            await pings(run)
+            await load_phase(run, "steady", plan.steady_rate, plan.steady, call_makers(run, _steady_maker(run)))
+            await load_phase(run, "peak", plan.peak_rate, plan.peak, call_makers(run, any_row))
+            await ping_phase(run)
             watch.phase("the cache, to the end of its pattern", 0)
             cached = await cache
         finally:
@@ -96,47 +96,47 @@ async def measure(
             await clean_up(run.ledger, wire)
         edge = await look_at_edge(run, secure, over, facts) if secure and over else None
     rows = service_rows(run) + edge_rows(edge, UNKNOWN_HTTPS) + [cache_row(cached, proof=plan.proof)]
-    rows += await asyncio.to_thread(node_rows, facts, before, answers(run))
-    rows.sort(key=_number)
+    rows += await asyncio.to_thread(node_rows, facts, before, right_answers(run))
+    rows.sort(key=_requirement_number)
     return summed_up(run, rows, edge.requests if edge else 0, started, time.monotonic() - begin)
 
 
 def with_drills(
-    outcome: Outcome, drills: Sequence[DrillResult], why: str, error: RunbookError | None = None
-) -> Outcome:
+    outcome: CheckOutcome, drills: Sequence[DrillResult], why: str, error: RunbookError | None = None
+) -> CheckOutcome:
     """The outcome with R1 and R2, as `drill_rows` says them."""
-    rows = sorted([*drill_rows(drills, why, error), *outcome.rows], key=_number)
+    rows = sorted([*drill_rows(drills, why, error), *outcome.rows], key=_requirement_number)
     asked = outcome.requests + sum(drill.requests for drill in drills)
     seconds = outcome.seconds + sum(drill.seconds for drill in drills)
     return replace(outcome, rows=rows, drills=drills, requests=asked, seconds=seconds)
 
 
-def _number(row: Row) -> int:
+def _requirement_number(row: Row) -> int:
     return int(row.id[1:])
 
 
-def _over_tls(secure: Secure) -> AbstractAsyncContextManager[Wire]:
+def _over_tls(secure: Secure) -> AbstractAsyncContextManager[Client]:
     called = secure.called if secure.called != secure.host else None
-    return open_wire(secure.address, tls=unverified(), called=called)
+    return open_wire(secure.address, tls=unverified_context(), called=called)
 
 
-async def _cache(run: Run, over: Wire | None) -> CacheSeen:
+async def _watch_cache(run: CheckRun, over: Client | None) -> CacheSeen:
     """R16 in the background: over https too, if that answers."""
     wires = [run.wire]
-    if over and (await over.ask(ping(), timeout=REACH_TIMEOUT)).status:
+    if over and (await over.ask(ping_call(), timeout=REACH_TIMEOUT)).status:
         wires.append(over)
     plan = run.plan
     pattern = Pattern(plan.cache_seconds, plan.cache_gap, run.rng.randrange(10**6), plan.cache_apart)
     return await watch_cache(wires, pattern, plan.timeout)
 
 
-async def prepare(wire: Wire, plan: Plan, watch: Watch) -> Run:
+async def prepare_run(wire: Client, plan: Plan, watch: Watch) -> CheckRun:
     """A run with the ids that exist; each question is judged as those of the loads are."""
     watch.phase("which ids exist", 0)
     alone: list[Sample] = []
     found = await asyncio.gather(*(find_range(wire, endpoint, alone.append) for endpoint in SINGLE))
     ranges, rng = dict(zip(SINGLE, found, strict=True)), random.Random()
-    run = Run(wire, plan, watch, rng, ranges, Ledger(ranges["R8"], ranges["R7"], ranges["R6"], rng))
+    run = CheckRun(wire, plan, watch, rng, ranges, OwnRows(ranges["R8"], ranges["R7"], ranges["R6"], rng))
     for endpoint in (endpoint for endpoint in SINGLE if not ranges[endpoint].known):
         run.problems[endpoint].append(ranges[endpoint].why)
     if not ranges["R8"].known:
@@ -147,17 +147,17 @@ async def prepare(wire: Wire, plan: Plan, watch: Watch) -> Run:
     return run
 
 
-async def find_again(run: Run) -> None:
+async def find_again(run: CheckRun) -> None:
     """Look once more for ids that an outage hid, so that the loads ask for rows that exist. Their rows fail all the same."""
     for endpoint in (endpoint for endpoint in SINGLE if not run.ranges[endpoint].known):
         found = await find_range(run.wire, endpoint, run.keep_alone)
         run.ranges[endpoint] = found if found.known else run.ranges[endpoint]
 
 
-def summed_up(run: Run, rows: list[Row], others: int, started: float, seconds: float) -> Outcome:
+def summed_up(run: CheckRun, rows: list[Row], others: int, started: float, seconds: float) -> CheckOutcome:
     """The outcome of a run that is over, with `others` requests besides the run's; `started` in seconds since 1970."""
     loads, kept = run.loads.values(), sum(map(len, run.samples.values())) + others
-    return Outcome(
+    return CheckOutcome(
         run.wire.base,
         run.plan,
         started,
@@ -174,7 +174,7 @@ def summed_up(run: Run, rows: list[Row], others: int, started: float, seconds: f
     )
 
 
-async def reach(wire: Wire, watch: Watch) -> list[Sample]:
+async def reach_service(wire: Client, watch: Watch) -> list[Sample]:
     """Whether anything speaks http there; what it says is judged later. The tries that got no answer, for R19.
 
     Raises:
@@ -183,7 +183,7 @@ async def reach(wire: Wire, watch: Watch) -> list[Sample]:
     watch.phase("is anything there", 0)
     silent: list[Sample] = []
     for last in range(REACH_TRIES):
-        answer = await wire.ask(ping(), timeout=REACH_TIMEOUT)
+        answer = await wire.ask(ping_call(), timeout=REACH_TIMEOUT)
         if answer.status:
             return silent
         silent.append(Sample("R19", answer.sent, answer.sent, answer.sent, answer.done, 0, answer.error))
@@ -196,14 +196,14 @@ async def reach(wire: Wire, watch: Watch) -> list[Sample]:
     )
 
 
-async def write(run: Run) -> None:
+async def write_sessions(run: CheckRun) -> None:
     """R12 and R13: make sessions at an even rate, then delete them; none if their ids would not be known."""
     plan, ledger, made = run.plan, run.ledger, list[int]()
     if ledger.refusal:
         return
     run.watch.phase("sessions made and deleted", 2 * plan.writes)
 
-    def seen(call: Call, sample: Sample, answer: Answer) -> None:
+    def seen(call: Request, sample: Sample, answer: Response) -> None:
         run.samples[call.endpoint].append(sample)
         run.watch.saw(sample)
         if call.endpoint == "R13":
@@ -212,45 +212,47 @@ async def write(run: Run) -> None:
             made.append(number)
 
     posts = (ledger.post() for _ in range(plan.writes))
-    await offer(run.wire, posts, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
+    await offer_load(run.wire, posts, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
     deletes = [ledger.delete(number) for number in made]
-    await offer(run.wire, deletes, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
+    await offer_load(run.wire, deletes, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
 
 
-Maker = Callable[[], Call]
+Maker = Callable[[], Request]
 
 
-def makers(run: Run, row: Callable[[str, Range, random.Random], Maker]) -> list[Maker]:
+def call_makers(run: CheckRun, row: Callable[[str, Range, random.Random], Maker]) -> list[Maker]:
     """One maker of random requests for each of R4-R8; `row` makes those of R6-R8."""
     rows = (row(endpoint, run.ranges[endpoint], run.rng) for endpoint in SINGLE)
-    return [lambda: operation(run.rng.randrange(1000)), dummy, *rows]
+    return [lambda: operation_call(run.rng.randrange(1000)), dummy_call, *rows]
 
 
-def _steady_maker(run: Run) -> Callable[[str, Range, random.Random], Maker]:
+def _steady_maker(run: CheckRun) -> Callable[[str, Range, random.Random], Maker]:
     """Three ways of asking, if the service minds no query string."""
     heeds = any(look.unique for endpoint in SINGLE for look in run.looks[endpoint])
     return in_three_ways if heeds else any_row
 
 
-async def load(run: Run, name: str, rate: float, seconds: float, of: Sequence[Maker]) -> None:
+async def load_phase(run: CheckRun, name: str, rate: float, seconds: float, of: Sequence[Maker]) -> None:
     """R3-R8 in equal shares, open loop. The collector of garbage sleeps meanwhile: its pauses would be ours, not theirs."""
     count = round(rate * seconds)
     run.watch.phase(f"{name} load, {rate:.0f} requests/s", count)
-    calls = mixed(of, count, run.rng)
+    calls = mix_calls(of, count, run.rng)
     gc.disable()
     try:
-        run.loads[name] = await offer(run.wire, calls, rate=rate, timeout=run.plan.timeout, seen=_watched(run))
+        run.loads[name] = await offer_load(
+            run.wire, calls, rate=rate, timeout=run.plan.timeout, seen=_watched_phase(run)
+        )
     finally:
         gc.enable()
 
 
-async def pings(run: Run) -> None:
+async def ping_phase(run: CheckRun) -> None:
     """R19, twenty a second."""
     run.watch.phase("ping", run.plan.pings)
-    calls = (ping() for _ in range(run.plan.pings))
-    done = await offer(run.wire, calls, rate=20, timeout=run.plan.timeout, seen=_watched(run))
+    calls = (ping_call() for _ in range(run.plan.pings))
+    done = await offer_load(run.wire, calls, rate=20, timeout=run.plan.timeout, seen=_watched_phase(run))
     run.samples["R19"] += done.samples
 
 
-def _watched(run: Run) -> Seen:
+def _watched_phase(run: CheckRun) -> Seen:
     return lambda call, sample, answer: run.watch.saw(sample)

@@ -8,12 +8,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from ..traffic.calls import Range
-from ..traffic.client import Answer, Call, Wire
+from ..traffic.client import Client, Request, Response
 from ..traffic.load import Load
-from ..traffic.own_rows import Ledger
+from ..traffic.own_rows import OwnRows
 from ..traffic.sample import Sample, Watch
 from .alone import ask_alone, no_answer
-from .freshness import Freshness, Look
+from .freshness import Freshness, FreshnessProbe
 from .plan import Plan
 
 ALONE = "alone"
@@ -21,23 +21,23 @@ ALONE = "alone"
 
 
 @dataclass
-class Run:
+class CheckRun:
     """One run: its tools, and per requirement the samples, looks, and what was shown or went wrong on the way."""
 
-    wire: Wire
+    wire: Client
     plan: Plan
     watch: Watch
     rng: random.Random
     ranges: dict[str, Range]
-    ledger: Ledger
+    ledger: OwnRows
     samples: defaultdict[str, list[Sample]] = field(default_factory=lambda: defaultdict(list))
-    looks: defaultdict[str, list[Look]] = field(default_factory=lambda: defaultdict(list))
+    looks: defaultdict[str, list[FreshnessProbe]] = field(default_factory=lambda: defaultdict(list))
     shown: defaultdict[str, list[Freshness]] = field(default_factory=lambda: defaultdict(list))
     problems: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     loads: dict[str, Load] = field(default_factory=dict)
     on_top: tuple[int, int] | None = None
 
-    async def ask(self, call: Call, *, timeout: float, seek: bytes = b"", kept: str = "") -> Answer:
+    async def ask(self, call: Request, *, timeout: float, seek: bytes = b"", kept: str = "") -> Response:
         """Ask one at a time, and keep the sample under the call's endpoint, or under `kept`."""
         due = asyncio.get_running_loop().time()
         answer = await self.wire.ask(call, timeout=timeout, due=due, seek=seek)
@@ -46,7 +46,7 @@ class Run:
         self.watch.saw(sample)
         return answer
 
-    async def ask_alone(self, call: Call) -> Answer:
+    async def ask_alone(self, call: Request) -> Response:
         """Ask one of R4-R8 until it answers; one that does not in time is a problem of its requirement."""
         answer = await ask_alone(self.wire, call, self.keep_alone)
         if answer.error and not self.problems[call.endpoint]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..traffic.calls import SINGLE, dummy, operation, ping, single
-from ..traffic.client import Answer, Call, Wire
+from ..traffic.calls import SINGLE, dummy_call, operation_call, ping_call, single_call
+from ..traffic.client import Client, Request, Response
 from ..traffic.sample import Sample
-from .run_state import Run
+from .run_state import CheckRun
 
 ROUNDS = 3
 """Times each question is asked each way: enough to meet both nodes."""
@@ -39,36 +39,36 @@ class Sameness:
     alt_svc: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
-def shape(answer: Answer) -> Shape:
+def answer_shape(answer: Response) -> Shape:
     """Digits become 0 (several become one): times, ids of hosts, sizes."""
     kind = answer.headers.get("Content-Type", "").replace(" ", "").lower()
     return Shape(answer.status, kind, re.sub(rb"\d+(\.\d+)?", b"0", answer.head))
 
 
-def questions(run: Run) -> list[Call]:
+def same_questions(run: CheckRun) -> list[Request]:
     """One of each kind of answer; what is large, slow, cached or changes data is left out."""
-    rows = [single(endpoint, run.rng.randint(1, run.ranges[endpoint].top), named=False) for endpoint in SINGLE]
-    others = [Call("R14", "GET", path) for path in ("/", NOWHERE)]
-    return [call._replace(endpoint="R14") for call in (*others, ping(), dummy(), *rows, operation(0))]
+    rows = [single_call(endpoint, run.rng.randint(1, run.ranges[endpoint].top), named=False) for endpoint in SINGLE]
+    others = [Request("R14", "GET", path) for path in ("/", NOWHERE)]
+    return [call._replace(endpoint="R14") for call in (*others, ping_call(), dummy_call(), *rows, operation_call(0))]
 
 
-async def compare(run: Run, secure: Wire) -> Sameness:
+async def compare_protocols(run: CheckRun, secure: Client) -> Sameness:
     """Ask every question each way in turn. No answer, or a server's error, counts as an error."""
     told = Sameness()
-    run.watch.phase("https and http compared", 2 * ROUNDS * len(questions(run)))
-    for call in questions(run):
-        seen: dict[str, list[Answer]] = {HTTP: [], HTTPS: []}
+    run.watch.phase("https and http compared", 2 * ROUNDS * len(same_questions(run)))
+    for call in same_questions(run):
+        seen: dict[str, list[Response]] = {HTTP: [], HTTPS: []}
         for _ in range(ROUNDS):
             for way, wire in ((HTTP, run.wire), (HTTPS, secure)):
                 answer = await wire.ask(call, timeout=run.plan.timeout)
-                _keep(run, told, way, call, answer)
+                _keep_answer(run, told, way, call, answer)
                 seen[way].append(answer)
-        if said := difference(f"{call.method} {call.path}", seen):
+        if said := describe_difference(f"{call.method} {call.path}", seen):
             told.different.append(said)
     return told
 
 
-def _keep(run: Run, told: Sameness, way: str, call: Call, answer: Answer) -> None:
+def _keep_answer(run: CheckRun, told: Sameness, way: str, call: Request, answer: Response) -> None:
     """Its sample, in which every answer is right but a server's error, and what its headers say."""
     error = answer.error if not 200 <= answer.status < 500 else ""
     sample = Sample(
@@ -85,12 +85,12 @@ def _keep(run: Run, told: Sameness, way: str, call: Call, answer: Answer) -> Non
         told.alt_svc[way].add(answer.headers.get("Alt-Svc", ""))
 
 
-def difference(question: str, seen: Mapping[str, list[Answer]]) -> str:
+def describe_difference(question: str, seen: Mapping[str, list[Response]]) -> str:
     """What differs, in words, when no answer of one way is like any of the other; empty when one is.
 
     Nodes may answer in two ways (one names its host), so one match is enough; no answer at all is no difference.
     """
-    shapes = {way: {shape(answer) for answer in answers if answer.status} for way, answers in seen.items()}
+    shapes = {way: {answer_shape(answer) for answer in answers if answer.status} for way, answers in seen.items()}
     if not shapes[HTTP] or not shapes[HTTPS] or shapes[HTTP] & shapes[HTTPS]:
         return ""
     one, other = (min(shapes[way]) for way in (HTTP, HTTPS))

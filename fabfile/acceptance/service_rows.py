@@ -5,37 +5,37 @@ from __future__ import annotations
 from collections import Counter
 
 from ..traffic.calls import SINGLE
-from .arms import compare
-from .freshness import Freshness, judge
+from .arms import compare_ways
+from .freshness import Freshness, judge_freshness
 from .row import Row
 from .rows.service import list_row, ping_row, rate_row, single_row, slow_alone, with_those_alone, write_row
-from .run_state import ALONE, Run
+from .run_state import ALONE, CheckRun
 
 COUNTED = (*(f"R{number}" for number in range(4, 14)), "R19")
 """The endpoints that an edge counts one by one."""
 
 
-def freshness(run: Run, id: str) -> Freshness:
+def freshness_row(run: CheckRun, id: str) -> Freshness:
     """All that is known of the freshness of one of R4-R11."""
     shown = list(run.shown[id])
     if id in SINGLE:
         samples = [s for s in run.loads["steady"].samples if s.endpoint == id]
-        timed = compare(samples, run.ranges[id].top)
+        timed = compare_ways(samples, run.ranges[id].top)
         shown += [timed] if timed else []
-    return judge(run.looks[id], shown)
+    return judge_freshness(run.looks[id], shown)
 
 
-def service_rows(run: Run) -> list[Row]:
+def service_rows(run: CheckRun) -> list[Row]:
     """All of them."""
     steady, peak, proof = run.loads["steady"], run.loads["peak"], run.plan.proof
 
     def one(id: str, name: str) -> Row:
         alone = [sample for sample in run.samples[ALONE] if sample.endpoint == id]
-        row = single_row(id, name, peak, freshness(run, id), searching, proof=proof)
+        row = single_row(id, name, peak, freshness_row(run, id), searching, proof=proof)
         return with_those_alone(row, alone, peak, run.problems[id])
 
     def whole(id: str, name: str, share: float) -> Row:
-        return list_row(id, name, run.samples[id], freshness(run, id), share)
+        return list_row(id, name, run.samples[id], freshness_row(run, id), share)
 
     refusal = run.ledger.refusal
     searching = slow_alone({id: [look.seconds for look in run.looks[id]] for id in SINGLE})
@@ -56,7 +56,7 @@ def service_rows(run: Run) -> list[Row]:
     ]
 
 
-def answers(run: Run) -> dict[str, int]:
+def right_answers(run: CheckRun) -> dict[str, int]:
     """How many right answers a run got from each of R4-R13 and R19 (others come from a cache, or not by http)."""
     loads = (sample for load in run.loads.values() for sample in load.samples)
     kept = (sample for samples in run.samples.values() for sample in samples)

@@ -13,8 +13,8 @@ from rich.markup import escape
 
 from .freshness import Fresh
 from .plan import LATENCY_BOUND
-from .row import Row, Verdict, ms
-from .run import Outcome
+from .row import Row, Verdict, show_ms
+from .run import CheckOutcome
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,15 +33,15 @@ FROM = {"p90 in time": WIDE, "p50": 106, "fresh": 98, "p99": 90}
 """Columns of a console from which it shows everything, from which it does so with air, and from which these."""
 
 
-def show(outcome: Outcome, console: Console) -> None:
+def show_outcome_table(outcome: CheckOutcome, console: Console) -> None:
     """Print the table, then what did not hold and what to do about it, then what it is worth and one line of totals."""
     console.print()
-    console.print(table(outcome, console.width))
-    for line in (*_failures(outcome.rows), *_remarks(outcome), _totals(outcome)):
+    console.print(requirement_table(outcome, console.width))
+    for line in (*_print_failures(outcome.rows), *_print_remarks(outcome), _total_line(outcome)):
         console.print(line, highlight=False)
 
 
-def table(outcome: Outcome, width: int = WIDE) -> Table:
+def requirement_table(outcome: CheckOutcome, width: int = WIDE) -> Table:
     """One line per requirement, with what fits into `width` columns."""
     from rich import box
     from rich.table import Table
@@ -55,20 +55,20 @@ def table(outcome: Outcome, width: int = WIDE) -> Table:
             style = "dim" if name == "asked" else ""
             made.add_column(name, style=style, justify="right" if right else "left", no_wrap=name != "asked")
     for row, after in zip_longest(outcome.rows, outcome.rows[1:]):
-        cells = _cells(row)
+        cells = _row_cells(row)
         made.add_row(
             *(cell for name, cell in cells if FROM.get(name, 0) <= width),
-            end_section=after is not None and _group(row) != _group(after),
+            end_section=after is not None and _row_group(row) != _row_group(after),
         )
     return made
 
 
-def _group(row: Row) -> int:
+def _row_group(row: Row) -> int:
     """Rows that belong together: failing nodes, rate, single answers, lists, writes, the edge, the rest."""
     return bisect((2, 3, 8, 11, 13, 16), int(row.id[1:]) - 1)
 
 
-def _cells(row: Row) -> list[tuple[str, str]]:
+def _row_cells(row: Row) -> list[tuple[str, str]]:
     figures, n = row.figures, bool(row.figures.n)
     errors = f"[red]{figures.errors}[/]" if figures.errors else "0"
     late = row.timed and figures.p90 is not None and figures.p90 >= LATENCY_BOUND
@@ -78,22 +78,22 @@ def _cells(row: Row) -> list[tuple[str, str]]:
         ("asked", row.asked),
         ("n", f"{figures.n:,}".replace(",", " ") if n else ""),
         ("errors", errors if n else ""),
-        ("p50", _short(figures.p50)),
-        ("p90", f"[red]{_short(figures.p90)}[/]" if late else _short(figures.p90)),
-        ("p99", _short(figures.p99)),
-        ("p90 in time", spark(figures.line)),
+        ("p50", _short_seconds(figures.p50)),
+        ("p90", f"[red]{_short_seconds(figures.p90)}[/]" if late else _short_seconds(figures.p90)),
+        ("p99", _short_seconds(figures.p99)),
+        ("p90 in time", sparkline(figures.line)),
         ("fresh", FRESH[row.fresh.state] if row.fresh else ""),
         ("", f"[{COLOURS[row.verdict]}]{row.verdict}[/]"),
     ]
 
 
-def _short(seconds: float | None) -> str:
+def _short_seconds(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return "error" if math.isinf(seconds) else ms(seconds) if seconds < 0.9995 else f"{seconds:.1f} s"
+    return "error" if math.isinf(seconds) else show_ms(seconds) if seconds < 0.9995 else f"{seconds:.1f} s"
 
 
-def spark(line: Sequence[float | None]) -> str:
+def sparkline(line: Sequence[float | None]) -> str:
     """A latency over time in block characters; the highest, in red, is the bound or more."""
     told = ""
     for value in line:
@@ -106,20 +106,20 @@ def spark(line: Sequence[float | None]) -> str:
     return told
 
 
-def _failures(rows: Sequence[Row]) -> Iterator[str]:
+def _print_failures(rows: Sequence[Row]) -> Iterator[str]:
     """What did not hold, each with its reason and what to do next."""
     for row in rows:
         if row.verdict not in (Verdict.FAILED, Verdict.UNPROVEN):
             continue
         yield f"[{COLOURS[row.verdict]}]✗ {row.id} {escape(row.name)}[/]: {escape(row.why)}"
         if (worst := row.figures.worst) and row.timed and (worst.errors or worst.p90 >= LATENCY_BOUND):
-            told = f"from second {worst.start:.0f}: {worst.errors} errors of {worst.n}, p90 {ms(worst.p90)}"
+            told = f"from second {worst.start:.0f}: {worst.errors} errors of {worst.n}, p90 {show_ms(worst.p90)}"
             yield f"  [dim]the worst 10 s, {told}[/]"
         if row.next:
             yield f"  [bold]next:[/] {escape(row.next)}"
 
 
-def _remarks(outcome: Outcome) -> Iterator[str]:
+def _print_remarks(outcome: CheckOutcome) -> Iterator[str]:
     """What one should know of the rows that did not fail: not tried and why, noted, likely, scaled down, left behind."""
     said: dict[str, list[str]] = {}
     for row in outcome.rows:
@@ -132,18 +132,18 @@ def _remarks(outcome: Outcome) -> Iterator[str]:
     for text, ids in said.items():
         yield f"[dim]· {', '.join(dict.fromkeys(ids))} {escape(text)}[/]"
     if outcome.left or outcome.lost:
-        yield f"[yellow]! {_left(outcome)}[/]"
-    yield from (f"[dim]· {text}[/]" for text in (_scaled(outcome), _proofs(outcome)) if text)
+        yield f"[yellow]! {_rows_left(outcome)}[/]"
+    yield from (f"[dim]· {text}[/]" for text in (_scale_remark(outcome), _proof_sentence(outcome)) if text)
 
 
-def _left(outcome: Outcome) -> str:
+def _rows_left(outcome: CheckOutcome) -> str:
     numbers = ", ".join(map(str, outcome.left[:10])) + ", …" * (len(outcome.left) > 10)
     parts = [f"{len(outcome.left)} sessions made by this check are still there: {numbers}"] if outcome.left else []
     parts += [f"{outcome.lost} made by it may be, their ids are not known"] if outcome.lost else []
     return "; ".join(parts)
 
 
-def _totals(outcome: Outcome) -> str:
+def _total_line(outcome: CheckOutcome) -> str:
     counts = {verdict: sum(row.verdict is verdict for row in outcome.rows) for verdict in Verdict}
     parts = [f"[{COLOURS[v]}]{count} {v}[/]" for v, count in counts.items() if count or v is Verdict.HELD]
     requests = f"{outcome.requests:,}".replace(",", " ")
@@ -153,7 +153,7 @@ def _totals(outcome: Outcome) -> str:
     return f"{', '.join(parts)} · {requests} requests in {outcome.seconds:.0f} s · {own}"
 
 
-def _scaled(outcome: Outcome) -> str:
+def _scale_remark(outcome: CheckOutcome) -> str:
     """How many rows there are, where they are not as many as usual."""
     odd = [
         f"{id} has {known.top:,}".replace(",", " ") for id, known in outcome.ranges.items() if known.known and known.why
@@ -161,7 +161,7 @@ def _scaled(outcome: Outcome) -> str:
     return f"not the usual number of rows: {', '.join(odd)}" if odd else ""
 
 
-def _proofs(outcome: Outcome) -> str:
+def _proof_sentence(outcome: CheckOutcome) -> str:
     """What the run has proven of R4-R8, in one sentence; nothing when one of them failed."""
     peak = [row.figures for row in outcome.rows if row.timed and row.verdict is not Verdict.FAILED]
     if len(peak) < 5:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ..engine.errors import RunbookError
-from ..traffic.client import failure
+from ..traffic.client import failure_kind
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -99,26 +99,26 @@ def is_ip(host: str) -> bool:
     return True
 
 
-def unverified() -> ssl.SSLContext:
+def unverified_context() -> ssl.SSLContext:
     """For asking whatever answers: the certificate is judged by itself, so that a bad one is one finding, not twenty."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
-def shake(secure: Secure, name: str) -> Handshake:
+def shake_hands(secure: Secure, name: str) -> Handshake:
     """Connect as a client that wants `name`, offering HTTP/2; then once more with a chain that must be trusted. Blocks."""
-    context = unverified()
+    context = unverified_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     try:
-        with _connected(secure, context, name) as tls:
+        with _connect_tls(secure, context, name) as tls:
             leaf, alpn = tls.getpeercert(binary_form=True) or b"", tls.selected_alpn_protocol() or ""
     except OSError as error:
-        return Handshake(name, error=_said(error))
-    return Handshake(name, leaf, alpn, distrust=_distrust(secure, name))
+        return Handshake(name, error=_describe_error(error))
+    return Handshake(name, leaf, alpn, distrust=_chain_problem(secure, name))
 
 
-def _connected(secure: Secure, context: ssl.SSLContext, name: str) -> ssl.SSLSocket:
+def _connect_tls(secure: Secure, context: ssl.SSLContext, name: str) -> ssl.SSLSocket:
     raw = socket.create_connection((secure.host, secure.port), TIMEOUT)
     try:
         return context.wrap_socket(raw, server_hostname=name)
@@ -127,27 +127,27 @@ def _connected(secure: Secure, context: ssl.SSLContext, name: str) -> ssl.SSLSoc
         raise
 
 
-def _distrust(secure: Secure, name: str) -> str:
+def _chain_problem(secure: Secure, name: str) -> str:
     """Why the chain leads to none of the bundle's (without one: this machine's) authorities; empty when it does."""
     try:
         context = ssl.create_default_context(cafile=str(secure.bundle) if secure.bundle else None)
         context.check_hostname = False
-        with _connected(secure, context, name):
+        with _connect_tls(secure, context, name):
             return ""
     except ssl.SSLCertVerificationError as error:
         return error.verify_message
     except OSError as error:
-        return _said(error)
+        return _describe_error(error)
 
 
-def _said(error: OSError) -> str:
+def _describe_error(error: OSError) -> str:
     """An SSL error in OpenSSL's words, others in ours."""
     if isinstance(error, ssl.SSLError) and error.reason:
         return f"TLS: {error.reason.lower().replace('_', ' ')}"
-    return failure(error)
+    return failure_kind(error)
 
 
-def problems(leaf: bytes, wanted: Sequence[str], now: datetime | None = None) -> list[str]:
+def certificate_problems(leaf: bytes, wanted: Sequence[str], now: datetime | None = None) -> list[str]:
     """What is wrong with a certificate whoever issued it: out of date, or for other names than those wanted."""
     from cryptography import x509
 
@@ -157,13 +157,13 @@ def problems(leaf: bytes, wanted: Sequence[str], now: datetime | None = None) ->
         wrong.append(f"the certificate has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
     if now < certificate.not_valid_before_utc:
         wrong.append(f"the certificate is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on")
-    names = covered(certificate)
-    if missing := [name for name in wanted if not any(_matches(pattern, name) for pattern in names)]:
+    names = covered_names(certificate)
+    if missing := [name for name in wanted if not any(_name_matches(pattern, name) for pattern in names)]:
         wrong.append(f"the certificate is for {', '.join(names) or 'no name at all'}, not for {', '.join(missing)}")
     return wrong
 
 
-def covered(certificate: Certificate) -> list[str]:
+def covered_names(certificate: Certificate) -> list[str]:
     """The DNS names and addresses a certificate is for; its common name has not counted for years."""
     from cryptography import x509
 
@@ -177,7 +177,7 @@ def covered(certificate: Certificate) -> list[str]:
     ]
 
 
-def _matches(pattern: str, name: str) -> bool:
+def _name_matches(pattern: str, name: str) -> bool:
     """RFC 6125: a `*` stands for exactly one label, the first."""
     first, _, rest = name.lower().partition(".")
     head, _, tail = pattern.lower().partition(".")

@@ -27,9 +27,9 @@ def profile_issues(secure: Secure) -> list[str]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old authorities in the trust stores that sslyze brings along
-        result = _scan(secure)
+        result = _scan_server(secure)
     try:
-        mozilla.check_server_against_tls_configuration(result, _intermediate())
+        mozilla.check_server_against_tls_configuration(result, _intermediate_profile())
     except mozilla.ServerNotCompliantWithTlsConfiguration as found:
         untrusted = "" if secure.bundle else "certificate_path_validation"
         return [" ".join(text.split()) for issue, text in found.issues.items() if issue != untrusted]
@@ -43,7 +43,7 @@ def profile_issues(secure: Secure) -> list[str]:
     return []
 
 
-def _intermediate() -> TlsConfigurationAsJson:
+def _intermediate_profile() -> TlsConfigurationAsJson:
     """Version 6.0. sslyze 6.3 brings 5.7; 6.0 dropped the DHE suites and added a group (which sslyze cannot see yet)."""
     from sslyze.mozilla_tls_profile.tls_config_checker import MozillaTlsConfiguration, TlsConfigurationEnum
 
@@ -53,7 +53,7 @@ def _intermediate() -> TlsConfigurationAsJson:
     return known.model_copy(update={"ciphers": ciphers, "tls_curves": known.tls_curves | {"X25519MLKEM768"}})
 
 
-def _scan(secure: Secure) -> ServerScanResult:
+def _scan_server(secure: Secure) -> ServerScanResult:
     from sslyze import (
         CertificateInfoExtraArgument,
         ScanCommandsExtraArguments,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..steps.cert import Material
 
 
-def material(settings: Settings, *, may_issue: bool) -> Material | None:
+def ready_material(settings: Settings, *, may_issue: bool) -> Material | None:
     """What the edges must serve, checked; issued now if it is due. None when it is due and `may_issue` is false.
 
     Raises:
@@ -22,14 +22,14 @@ def material(settings: Settings, *, may_issue: bool) -> Material | None:
             authority behind what the edges serve is not on this machine.
     """
     if settings.tls.certificate:
-        from .provided import load
+        from .provided import load_provided
 
-        return load(settings).material
+        return load_provided(settings).material
 
-    from .names import wanted
+    from .names import wanted_names
     from .store import CURRENT, Store
 
-    store, names = Store(settings.tls.store, settings.name), wanted(settings)
+    store, names = Store(settings.tls.store, settings.name), wanted_names(settings)
     if store.due(names) or not store.bundle.exists():
         if not may_issue:
             return None
@@ -52,7 +52,7 @@ def _refuse_stranger(settings: Settings) -> None:
         )
 
 
-def bundle(settings: Settings) -> Path | None:
+def trust_bundle(settings: Settings) -> Path | None:
     """What to verify the edges with; None when that is this machine's own trust store (or nothing was issued yet)."""
     from .store import BUNDLE
 

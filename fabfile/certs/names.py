@@ -40,20 +40,20 @@ def is_address(text: str) -> bool:
     return True
 
 
-def names(texts: Iterable[str]) -> Names:
+def sort_names(texts: Iterable[str]) -> Names:
     """`texts` sorted into the two kinds; empty ones are left out."""
     given = [text for text in dict.fromkeys(texts) if text]
     dns = tuple(text for text in given if not is_address(text))
     return Names(dns, tuple(text for text in given if is_address(text)))
 
 
-def called(settings: Settings) -> Names:
+def called_names(settings: Settings) -> Names:
     """What users call: the site's DNS names and the service's own host. A user's own certificate must cover these."""
-    return names([*settings.tls.names, urlsplit(settings.service).hostname or ""])
+    return sort_names([*settings.tls.names, urlsplit(settings.service).hostname or ""])
 
 
-def wanted(settings: Settings) -> Names:
+def wanted_names(settings: Settings) -> Names:
     """What we issue for: all that users call, the floating address, and every edge's own address (checks go there)."""
-    users = called(settings)
+    users = called_names(settings)
     edges = (node.address for node in settings.inventory.having("edge"))
-    return names([*users.dns, settings.edge.address, *edges, *users.addresses])
+    return sort_names([*users.dns, settings.edge.address, *edges, *users.addresses])

@@ -16,11 +16,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ..engine.errors import RunbookError
 from ..settings.settings import Settings, Tls
 from ..steps.cert import Material
-from .authority import Key, named
-from .authority import material as as_material
+from .authority import Key, named_hosts
+from .authority import make_material as as_material
 from .chain import ODD, PEM, Chain, build_chain, trusted_roots
 from .formats import as_pem_text, recognise
-from .names import called
+from .names import called_names
 
 PRIVATE = re.compile(rb"-----BEGIN (?:RSA |EC |DSA |ENCRYPTED )?PRIVATE KEY-----")
 """How a key begins that a web server may have."""
@@ -34,61 +34,61 @@ class Own:
     material: Material
 
 
-def load(settings: Settings, now: datetime | None = None) -> Own:
+def load_provided(settings: Settings, now: datetime | None = None) -> Own:
     """Read, order and check the user's own files. The root, if it is in the file, is not installed.
 
     Raises:
         RunbookError: a file cannot be read; the key does not fit; it is expired, not yet valid, for other names or
             purposes, weakly signed; or the chain to a root lacks a part.
     """
-    file = _certificate(settings.tls)
+    file = _certificate_path(settings.tls)
     try:
-        return _load(settings, file, now or datetime.now(UTC))
+        return _load_file(settings, file, now or datetime.now(UTC))
     except ODD as error:
         said = str(error) or type(error).__name__
-        raise _refused(f"{file} holds something odd: {said}", f"openssl x509 -noout -text -in {file}") from None
+        raise _refusal(f"{file} holds something odd: {said}", f"openssl x509 -noout -text -in {file}") from None
 
 
-def _load(settings: Settings, file: Path, now: datetime) -> Own:
-    certificates, key = _read(settings.tls)
+def _load_file(settings: Settings, file: Path, now: datetime) -> Own:
+    certificates, key = _read_files(settings.tls)
     leaf = next((one for one in certificates if _belongs(one, key)), None)
     if leaf is None:
-        raise _refused(f"the key does not match the certificate in {file}", "set tls.key to the key it was issued for")
+        raise _refusal(f"the key does not match the certificate in {file}", "set tls.key to the key it was issued for")
     chain = build_chain(leaf, certificates, trusted_roots(), lambda one: not _unfit(one, now))
     for one in chain.certificates:
         what = "the certificate" if one is leaf else "an intermediate certificate"
         if unfit := _unfit(one, now):
-            raise _refused(f"{what} in {file} {unfit[0]}", unfit[1])
+            raise _refusal(f"{what} in {file} {unfit[0]}", unfit[1])
     _rooted(chain, now, file)
-    _purpose(leaf, file)
-    users = called(settings)
-    if missing := users.missing(named(leaf)):
-        raise _refused(
-            f"the certificate in {file} is not for {', '.join(missing)}, but for {str(named(leaf)) or 'no name at all'}",
+    _check_purpose(leaf, file)
+    users = called_names(settings)
+    if missing := users.missing(named_hosts(leaf)):
+        raise _refusal(
+            f"the certificate in {file} is not for {', '.join(missing)}, but for {str(named_hosts(leaf)) or 'no name at all'}",
             "have it issued for what users call, or set tls.names and service to what it is for",
         )
     return Own(leaf, as_material(list(chain.certificates), key))
 
 
-def _certificate(tls: Tls) -> Path:
+def _certificate_path(tls: Tls) -> Path:
     assert tls.certificate, "only called for a user's own certificate"
     return tls.certificate
 
 
-def _read(tls: Tls) -> tuple[list[x509.Certificate], Key]:
+def _read_files(tls: Tls) -> tuple[list[x509.Certificate], Key]:
     """Everything in the user's files, whatever the order."""
-    file = _certificate(tls)
-    content = _content(file)
-    passphrase = _content(tls.passphrase_file).strip(b"\r\n") if tls.passphrase_file else None
+    file = _certificate_path(tls)
+    content = _read_content(file)
+    passphrase = _read_content(tls.passphrase_file).strip(b"\r\n") if tls.passphrase_file else None
     blocks = PEM.findall(content)
     if not blocks and (told := recognise(file, content)):
-        raise _refused(f"{file} {told[0]}", told[1])
+        raise _refusal(f"{file} {told[0]}", told[1])
     if b"-----BEGIN " not in content:
-        return _pkcs12(file, content, passphrase)
+        return _read_pkcs12(file, content, passphrase)
     if not blocks:
         holds = "a private key, but no certificate" if b"PRIVATE KEY-----" in content else "no certificate"
-        raise _refused(f"{file} holds {holds} that can be read", "set tls.certificate to the file that does")
-    return [_loaded(file, *numbered) for numbered in enumerate(blocks, 1)], _key(tls.key or file, passphrase)
+        raise _refusal(f"{file} holds {holds} that can be read", "set tls.certificate to the file that does")
+    return [_loaded(file, *numbered) for numbered in enumerate(blocks, 1)], _read_key(tls.key or file, passphrase)
 
 
 def _loaded(file: Path, number: int, block: bytes) -> x509.Certificate:
@@ -96,47 +96,47 @@ def _loaded(file: Path, number: int, block: bytes) -> x509.Certificate:
         return x509.load_pem_x509_certificate(block)
     except ODD:
         seen = f"certificate number {number} in {file} cannot be read"
-        raise _refused(seen, "take it out, or copy it from its source again") from None
+        raise _refusal(seen, "take it out, or copy it from its source again") from None
 
 
-def _pkcs12(file: Path, content: bytes, passphrase: bytes | None) -> tuple[list[x509.Certificate], Key]:
+def _read_pkcs12(file: Path, content: bytes, passphrase: bytes | None) -> tuple[list[x509.Certificate], Key]:
     try:
         key, leaf, others = pkcs12.load_key_and_certificates(content, passphrase)
     except ValueError as error:
         if "password" in str(error).lower() or "mac" in str(error).lower():
-            raise _passphrase(file, passphrase) from None
-        raise _refused(f"{file} is neither PEM nor PKCS#12", f"openssl pkcs12 -in {file} -info") from None
+            raise _read_passphrase(file, passphrase) from None
+        raise _refusal(f"{file} is neither PEM nor PKCS#12", f"openssl pkcs12 -in {file} -info") from None
     if not key or not leaf:
-        raise _refused(f"{file} lacks the {'certificate' if key else 'key'}", "export it again, with both")
-    return [leaf, *others], _fit(key, file)
+        raise _refusal(f"{file} lacks the {'certificate' if key else 'key'}", "export it again, with both")
+    return [leaf, *others], _check_key_fits(key, file)
 
 
-def _key(file: Path, passphrase: bytes | None) -> Key:
-    content = _content(file)
+def _read_key(file: Path, passphrase: bytes | None) -> Key:
+    content = _read_content(file)
     begin = PRIVATE.search(content)
     if not begin and (told := recognise(file, content)):
-        raise _refused(f"{file} {told[0]}", told[1])
+        raise _refusal(f"{file} {told[0]}", told[1])
     if not begin:
-        raise _refused(f"{file} holds no private key", "set tls.key to the file that does")
+        raise _refusal(f"{file} holds no private key", "set tls.key to the file that does")
     encrypted = b"ENCRYPTED" in content
     try:
-        return _fit(
+        return _check_key_fits(
             serialization.load_pem_private_key(content[begin.start() :], passphrase if encrypted else None), file
         )
     except TypeError:
-        raise _passphrase(file, passphrase) from None
+        raise _read_passphrase(file, passphrase) from None
     except ValueError:
         if encrypted:
-            raise _passphrase(file, passphrase) from None
-        raise _refused(f"the private key in {file} cannot be read", f"openssl pkey -in {file} -noout -check") from None
+            raise _read_passphrase(file, passphrase) from None
+        raise _refusal(f"the private key in {file} cannot be read", f"openssl pkey -in {file} -noout -check") from None
 
 
-def _fit(key: object, file: Path) -> Key:
+def _check_key_fits(key: object, file: Path) -> Key:
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
         return key
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 2048:
         return key
-    raise _refused(
+    raise _refusal(
         f"the key in {file} is none that browsers take",
         "have one issued for ECDSA P-256 or P-384, or RSA from 2048 bits",
     )
@@ -152,13 +152,13 @@ def _belongs(certificate: x509.Certificate, key: Key) -> bool:
 def _rooted(chain: Chain, now: datetime, file: Path) -> None:
     last, root = chain.certificates[-1], chain.root
     if root is None:
-        raise _refused(
+        raise _refusal(
             f"the chain in {file} is incomplete: nobody here knows «{last.issuer.rfc4514_string()}»",
             "append the intermediate certificates (and the root, if it is a private one) to it",
         )
     if root is not last and (unfit := _unfit(root, now)):
         name = root.subject.rfc4514_string()
-        raise _refused(f"the chain in {file} ends at a root that {unfit[0]}: «{name}»", "have it issued under another")
+        raise _refusal(f"the chain in {file} ends at a root that {unfit[0]}: «{name}»", "have it issued under another")
 
 
 def _unfit(certificate: x509.Certificate, now: datetime) -> tuple[str, str] | None:
@@ -177,27 +177,27 @@ def _unfit(certificate: x509.Certificate, now: datetime) -> tuple[str, str] | No
     return None
 
 
-def _purpose(leaf: x509.Certificate, file: Path) -> None:
+def _check_purpose(leaf: x509.Certificate, file: Path) -> None:
     try:
         usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return
     if not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(usage):
-        raise _refused(f"the certificate in {file} is not for servers", "have one issued for TLS server authentication")
+        raise _refusal(f"the certificate in {file} is not for servers", "have one issued for TLS server authentication")
 
 
-def _content(file: Path) -> bytes:
+def _read_content(file: Path) -> bytes:
     try:
         return as_pem_text(file.read_bytes())
     except OSError as error:
-        raise _refused(f"{file} cannot be read: {error.strerror}", f"ls -l {file}") from None
+        raise _refusal(f"{file} cannot be read: {error.strerror}", f"ls -l {file}") from None
 
 
-def _passphrase(file: Path, given: bytes | None) -> RunbookError:
+def _read_passphrase(file: Path, given: bytes | None) -> RunbookError:
     if given is None:
-        return _refused(f"{file} is encrypted", "set tls.passphrase_file to a file that holds its passphrase")
-    return _refused(f"the passphrase does not open {file}", "put the right one into tls.passphrase_file")
+        return _refusal(f"{file} is encrypted", "set tls.passphrase_file to a file that holds its passphrase")
+    return _refusal(f"the passphrase does not open {file}", "put the right one into tls.passphrase_file")
 
 
-def _refused(seen: str, next: str) -> RunbookError:
+def _refusal(seen: str, next: str) -> RunbookError:
     return RunbookError(seen, "clients would be turned away; nothing was installed", next)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from ..console.rollup import console, write_json
+from ..console.rollup import open_console, write_json
 from ..engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..roles.nginx import certificate
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from ..steps.cert import Certificate, asking, short
+from ..steps.cert import Certificate, asking_command, short_fingerprint
 from . import provided
-from .authority import fingerprint, named, subject
-from .names import called, wanted
+from .authority import named_hosts, sha256_fingerprint, subject_name
+from .names import called_names, wanted_names
 from .store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ WARN_AUTHORITY = timedelta(days=365)
 
 
 @dataclass(frozen=True)
-class Look:
+class ServedCertificate:
     """What `where` shows, or why nobody knows."""
 
     host: str
@@ -51,7 +51,7 @@ class Judged:
 
     kind: str
     wanted: x509.Certificate | None
-    edges: list[Look]
+    edges: list[ServedCertificate]
     unread: bool = False
     problems: list[tuple[str, str]] = field(default_factory=list)
 
@@ -63,52 +63,55 @@ class Judged:
         return DIFFERS if self.problems else OK
 
 
-def status(settings: Settings, json: str | None) -> int:
+def show_certificates(settings: Settings, json: str | None) -> int:
     """Print it; the exit code (see `Judged`)."""
-    out = console(json)
-    judged = judge(settings, look(settings, _pair(settings)), datetime.now(UTC))
-    _show(out, judged)
+    out = open_console(json)
+    judged = judge_certificates(settings, ask_edges(settings, _pair(settings)), datetime.now(UTC))
+    _print_judged(out, judged)
     write_json(_as_json(settings, judged), json)
     return judged.exit_code
 
 
 def _pair(settings: Settings) -> Certificate | None:
-    """What must lie on each edge; None while nothing fit for it was issued or given (`judge` says why)."""
-    from . import material
+    """What must lie on each edge; None while nothing fit for it was issued or given (`judge_certificates` says why)."""
+    from . import ready_material
 
     with contextlib.suppress(RunbookError):
-        if found := material(settings, may_issue=False):
+        if found := ready_material(settings, may_issue=False):
             return certificate(found)
     return None
 
 
-def look(settings: Settings, pair: Certificate | None = None) -> list[Look]:
+def ask_edges(settings: Settings, pair: Certificate | None = None) -> list[ServedCertificate]:
     """Ask every edge, on itself, what it serves to users, and whether the files of `pair` are as installed.
 
     nginx serves from memory: a key that it can no longer read shows at its next start only, which then fails.
     """
-    name, port = called(settings).first, settings.edge.https_port
+    name, port = called_names(settings).first, settings.edge.https_port
 
-    def ask(node: Node) -> Look:
-        said, files = fleet.link(node).read([asking(node.address, port, name), pair.probe() if pair else "true"])
+    def ask(node: Node) -> ServedCertificate:
+        said, files = fleet.link(node).read(
+            [asking_command(node.address, port, name), pair.probe() if pair else "true"]
+        )
         where, unfit = f"{node.address}:{port}", tuple(pair.differences(files)) if pair else ()
         try:
             served = x509.load_pem_x509_certificate(said.out.encode())
-            return Look(node.name, where, served, unfit=unfit)
+            return ServedCertificate(node.name, where, served, unfit=unfit)
         except ValueError:
-            return Look(node.name, where)
+            return ServedCertificate(node.name, where)
 
     with Fleet(settings, settings.inventory.having("edge"), readonly=True) as fleet:
         seen = fleet.each(ask)
     addresses = {node.name: f"{node.address}:{port}" for node in fleet}
     return [
-        Look(host, addresses[host], error=one) if isinstance(one, RunbookError) else one for host, one in seen.items()
+        ServedCertificate(host, addresses[host], error=one) if isinstance(one, RunbookError) else one
+        for host, one in seen.items()
     ]
 
 
-def judge(settings: Settings, edges: list[Look], now: datetime) -> Judged:
+def judge_certificates(settings: Settings, edges: list[ServedCertificate], now: datetime) -> Judged:
     """What needs doing, given what the edges serve."""
-    judged = _own(settings, edges, now) if settings.tls.certificate else _issued(settings, edges, now)
+    judged = _judge_provided(settings, edges, now) if settings.tls.certificate else _judge_issued(settings, edges, now)
     next_ = "inv certs.renew" if judged.wanted else "inv certs.issue"
     for one in edges:
         if one.error:
@@ -123,10 +126,10 @@ def judge(settings: Settings, edges: list[Look], now: datetime) -> Judged:
     return judged
 
 
-def _own(settings: Settings, edges: list[Look], now: datetime) -> Judged:
+def _judge_provided(settings: Settings, edges: list[ServedCertificate], now: datetime) -> Judged:
     judged = Judged("your file", None, edges)
     try:
-        leaf = judged.wanted = provided.load(settings, now).leaf
+        leaf = judged.wanted = provided.load_provided(settings, now).leaf
     except RunbookError as error:
         judged.problems.append((error.seen, error.next))
         judged.unread = True
@@ -139,7 +142,7 @@ def _own(settings: Settings, edges: list[Look], now: datetime) -> Judged:
     return judged
 
 
-def _issued(settings: Settings, edges: list[Look], now: datetime) -> Judged:
+def _judge_issued(settings: Settings, edges: list[ServedCertificate], now: datetime) -> Judged:
     judged = Judged("the store", None, edges)
     try:
         _judge_store(settings, judged, Store(settings.tls.store, settings.name, now), now)
@@ -156,7 +159,7 @@ def _judge_store(settings: Settings, judged: Judged, store: Store, now: datetime
         RunbookError: a certificate of it cannot be read.
     """
     judged.wanted = store.certificate(LEAF)
-    if reason := store.due(wanted(settings)):
+    if reason := store.due(wanted_names(settings)):
         command = "inv certs.renew" if judged.wanted else "inv certs.issue"
         judged.problems.append((f"a certificate must be issued: {reason}", command))
     for name in (LEAF, CURRENT):
@@ -178,17 +181,17 @@ def _judge_store(settings: Settings, judged: Judged, store: Store, now: datetime
         )
 
 
-def _rows(judged: Judged) -> list[dict[str, Any]]:
+def _json_rows(judged: Judged) -> list[dict[str, Any]]:
     source = judged.kind.removeprefix("the ")
     state = "" if judged.wanted else "not readable" if judged.unread else "none"
-    rows = [{"where": source, "address": "", "state": state, **_facts(judged.wanted)}]
+    rows = [{"where": source, "address": "", "state": state, **_certificate_facts(judged.wanted)}]
     for one in judged.edges:
         state = _state(one, judged)
-        rows.append({"where": one.host, "address": one.where, "state": state, **_facts(one.certificate)})
+        rows.append({"where": one.host, "address": one.where, "state": state, **_certificate_facts(one.certificate)})
     return rows
 
 
-def _state(one: Look, judged: Judged) -> str:
+def _state(one: ServedCertificate, judged: Judged) -> str:
     """One word for the table; `right` only when nginx would serve the same after its next start."""
     if one.error:
         return "unreachable"
@@ -201,24 +204,24 @@ def _state(one: Look, judged: Judged) -> str:
     return "broken" if one.unfit else "right"
 
 
-def _facts(certificate: x509.Certificate | None) -> dict[str, Any]:
+def _certificate_facts(certificate: x509.Certificate | None) -> dict[str, Any]:
     if certificate is None:
         return {"subject": "", "names": "", "days_left": None, "fingerprint": "", "issuer": ""}
     return {
-        "subject": subject(certificate),
-        "names": str(named(certificate)),
+        "subject": subject_name(certificate),
+        "names": str(named_hosts(certificate)),
         "days_left": (certificate.not_valid_after_utc - datetime.now(UTC)).days,
-        "fingerprint": fingerprint(certificate),
+        "fingerprint": sha256_fingerprint(certificate),
         "issuer": certificate.issuer.rfc4514_string().removeprefix("CN="),
     }
 
 
 def _as_json(settings: Settings, judged: Judged) -> dict[str, Any]:
     problems = [{"seen": seen, "next": next_} for seen, next_ in judged.problems]
-    return {"site": settings.name, "exit": judged.exit_code, "certificates": _rows(judged), "problems": problems}
+    return {"site": settings.name, "exit": judged.exit_code, "certificates": _json_rows(judged), "problems": problems}
 
 
-def _show(out: Console, judged: Judged) -> None:
+def _print_judged(out: Console, judged: Judged) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -227,10 +230,15 @@ def _show(out: Console, judged: Judged) -> None:
         table.add_column(title, no_wrap=True, justify="right" if title == "days left" else "left")
     table.add_column("for", no_wrap=True)
     table.add_column("issuer")
-    for row in _rows(judged):
+    for row in _json_rows(judged):
         days = "" if row["days_left"] is None else str(row["days_left"])
         state = Text(row["state"], "green" if row["state"] == "right" else "bold red")
-        cells = (days, short(row["fingerprint"]), row["names"].replace(", ", "\n") or row["subject"], row["issuer"])
+        cells = (
+            days,
+            short_fingerprint(row["fingerprint"]),
+            row["names"].replace(", ", "\n") or row["subject"],
+            row["issuer"],
+        )
         table.add_row(Text(row["where"], "bold"), row["address"], state, *map(Text, cells))
     out.print(table)
     for seen, next_ in judged.problems:

@@ -67,7 +67,7 @@ class Store:
         Raises:
             RunbookError: it is damaged.
         """
-        if (text := self._read(name)) is None:
+        if (text := self._read_file(name)) is None:
             return None
         blocks = re.split(rb"(?=-----BEGIN [A-Z ]*PRIVATE KEY-----)", text)
         try:
@@ -76,7 +76,7 @@ class Store:
                 return Pair(x509.load_pem_x509_certificate(blocks[0]), key)
         except (ValueError, TypeError):
             pass
-        raise self._damaged(name)
+        raise self._damaged_error(name)
 
     def certificate(self, name: str) -> x509.Certificate | None:
         """The first certificate in the file called `name`; None without that file.
@@ -84,12 +84,12 @@ class Store:
         Raises:
             RunbookError: it is damaged.
         """
-        if (text := self._read(name)) is None:
+        if (text := self._read_file(name)) is None:
             return None
         try:
             return x509.load_pem_x509_certificate(text)
         except ValueError:
-            raise self._damaged(name) from None
+            raise self._damaged_error(name) from None
 
     def authorities(self) -> list[x509.Certificate]:
         """What clients should trust: the issuing authority first, then the prepared one, then the replaced one."""
@@ -101,7 +101,7 @@ class Store:
         issuer, leaf = self.certificate(CURRENT), self.certificate(LEAF)
         if not issuer or not leaf:
             return "there is none"
-        return authority.due(leaf, issuer, wanted, self.now)
+        return authority.renewal_reason(leaf, issuer, wanted, self.now)
 
     def renew(self, wanted: Names, *, force: bool = False) -> str:
         """Issue what is due (with `force` a leaf in any case); why, as a clause, or empty when nothing was.
@@ -111,7 +111,7 @@ class Store:
         reason = self.due(wanted) or ("asked for" if force else "")
         if reason:
             issuer = self.pair(CURRENT) or self.make(CURRENT)
-            self.write(LEAF, authority.issue(issuer, wanted, self.now))
+            self.write(LEAF, authority.issue_leaf(issuer, wanted, self.now))
         self.settle()
         return reason
 
@@ -131,8 +131,8 @@ class Store:
         pair, issuer = self.pair(LEAF), self.certificate(CURRENT)
         if not pair or not issuer:
             raise RunbookError("no certificate was issued yet", "there is nothing to install", "inv certs.issue")
-        authority.prove(pair, issuer, wanted, self.now)
-        return authority.material([pair.certificate], pair.key)
+        authority.prove_pair(pair, issuer, wanted, self.now)
+        return authority.make_material([pair.certificate], pair.key)
 
     def write(self, name: str, pair: Pair | x509.Certificate) -> None:
         """Replace the file called `name` in one rename, readable by its owner only."""
@@ -142,7 +142,7 @@ class Store:
             text += key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
-        replace(self.folder / name, text, 0o600)
+        replace_file(self.folder / name, text, 0o600)
 
     def promote(self) -> None:
         """The prepared authority issues from now on; the key of the one before it is gone with this rename."""
@@ -151,10 +151,10 @@ class Store:
     def settle(self, *more: x509.Certificate) -> None:
         """Make the bundle say what the other files say (and `more`, which is about to join them)."""
         text = bundle_text(self.site, [*self.authorities(), *more])
-        if self._read(BUNDLE) != text:
-            replace(self.bundle, text, 0o644)
+        if self._read_file(BUNDLE) != text:
+            replace_file(self.bundle, text, 0o644)
 
-    def _read(self, name: str) -> bytes | None:
+    def _read_file(self, name: str) -> bytes | None:
         try:
             return (self.folder / name).read_bytes()
         except FileNotFoundError:
@@ -166,7 +166,7 @@ class Store:
                 f"ls -l {self.folder / name}; run this as its owner",
             ) from None
 
-    def _damaged(self, name: str) -> RunbookError:
+    def _damaged_error(self, name: str) -> RunbookError:
         return RunbookError(
             f"{self.folder / name} is damaged: no certificate with its key can be read from it",
             "nothing was issued from it or installed",
@@ -183,7 +183,7 @@ def bundle_text(site: str, certificates: list[x509.Certificate]) -> bytes:
     return head + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
 
 
-def replace(path: Path, content: bytes, mode: int) -> None:
+def replace_file(path: Path, content: bytes, mode: int) -> None:
     """Write a file beside `path`, to the disk, and rename it."""
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)

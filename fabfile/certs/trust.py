@@ -10,19 +10,19 @@ from pathlib import Path
 
 from cryptography import x509
 
-from ..console.rollup import console, write_json
+from ..console.rollup import open_console, write_json
 from ..engine.errors import OK, RunbookError
 from ..settings.settings import Settings
 from ..steps.file import OURS
-from .authority import fingerprint, subject
-from .store import Store, bundle_text, replace
+from .authority import sha256_fingerprint, subject_name
+from .store import Store, bundle_text, replace_file
 
 MACHINE = Path("/usr/local/share/ca-certificates")
 """Where Debian takes further authorities from, one to a file."""
 UPDATE = ("update-ca-certificates",)
 
 
-def trust(settings: Settings, *, out: str | None, install: bool, json: str | None) -> int:
+def show_trust(settings: Settings, *, out: str | None, install: bool, json: str | None) -> int:
     """Show the bundle and what to do with it; copy it to `out`; with `install`, make this machine trust it.
 
     Raises:
@@ -40,15 +40,15 @@ def trust(settings: Settings, *, out: str | None, install: bool, json: str | Non
         raise RunbookError("no authority was made yet", "there is nothing to trust", "inv certs.issue")
     done = []
     if out:
-        copy(store, Path(out))
+        copy_bundle(store, Path(out))
         done.append(f"copied to {out}")
     if install:
-        done.append(put(settings.name, authorities))
-    _show(settings, store, authorities, done, json)
+        done.append(trust_on_machine(settings.name, authorities))
+    _print_trust(settings, store, authorities, done, json)
     return OK
 
 
-def copy(store: Store, target: Path) -> None:
+def copy_bundle(store: Store, target: Path) -> None:
     """Copy the bundle to `target`, unless what is there is not ours.
 
     Raises:
@@ -56,14 +56,14 @@ def copy(store: Store, target: Path) -> None:
     """
     _not_ours(target)
     try:
-        replace(target, store.bundle.read_bytes(), 0o644)
+        replace_file(target, store.bundle.read_bytes(), 0o644)
     except OSError as error:
         raise RunbookError(
             f"{target} cannot be written: {error.strerror}", "the bundle was not copied", "give --out another path"
         ) from None
 
 
-def put(site: str, authorities: list[x509.Certificate]) -> str:
+def trust_on_machine(site: str, authorities: list[x509.Certificate]) -> str:
     """Make this machine trust exactly these authorities of ours; what was done, as a clause.
 
     Raises:
@@ -77,7 +77,7 @@ def put(site: str, authorities: list[x509.Certificate]) -> str:
         )
     if not MACHINE.is_dir() or not shutil.which(UPDATE[0]):
         raise RunbookError(f"this machine has no {UPDATE[0]}", "nothing was changed", "apt-get install ca-certificates")
-    files = {MACHINE / f"runbook-{site}-{fingerprint(one)[:12]}.crt": one for one in authorities}
+    files = {MACHINE / f"runbook-{site}-{sha256_fingerprint(one)[:12]}.crt": one for one in authorities}
     for path in files:
         _not_ours(path)
     for path in MACHINE.glob(f"runbook-{site}-*.crt"):
@@ -85,7 +85,7 @@ def put(site: str, authorities: list[x509.Certificate]) -> str:
         if path not in files and mine and _is_ours(path):
             path.unlink()
     for path, one in files.items():
-        replace(path, bundle_text(site, [one]), 0o644)
+        replace_file(path, bundle_text(site, [one]), 0o644)
     ran = subprocess.run(UPDATE, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if ran.returncode:
         raise RunbookError(f"{UPDATE[0]} failed: {ran.stderr.strip()}", f"the files are in {MACHINE}", UPDATE[0])
@@ -103,30 +103,30 @@ def _not_ours(path: Path) -> None:
         )
 
 
-def _show(
+def _print_trust(
     settings: Settings, store: Store, authorities: list[x509.Certificate], done: list[str], json: str | None
 ) -> None:
     from rich.text import Text
 
-    out, bundle = console(json), store.bundle
+    out, bundle = open_console(json), store.bundle
     write_json(
         {
             "bundle": str(bundle),
-            "authorities": [{"name": subject(one), "sha256": fingerprint(one)} for one in authorities],
+            "authorities": [{"name": subject_name(one), "sha256": sha256_fingerprint(one)} for one in authorities],
             "done": done,
         },
         json,
     )
     for one in authorities:
-        out.print(Text(f"{subject(one)}, until {one.not_valid_after_utc:%Y-%m-%d}", "bold"))
-        out.print(Text(f"  sha256 {fingerprint(one)}"))
+        out.print(Text(f"{subject_name(one)}, until {one.not_valid_after_utc:%Y-%m-%d}", "bold"))
+        out.print(Text(f"  sha256 {sha256_fingerprint(one)}"))
     for line in done:
         out.print(Text(f"✓ {line}", "green"))
-    for who, how in _manual(settings, bundle):
+    for who, how in _manual_steps(settings, bundle):
         out.print(Text(f"{who:<14}", "dim") + Text(how))
 
 
-def _manual(settings: Settings, bundle: Path) -> list[tuple[str, str]]:
+def _manual_steps(settings: Settings, bundle: Path) -> list[tuple[str, str]]:
     shared = f"/usr/local/share/ca-certificates/runbook-{settings.name}.crt"
     return [
         ("bundle", str(bundle)),

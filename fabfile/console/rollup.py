@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine.converge import Outcome, State
 from ..engine.errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
 from ..engine.problem import Problem
-from ..engine.secret import mask
+from ..engine.secret import mask_secrets
 from ..engine.terminal import write_utf8
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _parts(error: RunbookError) -> dict[str, str]:
     return {"seen": error.seen, "why": error.why, "next": error.next}
 
 
-def console(json_path: str | None = None) -> Console:
+def open_console(json_path: str | None = None) -> Console:
     """Where people read: stdout, or stderr when stdout carries JSON (`--json -`).
 
     With PICTURE=FILE.svg in the environment, what was printed is left there as a picture, without what moved meanwhile.
@@ -151,7 +151,7 @@ def write_json(data: Any, path: str | None) -> None:
     """
     if path is None:
         return
-    text = mask(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+    text = mask_secrets(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
     if path == "-":
         write_utf8(text)
         return
@@ -168,21 +168,21 @@ def show_outcome(out: Console, host: str, outcome: Outcome, *, most: int = 1000)
     from rich.text import Text
 
     line = Text(f"{host:<8} ", "bold") + Text(f"{outcome.state.value:<13}", STYLE[outcome.state])
-    line += Text(mask(outcome.sentence or outcome.step))
+    line += Text(mask_secrets(outcome.sentence or outcome.step))
     if outcome.seconds >= 0.1:
         line += Text(f"  {outcome.seconds:.1f} s", "dim")
     out.print(line)
     lines = outcome.diff.splitlines()
     for text in lines[:most]:
         style = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "dim")
-        out.print(Text(f"           {mask(text)}", style))
+        out.print(Text(f"           {mask_secrets(text)}", style))
     if len(lines) > most:
         out.print(
             Text(f"           … {len(lines) - most} more lines (whole in fab plan and in the run's report.json)", "dim")
         )
 
 
-def show(out: Console, report: Report, *, said: bool) -> None:
+def show_report(out: Console, report: Report, *, said: bool) -> None:
     """The roll-up; with `said`, the steps were already shown one by one."""
     from rich.table import Table
 
@@ -196,14 +196,14 @@ def show(out: Console, report: Report, *, said: bool) -> None:
         table.add_column(title, justify="left" if title in ("host", "") else "right")
     for host in report.hosts:
         cells = [f"[{STYLE[state]}]{host.count(state)}[/]" if host.count(state) else "·" for state in states]
-        table.add_row(host.host, *cells, _remark(host))
+        table.add_row(host.host, *cells, _host_remark(host))
     out.print(table)
-    for shown in _distinct([*(error for host in report.hosts for error in host.errors), *report.at_end]):
-        _explain(out, shown)
+    for shown in _distinct_errors([*(error for host in report.hosts for error in host.errors), *report.at_end]):
+        _print_error(out, shown)
     out.print(_last_line(report))
 
 
-def _remark(host: HostReport) -> str:
+def _host_remark(host: HostReport) -> str:
     if host.error:
         return f"[bold red]{_END.get(host.error.code, 'failed')}[/]"
     return f"[dim]{host.left_out}[/]"
@@ -220,17 +220,17 @@ def _last_line(report: Report) -> str:
     )
 
 
-def _distinct(errors: Sequence[RunbookError | None]) -> list[RunbookError]:
+def _distinct_errors(errors: Sequence[RunbookError | None]) -> list[RunbookError]:
     return list({str(error): error for error in errors if error}.values())
 
 
-def _explain(out: Console, error: RunbookError) -> None:
+def _print_error(out: Console, error: RunbookError) -> None:
     from rich.text import Text
 
-    out.print(Text(f"✗ {mask(error.seen)}", "bold red"))
+    out.print(Text(f"✗ {mask_secrets(error.seen)}", "bold red"))
     for label, text in (("why ", error.why), ("next", error.next)):
         if text:
-            out.print(Text(f"  {label} ", "dim") + Text(mask(text)))
+            out.print(Text(f"  {label} ", "dim") + Text(mask_secrets(text)))
 
 
 def show_problem(out: Console, hosts: str, problem: Problem) -> None:
@@ -238,10 +238,10 @@ def show_problem(out: Console, hosts: str, problem: Problem) -> None:
     never the command: it is there to be copied."""
     from rich.text import Text
 
-    text = mask(f"{hosts}: {problem.message}" if hosts else problem.message)
+    text = mask_secrets(f"{hosts}: {problem.message}" if hosts else problem.message)
     lines = [text] if out.soft_wrap else textwrap.wrap(text, out.width - 2, break_on_hyphens=False)
     for number, line in enumerate(lines):
         mark = "  " if number else "✗ " if problem.down else "! "
         out.print(Text(mark + line, "bold red" if problem.down else "yellow"), soft_wrap=True)
     if problem.next:
-        out.print(Text(f"    {mask(problem.next)}"), soft_wrap=True)
+        out.print(Text(f"    {mask_secrets(problem.next)}"), soft_wrap=True)

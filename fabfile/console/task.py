@@ -11,11 +11,11 @@ from invoke.exceptions import Exit
 
 from ..engine import interrupt
 from ..engine.errors import FAILED, RunbookError
-from ..engine.secret import mask
+from ..engine.secret import mask_secrets
 from ..engine.terminal import typed
 
 
-def entry(body: Callable[..., int | None]) -> Callable[..., None]:
+def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
     """Wrap a task's body: its return value becomes the exit code, a RunbookError three lines and its own code."""
 
     @functools.wraps(body)
@@ -25,10 +25,10 @@ def entry(body: Callable[..., int | None]) -> Callable[..., None]:
         try:
             code = body(*args, **kwargs)
         except RunbookError as error:
-            complain(error)
+            print_error(error)
             code = error.code
         except interrupt.BrokenOff:
-            complain(
+            print_error(
                 RunbookError(
                     "broken off in the middle of a step",
                     "its command may go on on the host; what it writes, it writes whole, and the next deploy reads first",
@@ -37,7 +37,7 @@ def entry(body: Callable[..., int | None]) -> Callable[..., None]:
             )
             code = FAILED
         except KeyboardInterrupt:
-            complain(
+            print_error(
                 RunbookError(
                     "interrupted",
                     "the step in hand was finished or not begun; nothing is half-written, the locks are released",
@@ -51,7 +51,7 @@ def entry(body: Callable[..., int | None]) -> Callable[..., None]:
         except OSError as error:
             if error.filename is None:
                 raise
-            complain(_own_file(error))
+            print_error(_own_file(error))
             code = FAILED
         if code:
             raise Exit(code=code)
@@ -59,16 +59,16 @@ def entry(body: Callable[..., int | None]) -> Callable[..., None]:
     return task
 
 
-def complain(error: RunbookError) -> None:
+def print_error(error: RunbookError) -> None:
     """Print an error on stderr: what was seen, why it matters, what to type next."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(Text(f"✗ {mask(error.seen)}", "bold red"))
+    console.print(Text(f"✗ {mask_secrets(error.seen)}", "bold red"))
     for label, text in (("why ", error.why), ("next", error.next)):
         if text:
-            console.print(Text(f"  {label} ", "dim") + Text(mask(text)))
+            console.print(Text(f"  {label} ", "dim") + Text(mask_secrets(text)))
 
 
 def _own_file(error: OSError) -> RunbookError:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ..engine.errors import RunbookError, Unreachable
-from ..engine.fleet import Fleet, errors
-from ..engine.link import wait
+from ..engine.fleet import Fleet, failed_hosts
+from ..engine.link import wait_until
 from ..roles import haproxy, keepalived
 from ..settings.inventory import Node
 from ..settings.settings import Settings
@@ -29,7 +29,7 @@ HEALED = 90.0
 """Seconds a healer gets to end what it has begun: drain, start (30 without the fast start), back in service."""
 
 
-class Look(NamedTuple):
+class EdgeView(NamedTuple):
     """What one edge says: its nodes, and whether the floating address is here."""
 
     servers: dict[str, Server]
@@ -55,18 +55,21 @@ class Balancer:
         Raises:
             Unreachable: an edge does not answer, so nobody can say what its users would see.
         """
-        seen = self.fleet.each(self._look)
+        seen = self.fleet.each(self._read_edge)
         answered = {edge: look for edge, look in seen.items() if not isinstance(look, RunbookError)}
         if not any(look.holds for look in answered.values()):
-            for error in errors(seen).values():
+            for error in failed_hosts(seen).values():
                 raise error
         return {edge: look.servers for edge, look in answered.items() if look.servers}
 
-    def _look(self, edge: Node) -> Look:
+    def _read_edge(self, edge: Node) -> EdgeView:
         floating = self.settings.edge.address
-        probes = [haproxy_view.stat() + " 2>/dev/null; true", keepalived.holds(floating) if floating else "false"]
+        probes = [
+            haproxy_view.stat_script() + " 2>/dev/null; true",
+            keepalived.holds_probe(floating) if floating else "false",
+        ]
         stat, holds = self.fleet.link(edge).read(probes)
-        return Look(haproxy_view.parse_stat(stat.out), holds.code == 0)
+        return EdgeView(haproxy_view.parse_stat(stat.out), holds.code == 0)
 
     def drain(self, node: str, why: str) -> None:
         """No new requests for `node` from any edge; returns when it has none in flight.
@@ -75,7 +78,7 @@ class Balancer:
             RunbookError: nobody else could serve, or requests are still in flight after IDLE seconds.
         """
         self.hold(node, why)
-        if not wait(lambda: self._idle(node), seconds=IDLE, every=0.1):
+        if not wait_until(lambda: self._is_idle(node), seconds=IDLE, every=0.1):
             raise RunbookError(
                 f"{node} still has requests in flight {IDLE:.0f} s after it was drained",
                 "restarting it now would fail them",
@@ -84,7 +87,7 @@ class Balancer:
 
     def _take_out(self, node: str, why: str) -> None:
         for edge in self._edges_of(node):
-            self.fleet.links[edge].run(haproxy.drain(node, why))
+            self.fleet.links[edge].run(haproxy.drain_script(node, why))
 
     def _edges_of(self, node: str, *, up: bool = False) -> list[str]:
         """The edges whose balancer knows `node` (and sees it up): a new node is known only after its first edge phase."""
@@ -100,7 +103,7 @@ class Balancer:
         """
         self.view()  # an edge that does not answer is left out only where another one serves
         told = self.fleet.each(lambda edge: self.fleet.link(edge).run(haproxy.place(node, port)))
-        for error in errors(told).values():
+        for error in failed_hosts(told).values():
             if not isinstance(error, Unreachable):
                 raise error
 
@@ -110,8 +113,8 @@ class Balancer:
         Raises:
             RunbookError: one has not ended after HEALED seconds.
         """
-        away = self._away()
-        if away and not wait(lambda: not self._away(), seconds=HEALED, every=0.2):
+        away = self._leased_nodes()
+        if away and not wait_until(lambda: not self._leased_nodes(), seconds=HEALED, every=0.2):
             raise RunbookError(
                 f"the healer of {' and '.join(away)} has been restarting its app for {HEALED:.0f} s",
                 "taking another node out meanwhile could leave the users with nobody",
@@ -119,10 +122,10 @@ class Balancer:
             )
         return bool(away)
 
-    def _away(self) -> list[str]:
+    def _leased_nodes(self) -> list[str]:
         """The nodes that hold the healers' lease at any edge."""
         nodes = self.settings.inventory.having("app")
-        look = haproxy_view.healing(nodes)
+        look = haproxy_view.healing_probe(nodes)
         said = [self.fleet.links[edge].read([look])[0].out for edge in self.view()]
         holders = {haproxy_view.parse_healing(nodes, text).away for text in said}
         return [node.name for node in nodes if node.address in holders]
@@ -135,8 +138,8 @@ class Balancer:
         """
         edges = self._edges_of(node)
         for edge in edges:
-            self.fleet.links[edge].run(haproxy.undrain(node))
-        if not wait(lambda: set(edges) <= set(self._edges_of(node, up=True)), seconds=BACK):
+            self.fleet.links[edge].run(haproxy.undrain_script(node))
+        if not wait_until(lambda: set(edges) <= set(self._edges_of(node, up=True)), seconds=BACK):
             raise RunbookError(
                 f"{node} was put back, but a balancer does not see it up after {BACK:.0f} s",
                 "it gets no requests until its checks succeed",
@@ -146,7 +149,7 @@ class Balancer:
     def hold(self, node: str, why: str) -> None:
         """`node` gets no requests from any edge, and `why` is on record; unless nobody else could serve. Does not wait."""
         self._healers_done()
-        self._spare(node, self.view())
+        self._refuse_last_server(node, self.view())
         self._take_out(node, why)
         if self._healers_done():  # it began at the same moment, and what it puts back in the end may be this node
             self._take_out(node, why)
@@ -154,7 +157,7 @@ class Balancer:
     def release(self, node: str) -> None:
         """`node` may have requests again, as far as its checks allow. Does not wait."""
         for edge in self._edges_of(node):
-            self.fleet.links[edge].run(haproxy.undrain(node), check=False)
+            self.fleet.links[edge].run(haproxy.undrain_script(node), check=False)
 
     def by_operator(self, node: str) -> bool:
         """Whether a person drained it, at every edge that runs."""
@@ -165,7 +168,7 @@ class Balancer:
     def by_gate(self, node: str) -> str:
         """Why the gate keeps `node` out, in the words of an edge; empty when it does not."""
         for edge in self.view():
-            said = self.fleet.links[edge].read([haproxy.recorded(node)])[0].out.strip()
+            said = self.fleet.links[edge].read([haproxy.recorded_drain(node)])[0].out.strip()
             if said.startswith("gate "):
                 return said
         return ""
@@ -178,12 +181,14 @@ class Balancer:
         left = set[str]()
         for edge in self.view():
             link = self.fleet.links[edge]
-            mine = {node.name for node in nodes} & set(haproxy.names(link.read([haproxy.drained_by_deploy()])[0]))
+            mine = {node.name for node in nodes} & set(
+                haproxy.drained_names(link.read([haproxy.drained_by_deploy()])[0])
+            )
             for node in mine:
-                link.run(haproxy.undrain(node))
+                link.run(haproxy.undrain_script(node))
             left |= mine
         if left:
-            wait(
+            wait_until(
                 lambda: all(seen[node].up for seen in self.view().values() for node in left), seconds=LIFTED, every=0.1
             )
         return sorted(left)
@@ -206,10 +211,10 @@ class Balancer:
             raise
         self.undrain(node.name)
 
-    def _idle(self, node: str) -> bool:
+    def _is_idle(self, node: str) -> bool:
         return all(node not in seen or seen[node].in_flight == 0 for seen in self.view().values())
 
-    def _spare(self, node: str, view: dict[str, dict[str, Server]]) -> None:
+    def _refuse_last_server(self, node: str, view: dict[str, dict[str, Server]]) -> None:
         """Refuse to take the last one that serves."""
         for edge, servers in view.items():
             mine = servers.get(node)

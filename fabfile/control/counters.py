@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ..acceptance.host_facts import Traffic
+from ..acceptance.host_facts import EndpointCounts
 from ..engine.shell import q
 from ..roles.base import CURL
 
@@ -29,14 +29,14 @@ REQUESTS, ANSWERS = "haproxy_backend_http_requests_total", "haproxy_backend_http
 LINE = re.compile(r'^(\w+)\{proxy="(\w+)"(?:,code="(\w+)")?\} (\d+)', re.M)
 
 
-def probe(port: int) -> str:
+def counters_probe(port: int) -> str:
     """Read-only shell text that prints the exporter's counters of every backend."""
     url = f"http://127.0.0.1:{port}/metrics?scope=backend"
     return f"{CURL}127.0.0.1 -fsS --max-time 5 {q(url)} | grep -E '^({REQUESTS}|{ANSWERS})[{{]'; true"
 
 
-def counted(texts: Sequence[str]) -> dict[str, Traffic]:
-    """The counters in what `probe` printed on each edge, summed up by requirement; one that nobody counts is left out."""
+def sum_counters(texts: Sequence[str]) -> dict[str, EndpointCounts]:
+    """The counters in what `counters_probe` printed on each edge, summed up by requirement; one that nobody counts is left out."""
     requests, errors = Counter[str](), Counter[str]()
     for metric, backend, code, value in (match for text in texts for match in LINE.findall(text)):
         if metric == REQUESTS:
@@ -44,4 +44,4 @@ def counted(texts: Sequence[str]) -> dict[str, Traffic]:
         elif code == "5xx":
             errors[backend] += int(value)
     both: Mapping[str, str] = {id: name for id, name in BACKENDS.items() if name in requests and name in errors}
-    return {id: Traffic(requests[name], errors[name]) for id, name in both.items()}
+    return {id: EndpointCounts(requests[name], errors[name]) for id, name in both.items()}

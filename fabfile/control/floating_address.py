@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet, errors
-from ..engine.link import wait
+from ..engine.fleet import Fleet, failed_hosts
+from ..engine.link import wait_until
 from ..roles import keepalived
-from ..roles.keepalived import Seen
+from ..roles.keepalived import EdgeState
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 
@@ -34,14 +34,17 @@ class Edges:
         """Close the connections."""
         self.fleet.__exit__()
 
-    def view(self) -> dict[str, Seen]:
+    def view(self) -> dict[str, EdgeState]:
         """Every edge as it sees itself; empty on a site without a floating address."""
         if not self.address:
             return {}
-        probe = keepalived.look(self.settings)
-        seen = self.fleet.each(lambda edge: keepalived.parse(edge.name, self.fleet.link(edge).read([probe])[0].out))
+        probe = keepalived.edge_probe(self.settings)
+        seen = self.fleet.each(
+            lambda edge: keepalived.parse_edge(edge.name, self.fleet.link(edge).read([probe])[0].out)
+        )
         return {
-            name: Seen(name, reachable=False) if isinstance(edge, RunbookError) else edge for name, edge in seen.items()
+            name: EdgeState(name, reachable=False) if isinstance(edge, RunbookError) else edge
+            for name, edge in seen.items()
         }
 
     def holder_last(self, nodes: Sequence[Node]) -> list[Node]:
@@ -69,7 +72,7 @@ class Edges:
         try:
             yield
         except BaseException:
-            self._tidy([node.name], keepalived.undrain())
+            self._run_tidily([node.name], keepalived.undrain_edge_script())
             raise
         self.undrain(node.name)
 
@@ -86,7 +89,7 @@ class Edges:
                 "its users reach each edge directly, so an edge cannot be taken from them",
                 "set address under [edge] in the site file, then: fab deploy",
             )
-        if not _others(name, view):
+        if not _other_edges(name, view):
             raise RunbookError(
                 f"{name} is the only edge that can hold the floating address now",
                 "draining it would leave the users with nobody",
@@ -95,7 +98,7 @@ class Edges:
         if view[name].holds:
             self._hand_over(name, why, view, progress)
         else:
-            self.fleet.links[name].run(keepalived.drain(why))
+            self.fleet.links[name].run(keepalived.drain_edge_script(why))
 
     def undrain(self, name: str) -> None:
         """The edge called `name` may have the address again; it stays where it is.
@@ -103,58 +106,61 @@ class Edges:
         Raises:
             Unreachable: the edge does not answer.
         """
-        self.fleet.links[name].run(keepalived.undrain())
+        self.fleet.links[name].run(keepalived.undrain_edge_script())
 
-    def _hand_over(self, giver: str, why: str, view: dict[str, Seen], progress: Progress) -> None:
+    def _hand_over(self, giver: str, why: str, view: dict[str, EdgeState], progress: Progress) -> None:
         """Drain `giver`; whoever gets the address sends on what belongs to the giver's connections until they have ended."""
-        takers = _others(giver, view)
+        takers = _other_edges(giver, view)
         links = self.fleet.links
         try:
             for taker in takers:
-                links[taker].run(keepalived.take(links[giver].address.host, self.address))
-            links[giver].run(keepalived.give(self.address) + keepalived.drain(why))
-            if not wait(lambda: self._moved(giver, takers), seconds=MOVE, every=0.05):
+                links[taker].run(keepalived.take_script(links[giver].address.host, self.address))
+            links[giver].run(keepalived.give_script(self.address) + keepalived.drain_edge_script(why))
+            if not wait_until(lambda: self._has_moved(giver, takers), seconds=MOVE, every=0.05):
                 raise RunbookError(
                     f"{giver} was asked to let {self.address} go, but it did not move within {MOVE:.0f} s",
                     "working on that edge now would be felt by the users; nothing is left of the attempt",
                     f"journalctl -u keepalived on {giver} and {' and '.join(takers)}; restart it where it is stuck; then again",
                 )
             progress(f"{self.address} has moved; its old connections end")
-            left = links[giver].run(keepalived.settle(self.address, SETTLE), timeout=SETTLE + 30).out.strip()
+            left = links[giver].run(keepalived.settle_script(self.address, SETTLE), timeout=SETTLE + 30).out.strip()
             if left != "0":
                 progress(f"{left} connections did not end within {SETTLE} s")
         except BaseException:
-            self._tidy([giver], keepalived.undrain())
+            self._run_tidily([giver], keepalived.undrain_edge_script())
             raise
         finally:
-            self._tidy([giver, *takers], keepalived.end(self.address))
+            self._run_tidily([giver, *takers], keepalived.end_script(self.address))
 
-    def _tidy(self, names: list[str], script: str) -> None:
+    def _run_tidily(self, names: list[str], script: str) -> None:
         """Run `script`; a host that is gone is no reason to fail now: redirections end by themselves, a deploy clears the rest."""
         for name in names:
             with suppress(RunbookError):
                 self.fleet.links[name].run(script, check=False)
 
-    def _moved(self, giver: str, takers: list[str]) -> bool:
+    def _has_moved(self, giver: str, takers: list[str]) -> bool:
         """Whether one of `takers` holds the address, and `giver` has noticed."""
-        probe, asked = keepalived.holds(self.address), [node for node in self.fleet if node.name in (giver, *takers)]
+        probe, asked = (
+            keepalived.holds_probe(self.address),
+            [node for node in self.fleet if node.name in (giver, *takers)],
+        )
         held = self.fleet.each(lambda node: self.fleet.link(node).read([probe])[0].code == 0, asked)
-        for error in errors(held).values():
+        for error in failed_hosts(held).values():
             raise error
         return not held.pop(giver) and any(held.values())
 
 
-def _others(name: str, view: dict[str, Seen]) -> list[str]:
+def _other_edges(name: str, view: dict[str, EdgeState]) -> list[str]:
     """The edges besides `name` that could have the address now."""
     return [other.name for other in view.values() if other.able and other.name != name]
 
 
-def _nothing_to_move(name: str, view: dict[str, Seen]) -> str:
+def _nothing_to_move(name: str, view: dict[str, EdgeState]) -> str:
     """Why the address is not moved away from `name`; empty if it can be."""
     if not view:
         return "no floating address to move"
     if not view[name].holds:
         return "it does not hold the floating address"
-    if not _others(name, view):
+    if not _other_edges(name, view):
         return "no other edge can have the floating address now: it stays"
     return ""

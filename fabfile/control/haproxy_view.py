@@ -14,7 +14,7 @@ ADMIN = f"socat -t2 stdio unix-connect:{SOCKET}"
 kill -9, and HAProxy cannot start for it.)"""
 
 
-def healing(nodes: Sequence[Node]) -> str:
+def healing_probe(nodes: Sequence[Node]) -> str:
     """Read-only shell text that prints, for `parse_healing`, what the nodes' healers do by way of this edge."""
     asked = "".join(f"get var proc.healer_drained{number};" for number, _ in enumerate(nodes, 1))
     asked += "get var proc.healer_away;get var proc.healer_until"
@@ -30,14 +30,14 @@ class Healing:
 
 
 def parse_healing(nodes: Sequence[Node], text: str) -> Healing:
-    """The output of `healing` for the same `nodes`."""
+    """The output of `healing_probe` for the same `nodes`."""
     found = dict(re.findall(r"^proc\.healer_(\w+): type=\w+ value=<(.*)>$", text, re.M))
     drained = tuple(node.name for number, node in enumerate(nodes, 1) if found.get(f"drained{number}") == "1")
     now = int(text.rpartition("now=")[2] or 0)
     return Healing(drained, found.get("away", "") if int(found.get("until", 0)) > now else "")
 
 
-def stat() -> str:
+def stat_script() -> str:
     """Script that prints HAProxy's statistics as CSV, for `parse_stat`."""
     return f"echo 'show stat' | {ADMIN}"
 
@@ -62,7 +62,7 @@ class Server:
 
 
 def parse_stat(csv: str) -> dict[str, Server]:
-    """The nodes in the output of `stat`, by name; panic servers are counted to their node's requests."""
+    """The nodes in the output of `stat_script`, by name; panic servers are counted to their node's requests."""
     rows = [line.split(",") for line in csv.splitlines() if line and not line.startswith("#")]
     head = next((line.lstrip("# ").split(",") for line in csv.splitlines() if line.startswith("#")), [])
     if not head:

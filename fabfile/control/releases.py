@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..engine.link import Link
-from ..engine.shell import Reading, embed, q
-from ..engine.step import PENDING, Change, Step, owe
+from ..engine.shell import Reading, embed_bytes, q
+from ..engine.step import PENDING, Change, Step, record_pending
 from ..roles import app
 from ..settings.settings import Settings
 from ..steps.release import PROVEN
 
 
 @dataclass(frozen=True)
-class Kept:
+class InstalledRelease:
     """A release on a node. `proven` is when it last passed the gate there (UTC), empty if it never did."""
 
     id: str
@@ -26,9 +26,9 @@ class Kept:
     proven: str
 
 
-def look(settings: Settings) -> str:
-    """Read-only shell text that prints the node's releases, for `parse`."""
-    binary = q(app.binary(settings))
+def releases_probe(settings: Settings) -> str:
+    """Read-only shell text that prints the node's releases, for `parse_releases`."""
+    binary = q(app.binary_name(settings))
     return (
         f"cd {app.ROOT}/releases 2>/dev/null || exit 0\nnow=$(readlink ../current)\n"
         f'for one in *; do\n  [ -f "$one/"{binary} ] || continue\n'
@@ -38,16 +38,16 @@ def look(settings: Settings) -> str:
     )
 
 
-def parse(out: str) -> list[Kept]:
-    """The releases in the output of `look`, newest first."""
+def parse_releases(out: str) -> list[InstalledRelease]:
+    """The releases in the output of `releases_probe`, newest first."""
     kept = []
     for line in out.splitlines():
         id, installed, size, runs, proven = [*line.split(" ", 4), ""][:5]
-        kept.append(Kept(id, installed, int(size), runs == "current", _proven(proven)))
+        kept.append(InstalledRelease(id, installed, int(size), runs == "current", _parse_proven(proven)))
     return sorted(kept, key=lambda one: one.installed, reverse=True)
 
 
-def _proven(text: str) -> str:
+def _parse_proven(text: str) -> str:
     """When; a note that a full disk cut off proves nothing."""
     try:
         return str(json.loads(text)["proven"])
@@ -55,21 +55,21 @@ def _proven(text: str) -> str:
         return ""
 
 
-def on(link: Link, settings: Settings) -> list[Kept]:
+def releases_on(link: Link, settings: Settings) -> list[InstalledRelease]:
     """The releases that lie on `link`'s host.
 
     Raises:
         Unreachable: it does not answer.
     """
-    return parse(link.read([look(settings)])[0].out)
+    return parse_releases(link.read([releases_probe(settings)])[0].out)
 
 
-def current(kept: Sequence[Kept]) -> str:
+def current_release(kept: Sequence[InstalledRelease]) -> str:
     """The id of the release that runs; empty on a node that has none."""
     return next((one.id for one in kept if one.current), "")
 
 
-def previous(nodes: Mapping[str, Sequence[Kept]], bad: str) -> str:
+def previous_release(nodes: Mapping[str, Sequence[InstalledRelease]], bad: str) -> str:
     """Where to go back to from `bad`: of the releases that lie on all of `nodes`, the one last proven on any; empty: none."""
     if not nodes:
         return ""
@@ -79,7 +79,7 @@ def previous(nodes: Mapping[str, Sequence[Kept]], bad: str) -> str:
 
 
 @dataclass(frozen=True)
-class Proven(Step):
+class ReleaseProven(Step):
     """The release has passed the gate on this node, since its last restart.
 
     Stands in a plan for the gate, which only a rollout can do: the node must be out of service, and the others must serve.
@@ -119,18 +119,18 @@ class Proven(Step):
 
     def owe(self) -> str:
         """Script that records, before anything is touched, that this node owes the gate."""
-        return owe((self.owed,))
+        return record_pending((self.owed,))
 
     def settle(self, facts: Mapping[str, str]) -> str:
         """Script that notes what was proven; nothing is owed any more."""
         beside = q(f"{self.note}.new")
         text = json.dumps({"release": self.release, **facts}) + "\n"
         return (
-            f"{embed(text.encode(), to=beside)}\nsync {beside}\nmv -f {beside} {self.note}\n"
+            f"{embed_bytes(text.encode(), to=beside)}\nsync {beside}\nmv -f {beside} {self.note}\n"
             f"rm -f {PENDING}/{q(self.unit)}.gate\n"
         )
 
 
-def proven(settings: Settings) -> Proven:
+def proven_step(settings: Settings) -> ReleaseProven:
     """The gate of the pinned release."""
-    return Proven(app.unit(settings), settings.app.sha256[:12])
+    return ReleaseProven(app.app_unit(settings), settings.app.sha256[:12])

@@ -9,7 +9,7 @@ work on the host, `search` is the loop, `gather` makes the facts, `report` shows
 
 from __future__ import annotations
 
-from .model import Destination, Discovery, Facts, Program, Row
-from .search import ContentFor, Stopped, discover
+from .model import Destination, Discovery, Facts, Program, TrailRow
+from .search import ContentFor, Stopped, find_out
 
-__all__ = ["ContentFor", "Destination", "Discovery", "Facts", "Program", "Row", "Stopped", "discover"]
+__all__ = ["ContentFor", "Destination", "Discovery", "Facts", "Program", "Stopped", "TrailRow", "find_out"]

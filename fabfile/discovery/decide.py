@@ -14,35 +14,45 @@ from .actions import (
     Serving,
     UseCommand,
 )
-from .missing_path import missing
+from .missing_path import missing_path
 from .model import Attempt, Destination
-from .needs_human import RETRY, not_allowed, saying, speechless, turned_away, wants
+from .needs_human import RETRY, describe_end, explain_missing_service, not_allowed, turned_away, unexplained_exit
 from .output import is_help, last_words
 from .paths import is_system
-from .state import SERVICES, State
+from .state import SERVICES, SearchState
 from .strace import Bind, Connect
 
 
-def judge(a: Attempt, s: State) -> Action:
+def decide_action(a: Attempt, s: SearchState) -> Action:
     """The next action; the first rule that has something to say decides."""
-    for rule in (_serves, _stalls, _port_taken, _port_forbidden, _needs_command, _service_away, _path_missing):
+    for rule in (
+        _when_serving,
+        _when_stalled,
+        _port_taken,
+        _port_forbidden,
+        _needs_command,
+        _service_away,
+        _path_missing,
+    ):
         if action := rule(a, s):
             return action
-    return not_allowed(a, s) or _once_more(a, s) or turned_away(a, s) or speechless(a, s)
+    return not_allowed(a, s) or _once_more(a, s) or turned_away(a, s) or unexplained_exit(a, s)
 
 
-def _serves(a: Attempt, s: State) -> Action | None:
+def _when_serving(a: Attempt, s: SearchState) -> Action | None:
     if a.outcome != "listening":
         return None
-    return Serving(f"It serves: it listens at {_and(a.ports)}, {a.seconds:.1f} s after its start.", a.ports)
+    return Serving(f"It serves: it listens at {_join_ports(a.ports)}, {a.seconds:.1f} s after its start.", a.ports)
 
 
-def _stalls(a: Attempt, s: State) -> Action | None:
+def _when_stalled(a: Attempt, s: SearchState) -> Action | None:
     if a.stalled is None:
         return None
     to = a.stalled
     if to in s.known or to.port in SERVICES:
-        return wants(to, "does not answer (packets are dropped on the way, or the host is down)", a, s)
+        return explain_missing_service(
+            to, "does not answer (packets are dropped on the way, or the host is down)", a, s
+        )
     if to in s.rejected:
         return NeedsHuman(
             f"It still waits for {to} although calls there are rejected.",
@@ -52,7 +62,7 @@ def _stalls(a: Attempt, s: State) -> Action | None:
     return RejectOutbound(f"It waits for an answer from {to} that does not come: let this call fail at once.", to)
 
 
-def _port_taken(a: Attempt, s: State) -> Action | None:
+def _port_taken(a: Attempt, s: SearchState) -> Action | None:
     bind = _last_bind(a)
     if bind is None or bind.error != "EADDRINUSE":
         return None
@@ -68,7 +78,7 @@ def _port_taken(a: Attempt, s: State) -> Action | None:
     )
 
 
-def _port_forbidden(a: Attempt, s: State) -> Action | None:
+def _port_forbidden(a: Attempt, s: SearchState) -> Action | None:
     bind = _last_bind(a)
     if bind is None or bind.error not in ("EACCES", "EADDRNOTAVAIL"):
         return None
@@ -86,7 +96,7 @@ def _port_forbidden(a: Attempt, s: State) -> Action | None:
     )
 
 
-def _needs_command(a: Attempt, s: State) -> Action | None:
+def _needs_command(a: Attempt, s: SearchState) -> Action | None:
     bare = a.args == s.program.args
     if a.outcome != "exited" or not (a.code == 0 or (bare and is_help(a.output))):
         return None
@@ -109,24 +119,24 @@ def _needs_command(a: Attempt, s: State) -> Action | None:
     return None
 
 
-def _service_away(a: Attempt, s: State) -> Action | None:
+def _service_away(a: Attempt, s: SearchState) -> Action | None:
     """A refused or unanswered call is the reason unless a missing path is named, or came later."""
     failed = [e for e in a.events if isinstance(e, Connect) and e.stream and e.error and not _is_noise(e, s)]
     if not failed or a.outcome == "listening":
         return None
     last = failed[-1]
-    culprit = missing(a, s.ruled_out)
+    culprit = missing_path(a, s.ruled_out)
     if culprit and (culprit.strength >= 2 or culprit.touch.at > last.at):
         return None
     how = {"ECONNREFUSED": "refuses the connection", "ENOENT": "does not exist"}.get(last.error, "cannot be reached")
-    return wants(Destination(last.address, last.port), f"{how} ({last.error})", a, s)
+    return explain_missing_service(Destination(last.address, last.port), f"{how} ({last.error})", a, s)
 
 
-def _path_missing(a: Attempt, s: State) -> Action | None:
-    culprit = missing(a, s.ruled_out)
+def _path_missing(a: Attempt, s: SearchState) -> Action | None:
+    culprit = missing_path(a, s.ruled_out)
     if culprit is None:
         return None
-    touch, said = culprit.touch, saying(a)
+    touch, said = culprit.touch, describe_end(a)
     parent = posixpath.dirname(touch.path)
     if touch.call == "chdir" or touch.directory or (touch.call == "mkdir" and touch.error == "EACCES"):
         return CreateDirectory(f"It wants the directory {touch.path}, which does not exist, and {said}.", touch.path)
@@ -137,14 +147,14 @@ def _path_missing(a: Attempt, s: State) -> Action | None:
     return CreateFile(f"It opens {touch.path}, which does not exist, and {said}.", touch.path)
 
 
-def _once_more(a: Attempt, s: State) -> Action | None:
+def _once_more(a: Attempt, s: SearchState) -> Action | None:
     """Programs that end at random exist (this whole project is about one): silence is believed the second time only."""
     if a.outcome != "exited" or s.retried:
         return None
-    return Again(f"It {saying(a)}, and nothing that it asked for is missing: try once more.")
+    return Again(f"It {describe_end(a)}, and nothing that it asked for is missing: try once more.")
 
 
-def _is_noise(e: Connect, s: State) -> bool:
+def _is_noise(e: Connect, s: SearchState) -> bool:
     """Calls that nobody misses: system sockets, and what we rejected ourselves."""
     if not e.port:
         return is_system(e.address) or e.address.startswith("@")
@@ -157,5 +167,5 @@ def _last_bind(a: Attempt) -> Bind | None:
     return binds[-1] if binds and a.outcome != "listening" else None
 
 
-def _and(ports: tuple[Destination, ...]) -> str:
+def _join_ports(ports: tuple[Destination, ...]) -> str:
     return " and ".join(map(str, ports))

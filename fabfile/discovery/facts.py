@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from .help_text import Commands
 from .model import Attempt, Destination, Facts, Program
-from .output import notable
+from .output import notable_lines
 from .paths import config_rank, is_shared, is_system
 from .strace import PENDING, Bind, Connect, Event, Touch
 
@@ -15,7 +15,7 @@ _SAID = 20
 """Lines kept of what it said."""
 
 
-def reads(events: Iterable[Event], program: str) -> tuple[str, ...]:
+def own_reads(events: Iterable[Event], program: str) -> tuple[str, ...]:
     """The files of its own that were opened for reading, in order."""
     opened = (
         e.path
@@ -27,7 +27,7 @@ def reads(events: Iterable[Event], program: str) -> tuple[str, ...]:
 
 def config_of(events: Iterable[Event], program: str) -> str | None:
     """The file that looks most like the configuration among those read; the later one of equals."""
-    ranked = [(config_rank(path), number, path) for number, path in enumerate(reads(events, program))]
+    ranked = [(config_rank(path), number, path) for number, path in enumerate(own_reads(events, program))]
     best = max(ranked, default=(0, 0, ""))
     return best[2] if best[0] else None
 
@@ -38,13 +38,13 @@ def ports_of(attempt: Attempt) -> tuple[Destination, ...]:
     return tuple(sorted(attempt.ports, key=lambda p: order.index(p) if p in order else len(order)))
 
 
-def refused(events: Iterable[Event]) -> tuple[Destination, ...]:
+def refused_calls(events: Iterable[Event]) -> tuple[Destination, ...]:
     """Where else it called in vain and got over it: these calls failed fast this time, by a rule or by themselves."""
-    failed = (e for e in _calls(events) if e.error and e.error not in ("EINPROGRESS", PENDING))
+    failed = (e for e in _outbound_calls(events) if e.error and e.error not in ("EINPROGRESS", PENDING))
     return tuple(dict.fromkeys(Destination(e.address, e.port) for e in failed))
 
 
-def facts(
+def gather_facts(
     attempt: Attempt,
     program: Program,
     commands: Commands,
@@ -58,8 +58,8 @@ def facts(
     """What the serving `attempt` shows, together with what was found around it."""
     config = config_of(attempt.events, program.path)
     own = [e for e in attempt.events if isinstance(e, Touch) and not e.error and not is_system(e.path)]
-    directories = _directories(own)
-    others = (path for path in reads(attempt.events, program.path) if path != config)
+    directories = _own_directories(own)
+    others = (path for path in own_reads(attempt.events, program.path) if path != config)
 
     def command(name: str | None) -> tuple[str, ...] | None:
         return None if name is None else (*program.args, name)
@@ -74,24 +74,26 @@ def facts(
         logs=tuple(dict.fromkeys(e.path for e in own if e.append)),
         directories=directories,
         reject=tuple(sorted(reject)),
-        calls=tuple(dict.fromkeys(Destination(e.address, e.port) for e in _calls(attempt.events) if not e.error)),
+        calls=tuple(
+            dict.fromkeys(Destination(e.address, e.port) for e in _outbound_calls(attempt.events) if not e.error)
+        ),
         version=version,
         default_config_command=command(commands.default_config),
         prepare_command=command(commands.prepare),
         version_command=command(commands.version),
-        said=tuple(notable(attempt.output)[:_SAID]),
+        said=tuple(notable_lines(attempt.output)[:_SAID]),
         seconds=attempt.seconds,
     )
 
 
-def _directories(own: Iterable[Touch]) -> tuple[str, ...]:
+def _own_directories(own: Iterable[Touch]) -> tuple[str, ...]:
     """Where it creates files, what it lists and changes into: not what belongs to everybody."""
     found = {posixpath.dirname(e.path) for e in own if e.create}
     found |= {e.path for e in own if e.directory or e.call == "chdir"}
     return tuple(sorted(path for path in found if not is_shared(path)))
 
 
-def _calls(events: Iterable[Event]) -> list[Connect]:
+def _outbound_calls(events: Iterable[Event]) -> list[Connect]:
     """Its TCP connections to other hosts."""
     calls = (e for e in events if isinstance(e, Connect) and e.stream and e.port)
     return [e for e in calls if not e.address.startswith("127.") and e.address != "::1"]

@@ -50,22 +50,24 @@ class Commands:
 
 def read_help(text: str) -> Commands:
     """The commands a help text lists, sorted by what their names say (descriptions count a little)."""
-    found = _listed(text)
-    serving = {n: _score(n, d, _SERVE) for n, d in found.items() if not _words(n) & _NOT_SERVING}
+    found = _listed_commands(text)
+    serving = {n: _score_command(n, d, _SERVE) for n, d in found.items() if not _split_words(n) & _NOT_SERVING}
     preparing = {
-        n: _score(n, d, _PREPARE) for n, d in found.items() if not _words(n) & {"help", "completion", *_CONFIG}
+        n: _score_command(n, d, _PREPARE)
+        for n, d in found.items()
+        if not _split_words(n) & {"help", "completion", *_CONFIG}
     }
-    defaults = {n: _score(n, "", _DEFAULT) for n in found if _words(n) & set(_CONFIG)}
+    defaults = {n: _score_command(n, "", _DEFAULT) for n in found if _split_words(n) & set(_CONFIG)}
     return Commands(
         names=tuple(found),
         serve=tuple(sorted((n for n, s in serving.items() if s >= 1), key=lambda n: (-serving[n], n))),
-        prepare=_best(preparing, 2),
-        default_config=_best(defaults, 1),
+        prepare=_best_command(preparing, 2),
+        default_config=_best_command(defaults, 1),
         version="version" if "version" in found else None,
     )
 
 
-def _listed(text: str) -> dict[str, str]:
+def _listed_commands(text: str) -> dict[str, str]:
     """Names and descriptions out of `Commands:` sections and `{a,b,c}` choices."""
     found: dict[str, str] = {}
     inside = False
@@ -82,15 +84,15 @@ def _listed(text: str) -> dict[str, str]:
     return found
 
 
-def _words(text: str) -> set[str]:
+def _split_words(text: str) -> set[str]:
     return set(re.split(r"[^a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower())) - {""}
 
 
-def _score(name: str, description: str, weights: dict[str, float]) -> float:
-    told = sum(weights.get(word, 0) for word in _words(description))
-    return sum(weights.get(word, 0) for word in _words(name)) + min(told, 5) / 5
+def _score_command(name: str, description: str, weights: dict[str, float]) -> float:
+    told = sum(weights.get(word, 0) for word in _split_words(description))
+    return sum(weights.get(word, 0) for word in _split_words(name)) + min(told, 5) / 5
 
 
-def _best(scores: dict[str, float], least: float) -> str | None:
+def _best_command(scores: dict[str, float], least: float) -> str | None:
     good = [name for name, score in scores.items() if score >= least]
     return max(good, key=lambda name: (scores[name], name)) if good else None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.errors import RunbookError
 from ..engine.shell import q
-from .model import Attempt, Destination, Holder, Program
-from .strace import of_program, parse
+from .model import Attempt, Destination, PortHolder, Program
+from .strace import of_program, parse_trace
 
 if TYPE_CHECKING:
     from ..engine.link import Link
@@ -23,7 +23,7 @@ STALL, SETTLE = 2.0, 0.5
 AGAIN = "then run the same command again"
 
 
-class Look(NamedTuple):
+class HostCheck(NamedTuple):
     """What the host says about the program before it is run: sha256, its user's home and group."""
 
     sha256: str
@@ -31,15 +31,15 @@ class Look(NamedTuple):
     group: str
 
 
-class Node:
+class ProgramHost:
     """The program on its host. `clean` takes secrets out of everything it printed."""
 
     def __init__(self, link: Link, program: Program, clean: Callable[[str], str], evidence: Path | None = None) -> None:
         self.link, self.program, self.clean, self.evidence = link, program, clean, evidence
         self.runs = 0
-        self.seen = self._look()
+        self.seen = self._check_host()
 
-    def _look(self) -> Look:
+    def _check_host(self) -> HostCheck:
         p, name = self.program, self.link.name
         script = (
             f"for tool in strace ss; do command -v $tool >/dev/null || echo no $tool; done\n"
@@ -80,7 +80,7 @@ class Node:
         for problem, parts in words.items():
             if problem in problems:
                 raise RunbookError(*parts)
-        return Look(found["sha256"].split()[0], found.get("home", "/"), found["group"])
+        return HostCheck(found["sha256"].split()[0], found.get("home", "/"), found["group"])
 
     def attempt(
         self,
@@ -102,7 +102,7 @@ class Node:
         """
         script = self.script(args, deadline, rejects, shadows or {})
         result = self.link.run(script, timeout=deadline + 30, check=False)
-        return self._read(tuple(args), result.out, result.err)
+        return self._read_attempt(tuple(args), result.out, result.err)
 
     def script(
         self, args: Sequence[str], deadline: float, rejects: Iterable[Destination], shadows: Mapping[str, str]
@@ -116,13 +116,13 @@ class Node:
             "stall": str(round(STALL * 100)),
             "settle": str(round(SETTLE * 100)),
             "rejects": "\n".join(f"{to.address} {to.port}" for to in rejects),
-            "shadows": "\n".join(f"{_packed(text)} {path}" for path, text in shadows.items()),
+            "shadows": "\n".join(f"{_pack_text(text)} {path}" for path, text in shadows.items()),
         }
         head = "".join(f"{name}={q(value)}\n" for name, value in variables.items())
         command = " ".join(map(q, (self.program.path, *args)))
         return f"{head}set -- {command}\n{ATTEMPT.read_text(encoding='utf-8')}"
 
-    def _read(self, args: tuple[str, ...], out: str, err: str) -> Attempt:
+    def _read_attempt(self, args: tuple[str, ...], out: str, err: str) -> Attempt:
         name = self.link.name
         lines = out.splitlines()
         if lines[-1:] == ["busy"]:
@@ -132,18 +132,18 @@ class Node:
                 "wait for it (at most minutes), " + AGAIN,
             )
         if lines[-1:] != ["end"]:
-            said = self.clean(_last(err))
+            said = self.clean(_last_line(err))
             need = "apt-get install nftables" if "nft" in err and "not found" in err else "look at the message above"
             raise RunbookError(
                 f"{name}: the attempt broke off: {said}", "nothing was learnt from it", f"{need}, {AGAIN}"
             )
         part = dict(line.partition(" ")[::2] for line in lines)
-        raw, trace, err = (_unpacked(part[name]) for name in ("out", "trace", "err"))
-        self._keep(trace)
-        events = of_program(parse(trace.splitlines(), self.program.directory), self.program.path)
+        raw, trace, err = (_unpack_text(part[name]) for name in ("out", "trace", "err"))
+        self._keep_trace(trace)
+        events = of_program(parse_trace(trace.splitlines(), self.program.directory), self.program.path)
         if events is None:
             raise RunbookError(
-                f"{self.program.path} could not be started on {name}: {self.clean(_last(err)) or 'no word why'}",
+                f"{self.program.path} could not be started on {name}: {self.clean(_last_line(err)) or 'no word why'}",
                 "nothing can be learnt about a program that does not run",
                 f"file {self.program.path} on {name}: is it built for this machine?",
             )
@@ -156,17 +156,17 @@ class Node:
             out=self.clean(raw),
             err=self.clean(err),
             raw=raw,
-            ports=tuple(dict.fromkeys(_listener(line) for line in _unpacked(part["ports"]).splitlines())),
-            stalled=_destination(part["stalled"]) if part["stalled"] else None,
+            ports=tuple(dict.fromkeys(_parse_listener(line) for line in _unpack_text(part["ports"]).splitlines())),
+            stalled=_parse_destination(part["stalled"]) if part["stalled"] else None,
         )
 
-    def _keep(self, trace: str) -> None:
+    def _keep_trace(self, trace: str) -> None:
         self.runs += 1
         if self.evidence is not None:
             self.evidence.mkdir(parents=True, exist_ok=True)
             (self.evidence / f"{self.link.name}-{self.runs:02}.strace").write_text(self.clean(trace), encoding="utf-8")
 
-    def holder(self, port: int) -> Holder | None:
+    def holder(self, port: int) -> PortHolder | None:
         """Who listens at `port`, if anybody."""
         script = (
             f"pid=$(ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n 1)\n"
@@ -179,7 +179,7 @@ class Node:
         if len(lines) < 6:
             return None
         pid, command, user, unit, exe, own = lines[:6]
-        return Holder(int(pid), command, user, unit, user == self.program.user or exe == own)
+        return PortHolder(int(pid), command, user, unit, user == self.program.user or exe == own)
 
     def stalls(self, to: Destination) -> bool:
         """Whether a call there is not answered at all; asked as root, whom no rule for the program's user concerns."""
@@ -200,23 +200,23 @@ class Node:
         return frozenset(Destination(*place) for place in wanted) | {Destination(a, int(p)) for a, p in found}
 
 
-def _last(text: str) -> str:
+def _last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
 
 
-def _packed(text: str) -> str:
+def _pack_text(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def _unpacked(text: str) -> str:
+def _unpack_text(text: str) -> str:
     return gzip.decompress(base64.b64decode(text)).decode(errors="replace")
 
 
-def _listener(line: str) -> Destination:
-    return _destination(line.split()[3])
+def _parse_listener(line: str) -> Destination:
+    return _parse_destination(line.split()[3])
 
 
-def _destination(text: str) -> Destination:
+def _parse_destination(text: str) -> Destination:
     address, _, port = text.rpartition(":")
     plain = address.strip("[]").partition("%")[0].removeprefix("::ffff:")
     return Destination("::" if plain == "*" else plain, int(port))

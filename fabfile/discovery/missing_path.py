@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .model import Attempt
-from .output import last_words, same
+from .output import last_words, same_but_numbers
 from .paths import config_rank, is_log, is_system
 from .strace import Bind, Connect, Event, Touch
 
@@ -21,7 +21,7 @@ class Culprit:
     strength: int
 
 
-def failing(events: Iterable[Event]) -> dict[str, Touch]:
+def failing_calls(events: Iterable[Event]) -> dict[str, Touch]:
     """The last failing call of every path that never succeeded afterwards, without the system's own paths."""
     failed: dict[str, Touch] = {}
     for event in events:
@@ -34,38 +34,38 @@ def failing(events: Iterable[Event]) -> dict[str, Touch]:
     return failed
 
 
-def missing(attempt: Attempt, ruled_out: Iterable[str]) -> Culprit | None:
+def missing_path(attempt: Attempt, ruled_out: Iterable[str]) -> Culprit | None:
     """The path whose absence most likely ended the attempt, if any. `ruled_out`: creating these did not help."""
-    gone = [t for t in failing(attempt.events).values() if t.error == "ENOENT" or t.write or t.call == "mkdir"]
+    gone = [t for t in failing_calls(attempt.events).values() if t.error == "ENOENT" or t.write or t.call == "mkdir"]
     tried = set(ruled_out)
-    worst = _worst(attempt, [t for t in gone if t.path not in tried])
+    worst = _worst_touch(attempt, [t for t in gone if t.path not in tried])
     # It names a path that was there this time: what else it looked for is not what it complains about.
-    return None if worst and worst.strength < 2 and named(attempt, tried) else worst
+    return None if worst and worst.strength < 2 and named_path(attempt, tried) else worst
 
 
-def named(attempt: Attempt, paths: Iterable[str]) -> str | None:
+def named_path(attempt: Attempt, paths: Iterable[str]) -> str | None:
     """The first of `paths` that the program named in what it printed."""
     return next((path for path in sorted(paths) if path in attempt.output), None)
 
 
-def unreadable(attempt: Attempt) -> Culprit | None:
+def unreadable_path(attempt: Attempt) -> Culprit | None:
     """The path the program was not allowed to read, if that is what ended it."""
-    closed = failing(attempt.events).values()
-    return _worst(attempt, [t for t in closed if t.error == "EACCES" and t.call == "open" and not t.write])
+    closed = failing_calls(attempt.events).values()
+    return _worst_touch(attempt, [t for t in closed if t.error == "EACCES" and t.call == "open" and not t.write])
 
 
-def _worst(attempt: Attempt, touches: list[Touch]) -> Culprit | None:
-    moved_on = max((e.at for e in attempt.events if _progress(e)), default=0.0)
+def _worst_touch(attempt: Attempt, touches: list[Touch]) -> Culprit | None:
+    moved_on = max((e.at for e in attempt.events if _shows_progress(e)), default=0.0)
     found = []
     for touch in touches:
-        strength = _strength(touch, attempt.output)
+        strength = _touch_strength(touch, attempt.output)
         adjacent = touch.at > moved_on and touch.call != "look" and "/." not in touch.path
         if strength >= (2 if touch.call == "look" else 1) or adjacent:
             found.append(Culprit(touch, strength))
     return max(found, key=lambda c: (c.strength, c.touch.call != "look", c.touch.at), default=None)
 
 
-def _strength(touch: Touch, output: str) -> int:
+def _touch_strength(touch: Touch, output: str) -> int:
     said = output.replace("No such file or directory", "").lower()
     path, name = touch.path.lower(), posixpath.basename(touch.path).lower()
     if path in said:
@@ -77,7 +77,7 @@ def _strength(touch: Touch, output: str) -> int:
     return 1 if about_log or (about_config and not touch.write) else 0
 
 
-def _progress(event: Event) -> bool:
+def _shows_progress(event: Event) -> bool:
     """Whether the program got on with its life here: a failure before this did not stop it."""
     if isinstance(event, Connect):
         return event.port > 0 and not event.error
@@ -88,7 +88,7 @@ def got_on(before: Attempt, after: Attempt) -> bool:
     """Whether the later attempt says something else, or asks for something it had not asked for."""
     said = [last_words(a.out, a.err) for a in (before, after)]
     asked = [
-        set(failing(a.events)) | {(e.address, e.port) for e in a.events if isinstance(e, (Connect, Bind))}
+        set(failing_calls(a.events)) | {(e.address, e.port) for e in a.events if isinstance(e, (Connect, Bind))}
         for a in (before, after)
     ]
-    return not same(*said) or after.code != before.code or bool(asked[1] - asked[0])
+    return not same_but_numbers(*said) or after.code != before.code or bool(asked[1] - asked[0])

@@ -31,7 +31,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Holder:
+class PortHolder:
     """The process that holds a port. `same` says whether it is this very program, or another of its user's."""
 
     pid: int
@@ -61,7 +61,7 @@ class Attempt:
     raw: str = field(default="", repr=False)
     ports: tuple[Destination, ...] = ()
     stalled: Destination | None = None
-    holder: Holder | None = None
+    holder: PortHolder | None = None
 
     @property
     def end(self) -> str:
@@ -79,7 +79,7 @@ class Attempt:
         return f"{self.out}\n{self.err}"
 
 
-class Row(NamedTuple):
+class TrailRow(NamedTuple):
     """One line of the trail: what was run, what was seen, what follows from it, what was done about it, seconds."""
 
     number: int
@@ -90,7 +90,7 @@ class Row(NamedTuple):
     seconds: float
 
 
-def _unlike() -> Any:
+def _uncompared_field() -> Any:
     """A field that differs from run to run and so does not count when facts are compared."""
     return field(default=None, compare=False)
 
@@ -121,9 +121,9 @@ class Facts:
     default_config_command: tuple[str, ...] | None = None
     prepare_command: tuple[str, ...] | None = None
     version_command: tuple[str, ...] | None = None
-    said: tuple[str, ...] | None = _unlike()
+    said: tuple[str, ...] | None = _uncompared_field()
     """The notable lines it printed on its way."""
-    seconds: float | None = _unlike()
+    seconds: float | None = _uncompared_field()
     """From its start to an open port, slowed down a little by strace."""
 
     @property
@@ -158,5 +158,5 @@ class Discovery:
     """What was found, and the trail that led there. `occupied` names who holds the port already, if somebody does."""
 
     facts: Facts
-    trail: tuple[Row, ...]
+    trail: tuple[TrailRow, ...]
     occupied: str = ""

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from .actions import NeedsHuman
 from .facts import config_of
-from .missing_path import named, unreadable
+from .missing_path import named_path, unreadable_path
 from .model import Attempt, Destination
 from .output import last_words
-from .state import SERVICES, State
+from .state import SERVICES, SearchState
 from .strace import Bind, Connect, Touch
 
 RETRY = "run the same command again"
 
 
-def saying(a: Attempt) -> str:
+def describe_end(a: Attempt) -> str:
     """How it ended and with which words, to follow `it`."""
     said = last_words(a.out, a.err)
     end = f"ends with {a.end}" if a.end else "waits"
     return f"{end}, saying {said!r}" if said else f"{end} without a word"
 
 
-def not_allowed(a: Attempt, s: State) -> NeedsHuman | None:
+def not_allowed(a: Attempt, s: SearchState) -> NeedsHuman | None:
     """It may not read what is there."""
-    closed = unreadable(a)
+    closed = unreadable_path(a)
     if closed is None:
         return None
     path, user = closed.touch.path, s.program.user
     return NeedsHuman(
-        f"User {user} may not read {path}, and it {saying(a)}.",
+        f"User {user} may not read {path}, and it {describe_end(a)}.",
         "the file exists and its rights are somebody's decision",
         f"chgrp {user} {path} && chmod g+r {path}, then {RETRY}",
     )
 
 
-def turned_away(a: Attempt, s: State) -> NeedsHuman | None:
+def turned_away(a: Attempt, s: SearchState) -> NeedsHuman | None:
     """The last thing it did on the network was to reach its database; then it gave up."""
     called = [e for e in a.events if isinstance(e, Connect) and e.stream and e.port]
     if a.outcome != "exited" or a.code == 0 or not called or called[-1].error:
@@ -42,13 +42,13 @@ def turned_away(a: Attempt, s: State) -> NeedsHuman | None:
     if to not in s.known and to.port not in SERVICES:
         return None
     return NeedsHuman(
-        f"It reaches {SERVICES.get(to.port, 'the service')} at {to}, and then {saying(a)}.",
+        f"It reaches {SERVICES.get(to.port, 'the service')} at {to}, and then {describe_end(a)}.",
         "it was probably turned away there: user, password, database name or the number of connections",
         f"read the log of {SERVICES.get(to.port, 'that service')} on {to.address}, correct it, then {RETRY}",
     )
 
 
-def wants(to: Destination, how: str, a: Attempt, s: State) -> NeedsHuman:
+def explain_missing_service(to: Destination, how: str, a: Attempt, s: SearchState) -> NeedsHuman:
     """A service it cannot do without is away; `how` says in which way."""
     place = to.address if not to.port else str(to)
     named = SERVICES.get(to.port, "a service")
@@ -65,12 +65,12 @@ def wants(to: Destination, how: str, a: Attempt, s: State) -> NeedsHuman:
     )
 
 
-def speechless(a: Attempt, s: State) -> NeedsHuman:
+def unexplained_exit(a: Attempt, s: SearchState) -> NeedsHuman:
     """Nothing is known but what it said."""
     config = config_of(a.events, s.program.path)
-    if empty := named(a, s.ruled_out):
+    if empty := named_path(a, s.ruled_out):
         return NeedsHuman(
-            f"It wants something in {empty} that only a person can give: it {saying(a)}.",
+            f"It wants something in {empty} that only a person can give: it {describe_end(a)}.",
             "what was put there did not do",
             f"put the right content at {empty}, then {RETRY}",
         )
@@ -88,7 +88,9 @@ def speechless(a: Attempt, s: State) -> NeedsHuman:
             "there is nothing to send requests to",
             hint,
         )
-    return NeedsHuman(f"It {saying(a)}.", "nothing that can be created for it is missing", f"{hint}, then {RETRY}")
+    return NeedsHuman(
+        f"It {describe_end(a)}.", "nothing that can be created for it is missing", f"{hint}, then {RETRY}"
+    )
 
 
 def in_short(attempt: Attempt) -> str:

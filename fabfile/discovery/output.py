@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, quote_plus
 
-from ..engine.secret import MASK, mask
+from ..engine.secret import MASK, mask_secrets
 
 _LONGEST = 200
 _NOISE = re.compile(r"goroutine \d+|\t|\s+/\S+:\d+ \+0x|main\.\w+\(|runtime\.|created by |exit status \d+$|-{3,}$")
@@ -20,7 +20,7 @@ _TELLING = re.compile(
 _HELP = re.compile(r"^\s*(usage|commands|available commands|subcommands)\b\s*:?", re.IGNORECASE | re.MULTILINE)
 
 
-def masker(secrets: Sequence[str]) -> Callable[[str], str]:
+def secret_masker(secrets: Sequence[str]) -> Callable[[str], str]:
     """A function that takes `secrets`, in clear, URL-quoted or JSON-quoted, and all known ones out of a text."""
     forms = {form for s in secrets if s for form in (s, quote(s, safe=""), quote_plus(s), json.dumps(s)[1:-1])}
     longest_first = sorted(forms, key=len, reverse=True)
@@ -28,12 +28,12 @@ def masker(secrets: Sequence[str]) -> Callable[[str], str]:
     def clean(text: str) -> str:
         for form in longest_first:
             text = text.replace(form, MASK)
-        return mask(text)
+        return mask_secrets(text)
 
     return clean
 
 
-def notable(text: str) -> list[str]:
+def notable_lines(text: str) -> list[str]:
     """The lines a person would read: no stack frames, JSON log lines, rulers or time stamps, none twice."""
     lines = (_STAMP.sub("", line).strip()[:_LONGEST] for line in text.splitlines() if not _NOISE.match(line))
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("{")))
@@ -42,10 +42,10 @@ def notable(text: str) -> list[str]:
 def last_words(out: str, err: str) -> str:
     """The line that says why it ended: the last telling one on stderr, else on stdout, else the very last."""
     for text in (err, out):
-        if telling := [line for line in notable(text) if _TELLING.search(line)]:
+        if telling := [line for line in notable_lines(text) if _TELLING.search(line)]:
             panics = [line for line in telling if line.lower().startswith(("panic", "fatal"))]
             return (panics or telling)[-1]
-    said = notable(err) or notable(out)
+    said = notable_lines(err) or notable_lines(out)
     return said[-1] if said else ""
 
 
@@ -54,6 +54,6 @@ def is_help(text: str) -> bool:
     return bool(_HELP.search(text))
 
 
-def same(one: str, other: str) -> bool:
+def same_but_numbers(one: str, other: str) -> bool:
     """Whether two texts say the same but for numbers (times, process ids, ports)."""
     return re.sub(r"\d+", "#", one) == re.sub(r"\d+", "#", other)

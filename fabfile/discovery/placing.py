@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError
-from ..engine.shell import embed, q
+from ..engine.shell import embed_bytes, q
 from .model import Program
 
 if TYPE_CHECKING:
     from ..engine.link import Link
 
 
-def create(
+def create_path(
     link: Link, program: Program, group: str, path: str, content: str | None, *, writable: bool = False
 ) -> tuple[str, ...]:
     """Create the directory (`content` None) or file, with the directories above it; what was
@@ -39,7 +39,7 @@ def create(
         owner = f"{user if writable else 'root'}:{group}"
         script += (
             f"new=$(mktemp {q(parent)}/.runbook.XXXXXX); trap 'rm -f \"$new\"' EXIT\n"
-            f"{embed(content.encode(), to=new)}\n"
+            f"{embed_bytes(content.encode(), to=new)}\n"
             f'chown {q(owner)} "$new"; chmod 0640 "$new"; mv -T "$new" {q(path)}; echo "made "{q(path)}\n'
         )
     lines = link.run(script).out.splitlines()
@@ -53,8 +53,8 @@ def create(
 
 
 def take_back(link: Link, made: Sequence[str], content: str | None) -> None:
-    """Remove what `create` made, the innermost first: files only as they were made, directories only if empty."""
-    digest = sha256(content or "")
+    """Remove what `create_path` made, the innermost first: files only as they were made, directories only if empty."""
+    digest = text_sha256(content or "")
     link.run(
         "\n".join(
             f"if [ -d {q(p)} ]; then rmdir {q(p)} 2>/dev/null; "
@@ -64,6 +64,6 @@ def take_back(link: Link, made: Sequence[str], content: str | None) -> None:
     )
 
 
-def sha256(text: str) -> str:
+def text_sha256(text: str) -> str:
     """The hex digest of a text as it lies in a file."""
     return hashlib.sha256(text.encode()).hexdigest()

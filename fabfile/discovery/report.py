@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .model import Discovery, Facts, Row
+from .model import Discovery, Facts, TrailRow
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
-def show(console: Console, discovery: Discovery) -> None:
+def show_discovery(console: Console, discovery: Discovery) -> None:
     """Print the trail and the settings found."""
     console.print(trail_table(discovery.trail), "", facts_table(discovery.facts, discovery.occupied), "")
 
 
-def trail_table(trail: Sequence[Row], title: str = "") -> RenderableType:
+def trail_table(trail: Sequence[TrailRow], title: str = "") -> RenderableType:
     """The way there: a line for every attempt."""
     from rich.markup import escape
     from rich.table import Table
@@ -40,12 +40,12 @@ def facts_table(found: Facts, occupied: str = "") -> RenderableType:
     table = Table(title="Settings found", title_justify="left", pad_edge=False, show_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, value in settings(found, occupied):
+    for name, value in list_settings(found, occupied):
         table.add_row(name, escape(value))
     return table
 
 
-def settings(found: Facts, occupied: str = "") -> list[tuple[str, str]]:
+def list_settings(found: Facts, occupied: str = "") -> list[tuple[str, str]]:
     """The settings found as pairs of plain texts."""
     pairs: list[tuple[str, Iterable[object] | None]] = [
         ("serves with", found.command or ("no argument",)),

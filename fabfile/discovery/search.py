@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from ..engine import interrupt
 from ..engine.errors import RunbookError
 from .actions import Action, Again, CreateDirectory, CreateFile, NeedsHuman, RejectOutbound, Serving, UseCommand
-from .decide import judge
-from .facts import config_of, facts, ports_of, refused
+from .decide import decide_action
+from .facts import config_of, gather_facts, ports_of, refused_calls
 from .help_text import Commands, read_help
-from .host import Node
+from .host import ProgramHost
 from .missing_path import got_on
-from .model import Attempt, Destination, Discovery, Facts, Program, Row
+from .model import Attempt, Destination, Discovery, Facts, Program, TrailRow
 from .needs_human import in_short
-from .output import masker, notable
+from .output import notable_lines, secret_masker
 from .paths import config_rank
-from .placing import create, sha256, take_back
-from .state import SERVICES, State
+from .placing import create_path, take_back, text_sha256
+from .state import SERVICES, SearchState
 from .strace import Bind
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ DEADLINE, ANSWER = 45.0, 5.0
 class Stopped(RunbookError):
     """Discovery ended without a serving program; `trail` is the way up to there."""
 
-    def __init__(self, error: RunbookError, trail: Sequence[Row]) -> None:
+    def __init__(self, error: RunbookError, trail: Sequence[TrailRow]) -> None:
         super().__init__(error.seen, error.why, error.next, error.code)
         self.trail = tuple(trail)
 
 
-def discover(
+def find_out(
     link: Link,
     program: Program,
     *,
@@ -72,8 +72,8 @@ def discover(
         Stopped: a person is needed; has the trail.
         RunbookError: the host lacks a tool, the user or the program.
     """
-    clean = masker(mask)
-    node = Node(link, program, clean, evidence)
+    clean = secret_masker(mask)
+    node = ProgramHost(link, program, clean, evidence)
     search = _Search(node, program, content_for, node.resolve(known), clean, progress or (lambda _: None), deadline)
     try:
         return search.run()
@@ -85,7 +85,7 @@ def discover(
 class _Search:
     def __init__(
         self,
-        node: Node,
+        node: ProgramHost,
         program: Program,
         content_for: ContentFor,
         known: frozenset[Destination],
@@ -95,9 +95,9 @@ class _Search:
     ) -> None:
         self.node, self.program, self.content_for = node, program, content_for
         self.clean, self.progress, self.deadline = clean, progress, deadline
-        self.state = State(program, Commands(), known)
+        self.state = SearchState(program, Commands(), known)
         self.args = program.args
-        self.trail: list[Row] = []
+        self.trail: list[TrailRow] = []
         self.shadows: dict[str, str] = {}
         self.contents: dict[str, str] = {}
         self.made: tuple[str, ...] = ()
@@ -109,18 +109,18 @@ class _Search:
     def run(self) -> Discovery:
         for number in range(1, MOST + 1):
             interrupt.check()
-            attempt = self._attempt()
+            attempt = self._make_attempt()
             if number == 1:
                 self._ask_for_help()
             in_vain = self._undo_if_in_vain(attempt)
-            action = judge(attempt, self.state)
+            action = decide_action(attempt, self.state)
             if isinstance(action, (Serving, NeedsHuman)) and self._shown_other_config(attempt):
                 continue
-            did = self._do(action)
-            self._note(attempt, action.why, "; ".join(filter(None, (in_vain, did))))
+            did = self._carry_out(action)
+            self._note_attempt(attempt, action.why, "; ".join(filter(None, (in_vain, did))))
             self.before = attempt
             if isinstance(action, Serving):
-                return self._found(attempt, action)
+                return self._found_facts(attempt, action)
             if isinstance(action, NeedsHuman):
                 raise RunbookError(action.why, action.matters, action.next)
         raise RunbookError(
@@ -129,7 +129,7 @@ class _Search:
             "read the trail above",
         )
 
-    def _attempt(self) -> Attempt:
+    def _make_attempt(self) -> Attempt:
         attempt = self.node.attempt(
             self.args, deadline=self.deadline, rejects=sorted(self.state.rejected), shadows=self.shadows
         )
@@ -148,21 +148,21 @@ class _Search:
             printed = self.node.attempt((*args, commands.default_config), deadline=ANSWER)
             self.default = printed.raw if printed.outcome == "exited" and not printed.code else None
         if commands.version:
-            said = notable(self.node.attempt((*args, commands.version), deadline=ANSWER).out)
+            said = notable_lines(self.node.attempt((*args, commands.version), deadline=ANSWER).out)
             self.version = said[-1] if said else ""
 
-    def _do(self, action: Action) -> str:
+    def _carry_out(self, action: Action) -> str:
         """Carry the action out; what was done, for the trail."""
         self.made = ()
         match action:
             case CreateFile(path=path, writable=writable):
-                content = "" if writable else self._content(path)
-                self.made = self._create(path, content or "", writable=writable)
+                content = "" if writable else self._content_for(path)
+                self.made = self._create_path(path, content or "", writable=writable)
                 self.contents[path] = content or ""
                 self._rule_out(path)
-                return f"created {path} ({self._origin(path)})"
+                return f"created {path} ({self._content_origin(path)})"
             case CreateDirectory(path=path):
-                self.made = self._create(path, None)
+                self.made = self._create_path(path, None)
                 self._rule_out(path)
                 return f"created {path}/"
             case RejectOutbound(to=to):
@@ -176,18 +176,18 @@ class _Search:
                 self.state = replace(self.state, retried=True)
         return ""
 
-    def _create(self, path: str, content: str | None, *, writable: bool = False) -> tuple[str, ...]:
-        return create(self.node.link, self.program, self.node.seen.group, path, content, writable=writable)
+    def _create_path(self, path: str, content: str | None, *, writable: bool = False) -> tuple[str, ...]:
+        return create_path(self.node.link, self.program, self.node.seen.group, path, content, writable=writable)
 
     def _rule_out(self, path: str) -> None:
         self.state = replace(self.state, ruled_out=self.state.ruled_out | {path})
 
-    def _content(self, path: str) -> str | None:
+    def _content_for(self, path: str) -> str | None:
         default = self.default if config_rank(path) else None
         given = self.content_for(path, default)
         return default if given is None else given
 
-    def _origin(self, path: str) -> str:
+    def _content_origin(self, path: str) -> str:
         content = self.contents[path]
         if not content:
             return "empty"
@@ -207,37 +207,37 @@ class _Search:
         if path is None or path in self.contents or path in self.shadows:
             return False
         content = self.content_for(path, self.default)
-        if content is None or sha256(content) == self.node.digest(path):
+        if content is None or text_sha256(content) == self.node.digest(path):
             return False
         self.shadows[path] = content
         self.made = ()
         why = f"It reads {path}, which is not what this site asks for."
-        self._note(attempt, why, "show it the wanted content; the file stays as it is")
+        self._note_attempt(attempt, why, "show it the wanted content; the file stays as it is")
         return True
 
-    def _note(self, attempt: Attempt, why: str, did: str) -> None:
+    def _note_attempt(self, attempt: Attempt, why: str, did: str) -> None:
         ran = " ".join((self.program.path.rpartition("/")[2], *attempt.args))
         seen, why, did = map(self.clean, (in_short(attempt), why, did))
-        row = Row(len(self.trail) + 1, ran, seen, why, did, attempt.seconds)
+        row = TrailRow(len(self.trail) + 1, ran, seen, why, did, attempt.seconds)
         self.trail.append(row)
         self.progress(row.concluded)
 
-    def _found(self, attempt: Attempt, action: Serving) -> Discovery:
+    def _found_facts(self, attempt: Attempt, action: Serving) -> Discovery:
         config = config_of(attempt.events, self.program.path)
         shown = self.shadows.get(config) if config else None
-        found: Facts = facts(
+        found: Facts = gather_facts(
             attempt,
             self.program,
             self.state.commands,
             ports=ports_of(attempt) or action.ports,
             reject=self._to_reject(attempt),
             binary_sha256=self.node.seen.sha256,
-            config_sha256=sha256(shown) if shown is not None else self.node.digest(config) if config else "",
+            config_sha256=text_sha256(shown) if shown is not None else self.node.digest(config) if config else "",
             version=self.version,
         )
         return Discovery(found, tuple(self.trail), action.occupied)
 
     def _to_reject(self, attempt: Attempt) -> set[Destination]:
         """What stalled here, and what would if a rule on this host did not refuse it to the program's user."""
-        doubtful = set(refused(attempt.events)) - self.state.known - self.state.rejected
+        doubtful = set(refused_calls(attempt.events)) - self.state.known - self.state.rejected
         return set(self.state.rejected) | {to for to in doubtful if to.port not in SERVICES and self.node.stalls(to)}

@@ -21,7 +21,7 @@ SERVICES = {
 
 
 @dataclass(frozen=True)
-class State:
+class SearchState:
     """What is known when an attempt is judged, and what was done already."""
 
     program: Program

@@ -26,18 +26,18 @@ def on_host(settings: Settings) -> str:
     return f"{app.ROOT}/releases/{settings.app.sha256[:12]}/facts.json"
 
 
-def key(settings: Settings) -> str:
+def facts_key(settings: Settings) -> str:
     """Facts hold for one binary and one e-mail (the log's place and the port depend on it)."""
     return hashlib.sha256(f"{settings.app.sha256} {settings.app.email} {settings.app.user}".encode()).hexdigest()[:16]
 
 
-def known(settings: Settings) -> Facts | None:
+def known_facts(settings: Settings) -> Facts | None:
     """The facts for this site's binary: from here, else from an app node; None when nobody has them."""
     local = settings.state / "facts.json"
-    if local.exists() and (facts := _parse(settings, local.read_text(encoding="utf-8"))):
+    if local.exists() and (facts := _parse_facts(settings, local.read_text(encoding="utf-8"))):
         return facts
     if facts := on_nodes(settings):
-        remember(settings, facts)
+        remember_facts(settings, facts)
     return facts
 
 
@@ -46,7 +46,7 @@ def on_nodes(settings: Settings) -> Facts | None:
     with Fleet(settings, settings.inventory.having("app"), readonly=True) as fleet:
         seen = fleet.each(lambda node: fleet.link(node).read([f"cat {on_host(settings)} 2>/dev/null; true"])[0].out)
     for text in seen.values():  # an unreachable node is reported by whoever needs more of it than this
-        if isinstance(text, str) and (facts := _parse(settings, text)):
+        if isinstance(text, str) and (facts := _parse_facts(settings, text)):
             return facts
     return None
 
@@ -58,20 +58,20 @@ def ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
     return {name: int(text) for name, text in seen.items() if isinstance(text, str) and text.isdecimal()}
 
 
-def remember(settings: Settings, facts: Facts) -> None:
+def remember_facts(settings: Settings, facts: Facts) -> None:
     """Keep them on the controller."""
     settings.state.mkdir(parents=True, exist_ok=True)
     beside = settings.state / "facts.json.new"
-    beside.write_text(_text(settings, facts), encoding="utf-8")
+    beside.write_text(_facts_text(settings, facts), encoding="utf-8")
     beside.replace(settings.state / "facts.json")
 
 
-def step(settings: Settings, facts: Facts) -> Step:
+def facts_step(settings: Settings, facts: Facts) -> Step:
     """Keeps them on an app node."""
-    return File(on_host(settings), _text(settings, facts))
+    return File(on_host(settings), _facts_text(settings, facts))
 
 
-def find(settings: Settings, link: Link, run: Run, out: Console, progress: Callable[[str], None]) -> Discovery:
+def find_facts(settings: Settings, link: Link, run: Run, out: Console, progress: Callable[[str], None]) -> Discovery:
     """Run discovery on `link`'s host, where the release already lies, and remember what it found.
 
     The traces are kept in the run folder. When it fails, the trail is printed first: it shows how far it came.
@@ -79,35 +79,35 @@ def find(settings: Settings, link: Link, run: Run, out: Console, progress: Calla
     Raises:
         RunbookError: the binary asks for something only a person can give.
     """
-    from . import Stopped, discover
+    from . import Stopped, find_out
     from .report import trail_table
 
     def content(path: str, default: str | None) -> str | None:
         """Ours for what is a configuration; nothing with a password in it for anything else."""
-        return app.config(settings) if default is not None else None
+        return app.app_config(settings) if default is not None else None
 
-    program = Program(f"{app.ROOT}/releases/{settings.app.sha256[:12]}/{app.binary(settings)}", settings.app.user)
+    program = Program(f"{app.ROOT}/releases/{settings.app.sha256[:12]}/{app.binary_name(settings)}", settings.app.user)
     databases = [(node.address, postgres.PORT) for node in settings.inventory.having("postgres")]
     secrets = [settings.password.reveal()]
     try:
-        found = discover(
+        found = find_out(
             link, program, content_for=content, known=databases, mask=secrets, progress=progress, evidence=run.path
         )
     except Stopped as stopped:
         out.print(trail_table(stopped.trail))
         raise
-    remember(settings, found.facts)
+    remember_facts(settings, found.facts)
     return found
 
 
-def _text(settings: Settings, facts: Facts) -> str:
-    data = {"key": key(settings), "facts": {**facts.to_json(), "said": None, "seconds": None}}
+def _facts_text(settings: Settings, facts: Facts) -> str:
+    data = {"key": facts_key(settings), "facts": {**facts.to_json(), "said": None, "seconds": None}}
     return json.dumps(data, indent=1, default=list) + "\n"
 
 
-def _parse(settings: Settings, text: str) -> Facts | None:
+def _parse_facts(settings: Settings, text: str) -> Facts | None:
     try:
         data = json.loads(text)
-        return Facts.from_json(data["facts"]) if data["key"] == key(settings) else None
+        return Facts.from_json(data["facts"]) if data["key"] == facts_key(settings) else None
     except (ValueError, KeyError, TypeError):
         return None

@@ -67,7 +67,7 @@ _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-f]{2})|(.))")
 _UNFINISHED = " <unfinished ...>"
 
 
-def parse(lines: Iterable[str], directory: str = "/") -> list[Event]:
+def parse_trace(lines: Iterable[str], directory: str = "/") -> list[Event]:
     """The events of a trace in the order in which the calls ended.
 
     Args:
@@ -123,9 +123,9 @@ class _Reader:
             self.touch(pid, at, name, args, error)
 
     def connect(self, pid: int, at: float, args: str, error: str) -> None:
-        if not (place := _place(args)):
+        if not (place := _parse_place(args)):
             return
-        key = _socket(args)
+        key = _socket_name(args)
         known = self.connects.get(key)
         if known is not None and error != "EINPROGRESS":  # asked again how the first call went
             before = self.events[known]
@@ -136,23 +136,23 @@ class _Reader:
 
     def answer(self, args: str) -> None:
         """A non-blocking connect's result is read by getsockopt; it belongs to the connect."""
-        index = self.connects.get(_socket(args))
+        index = self.connects.get(_socket_name(args))
         if index is not None and (said := _SO_ERROR.search(args)):
             self.events[index] = replace(self.events[index], error="" if said[1] == "0" else said[1])
 
     def bind(self, pid: int, at: float, args: str, error: str) -> None:
-        if not (place := _place(args)):
+        if not (place := _parse_place(args)):
             return
         if place[0].startswith("/"):
             self.events.append(Touch(pid, at, error, "socket", place[0], write=True, create=True))
         else:
-            self.events.append(Bind(pid, at, error, *place, self.streams.get(_socket(args), True)))
+            self.events.append(Bind(pid, at, error, *place, self.streams.get(_socket_name(args), True)))
 
     def touch(self, pid: int, at: float, name: str, args: str, error: str) -> None:
         found = _PATH.match(args)
         if found is None or not found[2]:
             return
-        path = posixpath.normpath(posixpath.join(found[1] or self.directory, _plain(found[2])))
+        path = posixpath.normpath(posixpath.join(found[1] or self.directory, _unquote_text(found[2])))
         rest = args[found.end() :]
         kind = "open" if name in OPENS else "look" if name in LOOKS else name.removesuffix("at")
         if kind == "execve":
@@ -166,21 +166,21 @@ class _Reader:
         self.events.append(Touch(pid, at, error, kind, path, write, create, "O_APPEND" in rest, "O_DIRECTORY" in rest))
 
 
-def _socket(args: str) -> str:
+def _socket_name(args: str) -> str:
     """What names the socket a call works on: `socket:[inode]`, which is unique, or the bare descriptor."""
     first = args.partition(",")[0]
     return first[first.index("<") + 1 :].rstrip(">") if "<" in first else first
 
 
-def _place(args: str) -> tuple[str, int] | None:
+def _parse_place(args: str) -> tuple[str, int] | None:
     if found := _INET.search(args) or _INET6.search(args):
         return found[2].removeprefix("::ffff:"), int(found[1])
     if found := _UNIX.search(args):
-        return found[1] + _plain(found[2]), 0
+        return found[1] + _unquote_text(found[2]), 0
     return None
 
 
-def _plain(text: str) -> str:
+def _unquote_text(text: str) -> str:
     """A C string as strace quotes it, unquoted."""
     if "\\" not in text:
         return text

@@ -33,25 +33,25 @@ def run_some(
         KeyboardInterrupt: Ctrl-C; what was broken is repaired by then.
     """
     from ..traffic.calls import Range
-    from .history import keep
-    from .runner import Performance
-    from .safety_nets import prepared
+    from .history import keep_result
+    from .runner import DrillRun
+    from .safety_nets import nets_prepared
     from .target import folder_of, in_lab
 
-    drills, ranges = chosen(names), dict[str, Range]()
+    drills, ranges = chosen_drills(names), dict[str, Range]()
     results = []
-    with interrupt.deferred(), prepared(settings, without):
+    with interrupt.deferred(), nets_prepared(settings, without):
         for drill in drills:
             interrupt.check()
-            made = Performance(drill, settings, progress, ranges, stop_at_budget=not in_lab(settings)).perform()
+            made = DrillRun(drill, settings, progress, ranges, stop_at_budget=not in_lab(settings)).perform()
             result = replace(made, without=without)
-            keep(folder_of(settings), result)
+            keep_result(folder_of(settings), result)
             results.append(result)
             done(result)
     return results
 
 
-def chosen(names: Sequence[str]) -> list[Drill]:
+def chosen_drills(names: Sequence[str]) -> list[Drill]:
     """
     Raises:
         RunbookError: there is no drill of a name.

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from ..traffic.sample import Sample
-from ..traffic.stats import percentile
+from ..traffic.stats import percentile_of
 from .model import BUDGET
-from .result import Second
+from .result import DrillSecond
 
 POSTS = ("R4", "R12")
 """Requirements whose requests may be executed once only, so nobody tries them again."""
 WRITES = (*POSTS, "R13")
 
 
-def failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
+def count_failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
     """How many failed, by endpoint and kind, in the order of the requirements."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for sample in samples:
@@ -25,7 +25,7 @@ def failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
     return {endpoint: dict(counts[endpoint]) for endpoint in sorted(counts, key=lambda id: int(id[1:]))}
 
 
-def gap(samples: Iterable[Sample], since: float = 0.0) -> float:
+def longest_gap(samples: Iterable[Sample], since: float = 0.0) -> float:
     """The longest time in seconds, of those that reach beyond `since`, in which no right answer came; until the last request."""
     kept = list(samples)
     ends = sorted(sample.done for sample in kept if sample.ok)
@@ -36,18 +36,18 @@ def gap(samples: Iterable[Sample], since: float = 0.0) -> float:
     return max(*quiet, last - points[-1], 0.0)
 
 
-def timeline(samples: Iterable[Sample]) -> tuple[Second, ...]:
+def request_timeline(samples: Iterable[Sample]) -> tuple[DrillSecond, ...]:
     """The requests second by second, by when they were due."""
     parts: defaultdict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
         parts[int(sample.intended)].append(sample)
-    return tuple(_second(t, parts[t]) for t in range(max(parts, default=-1) + 1))
+    return tuple(_make_second(t, parts[t]) for t in range(max(parts, default=-1) + 1))
 
 
-def _second(t: int, samples: Sequence[Sample]) -> Second:
+def _make_second(t: int, samples: Sequence[Sample]) -> DrillSecond:
     right = sorted(sample.latency for sample in samples if sample.ok)
-    p50, p90 = (round(percentile(right, share), 4) if right else None for share in (0.5, 0.9))
-    return Second(t, len(right), len(samples) - len(right), p50, p90)
+    p50, p90 = (round(percentile_of(right, share), 4) if right else None for share in (0.5, 0.9))
+    return DrillSecond(t, len(right), len(samples) - len(right), p50, p90)
 
 
 def budget_share(samples: Sequence[Sample]) -> float:
@@ -55,6 +55,6 @@ def budget_share(samples: Sequence[Sample]) -> float:
     return sum(not sample.ok for sample in samples) / (BUDGET * len(samples)) if samples else 0.0
 
 
-def lag(samples: Sequence[Sample]) -> float:
+def generator_lag(samples: Sequence[Sample]) -> float:
     """How late the generator itself was, 99th percentile, in seconds."""
-    return percentile(sorted(sample.lag for sample in samples), 0.99) if samples else 0.0
+    return percentile_of(sorted(sample.lag for sample in samples), 0.99) if samples else 0.0

@@ -11,7 +11,7 @@ from pathlib import Path
 from .result import NOT_TRIED, DrillResult, from_json
 
 
-def keep(folder: Path, result: DrillResult) -> Path | None:
+def keep_result(folder: Path, result: DrillResult) -> Path | None:
     """Write it down, whole or not at all; where. A drill that was not tried leaves nothing."""
     if result.verdict == NOT_TRIED:
         return None
@@ -24,7 +24,7 @@ def keep(folder: Path, result: DrillResult) -> Path | None:
     return path
 
 
-def kept(folder: Path, names: Sequence[str] = ()) -> list[DrillResult]:
+def kept_results(folder: Path, names: Sequence[str] = ()) -> list[DrillResult]:
     """All of them (of `names`, if given), oldest first. A file that is no result is passed over."""
     found = []
     for path in sorted(folder.glob("*.json")):
@@ -37,7 +37,7 @@ def kept(folder: Path, names: Sequence[str] = ()) -> list[DrillResult]:
     return found
 
 
-def latest(results: Sequence[DrillResult]) -> list[DrillResult]:
+def latest_results(results: Sequence[DrillResult]) -> list[DrillResult]:
     """The newest of each drill, of those made with nothing disabled."""
     newest = {result.name: result for result in results if not result.without}
     return list(newest.values())

@@ -11,7 +11,7 @@ from ..traffic.sample import Sample
 from .result import Bound
 
 if TYPE_CHECKING:
-    from .target import Stage
+    from .target import DrillTarget
 
 PEAK, STEADY = 120.0, 60.0
 """R3: requests a second for a minute, and for good. One app node takes 100."""
@@ -35,18 +35,18 @@ class Fault(Protocol):
     def dark(self) -> str:
         """A host that is not seen any more: the fault began when it was seen last."""
 
-    def prepare(self, stage: Stage) -> None:
+    def prepare(self, stage: DrillTarget) -> None:
         """All that is no fault yet, and the way back for when we die. NotPossible when it cannot be made here."""
 
-    def inject(self, stage: Stage) -> None:
+    def inject(self, stage: DrillTarget) -> None:
         """Break it. RunbookError when that did not work."""
 
-    def undo(self, stage: Stage) -> None:
+    def undo(self, stage: DrillTarget) -> None:
         """Mend it; harmless when it was not broken, or mended itself. RunbookError when that did not work."""
 
 
 @dataclass(frozen=True)
-class Life:
+class ProcessSample:
     """What an app node said of its app at the time `t`: the process' number (0: none), and whether it is ready."""
 
     t: float
@@ -71,7 +71,7 @@ class Observation:
     detected: float | None = None
     recovered: float | None = None
     by_itself: bool = True
-    lives: Mapping[str, Sequence[Life]] = field(default_factory=dict)
+    lives: Mapping[str, Sequence[ProcessSample]] = field(default_factory=dict)
     before: Mapping[str, int] = field(default_factory=dict)
     outs: Mapping[str, int] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
@@ -95,7 +95,7 @@ class Drill:
 
     name: str
     hypothesis: str
-    fault: Callable[[Stage], Fault]
+    fault: Callable[[DrillTarget], Fault]
     rules: tuple[Rule, ...]
     requirements: tuple[str, ...] = ("R1",)
     rate: float = PEAK

@@ -22,7 +22,7 @@ SILENT = 1.5
 
 
 @dataclass(frozen=True)
-class EdgeSeen:
+class EdgeSnapshot:
     """An edge: whether it holds the floating address, and how its balancer sees the nodes (empty: it does not answer)."""
 
     holds: bool
@@ -42,16 +42,16 @@ class AppSeen:
     ready: bool
 
 
-Seen = EdgeSeen | AppSeen
+Seen = EdgeSnapshot | AppSeen
 Tell = Callable[[float, str, Seen | None], None]
 """Told of each look: when (time.monotonic), which host, and what (None: nothing)."""
 
 
 @dataclass(frozen=True)
-class Sight:
+class Snapshot:
     """What is seen at one moment; None for a host that says nothing."""
 
-    edges: Mapping[str, EdgeSeen | None]
+    edges: Mapping[str, EdgeSnapshot | None]
     apps: Mapping[str, AppSeen | None]
 
     def well(self, *, floating: bool) -> bool:
@@ -61,7 +61,7 @@ class Sight:
         held = sum(seen.holds for seen in self.edges.values() if seen)
         return all(seen and seen.ready for seen in self.apps.values()) and (held == 1 or not floating)
 
-    def noticed(self, before: Sight) -> bool:
+    def noticed(self, before: Snapshot) -> bool:
         """Whether the edge that served `before` sends its requests elsewhere by now, or another edge serves instead."""
         mine = before.holder
         old, new = before.edges[mine], self.edges[mine]
@@ -79,7 +79,7 @@ def is_up(status: str) -> bool:
     return status.startswith("UP")
 
 
-class Eyes:
+class Observer:
     """Looks on for as long as the context lasts; `tell` is called from threads."""
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
@@ -88,9 +88,9 @@ class Eyes:
         self._fleet = Fleet(settings, [*self.edges, *self.apps], readonly=True)
         self._last: dict[str, tuple[float, Seen | None]] = {}
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._watch, args=(node,), daemon=True) for node in self._fleet]
+        self._threads = [threading.Thread(target=self._watch_host, args=(node,), daemon=True) for node in self._fleet]
 
-    def __enter__(self) -> Eyes:
+    def __enter__(self) -> Observer:
         for thread in self._threads:
             thread.start()
         return self
@@ -99,25 +99,25 @@ class Eyes:
         self._stop.set()
         self._fleet.__exit__()
 
-    def sight(self) -> Sight:
+    def sight(self) -> Snapshot:
         """The latest of every host."""
-        return Sight(
-            {node.name: seen if isinstance(seen := self._of(node), EdgeSeen) else None for node in self.edges},
-            {node.name: seen if isinstance(seen := self._of(node), AppSeen) else None for node in self.apps},
+        return Snapshot(
+            {node.name: seen if isinstance(seen := self._link_of(node), EdgeSnapshot) else None for node in self.edges},
+            {node.name: seen if isinstance(seen := self._link_of(node), AppSeen) else None for node in self.apps},
         )
 
     def last(self, host: str) -> float:
         """When (time.monotonic) a host was seen last; 0 if never."""
         return self._last.get(host, (0.0, None))[0]
 
-    def _of(self, node: Node) -> Seen | None:
+    def _link_of(self, node: Node) -> Seen | None:
         when, seen = self._last.get(node.name, (0.0, None))
         return seen if time.monotonic() - when <= SILENT else None
 
-    def _watch(self, node: Node) -> None:
+    def _watch_host(self, node: Node) -> None:
         """Until the end: connect, listen, connect again."""
         edge = "edge" in node.roles
-        script = _edge(self.settings) if edge else _app(self.settings)
+        script = _edge_script(self.settings) if edge else _app_script(self.settings)
         parse: Callable[[str], Seen] = parse_edge if edge else parse_app
         while not self._stop.is_set():
             try:
@@ -133,27 +133,27 @@ class Eyes:
             self._stop.wait(PAUSE)
 
 
-def _loop(body: str) -> str:
+def _loop_script(body: str) -> str:
     """Shell text that prints a line per look, and ends when nobody listens any more."""
     return f"while :; do\n{body} || exit 0\nsleep {PAUSE}\ndone\n"
 
 
-def _edge(settings: Settings) -> str:
+def _edge_script(settings: Settings) -> str:
     floating = settings.edge.address
-    holds = f"{keepalived.holds(floating)} && held=1" if floating else ":"
+    holds = f"{keepalived.holds_probe(floating)} && held=1" if floating else ":"
     servers = f"echo 'show stat health 4 -1' | socat -t1 stdio unix-connect:{haproxy_view.SOCKET} 2>/dev/null"
     pick = """awk -F, '$1 == "health" { gsub(" ", "_", $18); printf " %s=%s", $2, $18 }'"""
-    return _loop(f'held=0; {holds}\necho "$held$({servers} | {pick})"')
+    return _loop_script(f'held=0; {holds}\necho "$held$({servers} | {pick})"')
 
 
-def _app(settings: Settings) -> str:
-    return _loop(f"echo $(systemctl show -p MainPID,SubState {q(app.unit(settings))})")
+def _app_script(settings: Settings) -> str:
+    return _loop_script(f"echo $(systemctl show -p MainPID,SubState {q(app.app_unit(settings))})")
 
 
-def parse_edge(line: str) -> EdgeSeen:
+def parse_edge(line: str) -> EdgeSnapshot:
     """`1 node1=UP node2=DOWN`."""
     held, *servers = line.split()
-    return EdgeSeen(held == "1", dict(server.split("=", 1) for server in servers if "=" in server))
+    return EdgeSnapshot(held == "1", dict(server.split("=", 1) for server in servers if "=" in server))
 
 
 def parse_app(line: str) -> AppSeen:

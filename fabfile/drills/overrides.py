@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ..roles import healer
 
-FOLDER = f"/run/systemd/system/{healer.UNIT}.d"
-AGAIN = f"systemctl daemon-reload; systemctl try-restart {healer.UNIT}"
+FOLDER = f"/run/systemd/system/{healer.HEALER_UNIT}.d"
+AGAIN = f"systemctl daemon-reload; systemctl try-restart {healer.HEALER_UNIT}"
 
 
-def told(name: str, variable: str, value: str) -> str:
+def set_healer_env(name: str, variable: str, value: str) -> str:
     """Script: the healer runs with this variable; where `name`s differ the last in the alphabet wins. `value` may hold shell's $."""
     return f"mkdir -p {FOLDER}\nprintf '[Service]\\nEnvironment={variable}=%s\\n' \"{value}\" >{FOLDER}/{name}.conf\n{AGAIN}\n"
 
 
-def untold(name: str) -> str:
+def clear_healer_env(name: str) -> str:
     """Script: no longer so; harmless when it was not."""
     return f"[ ! -e {FOLDER}/{name}.conf ] || {{ rm -f {FOLDER}/{name}.conf; {AGAIN}; }}"

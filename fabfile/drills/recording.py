@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from ..traffic.sample import Sample
-from .model import Life, Observation
-from .observer import AppSeen, EdgeSeen, Seen, Sight, is_up
+from .model import Observation, ProcessSample
+from .observer import AppSeen, EdgeSnapshot, Seen, Snapshot, is_up
 from .result import Mark
 
 Look = tuple[float, str, Seen | None]
 """When (time.monotonic), which host, what."""
 
 
-class Record:
+class Recording:
     """Written by several threads (appending is all they do), read when the drill is over. Times are of time.monotonic."""
 
     def __init__(self) -> None:
@@ -25,13 +25,13 @@ class Record:
         self.recovered: float | None = None
         self.repaired: float | None = None
         self.by_itself = True
-        self.before = Sight({}, {})
+        self.before = Snapshot({}, {})
 
     def tell(self, when: float, host: str, seen: Seen | None) -> None:
         """One look at one host."""
         self.looks.append((when, host, seen))
 
-    def pid(self, sight: Sight, node: str) -> int:
+    def pid(self, sight: Snapshot, node: str) -> int:
         """The app's process on a node; 0 for none, or one not seen."""
         seen = sight.apps.get(node)
         return seen.pid if seen else 0
@@ -59,31 +59,31 @@ class Record:
             detected=t(self.detected),
             recovered=t(self.recovered),
             by_itself=self.by_itself,
-            lives=lives(self.looks, list(self.before.apps), begin),
+            lives=process_samples(self.looks, list(self.before.apps), begin),
             before={node: self.pid(self.before, node) for node in self.before.apps},
-            outs=outs(self.looks, since),
-            drained=drained(self.looks, since),
+            outs=times_out_of_service(self.looks, since),
+            drained=drained_nodes(self.looks, since),
             oldest=oldest,
             exit=exits[0] if exits else None,
         )
 
 
-def lives(looks: Iterable[Look], nodes: Sequence[str], begin: float) -> dict[str, list[Life]]:
+def process_samples(looks: Iterable[Look], nodes: Sequence[str], begin: float) -> dict[str, list[ProcessSample]]:
     """The app nodes' own words since `begin`. A node that says nothing is not ready."""
-    told: dict[str, list[Life]] = {node: [] for node in nodes}
+    told: dict[str, list[ProcessSample]] = {node: [] for node in nodes}
     for when, host, seen in looks:
         if host in told and when >= begin:
             app = seen if isinstance(seen, AppSeen) else AppSeen(0, False)
-            told[host].append(Life(when - begin, app.pid, app.ready))
+            told[host].append(ProcessSample(when - begin, app.pid, app.ready))
     return told
 
 
-def outs(looks: Iterable[Look], since: float) -> dict[str, int]:
+def times_out_of_service(looks: Iterable[Look], since: float) -> dict[str, int]:
     """How often each node went out of service after `since`, as the edge says that saw it most often."""
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     last: dict[tuple[str, str], bool] = {}
     for when, edge, seen in looks:
-        for node, status in seen.nodes.items() if isinstance(seen, EdgeSeen) else ():
+        for node, status in seen.nodes.items() if isinstance(seen, EdgeSnapshot) else ():
             up = is_up(status)
             counts[edge, node] += int(when >= since and not up and last.get((edge, node), True))
             last[edge, node] = up
@@ -93,7 +93,7 @@ def outs(looks: Iterable[Look], since: float) -> dict[str, int]:
     return {node: count for node, count in most.items() if count}
 
 
-def drained(looks: Iterable[Look], since: float) -> frozenset[str]:
+def drained_nodes(looks: Iterable[Look], since: float) -> frozenset[str]:
     """The nodes that any edge saw drained after `since`."""
-    seen = (edge.nodes.items() for when, _, edge in looks if when >= since and isinstance(edge, EdgeSeen))
+    seen = (edge.nodes.items() for when, _, edge in looks if when >= since and isinstance(edge, EdgeSnapshot))
     return frozenset(node for nodes in seen for node, status in nodes if status.startswith("DRAIN"))

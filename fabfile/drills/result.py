@@ -21,7 +21,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Second:
+class DrillSecond:
     """The requests that were due in one second of the load.
 
     `t` is the second's begin, counted from the load's; `p50` and `p90` are latencies in seconds of the right answers, None
@@ -86,7 +86,7 @@ class DrillResult:
     verdict: str = NOT_TRIED
     why: str = ""
     bounds: tuple[Bound, ...] = ()
-    timeline: tuple[Second, ...] = ()
+    timeline: tuple[DrillSecond, ...] = ()
     marks: tuple[Mark, ...] = ()
     lag_s: float = 0.0
     without: str = ""
@@ -111,6 +111,6 @@ def from_json(row: Mapping[str, Any]) -> DrillResult:
     plain = dict(row)
     plain["requirements"] = tuple(plain["requirements"])
     plain["left"] = tuple(plain.get("left", ()))
-    for name, kind in (("bounds", Bound), ("timeline", Second), ("marks", Mark)):
+    for name, kind in (("bounds", Bound), ("timeline", DrillSecond), ("marks", Mark)):
         plain[name] = tuple(kind(**one) for one in plain[name])
     return DrillResult(**plain)

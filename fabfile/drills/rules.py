@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ..acceptance.plan import LATENCY_BOUND
-from ..traffic.stats import percentile
+from ..traffic.stats import percentile_of
 from . import figures
 from .model import BUDGET, Observation, Rule
 from .result import Bound
@@ -19,14 +19,14 @@ RECOVERY = 60.0
 def no_failed_gets(seen: Observation) -> Bound:
     """R1's aim: whatever may be asked twice never fails."""
     bad = [s for s in seen.samples if not s.ok and s.endpoint not in figures.WRITES]
-    return Bound("failed GETs", _of(len(bad), _count(seen, gets=True)), "0", not bad)
+    return Bound("failed GETs", _share_text(len(bad), _count_requests(seen, gets=True)), "0", not bad)
 
 
 def few_failed_posts(seen: Observation) -> Bound:
     """What may be executed once only fails where it was in flight: at most 0.2 %, or a single one."""
     posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
     bad = sum(not s.ok for s in posts)
-    return Bound("failed POSTs, DELETEs", _of(bad, len(posts)), "0.2 %", bad <= max(1, FEW * len(posts)))
+    return Bound("failed POSTs, DELETEs", _share_text(bad, len(posts)), "0.2 %", bad <= max(1, FEW * len(posts)))
 
 
 def only_posts_in_hand(seen: Observation) -> Bound:
@@ -34,7 +34,7 @@ def only_posts_in_hand(seen: Observation) -> Bound:
     posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
     bad = [s for s in posts if not s.ok]
     late = sum(s.intended > seen.fault + ABOUT for s in bad)
-    shown = f"{_of(len(bad), len(posts))}, {late} of them later"
+    shown = f"{_share_text(len(bad), len(posts))}, {late} of them later"
     return Bound("failed POSTs, DELETEs", shown, "none sent after the fault", not late)
 
 
@@ -45,7 +45,7 @@ ABOUT = 0.7
 def no_failures(seen: Observation) -> Bound:
     """What is planned costs no request of any method."""
     bad = sum(not s.ok for s in seen.samples)
-    return Bound("failed requests", _of(bad, len(seen.samples)), "0", not bad)
+    return Bound("failed requests", _share_text(bad, len(seen.samples)), "0", not bad)
 
 
 def failed_at_most(count: int) -> Rule:
@@ -53,7 +53,7 @@ def failed_at_most(count: int) -> Rule:
 
     def rule(seen: Observation) -> Bound:
         bad = sum(not s.ok for s in seen.samples)
-        return Bound("failed requests", _of(bad, len(seen.samples)), str(count), bad <= count)
+        return Bound("failed requests", _share_text(bad, len(seen.samples)), str(count), bad <= count)
 
     return rule
 
@@ -74,13 +74,13 @@ def within_budget(seen: Observation) -> Bound:
     return Bound("failed requests", f"{100 * share:.2f} %", f"{100 * BUDGET:.0f} %", share <= BUDGET)
 
 
-def unhurt(*endpoints: str) -> Rule:
+def unaffected_hold(*endpoints: str) -> Rule:
     """Requests that do not need what was broken do not fail."""
 
     def rule(seen: Observation) -> Bound:
         mine = [s for s in seen.samples if s.endpoint in endpoints]
         bad = sum(not s.ok for s in mine)
-        return Bound(f"failed {', '.join(endpoints)}", _of(bad, len(mine)), "0", not bad)
+        return Bound(f"failed {', '.join(endpoints)}", _share_text(bad, len(mine)), "0", not bad)
 
     return rule
 
@@ -89,7 +89,7 @@ def gap_within(seconds: float) -> Rule:
     """The longest time in which nobody got a right answer."""
 
     def rule(seen: Observation) -> Bound:
-        longest = figures.gap(seen.samples, seen.fault)
+        longest = figures.longest_gap(seen.samples, seen.fault)
         return Bound("longest gap", f"{longest:.2f} s", f"{seconds:g} s", longest <= seconds)
 
     return rule
@@ -99,14 +99,14 @@ def recovered_within(seconds: float = RECOVERY) -> Rule:
     """R2: well again by itself, counted from the fault or, when the drill ended that, from its end."""
 
     def rule(seen: Observation) -> Bound:
-        took = recovery(seen)
+        took = recovery_seconds(seen)
         known = f"{took:.1f} s" if took is not None else "not by itself" if not seen.by_itself else "never"
         return Bound("well again after", known, f"{seconds:g} s", took is not None and took <= seconds)
 
     return rule
 
 
-def recovery(seen: Observation) -> float | None:
+def recovery_seconds(seen: Observation) -> float | None:
     """Seconds until all was well by itself; None when it was not, or the drill had to mend what should mend itself."""
     if seen.recovered is None or not seen.by_itself:
         return None
@@ -130,31 +130,31 @@ def dip_within(seconds: float, rate: float) -> Rule:
 
 def apps_left_alone(seen: Observation) -> Bound:
     """No app was restarted: what ails is not theirs."""
-    others = _restarted(seen)
+    others = _restarted_nodes(seen)
     return Bound("apps restarted", ", ".join(others) or "none", "none", not others)
 
 
 def every_app_restarted(seen: Observation) -> Bound:
     """It was no task that had nothing to do."""
-    others = _restarted(seen)
+    others = _restarted_nodes(seen)
     return Bound("apps restarted", ", ".join(others) or "none", "all", others == sorted(seen.before))
 
 
 def drained_first(seen: Observation) -> Bound:
     """Who was restarted had been taken out of service before."""
-    hasty = [node for node in _restarted(seen) if node not in seen.drained]
-    shown = ", ".join(hasty) or f"none of {', '.join(_restarted(seen)) or 'none'}"
-    return Bound("restarted undrained", shown, "none", not hasty and bool(_restarted(seen)))
+    hasty = [node for node in _restarted_nodes(seen) if node not in seen.drained]
+    shown = ", ".join(hasty) or f"none of {', '.join(_restarted_nodes(seen)) or 'none'}"
+    return Bound("restarted undrained", shown, "none", not hasty and bool(_restarted_nodes(seen)))
 
 
-def _restarted(seen: Observation) -> list[str]:
+def _restarted_nodes(seen: Observation) -> list[str]:
     """The nodes with another process than before. (No process may only mean that the host was not heard.)"""
     return sorted(
         node for node, pid in seen.before.items() if {life.pid for life in seen.lives.get(node, ())} - {0, pid}
     )
 
 
-def felt(slow: float) -> Rule:
+def fault_was_felt(slow: float) -> Rule:
     """There was a fault: while it lasted a request failed, or took longer than `slow` seconds."""
 
     def rule(seen: Observation) -> Bound:
@@ -205,7 +205,7 @@ def served_in_time(rate: float, after: float) -> Rule:
         end = seen.undone if seen.undone is not None else max((s.intended for s in seen.samples), default=0.0)
         right = sorted(s.latency for s in seen.samples if s.ok and begin <= s.intended < end)
         served = len(right) / max(1e-9, end - begin)
-        p90 = percentile(right, 0.9) if right else float("inf")
+        p90 = percentile_of(right, 0.9) if right else float("inf")
         shown = f"{served:.0f}/s, p90 {p90 * 1000:.0f} ms"
         held = served >= rate and p90 < LATENCY_BOUND
         return Bound(f"served after {after:.0f} s", shown, f"{rate:.0f}/s, p90 < {LATENCY_BOUND * 1000:.0f} ms", held)
@@ -267,9 +267,9 @@ def noticed_within(seconds: float) -> Rule:
     return rule
 
 
-def _of(bad: int, n: int) -> str:
+def _share_text(bad: int, n: int) -> str:
     return f"{bad} of {n}"
 
 
-def _count(seen: Observation, *, gets: bool) -> int:
+def _count_requests(seen: Observation, *, gets: bool) -> int:
     return sum((s.endpoint not in figures.WRITES) == gets for s in seen.samples)

@@ -14,13 +14,13 @@ from ..engine.journal import Run
 from ..engine.lock import Lock
 from ..settings.settings import Settings
 from ..traffic.calls import Range
-from ..traffic.users import Traffic
+from ..traffic.users import UserLoad
 from .model import BUDGET, Drill, Fault, NotPossible
-from .observer import Eyes, is_up
-from .recording import Record
+from .observer import Observer, is_up
+from .recording import Recording
 from .result import FAILED, DrillResult
-from .target import Stage
-from .verdict import judge, not_tried, timed
+from .target import DrillTarget
+from .verdict import add_times, judge_drill, not_tried
 
 CALM = 3.0
 """Seconds without a failure that count as a steady state, before and after."""
@@ -33,7 +33,7 @@ POLL = 0.05
 Progress = Callable[[str], None]
 
 
-class Performance:
+class DrillRun:
     """One drill on one site; `perform` does it. `stop_at_budget`: break off when the error budget is spent (a real site)."""
 
     def __init__(
@@ -43,9 +43,9 @@ class Performance:
         self.stop_at_budget = stop_at_budget
         self.floating = bool(settings.edge.address)
         self.fleet = Fleet(settings, settings.inventory.nodes)
-        self.record = Record()
-        self.eyes = Eyes(settings, self.record.tell)
-        self.traffic = Traffic(settings.service, drill.rate, ranges)
+        self.record = Recording()
+        self.eyes = Observer(settings, self.record.tell)
+        self.traffic = UserLoad(settings.service, drill.rate, ranges)
         self.left: list[str] = []
         self.aborted = ""
         self._since = 0.0
@@ -59,9 +59,9 @@ class Performance:
             KeyboardInterrupt: Ctrl-C; all is repaired by then.
         """
         started, begin = time.time(), time.monotonic()
-        with interrupt.deferred(), self.fleet, self.eyes, self._lock():
+        with interrupt.deferred(), self.fleet, self.eyes, self._hold_lock():
             try:
-                result = self._perform()
+                result = self._perform_inside()
             except RunbookError as error:
                 result = self._given_up(error)
             except KeyboardInterrupt:
@@ -70,7 +70,7 @@ class Performance:
                         "; ".join(self.left), "interrupted, and not all is mended", "fab status"
                     ) from None
                 raise
-        return timed(result, started, time.monotonic() - begin)
+        return add_times(result, started, time.monotonic() - begin)
 
     def _given_up(self, error: RunbookError) -> DrillResult:
         """Before anything was broken it was not tried; afterwards it did not hold."""
@@ -81,7 +81,7 @@ class Performance:
         return replace(not_tried(self.drill, "; ".join([why, *self.left])), verdict=FAILED, left=tuple(self.left))
 
     @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _hold_lock(self) -> Iterator[None]:
         """On a real site no deploy meanwhile. (Healers go on: a lock that is a drill's does not concern them.)"""
         if not (self.stop_at_budget and self.drill.locks):
             yield
@@ -90,57 +90,57 @@ class Performance:
         with Lock([self.fleet.link(node) for node in self.fleet], run):
             yield
 
-    def _perform(self) -> DrillResult:
+    def _perform_inside(self) -> DrillResult:
         self.progress("waiting for a steady state")
-        if not self._until(self._well, BEGIN_WITHIN):
-            return not_tried(self.drill, f"not begun: {self._unwell()} before anything was broken")
+        if not self._wait_until(self._is_well, BEGIN_WITHIN):
+            return not_tried(self.drill, f"not begun: {self._describe_unwell()} before anything was broken")
         self.record.before = self.eyes.sight()
-        stage = Stage(self.settings, self.fleet, self.record.before)
+        stage = DrillTarget(self.settings, self.fleet, self.record.before)
         fault = self.drill.fault(stage)
         with self.traffic:
             try:
                 fault.prepare(stage)
-                if not self._until(lambda: self._well() and self.traffic.calm(CALM), BEGIN_WITHIN):
-                    return not_tried(self.drill, f"not begun: {self._unwell()} before anything was broken")
+                if not self._wait_until(lambda: self._is_well() and self.traffic.calm(CALM), BEGIN_WITHIN):
+                    return not_tried(self.drill, f"not begun: {self._describe_unwell()} before anything was broken")
                 self.record.before = self.eyes.sight()
-                self._break(fault, stage)
-                self._observe(fault, stage)
+                self._break_it(fault, stage)
+                self._observe_fault(fault, stage)
             finally:
-                self._repair(fault, stage)
+                self._repair_fault(fault, stage)
             self._watch_load()
         begin, load = self.traffic.begin, self.traffic
         seen = self.record.observation(begin, load.samples, load.oldest, stage.exits)
-        return judge(self.drill, seen, self.record.marks(begin), self.aborted, self.left)
+        return judge_drill(self.drill, seen, self.record.marks(begin), self.aborted, self.left)
 
     # -- the phases ------------------------------------------------------------------------------------------------
 
-    def _break(self, fault: Fault, stage: Stage) -> None:
+    def _break_it(self, fault: Fault, stage: DrillTarget) -> None:
         self.progress("breaking it")
         self.record.fault = time.monotonic()
         fault.inject(stage)
         if fault.dark and (seen := self.eyes.last(fault.dark)) > self.record.fault:
             self.record.fault = seen
 
-    def _observe(self, fault: Fault, stage: Stage) -> None:
+    def _observe_fault(self, fault: Fault, stage: DrillTarget) -> None:
         """Until it is over by itself, or the drill ends it and it is over then."""
         if self.drill.hold is not None:
-            self._until(lambda: False, self.drill.hold)
+            self._wait_until(lambda: False, self.drill.hold)
             self.record.undone = time.monotonic()
-            self._mend(fault, stage)
+            self._undo_fault(fault, stage)
         self._since = time.monotonic()
-        self._until(lambda: self._over(fault), self.drill.patience)
+        self._wait_until(lambda: self._is_over(fault), self.drill.patience)
 
-    def _repair(self, fault: Fault, stage: Stage) -> None:
+    def _repair_fault(self, fault: Fault, stage: DrillTarget) -> None:
         """Whatever has happened: mended, and looked at until all is well. The Ctrl-C that led here does not end it, a new one does."""
         self.record.by_itself = self.record.recovered is not None
         self.record.repaired = time.monotonic()
         with interrupt.mending():
-            self._mend(fault, stage)
-            if not self._patiently(self._well, WELL_WITHIN):
-                self.left.append(f"{self._unwell()} {WELL_WITHIN:.0f} s after the repair")
-            self._patiently(lambda: self.traffic.calm(1.0), CALM)
+            self._undo_fault(fault, stage)
+            if not self._wait_patiently(self._is_well, WELL_WITHIN):
+                self.left.append(f"{self._describe_unwell()} {WELL_WITHIN:.0f} s after the repair")
+            self._wait_patiently(lambda: self.traffic.calm(1.0), CALM)
 
-    def _mend(self, fault: Fault, stage: Stage) -> None:
+    def _undo_fault(self, fault: Fault, stage: DrillTarget) -> None:
         self.progress("mending it")
         self._mended = True
         try:
@@ -154,25 +154,25 @@ class Performance:
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
+    def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for it, looking on; false when the time is over or the drill must be broken off."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.aborted:
             interrupt.check()
-            self._notice()
+            self._update_progress()
             if condition():
                 return True
             time.sleep(POLL)
         return False
 
-    def _patiently(self, condition: Callable[[], bool], seconds: float) -> bool:
+    def _wait_patiently(self, condition: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds
         while not (done := condition()) and time.monotonic() < end:
             interrupt.check()
             time.sleep(POLL)
         return done
 
-    def _notice(self) -> None:
+    def _update_progress(self) -> None:
         """Has the balancer that serves taken note? Is the budget spent? And a word of progress."""
         self._watch_load()
         if self.record.fault is None:
@@ -193,10 +193,10 @@ class Performance:
         if self.traffic.error and not self.aborted:
             self.aborted = f"the load failed ({type(self.traffic.error).__name__}: {self.traffic.error})"
 
-    def _well(self) -> bool:
+    def _is_well(self) -> bool:
         return self.eyes.sight().well(floating=self.floating)
 
-    def _over(self, fault: Fault) -> bool:
+    def _is_over(self, fault: Fault) -> bool:
         """All is as before, for CALM seconds by now; since when goes to `recovered`."""
         sight = self.eyes.sight()
         old = any(self.record.pid(self.record.before, node) == self.record.pid(sight, node) for node in fault.hurt)
@@ -212,7 +212,7 @@ class Performance:
         self.record.recovered = max(self._since, last, self.record.undone or self.record.fault or 0.0)
         return True
 
-    def _unwell(self) -> str:
+    def _describe_unwell(self) -> str:
         """What is not well, in words."""
         sight = self.eyes.sight()
         for edge, seen in sight.edges.items():

@@ -15,14 +15,14 @@ from ..roles import haproxy, healer
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from .faults import undo_timer
-from .overrides import told, untold
+from .overrides import clear_healer_env, set_healer_env
 
 NETS = ("healer", "retries", "proof", "guard")
 
 LATEST = 3600.0
 """Seconds after which a host puts a net back if nobody comes to do so: more than all drills take."""
 CONFIG = "/etc/haproxy/haproxy.cfg"
-RELOAD = f"haproxy -c -q -f {CONFIG} && systemctl reload {haproxy.UNIT}"
+RELOAD = f"haproxy -c -q -f {CONFIG} && systemctl reload {haproxy.HAPROXY_UNIT}"
 MARK = "# A drill has taken something out of this file."
 
 
@@ -34,7 +34,7 @@ class Net(NamedTuple):
     on: str
 
 
-def _edited(edit: str) -> Net:
+def _edit_script(edit: str) -> Net:
     """What sed takes out of the balancers' configuration. One that a deploy has written meanwhile stays as it is."""
     here = f"grep -qxF {q(MARK)} {CONFIG}"
     off = (
@@ -46,15 +46,15 @@ def _edited(edit: str) -> Net:
 
 
 OFF = {
-    "healer": Net("app", f"systemctl stop {healer.UNIT}", f"systemctl start {healer.UNIT}"),
-    "guard": Net("app", told("drill-guard", "HEALER_GUARD", "off"), untold("drill-guard")),
-    "retries": _edited("/^ *retry-on /d; /^ *option redispatch/d; s/^\\( *\\)retries .*/\\1retries 0/"),
-    "proof": _edited("/lua.choose_node/d"),
+    "healer": Net("app", f"systemctl stop {healer.HEALER_UNIT}", f"systemctl start {healer.HEALER_UNIT}"),
+    "guard": Net("app", set_healer_env("drill-guard", "HEALER_GUARD", "off"), clear_healer_env("drill-guard")),
+    "retries": _edit_script("/^ *retry-on /d; /^ *option redispatch/d; s/^\\( *\\)retries .*/\\1retries 0/"),
+    "proof": _edit_script("/lua.choose_node/d"),
 }
-_AGELESS = Net("app", told("drill-ageless", "HEALER_LIFETIME", "0"), untold("drill-ageless"))
+_AGELESS = Net("app", set_healer_env("drill-ageless", "HEALER_LIFETIME", "0"), clear_healer_env("drill-ageless"))
 
 
-def checked(net: str) -> str:
+def check_net(net: str) -> str:
     """
     Raises:
         RunbookError: there is no such net.
@@ -67,7 +67,7 @@ def checked(net: str) -> str:
 
 
 @contextmanager
-def prepared(settings: Settings, net: str) -> Iterator[None]:
+def nets_prepared(settings: Settings, net: str) -> Iterator[None]:
     """For as long as the context lasts no healer starts an app anew for its age (one thing happens at a time), and `net`, if any,
     is taken away. Both are put back whatever happens: by the hosts themselves, if need be, after an hour.
 
@@ -83,29 +83,29 @@ def prepared(settings: Settings, net: str) -> Iterator[None]:
             taken[net] = (healed if OFF[net].role == "app" else list(settings.inventory.having("edge")), OFF[net])
         try:
             for name, (nodes, one) in taken.items():
-                _each(fleet, nodes, partial(_take, fleet, name, one))
+                _on_each(fleet, nodes, partial(_take_away, fleet, name, one))
             yield
         finally:
             with interrupt.mending():
                 for name, (nodes, one) in reversed(taken.items()):
-                    _each(fleet, nodes, partial(_put_back, fleet, name, one))
+                    _on_each(fleet, nodes, partial(_put_back, fleet, name, one))
 
 
 def _has_healer(fleet: Fleet, node: Node) -> bool:
-    return fleet.link(node).read([f"systemctl cat {healer.UNIT}"])[0].code == 0
+    return fleet.link(node).read([f"systemctl cat {healer.HEALER_UNIT}"])[0].code == 0
 
 
-def _take(fleet: Fleet, name: str, net: Net, node: Node) -> None:
-    undo_timer.arm(fleet.link(node), net.on, LATEST, f"{undo_timer.NET}-{name}")
+def _take_away(fleet: Fleet, name: str, net: Net, node: Node) -> None:
+    undo_timer.arm_timer(fleet.link(node), net.on, LATEST, f"{undo_timer.NET}-{name}")
     fleet.link(node).run(net.off)
 
 
 def _put_back(fleet: Fleet, name: str, net: Net, node: Node) -> None:
     fleet.link(node).run(net.on)
-    undo_timer.disarm(fleet.link(node), f"{undo_timer.NET}-{name}")
+    undo_timer.disarm_timer(fleet.link(node), f"{undo_timer.NET}-{name}")
 
 
-def _each(fleet: Fleet, nodes: Sequence[Node], work: Callable[[Node], None]) -> None:
+def _on_each(fleet: Fleet, nodes: Sequence[Node], work: Callable[[Node], None]) -> None:
     for result in fleet.each(work, nodes).values():
         if isinstance(result, RunbookError):
             raise result

@@ -42,26 +42,26 @@ def show_results(out: Console, results: Sequence[DrillResult]) -> None:
     for title in ("drill", "", "requests", "failed", "budget", "gap", "noticed", "well again"):
         table.add_column(title, justify="left" if title in ("drill", "") else "right", no_wrap=True)
     for result in results:
-        table.add_row(*_cells(result))
+        table.add_row(*_result_cells(result))
     out.print(table)
     for result in results:
-        for line in _remarks(result):
+        for line in _result_remarks(result):
             out.print(line)
     counts = {verdict: sum(result.verdict == verdict for result in results) for verdict in (HELD, FAILED, NOT_TRIED)}
     told = " · ".join(f"[{STYLE[verdict]}]{count} {verdict}[/]" for verdict, count in counts.items() if count)
     out.print(f"[bold]drills[/]: {told} · {sum(result.seconds for result in results):.0f} s")
 
 
-def line(result: DrillResult) -> str:
+def result_line(result: DrillResult) -> str:
     """One drill in a line, for whoever waits for the others."""
     told = f"[{STYLE[result.verdict]}]{SIGN[result.verdict]} {result.name}[/]"
     if not result.requests:
         return f"{told} [dim]{result.verdict}[/]"
-    figures = f"{result.failures} of {result.requests} failed, gap {result.gap_s:.2f} s, well again {_seconds(result.recover_s)}"
+    figures = f"{result.failures} of {result.requests} failed, gap {result.gap_s:.2f} s, well again {_show_seconds(result.recover_s)}"
     return f"{told} [dim]{figures}[/]"
 
 
-def _cells(result: DrillResult) -> list[str]:
+def _result_cells(result: DrillResult) -> list[str]:
     name = f"{result.name} [dim]without {result.without}[/]" if result.without else result.name
     verdict = f"[{STYLE[result.verdict]}]{result.verdict}[/]"
     if not result.requests:
@@ -73,16 +73,16 @@ def _cells(result: DrillResult) -> list[str]:
         str(result.failures),
         f"{result.budget_share * 100:.0f} %",
         f"{result.gap_s:.2f} s",
-        _seconds(result.detect_s),
-        _seconds(result.recover_s),
+        _show_seconds(result.detect_s),
+        _show_seconds(result.recover_s),
     ]
 
 
-def _seconds(value: float | None) -> str:
+def _show_seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f} s"
 
 
-def _remarks(result: DrillResult) -> Iterator[str]:
+def _result_remarks(result: DrillResult) -> Iterator[str]:
     from rich.markup import escape
 
     if result.verdict == NOT_TRIED:
@@ -112,7 +112,7 @@ def show_history(out: Console, results: Sequence[DrillResult]) -> None:
     for (name, without), made in sorted(rows.items()):
         last = made[-1]
         signs = "".join(f"[{STYLE[one.verdict]}]{SIGN[one.verdict]}[/]" for one in made[-LAST:])
-        times = " → ".join(_seconds(one.recover_s) for one in made[-2:])
+        times = " → ".join(_show_seconds(one.recover_s) for one in made[-2:])
         fails = " → ".join(str(one.failures) for one in made[-2:])
         when = datetime.fromtimestamp(last.started, UTC).strftime("%Y-%m-%d %H:%M")
         shown = f"{name} [dim]without {without}[/]" if without else name

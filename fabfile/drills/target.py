@@ -18,7 +18,7 @@ from ..roles import app
 from ..settings.inventory import Node
 from ..settings.settings import LABS, PROJECT, Settings
 from .model import NotPossible
-from .observer import Sight, is_up
+from .observer import Snapshot, is_up
 
 
 def in_lab(settings: Settings) -> bool:
@@ -27,12 +27,12 @@ def in_lab(settings: Settings) -> bool:
 
 
 @dataclass
-class Stage:
+class DrillTarget:
     """One site in one drill. `sight` is how all stood before the fault; `exits` are the exit codes of tasks that were the fault."""
 
     settings: Settings
     fleet: Fleet
-    sight: Sight
+    sight: Snapshot
     exits: list[int] = field(default_factory=list)
 
     @property
@@ -43,7 +43,7 @@ class Stage:
     @property
     def unit(self) -> str:
         """The app's systemd unit."""
-        return app.unit(self.settings)
+        return app.app_unit(self.settings)
 
     @cached_property
     def facts(self) -> Facts:
@@ -52,7 +52,7 @@ class Stage:
         Raises:
             NotPossible: nobody has found out yet.
         """
-        facts = knowledge.known(self.settings)
+        facts = knowledge.known_facts(self.settings)
         if facts is None:
             raise NotPossible("nobody has discovered yet what the binary wants", "its port is not known", "fab deploy")
         return facts
@@ -145,7 +145,7 @@ class Stage:
             raise RunbookError(f"inv lab.{' '.join(words)}: {said[0]}", "the lab did not do it", "inv lab.status")
 
 
-def choose_victim(apps: tuple[Node, ...], sight: Sight) -> Node:
+def choose_victim(apps: tuple[Node, ...], sight: Snapshot) -> Node:
     """The first app node that is up in the eyes of the edge that serves, if another one is up too.
 
     Raises:

@@ -15,41 +15,43 @@ def not_tried(drill: Drill, why: str) -> DrillResult:
     return DrillResult(drill.name, drill.hypothesis, drill.requirements, rate=drill.rate, verdict=NOT_TRIED, why=why)
 
 
-def judge(
+def judge_drill(
     drill: Drill, seen: Observation, marks: Sequence[Mark] = (), aborted: str = "", left: Sequence[str] = ()
 ) -> DrillResult:
     """The result of a drill that was made."""
     bounds = tuple(rule(seen) for rule in drill.rules)
-    why = "; ".join([aborted] * bool(aborted) + [_broken(bound) for bound in bounds if not bound.held] + list(left))
+    why = "; ".join(
+        [aborted] * bool(aborted) + [_broken_bound(bound) for bound in bounds if not bound.held] + list(left)
+    )
     return DrillResult(
         drill.name,
         drill.hypothesis,
         drill.requirements,
         rate=drill.rate,
         requests=len(seen.samples),
-        failed=figures.failed(seen.samples),
-        gap_s=round(figures.gap(seen.samples, seen.fault), 3),
+        failed=figures.count_failed(seen.samples),
+        gap_s=round(figures.longest_gap(seen.samples, seen.fault), 3),
         detect_s=None if seen.detected is None else round(seen.detected - seen.fault, 2),
-        recover_s=_rounded(rules.recovery(seen)),
+        recover_s=_round_seconds(rules.recovery_seconds(seen)),
         budget_share=round(figures.budget_share(seen.samples), 3),
         verdict=FAILED if why else HELD,
         why=why,
         bounds=bounds,
-        timeline=figures.timeline(seen.samples),
+        timeline=figures.request_timeline(seen.samples),
         marks=tuple(marks),
-        lag_s=round(figures.lag(seen.samples), 4),
+        lag_s=round(figures.generator_lag(seen.samples), 4),
         left=tuple(left),
     )
 
 
-def timed(result: DrillResult, started: float, seconds: float) -> DrillResult:
+def add_times(result: DrillResult, started: float, seconds: float) -> DrillResult:
     """With when it began (seconds since 1970) and how long it took."""
     return replace(result, started=round(started, 1), seconds=round(seconds, 1))
 
 
-def _broken(bound: Bound) -> str:
+def _broken_bound(bound: Bound) -> str:
     return f"{bound.what}: {bound.seen}, allowed {bound.bound}"
 
 
-def _rounded(seconds: float | None) -> float | None:
+def _round_seconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 2)

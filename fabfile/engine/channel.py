@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from .frame import Frame, Stream
-from .secret import mask
+from .secret import mask_secrets
 
 if TYPE_CHECKING:
     from paramiko import Channel
@@ -26,7 +26,7 @@ class Result(NamedTuple):
     code: int
 
 
-def start(transport: Any, channel: Channel, command: str) -> None:
+def start_command(transport: Any, channel: Channel, command: str) -> None:
     """Ask for `command` without asking for a yes: a round trip less, and paramiko would wait for the answer without end."""
     import paramiko
     from paramiko.common import cMSG_CHANNEL_REQUEST
@@ -62,7 +62,7 @@ def heard_out(channel: Channel) -> Iterator[None]:
             raise
 
 
-def stream(channel: Channel, file: BinaryIO, progress: Callable[[int, int], None] | None) -> None:
+def stream_file(channel: Channel, file: BinaryIO, progress: Callable[[int, int], None] | None) -> None:
     """All of `file` into the channel; `progress` gets (bytes sent, bytes in all)."""
     size = os.fstat(file.fileno()).st_size
     while block := file.read(262144):
@@ -108,7 +108,7 @@ class Answer:
         self.channel.settimeout(timeout)
         while self.err.code is None and (block := self.channel.recv_stderr(65536)):
             self.err.feed(block)
-        return Result(_text(self.out.text), mask(_text(self.err.text)), self._code(timeout))
+        return Result(_text(self.out.text), mask_secrets(_text(self.err.text)), self._code(timeout))
 
     def take_lines(self, timeout: float) -> Iterator[str]:
         """The script's lines as they come, once it has begun, until its end.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .secret import mask
+from .secret import mask_secrets
 
 if TYPE_CHECKING:
     from .link import Link
@@ -30,7 +30,7 @@ class Shell:
 
     def show(self) -> str:
         """The script, secrets masked, embedded files left out (they may hold some)."""
-        return mask(re.sub(r"(<<'BASE64'\n).*?(?=\nBASE64)", r"\1…", self.script, flags=re.S))
+        return mask_secrets(re.sub(r"(<<'BASE64'\n).*?(?=\nBASE64)", r"\1…", self.script, flags=re.S))
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,16 @@ class Sql:
 
     def execute(self, link: Link, progress: Progress) -> None:
         """Run them in order; a refused one raises RunbookError with the server's words."""
-        from .postgres import connect
+        from .postgres import connect_database
 
-        with connect(link, self.database) as connection:
+        with connect_database(link, self.database) as connection:
             for statement in self.statements:
                 progress(statement.strip().partition("\n")[0][:70])
                 connection.execute(statement)
 
     def show(self) -> str:
         """The statements, secrets masked."""
-        return mask(";\n".join(self.statements) + ";")
+        return mask_secrets(";\n".join(self.statements) + ";")
 
 
 class Command(Protocol):

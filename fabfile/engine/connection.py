@@ -41,7 +41,7 @@ class Address(NamedTuple):
         return entry_name(self.host, self.port)
 
 
-def connect(a: Address) -> Any:
+def open_connection(a: Address) -> Any:
     """An open, authenticated `fabric.Connection`.
 
     Raises:
@@ -52,7 +52,7 @@ def connect(a: Address) -> Any:
 
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its errors reach us as exceptions, without tracebacks
     known = KnownHosts.read(a.known_hosts)
-    sock = dial(a)
+    sock = dial_host(a)
     options: dict[str, Any] = {
         "sock": sock,
         "timeout": a.timeout,
@@ -96,7 +96,7 @@ class _Pinned:
             return
         if any(pin.kind == shown.kind for pin in pinned):
             raise Unreachable(
-                f"{a.name} shows another host key than the pinned one (now {fingerprint(key)})",
+                f"{a.name} shows another host key than the pinned one (now {key_fingerprint(key)})",
                 "somebody may sit between you and the host, or it was installed anew",
                 f"if you know why: fab -H {a.name} trust --replace",
             )
@@ -131,7 +131,7 @@ def _kind(algorithm: str) -> str:
     return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
 
 
-def dial(a: Address) -> socket.socket:
+def dial_host(a: Address) -> socket.socket:
     """A TCP connection that sends at once and notices a dead peer.
 
     Raises:
@@ -173,7 +173,7 @@ class PromptSocket(socket.socket):
         return data
 
 
-def fingerprint(key: Any) -> str:
+def key_fingerprint(key: Any) -> str:
     """A host key's SHA256 fingerprint as ssh-keygen -l prints it."""
     import base64
 
@@ -190,7 +190,7 @@ def host_key(a: Address, kind: str = "") -> Any:
     import paramiko
 
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-    transport = _transport(dial(a), kinds=[kind], timeout=a.timeout)
+    transport = _transport(dial_host(a), kinds=[kind], timeout=a.timeout)
     try:
         transport.start_client(timeout=a.timeout)
         return transport.get_remote_server_key()

@@ -10,10 +10,10 @@ from enum import StrEnum
 
 from . import interrupt
 from .errors import Locked, RunbookError, Unreachable
-from .journal import Run, append
+from .journal import Run, append_lines
 from .link import Link
 from .shell import Reading
-from .step import Change, Step, owe
+from .step import Change, PlanOnly, Step, record_pending
 
 
 class State(StrEnum):
@@ -41,12 +41,12 @@ class Outcome:
 Tell = Callable[[Outcome], None]
 
 
-def read(link: Link, steps: Sequence[Step]) -> list[Reading]:
+def read_steps(link: Link, steps: Sequence[Step]) -> list[Reading]:
     """All probes of `steps`, in one session."""
     return link.read([step.probe() for step in steps])
 
 
-def foresee(steps: Sequence[Step], readings: Sequence[Reading]) -> list[Outcome]:
+def predict_outcomes(steps: Sequence[Step], readings: Sequence[Reading]) -> list[Outcome]:
     """Pure: what converging would do, from one reading, restarts that follow from planned changes included."""
     outcomes: list[Outcome] = []
     owed: list[str] = []
@@ -79,28 +79,31 @@ class Converger:
         self.link, self.run, self.tell, self.progress = link, run, tell, progress
         self._done: list[str] = []
 
-    def apply(self, steps: Sequence[Step], readings: Sequence[Reading] | None = None) -> list[Outcome]:
-        """Converge `steps`; `readings` are trusted when given (just read, under the lock).
+    def apply(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Converge `steps`, one after the other.
+
+        Steps that stand in a plan only are left out: the plan names them, and there is nothing to carry out.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed; the step that was in hand is finished, no other was begun.
         """
-        fresh = list(readings) if readings is not None else read(self.link, steps)
+        steps = [step for step in steps if not isinstance(step, PlanOnly)]
+        fresh = read_steps(self.link, steps)
         outcomes: list[Outcome] = []
         for number, step in enumerate(steps):
-            self._pause()
+            self._stop_if_interrupted()
             if outcomes and outcomes[-1].state in (State.FAILED, State.SKIPPED):
                 outcome = Outcome(step.name, State.SKIPPED, f"because {_first_failed(outcomes)} failed")
             else:
-                outcome, again = self._one(step, fresh[number], steps[number:])
+                outcome, again = self._converge_step(step, fresh[number], steps[number:])
                 if again is not None:
                     fresh[number:] = again
             outcomes.append(outcome)
             self.tell(outcome)
-        self._flush()
+        self._flush_journal()
         return outcomes
 
-    def _one(self, step: Step, seen: Reading, rest: Sequence[Step]) -> tuple[Outcome, list[Reading] | None]:
+    def _converge_step(self, step: Step, seen: Reading, rest: Sequence[Step]) -> tuple[Outcome, list[Reading] | None]:
         """One step's life; also the new readings of it and all that follow, when something was changed."""
         started = time.monotonic()
         change: Change | None = None
@@ -109,7 +112,7 @@ class Converger:
             if change is None:
                 return Outcome(step.name, State.RIGHT), None
             self._carry_out(step, change)
-            again = read(self.link, rest)
+            again = read_steps(self.link, rest)
             left = step.decide(again[0])
             if left is not None:
                 raise RunbookError(
@@ -122,33 +125,35 @@ class Converger:
         except RunbookError as error:
             self._done.append(self.run.entry("failed", step.name, str(error)))
             sentence = change.sentence if change else ""
-            return Outcome(step.name, State.FAILED, sentence or str(error), error=error, seconds=_since(started)), None
+            return Outcome(
+                step.name, State.FAILED, sentence or str(error), error=error, seconds=_seconds_since(started)
+            ), None
         self._done.append(self.run.entry("changed", step.name, change.sentence))
-        return Outcome(step.name, State.CHANGED, change.sentence, change.diff, _since(started)), again
+        return Outcome(step.name, State.CHANGED, change.sentence, change.diff, _seconds_since(started)), again
 
     def _carry_out(self, step: Step, change: Change) -> None:
         begin = self.run.entry("begin", step.name, change.sentence)
-        self.link.run(owe(step.notify) + append(*self._done, begin))
+        self.link.run(record_pending(step.notify) + append_lines(*self._done, begin))
         self._done.clear()
         for command in change.commands:
             command.execute(self.link, self.progress)
 
-    def _pause(self) -> None:
+    def _stop_if_interrupted(self) -> None:
         try:
             interrupt.check()
         except KeyboardInterrupt:
-            self._flush()
+            self._flush_journal()
             raise
 
-    def _flush(self) -> None:
+    def _flush_journal(self) -> None:
         """The journal's last lines; a full disk or a lost host must not hide what became of the steps."""
         if self._done:
             with contextlib.suppress(RunbookError):
-                self.link.run(append(*self._done))
+                self.link.run(append_lines(*self._done))
             self._done.clear()
 
 
-def _since(started: float) -> float:
+def _seconds_since(started: float) -> float:
     return round(time.monotonic() - started, 2)
 
 

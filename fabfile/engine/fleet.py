@@ -15,7 +15,7 @@ from .link import Address, Link
 T = TypeVar("T")
 
 
-def address(settings: Settings, node: Node) -> Address:
+def host_address(settings: Settings, node: Node) -> Address:
     """How `node` is reached."""
     ssh = settings.ssh
     return Address(node.name, node.address, ssh.port, ssh.user, ssh.key, ssh.known_hosts, ssh.timeout)
@@ -26,7 +26,7 @@ class Fleet:
 
     def __init__(self, settings: Settings, nodes: Iterable[Node], *, readonly: bool = False) -> None:
         self.nodes = tuple(nodes)
-        self.links = {node.name: Link(address(settings, node), readonly=readonly) for node in self.nodes}
+        self.links = {node.name: Link(host_address(settings, node), readonly=readonly) for node in self.nodes}
 
     def __enter__(self) -> Fleet:
         return self
@@ -73,6 +73,6 @@ class Fleet:
         return sum(link.sessions for link in self.links.values())
 
 
-def errors(results: Mapping[str, object]) -> dict[str, RunbookError]:
+def failed_hosts(results: Mapping[str, object]) -> dict[str, RunbookError]:
     """The failures among the results of `Fleet.each`."""
     return {name: result for name, result in results.items() if isinstance(result, RunbookError)}

@@ -34,7 +34,7 @@ def deferred() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
         yield
         return
-    before = signal.signal(signal.SIGINT, _noted)
+    before = signal.signal(signal.SIGINT, _note_interrupt)
     try:
         yield
     finally:
@@ -63,7 +63,7 @@ def mending() -> Iterator[None]:
         raise BrokenOff from None
 
 
-def _noted(number: int, frame: FrameType | None) -> None:
+def _note_interrupt(number: int, frame: FrameType | None) -> None:
     global _asked
     _asked += 1
     if _asked > 1:

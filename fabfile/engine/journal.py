@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .secret import mask
-from .shell import embed
+from .secret import mask_secrets
+from .shell import embed_bytes
 
 HOST_JOURNAL = "/var/log/runbook/journal.jsonl"
 
 
-def operator() -> str:
+def operator_name() -> str:
     """Who runs this, as `user@controller`."""
     user = os.environ.get("SUDO_USER")
     if not user:
@@ -41,7 +41,7 @@ class Run:
     task: str
     folder: Path
     reason: str = ""
-    who: str = field(default_factory=operator)
+    who: str = field(default_factory=operator_name)
     id: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S-") + _random.token_hex(3))
 
     @property
@@ -54,19 +54,19 @@ class Run:
     def entry(self, event: str, step: str, sentence: str, **more: Any) -> str:
         """One journal line."""
         line = {"time": now(), "run": self.id, "who": self.who, "task": self.task, "event": event, "step": step}
-        return mask(json.dumps({**line, "said": sentence, **more}, ensure_ascii=False))
+        return mask_secrets(json.dumps({**line, "said": sentence, **more}, ensure_ascii=False))
 
     def note(self, name: str, data: Any) -> Path:
         """Leave `data` as `<run folder>/<name>` (text as it is, anything else as JSON), secrets masked."""
         text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False)
         target = self.path / name
-        target.write_text(mask(text) + "\n", encoding="utf-8")
+        target.write_text(mask_secrets(text) + "\n", encoding="utf-8")
         return target
 
 
-def append(*lines: str) -> str:
+def append_lines(*lines: str) -> str:
     """Script that appends `lines` to the host's journal."""
     if not lines:
         return ""
     content = ("\n".join(lines) + "\n").encode()
-    return f"mkdir -p /var/log/runbook\n{embed(content, to=HOST_JOURNAL, append=True)}\n"
+    return f"mkdir -p /var/log/runbook\n{embed_bytes(content, to=HOST_JOURNAL, append=True)}\n"

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import interrupt
-from .channel import WINDOW, Answer, Result, end_input, heard_out, start, stream
-from .connection import Address, connect, fingerprint, host_key
+from .channel import WINDOW, Answer, Result, end_input, heard_out, start_command, stream_file
+from .connection import Address, host_key, key_fingerprint, open_connection
 from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
 from .frame import Frame
 from .login import not_begun
 from .refusal import lost
-from .shell import Reading, join_probes, new_marker, q, split_readings, whole
+from .shell import Reading, join_probes, new_marker, q, split_readings, wrap_script
 from .slowness import warn_once
 from .words import explained, failed_unit, last, quoted
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
 
-__all__ = ["FENCED", "Address", "Link", "Result", "fingerprint", "host_key", "wait"]
+__all__ = ["FENCED", "Address", "Link", "Result", "host_key", "key_fingerprint", "wait_until"]
 
 FENCED = 73
 """Exit status of a script whose guard found the lock lost (see lock.py)."""
@@ -59,7 +59,7 @@ class Link:
             RunbookError: its user may not use sudo.
         """
         marker = new_marker()
-        result = self._converse(whole(join_probes(probes, marker)), timeout)
+        result = self._converse(wrap_script(join_probes(probes, marker)), timeout)
         try:
             if result.code:
                 raise ValueError("its end is missing")
@@ -82,8 +82,8 @@ class Link:
         """
         self._may_change(script)
         guard = self.guard
-        result = self._converse(whole(guard + script), timeout)
-        self._fenced(guard, result)
+        result = self._converse(wrap_script(guard + script), timeout)
+        self._raise_if_fenced(guard, result)
         if check and result.code:
             raise RunbookError(
                 f"{self.name}: {self._why(result) or f'exit {result.code}'}",
@@ -100,8 +100,8 @@ class Link:
             Unreachable: the host cannot be reached, does not run our script, or said nothing for `silence` seconds.
         """
         frame = Frame()
-        text = frame.around(whole(script))
-        _, channel = self._channel(frame.command(self._root), silence)
+        text = frame.around(wrap_script(script))
+        _, channel = self._open_channel(frame.command(self._root), silence)
         try:
             answer = Answer(channel, frame)
             self._submit(channel, text)
@@ -133,8 +133,10 @@ class Link:
             f'chmod 0755 "$new"; sync "$new"; mv -fT "$new" {q(target)}'
         )
         with source.open("rb") as file:
-            result = self._converse(whole(script, stdin=""), 60, lambda channel: stream(channel, file, progress))
-        self._fenced(guard, result)
+            result = self._converse(
+                wrap_script(script, stdin=""), 60, lambda channel: stream_file(channel, file, progress)
+            )
+        self._raise_if_fenced(guard, result)
         if result.code:
             raise RunbookError(
                 f"{self.name}: the upload of {source.name} failed: {explained(result.out, result.err)}",
@@ -144,7 +146,7 @@ class Link:
 
     def transport(self) -> Transport:
         """The open paramiko transport, for forwarding."""
-        transport: Transport = self._open().transport
+        transport: Transport = self._open_once().transport
         return transport
 
     def close(self) -> None:
@@ -173,7 +175,7 @@ class Link:
                 return f"{unit} failed: {quoted(said.out)}"
         return explained(result.out, result.err)
 
-    def _fenced(self, guard: str, result: Result) -> None:
+    def _raise_if_fenced(self, guard: str, result: Result) -> None:
         if guard and result.code == FENCED:
             raise Locked(
                 f"{self.name}: {last(result.err)}",
@@ -185,7 +187,7 @@ class Link:
         """Run `script`, take its answer; `send` writes what it reads from its stdin, after the script itself."""
         frame = Frame()
         text = frame.around(script)
-        _, channel = self._channel(frame.command(self._root, text if send else ""), timeout)
+        _, channel = self._open_channel(frame.command(self._root, text if send else ""), timeout)
         answer = Answer(channel, frame)
         try:
             self._submit(channel, text)
@@ -241,22 +243,22 @@ class Link:
             return EOFError("the host closed it")
         return not_begun(self.address, answer.out.logged_in, answer.noise(), answer.exit_status())
 
-    def _open(self) -> Any:
+    def _open_once(self) -> Any:
         with self._opening:
             if self._connection is None:
-                self._connection = connect(self.address)
+                self._connection = open_connection(self.address)
             return self._connection
 
-    def _channel(self, command: str, timeout: float) -> tuple[Any, Channel]:
+    def _open_channel(self, command: str, timeout: float) -> tuple[Any, Channel]:
         import paramiko
 
         for fresh in (False, True):
-            connection = self._open()
+            connection = self._open_once()
             try:
                 channel: Channel = connection.transport.open_session(window_size=WINDOW, timeout=self.address.timeout)
                 self.sessions += 1
                 channel.settimeout(timeout)
-                start(connection.transport, channel, command)
+                start_command(connection.transport, channel, command)
                 return connection, channel
             except (paramiko.SSHException, OSError, EOFError) as error:
                 with self._opening:  # an idle connection may have died: one fresh try, others finish on the old one
@@ -267,7 +269,7 @@ class Link:
         raise AssertionError("unreachable")
 
 
-def wait(condition: Callable[[], bool], *, seconds: float, every: float = 0.1) -> bool:
+def wait_until(condition: Callable[[], bool], *, seconds: float, every: float = 0.1) -> bool:
     """Poll `condition` until it holds (true), or did not when asked after `seconds` (false). Ctrl-C ends it.
 
     On a slow host one answer may take longer than `seconds`, and be older than what is waited for.

@@ -51,16 +51,16 @@ class Holder(NamedTuple):
         machine, _, process = self.controller.partition("/")
         boot, _, birth = process.partition("/")
         pid, _, started = birth.partition(".")
-        if machine != _machine() or not pid.isdigit():
+        if machine != machine_id() or not pid.isdigit():
             return False
-        return boot != _boot() or _started(int(pid)) != started
+        return boot != boot_id() or process_start(int(pid)) != started
 
 
 PROBE = f"""cat {FILE} 2>/dev/null && printf 'now=%s\\n' "$(date +%s)"; true"""
-"""Read-only shell text that prints the lock, for `parse`."""
+"""Read-only shell text that prints the lock, for `parse_holder`."""
 
 
-def parse(text: str) -> Holder | None:
+def parse_holder(text: str) -> Holder | None:
     """The holder in the output of `PROBE`; None when the host is free or the lock has expired."""
     seen = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if "run" not in seen:
@@ -88,28 +88,28 @@ class Lock:
     def __enter__(self) -> Lock:
         with contextlib.ExitStack() as entered:
             entered.enter_context(interrupt.deferred())
-            entered.callback(self._release)
+            entered.callback(self._release_all)
             entered.callback(self._stop.set)
             for link in self.links:
                 interrupt.check()
-                self._acquire(link)
+                self._acquire_on(link)
             self._until = entered.pop_all()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._until.close()
 
-    def _acquire(self, link: Link) -> None:
+    def _acquire_on(self, link: Link) -> None:
         stale = ""
         while True:
-            result = link.run(_acquire(self.run, _ttl(link), force=self.take_over, instead_of=stale), check=False)
+            result = link.run(acquire_script(self.run, _ttl(link), force=self.take_over, instead_of=stale), check=False)
             if result.code == 0:
                 link.guard = self.guard
                 self._held.append(link)
                 # Side by side, and from now on: on slow hosts one round, or taking all the locks, may outlast one of them.
-                threading.Thread(target=self._heartbeat, args=(link,), daemon=True).start()
+                threading.Thread(target=self._renew_regularly, args=(link,), daemon=True).start()
                 return
-            holder = parse(result.out)
+            holder = parse_holder(result.out)
             if result.code != FENCED or holder is None:
                 raise RunbookError(
                     f"{link.name}: the lock could not be written: {result.err.strip() or result.code}",
@@ -117,10 +117,10 @@ class Lock:
                     f"on {link.name}: df -h {STATE}; df -i {STATE}; ls -ld {STATE}",
                 )
             if not holder.died_here() or holder.run == stale:
-                raise locked(link.name, holder)
+                raise locked_error(link.name, holder)
             stale = holder.run
 
-    def _release(self) -> None:
+    def _release_all(self) -> None:
         for link in self._held:
             link.guard = ""
         with ThreadPoolExecutor(len(self._held) or 1) as pool:
@@ -131,10 +131,10 @@ class Lock:
         with contextlib.suppress(RunbookError):  # unreachable: it expires by itself
             link.run(f"{_MINE}if grep -qxs 'run={self.run.id}' {FILE}; then rm -f {FILE}; fi", timeout=10)
 
-    def _heartbeat(self, link: Link) -> None:
+    def _renew_regularly(self, link: Link) -> None:
         while not self._stop.wait(BEAT):
             with contextlib.suppress(RunbookError):  # the guard of the next change tells
-                link.run(_renew(_ttl(link)), timeout=10, check=False)
+                link.run(renew_script(_ttl(link)), timeout=10, check=False)
 
 
 def _ttl(link: Link) -> int:
@@ -142,7 +142,7 @@ def _ttl(link: Link) -> int:
     return TTL + 2 * math.ceil(link.delay) if link.delay >= SLOW else TTL
 
 
-def locked(host: str, holder: Holder) -> Locked:
+def locked_error(host: str, holder: Holder) -> Locked:
     """The message for a host that somebody else is changing."""
     reason = f" ({holder.reason})" if holder.reason not in ("", "?") else ""
     return Locked(
@@ -152,14 +152,15 @@ def locked(host: str, holder: Holder) -> Locked:
     )
 
 
-def _acquire(run: Run, ttl: int = TTL, *, force: bool, instead_of: str) -> str:
+def acquire_script(run: Run, ttl: int = TTL, *, force: bool, instead_of: str) -> str:
+    """Script that takes the lock for `run`; with `force` also from the run called `instead_of`."""
     fields = {
         "run": run.id,
         "who": run.who,
         "task": run.task,
         "reason": run.reason,
         "since": now(),
-        "controller": f"{_machine()}/{_boot()}/{os.getpid()}.{_started(os.getpid())}",
+        "controller": f"{machine_id()}/{boot_id()}/{os.getpid()}.{process_start(os.getpid())}",
     }
     lines = " ".join(q(f"{key}={value}".replace("\n", " ")) for key, value in fields.items())
     keep = (
@@ -177,11 +178,12 @@ def _acquire(run: Run, ttl: int = TTL, *, force: bool, instead_of: str) -> str:
     )
 
 
-def _renew(ttl: int = TTL) -> str:
+def renew_script(ttl: int = TTL) -> str:
+    """Script that makes the lock last `ttl` more seconds from now."""
     return f'{_MINE}sed "s/^expires=.*/expires=$(( $(date +%s) + {ttl} ))/" {FILE} >{FILE}.new && mv -f {FILE}.new {FILE}\n'
 
 
-def _machine() -> str:
+def machine_id() -> str:
     """This controller; names alone are not enough (many a machine is called `debian`)."""
     try:
         number = Path("/etc/machine-id").read_text(encoding="utf-8").strip()
@@ -190,14 +192,15 @@ def _machine() -> str:
     return f"{socket.gethostname()}~{number}"
 
 
-def _boot() -> str:
+def boot_id() -> str:
+    """Tells one boot of this machine from the next."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return "?"
 
 
-def _started(pid: int) -> str:
+def process_start(pid: int) -> str:
     """The process' start time in clock ticks: pids are reused, the pair is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]

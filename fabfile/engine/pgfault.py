@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .errors import RunbookError
-from .secret import mask
+from .secret import mask_secrets
 
 Facts = Sequence[Mapping[str, Any]]
 """What the host added to a refused question: one mapping a fact (`databases`, `session`, `mount`, `socket` …)."""
@@ -84,7 +84,7 @@ def _last_words(words: str) -> str:
     """The server's message without psql's head, SQLSTATE and LOCATION."""
     kept = " ".join(line for line in words.splitlines() if not line.startswith("LOCATION:"))
     kept = re.sub(r"^.*?(?:ERROR|FATAL|PANIC|FEHLER):\s+(?:[0-9A-Z]{5}:\s+)?", "", kept)
-    return mask(" ".join(kept.split()))[-200:]
+    return mask_secrets(" ".join(kept.split()))[-200:]
 
 
 def _disk(said: str, facts: Facts) -> RunbookError:
@@ -142,6 +142,6 @@ def holder(fact: Mapping[str, Any]) -> tuple[str, str]:
     sentence = (
         f"session {pid} ({fact['user']}, {fact.get('application') or 'no name'}, from {fact['client']}) {what}"
         f" since {fact['transaction_since']} ({fact['seconds']} s{waiting}); {state} since {fact['state_since']},"
-        f" last query at {fact['query_since']}: {mask(str(fact['query']))}"
+        f" last query at {fact['query_since']}: {mask_secrets(str(fact['query']))}"
     )
     return sentence, f"on the host: {AS_SUPERUSER} -c 'SELECT pg_terminate_backend({pid})'"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import pgfault
 from .errors import RunbookError
 from .psql import LIMITS, facts, json_lines
-from .secret import mask
+from .secret import mask_secrets
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,7 +32,7 @@ _opening = threading.Lock()
 
 
 @contextlib.contextmanager
-def connect(link: Link, database: str, *, user: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
+def connect_database(link: Link, database: str, *, user: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
     """An autocommit connection to `database` on the link's host, with the time-outs of every question of ours.
 
     What takes longer on purpose (an index build) says so by a SET of its own.
@@ -43,7 +43,7 @@ def connect(link: Link, database: str, *, user: str = "postgres") -> Iterator[ps
     import psycopg
 
     _forget_environment()
-    with _forwarded(link, SOCKET) as (folder, refusals):
+    with _forward_socket(link, SOCKET) as (folder, refusals):
         try:
             connection = psycopg.connect(
                 host=folder,
@@ -72,7 +72,7 @@ def connect(link: Link, database: str, *, user: str = "postgres") -> Iterator[ps
 
 def _explained(link: Link, database: str, error: psycopg.Error) -> RunbookError:
     """The error in the words of a question that failed: its cause, who holds a lock since when, and what to type."""
-    words, state = mask(str(error)), error.sqlstate or ""
+    words, state = mask_secrets(str(error)), error.sqlstate or ""
     if state in pgfault.LOCKED or state[:2] in ("53", "57", "58") or state == "":
         known = json_lines(link.read([facts(database)])[0].out)
         cause = pgfault.explain(f"ERROR:  {state}: {words}" if state else words, 0, known)
@@ -115,7 +115,7 @@ def open_unix(transport: Transport, path: str) -> Channel:
 
 
 @contextlib.contextmanager
-def _forwarded(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
+def _forward_socket(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
     """A folder with a local socket that leads to `path` on the host, for as long as the context lasts; what sshd refused."""
     transport = link.transport()
     refusals: list[str] = []
@@ -125,7 +125,7 @@ def _forwarded(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
         except OSError as error:
             raise _no_folder(error) from None
         server.listen(4)
-        threading.Thread(target=_serve, args=(server, transport, path, refusals), daemon=True).start()
+        threading.Thread(target=_serve_socket, args=(server, transport, path, refusals), daemon=True).start()
         try:
             yield folder, refusals
         finally:
@@ -159,7 +159,7 @@ def _no_folder(error: OSError) -> RunbookError:
     )
 
 
-def _serve(server: socket.socket, transport: Transport, path: str, refusals: list[str]) -> None:
+def _serve_socket(server: socket.socket, transport: Transport, path: str, refusals: list[str]) -> None:
     import paramiko
 
     while True:
@@ -170,14 +170,14 @@ def _serve(server: socket.socket, transport: Transport, path: str, refusals: lis
         try:
             channel = open_unix(transport, path)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            refusals.append(_refusal(path, error))
+            refusals.append(_explain_refusal(path, error))
             client.close()
             continue
         for source, target in ((client, channel), (channel, client)):
-            threading.Thread(target=_pump, args=(source, target), daemon=True).start()
+            threading.Thread(target=_copy_bytes, args=(source, target), daemon=True).start()
 
 
-def _refusal(path: str, error: BaseException) -> str:
+def _explain_refusal(path: str, error: BaseException) -> str:
     """Why the host's end of a channel was not opened, in a sentence."""
     import paramiko
 
@@ -188,7 +188,7 @@ def _refusal(path: str, error: BaseException) -> str:
     return f"nothing answers at {path}"
 
 
-def _pump(source: Any, target: Any) -> None:
+def _copy_bytes(source: Any, target: Any) -> None:
     """Copy until either side ends, then end both (a channel by `close` alone: see `channel.end_input`)."""
     with contextlib.suppress(OSError, EOFError):
         while block := source.recv(65536):

@@ -20,7 +20,7 @@ _URL = re.compile(r"(://[^\s:/@]+:)[^\s/@]+(?=@)")
 class Secret:
     """A value that shows as a mask. `reveal()` gives the text, to be used only on its way into a file or a protocol.
 
-    Creating one makes the text known to `mask`, so that no later output can carry it by accident.
+    Creating one makes the text known to `mask_secrets`, so that no later output can carry it by accident.
     """
 
     __slots__ = ("_text",)
@@ -28,7 +28,7 @@ class Secret:
     def __init__(self, text: str) -> None:
         self._text = text
         if len(text) >= 4:  # shorter ones would mask half of every sentence
-            _remember(text)
+            _remember_secret(text)
 
     def reveal(self) -> str:
         """The clear text."""
@@ -46,13 +46,13 @@ class Secret:
         return hash(self._text)
 
 
-def _remember(text: str) -> None:
+def _remember_secret(text: str) -> None:
     global _known
     with _adding:
         _known = tuple(sorted({*_known, text, json.dumps(text, ensure_ascii=False)[1:-1]}, key=len, reverse=True))
 
 
-def mask(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """`text` without any known secret."""
     for secret in _known:
         text = text.replace(secret, MASK)
@@ -60,6 +60,6 @@ def mask(text: str) -> str:
 
 
 def mask_keyed(text: str) -> str:
-    """`mask`, and also whatever follows `password:`, `token=` and the like: for files whose old content we never knew."""
-    keyed = _KEYED.sub(lambda m: m[1] + MASK, mask(text))
+    """`mask_secrets`, and also whatever follows `password:`, `token=` and the like: for files whose old content we never knew."""
+    keyed = _KEYED.sub(lambda m: m[1] + MASK, mask_secrets(text))
     return _URL.sub(lambda m: m[1] + MASK, keyed)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from shlex import quote as q
 from typing import NamedTuple
 
-__all__ = ["Reading", "join_probes", "q", "split_readings", "whole", "write_file"]
+__all__ = ["Reading", "join_probes", "q", "split_readings", "wrap_script", "write_file"]
 
 STATE = "/var/lib/runbook"
 """Where a host keeps what the runbook must remember on it."""
@@ -24,7 +24,7 @@ class Reading(NamedTuple):
     code: int
 
 
-def whole(script: str, stdin: str = " </dev/null") -> str:
+def wrap_script(script: str, stdin: str = " </dev/null") -> str:
     """`script` so that sh reads all of it before it runs the first line, in / and with nothing on its own stdin.
 
     Without the group a cut-off script would run in part. `stdin` "" leaves it ours: an upload reads the file there.
@@ -69,7 +69,7 @@ def new_marker() -> str:
     return f"#~{new_token()}"
 
 
-def embed(content: bytes, *, to: str = "", append: bool = False) -> str:
+def embed_bytes(content: bytes, *, to: str = "", append: bool = False) -> str:
     """A here-document command that writes `content`, whatever is in it, to the (quoted) file `to`, or prints it."""
     text = base64.b64encode(content).decode()
     lines = "\n".join(text[i : i + 76] for i in range(0, len(text), 76))
@@ -93,7 +93,7 @@ def write_file(path: str, content: bytes, *, mode: int, owner: str, validate: st
         f"stage=$(mktemp -d {q(folder)}/.runbook.XXXXXX)",
         "trap 'rm -rf \"$stage\"' EXIT",
         f'new="$stage"/{q(name)}',
-        embed(content, to=candidate),
+        embed_bytes(content, to=candidate),
         f"chown {q(owner)} {candidate}; chmod {mode:04o} {candidate}",
     ]
     if validate:

@@ -6,7 +6,7 @@ import re
 import threading
 
 from .errors import RunbookError
-from .secret import mask
+from .secret import mask_secrets
 
 SLOW = 2.0
 """Seconds from the login to the begin of our script that are worth a sentence; sudo needs 0.01."""
@@ -27,8 +27,8 @@ def warn_once(name: str, seconds: float, words: str) -> None:
     from rich.text import Text
 
     console, warning = Console(stderr=True, soft_wrap=True, highlight=False), explain(name, seconds, words)
-    console.print(Text(f"! {mask(warning.seen)}", "yellow"))
-    console.print(Text("  next ", "dim") + Text(mask(warning.next)))
+    console.print(Text(f"! {mask_secrets(warning.seen)}", "yellow"))
+    console.print(Text("  next ", "dim") + Text(mask_secrets(warning.next)))
 
 
 def explain(name: str, seconds: float, words: str) -> RunbookError:

@@ -54,7 +54,31 @@ class Step(ABC):
         return seen
 
 
-def owe(notify: Iterable[str]) -> str:
+@dataclass(frozen=True)
+class PlanOnly(Step):
+    """Stands in a plan for work that can be named but not prepared yet, such as a file that discovery must fill in.
+
+    A plan shows `sentence` as a change. The converger leaves it out: the deploy makes the real steps when it can.
+    """
+
+    label: str
+    sentence: str
+
+    @property
+    def name(self) -> str:
+        """`label`."""
+        return self.label
+
+    def probe(self) -> str:
+        """Nothing to read."""
+        return "true"
+
+    def decide(self, seen: Reading) -> Change | None:
+        """Always a change."""
+        return Change(self.sentence, ())
+
+
+def record_pending(notify: Iterable[str]) -> str:
     """Script that records notifications before the change they belong to, so that a crash cannot lose them."""
     files = []
     for one in notify:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .secret import mask
+from .secret import mask_secrets
 
 LINES, LENGTH = 4, 300
 """Lines and characters of the host's words that go into one sentence, of each stream."""
@@ -15,7 +15,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b
 def spoken(text: str) -> list[str]:
     """The lines of `text` that say something, secrets masked, without colours and control characters."""
     clean = (_ESCAPES.sub("", line).strip() for line in text.replace("\r", "\n").split("\n"))
-    return [mask(line) for line in clean if line]
+    return [mask_secrets(line) for line in clean if line]
 
 
 def last(text: str) -> str:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..acceptance import FULL, QUICK, Secure, with_cache_for
-from ..acceptance import check as measure
+from ..acceptance import measure_service as measure
 from ..acceptance.tls import https_url
-from ..console.rollup import console
+from ..console.rollup import open_console
 from ..engine.errors import RunbookError
-from ..settings.settings import Settings, load
+from ..settings.settings import Settings, load_settings
 from ..traffic.client import base_url
 from .host_facts import HostFacts
 
@@ -28,7 +28,7 @@ LONGEST = 24 * 60.0
 
 
 @dataclass(frozen=True)
-class Options:
+class CheckOptions:
     """How `fab check` was typed.
 
     Attributes:
@@ -48,7 +48,7 @@ class Options:
     cache_minutes: str = ""
 
 
-def check(address: str, options: Options) -> int:
+def check_service(address: str, options: CheckOptions) -> int:
     """Measure `address` (without one, the site's service, hosts included); 0 when all held, 1 when a row did not.
 
     Raises:
@@ -56,11 +56,11 @@ def check(address: str, options: Options) -> int:
     """
     plan = QUICK if options.quick else FULL
     if options.cache_minutes:
-        plan = with_cache_for(plan, _minutes(options.cache_minutes))
-    screen, report = console(options.json), Path(options.report) if options.report else None
+        plan = with_cache_for(plan, _parse_minutes(options.cache_minutes))
+    screen, report = open_console(options.json), Path(options.report) if options.report else None
     if address:
         _refuse_drills(options)
-        secure = _elsewhere(address, options.tls)
+        secure = _other_target(address, options.tls)
         return measure(address, json_path=options.json, report=report, secure=secure, console=screen, plan=plan)
     if options.tls:
         raise RunbookError(
@@ -68,26 +68,26 @@ def check(address: str, options: Options) -> int:
             "The site's own https address comes from its site file.",
             "fab check --address http://HOST --tls https://HOST",
         )
-    settings: Settings = load()
+    settings: Settings = load_settings()
     if not settings.service:
         raise RunbookError(
             "the site file names no service address", "there is nothing to ask", f"set service in {settings.path}"
         )
-    why = _undrilled(settings, options)
+    why = _reason_without_drills(settings, options)
     return measure(
         settings.service,
         json_path=options.json,
         report=report,
         facts=HostFacts(settings),
-        secure=_own(settings),
-        drill=None if why else partial(_drill, settings),
+        secure=_own_target(settings),
+        drill=None if why else partial(_make_drills, settings),
         undrilled=why,
         console=screen,
         plan=plan,
     )
 
 
-def _refuse_drills(options: Options) -> None:
+def _refuse_drills(options: CheckOptions) -> None:
     if options.drills:
         raise RunbookError(
             "--drills does not go with --address",
@@ -96,7 +96,7 @@ def _refuse_drills(options: Options) -> None:
         )
 
 
-def _undrilled(settings: Settings, options: Options) -> str:
+def _reason_without_drills(settings: Settings, options: CheckOptions) -> str:
     """Why no drill is run; empty when they are: in a lab's full run, and wherever they were asked for."""
     from ..drills.target import in_lab
 
@@ -107,7 +107,7 @@ def _undrilled(settings: Settings, options: Options) -> str:
     return "a quick run fails no node: fab check without --quick, or with --drills" if options.quick else ""
 
 
-def _drill(settings: Settings, screen: Console) -> Sequence[DrillResult]:
+def _make_drills(settings: Settings, screen: Console) -> Sequence[DrillResult]:
     from ..drills import run_for_check
 
     with screen.status("drills") as status:
@@ -116,7 +116,7 @@ def _drill(settings: Settings, screen: Console) -> Sequence[DrillResult]:
     return results
 
 
-def _minutes(typed: str) -> float:
+def _parse_minutes(typed: str) -> float:
     try:
         minutes = float(typed)
     except ValueError:
@@ -130,13 +130,13 @@ def _minutes(typed: str) -> float:
     )
 
 
-def _own(settings: Settings) -> Secure:
-    from ..certs import bundle
+def _own_target(settings: Settings) -> Secure:
+    from ..certs import trust_bundle
 
-    return Secure(settings.https, bundle(settings), settings.tls.names, settings.edge.http3)
+    return Secure(settings.https, trust_bundle(settings), settings.tls.names, settings.edge.http3)
 
 
-def _elsewhere(address: str, tls: str) -> Secure | None:
+def _other_target(address: str, tls: str) -> Secure | None:
     """The same host over TLS; None when its port for http is an odd one, for then nothing says which is that for TLS."""
     if tls:
         return Secure(https_url(tls))

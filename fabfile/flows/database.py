@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..console.rollup import console, write_json
+from ..console.rollup import open_console, write_json
 from ..engine.errors import DIFFERS, OK
 from ..engine.fleet import Fleet
-from ..engine.postgres import connect
+from ..engine.postgres import connect_database
 from ..roles import postgres
 from ..settings.settings import Settings
 
@@ -39,13 +39,13 @@ CONNECTIONS = """SELECT coalesce(client_addr::text, 'local'), coalesce(state, '?
 WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1, 2 ORDER BY 1, 2"""
 
 
-def show(settings: Settings, json: str | None, *, only: bool) -> None:
+def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
     """Print each setting as it is and as it should be; `only`: it is the whole report, so it is what goes to `json`."""
     from rich.table import Table
 
     node = settings.inventory.one("postgres")
     should = postgres.wanted(settings, node)
-    with Fleet(settings, [node]) as fleet, connect(fleet.link(node), "postgres") as connection:
+    with Fleet(settings, [node]) as fleet, connect_database(fleet.link(node), "postgres") as connection:
         rows = connection.execute(
             "SELECT name, current_setting(name), pending_restart, source FROM pg_settings WHERE name = ANY(%s)",
             [list(should)],
@@ -66,7 +66,7 @@ def show(settings: Settings, json: str | None, *, only: bool) -> None:
         current, pending, _ = now.get(name, ("?", False, ""))
         mark = "[green]" if current.replace(" ", "") == value.replace(" ", "") else "[yellow]"
         table.add_row(name, f"{mark}{current}[/]" + (" (restart owed)" if pending else ""), value, WHY.get(name, ""))
-    console(json).print(table)
+    open_console(json).print(table)
     report = {
         "host": node.name,
         "memory_mb": int(memory),
@@ -75,22 +75,22 @@ def show(settings: Settings, json: str | None, *, only: bool) -> None:
     write_json(report, json if only else None)
 
 
-def status(settings: Settings, json: str | None) -> int:
+def show_database(settings: Settings, json: str | None) -> int:
     """Print tables, indexes, connections; 2 when an index is missing or invalid or the data is not complete.
 
     Raises:
         RunbookError: the database cannot be reached.
     """
     node, name = settings.inventory.one("postgres"), settings.database.name
-    with Fleet(settings, [node]) as fleet, connect(fleet.link(node), name) as connection:
+    with Fleet(settings, [node]) as fleet, connect_database(fleet.link(node), name) as connection:
         tables = connection.execute(TABLES).fetchall()
         clients = connection.execute(CONNECTIONS).fetchall()
-        mark = _one(connection, MARK)
-        steps = postgres.indexes(settings)
+        mark = _first_value(connection, MARK)
+        steps = postgres.index_steps(settings)
         readings = fleet.link(node).read([step.probe() for step in steps])
     missing = [change.sentence for step, seen in zip(steps, readings, strict=True) if (change := step.decide(seen))]
-    out = console(json)
-    out.print(_tables(f"{name} on {node.name}: {mark or 'never seeded'}", tables))
+    out = open_console(json)
+    out.print(_tables_table(f"{name} on {node.name}: {mark or 'never seeded'}", tables))
     for client, state, count in clients:
         out.print(f"{client:<16} {state:<22} {count} connection{'s' * (count != 1)}")
     for sentence in missing:
@@ -107,7 +107,7 @@ def status(settings: Settings, json: str | None) -> int:
     return OK if not missing and str(mark).startswith("runbook: seeded") else DIFFERS
 
 
-def _tables(title: str, rows: Sequence[Sequence[Any]]) -> Table:
+def _tables_table(title: str, rows: Sequence[Sequence[Any]]) -> Table:
     from rich.table import Table
 
     heads = ("table", "size", "rows (estimate)", "indexes", "invalid")
@@ -118,6 +118,6 @@ def _tables(title: str, rows: Sequence[Sequence[Any]]) -> Table:
     return table
 
 
-def _one(connection: Any, query: str) -> Any:
+def _first_value(connection: Any, query: str) -> Any:
     row = connection.execute(query).fetchone()
     return row[0] if row else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ..console.rollup import console, show_outcome, write_json
+from ..console.rollup import open_console, show_outcome, write_json
 from ..discovery import store as knowledge
 from ..engine.converge import Converger, State
 from ..engine.errors import OK, RunbookError
@@ -17,7 +17,7 @@ from ..rollout import binary
 from ..settings.settings import Settings
 
 
-def discover(settings: Settings, names: Sequence[str], json: str | None) -> int:
+def discover_program(settings: Settings, names: Sequence[str], json: str | None) -> int:
     """Run discovery on the first app node (or the one named), print the trail and the settings found, remember them.
 
     Raises:
@@ -25,7 +25,7 @@ def discover(settings: Settings, names: Sequence[str], json: str | None) -> int:
     """
     from ..discovery import report
 
-    out, started = console(json), time.monotonic()
+    out, started = open_console(json), time.monotonic()
     nodes = [node for node in settings.inventory.select(names, ("app",)) if "app" in node.roles]
     if not nodes:
         raise RunbookError("none of these hosts is an app node", "the binary runs on app nodes", "fab app.discover")
@@ -33,12 +33,14 @@ def discover(settings: Settings, names: Sequence[str], json: str | None) -> int:
     run = Run("discover", settings.state / "runs")
     with Fleet(settings, [node]) as fleet, out.status("") as status, Lock(list(fleet.links.values()), run):
         converger = Converger(fleet.link(node), run, lambda outcome: None, lambda text: status.update(text))
-        for outcome in converger.apply([*base.steps(), *app.ground(settings, binary.binary(settings))]):
+        for outcome in converger.apply(
+            [*base.base_steps(), *app.ground_steps(settings, binary.fetch_binary(settings))]
+        ):
             if outcome.state in (State.CHANGED, State.FAILED):
                 show_outcome(out, node.name, outcome)
             if outcome.error:
                 raise outcome.error
-        discovery = knowledge.find(settings, fleet.link(node), run, out, lambda text: status.update(text))
-    report.show(out, discovery)
+        discovery = knowledge.find_facts(settings, fleet.link(node), run, out, lambda text: status.update(text))
+    report.show_discovery(out, discovery)
     write_json({"host": node.name, "seconds": round(time.monotonic() - started, 2), **report.as_dict(discovery)}, json)
     return OK

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..console.rollup import console
+from ..console.rollup import open_console
 from ..control.balancer import Balancer
 from ..control.floating_address import Edges
 from ..engine.errors import OK, RunbookError
-from ..engine.journal import Run, append, operator
+from ..engine.journal import Run, append_lines, operator_name
 from ..engine.lock import Lock
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 
 
-def drain(settings: Settings, names: Sequence[str], *, reason: str) -> int:
+def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int:
     """Take the named hosts out of service: app nodes at every edge, edges by moving the floating address elsewhere.
 
     Returns when they are idle.
@@ -22,7 +22,7 @@ def drain(settings: Settings, names: Sequence[str], *, reason: str) -> int:
     Raises:
         RunbookError: no host was named, it is neither, it is the last one that serves, or somebody works on the edges.
     """
-    why, out = f"operator {operator()} {reason}".strip(), console()
+    why, out = f"operator {operator_name()} {reason}".strip(), open_console()
 
     def app(balancer: Balancer, node: Node) -> None:
         _not_the_gates(balancer, node)
@@ -34,19 +34,19 @@ def drain(settings: Settings, names: Sequence[str], *, reason: str) -> int:
         reachable = [edges.fleet.links[seen.name] for seen in edges.view().values() if seen.reachable]
         with Lock(reachable, run):
             edges.drain(node.name, why, lambda text: out.print(f"{node.name:<8} {text}"))
-            edges.fleet.link(node).run(append(run.entry("changed", "drain", f"drained by {why}")))
+            edges.fleet.link(node).run(append_lines(run.entry("changed", "drain", f"drained by {why}")))
         out.print(f"{node.name:<8} drained, idle")
 
-    return _each(settings, names, app, edge)
+    return _each_host(settings, names, app, edge)
 
 
-def undrain(settings: Settings, names: Sequence[str]) -> int:
+def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
     """Put the named hosts back; waits until every edge sees an app node up. The floating address stays where it is.
 
     Raises:
         RunbookError: no host was named, it is neither app node nor edge, its checks fail, or somebody works on it.
     """
-    out = console()
+    out = open_console()
 
     def app(balancer: Balancer, node: Node) -> None:
         _not_the_gates(balancer, node)
@@ -58,10 +58,10 @@ def undrain(settings: Settings, names: Sequence[str]) -> int:
         link = edges.fleet.link(node)
         with Lock([link], run):
             edges.undrain(node.name)
-            link.run(append(run.entry("changed", "undrain", "put back")))
+            link.run(append_lines(run.entry("changed", "undrain", "put back")))
         out.print(f"{node.name:<8} ready to take the floating address")
 
-    return _each(settings, names, app, edge)
+    return _each_host(settings, names, app, edge)
 
 
 def _not_the_gates(balancer: Balancer, node: Node) -> None:
@@ -74,7 +74,7 @@ def _not_the_gates(balancer: Balancer, node: Node) -> None:
         )
 
 
-def _each(
+def _each_host(
     settings: Settings,
     names: Sequence[str],
     app: Callable[[Balancer, Node], None],

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..acceptance.export import refuse_bad_path
-from ..console.rollup import console, write_json
-from ..drills import DrillResult, chosen, run_some
+from ..console.rollup import open_console, write_json
+from ..drills import DrillResult, chosen_drills, run_some
 from ..drills.catalogue.register import BY_NAME, DRILLS
-from ..drills.history import kept
+from ..drills.history import kept_results
 from ..drills.result import FAILED as DID_NOT_HOLD
-from ..drills.safety_nets import checked
-from ..drills.table import line, show_history, show_list, show_results
+from ..drills.safety_nets import check_net
+from ..drills.table import result_line, show_history, show_list, show_results
 from ..drills.target import folder_of, in_lab
 from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
-from ..report import refuse_bad_folder, write
+from ..report import refuse_bad_folder, write_report
 from ..settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
-def drill(
+def run_drills(
     settings: Settings, names: Sequence[str], *, json: str | None, report: str, without: str, yes_really: bool
 ) -> int:
     """Make the drills called `names` (all, without names); 0 when none failed, 1 when one did, 130 after Ctrl-C.
@@ -37,12 +37,12 @@ def drill(
         RunbookError: an unknown name, a real site without --yes-really, locked, unreachable.
     """
     _refuse_early(settings, names, json, report, without, yes_really)
-    out = console(json)
+    out = open_console(json)
     if json != "-":
         out.file = sys.stdout  # what a task under load prints is caught elsewhere
     made = list[DrillResult]()
     try:
-        _make(settings, list(names or BY_NAME), without, out, made)
+        _make_each(settings, list(names or BY_NAME), without, out, made)
     except interrupt.BrokenOff:
         raise RunbookError(
             "broken off while a drill was repaired",
@@ -57,17 +57,17 @@ def drill(
             show_results(out, made)
             write_json([result.as_json() for result in made], json)
     if report:
-        out.print(f"The report: {write(Path(report), None, made)}", soft_wrap=True)
+        out.print(f"The report: {write_report(Path(report), None, made)}", soft_wrap=True)
     return FAILED if any(result.verdict == DID_NOT_HOLD for result in made) else OK
 
 
-def _make(settings: Settings, wanted: list[str], without: str, out: Console, made: list[DrillResult]) -> None:
+def _make_each(settings: Settings, wanted: list[str], without: str, out: Console, made: list[DrillResult]) -> None:
     """The drills `wanted`; each result goes to `made` as it comes, and what goes on is told."""
 
     def done(result: DrillResult) -> None:
         made.append(result)
         if len(wanted) > 1:
-            out.print(line(result))
+            out.print(result_line(result))
 
     def progress(text: str) -> None:
         status.update(f"[bold]{wanted[min(len(made), len(wanted) - 1)]}[/] {text}")
@@ -80,8 +80,8 @@ def _refuse_early(
     settings: Settings, names: Sequence[str], json: str | None, report: str, without: str, yes_really: bool
 ) -> None:
     """Whatever is wrong with what was asked, before anything is broken."""
-    chosen(names)
-    checked(without)
+    chosen_drills(names)
+    check_net(without)
     _refuse_unasked(settings, yes_really)
     for role in ("edge", "app"):
         if not settings.inventory.having(role):
@@ -113,22 +113,22 @@ def list_drills(json: str | None) -> int:
             for one in DRILLS
         ]
         write_json(rows, json)
-    show_list(console(json), DRILLS)
+    show_list(open_console(json), DRILLS)
     return OK
 
 
-def history(settings: Settings, names: Sequence[str], json: str | None) -> int:
+def show_past_drills(settings: Settings, names: Sequence[str], json: str | None) -> int:
     """What drills have said over time.
 
     Raises:
         RunbookError: none was made yet.
     """
-    chosen(names)
-    found = kept(folder_of(settings), names)
+    chosen_drills(names)
+    found = kept_results(folder_of(settings), names)
     if not found:
         raise RunbookError(
             f"no drill of {settings.name} has been made here", "there is no trend to show", "fab drill.all"
         )
     write_json([result.as_json() for result in found], json)
-    show_history(console(json), found)
+    show_history(open_console(json), found)
     return OK

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from .. import certs
-from ..acceptance.host_facts import Clock, CurlAnswer, DatabaseFacts, LogBound, Traffic
+from ..acceptance.host_facts import Clock, CurlAnswer, DatabaseFacts, EndpointCounts, LogBound
 from ..control import counters
 from ..control.clocks import against_ours
 from ..discovery import store as knowledge
 from ..engine.converge import State
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet, errors
+from ..engine.fleet import Fleet, failed_hosts
 from ..engine.shell import q
 from ..health import logs as rotation
 from ..roles import app, postgres
 from ..rollout import binary
-from ..rollout.deploy import survey
+from ..rollout.deploy import survey_hosts
 from ..rollout.system import PHASES, System
 from ..settings.inventory import Node
 from ..settings.settings import Settings
@@ -30,25 +30,25 @@ class HostFacts:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def traffic(self) -> Mapping[str, Traffic]:
+    def traffic(self) -> Mapping[str, EndpointCounts]:
         """Per requirement with a backend of its own: what the balancers' exporters have counted, all edges together."""
         port = self.settings.edge.stats_port
-        texts = self._read(("edge",), counters.probe(port))
-        if silent := [edge for edge, text in texts.items() if not counters.counted([text])]:
+        texts = self._read_hosts(("edge",), counters.counters_probe(port))
+        if silent := [edge for edge, text in texts.items() if not counters.sum_counters([text])]:
             raise RunbookError(
                 f"HAProxy's exporter does not answer on port {port} of the loopback of {', '.join(silent)}",
                 "Its figures by endpoint are what graphs are drawn from.",
                 f"fab -H {','.join(silent)} plan",
             )
-        return counters.counted(list(texts.values()))
+        return counters.sum_counters(list(texts.values()))
 
     def differences(self) -> Sequence[str]:
         """What `fab plan` finds, a sentence each."""
         settings = self.settings
         with Fleet(settings, settings.inventory.select(()), readonly=True) as fleet:
-            tls = certs.material(settings, may_issue=False)
-            system = System(settings, binary.binary(settings), knowledge.known(settings), tls)
-            hosts = survey(fleet, system, PHASES).hosts
+            tls = certs.ready_material(settings, may_issue=False)
+            system = System(settings, binary.fetch_binary(settings), knowledge.known_facts(settings), tls)
+            hosts = survey_hosts(fleet, system, tuple(PHASES)).hosts
         lost = [f"{host.host}: {host.error.seen}" for host in hosts if host.error]
         to_do = [
             f"{host.host}: {outcome.sentence or outcome.step}"
@@ -62,14 +62,14 @@ class HostFacts:
         """Each host's clock against this machine's, as exactly as one of a few questions over ssh tells."""
         with Fleet(self.settings, self.settings.inventory.nodes, readonly=True) as fleet:
             seen = fleet.each(lambda node: against_ours(fleet.link(node)))
-        for error in errors(seen).values():
+        for error in failed_hosts(seen).values():
             raise error
         return {name: clock for name, clock in seen.items() if isinstance(clock, Clock)}
 
     def ready_seconds(self) -> Mapping[str, float]:
         """Seconds from the latest start of the app to its first 200 (its unit counts as started only then)."""
         fields = "ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic"
-        seen = self._read(("app",), f"systemctl show -p {fields} {q(app.unit(self.settings))}")
+        seen = self._read_hosts(("app",), f"systemctl show -p {fields} {q(app.app_unit(self.settings))}")
         times = {}
         for name, text in seen.items():
             stamp = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)}
@@ -80,7 +80,7 @@ class HostFacts:
 
     def log_bounds(self) -> Mapping[str, LogBound]:
         """The log's size now and at most: the rotated copy, the live file, and what a minute may add before the timer runs."""
-        facts = knowledge.known(self.settings)
+        facts = knowledge.known_facts(self.settings)
         logs = facts.logs if facts else ()
         files = " ".join(f"{q(log)}*" for log in logs)
         probe = (
@@ -88,16 +88,18 @@ class HostFacts:
             f"printf 'free=%s\\n' \"$(df -PB1 {q(logs[0].rpartition('/')[0]) if logs else '/'} | awk 'NR==2{{print $4}}')\"\n"
             f"{rotation.PROBE}"
         )
-        return {name: self._bound(text, found=bool(logs)) for name, text in self._read(("app",), probe).items()}
+        return {
+            name: self._log_bound(text, found=bool(logs)) for name, text in self._read_hosts(("app",), probe).items()
+        }
 
-    def _bound(self, text: str, *, found: bool) -> LogBound:
+    def _log_bound(self, text: str, *, found: bool) -> LogBound:
         """One node's answer to `log_bounds`: twice the rotation size (live and copy) and a minute's writing at most."""
         most = self.settings.app.log_max_mb
         seen = dict(re.findall(r"(\w+)=(\S+)", text))
         used, free = int(seen["used"]), int(seen["free"])
         if not found:
             return LogBound(used, None, free, "discovery has not found the log yet: fab app.discover")
-        state = rotation.parse(text)
+        state = rotation.parse_rotation(text)
         if state.fault or state.size_mb != most:
             return LogBound(used, None, free, state.fault or f"it is rotated at {state.size_mb} MB, not at {most} MB")
         how = f"rotated at {most} MB, one compressed copy, looked at every minute"
@@ -105,13 +107,13 @@ class HostFacts:
 
     def database(self) -> DatabaseFacts:
         """Rows of each table (PostgreSQL's estimate for large ones), and the indexes that are missing or invalid."""
-        from ..engine.postgres import connect
+        from ..engine.postgres import connect_database
 
         node, name = self.settings.inventory.one("postgres"), self.settings.database.name
-        steps = postgres.indexes(self.settings)
+        steps = postgres.index_steps(self.settings)
         with (
             Fleet(self.settings, [node], readonly=True) as fleet,
-            connect(fleet.link(node), name) as sql,
+            connect_database(fleet.link(node), name) as sql,
         ):
             rows = dict(sql.execute(ESTIMATES).fetchall())
             for table in [
@@ -137,13 +139,13 @@ class HostFacts:
             node = min((node for node in nodes if node.name in texts), key=far, default=None)
             if node is None:
                 return None
-            said = fleet.link(node).read([_curl(url, address)])[0].out
+            said = fleet.link(node).read([_curl_command(url, address)])[0].out
         return _curl_answer(node.name, " ".join(texts[node.name].split()[:2]), said)
 
-    def _read(self, roles: Sequence[str], probe: str) -> dict[str, str]:
+    def _read_hosts(self, roles: Sequence[str], probe: str) -> dict[str, str]:
         with Fleet(self.settings, self.settings.inventory.having(*roles), readonly=True) as fleet:
             seen = fleet.each(lambda node: fleet.link(node).read([probe])[0].out)
-        for error in errors(seen).values():
+        for error in failed_hosts(seen).values():
             raise error
         return {name: str(text) for name, text in seen.items()}
 
@@ -152,7 +154,7 @@ CURL_VERSION = "curl -V 2>/dev/null && ip -o -4 addr show"
 """Which curl a host has, and which addresses; curl names HTTP3 among its features if it knows it."""
 
 
-def _curl(url: str, address: str) -> str:
+def _curl_command(url: str, address: str) -> str:
     """Shell text of one request. Certificates are judged elsewhere; IPv4, for a refused ::1 makes Debian's curl hang.
 
     After a QUIC Retry that curl now and then never finishes a request whose handshake it has completed (its QPACK table

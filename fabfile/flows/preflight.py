@@ -10,7 +10,7 @@ from ..engine.converge import Outcome, State
 from ..engine.errors import RunbookError
 from ..engine.shell import Reading
 from ..roles.ports import ports
-from ..rollout.system import ROLE_OF, System
+from ..rollout.system import PHASES, System
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from . import listeners
@@ -33,7 +33,7 @@ class Precondition:
 def preconditions(system: System, node: Node, phases: Sequence[str]) -> list[Precondition]:
     """What must hold on `node` before `phases` change anything there."""
     settings = system.settings
-    roles = [ROLE_OF[phase] for phase in phases if phase in LISTENING and ROLE_OF[phase] in node.roles]
+    roles = [PHASES[phase].role for phase in phases if phase in LISTENING and PHASES[phase].role in node.roles]
     if not roles:
         return []
     app_port = system.facts.port if system.facts else None

@@ -6,24 +6,24 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from ..console.rollup import console, write_json
+from ..console.rollup import open_console, write_json
 from ..control import releases as lying
-from ..control.releases import Kept
+from ..control.releases import InstalledRelease
 from ..engine.errors import DIFFERS, OK, RunbookError
-from ..engine.fleet import Fleet, errors
+from ..engine.fleet import Fleet, failed_hosts
 from ..rollout.auto_rollback import system_of
-from ..rollout.deploy import Options, carry_out
+from ..rollout.deploy import DeployOptions, carry_out
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 
 
-def releases(settings: Settings, names: Sequence[str], json: str | None) -> int:
+def show_releases(settings: Settings, names: Sequence[str], json: str | None) -> int:
     """Print each app node's releases; 2 when the nodes do not all run the same, 4 when one does not answer."""
     from rich.table import Table
 
-    out = console(json)
+    out = open_console(json)
     with Fleet(settings, _app_nodes(settings, names), readonly=True) as fleet:
-        seen = fleet.each(lambda node: lying.on(fleet.link(node), settings))
+        seen = fleet.each(lambda node: lying.releases_on(fleet.link(node), settings))
     kept = {name: one for name, one in seen.items() if not isinstance(one, RunbookError)}
     table = Table("host", "release", "installed", "", "proven", "size", box=None, header_style="dim", pad_edge=False)
     for name, many in kept.items():
@@ -32,12 +32,12 @@ def releases(settings: Settings, names: Sequence[str], json: str | None) -> int:
             table.add_row(name, one.id, one.installed, runs, one.proven or "[dim]never[/]", f"{one.size / 1e6:.1f} MB")
     out.print(table)
     write_json({"hosts": {name: [asdict(one) for one in many] for name, many in kept.items()}}, json)
-    for error in errors(seen).values():
+    for error in failed_hosts(seen).values():
         raise error
-    return OK if len({lying.current(many) for many in kept.values()}) < 2 else DIFFERS
+    return OK if len({lying.current_release(many) for many in kept.values()}) < 2 else DIFFERS
 
 
-def rollback(settings: Settings, names: Sequence[str], to: str, options: Options) -> int:
+def roll_back(settings: Settings, names: Sequence[str], to: str, options: DeployOptions) -> int:
     """Take the app nodes called `names` (all, without names) to release `to`, else to the one proven before; the exit code.
 
     Raises:
@@ -45,15 +45,15 @@ def rollback(settings: Settings, names: Sequence[str], to: str, options: Options
     """
     began = time.monotonic()
     with Fleet(settings, _app_nodes(settings, names), readonly=options.dry) as fleet:
-        seen = fleet.each(lambda node: lying.on(fleet.link(node), settings))
-        for error in errors(seen).values():
+        seen = fleet.each(lambda node: lying.releases_on(fleet.link(node), settings))
+        for error in failed_hosts(seen).values():
             raise error
         kept = {name: many for name, many in seen.items() if not isinstance(many, RunbookError)}
-        target = named(kept, to) if to else before(kept)
+        target = named_release(kept, to) if to else release_before(kept)
         system = system_of(settings, fleet.link(fleet.nodes[0]), target)
         code = carry_out(fleet, system, replace(options, task="rollback", phases=("app",)), began)
     if code == OK and system.settings.app.sha256 != settings.app.sha256 and not options.dry:
-        console(options.json).print(
+        open_console(options.json).print(
             f"The site file still pins {settings.app.sha256[:12]}, and that is the truth: the next fab deploy deploys it again.\n"
             f'To stay, pin what runs: app.sha256 = "{system.settings.app.sha256}" in {settings.path}, and its app.binary'
         )
@@ -67,7 +67,7 @@ def _app_nodes(settings: Settings, names: Sequence[str]) -> list[Node]:
     return nodes
 
 
-def named(kept: Mapping[str, Sequence[Kept]], to: str) -> str:
+def named_release(kept: Mapping[str, Sequence[InstalledRelease]], to: str) -> str:
     """The release that `to` begins, if it lies on every node.
 
     Raises:
@@ -94,17 +94,17 @@ def named(kept: Mapping[str, Sequence[Kept]], to: str) -> str:
     return target
 
 
-def before(kept: Mapping[str, Sequence[Kept]]) -> str:
+def release_before(kept: Mapping[str, Sequence[InstalledRelease]]) -> str:
     """The release proven before the one that runs.
 
     Raises:
         RunbookError: the nodes run different ones, or none was proven before on all of them.
     """
-    running = {name: lying.current(many) for name, many in kept.items()}
+    running = {name: lying.current_release(many) for name, many in kept.items()}
     if len(set(running.values())) > 1:
         said = ", ".join(f"{name} runs {one or 'none'}" for name, one in running.items())
         raise RunbookError(said, "which of them to go back from is not clear", "fab rollback --to RELEASE")
-    target = lying.previous(kept, next(iter(running.values()), ""))
+    target = lying.previous_release(kept, next(iter(running.values()), ""))
     if not target:
         raise RunbookError(
             "no other release that lies on every node was proven",

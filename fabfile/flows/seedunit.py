@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from ..engine.command import Progress, Sql
 from ..engine.errors import RunbookError
-from ..engine.fleet import address
+from ..engine.fleet import host_address
 from ..engine.link import Link
 from ..engine.shell import Reading
 from ..engine.words import quoted
@@ -61,7 +61,7 @@ def parse_unit(host: str, seen: Reading) -> Seeding:
 @contextmanager
 def app_node(settings: Settings) -> Iterator[Link]:
     """The node where the binary seeds."""
-    node = Link(address(settings, settings.inventory.one("app")))
+    node = Link(host_address(settings, settings.inventory.one("app")))
     try:
         yield node
     finally:

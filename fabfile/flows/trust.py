@@ -7,11 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..console.rollup import console
+from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, OK, RunbookError
-from ..engine.fleet import address
+from ..engine.fleet import host_address
 from ..engine.known_hosts import HostKey, KnownHosts
-from ..engine.link import Address, fingerprint, host_key
+from ..engine.link import Address, host_key, key_fingerprint
 from ..settings.settings import Settings
 
 
@@ -37,7 +37,7 @@ class ShownKey(NamedTuple):
         return HostKey(self.key.get_name(), self.key.asbytes())
 
 
-def trust(settings: Settings, names: Sequence[str], *, replace: bool, yes: bool) -> int:
+def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bool) -> int:
     """Show each host's keys and pin the new ones after a yes; 2 when a pinned key differs and `replace` was not given.
 
     Raises:
@@ -45,14 +45,14 @@ def trust(settings: Settings, names: Sequence[str], *, replace: bool, yes: bool)
     """
     from rich.table import Table
 
-    out, file = console(), settings.ssh.known_hosts
+    out, file = open_console(), settings.ssh.known_hosts
     known = KnownHosts.read(file)
     table = Table("host", "address", "fingerprint", "state", box=None, header_style="dim")
     shown: list[ShownKey] = []
     for node in settings.inventory.select(names):
-        for one in _keys(address(settings, node), known):
+        for one in _keys(host_address(settings, node), known):
             shown.append(one)
-            table.add_row(node.name, one.where.entry, fingerprint(one.key), one.state)
+            table.add_row(node.name, one.where.entry, key_fingerprint(one.key), one.state)
     out.print(table)
     states = {one.state for one in shown}
     if KeyState.REVOKED in states or (KeyState.DIFFERS in states and not replace):
@@ -63,7 +63,7 @@ def trust(settings: Settings, names: Sequence[str], *, replace: bool, yes: bool)
     wanted = [one for one in shown if one.state is not KeyState.PINNED]
     if not wanted:
         return OK
-    if not yes and not _agreed():
+    if not yes and not _has_agreed():
         raise RunbookError("not pinned", "you did not say yes", "fab trust")
     _pin(file, wanted)
     out.print(f"{len(wanted)} key{'s' * (len(wanted) != 1)} pinned in {file}")
@@ -91,7 +91,7 @@ def _pin(file: Path, wanted: Sequence[ShownKey]) -> None:
     known.write(file)
 
 
-def _agreed() -> bool:
+def _has_agreed() -> bool:
     try:
         answer = input("Pin these keys? Compare them with what the hosts' consoles show. [yes/no] ")
     except EOFError:

@@ -13,13 +13,13 @@ from ..settings.settings import Settings
 from . import database, disks, logs, units
 
 SUBJECTS: tuple[Callable[[Settings, Node], Sequence[HealthCheck]], ...] = (
-    units.checks,
-    database.checks,
-    disks.checks,
-    logs.checks,
+    units.unit_checks,
+    database.database_checks,
+    disks.disk_checks,
+    logs.log_checks,
 )
 
 
-def checks(settings: Settings, node: Node) -> list[HealthCheck]:
+def health_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     """Every question for `node`, by its roles."""
     return [check for subject in SUBJECTS for check in subject(settings, node)]

@@ -42,7 +42,7 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY r
 """A row of each of the app's tables, as its role: it waits for a table that is locked, and sees missing rights."""
 
 
-def checks(settings: Settings, node: Node) -> list[HealthCheck]:
+def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     """The question to PostgreSQL's host."""
     if "postgres" not in node.roles:
         return []
@@ -59,7 +59,7 @@ def checks(settings: Settings, node: Node) -> list[HealthCheck]:
 
 def judge(wanted: Mapping[str, str], settings: Settings, node: Node, seen: Reading) -> list[Problem]:
     """Pure: what is wrong with the database, its gravest cause first."""
-    name, unit = settings.database.name, postgres.service(settings)
+    name, unit = settings.database.name, postgres.postgres_unit(settings)
     try:
         found = answer(seen, name)
     except RunbookError as error:

@@ -42,11 +42,11 @@ POSTGRES = {
     '"$data"/pg_tblspc/*/': "PostgreSQL's tablespaces",
     "/var/log/postgresql": "PostgreSQL's log",
 }
-"""`data` is a variable of `probe`: where the cluster's own configuration says that its data lie."""
+"""`data` is a variable of `disk_probe`: where the cluster's own configuration says that its data lie."""
 
 
-def uses(node: Node) -> dict[str, str]:
-    """What `node` writes where, by its roles. A path is shell text: it may be a pattern, or use a variable of `probe`."""
+def used_paths(node: Node) -> dict[str, str]:
+    """What `node` writes where, by its roles. A path is shell text: it may be a pattern, or use a variable of `disk_probe`."""
     own = {
         "app": {app.ROOT: "the app's releases", "$logs": "the app's log"},
         "postgres": POSTGRES,
@@ -60,13 +60,13 @@ def uses(node: Node) -> dict[str, str]:
     return COMMON | {path: use for role in node.roles for path, use in own[role].items()}
 
 
-def checks(settings: Settings, node: Node) -> list[HealthCheck]:
+def disk_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     """One question about all of them."""
-    return [HealthCheck(NAME, probe(uses(node), settings.database.version), partial(judge, node.name))]
+    return [HealthCheck(NAME, disk_probe(used_paths(node), settings.database.version), partial(judge_disks, node.name))]
 
 
-def probe(paths: dict[str, str], postgres: int) -> str:
-    """Read-only shell text that prints, for `parse`, `mode|use|path` for each path that is there, and then df's table.
+def disk_probe(paths: dict[str, str], postgres: int) -> str:
+    """Read-only shell text that prints, for `parse_mounts`, `mode|use|path` for each path that is there, and then df's table.
 
     `logs` are the folders of the app's logs as discovery found them. A mount whose server is gone answers nobody, hence
     the time limit, and the signal that ends even a process that waits for it.
@@ -111,8 +111,8 @@ class FileSystem:
     read_only: bool = False
 
 
-def parse(text: str) -> list[FileSystem]:
-    """The file systems in the output of `probe`."""
+def parse_mounts(text: str) -> list[FileSystem]:
+    """The file systems in the output of `disk_probe`."""
     asked = {path: (mode, use) for mode, use, path in re.findall(r"^(r[ow])\|(.*?)\|(.+)$", text, re.M)}
     found: dict[str, FileSystem] = {}
     for *figures, rest in re.findall(r"^ *(\S+)" + r" +([\d-]+%?)" * 4 + " +(/.*)$", text, re.M):
@@ -129,21 +129,21 @@ def parse(text: str) -> list[FileSystem]:
     return list(found.values())
 
 
-def judge(host: str, seen: Reading) -> list[Problem]:
+def judge_disks(host: str, seen: Reading) -> list[Problem]:
     """What is full, or soon will be, or cannot be written to; and that the host could not say."""
-    problems = [problem for mount in parse(seen.out) for problem in _wrong(host, mount)]
+    problems = [problem for mount in parse_mounts(seen.out) for problem in _mount_problem(host, mount)]
     if seen.code == KILLED:
         problems.append(
             Problem(
                 "a file system does not answer: is the server of a mount gone?", f"on {host}: findmnt; dmesg | tail"
             )
         )
-    elif not parse(seen.out):
+    elif not parse_mounts(seen.out):
         problems.append(Problem("df says nothing of the file systems", f"on {host}: df -h; df -i"))
     return problems
 
 
-def _wrong(host: str, mount: FileSystem) -> Iterator[Problem]:
+def _mount_problem(host: str, mount: FileSystem) -> Iterator[Problem]:
     where, lies = q(mount.mount), ", ".join(mount.uses)
     if mount.read_only:
         yield Problem(
@@ -154,7 +154,7 @@ def _wrong(host: str, mount: FileSystem) -> Iterator[Problem]:
         full = mount.left < FULL
         yield Problem(
             f"the file system {mount.mount} is {'full' if full else f'{mount.space} % full'}: "
-            f"{_size(mount.left)} of {_size(mount.size)} left ({lies})",
+            f"{_show_size(mount.left)} of {_show_size(mount.size)} left ({lies})",
             f"on {host}: df -h {where}; du -xh {where} | sort -h | tail -n 15",
             down=full,
         )
@@ -168,7 +168,7 @@ def _wrong(host: str, mount: FileSystem) -> Iterator[Problem]:
         )
 
 
-def _size(kib: int) -> str:
+def _show_size(kib: int) -> str:
     size, unit = float(kib), "KB"
     for bigger in ("MB", "GB", "TB"):
         if size < 1024:

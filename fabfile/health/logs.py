@@ -12,7 +12,7 @@ from ..engine.shell import Reading
 from ..roles.base import SETTINGS
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from .units import ROTATION, moment
+from .units import ROTATION, show_moment
 
 LATE = 300
 """Seconds without a run; the timer fires every minute."""
@@ -45,7 +45,7 @@ class Rotation:
         if self.timer != "active":
             return f"{ROTATION}.timer is {self.timer or 'not known to systemd'}"
         if self.last_run and self.now - self.last_run > LATE:
-            return f"it last ran at {moment(self.last_run, self.now)}, and should run every minute"
+            return f"it last ran at {show_moment(self.last_run, self.now)}, and should run every minute"
         if self.size_mb is None:
             return f"nothing in {SETTINGS}/logrotate.conf says at which size it is rotated"
         if self.largest > (self.size_mb << 20) + MINUTE:
@@ -64,10 +64,10 @@ if systemctl is-failed -q {ROTATION}.service; then
     grep -i error | tail -n 1)"
 fi
 true"""
-"""Read-only shell text that prints a host's rotation, for `parse`."""
+"""Read-only shell text that prints a host's rotation, for `parse_rotation`."""
 
 
-def parse(text: str) -> Rotation:
+def parse_rotation(text: str) -> Rotation:
     """The rotation in the output of `PROBE`."""
     seen = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     failed = seen.get("ActiveState") == "failed"
@@ -84,14 +84,14 @@ def parse(text: str) -> Rotation:
     )
 
 
-def checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
+def log_checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
     """One question to an app node."""
-    return [HealthCheck("logs", PROBE, partial(judge, node.name))] if "app" in node.roles else []
+    return [HealthCheck("logs", PROBE, partial(judge_rotation, node.name))] if "app" in node.roles else []
 
 
-def judge(host: str, seen: Reading) -> list[Problem]:
+def judge_rotation(host: str, seen: Reading) -> list[Problem]:
     """What keeps the log from being rotated, although its units are well (see units.py for those)."""
-    rotation = parse(seen.out)
+    rotation = parse_rotation(seen.out)
     if not rotation.fault or rotation.failure or rotation.timer != "active":
         return []
     look = f"on {host}: systemctl start {ROTATION}; journalctl -u {ROTATION} -n 20"

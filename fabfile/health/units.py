@@ -25,12 +25,12 @@ OURS = "runbook-*"
 ROTATION = "runbook-logrotate"
 
 COSTS = {
-    healer.UNIT: "nothing restarts an app that hangs",
-    nginx.REFRESHER: "cached answers are no longer renewed",
+    healer.HEALER_UNIT: "nothing restarts an app that hangs",
+    nginx.REFRESHER_UNIT: "cached answers are no longer renewed",
     watchdog.UNIT: "nothing ends a HAProxy or nginx that hangs",
     f"{ROTATION}.timer": "the app's log grows without bound",
     f"{ROTATION}.service": "the app's log is not rotated",
-    keepalived.UNIT: "this edge cannot take the floating address",
+    keepalived.KEEPALIVED_UNIT: "this edge cannot take the floating address",
 }
 """What users or the host lose while the unit is off, where its name does not say so."""
 
@@ -68,13 +68,13 @@ class UnitState:
     @property
     def when(self) -> str:
         """`since 16:28:02 UTC (12 min ago)`, for people."""
-        return f"since {moment(self.since, self.now)}" if self.since else "since the host booted"
+        return f"since {show_moment(self.since, self.now)}" if self.since else "since the host booted"
 
     def __str__(self) -> str:
         return f"{self.active}, {self.restarts} restarts, {self.when}"
 
 
-def moment(at: int, now: int) -> str:
+def show_moment(at: int, now: int) -> str:
     """A time and its age. The date is told when it is not today's."""
     age = max(0, now - at)
     steps = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -83,21 +83,21 @@ def moment(at: int, now: int) -> str:
     return f"{time.strftime(form, time.gmtime(at))} ({age // size} {unit} ago)"
 
 
-def needed(settings: Settings, node: Node) -> list[str]:
+def needed_units(settings: Settings, node: Node) -> list[str]:
     """The units that must run on `node`."""
-    floating = [keepalived.UNIT] if settings.edge.address else []
+    floating = [keepalived.KEEPALIVED_UNIT] if settings.edge.address else []
     units = {
-        "app": [app.unit(settings), healer.UNIT, f"{ROTATION}.timer"],
-        "postgres": [postgres.service(settings)],
-        "edge": [haproxy.UNIT, nginx.UNIT, nginx.REFRESHER, watchdog.UNIT, *floating],
+        "app": [app.app_unit(settings), healer.HEALER_UNIT, f"{ROTATION}.timer"],
+        "postgres": [postgres.postgres_unit(settings)],
+        "edge": [haproxy.HAPROXY_UNIT, nginx.NGINX_UNIT, nginx.REFRESHER_UNIT, watchdog.UNIT, *floating],
     }
     return [unit for role in node.roles for unit in units[role]]
 
 
-def checks(settings: Settings, node: Node) -> list[HealthCheck]:
+def unit_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     """One question about all of them."""
-    names = needed(settings, node)
-    return [HealthCheck(NAME, probe(names), partial(judge, node.name, names))]
+    names = needed_units(settings, node)
+    return [HealthCheck(NAME, unit_probe(names), partial(judge_units, node.name, names))]
 
 
 PROPERTIES = (
@@ -106,8 +106,8 @@ PROPERTIES = (
 )
 
 
-def probe(names: Sequence[str]) -> str:
-    """Read-only shell text that prints, for `parse`, the units `names` and all others of the runbook."""
+def unit_probe(names: Sequence[str]) -> str:
+    """Read-only shell text that prints, for `parse_units`, the units `names` and all others of the runbook."""
     units = " ".join(map(q, [*names, OURS]))
     return (
         f"timeout 2 systemctl show --timestamp=unix -p {PROPERTIES} {units}\n"
@@ -123,18 +123,18 @@ def probe(names: Sequence[str]) -> str:
     )
 
 
-def parse(text: str) -> dict[str, UnitState]:
-    """The units in the output of `probe`, by name."""
+def parse_units(text: str) -> dict[str, UnitState]:
+    """The units in the output of `unit_probe`, by name."""
     blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.split("\n\n")]
     now = next((int(block["Now"]) for block in blocks if block.get("Now", "").isdigit()), 0)
     merged: dict[str, dict[str, str]] = {}
     for block in blocks:
         if name := block.get("Id"):
             merged.setdefault(name, {}).update(block)
-    return {name: _state(name, seen, now) for name, seen in merged.items() if "ActiveState" in seen}
+    return {name: _parse_state(name, seen, now) for name, seen in merged.items() if "ActiveState" in seen}
 
 
-def _state(name: str, seen: dict[str, str], now: int) -> UnitState:
+def _parse_state(name: str, seen: dict[str, str], now: int) -> UnitState:
     active = seen["ActiveState"]
     entered = {"active": "ActiveEnterTimestamp", "inactive": "InactiveEnterTimestamp"}
     stamp = seen.get(entered.get(active, "StateChangeTimestamp"), "").lstrip("@")
@@ -156,19 +156,19 @@ def _state(name: str, seen: dict[str, str], now: int) -> UnitState:
     )
 
 
-def judge(host: str, names: Sequence[str], seen: Reading) -> list[Problem]:
+def judge_units(host: str, names: Sequence[str], seen: Reading) -> list[Problem]:
     """What is wrong with the units `names`, and with any other of the runbook that failed."""
-    states = parse(seen.out)
+    states = parse_units(seen.out)
     found = []
     for name in names:
         state = states.get(name, UnitState(name))
         found += [problem for rule in RULES if (problem := rule(host, state))][:1]
     others = [state for name, state in states.items() if name not in names]
-    found += [_stopped(host, state) for state in others if state.active == "failed" or _starts_for_long(state)]
+    found += [_stopped_unit(host, state) for state in others if state.active == "failed" or _starts_for_long(state)]
     return found
 
 
-def _unknown(host: str, state: UnitState) -> Problem | None:
+def _unknown_unit(host: str, state: UnitState) -> Problem | None:
     if state.active and state.load not in ("not-found", "error", "bad-setting"):
         return None
     what = {"": "systemd does not say how it is", "not-found": "it is not installed"}
@@ -180,7 +180,7 @@ def _unknown(host: str, state: UnitState) -> Problem | None:
     )
 
 
-def _masked(host: str, state: UnitState) -> Problem | None:
+def _masked_unit(host: str, state: UnitState) -> Problem | None:
     if not state.masked:
         return None
     option = " --runtime" if state.masked == "/run" else ""
@@ -193,13 +193,13 @@ def _masked(host: str, state: UnitState) -> Problem | None:
     )
 
 
-def _off(host: str, state: UnitState) -> Problem | None:
+def _disabled_unit(host: str, state: UnitState) -> Problem | None:
     if state.runs or (state.active == "activating" and not _starts_for_long(state)):
         return None
-    return _stopped(host, state)
+    return _stopped_unit(host, state)
 
 
-def _stopped(host: str, state: UnitState) -> Problem:
+def _stopped_unit(host: str, state: UnitState) -> Problem:
     ended = f" ({state.exit})" if state.exit else ""
     again = f", {state.restarts} restarts" if state.active == "activating" and state.restarts else ""
     verb = "has failed" if state.active == "failed" else f"is {state.active}"
@@ -218,7 +218,7 @@ def _starts_for_long(state: UnitState) -> bool:
     return state.active == "activating" and (state.now - state.since >= SLOW_START or state.sub == "auto-restart")
 
 
-def _starts(host: str, state: UnitState) -> Problem | None:
+def _starting_unit(host: str, state: UnitState) -> Problem | None:
     """A start that may well succeed: nobody is served by it yet."""
     if state.active != "activating":
         return None
@@ -231,5 +231,11 @@ def _not_at_boot(host: str, state: UnitState) -> Problem | None:
     return Problem(f"{state.name} runs, but does not start at boot", f"fab -H {host} deploy", down=False)
 
 
-RULES: tuple[Callable[[str, UnitState], Problem | None], ...] = (_masked, _unknown, _off, _starts, _not_at_boot)
+RULES: tuple[Callable[[str, UnitState], Problem | None], ...] = (
+    _masked_unit,
+    _unknown_unit,
+    _disabled_unit,
+    _starting_unit,
+    _not_at_boot,
+)
 """What can be wrong with a unit that must run; the first that holds is told."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, task
 
-from ..console.task import entry, is_dry, not_dry
+from ..console.task import is_dry, not_dry, run_as_task
 from ..engine.errors import RunbookError
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
@@ -17,23 +17,23 @@ FORCE = {"force": "issue a new one even if the old one is good"}
 
 
 @task(help={**FORCE, **JSON})
-@entry
+@run_as_task
 def issue(c: Any, force: bool = False, json: str | None = None) -> int:
     """Make the authority and a certificate, if there are none, and install it on the edges."""
-    from ..rollout.certificates import issue as run
-    from ..settings.settings import load
+    from ..rollout.certificates import issue_certificate as run
+    from ..settings.settings import load_settings
 
-    return run(load(), force=force, dry=is_dry(c), json=json)
+    return run(load_settings(), force=force, dry=is_dry(c), json=json)
 
 
 @task(help={**FORCE, **JSON})
-@entry
+@run_as_task
 def renew(c: Any, force: bool = False, json: str | None = None) -> int:
     """Replace the certificate if it is due (two thirds of its 90 days, other names), and install it on the edges."""
-    from ..rollout.certificates import renew as run
-    from ..settings.settings import load
+    from ..rollout.certificates import renew_certificate as run
+    from ..settings.settings import load_settings
 
-    return run(load(), force=force, dry=is_dry(c), json=json)
+    return run(load_settings(), force=force, dry=is_dry(c), json=json)
 
 
 @task(
@@ -43,27 +43,33 @@ def renew(c: Any, force: bool = False, json: str | None = None) -> int:
         **JSON,
     }
 )
-@entry
+@run_as_task
 def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | None = None) -> int:
     """Replace the authority; clients that have the bundle accept old and new until --finish."""
     from ..rollout import certificates
-    from ..settings.settings import load
+    from ..settings.settings import load_settings
 
     not_dry(c, "certs.rotate-ca")
     if prepare and finish:
         raise RunbookError("--prepare and --finish exclude each other", "nothing was done", "inv certs.status")
-    run = certificates.prepare if prepare else certificates.finish if finish else certificates.rotate
-    return run(load(), json)
+    run = (
+        certificates.prepare_authority
+        if prepare
+        else certificates.finish_rotation
+        if finish
+        else certificates.rotate_authority
+    )
+    return run(load_settings(), json)
 
 
 @task(help=JSON)
-@entry
+@run_as_task
 def status(c: Any, json: str | None = None) -> int:
     """Which certificate each edge serves and for how long; exit 2 when something needs doing."""
-    from ..certs.status import status as run
-    from ..settings.settings import load
+    from ..certs.status import show_certificates as run
+    from ..settings.settings import load_settings
 
-    return run(load(), json)
+    return run(load_settings(), json)
 
 
 @task(
@@ -73,15 +79,15 @@ def status(c: Any, json: str | None = None) -> int:
         **JSON,
     }
 )
-@entry
+@run_as_task
 def trust(c: Any, out: str | None = None, install: bool = False, json: str | None = None) -> int:
     """Show the bundle of authorities, its fingerprints, and how Debian, curl and browsers learn it."""
-    from ..certs.trust import trust as run
-    from ..settings.settings import load
+    from ..certs.trust import show_trust as run
+    from ..settings.settings import load_settings
 
     if out or install:
         not_dry(c, "certs.trust")
-    return run(load(), out=out, install=install, json=json)
+    return run(load_settings(), out=out, install=install, json=json)
 
 
 namespace = Collection(issue, renew, rotate_ca, status, trust)

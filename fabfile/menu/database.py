@@ -9,60 +9,60 @@ from typing import Any
 
 from invoke import Collection, task
 
-from ..console.task import entry, is_dry
+from ..console.task import is_dry, run_as_task
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 
 
 def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int:
     """The deploy of some phases on the database's hosts."""
-    from ..rollout.deploy import Options, deploy
-    from ..settings.settings import load
+    from ..rollout.deploy import DeployOptions, deploy_hosts
+    from ..settings.settings import load_settings
 
-    return deploy(load(), [], Options(task=f"db.{name}", phases=phases, dry=is_dry(c), json=json))
+    return deploy_hosts(load_settings(), [], DeployOptions(task=f"db.{name}", phases=phases, dry=is_dry(c), json=json))
 
 
 @task(help=JSON)
-@entry
+@run_as_task
 def setup(c: Any, json: str | None = None) -> int:
     """Install PostgreSQL, let the app nodes (and only them) in, create role and database."""
     return _phases(c, "setup", ("server", "access"), json)
 
 
 @task(help=JSON)
-@entry
+@run_as_task
 def seed(c: Any, json: str | None = None) -> int:
     """Fill the database with the binary's own seeding command, once; a seeding that was cut off starts over."""
     return _phases(c, "seed", ("seed",), json)
 
 
 @task(help=JSON)
-@entry
+@run_as_task
 def indexes(c: Any, json: str | None = None) -> int:
     """Build the indexes the binary forgot, without blocking; an invalid one is built again."""
     return _phases(c, "indexes", ("indexes",), json)
 
 
 @task(help={**JSON, "dry": "only show the table"})
-@entry
+@run_as_task
 def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
     """Show each setting as it is and as it should be for this host's memory, then make it so."""
-    from ..flows.database import show
-    from ..settings.settings import load
+    from ..flows.database import show_tuning
+    from ..settings.settings import load_settings
 
-    settings, only = load(), dry or is_dry(c)
-    show(settings, json, only=only)
+    settings, only = load_settings(), dry or is_dry(c)
+    show_tuning(settings, json, only=only)
     return 0 if only else _phases(c, "tune", ("server",), json)
 
 
 @task(help=JSON)
-@entry
+@run_as_task
 def status(c: Any, json: str | None = None) -> int:
     """Tables, rows, indexes and connections of the app's database, as PostgreSQL sees them."""
-    from ..flows.database import status as run
-    from ..settings.settings import load
+    from ..flows.database import show_database as run
+    from ..settings.settings import load_settings
 
-    return run(load(), json)
+    return run(load_settings(), json)
 
 
 namespace = Collection(setup, seed, indexes, tune, status)

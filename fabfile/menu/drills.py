@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, Task, task
 
-from ..console.task import entry, not_dry
+from ..console.task import not_dry, run_as_task
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 OPTIONS = {
@@ -57,7 +57,7 @@ NAMES = {
 
 
 @task(name="list", help=JSON)
-@entry
+@run_as_task
 def list_drills(c: Any, json: str | None = None) -> int:
     """Show every drill: what is believed, under which load, how it ends, for which requirement."""
     from ..flows.drill import list_drills as run
@@ -66,38 +66,41 @@ def list_drills(c: Any, json: str | None = None) -> int:
 
 
 @task(name="all", help=OPTIONS)
-@entry
+@run_as_task
 def all_drills(c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False) -> int:
     """Make every drill, one after the other (a quarter of an hour), and show the table of figures. Exit 1 when one did not hold.
 
     fab drill.all --report out           with a page to look at
     fab drill.all --without healer       the right ones must fail then
     """
-    return _make(c, [], json, report, without, yes_really)
+    return run_named_drills(c, [], json, report, without, yes_really)
 
 
 @task(help={"name": "only this drill (may be given several times)", **JSON}, iterable=["name"])
-@entry
+@run_as_task
 def history(c: Any, name: list[str], json: str | None = None) -> int:
     """Show how drills went over time: one sign each, the newest figures, the last verdict."""
-    from ..flows.drill import history as run
-    from ..settings.settings import load
+    from ..flows.drill import show_past_drills as run
+    from ..settings.settings import load_settings
 
-    return run(load(), name, json)
+    return run(load_settings(), name, json)
 
 
-def _make(c: Any, names: list[str], json: str | None, report: str, without: str, yes_really: bool) -> int:
+def run_named_drills(c: Any, names: list[str], json: str | None, report: str, without: str, yes_really: bool) -> int:
+    """Run the drills called `names`; the exit code."""
     not_dry(c, "fab drill")
-    from ..flows.drill import drill
-    from ..settings.settings import load
+    from ..flows.drill import run_drills
+    from ..settings.settings import load_settings
 
-    return drill(load(), names, json=json, report=report, without=without, yes_really=yes_really)
+    return run_drills(load_settings(), names, json=json, report=report, without=without, yes_really=yes_really)
 
 
-def _task(name: str, told: str) -> Task[Any]:
-    @entry
+def make_drill_task(name: str, told: str) -> Task[Any]:
+    """The task `drill.NAME`."""
+
+    @run_as_task
     def one(c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False) -> int:
-        return _make(c, [name], json, report, without, yes_really)
+        return run_named_drills(c, [name], json, report, without, yes_really)
 
     one.__doc__ = f"""{told}
 
@@ -108,4 +111,4 @@ def _task(name: str, told: str) -> Task[Any]:
     return made
 
 
-namespace = Collection("drill", list_drills, all_drills, history, *(_task(*drill) for drill in NAMES.items()))
+namespace = Collection("drill", list_drills, all_drills, history, *(make_drill_task(*drill) for drill in NAMES.items()))

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engine.errors import RunbookError
-from ..engine.secret import mask
+from ..engine.secret import mask_secrets
 
 if TYPE_CHECKING:
-    from ..acceptance.run import Outcome
+    from ..acceptance.run import CheckOutcome
     from ..drills.result import DrillResult
 
-__all__ = ["refuse_bad_folder", "write"]
+__all__ = ["refuse_bad_folder", "write_report"]
 
 PAGE, DATA = "index.html", "report.json"
 
 
-def write(folder: Path, check: Outcome | Mapping[str, Any] | None, drills: Sequence[DrillResult]) -> Path:
+def write_report(folder: Path, check: CheckOutcome | Mapping[str, Any] | None, drills: Sequence[DrillResult]) -> Path:
     """Write `folder`/index.html and `folder`/report.json, each whole or not at all; the page's path.
 
     Args:
@@ -33,7 +33,7 @@ def write(folder: Path, check: Outcome | Mapping[str, Any] | None, drills: Seque
         RunbookError: the folder cannot be written.
     """
     from ..acceptance.export import as_json
-    from .page import render
+    from .page import render_page
 
     told = as_json(check) if check is not None and not isinstance(check, Mapping) else check
     data = {
@@ -42,10 +42,10 @@ def write(folder: Path, check: Outcome | Mapping[str, Any] | None, drills: Seque
         "drills": [drill.as_json() for drill in drills],
     }
     # Through JSON and back: what machines read is what the page shows.
-    text = mask(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
+    text = mask_secrets(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
     refuse_bad_folder(folder)
-    _put(folder / DATA, text + "\n")
-    _put(folder / PAGE, render(json.loads(text)))
+    _put_file(folder / DATA, text + "\n")
+    _put_file(folder / PAGE, render_page(json.loads(text)))
     return folder / PAGE
 
 
@@ -66,7 +66,7 @@ def refuse_bad_folder(folder: Path) -> None:
         )
 
 
-def _put(path: Path, text: str) -> None:
+def _put_file(path: Path, text: str) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         beside.write_text(text, encoding="utf-8")

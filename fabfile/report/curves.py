@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ..acceptance.plan import LATENCY_BOUND
-from .svg import INK, inline
+from .svg import INK, inline_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,9 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def curve(name: str, told: str, timeline: Sequence[Mapping[str, Any]], rate: float, marks: Sequence[float] = ()) -> str:
+def load_curve(
+    name: str, told: str, timeline: Sequence[Mapping[str, Any]], rate: float, marks: Sequence[float] = ()
+) -> str:
     """A load as an <svg>: above p50 and p90 in time with the bound, below what was answered and what failed.
 
     Args:
@@ -55,18 +57,18 @@ def curve(name: str, told: str, timeline: Sequence[Mapping[str, Any]], rate: flo
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=SIZE, layout=ConstrainedLayoutEngine(h_pad=0.03, w_pad=0.03))
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 1))
-        _latency(upper, timeline, marked=bool(marks))
-        _rate(lower, timeline, rate)
+        _draw_latency(upper, timeline, marked=bool(marks))
+        _draw_rate(lower, timeline, rate)
         last = max(timeline[-1]["t"] + 1, 1)
         lower.set_xlim(0, max(last, *marks) * 1.01 if marks else last)
-        _mark(upper, lower, marks)
-        return inline(figure, name, told)
+        _draw_marks(upper, lower, marks)
+        return inline_svg(figure, name, told)
 
 
-def _latency(axes: Axes, timeline: Sequence[Mapping[str, Any]], *, marked: bool) -> None:
+def _draw_latency(axes: Axes, timeline: Sequence[Mapping[str, Any]], *, marked: bool) -> None:
     """Median and p90; a gap where a second had no right answer."""
     at = [second["t"] + 0.5 for second in timeline]
-    p50, p90 = ([_ms(second[key]) for second in timeline] for key in ("p50", "p90"))
+    p50, p90 = ([_to_ms(second[key]) for second in timeline] for key in ("p50", "p90"))
     bound = LATENCY_BOUND * 1000
     axes.plot(at, p90, color=INK["time"], linewidth=1.8, marker="o", markersize=1.8)
     axes.plot(at, p50, color=INK["time"], linewidth=0.9, alpha=0.75)
@@ -77,11 +79,11 @@ def _latency(axes: Axes, timeline: Sequence[Mapping[str, Any]], *, marked: bool)
     axes.set_title("latency in ms: p90 thick, median thin, 400 ms dashed", pad=19 if marked else 4)
 
 
-def _ms(seconds: float | None) -> float:
+def _to_ms(seconds: float | None) -> float:
     return float("nan") if seconds is None else seconds * 1000
 
 
-def _rate(axes: Axes, timeline: Sequence[Mapping[str, Any]], rate: float) -> None:
+def _draw_rate(axes: Axes, timeline: Sequence[Mapping[str, Any]], rate: float) -> None:
     """Right answers as an area, failures on top of it, hatched, a piece for each stretch of them."""
     edges = [*(second["t"] for second in timeline), timeline[-1]["t"] + 1]
     ok, failed = ([second[key] for second in timeline] for key in ("ok", "failed"))
@@ -100,7 +102,7 @@ def _rate(axes: Axes, timeline: Sequence[Mapping[str, Any]], rate: float) -> Non
     axes.set_xlabel("seconds", labelpad=1)
 
 
-def _mark(upper: Axes, lower: Axes, marks: Sequence[float]) -> None:
+def _draw_marks(upper: Axes, lower: Axes, marks: Sequence[float]) -> None:
     """Numbered lines through both panels; numbers that would lie on each other step aside."""
     right = lower.get_xlim()[1]
     taken: list[float] = []

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .curves import curve
+from .curves import load_curve
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -25,42 +25,49 @@ SPARK = (72.0, 18.0)
 Json = Mapping[str, Any]
 
 
-def render(data: Json) -> str:
+def render_page(data: Json) -> str:
     """The whole page; `data` is what report.json holds."""
     check, drills = data["check"], data["drills"]
     rows = check["rows"] if check else []
-    return _template().render(
-        made=moment(data["made"]),
+    return _page_template().render(
+        made=format_moment(data["made"]),
         check=check,
-        began=moment(check["started"]) if check else "",
+        began=format_moment(check["started"]) if check else "",
         title=f"Acceptance of {check['address']}" if check else "Drills",
-        counts=_counts([*rows, *({"verdict": drill["verdict"]} for drill in drills if not check)]),
+        counts=_count_rows([*rows, *({"verdict": drill["verdict"]} for drill in drills if not check)]),
         rows=rows,
-        remarks=remarks(rows),
-        phases=[_phase(phase) for phase in check["phases"]] if check else [],
-        drills=[_drill(place, drill) for place, drill in enumerate(drills, start=1)],
+        remarks=row_remarks(rows),
+        phases=[_phase_picture(phase) for phase in check["phases"]] if check else [],
+        drills=[_drill_row(place, drill) for place, drill in enumerate(drills, start=1)],
         signs=SIGNS,
         css=(HERE / "page.css").read_text(encoding="utf-8"),
     )
 
 
 @cache
-def _template() -> Template:
+def _page_template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(ms=ms, s=seconds, share=share, number=number, moment=moment, spark=spark)
+    environment.filters.update(
+        ms=format_ms,
+        s=format_seconds,
+        share=format_share,
+        number=format_number,
+        moment=format_moment,
+        spark=spark_lines,
+    )
     return environment.get_template("page.html")
 
 
-def _counts(rows: Sequence[Json]) -> list[tuple[str, int]]:
+def _count_rows(rows: Sequence[Json]) -> list[tuple[str, int]]:
     seen = Counter(row["verdict"].lower() for row in rows)
     return [(verdict, seen[verdict]) for verdict in SIGNS if seen[verdict] or verdict == "held"]
 
 
-def remarks(rows: Sequence[Json]) -> list[tuple[str, str]]:
+def row_remarks(rows: Sequence[Json]) -> list[tuple[str, str]]:
     """What rows with figures note: each text once, with the ids of the rows it is of. (Others say it in their line.)"""
     said: dict[str, list[str]] = {}
     for row in rows:
@@ -71,17 +78,21 @@ def remarks(rows: Sequence[Json]) -> list[tuple[str, str]]:
     return [(", ".join(dict.fromkeys(ids)), text) for text, ids in said.items()]
 
 
-def _phase(phase: Json) -> dict[str, Any]:
+def _phase_picture(phase: Json) -> dict[str, Any]:
     """A load's picture, and what it shows in words."""
     timeline = phase["timeline"]
-    told = f"{phase['name']} load, {phase['rate']:g} requests a second for {phase['seconds']:g} s: {_told(timeline)}"
-    return {"name": phase["name"], "told": told, "svg": _svg(f"phase-{phase['name']}", told, timeline, phase["rate"])}
+    told = f"{phase['name']} load, {phase['rate']:g} requests a second for {phase['seconds']:g} s: {_describe_curve(timeline)}"
+    return {
+        "name": phase["name"],
+        "told": told,
+        "svg": _curve_svg(f"phase-{phase['name']}", told, timeline, phase["rate"]),
+    }
 
 
-def _drill(place: int, drill: Json) -> dict[str, Any]:
+def _drill_row(place: int, drill: Json) -> dict[str, Any]:
     """A drill's row, with its picture; marks are numbered in it as they are listed beside it."""
     marks = sorted(drill["marks"], key=lambda mark: mark["t"])
-    told = f"drill {drill['name']}: {_told(drill['timeline'])}"
+    told = f"drill {drill['name']}: {_describe_curve(drill['timeline'])}"
     moments = [mark["t"] for mark in marks]
     kinds = [
         f"{endpoint} {kind} ×{count}"
@@ -95,39 +106,39 @@ def _drill(place: int, drill: Json) -> dict[str, Any]:
         "kinds": kinds,
         "marks": marks,
         "told": told,
-        "svg": _svg(f"picture-{place}", told, drill["timeline"], drill["rate"], moments),
+        "svg": _curve_svg(f"picture-{place}", told, drill["timeline"], drill["rate"], moments),
     }
 
 
-def _svg(name: str, told: str, timeline: Sequence[Json], rate: float, marks: Sequence[float] = ()) -> str:
-    return curve(name, told, timeline, rate, marks) if timeline else ""
+def _curve_svg(name: str, told: str, timeline: Sequence[Json], rate: float, marks: Sequence[float] = ()) -> str:
+    return load_curve(name, told, timeline, rate, marks) if timeline else ""
 
 
-def _told(timeline: Sequence[Json]) -> str:
+def _describe_curve(timeline: Sequence[Json]) -> str:
     """A picture in words, for those who do not see it."""
     ok, failed = (sum(second[key] for second in timeline) for key in ("ok", "failed"))
     p90s = [second["p90"] for second in timeline if second["p90"] is not None]
     if not p90s:
         return f"{failed} requests failed, none was answered"
-    return f"{number(ok)} requests answered, {number(failed)} failed; p90 by the second from {ms(1e3 * min(p90s))} to {ms(1e3 * max(p90s))}"
+    return f"{format_number(ok)} requests answered, {format_number(failed)} failed; p90 by the second from {format_ms(1e3 * min(p90s))} to {format_ms(1e3 * max(p90s))}"
 
 
 # -- figures as people read them ----------------------------------------------------------------------------------------
 
 
-def ms(value: float | None) -> str:
+def format_ms(value: float | None) -> str:
     """Milliseconds; nothing for None."""
     if value is None:
         return ""
     return f"{value:.0f} ms" if value < 999.5 else f"{value / 1000:.1f} s"
 
 
-def seconds(value: float | None) -> str:
+def format_seconds(value: float | None) -> str:
     """Seconds; a dash for None."""
     return "–" if value is None else f"{value:.1f} s"
 
 
-def share(value: float | None) -> str:
+def format_share(value: float | None) -> str:
     """A share of 1 in per cent, rounded up at two digits, for it is a bound; nothing for None."""
     if value is None:
         return ""
@@ -137,23 +148,23 @@ def share(value: float | None) -> str:
     return f"{math.ceil(round(100 * value * 10**digits, 6)) / 10**digits:g} %"
 
 
-def number(value: int) -> str:
+def format_number(value: int) -> str:
     """With narrow spaces between thousands."""
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def moment(told: str | float) -> str:
+def format_moment(told: str | float) -> str:
     """An ISO time, or seconds since 1970, in UTC."""
     at = datetime.fromtimestamp(told, UTC) if isinstance(told, int | float) else datetime.fromisoformat(told)
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def spark(line: Sequence[float | None], bound: float) -> list[str]:
+def spark_lines(line: Sequence[float | None], bound: float) -> list[str]:
     """Polylines of a small curve: `line` in ms, as high as `bound` allows; it breaks where there was no answer."""
-    return [" ".join(points) for points in _runs(line, bound) if points]
+    return [" ".join(points) for points in _unbroken_runs(line, bound) if points]
 
 
-def _runs(line: Sequence[float | None], bound: float) -> Iterator[list[str]]:
+def _unbroken_runs(line: Sequence[float | None], bound: float) -> Iterator[list[str]]:
     width, height = SPARK
     points: list[str] = []
     for place, value in enumerate(line):

@@ -14,7 +14,7 @@ INK = {"text": "#000001", "faint": "#000002", "grid": "#000003", "good": "#00000
 """Stand-ins that curves are drawn with, by the page's own colour; it has others in the dark and on paper."""
 
 
-def inline(figure: Figure, name: str, told: str) -> str:
+def inline_svg(figure: Figure, name: str, told: str) -> str:
     """The figure as an <svg> element.
 
     Args:

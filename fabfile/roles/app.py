@@ -15,7 +15,7 @@ from ..steps.account import Account
 from ..steps.file import Directory, File, Symlink
 from ..steps.package import Packages
 from ..steps.release import Release
-from ..steps.template import render
+from ..steps.template import render_template
 from ..steps.unit import Unit
 from .base import SETTINGS, TOOLS
 from .postgres import PORT
@@ -52,17 +52,17 @@ class Discovered(Protocol):
         """Destinations it waits for in vain."""
 
 
-def unit(settings: Settings) -> str:
+def app_unit(settings: Settings) -> str:
     """The app's systemd unit."""
     return f"{settings.app.user}.service"
 
 
-def binary(settings: Settings) -> str:
+def binary_name(settings: Settings) -> str:
     """The binary's file name in a release."""
     return settings.app.user
 
 
-def ground(settings: Settings, source: Path) -> list[Step]:
+def ground_steps(settings: Settings, source: Path) -> list[Step]:
     """What discovery needs: tools, the user, the release. Disturbs nothing that runs."""
     app = settings.app
     return [
@@ -70,18 +70,18 @@ def ground(settings: Settings, source: Path) -> list[Step]:
         Account(app.user),
         Directory(ROOT),
         Directory(f"{ROOT}/releases"),
-        release(settings, source),
+        app_release(settings, source),
     ]
 
 
-def release(settings: Settings, source: Path) -> Release:
+def app_release(settings: Settings, source: Path) -> Release:
     """The release of the pinned binary."""
-    return Release(ROOT, source, settings.app.sha256, binary(settings))
+    return Release(ROOT, source, settings.app.sha256, binary_name(settings))
 
 
-def config(settings: Settings) -> str:
+def app_config(settings: Settings) -> str:
     """The app's configuration, with the password in it: for its file only."""
-    return render(
+    return render_template(
         "app/config.yaml",
         app=settings.app,
         db=settings.database,
@@ -91,16 +91,16 @@ def config(settings: Settings) -> str:
     )
 
 
-def steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]:
+def app_steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]:
     """The whole role; the unit comes last and settles what the others owe it."""
-    service = unit(settings)
+    service = app_unit(settings)
     restart = (f"restart:{service}", f"gate:{service}")
     return [
-        *ground(settings, source),
-        *_files(settings, facts, restart),
-        *_log(settings, facts),
-        Symlink(f"{ROOT}/current", f"releases/{release(settings, source).id}", notify=restart),
-        File(f"/etc/systemd/system/{service}", _service(settings, source, facts), validate=VERIFY, notify=restart),
+        *ground_steps(settings, source),
+        *_file_steps(settings, facts, restart),
+        *_log_steps(settings, facts),
+        Symlink(f"{ROOT}/current", f"releases/{app_release(settings, source).id}", notify=restart),
+        File(f"/etc/systemd/system/{service}", _service_text(settings, source, facts), validate=VERIFY, notify=restart),
         Unit("runbook-logrotate.timer"),
         Unit(service, timeout=150),
     ]
@@ -108,22 +108,22 @@ def steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]:
 
 def port_probe(settings: Settings) -> str:
     """Read-only shell text that prints where the app on a node is set up to serve (`ExecStartPost` of its unit)."""
-    return f"sed -n 's|^ExecStartPost=.*/app-ready \\([0-9]*\\) .*|\\1|p' /etc/systemd/system/{unit(settings)} 2>/dev/null; true"
+    return f"sed -n 's|^ExecStartPost=.*/app-ready \\([0-9]*\\) .*|\\1|p' /etc/systemd/system/{app_unit(settings)} 2>/dev/null; true"
 
 
 VERIFY = "systemd-analyze verify --recursive-errors=no {}"
 
 
-def _files(settings: Settings, facts: Discovered, restart: tuple[str, ...]) -> list[Step]:
+def _file_steps(settings: Settings, facts: Discovered, restart: tuple[str, ...]) -> list[Step]:
     user = settings.app.user
     made: list[Step] = [Directory(path, mode=0o750, owner=f"{user}:{user}") for path in facts.directories]
     if facts.config:
         made.append(Directory(facts.config.rpartition("/")[0]))
-        made.append(File(facts.config, config(settings), mode=0o640, owner=f"root:{user}", notify=restart))
-    made.append(File(f"{TOOLS}/app-ready", render("app/ready"), mode=0o755))
-    made.append(File(f"{TOOLS}/app-gate", render("app/app-gate"), mode=0o755))
+        made.append(File(facts.config, app_config(settings), mode=0o640, owner=f"root:{user}", notify=restart))
+    made.append(File(f"{TOOLS}/app-ready", render_template("app/ready"), mode=0o755))
+    made.append(File(f"{TOOLS}/app-gate", render_template("app/app-gate"), mode=0o755))
     if facts.reject:
-        egress = render("app/egress.nft", table=EGRESS_TABLE, user=user, outbound=facts.reject)
+        egress = render_template("app/egress.nft", table=EGRESS_TABLE, user=user, outbound=facts.reject)
         made.append(File(EGRESS, egress, validate="nft -c -f {}", notify=restart))
     return made
 
@@ -133,23 +133,25 @@ EGRESS = f"{SETTINGS}/egress.nft"
 EGRESS_TABLE = "inet runbook_egress"
 
 
-def _log(settings: Settings, facts: Discovered) -> list[Step]:
+def _log_steps(settings: Settings, facts: Discovered) -> list[Step]:
     app, timer = settings.app, "runbook-logrotate.timer"
-    bound = render("app/logrotate.conf", logs=facts.logs, size_mb=app.log_max_mb, user=app.user)
+    bound = render_template("app/logrotate.conf", logs=facts.logs, size_mb=app.log_max_mb, user=app.user)
     return [
         File(f"{SETTINGS}/logrotate.conf", bound, validate="logrotate -d {}"),
-        File("/etc/systemd/system/runbook-logrotate.service", render("app/logrotate.service"), validate=VERIFY),
-        File(f"/etc/systemd/system/{timer}", render("app/logrotate.timer"), notify=(f"restart:{timer}",)),
+        File(
+            "/etc/systemd/system/runbook-logrotate.service", render_template("app/logrotate.service"), validate=VERIFY
+        ),
+        File(f"/etc/systemd/system/{timer}", render_template("app/logrotate.timer"), notify=(f"restart:{timer}",)),
     ]
 
 
-def _service(settings: Settings, source: Path, facts: Discovered) -> str:
-    return render(
+def _service_text(settings: Settings, source: Path, facts: Discovered) -> str:
+    return render_template(
         "app/app.service",
-        unit=unit(settings),
-        release=release(settings, source).id,
+        unit=app_unit(settings),
+        release=app_release(settings, source).id,
         user=settings.app.user,
-        command=" ".join([f"{ROOT}/current/{binary(settings)}", *facts.command]),
+        command=" ".join([f"{ROOT}/current/{binary_name(settings)}", *facts.command]),
         egress=EGRESS if facts.reject else "",
         port=facts.port,
         health=HEALTH,

@@ -16,7 +16,7 @@ CURL = "curl -q --noproxy "
 """Followed by the host that is asked: no .curlrc (so -q comes first), and no proxy, whatever the environment names."""
 
 
-def steps() -> list[Step]:
+def base_steps() -> list[Step]:
     """The folders of the runbook on the host."""
     return [
         Directory("/var/lib/runbook", mode=0o755),

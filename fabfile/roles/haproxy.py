@@ -14,17 +14,17 @@ from ..settings.inventory import Node
 from ..settings.settings import Settings
 from ..steps.file import OURS, Directory, File
 from ..steps.package import Packages
-from ..steps.template import render
+from ..steps.template import render_template
 from ..steps.unit import Unit
 from .app import HEALTH
 from .base import TOOLS
 
-UNIT = "haproxy.service"
-INNER = 8081
+HAPROXY_UNIT = "haproxy.service"
+HAPROXY_PORT = 8081
 """Port on the edge's loopback, and for the other edge, where nginx hands requests over."""
 EDGE_HEALTH = "/edge-health"
 """Answered by HAProxy itself: 200 says that an edge works, whatever the app does."""
-DRAINED = f"{STATE}/drained"
+DRAINED_NODES = f"{STATE}/drained"
 """On an edge: one file per drained node, holding who drained it and why.
 
 `deploy RUN`: the next deploy may put it back. `gate RUN: …`: its release is not proven; only the gate puts it back.
@@ -37,7 +37,7 @@ ILL = "I feel bad."
 READ = "/db_dummy"
 """The cheapest call that needs the database."""
 
-SAVE = f"{TOOLS}/haproxy-save-state || true\n"
+SAVE_STATE = f"{TOOLS}/haproxy-save-state || true\n"
 """Script: what HAProxy is told of a node outlives its crash. A full disk must not keep a node in or out of service."""
 
 
@@ -45,33 +45,35 @@ Ports = Mapping[str, int]
 """Where the app serves on each app node, by the node's name."""
 
 
-def steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
+def haproxy_steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
     """The whole role, on `edge`."""
-    drop_in = f"/etc/systemd/system/{UNIT}.d"
+    drop_in = f"/etc/systemd/system/{HAPROXY_UNIT}.d"
     return [
         Packages(("haproxy", "socat")),
-        File(f"{TOOLS}/haproxy-save-state", render("haproxy/save-state"), mode=0o755),
+        File(f"{TOOLS}/haproxy-save-state", render_template("haproxy/save-state"), mode=0o755),
         Directory(drop_in),
-        File(f"{drop_in}/state.conf", render("haproxy/state.conf")),
-        File(f"{drop_in}/hardening.conf", render("haproxy/hardening.conf"), notify=(f"restart:{UNIT}",)),
-        *(_script(path, settings) for path in SCRIPTS),
+        File(f"{drop_in}/state.conf", render_template("haproxy/state.conf")),
+        File(
+            f"{drop_in}/hardening.conf", render_template("haproxy/hardening.conf"), notify=(f"restart:{HAPROXY_UNIT}",)
+        ),
+        *(_script_step(path, settings) for path in SCRIPTS),
         File(
             "/etc/haproxy/haproxy.cfg",
-            _config(settings, edge, ports),
+            _haproxy_config(settings, edge, ports),
             validate="haproxy -c -q -f {}",
-            notify=(f"reload:{UNIT}",),
+            notify=(f"reload:{HAPROXY_UNIT}",),
         ),
         Unit(
-            UNIT,
+            HAPROXY_UNIT,
             ready=f"timeout 20 sh -c 'until echo show info | {ADMIN} | grep -q ^Uptime; do sleep 0.1; done'",
         ),
         NoLeftoverDrain(tuple(node.name for node in settings.inventory.having("app"))),
     ]
 
 
-def _script(path: str, settings: Settings) -> File:
+def _script_step(path: str, settings: Settings) -> File:
     """One of HAProxy's Lua scripts."""
-    text = render(
+    text = render_template(
         f"haproxy/{path.rpartition('/')[2]}",
         edge=settings.edge,
         nodes=settings.inventory.having("app"),
@@ -85,7 +87,7 @@ def _script(path: str, settings: Settings) -> File:
         path,
         text,
         validate=f"{config} | haproxy -c -q -f /dev/stdin 2>&1 || [ $? = 2 ]",  # 2: right, no listener
-        notify=(f"reload:{UNIT}",),
+        notify=(f"reload:{HAPROXY_UNIT}",),
     )
 
 
@@ -93,19 +95,19 @@ LEASE = 30
 """Seconds for which a healer may be away on purpose without renewing its lease."""
 
 
-def others(settings: Settings, edge: Node) -> list[Node]:
+def other_edges(settings: Settings, edge: Node) -> list[Node]:
     """The edges besides `edge`: each one's nginx may use the other's HAProxy."""
     return [node for node in settings.inventory.having("edge") if node != edge]
 
 
-def _config(settings: Settings, edge: Node, ports: Ports) -> str:
-    return render(
+def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
+    return render_template(
         "haproxy/haproxy.cfg",
         edge=settings.edge,
         address=edge.address,
         lease=LEASE,
-        inner=INNER,
-        peers=others(settings, edge),
+        inner=HAPROXY_PORT,
+        peers=other_edges(settings, edge),
         edge_health=EDGE_HEALTH,
         refusals=REFUSALS,
         nodes=settings.inventory.having("app"),
@@ -136,7 +138,7 @@ class NoLeftoverDrain(Step):
 
     def probe(self) -> str:
         """Every record: its file, and who drained the node and why."""
-        return f"grep -H '' {DRAINED}/* 2>/dev/null; true"
+        return f"grep -H '' {DRAINED_NODES}/* 2>/dev/null; true"
 
     def decide(self, seen: Reading) -> Change | None:
         """Put the nodes back, and forget those that have left."""
@@ -150,51 +152,56 @@ class NoLeftoverDrain(Step):
         ]
         if not doings:
             return None
-        script = "".join(map(undrain, left)) + "".join(f"rm -f {DRAINED}/{q(name)}\n" for name in gone)
+        script = "".join(map(undrain_script, left)) + "".join(f"rm -f {DRAINED_NODES}/{q(name)}\n" for name in gone)
         return Change("; ".join(doings), (Shell(script),))
 
 
-def drain(node: str, why: str) -> str:
+def drain_script(node: str, why: str) -> str:
     """Script: no new requests for `node` on this edge; the reason is on record before it happens."""
-    record = f"mkdir -p {DRAINED}; printf '%s\\n' {q(why)} >{DRAINED}/{q(node)}\n"
-    return record + _mark(node, "maint") + _tell(f"set server health/{node} state drain") + SAVE
+    record = f"mkdir -p {DRAINED_NODES}; printf '%s\\n' {q(why)} >{DRAINED_NODES}/{q(node)}\n"
+    return record + _mark_script(node, "maint") + _tell_script(f"set server health/{node} state drain") + SAVE_STATE
 
 
-def undrain(node: str) -> str:
+def undrain_script(node: str) -> str:
     """Script: `node` takes requests again, as far as its checks allow."""
-    return _mark(node, "ready") + _tell(f"set server health/{node} state ready") + SAVE + f"rm -f {DRAINED}/{q(node)}\n"
+    return (
+        _mark_script(node, "ready")
+        + _tell_script(f"set server health/{node} state ready")
+        + SAVE_STATE
+        + f"rm -f {DRAINED_NODES}/{q(node)}\n"
+    )
 
 
-def _mark(node: str, state: str) -> str:
+def _mark_script(node: str, state: str) -> str:
     """Script: the healers learn whose drain it is. (A HAProxy whose configuration is older has no place for it.)"""
     return f"echo {q(f'set server kept_out/{node} state {state}')} | {ADMIN} >/dev/null\n"
 
 
-def _tell(command: str) -> str:
+def _tell_script(command: str) -> str:
     """Script: HAProxy does as told; it answers only when it does not."""
     return f'said=$(echo {q(command)} | {ADMIN}) || exit 1\n[ -z "$said" ] || {{ echo "$said" >&2; exit 1; }}\n'
 
 
 def place(node: Node, port: int) -> str:
     """Script: this edge finds `node` at its address and `port`, now and after any restart. Nothing is reloaded."""
-    return render("haproxy/place", node=node, port=port, ours=q(OURS), admin=ADMIN)
+    return render_template("haproxy/place", node=node, port=port, ours=q(OURS), admin=ADMIN)
 
 
 def drained_by_deploy() -> str:
-    """Read-only shell text that prints, for `names`, which nodes a deploy took out on this edge."""
-    return f"grep -ls '^deploy ' {DRAINED}/* 2>/dev/null; true"
+    """Read-only shell text that prints, for `drained_names`, which nodes a deploy took out on this edge."""
+    return f"grep -ls '^deploy ' {DRAINED_NODES}/* 2>/dev/null; true"
 
 
-def names(seen: Reading) -> list[str]:
+def drained_names(seen: Reading) -> list[str]:
     """The nodes in the output of `drained_by_deploy`."""
     return [line.rpartition("/")[2] for line in seen.out.split()]
 
 
-def recorded(node: str) -> str:
+def recorded_drain(node: str) -> str:
     """Read-only shell text that prints who took `node` out on this edge and why; nothing when nobody did."""
-    return f"cat {DRAINED}/{q(node)} 2>/dev/null; true"
+    return f"cat {DRAINED_NODES}/{q(node)} 2>/dev/null; true"
 
 
 def drained_by_operator(node: str) -> str:
     """Read-only shell text that succeeds when a person, not a deploy, took `node` out on this edge."""
-    return f"grep -qs '^operator ' {DRAINED}/{q(node)}"
+    return f"grep -qs '^operator ' {DRAINED_NODES}/{q(node)}"

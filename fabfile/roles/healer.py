@@ -13,13 +13,13 @@ from ..settings.inventory import Node
 from ..settings.settings import PROJECT, Settings
 from ..steps.file import OURS, Directory, File
 from ..steps.package import Packages
-from ..steps.template import render
+from ..steps.template import render_template
 from ..steps.unit import Unit
 from . import app
 from .base import SETTINGS, TOOLS
 from .postgres import PORT
 
-UNIT = "runbook-healer.service"
+HEALER_UNIT = "runbook-healer.service"
 CONFIG = f"{SETTINGS}/healer.conf"
 RUNTIME = "runbook-healer"
 """Its folder below /run: `healer.prom` for Prometheus, and `busy` while it restarts the app."""
@@ -30,39 +30,39 @@ FAST, SLOW = 15, 45
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-def steps(settings: Settings, node: Node, facts: app.Discovered) -> list[Step]:
+def healer_steps(settings: Settings, node: Node, facts: app.Discovered) -> list[Step]:
     """The whole role; it comes before the app, so that a first start is watched, too."""
-    restart = (f"restart:{UNIT}",)
+    restart = (f"restart:{HEALER_UNIT}",)
     folder = f"{TOOLS}/healer"
     return [
         Packages(("python3-minimal",)),
         Directory(folder),
-        *(File(f"{folder}/{path.name}", _ours(path), notify=restart) for path in sources()),
-        File(CONFIG, _config(settings, node, facts), notify=restart),
-        File(f"/etc/systemd/system/{UNIT}", _unit(settings), validate=app.VERIFY, notify=restart),
-        Unit(UNIT),
+        *(File(f"{folder}/{path.name}", _our_path(path), notify=restart) for path in healer_sources()),
+        File(CONFIG, _healer_config(settings, node, facts), notify=restart),
+        File(f"/etc/systemd/system/{HEALER_UNIT}", _healer_unit(settings), validate=app.VERIFY, notify=restart),
+        Unit(HEALER_UNIT),
     ]
 
 
-def sources() -> list[Path]:
+def healer_sources() -> list[Path]:
     """The healer's modules."""
     return sorted((PROJECT / "healer").glob("*.py"))
 
 
-def _ours(path: Path) -> str:
+def _our_path(path: Path) -> str:
     return f"# {OURS}.\n{path.read_text(encoding='utf-8')}"
 
 
-def _config(settings: Settings, node: Node, facts: app.Discovered) -> str:
+def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str:
     nodes = settings.inventory.having("app")
-    return render(
+    return render_template(
         "app/healer.conf",
         node=node,
         order=nodes.index(node),
         peers=[peer for peer in nodes if peer != node],
         lock=LOCK,
         run=f"/run/{RUNTIME}",
-        unit=app.unit(settings),
+        unit=app.app_unit(settings),
         port=facts.port,
         health=app.HEALTH,
         app=settings.app,
@@ -76,10 +76,10 @@ def _config(settings: Settings, node: Node, facts: app.Discovered) -> str:
     )
 
 
-def _unit(settings: Settings) -> str:
-    return render(
+def _healer_unit(settings: Settings) -> str:
+    return render_template(
         "app/healer.service",
-        unit=app.unit(settings),
+        unit=app.app_unit(settings),
         tools=TOOLS,
         config=CONFIG,
         runtime=RUNTIME,

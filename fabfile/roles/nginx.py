@@ -16,14 +16,14 @@ from ..settings.settings import Settings
 from ..steps.cert import Certificate, Material, Served
 from ..steps.file import Directory, File
 from ..steps.package import Packages
-from ..steps.template import render
+from ..steps.template import render_template
 from ..steps.unit import Unit
 from .base import CURL, TOOLS
-from .haproxy import EDGE_HEALTH, INNER, others
-from .keepalived import DRAINED
+from .haproxy import EDGE_HEALTH, HAPROXY_PORT, other_edges
+from .keepalived import EDGE_DRAINED
 
-UNIT = "nginx.service"
-REFRESHER = "runbook-refresher.service"
+NGINX_UNIT = "nginx.service"
+REFRESHER_UNIT = "runbook-refresher.service"
 TLS = "/etc/nginx/tls"
 CACHE = "/run/edge-cache"
 """In memory: a full disk must not fail a request."""
@@ -35,10 +35,10 @@ PAUSE = 15
 """Seconds between two renewals: two may fail before an answer grows too old to be kept (55 s)."""
 
 
-def steps(settings: Settings, node: Node, material: Material) -> list[Step]:
+def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step]:
     """The whole role."""
-    edge, reload = settings.edge, (f"reload:{UNIT}",)
-    drop_in = f"/etc/systemd/system/{UNIT}.d"
+    edge, reload = settings.edge, (f"reload:{NGINX_UNIT}",)
+    drop_in = f"/etc/systemd/system/{NGINX_UNIT}.d"
     name = settings.tls.names[0] if settings.tls.names else ""
     return [
         *([Http3Possible()] if edge.http3 else []),
@@ -46,52 +46,54 @@ def steps(settings: Settings, node: Node, material: Material) -> list[Step]:
         certificate(material),
         Directory(CACHE),
         Directory(drop_in),
-        File(f"{drop_in}/hardening.conf", render("nginx/hardening.conf"), notify=(f"restart:{UNIT}",)),
-        File("/etc/nginx/nginx.conf", config(settings, node), validate="nginx -t -q -c {}", notify=reload),
+        File(f"{drop_in}/hardening.conf", render_template("nginx/hardening.conf"), notify=(f"restart:{NGINX_UNIT}",)),
+        File("/etc/nginx/nginx.conf", nginx_config(settings, node), validate="nginx -t -q -c {}", notify=reload),
         Unit(
-            UNIT,
-            ready=_until(f"{CURL}127.0.0.1 -fsS -o /dev/null --max-time 2 http://127.0.0.1:{edge.port}{EDGE_HEALTH}"),
+            NGINX_UNIT,
+            ready=_until_shell(
+                f"{CURL}127.0.0.1 -fsS -o /dev/null --max-time 2 http://127.0.0.1:{edge.port}{EDGE_HEALTH}"
+            ),
         ),
-        Served(material, node.address, edge.https_port, name, UNIT),
+        Served(material, node.address, edge.https_port, name, NGINX_UNIT),
         *([Http3Answers(node.address, edge.https_port)] if edge.http3 else []),
-        *_refresher(),
+        *_refresher_steps(),
     ]
 
 
 def certificate(material: Material) -> Certificate:
     """The pair that nginx reads. Its master is root without the right to pass over modes: the key's mode counts for it, too."""
-    return Certificate(material, TLS, "www-data", notify=(f"reload:{UNIT}",))
+    return Certificate(material, TLS, "www-data", notify=(f"reload:{NGINX_UNIT}",))
 
 
-def config(settings: Settings, node: Node) -> str:
+def nginx_config(settings: Settings, node: Node) -> str:
     """nginx's configuration on the edge `node`."""
-    return render(
+    return render_template(
         "nginx/nginx.conf",
         edge=settings.edge,
         service=urlsplit(settings.service).hostname or node.address,
         tls=f"{TLS}/current",
         cache=CACHE,
-        inner=INNER,
-        peers=others(settings, node),
+        inner=HAPROXY_PORT,
+        peers=other_edges(settings, node),
         refresh=REFRESH,
         alive=ALIVE,
         cached=CACHED,
         health=EDGE_HEALTH,
-        drained=DRAINED,
+        drained=EDGE_DRAINED,
     )
 
 
-def _refresher() -> list[Step]:
-    unit = render("nginx/refresher.service", tools=TOOLS, pause=PAUSE, refresh=REFRESH, cached=CACHED)
-    restart = (f"restart:{REFRESHER}",)
+def _refresher_steps() -> list[Step]:
+    unit = render_template("nginx/refresher.service", tools=TOOLS, pause=PAUSE, refresh=REFRESH, cached=CACHED)
+    restart = (f"restart:{REFRESHER_UNIT}",)
     return [
-        File(f"{TOOLS}/edge-refresher", render("nginx/refresher"), mode=0o755, notify=restart),
-        File(f"/etc/systemd/system/{REFRESHER}", unit, notify=restart),
-        Unit(REFRESHER),
+        File(f"{TOOLS}/edge-refresher", render_template("nginx/refresher"), mode=0o755, notify=restart),
+        File(f"/etc/systemd/system/{REFRESHER_UNIT}", unit, notify=restart),
+        Unit(REFRESHER_UNIT),
     ]
 
 
-def _until(command: str, seconds: int = 10) -> str:
+def _until_shell(command: str, seconds: int = 10) -> str:
     """Shell text: `command` succeeds at the latest after `seconds`."""
     return f"timeout {seconds} sh -c 'until {command}; do sleep 0.1; done'"
 
@@ -148,21 +150,21 @@ class Http3Answers(Step):
         """`HTTP/3 answers`."""
         return "HTTP/3 answers"
 
-    def _ask(self) -> str:
+    def _handshake_command(self) -> str:
         client = f"openssl s_client -quic -alpn h3 -connect {self.address}:{self.port}"
         return f"timeout 2 {client} </dev/null 2>/dev/null | grep '^ALPN protocol: h3'"
 
     def probe(self) -> str:
         """A line for each handshake that succeeded, of three at once: a socket that hangs is one of several."""
-        return f"ss -Hlun sport = :{self.port} | grep -q . || exit 0\nfor _ in 1 2 3; do {self._ask()} & done; wait"
+        return f"ss -Hlun sport = :{self.port} | grep -q . || exit 0\nfor _ in 1 2 3; do {self._handshake_command()} & done; wait"
 
     def decide(self, seen: Reading) -> Change | None:
         """Restart nginx."""
         if len(seen.out.splitlines()) == 3:
             return None
         script = (
-            f"systemctl restart {UNIT} || exit 1\nfor _ in 1 2 3 4 5 6 7 8 9 10; do\n"
-            f"  {self._ask()} && exit 0\n  sleep 0.2\ndone\n"
+            f"systemctl restart {NGINX_UNIT} || exit 1\nfor _ in 1 2 3 4 5 6 7 8 9 10; do\n"
+            f"  {self._handshake_command()} && exit 0\n  sleep 0.2\ndone\n"
             f"echo 'nginx runs, but nothing answers over QUIC: is UDP port {self.port} blocked on this host? (nft list ruleset)' >&2\n"
             "exit 1\n"
         )

@@ -28,19 +28,19 @@ class Port:
 def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> list[Port]:
     """What `role` listens on at `node`. `app_port` is None before discovery."""
     if role == "postgres":
-        return [Port(postgres.service(settings), postgres.PORT, address) for address in (LOCAL, node.address)]
+        return [Port(postgres.postgres_unit(settings), postgres.PORT, address) for address in (LOCAL, node.address)]
     if role == "app":
-        return [Port(app.unit(settings), app_port, ANY)] if app_port else []
+        return [Port(app.app_unit(settings), app_port, ANY)] if app_port else []
     edge = settings.edge
-    front = [Port(nginx.UNIT, number, EVERY) for number in (edge.port, edge.https_port)]
-    front += [Port(nginx.UNIT, edge.https_port, EVERY, "udp")] if edge.http3 else []
-    shared = [node.address] if haproxy.others(settings, node) else []
+    front = [Port(nginx.NGINX_UNIT, number, EVERY) for number in (edge.port, edge.https_port)]
+    front += [Port(nginx.NGINX_UNIT, edge.https_port, EVERY, "udp")] if edge.http3 else []
+    shared = [node.address] if haproxy.other_edges(settings, node) else []
     return [
         *front,
-        Port(nginx.UNIT, nginx.REFRESH, LOCAL),
-        *(Port(haproxy.UNIT, haproxy.INNER, address) for address in [LOCAL, *shared]),
-        Port(haproxy.UNIT, edge.stats_port, LOCAL),
-        Port(haproxy.UNIT, edge.healer_port, node.address),
+        Port(nginx.NGINX_UNIT, nginx.REFRESH, LOCAL),
+        *(Port(haproxy.HAPROXY_UNIT, haproxy.HAPROXY_PORT, address) for address in [LOCAL, *shared]),
+        Port(haproxy.HAPROXY_UNIT, edge.stats_port, LOCAL),
+        Port(haproxy.HAPROXY_UNIT, edge.healer_port, node.address),
     ]
 
 
@@ -64,6 +64,8 @@ def routes(settings: Settings, node: Node) -> list[Route]:
         found += [Route(edge.name, edge.address, port, "HAProxy, for the healers") for edge in inventory.having("edge")]
     if "edge" in node.roles:
         found += [Route(other.name, other.address, 0, "the app") for other in inventory.having("app")]
-        shared = haproxy.others(settings, node)
-        found += [Route(edge.name, edge.address, haproxy.INNER, "HAProxy, for the other edge") for edge in shared]
+        shared = haproxy.other_edges(settings, node)
+        found += [
+            Route(edge.name, edge.address, haproxy.HAPROXY_PORT, "HAProxy, for the other edge") for edge in shared
+        ]
     return [route for route in found if route.target != node.name]

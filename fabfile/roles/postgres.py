@@ -11,7 +11,7 @@ from ..steps.block import Block
 from ..steps.file import Directory, File
 from ..steps.package import Packages
 from ..steps.sql import Index, LoginRole, SqlFile
-from ..steps.template import PROJECT, render
+from ..steps.template import PROJECT, render_template
 from ..steps.unit import Unit
 from .postgres_steps import Cluster, IncludeDir, SettingsInEffect
 
@@ -19,31 +19,31 @@ PORT = 5432
 """Debian's first cluster; the runbook looks for its unix socket under this number (engine/pglink.py)."""
 
 
-def service(settings: Settings) -> str:
+def postgres_unit(settings: Settings) -> str:
     """The systemd unit of the cluster."""
     return f"postgresql@{settings.database.version}-main.service"
 
 
-def steps(settings: Settings, node: Node) -> list[Step]:
+def postgres_steps(settings: Settings, node: Node) -> list[Step]:
     """The server, up and reachable, with the app's role and its empty database."""
-    return [*server(settings, node), *access(settings)]
+    return [*server_steps(settings, node), *access_steps(settings)]
 
 
-def server(settings: Settings, node: Node) -> list[Step]:
+def server_steps(settings: Settings, node: Node) -> list[Step]:
     """Package, cluster, configuration, running unit, and the settings in effect."""
-    db, unit = settings.database, service(settings)
+    db, unit = settings.database, postgres_unit(settings)
     etc = f"/etc/postgresql/{db.version}/main"
     restart, reload = (f"restart:{unit}",), (f"reload:{unit}",)
     drop_in = f"/etc/systemd/system/{unit}.d"
-    running = Unit(unit, ready=_ready(PORT))
+    running = Unit(unit, ready=_ready_command(PORT))
     return [
         Packages((f"postgresql-{db.version}",)),
         Cluster(db.version),
         Directory(drop_in),
-        File(f"{drop_in}/restart.conf", render("postgres/restart.conf")),
+        File(f"{drop_in}/restart.conf", render_template("postgres/restart.conf")),
         IncludeDir(etc, notify=restart),
-        tuning(settings, node),
-        _block(f"{etc}/pg_ident.conf", _ident(settings), FORMER_IDENT, notify=reload),
+        tuning_step(settings, node),
+        _block(f"{etc}/pg_ident.conf", _ident_text(settings), FORMER_IDENT, notify=reload),
         hba(settings, notify=reload),
         running,
         SettingsInEffect(wanted(settings, node), db.name, db.user, running, notify=restart),
@@ -53,8 +53,8 @@ def server(settings: Settings, node: Node) -> list[Step]:
 def hba(settings: Settings, notify: tuple[str, ...] = ()) -> Block:
     """Who may connect: our lines on top, others' below them; ours shut the app's database to whom theirs let in."""
     db = settings.database
-    text = render("postgres/pg_hba.conf", db=db, nodes=settings.inventory.having("app"))
-    guard = render("postgres/pg_hba.guard.conf", db=db)
+    text = render_template("postgres/pg_hba.conf", db=db, nodes=settings.inventory.having("app"))
+    guard = render_template("postgres/pg_hba.guard.conf", db=db)
     path = f"/etc/postgresql/{db.version}/main/pg_hba.conf"
     return _block(path, text, FORMER_HBA, guard=guard, guarded=NETWORK, notify=notify)
 
@@ -75,11 +75,11 @@ NETWORK = r"^\s*(include|host\w*\s+\S+\s+\S+\s+(?=\S)(?!127\.0\.0\.1/32|::1/128|
 
 def wanted(settings: Settings, node: Node) -> dict[str, str]:
     """The settings of configs/postgres/50-runbook.conf, rendered."""
-    lines = re.findall(r"^(\w+) = (.*)$", tuning(settings, node).content, re.M)
+    lines = re.findall(r"^(\w+) = (.*)$", tuning_step(settings, node).content, re.M)
     return {name: value.strip().strip("'") for name, value in lines}
 
 
-def tuning(settings: Settings, node: Node) -> File:
+def tuning_step(settings: Settings, node: Node) -> File:
     """The settings file; PostgreSQL itself reads it before it takes its place, so a wrong value cannot stop the server."""
     db = settings.database
     postgres = f"/usr/lib/postgresql/{db.version}/bin/postgres"
@@ -93,35 +93,35 @@ def tuning(settings: Settings, node: Node) -> File:
     )
     return File(
         f"{etc}/conf.d/50-runbook.conf",
-        render("postgres/50-runbook.conf", db=db, port=PORT, listen=f"127.0.0.1, {node.address}"),
+        render_template("postgres/50-runbook.conf", db=db, port=PORT, listen=f"127.0.0.1, {node.address}"),
         owner="postgres:postgres",
         validate=check,
-        notify=(f"restart:{service(settings)}",),
+        notify=(f"restart:{postgres_unit(settings)}",),
     )
 
 
-def access(settings: Settings) -> list[Step]:
+def access_steps(settings: Settings) -> list[Step]:
     """Role, database, rights."""
     db = settings.database
     values = {"database": db.name, "user": db.user}
     return [
         LoginRole(db.user, settings.password, connections=db.max_connections - 10),
-        SqlFile("020_database", render("020_database.sql", **values)),
-        SqlFile("030_rights", render("030_rights.sql", **values), database=db.name),
+        SqlFile("020_database", render_template("020_database.sql", **values)),
+        SqlFile("030_rights", render_template("030_rights.sql", **values), database=db.name),
     ]
 
 
-def indexes(settings: Settings) -> list[Step]:
+def index_steps(settings: Settings) -> list[Step]:
     """The indexes the binary forgot, one step each (sql/040_indexes.sql)."""
     lines = (PROJECT / "sql" / "040_indexes.sql").read_text(encoding="utf-8").splitlines()
     wanted = [line.rstrip(";") for line in lines if line.startswith("CREATE INDEX ")]
     return [Index(settings.database.name, line) for line in wanted]
 
 
-def _ident(settings: Settings) -> str:
-    return render("postgres/pg_ident.conf", ssh_user=settings.ssh.user)
+def _ident_text(settings: Settings) -> str:
+    return render_template("postgres/pg_ident.conf", ssh_user=settings.ssh.user)
 
 
-def _ready(port: int) -> str:
+def _ready_command(port: int) -> str:
     """Waits for the server to answer; its own script is at hand wherever it is installed."""
     return f"timeout 30 sh -c 'until pg_isready -q -p {port}; do sleep 0.1; done'"

@@ -12,7 +12,7 @@ from ..engine.step import Step
 from ..settings.settings import PROJECT
 from ..steps.file import OURS, Directory, File
 from ..steps.package import Packages
-from ..steps.template import render
+from ..steps.template import render_template
 from ..steps.unit import Unit
 from . import haproxy, nginx
 from .app import VERIFY
@@ -21,8 +21,8 @@ from .base import TOOLS
 UNIT = "runbook-watchdog.service"
 
 DAEMONS = (
-    f"{haproxy.UNIT}={haproxy.INNER}{haproxy.EDGE_HEALTH}",
-    f"{nginx.UNIT}={nginx.REFRESH}{nginx.ALIVE}",
+    f"{haproxy.HAPROXY_UNIT}={haproxy.HAPROXY_PORT}{haproxy.EDGE_HEALTH}",
+    f"{nginx.NGINX_UNIT}={nginx.REFRESH}{nginx.ALIVE}",
 )
 """What is watched: the unit, and the port and path on the loopback where it answers by itself."""
 
@@ -30,7 +30,7 @@ DAEMONS = (
 def steps() -> list[Step]:
     """The whole role; it comes after both daemons."""
     restart, folder = (f"restart:{UNIT}",), f"{TOOLS}/watchdog"
-    unit = render("watchdog/watchdog.service", tools=TOOLS, daemons=DAEMONS)
+    unit = render_template("watchdog/watchdog.service", tools=TOOLS, daemons=DAEMONS)
     return [
         Packages(("python3-minimal",)),
         Directory(folder),

@@ -12,28 +12,28 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..control import releases
-from ..control.releases import Proven
+from ..control.releases import ReleaseProven
 from ..discovery import store as knowledge
-from ..engine.converge import Outcome, State, foresee, read
+from ..engine.converge import Outcome, State, predict_outcomes, read_steps
 from ..engine.errors import RunbookError
-from ..engine.journal import append, now
+from ..engine.journal import append_lines, now
 from ..roles import app
 from ..settings.inventory import Node
 from . import evidence, gate
-from .gate import GateFailed, Verdict
-from .one_node import Passage
+from .gate import GateFailed, GateVerdict
+from .one_node import NodeRollout
 from .system import System
 
 if TYPE_CHECKING:
-    from .phases import Rollout
+    from .phases import RolloutSession
 
 
-class Apps:
+class AppRollout:
     """One rollout's app nodes. What passed the gate is noted as proven when all of them have."""
 
-    def __init__(self, rollout: Rollout) -> None:
+    def __init__(self, rollout: RolloutSession) -> None:
         self.rollout, self.balancer, self.settings = rollout, rollout.balancer, rollout.system.settings
-        self.passed: dict[str, tuple[Proven, Verdict]] = {}
+        self.passed: dict[str, tuple[ReleaseProven, GateVerdict]] = {}
         self.nodes: Sequence[Node] = ()
         self.paths: tuple[str, ...] | None = None
         """The reads by id that the gate watches; None until a node has to pass it."""
@@ -44,7 +44,7 @@ class Apps:
         Raises:
             RunbookError: an edge does not answer; nothing was begun then.
         """
-        from .auto_rollback import back
+        from .auto_rollback import roll_back_fleet
 
         if not nodes:
             return True
@@ -53,7 +53,7 @@ class Apps:
         for node in self._sick_first(nodes):
             ended = self.one(node, self.rollout.system)
             if isinstance(ended, GateFailed):
-                self.rollout.hosts[node.name].error = back(self, ended, nodes)
+                self.rollout.hosts[node.name].error = roll_back_fleet(self, ended, nodes)
                 return False
             if ended is not None:
                 self.rollout.hosts[node.name].error = ended
@@ -67,7 +67,7 @@ class Apps:
 
         In a thread of the fleet's, so that a second Ctrl-C can break it off.
         """
-        done = self.rollout.fleet.each(partial(self._one, system), [node])[node.name]
+        done = self.rollout.fleet.each(partial(self._roll_node, system), [node])[node.name]
         if isinstance(done, RunbookError):
             return done
         report = self.rollout.hosts[node.name]
@@ -93,18 +93,18 @@ class Apps:
         view = self.balancer.view().values()
         return sorted(nodes, key=lambda node: any(seen[node.name].up for seen in view if node.name in seen))
 
-    def _prepare(self) -> None:
+    def _prepare_once(self) -> None:
         """Before the first node is touched.
 
         Raises:
             RunbookError: the database does not answer, so no release could be judged.
         """
         if self.paths is None:
-            paths = gate.reads(self.settings)
-            self._adopt(self.nodes)
+            paths = gate.gate_reads(self.settings)
+            self._prove_running_release(self.nodes)
             self.paths = paths
 
-    def _adopt(self, nodes: Sequence[Node]) -> None:
+    def _prove_running_release(self, nodes: Sequence[Node]) -> None:
         """What serves at this moment on a fleet that has never seen a gate is what there is to go back to."""
         kept = self.kept(nodes)
         if any(one.proven for lying in kept.values() for one in lying):
@@ -112,65 +112,66 @@ class Apps:
         view = self.balancer.view().values()
         for node in nodes:
             serves = bool(view) and all(node.name in seen and seen[node.name].up for seen in view)
-            running = releases.current(kept[node.name])
-            note = Proven(app.unit(self.settings), running)
+            running = releases.current_release(kept[node.name])
+            note = ReleaseProven(app.app_unit(self.settings), running)
             link = self.rollout.fleet.link(node)
             if serves and running and "owed" not in link.read([note.probe()])[0].out.split():
                 link.run(note.settle({"proven": now(), "run": self.rollout.run.id, "how": "found serving"}))
 
-    def kept(self, nodes: Sequence[Node]) -> dict[str, list[releases.Kept]]:
+    def kept(self, nodes: Sequence[Node]) -> dict[str, list[releases.InstalledRelease]]:
         """The releases on each of `nodes`.
 
         Raises:
             Unreachable: a node does not answer.
         """
-        return {node.name: releases.on(self.rollout.fleet.link(node), self.settings) for node in nodes}
+        return {node.name: releases.releases_on(self.rollout.fleet.link(node), self.settings) for node in nodes}
 
     # -- one node -----------------------------------------------------------------------------------------------
 
-    def _one(self, system: System, node: Node) -> bool:
+    def _roll_node(self, system: System, node: Node) -> bool:
         """Found out about if need be; only if its app must be restarted or watched, through the gate."""
         rollout = self.rollout
         if system.facts is None:
-            found = self._discover(node, system)
+            found = self._discover_on(node, system)
             if found is None:
                 return False
             if system is rollout.system:
                 rollout.system = found
             system = found
-        *steps, last = system.steps(node, "app")
-        assert isinstance(last, Proven)
-        planned = foresee([*steps, last], read(rollout.fleet.link(node), [*steps, last]))
-        through = {f"unit {app.unit(self.settings)}", last.name}
+        plan = system.app_plan(node)
+        steps, last = plan.steps, plan.gate
+        planned = predict_outcomes([*steps, last], read_steps(rollout.fleet.link(node), [*steps, last]))
+        through = {f"unit {app.app_unit(self.settings)}", last.name}
         if any(outcome.step in through and outcome.state is State.WOULD for outcome in planned):
-            self._prepare()
+            self._prepare_once()
             began = time.monotonic()
-            load, seen = Passage(rollout, node, system, steps, last, self.paths or ()).perform()
+            load, seen = NodeRollout(rollout, node, system, steps, last, self.paths or ()).perform()
             self._tell_passed(node, last, load, seen, time.monotonic() - began)
             return True
         done = rollout.converge(node, steps)
         rollout.hosts[node.name].outcomes.append(Outcome(last.name, State.RIGHT))
         return done
 
-    def _tell_passed(self, node: Node, last: Proven, load: Verdict, seen: Verdict, seconds: float) -> None:
+    def _tell_passed(
+        self, node: Node, last: ReleaseProven, load: GateVerdict, seen: GateVerdict, seconds: float
+    ) -> None:
         """`load`: what the probe saw, `seen`: what the balancers did."""
-        self.passed[node.name] = last, Verdict(load.figures + seen.figures)
+        self.passed[node.name] = last, GateVerdict(load.figures + seen.figures)
         sentence = f"release {last.release} passed the gate: {load}"
         outcome = Outcome(last.name, State.CHANGED, sentence, seconds=round(seconds, 2))
         self.rollout.hosts[node.name].outcomes.append(outcome)
         self.rollout.tell(node, outcome)
         run = self.rollout.run
         run.note(f"gate-{node.name}-{last.release}.json", self.passed[node.name][1].as_json())
-        self.rollout.fleet.link(node).run(append(run.entry("changed", last.name, sentence)))
+        self.rollout.fleet.link(node).run(append_lines(run.entry("changed", last.name, sentence)))
 
-    def _discover(self, node: Node, system: System) -> System | None:
+    def _discover_on(self, node: Node, system: System) -> System | None:
         """What the binary wants, found out on `node`; None when its ground could not be made."""
         rollout = self.rollout
-        ground = system.steps(node, "app")[:-1]  # without the placeholder for what is not yet known
-        if not rollout.converge(node, ground):
+        if not rollout.converge(node, system.steps(node, "app")):
             return None
         progress = partial(rollout.say_of, node)
-        discovery = knowledge.find(system.settings, rollout.fleet.link(node), rollout.run, rollout.out, progress)
+        discovery = knowledge.find_facts(system.settings, rollout.fleet.link(node), rollout.run, rollout.out, progress)
         rollout.run.note("discovery.json", {"trail": [row._asdict() for row in discovery.trail]})
         sentence = f"discovered what the binary wants in {len(discovery.trail)} attempts"
         rollout.tell(node, Outcome("discovery", State.CHANGED, sentence))
@@ -191,6 +192,6 @@ class Apps:
         """App nodes that this rollout left out and that run something else."""
         others = [node for node in self.settings.inventory.having("app") if node not in nodes]
         wanted = self.rollout.system.settings.app.sha256[:12]
-        for name, runs in evidence.running(self.settings, others).items():
+        for name, runs in evidence.running_releases(self.settings, others).items():
             if runs != wanted:
                 self.rollout.out.print(f"{name:<8} was left out and runs {runs}, not {wanted}", style="yellow")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..control import releases
 from ..discovery import store as knowledge
 from ..engine.errors import FAILED, ROLLED_BACK, RunbookError
-from ..engine.journal import append
+from ..engine.journal import append_lines
 from ..engine.shell import q
 from ..roles import app
 from ..settings.inventory import Node
@@ -21,7 +21,7 @@ from .system import System
 
 if TYPE_CHECKING:
     from ..engine.link import Link
-    from .app_nodes import Apps
+    from .app_nodes import AppRollout
 
 
 ONCE_PROVEN = 2.0
@@ -34,7 +34,7 @@ def system_of(settings: Settings, link: Link, release: str) -> System:
     Raises:
         RunbookError: it does not lie there, or is not what it was.
     """
-    path = f"{app.ROOT}/releases/{release}/{app.binary(settings)}"
+    path = f"{app.ROOT}/releases/{release}/{app.binary_name(settings)}"
     digest = link.read([f"sha256sum <{q(path)} 2>/dev/null; true"])[0].out.split()
     if not digest or not digest[0].startswith(release):
         raise RunbookError(
@@ -46,7 +46,7 @@ def system_of(settings: Settings, link: Link, release: str) -> System:
     return System(pinned, Path(path), knowledge.on_nodes(pinned))
 
 
-def back(apps: Apps, failed: GateFailed, nodes: Sequence[Node]) -> RunbookError:
+def roll_back_fleet(apps: AppRollout, failed: GateFailed, nodes: Sequence[Node]) -> RunbookError:
     """Keep the evidence, then take every node of this rollout that runs the bad release back; how that ended.
 
     Raises:
@@ -57,11 +57,11 @@ def back(apps: Apps, failed: GateFailed, nodes: Sequence[Node]) -> RunbookError:
     logs = rollout.system.facts.logs if rollout.system.facts else ()
     rollout.say_of(node, f"{failed.number}: keeping evidence")
     rollout.out.print(f"{node.name:<8} {'failed':<13}release {bad}: {failed.number}", style="bold red")
-    rollout.fleet.link(node).run(append(rollout.run.entry("failed", f"gate {bad}", failed.seen)))
-    evidence.keep(rollout.fleet.link(node), rollout.run, apps.settings, logs, failed)
+    rollout.fleet.link(node).run(append_lines(rollout.run.entry("failed", f"gate {bad}", failed.seen)))
+    evidence.keep_evidence(rollout.fleet.link(node), rollout.run, apps.settings, logs, failed)
     where = f"the evidence is in {rollout.run.path}"
     try:
-        gate.reads(apps.settings)
+        gate.gate_reads(apps.settings)
     except RunbookError as error:
         return RunbookError(
             f"{failed.seen}; and {error.seen}",
@@ -70,20 +70,20 @@ def back(apps: Apps, failed: GateFailed, nodes: Sequence[Node]) -> RunbookError:
         )
     kept = apps.kept(nodes)
     touched = sorted(
-        (one for one in nodes if releases.current(kept[one.name]) == bad), key=lambda one: one.name != node.name
+        (one for one in nodes if releases.current_release(kept[one.name]) == bad), key=lambda one: one.name != node.name
     )
     if any(one.proven for one in kept[node.name] if one.id == bad):
         return _no_way_back(failed, f"it was proven before: its settings have changed, or its world; {where}")
-    target = releases.previous({one.name: kept[one.name] for one in touched}, bad)
+    target = releases.previous_release({one.name: kept[one.name] for one in touched}, bad)
     if not target:
-        return _no_way_back(failed, f"no release before it was proven on {_names(touched) or node.name}; {where}")
+        return _no_way_back(failed, f"no release before it was proven on {_name_list(touched) or node.name}; {where}")
     return _take_back(apps, failed, touched, target, where)
 
 
-def _take_back(apps: Apps, failed: GateFailed, touched: Sequence[Node], target: str, where: str) -> RunbookError:
+def _take_back(apps: AppRollout, failed: GateFailed, touched: Sequence[Node], target: str, where: str) -> RunbookError:
     """The failing node first: it serves nobody. Then those that had passed, one at a time, through the gate as well."""
     rollout = apps.rollout
-    rollout.out.print(f"rolling back to {target}: {_names(touched)}", style="bold yellow")
+    rollout.out.print(f"rolling back to {target}: {_name_list(touched)}", style="bold yellow")
     try:
         system = system_of(apps.settings, rollout.fleet.link(touched[0]), target)
     except RunbookError as error:
@@ -100,11 +100,11 @@ def _take_back(apps: Apps, failed: GateFailed, touched: Sequence[Node], target: 
             )
     apps.prove(touched)
     others = [node for node in apps.settings.inventory.having("app") if node.name not in {one.name for one in touched}]
-    astray = {name for name, runs in evidence.running(apps.settings, others).items() if runs != target}
+    astray = {name for name, runs in evidence.running_releases(apps.settings, others).items() if runs != target}
     left = f"; {', '.join(sorted(astray))} runs another release and was not touched" if astray else ""
     return RunbookError(
         failed.seen,
-        f"{_names(touched)} {'is' if len(touched) == 1 else 'are'} back on release {target}{left}; {where}",
+        f"{_name_list(touched)} {'is' if len(touched) == 1 else 'are'} back on release {target}{left}; {where}",
         "look at the evidence; the site file still pins what it pinned, so the next fab deploy tries that again",
         ROLLED_BACK,
     )
@@ -119,5 +119,5 @@ def _no_way_back(failed: GateFailed, why: str) -> RunbookError:
     )
 
 
-def _names(nodes: Sequence[Node]) -> str:
+def _name_list(nodes: Sequence[Node]) -> str:
     return ", ".join(node.name for node in nodes)

@@ -11,7 +11,7 @@ from ..engine.errors import RunbookError
 from ..settings.settings import Settings, expand
 
 
-def binary(settings: Settings) -> Path:
+def fetch_binary(settings: Settings) -> Path:
     """The binary as a local file whose sha256 is the pinned one; a URL is downloaded once and kept.
 
     Raises:
@@ -21,10 +21,10 @@ def binary(settings: Settings) -> Path:
     if "://" in settings.app.binary:
         path = settings.state / "downloads" / wanted
         if not path.exists():
-            _download(settings.app.binary, path)
+            download_file(settings.app.binary, path)
     else:
         path = settings.path.parent / expand(settings.app.binary, f"{settings.path}: app.binary")
-    found = sha256(path, settings)
+    found = file_sha256(path, settings)
     if found != wanted:
         if "://" in settings.app.binary:
             path.unlink()
@@ -36,7 +36,7 @@ def binary(settings: Settings) -> Path:
     return path
 
 
-def sha256(path: Path, settings: Settings) -> str:
+def file_sha256(path: Path, settings: Settings) -> str:
     """The file's sha256 in hex.
 
     Raises:
@@ -53,7 +53,7 @@ def sha256(path: Path, settings: Settings) -> str:
         ) from None
 
 
-def _download(url: str, path: Path) -> None:
+def download_file(url: str, path: Path) -> None:
     """Stream `url` beside `path` and rename: a cut-off download leaves nothing."""
     import shutil
     import urllib.request

@@ -7,18 +7,18 @@ where a killed one stopped.
 
 from __future__ import annotations
 
-from ..certs.authority import fingerprint, subject
-from ..certs.names import wanted
-from ..certs.status import look
+from ..certs.authority import sha256_fingerprint, subject_name
+from ..certs.names import wanted_names
+from ..certs.status import ask_edges
 from ..certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
-from ..console.rollup import console
+from ..console.rollup import open_console
 from ..engine.errors import OK, RunbookError, Unreachable
 from ..settings.settings import Settings
-from ..steps.cert import short
-from .deploy import Options, deploy
+from ..steps.cert import short_fingerprint
+from .deploy import DeployOptions, deploy_hosts
 
 
-def issue(settings: Settings, *, force: bool, dry: bool, json: str | None, task: str = "issue") -> int:
+def issue_certificate(settings: Settings, *, force: bool, dry: bool, json: str | None, task: str = "issue") -> int:
     """Issue what is due (with `force` a new certificate in any case) and install it; the deploy's exit code.
 
     Raises:
@@ -26,34 +26,34 @@ def issue(settings: Settings, *, force: bool, dry: bool, json: str | None, task:
     """
     settings.inventory.one("edge")
     if settings.tls.certificate and force:
-        raise _own()
+        raise _provided_error()
     if not settings.tls.certificate and not dry:
         store = Store(settings.tls.store, settings.name)
         with store.locked():
-            reason = store.renew(wanted(settings), force=force)
+            reason = store.renew(wanted_names(settings), force=force)
         if reason:
-            _say(store, f"issued a certificate: {reason}", json)
-    return _install(settings, task, dry=dry, json=json)
+            _print_result(store, f"issued a certificate: {reason}", json)
+    return _install_material(settings, task, dry=dry, json=json)
 
 
-def renew(settings: Settings, *, force: bool, dry: bool, json: str | None) -> int:
+def renew_certificate(settings: Settings, *, force: bool, dry: bool, json: str | None) -> int:
     """The same, but never with a new authority: from a machine without the store that would shut all clients out.
 
     Raises:
-        RunbookError: nothing was ever issued here; and as `issue`.
+        RunbookError: nothing was ever issued here; and as `issue_certificate`.
     """
     if not settings.tls.certificate and not (settings.tls.store / CURRENT).exists():
-        raise _none(settings)
-    return issue(settings, force=force, dry=dry, json=json, task="renew")
+        raise _no_authority_error(settings)
+    return issue_certificate(settings, force=force, dry=dry, json=json, task="renew")
 
 
-def prepare(settings: Settings, json: str | None) -> int:
+def prepare_authority(settings: Settings, json: str | None) -> int:
     """Make the next authority, if there is none yet, and add it to the bundle; nothing is issued from it.
 
     Raises:
         RunbookError: there is no authority to be replaced, or the last rotation is not finished.
     """
-    store = _store(settings)
+    store = _open_store(settings)
     with store.locked():
         if store.certificate(PREVIOUS):
             raise RunbookError(
@@ -63,20 +63,20 @@ def prepare(settings: Settings, json: str | None) -> int:
             )
         made = store.certificate(NEXT) or store.make(NEXT).certificate
         store.settle()
-    _say(store, f"prepared {subject(made)}, sha256 {short(fingerprint(made))}…", json)
-    _say(store, f"let clients learn {store.bundle} (inv certs.trust), then: inv certs.rotate-ca", json)
+    _print_result(store, f"prepared {subject_name(made)}, sha256 {short_fingerprint(sha256_fingerprint(made))}…", json)
+    _print_result(store, f"let clients learn {store.bundle} (inv certs.trust), then: inv certs.rotate-ca", json)
     return OK
 
 
-def rotate(settings: Settings, json: str | None) -> int:
+def rotate_authority(settings: Settings, json: str | None) -> int:
     """Go over to the prepared authority (or a new one): a leaf of it on all edges; the bundle holds both.
 
-    Run again before `finish`, it only goes on with what is missing.
+    Run again before `finish_rotation`, it only goes on with what is missing.
 
     Raises:
         RunbookError: there is no authority to be replaced.
     """
-    store = _store(settings)
+    store = _open_store(settings)
     with store.locked():
         issuer, previous = store.certificate(CURRENT), store.certificate(PREVIOUS)
         assert issuer, "_store saw it"
@@ -85,28 +85,28 @@ def rotate(settings: Settings, json: str | None) -> int:
                 store.make(NEXT)
             store.write(PREVIOUS, issuer)
             store.promote()
-        reason = store.renew(wanted(settings))
+        reason = store.renew(wanted_names(settings))
     if reason:
-        _say(store, f"issued a certificate: {reason}", json)
-    code = _install(settings, "rotate-ca", dry=False, json=json)
+        _print_result(store, f"issued a certificate: {reason}", json)
+    code = _install_material(settings, "rotate-ca", dry=False, json=json)
     if code == OK:
-        _say(store, f"{store.bundle} holds the old and the new authority; when all clients have it:", json)
-        _say(store, "  inv certs.rotate-ca --finish", json)
+        _print_result(store, f"{store.bundle} holds the old and the new authority; when all clients have it:", json)
+        _print_result(store, "  inv certs.rotate-ca --finish", json)
     return code
 
 
-def finish(settings: Settings, json: str | None) -> int:
+def finish_rotation(settings: Settings, json: str | None) -> int:
     """Drop the replaced authority from the bundle, once every edge serves a leaf of the new one.
 
     Raises:
         RunbookError: no rotation is under way, or an edge serves something else.
         Unreachable: an edge could not be asked.
     """
-    store = _store(settings)
+    store = _open_store(settings)
     with store.locked():
         if store.certificate(PREVIOUS) in (None, store.certificate(CURRENT)):
             raise RunbookError("no rotation is under way", "there is nothing to finish", "inv certs.rotate-ca")
-        for one in look(settings):
+        for one in ask_edges(settings):
             if one.error:
                 raise Unreachable(
                     f"{one.host} cannot be asked what it serves: {one.error}",
@@ -121,31 +121,31 @@ def finish(settings: Settings, json: str | None) -> int:
                 )
         (store.folder / PREVIOUS).unlink()
         store.settle()
-    _say(store, f"{store.bundle} holds the new authority only", json)
+    _print_result(store, f"{store.bundle} holds the new authority only", json)
     return OK
 
 
-def _store(settings: Settings) -> Store:
+def _open_store(settings: Settings) -> Store:
     if settings.tls.certificate:
-        raise _own()
+        raise _provided_error()
     settings.inventory.one("edge")
     store = Store(settings.tls.store, settings.name)
     if not store.certificate(CURRENT):
-        raise _none(settings)
+        raise _no_authority_error(settings)
     return store
 
 
-def _install(settings: Settings, task: str, *, dry: bool, json: str | None) -> int:
-    return deploy(settings, [], Options(task=f"certs.{task}", phases=("edge",), dry=dry, json=json))
+def _install_material(settings: Settings, task: str, *, dry: bool, json: str | None) -> int:
+    return deploy_hosts(settings, [], DeployOptions(task=f"certs.{task}", phases=("edge",), dry=dry, json=json))
 
 
-def _say(store: Store, text: str, json: str | None) -> None:
+def _print_result(store: Store, text: str, json: str | None) -> None:
     from rich.text import Text
 
-    console(json).print(Text(text))
+    open_console(json).print(Text(text))
 
 
-def _own() -> RunbookError:
+def _provided_error() -> RunbookError:
     return RunbookError(
         "the site uses its own certificate",
         "tls.certificate is set in the site file, so nothing is issued here",
@@ -153,7 +153,7 @@ def _own() -> RunbookError:
     )
 
 
-def _none(settings: Settings) -> RunbookError:
+def _no_authority_error(settings: Settings) -> RunbookError:
     return RunbookError(
         f"there is no authority in {settings.tls.store}",
         "clients would not know a new one; it is made only when asked for by name",

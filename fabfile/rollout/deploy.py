@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .. import certs
-from ..console.rollup import HostReport, Report, console, show, write_json
+from ..console.rollup import HostReport, Report, open_console, show_report, write_json
 from ..discovery import store as knowledge
 from ..engine import lock as locks
-from ..engine.converge import Outcome, State, foresee
+from ..engine.converge import Outcome, State, predict_outcomes
 from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
@@ -21,57 +21,63 @@ from ..roles import keepalived
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from . import binary
-from .phases import Options, Rollout
-from .system import ROLE_OF, System
+from .phases import DeployOptions, RolloutSession
+from .system import PHASES, System
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Options", "carry_out", "deploy", "survey"]
+__all__ = ["DeployOptions", "carry_out", "deploy_hosts", "survey_hosts"]
 
 
-def deploy(settings: Settings, names: Sequence[str], options: Options) -> int:
+def deploy_hosts(settings: Settings, names: Sequence[str], options: DeployOptions) -> int:
     """Make the hosts called `names` (all, without names) right; the exit code.
 
     Raises:
         RunbookError: it could not begin (unknown host, wrong binary, locked, unreachable); nothing was changed then.
     """
     started = time.monotonic()
-    nodes = settings.inventory.select(names, {ROLE_OF[phase] for phase in options.phases})
+    nodes = settings.inventory.select(names, {PHASES[phase].role for phase in options.phases})
     with Fleet(settings, nodes, readonly=options.dry) as fleet:
-        tls = certs.material(settings, may_issue=not options.dry) if _touches_edges(fleet, options.phases) else None
+        tls = (
+            certs.ready_material(settings, may_issue=not options.dry) if _touches_edges(fleet, options.phases) else None
+        )
         system = System(
-            settings, binary.binary(settings), knowledge.known(settings), tls, _left_alone(fleet, options, settings)
+            settings,
+            binary.fetch_binary(settings),
+            knowledge.known_facts(settings),
+            tls,
+            _left_alone(fleet, options, settings),
         )
         return carry_out(fleet, system, options, started)
 
 
-def carry_out(fleet: Fleet, system: System, options: Options, started: float) -> int:
+def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: float) -> int:
     """Make `fleet` what `system` says, if anything on it differs; print how it went (`started`: since when); the exit code.
 
     Raises:
         RunbookError: it could not begin; nothing was changed then.
     """
-    out, settings = console(options.json), system.settings
+    out, settings = open_console(options.json), system.settings
     if not options.dry:
         _refuse_unknown(system, fleet, options.phases)
     users = None if options.dry else Outside(settings, fleet.nodes)
-    seen = survey(fleet, system, options.phases)
+    seen = survey_hosts(fleet, system, options.phases)
     hosts = seen.hosts
     report = Report("plan" if options.dry else options.task, hosts, 0, 0)
-    if not options.dry and (_to_do(hosts) or _orphaned(seen.locks)) and not _lost(hosts):
+    if not options.dry and (_to_do(hosts) or _has_orphaned_lock(seen.locks)) and not _has_lost_host(hosts):
         if not options.take_over:
             _refuse_locked(seen.locks)
         run = Run(options.task, settings.state / "runs", options.reason)
         run.note("plan.json", report.as_json())  # before any lock: a full disk here must not stop us half-way
-        report.hosts = Rollout(system, fleet, run, options, out).perform()
+        report.hosts = RolloutSession(system, fleet, run, options, out).perform()
         _verify(system, fleet, report, out)
         run.note("report.json", report.as_json())
-    elif users and not _lost(hosts) and users.doubtful(seen.holders):
+    elif users and not _has_lost_host(hosts) and users.doubtful(seen.holders):
         _verify(system, fleet, report, out)
     said = not options.dry and report.hosts is not hosts
     report.seconds, report.sessions = time.monotonic() - started, report.sessions + fleet.sessions
-    show(out, report, said=said)
+    show_report(out, report, said=said)
     write_json(report.as_json(), options.json)
     return report.exit_code
 
@@ -85,19 +91,19 @@ class Survey:
     holders: list[str] = field(default_factory=list)
 
 
-def survey(fleet: Fleet, system: System, phases: Sequence[str]) -> Survey:
+def survey_hosts(fleet: Fleet, system: System, phases: Sequence[str]) -> Survey:
     """What stands in a deploy's way and what it would do, from one session per host."""
     floating = system.settings.edge.address
 
     def look(node: Node) -> tuple[list[Outcome], str, bool]:
         steps = [step for phase in phases for step in system.steps(node, phase)]
         before = preflight.preconditions(system, node, phases)
-        holding = keepalived.holds(floating) if floating else "false"
+        holding = keepalived.holds_probe(floating) if floating else "false"
         lock, holds, *readings = fleet.link(node).read(
             [locks.PROBE, holding, *(asked.probe for asked in before), *(step.probe() for step in steps)]
         )
         unmet = preflight.unmet(before, readings[: len(before)])
-        return [*unmet, *foresee(steps, readings[len(before) :])], lock.out, holds.code == 0
+        return [*unmet, *predict_outcomes(steps, readings[len(before) :])], lock.out, holds.code == 0
 
     found = Survey()
     for name, result in fleet.each(look).items():
@@ -120,7 +126,7 @@ def _verify(system: System, fleet: Fleet, report: Report, out: Console) -> None:
 
 def _refuse_unknown(system: System, fleet: Fleet, phases: Sequence[str]) -> None:
     """Edge and seeding need what discovery finds; it runs on an app node, so without one in this deploy it cannot."""
-    needed = [phase for phase in ("edge", "seed") if phase in phases and fleet.having(ROLE_OF[phase])]
+    needed = [phase for phase in ("edge", "seed") if phase in phases and fleet.having(PHASES[phase].role)]
     if system.facts is None and needed and not ("app" in phases and fleet.having("app")):
         raise RunbookError(
             "nobody has discovered yet what the binary wants",
@@ -133,24 +139,24 @@ def _to_do(hosts: Sequence[HostReport]) -> bool:
     return any(outcome.state is State.WOULD for host in hosts for outcome in host.outcomes)
 
 
-def _lost(hosts: Sequence[HostReport]) -> bool:
+def _has_lost_host(hosts: Sequence[HostReport]) -> bool:
     """An unreachable host, or a step that only a person can mend: then nothing is begun anywhere."""
     return any(host.first_error for host in hosts)
 
 
-def _orphaned(lock_seen: dict[str, str]) -> bool:
+def _has_orphaned_lock(lock_seen: dict[str, str]) -> bool:
     """A killed run of this controller has left its lock; taking and releasing it clears it for everybody."""
-    return any(holder and holder.died_here() for holder in map(locks.parse, lock_seen.values()))
+    return any(holder and holder.died_here() for holder in map(locks.parse_holder, lock_seen.values()))
 
 
 def _refuse_locked(lock_seen: dict[str, str]) -> None:
     for host, text in lock_seen.items():
-        holder = locks.parse(text)
+        holder = locks.parse_holder(text)
         if holder and not holder.died_here():
-            raise locks.locked(host, holder)
+            raise locks.locked_error(host, holder)
 
 
-def _left_alone(fleet: Fleet, options: Options, settings: Settings) -> dict[str, int]:
+def _left_alone(fleet: Fleet, options: DeployOptions, settings: Settings) -> dict[str, int]:
     """Where the app serves on the app nodes that this deploy does not touch, for the edges that it does."""
     if not _touches_edges(fleet, options.phases):
         return {}
@@ -159,4 +165,4 @@ def _left_alone(fleet: Fleet, options: Options, settings: Settings) -> dict[str,
 
 
 def _touches_edges(fleet: Fleet, phases: Sequence[str]) -> bool:
-    return "edge" in phases and bool(fleet.having(ROLE_OF["edge"]))
+    return "edge" in phases and bool(fleet.having(PHASES["edge"].role))

@@ -19,9 +19,9 @@ STRACE = 1
 and writes."""
 
 
-def keep(link: Link, run: Run, settings: Settings, logs: Sequence[str], failed: GateFailed) -> None:
+def keep_evidence(link: Link, run: Run, settings: Settings, logs: Sequence[str], failed: GateFailed) -> None:
     """Leave in the run folder what `link`'s host shows of the failure; what cannot be had must not keep us from going back."""
-    unit, name = q(app.unit(settings)), f"{failed.node}-{failed.release}"
+    unit, name = q(app.app_unit(settings)), f"{failed.node}-{failed.release}"
     run.note(f"gate-{name}.json", failed.verdict.as_json() if failed.verdict else {"failed": failed.number})
     probes = {
         "journal": f"journalctl -u {unit} -n 300 -o short-precise --no-pager; systemctl status --no-pager -l -n 0 {unit}; true",
@@ -39,7 +39,7 @@ def keep(link: Link, run: Run, settings: Settings, logs: Sequence[str], failed: 
         run.note(f"evidence-{name}.txt", f"none: {error}")
 
 
-def running(settings: Settings, nodes: Sequence[Node]) -> dict[str, str]:
+def running_releases(settings: Settings, nodes: Sequence[Node]) -> dict[str, str]:
     """The release each of `nodes` runs; those that do not answer, or have none, are left out."""
     with Fleet(settings, nodes, readonly=True) as fleet:
         seen = fleet.each(lambda node: fleet.link(node).read([f"readlink {app.ROOT}/current; true"])[0].out)

@@ -19,7 +19,7 @@ from ..settings.settings import Gate, Settings
 from ..steps.seed import Seeded
 
 
-class Sample(NamedTuple):
+class GateSample(NamedTuple):
     """One request of the probe: `status` is 000 when no answer came in time."""
 
     path: str
@@ -46,7 +46,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """All figures of one look, in the order they were taken."""
 
     figures: tuple[Figure, ...]
@@ -67,7 +67,7 @@ class Verdict:
 class GateFailed(RunbookError):
     """A node's app did not pass. `number` says which figure failed."""
 
-    def __init__(self, node: str, release: str, number: str, verdict: Verdict | None = None) -> None:
+    def __init__(self, node: str, release: str, number: str, verdict: GateVerdict | None = None) -> None:
         super().__init__(
             f"{node}: release {release} failed the gate: {number}",
             "users would have met it; the node is kept out of service",
@@ -79,14 +79,14 @@ class GateFailed(RunbookError):
 # -- what can be asked ------------------------------------------------------------------------------------------
 
 
-def reads(settings: Settings) -> tuple[str, ...]:
+def gate_reads(settings: Settings) -> tuple[str, ...]:
     """Which reads by id the gate may hold against a release: none before the data are there, few while an index is missing.
 
     Raises:
         RunbookError: the database does not answer, so nothing could be said of any release.
     """
     node = settings.inventory.one("postgres")
-    indexes = postgres.indexes(settings)
+    indexes = postgres.index_steps(settings)
     with Fleet(settings, [node], readonly=True) as fleet:
         seeded, *seen = fleet.link(node).read([step.probe() for step in (Seeded(settings, None), *indexes)])
     try:
@@ -112,7 +112,7 @@ def reads(settings: Settings) -> tuple[str, ...]:
 # -- on the node, while it is out of service --------------------------------------------------------------------
 
 
-def watch(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> Verdict:
+def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> GateVerdict:
     """Ask the app on `link`'s host and watch it under a small load; takes `gate.seconds`, less when it is hopeless.
 
     Raises:
@@ -121,42 +121,57 @@ def watch(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> Ve
     gate = settings.gate
     count, watched = round(gate.seconds * gate.rate), paths or (app.DATABASE,)
     asked = (app.HEALTH, app.DATABASE, *paths)
-    words = [app.unit(settings), str(port), str(count), str(gate.rate), str(1000 * gate.p90_ms), *asked, "--", *watched]
+    words = [
+        app.app_unit(settings),
+        str(port),
+        str(count),
+        str(gate.rate),
+        str(1000 * gate.p90_ms),
+        *asked,
+        "--",
+        *watched,
+    ]
     seen = link.read([f"{TOOLS}/app-gate {' '.join(map(q, words))}"], timeout=gate.seconds + 60)[0]
-    return judge(seen.out, gate)
+    return judge_gate(seen.out, gate)
 
 
-def judge(out: str, gate: Gate) -> Verdict:
+def judge_gate(out: str, gate: Gate) -> GateVerdict:
     """Pure: the figures in what `app-gate` printed."""
     lines = [line.split() for line in out.splitlines()]
     states = [dict(word.split("=", 1) for word in line[1:]) for line in lines if line[:1] == ["unit"]] or [{}]
-    asked = [Sample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["ask"]]
-    watched = [Sample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["watch"]]
-    return Verdict(
-        (_unit(states[0]), _port(asked), *map(_answer, asked), _alive(states[0], states[-1]), *_load(watched, gate))
+    asked = [GateSample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["ask"]]
+    watched = [GateSample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["watch"]]
+    return GateVerdict(
+        (
+            _unit_figure(states[0]),
+            _port_figure(asked),
+            *map(_answer_figure, asked),
+            _alive_figure(states[0], states[-1]),
+            *_load_figures(watched, gate),
+        )
     )
 
 
-def _unit(state: Mapping[str, str]) -> Figure:
+def _unit_figure(state: Mapping[str, str]) -> Figure:
     seen = state.get("ActiveState", "?")
     return Figure("unit", seen, "must be active", seen == "active")
 
 
-def _port(asked: Sequence[Sample]) -> Figure:
+def _port_figure(asked: Sequence[GateSample]) -> Figure:
     answered = any(sample.status != "000" for sample in asked)
     return Figure("port", "answers" if answered else "does not answer", "must answer", answered)
 
 
-def _answer(sample: Sample) -> Figure:
+def _answer_figure(sample: GateSample) -> Figure:
     return Figure(f"GET {sample.path}", sample.status, "must be 200", sample.good)
 
 
-def _alive(before: Mapping[str, str], after: Mapping[str, str]) -> Figure:
+def _alive_figure(before: Mapping[str, str], after: Mapping[str, str]) -> Figure:
     lived = before.get("MainPID") == after.get("MainPID") and after.get("ActiveState") == "active"
     return Figure("process", "lived" if lived else "ended while it was watched", "must live", lived)
 
 
-def _load(watched: Sequence[Sample], gate: Gate) -> tuple[Figure, ...]:
+def _load_figures(watched: Sequence[GateSample], gate: Gate) -> tuple[Figure, ...]:
     bad = sum(not sample.good for sample in watched)
     percent = 100 * bad / len(watched) if watched else 100.0
     times = sorted(sample.microseconds for sample in watched) or [0]
@@ -176,7 +191,7 @@ FEW = 2
 
 def seen_by_balancers(
     node: str, before: Mapping[str, Mapping[str, Server]], after: Mapping[str, Mapping[str, Server]], gate: Gate
-) -> Verdict:
+) -> GateVerdict:
     """Pure: what every edge's counters say of `node` between two looks."""
     figures = []
     for edge, servers in after.items():
@@ -190,4 +205,4 @@ def seen_by_balancers(
         figures.append(
             Figure(f"{edge}: failed requests", f"{errors} of {requests}", f"at most {gate.error_percent:g} %", held)
         )
-    return Verdict(tuple(figures))
+    return GateVerdict(tuple(figures))

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..control import releases
 from ..discovery import store as knowledge
 from ..discovery.model import Facts
-from ..engine.shell import Reading
-from ..engine.step import Change, Step
+from ..engine.step import PlanOnly, Step
 from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgres, watchdog
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from ..steps.cert import Material
 from ..steps.seed import Seeded
-
-PHASES = ("server", "access", "app", "seed", "indexes", "edge")
-"""The order a deploy dares: the database, its role, the app (one node at a time), the data, the edge."""
-
-ROLE_OF = {
-    "server": "postgres",
-    "access": "postgres",
-    "app": "app",
-    "seed": "postgres",
-    "indexes": "postgres",
-    "edge": "edge",
-}
 
 
 @dataclass(frozen=True)
@@ -45,81 +32,104 @@ class System:
     """Where the app serves on the nodes that this deploy leaves as they are; on all others it is what `facts` say."""
 
     def steps(self, node: Node, phase: str) -> list[Step]:
-        """What `phase` makes right on `node`; nothing when the node has another role."""
-        if ROLE_OF[phase] not in node.roles:
+        """What the phase called `phase` makes right on `node`; nothing when the node has another role."""
+        if PHASES[phase].role not in node.roles:
             return []
-        own = getattr(self, f"_{phase}")(node)
-        return [*base.steps(), *own] if phase == self._first_phase(node) else own
+        own = PHASES[phase].steps(self, node)
+        return [*base.base_steps(), *own] if phase == _first_phase(node) else list(own)
 
-    def _first_phase(self, node: Node) -> str:
-        return next(phase for phase in PHASES if ROLE_OF[phase] in node.roles)
+    def app_plan(self, node: Node) -> AppPlan:
+        """The app phase on `node`, with its gate apart.
 
-    def _server(self, node: Node) -> list[Step]:
-        return postgres.server(self.settings, node)
-
-    def _access(self, node: Node) -> list[Step]:
-        return postgres.access(self.settings)
-
-    def _app(self, node: Node) -> list[Step]:
+        Raises:
+            ValueError: nothing is discovered yet, so there is no release to judge.
+        """
         if self.facts is None:
-            return [*app.ground(self.settings, self.source), Undiscovered("the app's configuration, log and unit")]
-        healing = healer.steps(self.settings, node, self.facts)
-        serving = app.steps(self.settings, self.source, self.facts)
-        known = knowledge.step(self.settings, self.facts)
-        return [*healing, *serving, known, releases.proven(self.settings)]
-
-    def _seed(self, node: Node) -> list[Step]:
-        return [Seeded(self.settings, self.facts.prepare_command if self.facts else None)]
-
-    def _indexes(self, node: Node) -> list[Step]:
-        return postgres.indexes(self.settings)
-
-    def _edge(self, node: Node) -> list[Step]:
-        # Asked for also when nothing else is known yet: what the host cannot do is refused before anything is changed.
-        possible = [nginx.Http3Possible()] if self.settings.edge.http3 else []
-        foreign = edge.foreign(self.settings)
-        if self.facts is None:
-            return [*foreign, *possible, Undiscovered("the balancer's configuration")]
-        front = nginx.steps(self.settings, node, self.tls) if self.tls else [*possible, Unissued()]
-        ports = {one.name: self.facts.port for one in self.settings.inventory.having("app")} | dict(self.ports)
-        floating = keepalived.steps(self.settings, node) if self.settings.edge.address else []
-        guarded = watchdog.steps() if self.tls else []
-        return [*foreign, *haproxy.steps(self.settings, node, ports), *front, *guarded, *floating]
+            raise ValueError("an app phase can be planned only after discovery")
+        *steps, last = self.steps(node, "app")
+        assert isinstance(last, releases.ReleaseProven)
+        return AppPlan(steps, last)
 
 
 @dataclass(frozen=True)
-class Undiscovered(Step):
-    """Stands in a plan for what can be said only after discovery has run."""
+class AppPlan:
+    """What an app node needs: `steps` to converge, then `gate`, which the release must pass."""
 
-    what: str
-
-    @property
-    def name(self) -> str:
-        """`discovery: …`."""
-        return f"discovery: {self.what}"
-
-    def probe(self) -> str:
-        """Nothing to read."""
-        return "true"
-
-    def decide(self, seen: Reading) -> Change | None:
-        """Always to be done."""
-        return Change(f"discover what the binary wants, then write {self.what}", ())
+    steps: Sequence[Step]
+    gate: releases.ReleaseProven
 
 
 @dataclass(frozen=True)
-class Unissued(Step):
-    """Stands in a plan for the certificate that a deploy would issue, and for what needs it."""
+class Phase:
+    """One stage of a deploy: hosts with `role` get `steps`."""
 
-    @property
-    def name(self) -> str:
-        """`certificate`."""
-        return "certificate"
+    name: str
+    role: str
+    steps: Callable[[System, Node], Sequence[Step]]
 
-    def probe(self) -> str:
-        """Nothing to read."""
-        return "true"
 
-    def decide(self, seen: Reading) -> Change | None:
-        """Always to be done."""
-        return Change("issue a certificate, then install nginx with it", ())
+def _server_steps(system: System, node: Node) -> Sequence[Step]:
+    return postgres.server_steps(system.settings, node)
+
+
+def _access_steps(system: System, node: Node) -> Sequence[Step]:
+    return postgres.access_steps(system.settings)
+
+
+def _app_steps(system: System, node: Node) -> Sequence[Step]:
+    settings, facts = system.settings, system.facts
+    if facts is None:
+        ground = app.ground_steps(settings, system.source)
+        return [*ground, undiscovered("the app's configuration, log and unit")]
+    healing = healer.healer_steps(settings, node, facts)
+    serving = app.app_steps(settings, system.source, facts)
+    return [*healing, *serving, knowledge.facts_step(settings, facts), releases.proven_step(settings)]
+
+
+def _seed_steps(system: System, node: Node) -> Sequence[Step]:
+    return [Seeded(system.settings, system.facts.prepare_command if system.facts else None)]
+
+
+def _index_steps(system: System, node: Node) -> Sequence[Step]:
+    return postgres.index_steps(system.settings)
+
+
+def _edge_steps(system: System, node: Node) -> Sequence[Step]:
+    settings = system.settings
+    # Before anything is changed: a host that cannot do HTTP/3 is refused even before discovery has run.
+    possible = [nginx.Http3Possible()] if settings.edge.http3 else []
+    foreign = edge.foreign(settings)
+    if system.facts is None:
+        return [*foreign, *possible, undiscovered("the balancer's configuration")]
+    front = nginx.nginx_steps(settings, node, system.tls) if system.tls else [*possible, UNISSUED]
+    ports = {one.name: system.facts.port for one in settings.inventory.having("app")} | dict(system.ports)
+    floating = keepalived.keepalived_steps(settings, node) if settings.edge.address else []
+    guarded = watchdog.steps() if system.tls else []
+    return [*foreign, *haproxy.haproxy_steps(settings, node, ports), *front, *guarded, *floating]
+
+
+PHASES = {
+    phase.name: phase
+    for phase in (
+        Phase("server", "postgres", _server_steps),
+        Phase("access", "postgres", _access_steps),
+        Phase("app", "app", _app_steps),
+        Phase("seed", "postgres", _seed_steps),
+        Phase("indexes", "postgres", _index_steps),
+        Phase("edge", "edge", _edge_steps),
+    )
+}
+"""By name, in the order of a deploy: the database, its role, the app (one node at a time), the data, the edge."""
+
+
+def _first_phase(node: Node) -> str:
+    return next(phase.name for phase in PHASES.values() if phase.role in node.roles)
+
+
+UNISSUED = PlanOnly("certificate", "issue a certificate, then install nginx with it")
+"""Stands in a plan for the certificate that a deploy would issue, and for what needs it."""
+
+
+def undiscovered(what: str) -> PlanOnly:
+    """Stands in a plan for `what` can be said only after discovery has run."""
+    return PlanOnly(f"discovery: {what}", f"discover what the binary wants, then write {what}")

@@ -77,106 +77,106 @@ class Reader:
         tables = {"ssh": Ssh, "app": App, "database": Database, "edge": Edge, "tls": Tls, "gate": Gate}
         known = {"name", "service", "hosts", *tables}
         self._no_strangers("", data, known)
-        made = {key: self._table(key, kind, data.get(key, {})) for key, kind in tables.items()}
-        name = self._value("name", str, data.get("name", self.path.stem))
-        inventory = self._inventory(data.get("hosts", {}))
-        self._floating(made["edge"], inventory)
-        service = self._value("service", str, data.get("service", self._service(inventory, made["edge"])))
+        made = {key: self._read_table(key, kind, data.get(key, {})) for key, kind in tables.items()}
+        name = self._read_value("name", str, data.get("name", self.path.stem))
+        inventory = self._read_inventory(data.get("hosts", {}))
+        self._check_floating(made["edge"], inventory)
+        service = self._read_value("service", str, data.get("service", self._default_service(inventory, made["edge"])))
         return Settings(
             path=self.path,
             name=name,
             service=service.rstrip("/"),
             inventory=inventory,
-            password=self._password(made["database"]),
+            password=self._read_password(made["database"]),
             **made,
         )
 
-    def _service(self, inventory: Inventory, edge: Edge) -> str:
+    def _default_service(self, inventory: Inventory, edge: Edge) -> str:
         edges = inventory.having("edge")
         address = edge.address or edges[0].address if edges else ""
         return f"http://{address}" + ("" if edge.port == 80 else f":{edge.port}") if address else ""
 
-    def _floating(self, edge: Edge, inventory: Inventory) -> None:
+    def _check_floating(self, edge: Edge, inventory: Inventory) -> None:
         """The address that moves must not be a host's own."""
         if not edge.address:
             return
         if not _is_ipv4(edge.address):
-            raise self._wrong("edge.address", f"must be an IPv4 address like 10.0.0.10, not {edge.address!r}")
+            raise self._wrong_value("edge.address", f"must be an IPv4 address like 10.0.0.10, not {edge.address!r}")
         if taken := [node.name for node in inventory.nodes if node.address == edge.address]:
-            raise self._wrong("edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own")
+            raise self._wrong_value("edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own")
 
-    def _inventory(self, hosts: Any) -> Inventory:
+    def _read_inventory(self, hosts: Any) -> Inventory:
         if not isinstance(hosts, dict) or not hosts:
-            raise self._wrong("hosts", "needs at least one table like [hosts.node1]")
+            raise self._wrong_value("hosts", "needs at least one table like [hosts.node1]")
         nodes = []
         for name, entry in hosts.items():
             at = f"hosts.{name}"
             if not isinstance(entry, dict):
-                raise self._wrong(at, "must be a table with address and roles")
+                raise self._wrong_value(at, "must be a table with address and roles")
             self._no_strangers(at, entry, {"address", "roles"})
-            self._check("hosts", name)
-            address = self._value(f"{at}.address", str, entry.get("address"))
+            self._check_rule("hosts", name)
+            address = self._read_value(f"{at}.address", str, entry.get("address"))
             if not _is_ipv4(address):  # it goes into pg_hba.conf and haproxy.cfg as it is
-                raise self._wrong(f"{at}.address", f"must be an IPv4 address like 10.0.0.21, not {address!r}")
+                raise self._wrong_value(f"{at}.address", f"must be an IPv4 address like 10.0.0.21, not {address!r}")
             roles = entry.get("roles")
             if not isinstance(roles, list) or not roles or any(role not in ROLES for role in roles):
-                raise self._wrong(f"{at}.roles", f"must be a list out of {', '.join(ROLES)}")
+                raise self._wrong_value(f"{at}.roles", f"must be a list out of {', '.join(ROLES)}")
             nodes.append(Node(name, address, tuple(roles)))
         return Inventory(tuple(nodes))
 
-    def _table(self, name: str, kind: type[Any], entry: Any) -> Any:
+    def _read_table(self, name: str, kind: type[Any], entry: Any) -> Any:
         if not isinstance(entry, dict):
-            raise self._wrong(name, "must be a table")
+            raise self._wrong_value(name, "must be a table")
         hints = get_type_hints(kind)
         self._no_strangers(name, entry, set(hints))
         given = {}
         for spec in fields(kind):
             at = f"{name}.{spec.name}"
             if spec.name in entry:
-                given[spec.name] = self._value(at, hints[spec.name], entry[spec.name])
+                given[spec.name] = self._read_value(at, hints[spec.name], entry[spec.name])
             elif spec.default is MISSING:
-                raise self._wrong(at, "is missing")
+                raise self._wrong_value(at, "is missing")
             elif isinstance(spec.default, Path):
                 given[spec.name] = self.path.parent / spec.default
         return kind(**given)
 
-    def _value(self, at: str, hint: Any, value: Any) -> Any:
+    def _read_value(self, at: str, hint: Any, value: Any) -> Any:
         if hint in (Path, Path | None):
-            return self._path(at, hint, self._value(at, str, value))
+            return self._read_path(at, hint, self._read_value(at, str, value))
         if hint == tuple[str, ...]:
-            return self._texts(at, value)
+            return self._read_texts(at, value)
         if hint is float and type(value) is int:
             value = float(value)
         if type(value) is not hint:
-            raise self._wrong(at, f"must be {_WORDS[hint]}, not {value!r}")
-        self._check(at, value)
+            raise self._wrong_value(at, f"must be {_WORDS[hint]}, not {value!r}")
+        self._check_rule(at, value)
         return value
 
-    def _texts(self, at: str, value: Any) -> tuple[str, ...]:
+    def _read_texts(self, at: str, value: Any) -> tuple[str, ...]:
         if not isinstance(value, list):
-            raise self._wrong(at, f'must be a list like ["{_EXAMPLES[at]}"], not {value!r}')
-        return tuple(self._value(at, str, one) for one in value)
+            raise self._wrong_value(at, f'must be a list like ["{_EXAMPLES[at]}"], not {value!r}')
+        return tuple(self._read_value(at, str, one) for one in value)
 
-    def _path(self, at: str, hint: Any, text: str) -> Path | None:
+    def _read_path(self, at: str, hint: Any, text: str) -> Path | None:
         if not text and hint is not Path:
             return None
         try:
             return self.path.parent / Path(text).expanduser()
         except RuntimeError:
-            raise self._wrong(at, f"names a home that does not exist: {text}") from None
+            raise self._wrong_value(at, f"names a home that does not exist: {text}") from None
 
-    def _check(self, at: str, value: Any) -> None:
+    def _check_rule(self, at: str, value: Any) -> None:
         """The rule for the value of `at`, if there is one."""
         if at in _RANGES:
             least, most = _RANGES[at]
             if not least <= value <= most:
-                raise self._wrong(at, f"must be from {least} to {most}, not {value}")
+                raise self._wrong_value(at, f"must be from {least} to {most}, not {value}")
         elif at in _TEXTS:
             pattern, words = _TEXTS[at]
             if not re.fullmatch(pattern, value):
-                raise self._wrong(at, f"must be {words}, not {value!r}")
+                raise self._wrong_value(at, f"must be {words}, not {value!r}")
 
-    def _password(self, database: Database) -> Secret:
+    def _read_password(self, database: Database) -> Secret:
         if text := os.environ.get("DB_PASSWORD"):
             return Secret(self._one_line("the environment's DB_PASSWORD", text))
         if database.password_file is None:
@@ -207,7 +207,9 @@ class Reader:
             or text[0] in "!%&*@`{|[>,"
             or text[-1] == ":"
         ):
-            raise self._wrong(where, "must hold one line of plain characters: no blanks, quotes, backslashes or #")
+            raise self._wrong_value(
+                where, "must hold one line of plain characters: no blanks, quotes, backslashes or #"
+            )
         return text
 
     def _no_strangers(self, table: str, entry: dict[str, Any], known: set[str]) -> None:
@@ -216,9 +218,9 @@ class Reader:
         for key in sorted(entry.keys() - known):
             near = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-            raise self._wrong(f"{table}.{key}".lstrip("."), f"is not a setting; {hint}")
+            raise self._wrong_value(f"{table}.{key}".lstrip("."), f"is not a setting; {hint}")
 
-    def _wrong(self, key: str, what: str) -> RunbookError:
+    def _wrong_value(self, key: str, what: str) -> RunbookError:
         return RunbookError(f"{self.path}: {key} {what}", "nothing was done", f"edit {self.path}")
 
 

@@ -141,7 +141,7 @@ class Settings:
         return f"https://{host}{port}" if host else ""
 
 
-def locate(environment: Mapping[str, str] | None = None) -> Path:
+def locate_site(environment: Mapping[str, str] | None = None) -> Path:
     """The site file: what SITE names, else `site.toml` of the project, else the lab that is up.
 
     Raises:
@@ -180,7 +180,7 @@ def expand(text: str, named_by: str) -> Path:
         ) from None
 
 
-def load(path: Path | None = None) -> Settings:
+def load_settings(path: Path | None = None) -> Settings:
     """Read and check the site file.
 
     Raises:
@@ -188,7 +188,7 @@ def load(path: Path | None = None) -> Settings:
     """
     from .loader import Reader
 
-    path = path or locate()
+    path = path or locate_site()
     try:
         data = tomllib.loads(_text(path.read_bytes()))
     except FileNotFoundError:

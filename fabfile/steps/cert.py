@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..engine.command import Shell
 from ..engine.secret import Secret
-from ..engine.shell import Reading, embed, q
+from ..engine.shell import Reading, embed_bytes, q
 from ..engine.step import Change, Step
 
 DEADLINE = 30
@@ -60,7 +60,7 @@ class Certificate(Step):
             f"cd {q(self.folder)} 2>/dev/null || {{ echo absent; exit 0; }}\n"
             'echo "current $(readlink current)"\n'
             f"for one in . {pair} {pair}/chain.pem {pair}/key.pem; do stat -c '%n %U:%G %a' $one 2>/dev/null; done\n"
-            f"sha256sum --status -c <<'SUMS' && echo same\n{self._sums()}SUMS\ntrue"
+            f"sha256sum --status -c <<'SUMS' && echo same\n{self._sum_lines()}SUMS\ntrue"
         )
 
     def decide(self, seen: Reading) -> Change | None:
@@ -68,9 +68,11 @@ class Certificate(Step):
         lines, wanted = seen.out.splitlines(), self._wanted()
         if lines == wanted:
             return None
-        about = f"{self.material.subject}, until {self.material.not_after}, {short(self.material.fingerprint)}"
+        about = (
+            f"{self.material.subject}, until {self.material.not_after}, {short_fingerprint(self.material.fingerprint)}"
+        )
         verb = "mend" if wanted[0] in lines else "install"
-        return Change(f"{verb} the certificate in {self.folder} ({about})", (Shell(self._install()),))
+        return Change(f"{verb} the certificate in {self.folder} ({about})", (Shell(self._install_script()),))
 
     def _wanted(self) -> list[str]:
         """What the probe prints of a pair that is as installed."""
@@ -102,13 +104,13 @@ class Certificate(Step):
             told.append(f"{self.folder}/{self.material.id} holds another chain or key than was installed")
         return told
 
-    def _sums(self) -> str:
+    def _sum_lines(self) -> str:
         parts = {"chain.pem": self.material.chain, "key.pem": self.material.key.reveal()}
         return "".join(
             f"{hashlib.sha256(text.encode()).hexdigest()}  {self.material.id}/{name}\n" for name, text in parts.items()
         )
 
-    def _install(self) -> str:
+    def _install_script(self) -> str:
         """The host's own openssl sees chain and key before anything points to them."""
         pair, group = self.material.id, q(self.group)
         return "\n".join(
@@ -119,8 +121,8 @@ class Certificate(Step):
                 "rm -rf .new.??????",  # what a killed run left
                 "new=$(mktemp -d .new.XXXXXX)",  # 0700: the key is nobody's but root's until it is its group's
                 "trap 'rm -rf \"$new\"' EXIT",
-                embed(self.material.chain.encode(), to='"$new"/chain.pem'),
-                embed(self.material.key.reveal().encode(), to='"$new"/key.pem'),
+                embed_bytes(self.material.chain.encode(), to='"$new"/chain.pem'),
+                embed_bytes(self.material.key.reveal().encode(), to='"$new"/key.pem'),
                 'leaf=$(openssl x509 -noout -pubkey <"$new"/chain.pem); key=$(openssl pkey -pubout <"$new"/key.pem)',
                 '[ "$leaf" = "$key" ] || { echo "the key does not belong to the certificate" >&2; exit 65; }',
                 'chown root:root "$new"/chain.pem; chmod 0644 "$new"/chain.pem',
@@ -159,8 +161,8 @@ class Served(Step):
     def probe(self) -> str:
         """The served leaf's sha256. Another one is looked at again for a second: a reload hands over from old to new workers."""
         return (
-            f"served() {{ {self._ask()}; }}\nfor _ in 1 2 3; do\n  now=$(served)\n"
-            f'  case "$now" in *={self._shown()} | "") break ;; esac\n  sleep 0.4\ndone\necho "served $now"'
+            f"served() {{ {self._ask_command()}; }}\nfor _ in 1 2 3; do\n  now=$(served)\n"
+            f'  case "$now" in *={self._shown_fingerprint()} | "") break ;; esac\n  sleep 0.4\ndone\necho "served $now"'
         )
 
     def decide(self, seen: Reading) -> Change | None:
@@ -168,37 +170,37 @@ class Served(Step):
         now = seen.out.strip().rpartition("=")[2].replace(":", "").lower() if "=" in seen.out else ""
         if now == self.material.fingerprint:
             return None
-        was = f"certificate {short(now)}" if now else "no certificate"
-        where, wanted = f"{self.address}:{self.port}", short(self.material.fingerprint)
+        was = f"certificate {short_fingerprint(now)}" if now else "no certificate"
+        where, wanted = f"{self.address}:{self.port}", short_fingerprint(self.material.fingerprint)
         script = (
-            f"set -eu\nserved() {{ {self._ask()}; }}\n"
+            f"set -eu\nserved() {{ {self._ask_command()}; }}\n"
             f"systemctl reload {q(self.unit)}\nend=$(($(date +%s) + {DEADLINE}))\n"
-            f'until served | grep -q "={self._shown()}"; do\n'
+            f'until served | grep -q "={self._shown_fingerprint()}"; do\n'
             '  if [ "$(date +%s)" -ge "$end" ]; then\n'
             f"    echo {q(f'{self.unit} was reloaded, but {where} does not serve certificate {wanted}')} >&2; exit 1\n"
             "  fi\n  sleep 0.2\ndone"
         )
         return Change(f"reload {self.unit}: {where} serves {was}, not {wanted}", (Shell(script, DEADLINE + 30),))
 
-    def _ask(self) -> str:
-        return asking(self.address, self.port, self.server_name, "-noout -fingerprint -sha256")
+    def _ask_command(self) -> str:
+        return asking_command(self.address, self.port, self.server_name, "-noout -fingerprint -sha256")
 
-    def _shown(self) -> str:
+    def _shown_fingerprint(self) -> str:
         """The fingerprint as openssl prints it."""
         return bytes.fromhex(self.material.fingerprint).hex(":").upper()
 
     def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
         """A reload or restart that is owed makes the daemon read the new pair."""
         mended = {f"reload:{self.unit}", f"restart:{self.unit}"} & set(owed)
-        return Reading(f"served sha256 Fingerprint={self._shown()}\n", 0) if mended else seen
+        return Reading(f"served sha256 Fingerprint={self._shown_fingerprint()}\n", 0) if mended else seen
 
 
-def short(fingerprint: str) -> str:
+def short_fingerprint(fingerprint: str) -> str:
     """The first 16 digits of a fingerprint, for people."""
     return fingerprint[:16]
 
 
-def asking(address: str, port: int, server_name: str, form: str = "") -> str:
+def asking_command(address: str, port: int, server_name: str, form: str = "") -> str:
     """Shell command that prints the leaf a TLS server at `address` shows, as `openssl x509 FORM` does; nothing without one.
 
     Waits 3 s at most. A numeric `server_name` is not sent: RFC 6066 knows only DNS names there. Nothing is verified, so

@@ -15,7 +15,7 @@ OURS = "Written by the runbook"
 """Heads our configuration files."""
 
 
-def _effective(text: str) -> str:
+def _effective_text(text: str) -> str:
     """A file that is not ours, without comments and blank lines: a diff of a package's own would be little else."""
     return "\n".join(line for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;")
 
@@ -57,23 +57,23 @@ class File(Step):
         lines = seen.out.splitlines()
         if not lines or lines[0] == "absent":
             length = len(self.content.splitlines())
-            return self._write(f"write {self.path} ({length} line{'s' * (length != 1)})", "")
+            return self._write_change(f"write {self.path} ({length} line{'s' * (length != 1)})", "")
         owner, mode, kind = lines[0].split(maxsplit=2)
         if "file" not in kind:
             raise _in_the_way(self.path, kind, "a file")
         if lines[1:2] != ["same"]:
             old = base64.b64decode(lines[2]).decode(errors="replace") if len(lines) > 2 else ""
-            diff = text_diff(old if OURS in old else _effective(old), self.content, self.path)
+            diff = text_diff(old if OURS in old else _effective_text(old), self.content, self.path)
             changed = sum(line[:1] in "+-" and line[:3] not in ("+++", "---") for line in diff.splitlines() if line)
             what = f"{changed} line{'s' * (changed != 1)}" if changed else "comments or secrets only"
-            return self._write(f"change {self.path} ({what})", diff)
+            return self._write_change(f"change {self.path} ({what})", diff)
         if (owner, int(mode, 8)) != (self.owner, self.mode):
             script = f"chown {q(self.owner)} {q(self.path)} && chmod {self.mode:04o} {q(self.path)}"
             was, wanted = f"{owner} {mode}", f"{self.owner} {self.mode:o}"
             return Change(f"set {self.path} to {wanted} (it was {was})", (Shell(script),))
         return None
 
-    def _write(self, sentence: str, diff: str) -> Change:
+    def _write_change(self, sentence: str, diff: str) -> Change:
         script = write_file(self.path, self.content.encode(), mode=self.mode, owner=self.owner, validate=self.validate)
         return Change(sentence, (Shell(script),), diff)
 

@@ -11,10 +11,10 @@ from ..engine import interrupt
 from ..engine.command import Progress
 from ..engine.errors import RunbookError
 from ..engine.frame import USE_PROXIES
-from ..engine.secret import mask
+from ..engine.secret import mask_secrets
 from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
-from .template import render
+from .template import render_template
 
 if TYPE_CHECKING:
     from ..engine.link import Link
@@ -61,7 +61,7 @@ class InstallPackages:
 
     def show(self) -> str:
         """The script."""
-        return f"{USE_PROXIES}\n{render('packages/install.sh', packages=self.names, seconds=10)}"
+        return f"{USE_PROXIES}\n{render_template('packages/install.sh', packages=self.names, seconds=10)}"
 
     def execute(self, link: Link, progress: Progress) -> None:
         """Install them.
@@ -78,7 +78,7 @@ class InstallPackages:
             if result.code != BUSY or time.monotonic() >= end:
                 words = result.err.strip().splitlines()
                 raise explain_failure(link.name, self.names, found, words[-1] if words else "")
-            progress(f"waits for apt's lock, held by {_describe(found)}")
+            progress(f"waits for apt's lock, held by {_describe_holder(found)}")
             interrupt.check()
 
 
@@ -101,12 +101,12 @@ def explain_failure(host: str, names: Sequence[str], found: Findings, words: str
     if "pid" in found:
         unit = found.get("unit", [f"{found['pid'][0]}   (the process)"])[0]
         return RunbookError(
-            f"{host}: {missing} cannot be installed: {_describe(found)}",
+            f"{host}: {missing} cannot be installed: {_describe_holder(found)}",
             f"apt lets only one program work at a time; this run waited {LOCK_SECONDS} s for it",
             f"on {host}: systemctl status {unit}; when it has ended: fab -H {host} deploy",
         )
     reasons = [*found.get("apt", []), *found.get("dpkg", []), *found.get("update", [])]
-    said = mask("; ".join(dict.fromkeys(reasons)))[:600] or words or "apt-get gave no reason"
+    said = mask_secrets("; ".join(dict.fromkeys(reasons)))[:600] or words or "apt-get gave no reason"
     if stuck := [name for name in found.get("stuck", []) if name not in names]:
         return RunbookError(
             f"{host}: {missing} cannot be installed while {' and '.join(stuck)} is half-installed: {said}",
@@ -120,7 +120,7 @@ def explain_failure(host: str, names: Sequence[str], found: Findings, words: str
     )
 
 
-def _describe(found: Findings) -> str:
+def _describe_holder(found: Findings) -> str:
     """Who holds a lock, and since when."""
     if "pid" not in found:
         return "another program (no process of this host)"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..engine.command import Progress, Sql
 from ..engine.errors import RunbookError
-from ..engine.link import Link, wait
+from ..engine.link import Link, wait_until
 from ..engine.psql import psql
 from ..engine.shell import q
 from ..engine.step import Change
@@ -74,7 +74,7 @@ class Seeded(DatabaseStep):
         """
         database = self.database
         if found is None:
-            return self._seed(f"seed database {database}")
+            return self._seed_change(f"seed database {database}")
         lines = found.splitlines()
         if len(lines) != 2 or not re.fullmatch(r"\d+\|\d+", lines[1]):
             raise RunbookError(
@@ -86,24 +86,24 @@ class Seeded(DatabaseStep):
         if comment.startswith("runbook: seeded") and tables:
             return None
         if comment.startswith("runbook: seeding"):
-            return self._seed(f"seed database {database} (an earlier seeding did not finish)")
+            return self._seed_change(f"seed database {database} (an earlier seeding did not finish)")
         if not tables:
-            return self._seed(f"seed database {database}")
+            return self._seed_change(f"seed database {database}")
         if empty:
             raise RunbookError(
                 f"database {database} holds {tables} tables that the runbook did not make, {empty} of them empty",
                 "seeding over them could destroy somebody's data",
-                f"look at it (inv db.status); to start over: DROP the tables, or to keep it: {self._comment('runbook: seeded by hand')}",
+                f"look at it (inv db.status); to start over: DROP the tables, or to keep it: {self._comment_statement('runbook: seeded by hand')}",
             )
-        adopt = Sql(database, (self._comment("runbook: seeded (found so)"),))
+        adopt = Sql(database, (self._comment_statement("runbook: seeded (found so)"),))
         return Change(f"adopt the data found in database {database}", (adopt,))
 
-    def _comment(self, text: str) -> str:
+    def _comment_statement(self, text: str) -> str:
         name = self.settings.database.name.replace('"', '""')
         return f"COMMENT ON DATABASE \"{name}\" IS '{text}'"
 
-    def _seed(self, sentence: str) -> Change:
-        begin, end = self._comment("runbook: seeding"), self._comment("runbook: seeded")
+    def _seed_change(self, sentence: str) -> Change:
+        begin, end = self._comment_statement("runbook: seeding"), self._comment_statement("runbook: seeded")
         database = self.settings.database.name
         prepare = Prepare(self.settings, self.command)
         commands = (Sql(database, (GUARD, begin)), prepare, Finish(self.settings, Sql(database, (end,))))
@@ -119,7 +119,7 @@ class Prepare:
 
     def show(self) -> str:
         """The command."""
-        return f"{app.binary(self.settings)} {' '.join(self.command or ('?',))}"
+        return f"{app.binary_name(self.settings)} {' '.join(self.command or ('?',))}"
 
     def execute(self, link: Link, progress: Progress) -> None:
         """Run it to its end, rows counted on the way.
@@ -138,48 +138,48 @@ class Prepare:
             if state is Seeding.FINISHED and self._has_tables(link):
                 return  # the run that began it did not live to record it
             if state is not Seeding.RUNNING:
-                self._empty(link)
-                node.run(self._start())
-            self._follow(link, node, progress)
+                self._empty_database(link)
+                node.run(self._start_script())
+            self._follow_seeding(link, node, progress)
 
     def _has_tables(self, link: Link) -> bool:
-        from ..engine.postgres import connect
+        from ..engine.postgres import connect_database
 
-        with connect(link, self.settings.database.name) as connection:
+        with connect_database(link, self.settings.database.name) as connection:
             return bool(connection.execute(TABLES).fetchall())
 
-    def _empty(self, link: Link) -> None:
+    def _empty_database(self, link: Link) -> None:
         """Remove what a cut-off seeding left.
 
         Raises:
             RunbookError: the database does not bear the mark of an unfinished seeding.
         """
-        from ..engine.postgres import connect
+        from ..engine.postgres import connect_database
 
-        with connect(link, self.settings.database.name) as connection:
+        with connect_database(link, self.settings.database.name) as connection:
             connection.execute(GUARD)  # asked again here, where the tables are dropped
             # Unlinking the files of a table of gigabytes may take longer than a question of ours may.
             connection.execute("SET statement_timeout = 0")
             for (table,) in connection.execute(TABLES).fetchall():
                 connection.execute(f"DROP TABLE public.{table} CASCADE")
 
-    def _start(self) -> str:
-        binary = f"{app.ROOT}/current/{app.binary(self.settings)}"
+    def _start_script(self) -> str:
+        binary = f"{app.ROOT}/current/{app.binary_name(self.settings)}"
         words = " ".join(map(q, (binary, *(self.command or ()))))
         return (
             f"{stop()}systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p RemainAfterExit=yes {words}"
         )
 
-    def _follow(self, link: Link, node: Link, progress: Progress) -> None:
-        from ..engine.postgres import connect
+    def _follow_seeding(self, link: Link, node: Link, progress: Progress) -> None:
+        from ..engine.postgres import connect_database
 
-        with connect(link, self.settings.database.name) as connection:
+        with connect_database(link, self.settings.database.name) as connection:
 
             def ended() -> bool:
-                progress(_written(connection))
+                progress(_bytes_written(connection))
                 return read_unit(node) is not Seeding.RUNNING
 
-            ended_in_time = wait(ended, seconds=LIMIT, every=0.5)
+            ended_in_time = wait_until(ended, seconds=LIMIT, every=0.5)
         if not ended_in_time or read_unit(node) is not Seeding.FINISHED:
             raise self._failed(node, ended_in_time)
 
@@ -201,7 +201,7 @@ SIZES = """SELECT relname, pg_relation_size(oid) / 1000000 FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 2 DESC"""
 
 
-def _written(connection: Any) -> str:
+def _bytes_written(connection: Any) -> str:
     """How much lies in each table by now: true for any way of seeding (COPY's own counter starts over with each batch)."""
     from psycopg.errors import LockNotAvailable, QueryCanceled
 

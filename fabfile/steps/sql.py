@@ -80,7 +80,7 @@ class SqlFile(DatabaseStep):
 
     def probe(self) -> str:
         """The file's check."""
-        return psql(self.database, self._part("check"))
+        return psql(self.database, self._file_part("check"))
 
     def compare(self, found: str | None) -> Change | None:
         """Apply it unless the check said ok."""
@@ -88,10 +88,10 @@ class SqlFile(DatabaseStep):
         if verdict == "ok":
             return None
         sentence = verdict.splitlines()[0] if verdict else f"apply {self.label}"
-        statements = tuple(part.strip() for part in self._part("apply").split(";\n") if part.strip(" ;\n"))
+        statements = tuple(part.strip() for part in self._file_part("apply").split(";\n") if part.strip(" ;\n"))
         return Change(sentence, (Sql(self.database, statements),))
 
-    def _part(self, title: str) -> str:
+    def _file_part(self, title: str) -> str:
         match = re.search(rf"^-- {title}\n(.*?)(?=^-- (?:check|apply)\n|\Z)", self.text, re.M | re.S)
         assert match, f"{self.label} has no «-- {title}» part"
         return match[1]
@@ -130,13 +130,13 @@ class LoginRole(DatabaseStep):
         wanted = f"{rights} CONNECTION LIMIT {self.connections}"
         columns = (found or "").strip().split("|")
         exists = len(columns) == 3
-        if exists and columns[1:] == ["t", str(self.connections)] and verifies(columns[0], self.password):
+        if exists and columns[1:] == ["t", str(self.connections)] and verifies_password(columns[0], self.password):
             return None
         verb, what = ("ALTER", "mend the attributes") if exists else ("CREATE", "create")
-        if exists and not verifies(columns[0], self.password):
+        if exists and not verifies_password(columns[0], self.password):
             what = "set the password"
-        verifier = Secret(scram(self.password))
-        statement = f"{verb} ROLE {_ident(self.user)} {wanted} PASSWORD {literal(verifier.reveal())}"
+        verifier = Secret(scram_verifier(self.password))
+        statement = f"{verb} ROLE {_quote_ident(self.user)} {wanted} PASSWORD {literal(verifier.reveal())}"
         return Change(
             f"{what} of role {self.user}" if exists else f"create role {self.user}", (Sql("postgres", (statement,)),)
         )
@@ -195,28 +195,28 @@ class Index(DatabaseStep):
         return Change(f"build index {self.index} on {self.table} without blocking{why}", commands)
 
 
-def scram(password: Secret, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
+def scram_verifier(password: Secret, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
     """A SCRAM-SHA-256 verifier as PostgreSQL stores it (RFC 5803)."""
     salt = salt or _random.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.reveal().encode(), salt, iterations)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
-    return f"SCRAM-SHA-256${iterations}:{_b64(salt)}${_b64(stored)}:{_b64(server)}"
+    return f"SCRAM-SHA-256${iterations}:{_base64(salt)}${_base64(stored)}:{_base64(server)}"
 
 
-def verifies(verifier: str, password: Secret) -> bool:
+def verifies_password(verifier: str, password: Secret) -> bool:
     """Whether a stored `verifier` belongs to `password`."""
     match = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$.*", verifier)
     if not match:
         return False
-    return hmac.compare_digest(scram(password, base64.b64decode(match[2]), int(match[1])), verifier)
+    return hmac.compare_digest(scram_verifier(password, base64.b64decode(match[2]), int(match[1])), verifier)
 
 
-def _b64(data: bytes) -> str:
+def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _ident(text: str) -> str:
+def _quote_ident(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 
 
 @cache
-def _environment() -> Environment:
+def _jinja_environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -29,10 +29,10 @@ def _environment() -> Environment:
     return environment
 
 
-def render(name: str, **values: Any) -> str:
+def render_template(name: str, **values: Any) -> str:
     """`configs/<name>` (or `sql/<name>`) with `values` filled in.
 
     Raises:
         jinja2.UndefinedError: the file names a value that was not given.
     """
-    return _environment().get_template(name).render(**values)
+    return _jinja_environment().get_template(name).render(**values)

@@ -66,7 +66,7 @@ class Unit(Step):
         if state.get("UnitFileState") in ("disabled", "", None):
             doings.append("enable")
             script.append(f"systemctl enable -q {q(self.unit)}")
-        act = self._act(state.get("ActiveState", ""), owed)
+        act = self._choose_action(state.get("ActiveState", ""), owed)
         if state.get("ActiveState") == "failed":
             script.append(f"systemctl reset-failed {q(self.unit)}")  # else its start limit may still refuse it
         if act:
@@ -79,15 +79,15 @@ class Unit(Step):
         if self.ready and act:
             script.append(f'words=$({self.ready} 2>&1) || explain "$words"')
         script.append(f"rm -f {PENDING}/{q(self.unit)}.restart {PENDING}/{q(self.unit)}.reload")
-        text = "\n".join(["set -e", self._explain(act), *script] if act else ["set -e", *script])
+        text = "\n".join(["set -e", self._explain_function(act), *script] if act else ["set -e", *script])
         return Change(f"{' and '.join(doings) or 'settle'} {self.unit}", (Shell(text, self.timeout),))
 
-    def _act(self, active: str, owed: set[str]) -> str:
+    def _choose_action(self, active: str, owed: set[str]) -> str:
         if active not in ("active", "reloading"):
             return "start"
         return "restart" if "restart" in owed else "reload" if "reload" in owed else ""
 
-    def _explain(self, act: str) -> str:
+    def _explain_function(self, act: str) -> str:
         """Shell function `explain WORDS`: fail with what the unit itself has said since the script began, else WORDS (what
         `ready` printed), else systemd's words. What the process before a restart says as it ends is no reason."""
         unit = q(self.unit)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..acceptance.alone import Keep, ask_alone, no_answer
-from .client import Answer, Call, Wire
+from .client import Client, Request, Response
 
 LISTS = {"R9": "/api/movie", "R10": "/api/customer", "R11": "/api/session"}
 SINGLE = {"R6": "/api/movie", "R7": "/api/customer", "R8": "/api/session"}
@@ -36,48 +36,48 @@ class Range:
     why: str = ""
 
 
-def operation(number: int = 0) -> Call:
+def operation_call(number: int = 0) -> Request:
     """R4. Bits 32-35 of the number are poison (leak, panic, 500s), so only small ones are ever sent."""
     if not 0 <= number < 1 << 32:
         raise ValueError(f"{number} is not a harmless operation")
-    return Call("R4", "POST", "/operation", json.dumps({"operation": number}).encode())
+    return Request("R4", "POST", "/operation", json.dumps({"operation": number}).encode())
 
 
-def dummy() -> Call:
+def dummy_call() -> Request:
     """R5."""
-    return Call("R5", "GET", "/db_dummy")
+    return Request("R5", "GET", "/db_dummy")
 
 
-def ping() -> Call:
+def ping_call() -> Request:
     """R19: passed through untouched, so its body is the app's own word."""
-    return Call("R19", "GET", "/ping", needle=b"pong", whole=True)
+    return Request("R19", "GET", "/ping", needle=b"pong", whole=True)
 
 
-def single(endpoint: str, number: int, *, named: bool) -> Call:
+def single_call(endpoint: str, number: int, *, named: bool) -> Request:
     """R6-R8: one row."""
-    return Call(endpoint, "GET", f"{SINGLE[endpoint]}/{number}", needle=str(number).encode() if named else b"")
+    return Request(endpoint, "GET", f"{SINGLE[endpoint]}/{number}", needle=str(number).encode() if named else b"")
 
 
-def any_row(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Call]:
+def any_row(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Request]:
     """A maker of requests for one of R6-R8, each for any row."""
-    return lambda: single(endpoint, rng.randint(1, known.top), named=known.named)
+    return lambda: single_call(endpoint, rng.randint(1, known.top), named=known.named)
 
 
-async def find_range(wire: Wire, endpoint: str, keep: Keep = lambda sample: None) -> Range:
+async def find_range(wire: Client, endpoint: str, keep: Keep = lambda sample: None) -> Range:
     """Which ids exist: the usual number if it answers, else found by halving (data may be scaled down).
 
     `keep` gets a sample of each question. A question without an answer ends the search: the range is then not `known`.
     """
     usual = USUAL[endpoint]
     try:
-        last = await _row(wire, endpoint, usual, keep)
-        top = usual if last is not None else await _highest(wire, endpoint, usual, keep)
+        last = await _ask_row(wire, endpoint, usual, keep)
+        top = usual if last is not None else await _highest_id(wire, endpoint, usual, keep)
         if not top:
             why = f"no row has the id 1, 2 or 3; asked as if the usual {usual} rows were there"
             return Range(usual, named=False, known=False, why=why)
         named = len(str(top)) > 2
         for number in (top, max(1, top - 1)) if named else ():
-            body = await _row(wire, endpoint, number, keep)
+            body = await _ask_row(wire, endpoint, number, keep)
             named = named and body is not None and str(number).encode() in body
     except _Unanswered as error:
         why = f"which rows exist could not be found out: {error}"
@@ -85,17 +85,17 @@ async def find_range(wire: Wire, endpoint: str, keep: Keep = lambda sample: None
     return Range(top, named, True, "" if top == usual else f"{top} rows, usual are {usual}")
 
 
-async def _highest(wire: Wire, endpoint: str, usual: int, keep: Keep) -> int:
+async def _highest_id(wire: Client, endpoint: str, usual: int, keep: Keep) -> int:
     """The highest id below `usual`, 0 if the first three are not there. A few deleted rows do not mislead it."""
     there, beyond = 1, usual
-    while await _row(wire, endpoint, there, keep) is None:
+    while await _ask_row(wire, endpoint, there, keep) is None:
         there += 1
         if there > 3:
             return 0
     while beyond - there > 1:
         middle = (there + beyond) // 2
         near = [number for number in (middle, middle - 1, middle - 2) if number > there]
-        rows = await asyncio.gather(*(_row(wire, endpoint, number, keep) for number in near))
+        rows = await asyncio.gather(*(_ask_row(wire, endpoint, number, keep) for number in near))
         found = [number for number, row in zip(near, rows, strict=True) if row is not None]
         if found:
             there = found[0]
@@ -108,13 +108,13 @@ class _Unanswered(Exception):
     """A question got no answer; the text says which, and what came instead."""
 
 
-async def _row(wire: Wire, endpoint: str, number: int, keep: Keep) -> bytes | None:
+async def _ask_row(wire: Client, endpoint: str, number: int, keep: Keep) -> bytes | None:
     """The answer for one id, None when there is no such row.
 
     Raises:
         _Unanswered: nobody said whether there is one.
     """
-    call = single(endpoint, number, named=False)
+    call = single_call(endpoint, number, named=False)
     answer = await ask_alone(wire, call, keep, lambda answer: has_row(answer) is not None)
     there = has_row(answer)
     if there is None:
@@ -122,7 +122,7 @@ async def _row(wire: Wire, endpoint: str, number: int, keep: Keep) -> bytes | No
     return answer.head if there else None
 
 
-def has_row(answer: Answer) -> bool | None:
+def has_row(answer: Response) -> bool | None:
     """Whether a single row is there; None when the answer says neither "here" nor "not here"."""
     if not answer.error:
         return answer.head.strip() not in NOTHING

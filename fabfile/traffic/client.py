@@ -31,7 +31,7 @@ ADMISSION = re.compile(r"(?<!=)\b(hit|stale|updating|revalidated)\b", re.IGNOREC
 """In X-Cache, X-Cache-Status, CF-Cache-Status, Cache-Status …; `fwd=stale` says that the service *was* asked."""
 
 
-class Call(NamedTuple):
+class Request(NamedTuple):
     """A request to make. `needle` must be in the answer (if `whole`, be all of it), or it answers something else.
 
     `arm` is the way of asking, where ways are compared.
@@ -47,7 +47,7 @@ class Call(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What came back. Times are the event loop's, in seconds; `error` is empty for a right answer.
 
     `found` says whether `seek` (of `Wire.ask`) was anywhere in the body.
@@ -71,10 +71,12 @@ class Answer:
     @property
     def mark(self) -> str:
         """The header by which a cache admits that the answer was its own, or nothing."""
-        return next((f"{name}: {value}" for name, value in self.headers.items() if _admits(name.lower(), value)), "")
+        return next(
+            (f"{name}: {value}" for name, value in self.headers.items() if _admits_cache(name.lower(), value)), ""
+        )
 
 
-def _admits(name: str, value: str) -> bool:
+def _admits_cache(name: str, value: str) -> bool:
     if name == "age":
         return value.strip().isdigit() and int(value) > 0
     if name == "x-cache-hits":
@@ -103,7 +105,7 @@ def base_url(address: str) -> str:
     return f"http://{parts.netloc}"
 
 
-class Wire:
+class Client:
     """Asks one service; at most CONNECTIONS requests are on their way at a time."""
 
     def __init__(self, session: ClientSession, base: str, called: str | None = None) -> None:
@@ -112,7 +114,7 @@ class Wire:
         self._called = called
         self._slots = asyncio.Semaphore(CONNECTIONS)
 
-    async def ask(self, call: Call, *, timeout: float, due: float | None = None, seek: bytes = b"") -> Answer:
+    async def ask(self, call: Request, *, timeout: float, due: float | None = None, seek: bytes = b"") -> Response:
         """Make the request and read the whole answer; never raises for what a service or network does.
 
         Args:
@@ -127,12 +129,12 @@ class Wire:
         try:
             async with asyncio.timeout_at(due + timeout), self._slots:
                 sent = loop.time()
-                return await self._exchange(call, sent, seek)
+                return await self._exchange_once(call, sent, seek)
         except Exception as error:
             # A slot that never came free leaves `sent` at `due`: the request was due, and the service kept it waiting.
-            return Answer(sent, loop.time(), error=failure(error))
+            return Response(sent, loop.time(), error=failure_kind(error))
 
-    async def _exchange(self, call: Call, sent: float, seek: bytes) -> Answer:
+    async def _exchange_once(self, call: Request, sent: float, seek: bytes) -> Response:
         kind = {"Content-Type": "application/json"} if call.body is not None else None
         async with self._session.request(
             call.method,
@@ -142,13 +144,13 @@ class Wire:
             allow_redirects=False,
             server_hostname=self._called,
         ) as response:
-            head, size, digest, found = await _read(response, seek)
-            error = _judge(call, response.status, head, size)
+            head, size, digest, found = await _read_body(response, seek)
+            error = _judge_answer(call, response.status, head, size)
             done = asyncio.get_running_loop().time()
-            return Answer(sent, done, response.status, error, response.headers, head, size, digest, found)
+            return Response(sent, done, response.status, error, response.headers, head, size, digest, found)
 
 
-async def _read(response: ClientResponse, seek: bytes) -> tuple[bytes, int, str, bool]:
+async def _read_body(response: ClientResponse, seek: bytes) -> tuple[bytes, int, str, bool]:
     """The body's beginning, length and digest, and whether it holds `seek`; a list is never held as a whole."""
     digest, head, size, found, rest = hashlib.blake2b(digest_size=16), b"", 0, False, b""
     async for chunk in response.content.iter_any():
@@ -163,7 +165,7 @@ async def _read(response: ClientResponse, seek: bytes) -> tuple[bytes, int, str,
     return head, size, digest.hexdigest(), found
 
 
-def _judge(call: Call, status: int, head: bytes, size: int) -> str:
+def _judge_answer(call: Request, status: int, head: bytes, size: int) -> str:
     """Empty for a right answer, else its kind of wrong."""
     right = status == 200 if call.method == "GET" else status in (200, 201, 202, 204)
     if not right:
@@ -174,7 +176,7 @@ def _judge(call: Call, status: int, head: bytes, size: int) -> str:
     return "" if right else "answers something else"
 
 
-def failure(error: BaseException) -> str:
+def failure_kind(error: BaseException) -> str:
     """The kind of a failed request in two or three words, the same for the same cause."""
     import aiohttp
 
@@ -196,7 +198,7 @@ def failure(error: BaseException) -> str:
 @asynccontextmanager
 async def open_wire(
     address: str, *, tls: ssl.SSLContext | None = None, called: str | None = None
-) -> AsyncIterator[Wire]:
+) -> AsyncIterator[Client]:
     """A wire to the service; no cookies, proxies, redirects or second tries: what a verdict sees is what happened.
 
     Args:
@@ -217,4 +219,4 @@ async def open_wire(
     ) as session:
         # aiohttp asks a second time when a kept connection closes under it; that would hide what a user sees of it.
         session._retry_connection = False
-        yield Wire(session, base, called)
+        yield Client(session, base, called)

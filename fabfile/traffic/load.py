@@ -12,9 +12,9 @@ import resource
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .client import Answer, Call, Wire
+from .client import Client, Request, Response
 from .sample import Sample
-from .stats import percentile
+from .stats import percentile_of
 
 LEAD = 0.05
 """Seconds between the start of a phase and its first request."""
@@ -22,7 +22,7 @@ LEAD = 0.05
 LATE = 0.02
 """A generator whose own p99 lag is above this many seconds (1/20 of the latency bound) makes a measurement doubtful."""
 
-Seen = Callable[[Call, Sample, Answer], None]
+Seen = Callable[[Request, Sample, Response], None]
 """Told of each request as it ends."""
 
 
@@ -38,7 +38,7 @@ class Load:
     @property
     def lag_p99(self) -> float:
         """Seconds the generator itself was late, 99th percentile."""
-        return percentile(sorted(s.lag for s in self.samples), 0.99) if self.samples else 0.0
+        return percentile_of(sorted(s.lag for s in self.samples), 0.99) if self.samples else 0.0
 
     @property
     def doubtful(self) -> bool:
@@ -46,9 +46,9 @@ class Load:
         return self.lag_p99 > LATE
 
 
-def mixed(makers: Sequence[Callable[[], Call]], count: int, rng: random.Random) -> Iterator[Call]:
+def mix_calls(makers: Sequence[Callable[[], Request]], count: int, rng: random.Random) -> Iterator[Request]:
     """`count` calls in equal shares; shuffled block by block, so that no endpoint keeps step with anything periodic."""
-    block: list[Callable[[], Call]] = []
+    block: list[Callable[[], Request]] = []
     for _ in range(count):
         if not block:
             block = list(makers)
@@ -56,9 +56,9 @@ def mixed(makers: Sequence[Callable[[], Call]], count: int, rng: random.Random) 
         yield block.pop()()
 
 
-async def offer(
-    wire: Wire,
-    calls: Iterable[Call],
+async def offer_load(
+    wire: Client,
+    calls: Iterable[Request],
     *,
     rate: float,
     timeout: float,
@@ -67,9 +67,9 @@ async def offer(
     """Send `calls` at `rate` per second, wait for the last answer (at most `timeout` seconds after it was due)."""
     loop = asyncio.get_running_loop()
     samples: list[Sample] = []
-    begin, cpu = loop.time() + LEAD, _cpu()
+    begin, cpu = loop.time() + LEAD, _cpu_seconds()
 
-    async def one(call: Call, intended: float) -> None:
+    async def one(call: Request, intended: float) -> None:
         woke = loop.time() - begin
         answer = await wire.ask(call, timeout=timeout, due=begin + intended)
         sample = Sample(
@@ -95,9 +95,9 @@ async def offer(
             await asyncio.sleep(max(0.0, begin + intended - loop.time()))
             tasks.create_task(one(call, intended))
     elapsed = max(loop.time() - begin, 1e-9)
-    return Load(rate, count / rate, samples, (_cpu() - cpu) / elapsed)
+    return Load(rate, count / rate, samples, (_cpu_seconds() - cpu) / elapsed)
 
 
-def _cpu() -> float:
+def _cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from .calls import Range
-from .client import Answer, Call
+from .client import Request, Response
 
 LATEST = datetime(2023, 11, 21, 15, 37, tzinfo=UTC)
 """The start time of the original task's example; ours lie in the ten years before it."""
@@ -31,13 +31,13 @@ class Session(NamedTuple):
     customer: int
     movie: int
 
-    def call(self) -> Call:
+    def call(self) -> Request:
         """R12: the request that makes it."""
         body = {"start_time": self.start, "customer_id": self.customer, "movie_id": self.movie}
-        return Call("R12", "POST", "/api/session", json.dumps(body).encode())
+        return Request("R12", "POST", "/api/session", json.dumps(body).encode())
 
 
-def id_in(answer: Answer) -> int | None:
+def id_in(answer: Response) -> int | None:
     """The new session's id in a POST's answer: a `Location`, a bare number, or an id at the top or in a plain wrapper.
 
     An id deeper inside may be a movie's or a customer's, so it is not looked for.
@@ -97,7 +97,7 @@ def _reference(low: Mapping[str, Any], kind: str) -> int | None:
 
 
 @dataclass
-class Ledger:
+class OwnRows:
     """Which sessions the check has made and not yet deleted.
 
     `open` are those whose ids are known; `unanswered`, by their start times, those that may be there: an answer to their
@@ -125,7 +125,7 @@ class Ledger:
         """How many sessions may be there without being known."""
         return len(self.unanswered)
 
-    def post(self, customer: int = 0, movie: int = 0) -> Call:
+    def post(self, customer: int = 0, movie: int = 0) -> Request:
         """R12: a new session, of some customer and some movie where none is given. It may exist from now on."""
         start, self._next = f"{self._next:%Y-%m-%dT%H:%M:%SZ}", self._next + timedelta(seconds=1)
         customer = customer or self.rng.randint(1, self.customers.top)
@@ -133,7 +133,7 @@ class Ledger:
         self.unanswered[start] = session
         return session.call()
 
-    def posted(self, call: Call, answer: Answer) -> int | None:
+    def posted(self, call: Request, answer: Response) -> int | None:
         """Take down what a POST has made; None when no id that is surely ours came back."""
         start = json.loads(call.body or b"")["start_time"]
         if answer.error:
@@ -158,7 +158,7 @@ class Ledger:
         self.open.add(number)
         self.lowest = min(number, self.lowest or number)
 
-    def delete(self, number: int) -> Call:
+    def delete(self, number: int) -> Request:
         """R13, for a session of our own only.
 
         Raises:
@@ -166,9 +166,9 @@ class Ledger:
         """
         if number not in self.open:
             raise ValueError(f"session {number} was not made by this check")
-        return Call("R13", "DELETE", f"/api/session/{number}")
+        return Request("R13", "DELETE", f"/api/session/{number}")
 
-    def deleted(self, number: int, answer: Answer) -> None:
+    def deleted(self, number: int, answer: Response) -> None:
         """Strike out what a DELETE has removed (or what turned out to be gone)."""
         if not answer.error or answer.status == 404:
             self.open.discard(number)

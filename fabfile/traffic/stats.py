@@ -13,7 +13,7 @@ WORST_SECONDS = 10.0
 """Samples that follow each other are alike, so a bad stretch hides in a good minute; it is shown on its own."""
 
 
-def percentile(sorted_values: Sequence[float], share: float) -> float:
+def percentile_of(sorted_values: Sequence[float], share: float) -> float:
     """The smallest value that at least `share` (0..1) of the values do not exceed; no interpolation.
 
     Raises:
@@ -75,7 +75,7 @@ class Window(NamedTuple):
     p90: float
 
 
-def windows(points: Sequence[tuple[float, float]], length: float = WORST_SECONDS) -> Iterator[Window]:
+def sliding_windows(points: Sequence[tuple[float, float]], length: float = WORST_SECONDS) -> Iterator[Window]:
     """Every stretch of `length` seconds, second by second, of points (intended time, latency; inf for an error)."""
     if not points:
         return
@@ -85,7 +85,7 @@ def windows(points: Sequence[tuple[float, float]], length: float = WORST_SECONDS
     while True:
         values = sorted(latency for when, latency in ordered if begin <= when < begin + length)
         if values:
-            yield Window(begin, len(values), sum(map(math.isinf, values)), percentile(values, 0.9))
+            yield Window(begin, len(values), sum(map(math.isinf, values)), percentile_of(values, 0.9))
         begin += 1
         if begin + length > last + 1:
             return
@@ -93,12 +93,12 @@ def windows(points: Sequence[tuple[float, float]], length: float = WORST_SECONDS
 
 def worst_window(points: Sequence[tuple[float, float]], length: float = WORST_SECONDS) -> Window | None:
     """The stretch with the worst p90, then with the largest share of errors."""
-    return max(windows(points, length), key=lambda w: (w.p90, w.errors / w.n), default=None)
+    return max(sliding_windows(points, length), key=lambda w: (w.p90, w.errors / w.n), default=None)
 
 
-def timeline(points: Sequence[tuple[float, float]], buckets: int, seconds: float) -> list[float | None]:
+def p90_timeline(points: Sequence[tuple[float, float]], buckets: int, seconds: float) -> list[float | None]:
     """The p90 of each of `buckets` equal parts of a phase of `seconds`; None where nothing was sent."""
     parts: list[list[float]] = [[] for _ in range(buckets)]
     for when, latency in points:
         parts[min(buckets - 1, max(0, int(when / seconds * buckets)))].append(latency)
-    return [percentile(sorted(part), 0.9) if part else None for part in parts]
+    return [percentile_of(sorted(part), 0.9) if part else None for part in parts]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .load import Load
 from .sample import Sample
-from .stats import percentile
+from .stats import percentile_of
 
 
 class Second(NamedTuple):
@@ -44,12 +44,12 @@ def by_second(samples: Sequence[Sample], seconds: float) -> list[Second]:
     for sample in samples:
         due[int(sample.intended)].append(sample)
     last = max(math.ceil(seconds), max(due, default=-1) + 1)
-    return [_second(t, due[t]) for t in range(last)]
+    return [_make_second(t, due[t]) for t in range(last)]
 
 
-def _second(t: int, samples: Sequence[Sample]) -> Second:
+def _make_second(t: int, samples: Sequence[Sample]) -> Second:
     times = sorted(sample.latency for sample in samples if sample.ok)
-    p50, p90, p99 = (percentile(times, share) if times else None for share in (0.5, 0.9, 0.99))
+    p50, p90, p99 = (percentile_of(times, share) if times else None for share in (0.5, 0.9, 0.99))
     return Second(t, len(times), len(samples) - len(times), p50, p90, p99)
 
 

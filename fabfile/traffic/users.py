@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..acceptance.freshness_probe import date_of
 from ..acceptance.leftovers import clean_up
-from .calls import SINGLE, Range, any_row, dummy, find_range, operation
-from .client import Answer, Call, Wire, open_wire
-from .load import mixed, offer
-from .own_rows import Ledger
+from .calls import SINGLE, Range, any_row, dummy_call, find_range, operation_call
+from .client import Client, Request, Response, open_wire
+from .load import mix_calls, offer_load
+from .own_rows import OwnRows
 from .sample import Sample
 
 TIMEOUT = 10.0
@@ -25,7 +25,7 @@ LONGEST = 900.0
 """Seconds after which a load ends by itself, whatever became of the drill."""
 
 
-class Traffic:
+class UserLoad:
     """Requests at `rate` per second for as long as the context lasts. `begin` (of time.monotonic) is their time zero.
 
     `ranges` are the ids that exist, by endpoint; found out when empty, and kept there for the next drill.
@@ -41,9 +41,9 @@ class Traffic:
         self._stop, self._begun = threading.Event(), threading.Event()
         self._rng = random.Random()
         self._mine: list[int] = []
-        self._thread = threading.Thread(target=self._run, name="users")
+        self._thread = threading.Thread(target=self._run_loop, name="users")
 
-    def __enter__(self) -> Traffic:
+    def __enter__(self) -> UserLoad:
         self._thread.start()
         return self
 
@@ -73,48 +73,52 @@ class Traffic:
         recent = list(itertools.takewhile(lambda sample: sample.done >= since, reversed(self.samples)))
         return since > 0 and len(recent) > 0.5 * self.rate * seconds and all(sample.ok for sample in recent)
 
-    def _run(self) -> None:
+    def _run_loop(self) -> None:
         try:
-            asyncio.run(self._work())
+            asyncio.run(self._work_async())
         except Exception as error:
             self.error = error
 
-    async def _work(self) -> None:
+    async def _work_async(self) -> None:
         async with open_wire(self.address) as wire:
             if not all(known.known for known in self.ranges.values()) or not self.ranges:
                 found = await asyncio.gather(*(find_range(wire, endpoint) for endpoint in SINGLE))
                 self.ranges.update(zip(SINGLE, found, strict=True))
-            ledger = Ledger(self.ranges["R8"], self.ranges["R7"], self.ranges["R6"], self._rng)
+            ledger = OwnRows(self.ranges["R8"], self.ranges["R7"], self.ranges["R6"], self._rng)
             try:
-                await self._offer(wire, ledger)
+                await self._offer_calls(wire, ledger)
             finally:
                 await clean_up(ledger, wire)
 
-    async def _offer(self, wire: Wire, ledger: Ledger) -> None:
-        def seen(call: Call, sample: Sample, answer: Answer) -> None:
+    async def _offer_calls(self, wire: Client, ledger: OwnRows) -> None:
+        def seen(call: Request, sample: Sample, answer: Response) -> None:
             self.begin = answer.sent - sample.sent
             self._begun.set()
-            self._note(ledger, call, sample, answer)
+            self._note_answer(ledger, call, sample, answer)
 
         count = int(self.rate * LONGEST)
-        calls = itertools.takewhile(lambda call: not self._stop.is_set(), self._calls(ledger, count))
-        await offer(wire, calls, rate=self.rate, timeout=TIMEOUT, seen=seen)
+        calls = itertools.takewhile(lambda call: not self._stop.is_set(), self._make_calls(ledger, count))
+        await offer_load(wire, calls, rate=self.rate, timeout=TIMEOUT, seen=seen)
 
-    def _calls(self, ledger: Ledger, count: int) -> Iterator[Call]:
+    def _make_calls(self, ledger: OwnRows, count: int) -> Iterator[Request]:
         each, new, gone, cached = SHARES
         rng = self._rng
         rows = [any_row(endpoint, self.ranges[endpoint], rng) for endpoint in SINGLE]
-        makers: list[Callable[[], Call]] = [lambda: operation(rng.randrange(1000)), dummy, *rows] * each
-        makers += [lambda: self._new(ledger)] * new + [lambda: self._gone(ledger)] * gone + [long_dummy] * cached
-        return mixed(makers, count, rng)
+        makers: list[Callable[[], Request]] = [lambda: operation_call(rng.randrange(1000)), dummy_call, *rows] * each
+        makers += (
+            [lambda: self._new_session(ledger)] * new
+            + [lambda: self._delete_session(ledger)] * gone
+            + [long_dummy] * cached
+        )
+        return mix_calls(makers, count, rng)
 
-    def _new(self, ledger: Ledger) -> Call:
-        return dummy() if ledger.refusal else ledger.post()
+    def _new_session(self, ledger: OwnRows) -> Request:
+        return dummy_call() if ledger.refusal else ledger.post()
 
-    def _gone(self, ledger: Ledger) -> Call:
-        return ledger.delete(self._mine.pop()) if self._mine else self._new(ledger)
+    def _delete_session(self, ledger: OwnRows) -> Request:
+        return ledger.delete(self._mine.pop()) if self._mine else self._new_session(ledger)
 
-    def _note(self, ledger: Ledger, call: Call, sample: Sample, answer: Answer) -> None:
+    def _note_answer(self, ledger: OwnRows, call: Request, sample: Sample, answer: Response) -> None:
         self.samples.append(sample)
         self.failed += not sample.ok
         if call.endpoint == "R12" and (number := ledger.posted(call, answer)) is not None:
@@ -125,9 +129,9 @@ class Traffic:
             self.oldest = max(self.oldest or 0.0, time.time() - made)
 
 
-def long_dummy() -> Call:
+def long_dummy() -> Request:
     """R16: the answer that the edge keeps."""
-    return Call("R16", "GET", "/long_dummy")
+    return Request("R16", "GET", "/long_dummy")
 
 
 def asked_at(headers: Mapping[str, str]) -> float | None:

@@ -26,7 +26,7 @@ def vip(lab: Lab) -> str:
 
 def holders(lab: Lab, ssh: Ssh) -> list[str]:
     """The edges that have the address on an interface."""
-    return [name for name in EDGES if ssh(name, keepalived.holds(vip(lab)), check=False).code == 0]
+    return [name for name in EDGES if ssh(name, keepalived.holds_probe(vip(lab)), check=False).code == 0]
 
 
 def holder(lab: Lab, ssh: Ssh) -> str:
@@ -65,7 +65,7 @@ def floating(deployed: Deployed, ssh: Ssh) -> Iterator[Lab]:
     until(lambda: calm(deployed.lab, ssh), "both edges well, one holding the address")
     yield deployed.lab
     until(lambda: calm(deployed.lab, ssh), "both edges well again")
-    assert [ssh(name, f"cat {keepalived.DRAINED} 2>/dev/null || true").out for name in EDGES] == ["", ""]
+    assert [ssh(name, f"cat {keepalived.EDGE_DRAINED} 2>/dev/null || true").out for name in EDGES] == ["", ""]
     assert [leftovers(deployed.lab, ssh, name) for name in EDGES] == ["", ""]
 
 

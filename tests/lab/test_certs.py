@@ -14,7 +14,7 @@ from cryptography import x509
 from deployed import Deployed, Variant, assert_unchanged, complaint, until
 from labtools import Runner, Ssh, run
 
-from fabfile.certs.names import names
+from fabfile.certs.names import sort_names
 from fabfile.certs.store import Store
 from lab import hosts
 
@@ -166,7 +166,7 @@ def test_status_and_deploy_know_when_it_is_due(certs: Runner, deployed: Deployed
     store = Store(
         deployed.lab.folder / "secrets/tls", f"lab{deployed.lab.number}", datetime.now(UTC) - timedelta(days=61)
     )
-    wanted = names([NAME, deployed.url.removeprefix("http://"), *addresses(deployed.lab)])
+    wanted = sort_names([NAME, deployed.url.removeprefix("http://"), *addresses(deployed.lab)])
     with store.locked():
         store.renew(wanted, force=True)
     outcome = certs("status")

@@ -80,7 +80,7 @@ def test_a_node_left_drained_by_a_dead_deploy_keeps_nobody_from_deploying(
 ) -> None:
     """Killed after node1 was drained; node2 must be restarted, and it would be the last one that serves."""
     for edge in EDGES:
-        ssh(edge, haproxy.drain("node1", "deploy 20200101T000000-dead00"))
+        ssh(edge, haproxy.drain_script("node1", "deploy 20200101T000000-dead00"))
     assert drained(ssh) == ["node1"]
     ssh("node2", "sed -i s/MemoryMax=.*/MemoryMax=1G/ /etc/systemd/system/bingo.service")
     before = starts(ssh, "node2")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from fabfile.discovery import Discovery, Program, Stopped, discover, host
+from fabfile.discovery import Discovery, Program, Stopped, find_out, host
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.link import Link
-from fabfile.settings.settings import Settings, load
+from fabfile.settings.settings import Settings, load_settings
 from lab import hosts
 from lab.names import Lab
 
@@ -36,7 +36,7 @@ def site(lab: Lab) -> Iterator[Settings]:
         patch.setattr(host, "STALL", 1.0)
         hosts.down()
         hosts.up(["node1", "db1"], deaths="off", scale=0.01)
-        yield load(Lab(NUMBER).site)
+        yield load_settings(Lab(NUMBER).site)
         hosts.down()
 
 
@@ -56,7 +56,7 @@ def film(link: Link, database: str) -> Discovery:
         f"  - address: {database}\n    port: 5432\n"
         "  user: film\n  password: pw-of-film\n  db_name: film\n  ssl_mode: disable\n  use_closest_node: false\n"
     )
-    return discover(
+    return find_out(
         link,
         Program(BINARY, "tenant"),
         content_for=lambda path, default: config if default else None,
@@ -111,7 +111,7 @@ def test_the_stand_in_from_nothing_to_serving(site: Settings, links: dict[str, L
 def test_a_daemon_out_of_debian(links: dict[str, Link]) -> None:
     content = "port 7401\ndir /srv/kv/data\nlogfile /srv/kv/log/kv.log\n"
     program = Program("/usr/bin/redis-server", "tenant", ("/srv/kv/kv.conf",))
-    found = discover(links["node1"], program, content_for=lambda path, default: content)
+    found = find_out(links["node1"], program, content_for=lambda path, default: content)
     assert [row.did for row in found.trail] == [
         f"created /srv/kv/kv.conf (content given, {len(content)} bytes)",
         "created /srv/kv/data/",
@@ -121,4 +121,4 @@ def test_a_daemon_out_of_debian(links: dict[str, Link]) -> None:
     assert (found.facts.port, found.facts.config) == (7401, "/srv/kv/kv.conf")
     assert found.facts.logs == ("/srv/kv/log/kv.log",)
     assert found.facts.directories == ("/srv/kv/data", "/srv/kv/log")
-    assert discover(links["node1"], program, content_for=lambda path, default: content).facts == found.facts
+    assert find_out(links["node1"], program, content_for=lambda path, default: content).facts == found.facts

@@ -11,7 +11,7 @@ from labtools import Ssh
 from users import Users
 
 from fabfile.traffic.sample import Sample
-from fabfile.traffic.stats import percentile
+from fabfile.traffic.stats import percentile_of
 
 RATE = 120
 GRACE = 15  # seconds for which the surplus waits (pace.lua)
@@ -45,8 +45,8 @@ def test_one_node_alone_serves_what_fits(alone: str, ssh: Ssh) -> None:
     assert seen == {"UP"}
     assert {sample.error for sample in refused} == {"status 503"}
     assert min(sample.intended for sample in refused) > GRACE - 2, "for a moment the surplus waits"
-    assert percentile(sorted(took(sample) for sample in refused), 0.99) < 1
+    assert percentile_of(sorted(took(sample) for sample in refused), 0.99) < 1
     last = [sample for sample in samples if sample.intended > samples[-1].intended - 5]
     served = [sample for sample in last if sample.ok]
     assert len(served) > 0.65 * len(last)
-    assert percentile(sorted(took(sample) for sample in served), 0.9) < 0.4
+    assert percentile_of(sorted(took(sample) for sample in served), 0.9) < 0.4

@@ -10,8 +10,8 @@ from deployed import Deployed, wait_until_up
 from edgetools import CURL, Answer, Wire, ask, curl
 from labtools import Ssh
 
-from fabfile.certs import bundle
-from fabfile.settings.settings import load
+from fabfile.certs import trust_bundle
+from fabfile.settings.settings import load_settings
 
 VERSIONS = {"http": "1.1", "https": "1.1", "h2": "2", "h3": "3"}
 OWN = {"connection", "keep-alive", "alt-svc", "date"}
@@ -21,7 +21,7 @@ OWN = {"connection", "keep-alive", "alt-svc", "date"}
 @pytest.fixture(scope="module")
 def ca(deployed: Deployed) -> str:
     """What the edges' certificates are verified with."""
-    path = bundle(load(deployed.lab.site))
+    path = trust_bundle(load_settings(deployed.lab.site))
     assert path is not None
     return path.read_text()
 

@@ -27,7 +27,10 @@ def test_power_failure_of_the_holder_and_its_return(floating: Lab, ssh: Ssh) -> 
     assert sum(users.failed.values()) <= 0.7 * users.rate
     with Users(vip(floating)) as back:
         hosts.power_on(lost)
-        until(lambda: ssh(lost, f"systemctl is-active -q {keepalived.UNIT}", check=False).code == 0, "keepalived")
+        until(
+            lambda: ssh(lost, f"systemctl is-active -q {keepalived.KEEPALIVED_UNIT}", check=False).code == 0,
+            "keepalived",
+        )
         until(lambda: calm(floating, ssh), "both edges well")
         assert holder(floating, ssh) == other(lost), "nothing moves back"
     print(f"return: {back.asked} requests, {dict(back.failed)} failed")

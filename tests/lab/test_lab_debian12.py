@@ -12,8 +12,8 @@ import pytest
 from deployed import Variant, assert_unchanged, complaint, files, on_each_host
 from labtools import Runner, Ssh, as_current, to
 
-from fabfile.certs import bundle
-from fabfile.settings.settings import load
+from fabfile.certs import trust_bundle
+from fabfile.settings.settings import load_settings
 from lab import hosts
 from lab.names import Lab
 
@@ -55,7 +55,7 @@ def test_without_http3_it_serves_http_and_https(old: Lab, run_fab: Runner, ssh: 
     assert_unchanged(run_fab("deploy", env=without))
 
     assert answer(http.client.HTTPConnection(old.address("edge1"), timeout=10)) == (200, None)
-    context = ssl.create_default_context(cafile=str(bundle(load(old.site))))
+    context = ssl.create_default_context(cafile=str(trust_bundle(load_settings(old.site))))
     assert answer(http.client.HTTPSConnection(old.address("edge1"), timeout=10, context=context)) == (200, None)
     h2 = f"curl -sk -o /dev/null -w '%{{http_code}} %{{http_version}}' https://{old.address('edge1')}/ping"
     assert ssh("edge1", h2).out == "200 2"

@@ -12,11 +12,11 @@ from labtools import Outcome, Ssh, as_current, to
 
 from fabfile.engine.converge import Converger, State
 from fabfile.engine.converge import Outcome as StepOutcome
-from fabfile.engine.fleet import address
+from fabfile.engine.fleet import host_address
 from fabfile.engine.journal import Run
 from fabfile.engine.link import Link
 from fabfile.engine.step import Step
-from fabfile.settings.settings import load, locate
+from fabfile.settings.settings import load_settings, locate_site
 from fabfile.steps import package
 from fabfile.steps.account import Account
 from fabfile.steps.file import File
@@ -54,8 +54,8 @@ def ssh(one_host: Lab) -> Ssh:
 @pytest.fixture
 def apply(one_host: Lab, ssh: Ssh, tmp_path: Path) -> Iterator[Apply]:
     """Converges steps on the host."""
-    settings = load(locate({"SITE": str(one_host.site)}))
-    link = Link(address(settings, settings.inventory.select(["edge1"])[0]))
+    settings = load_settings(locate_site({"SITE": str(one_host.site)}))
+    link = Link(host_address(settings, settings.inventory.select(["edge1"])[0]))
 
     def converge(*steps: Step) -> list[StepOutcome]:
         return Converger(link, Run("deploy", tmp_path), lambda outcome: None, lambda text: None).apply(steps)

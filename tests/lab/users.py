@@ -8,14 +8,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 
-from fabfile.traffic.client import Call, open_wire
-from fabfile.traffic.load import Load, offer
+from fabfile.traffic.client import Request, open_wire
+from fabfile.traffic.load import Load, offer_load
 
 CALLS = (
-    Call("db_dummy", "GET", "/db_dummy"),
-    Call("movie", "GET", "/api/movie/7"),
-    Call("customer", "GET", "/api/customer/7"),
-    Call("operation", "POST", "/operation", b'{"operation": 7}'),
+    Request("db_dummy", "GET", "/db_dummy"),
+    Request("movie", "GET", "/api/movie/7"),
+    Request("customer", "GET", "/api/customer/7"),
+    Request("operation", "POST", "/operation", b'{"operation": 7}'),
 )
 
 
@@ -38,11 +38,11 @@ class Users:
 
     async def _work(self) -> None:
         async with open_wire(self.address) as wire:
-            self.load = await offer(
+            self.load = await offer_load(
                 wire, self._calls(), rate=self.rate, timeout=8, seen=lambda *answer: self._begun.set()
             )
 
-    def _calls(self) -> Iterator[Call]:
+    def _calls(self) -> Iterator[Request]:
         return itertools.takewhile(lambda call: not self._leave.is_set(), itertools.cycle(CALLS))
 
     @property

@@ -17,7 +17,7 @@ from samples import MATERIAL
 
 from fabfile.engine.command import Shell
 from fabfile.engine.secret import Secret
-from fabfile.engine.shell import Reading, whole
+from fabfile.engine.shell import Reading, wrap_script
 from fabfile.engine.step import Change
 from fabfile.steps.cert import Certificate, Material, Served
 
@@ -28,7 +28,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root and 
 
 def sh(text: str, **env: str) -> Reading:
     done = subprocess.run(
-        ["dash"], input=whole(text), capture_output=True, text=True, timeout=60, env={**os.environ, **env}
+        ["dash"], input=wrap_script(text), capture_output=True, text=True, timeout=60, env={**os.environ, **env}
     )
     return Reading(done.stdout + done.stderr, done.returncode)
 

@@ -17,14 +17,14 @@ import pytest
 from samples import FACTS, MATERIAL, NODES, SHA256, site
 
 from fabfile.control import counters, haproxy_view, releases
-from fabfile.control.releases import Proven
+from fabfile.control.releases import ReleaseProven
 from fabfile.engine import frame, lock
 from fabfile.engine.command import Shell
-from fabfile.engine.journal import Run, append
+from fabfile.engine.journal import Run, append_lines
 from fabfile.engine.secret import Secret
-from fabfile.engine.shell import Reading, join_probes, whole, write_file
-from fabfile.engine.step import Step, owe
-from fabfile.flows.host_facts import _curl
+from fabfile.engine.shell import Reading, join_probes, wrap_script, write_file
+from fabfile.engine.step import Step, record_pending
+from fabfile.flows.host_facts import _curl_command
 from fabfile.health import disks, logs, units
 from fabfile.roles import haproxy, keepalived, nginx
 from fabfile.roles.base import TOOLS
@@ -58,15 +58,15 @@ def change(step: Step, out: str) -> str:
 
 def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     """Every script, by the name of its golden file."""
-    monkeypatch.setattr(lock, "_machine", lambda: "desk~0123456789abcdef")
-    monkeypatch.setattr(lock, "_boot", lambda: "boot-id")
-    monkeypatch.setattr(lock, "_started", lambda pid: "4711")
+    monkeypatch.setattr(lock, "machine_id", lambda: "desk~0123456789abcdef")
+    monkeypatch.setattr(lock, "boot_id", lambda: "boot-id")
+    monkeypatch.setattr(lock, "process_start", lambda pid: "4711")
     monkeypatch.setattr(lock.os, "getpid", lambda: 99)
     monkeypatch.setattr(lock, "now", lambda: "2026-01-02T03:04:05Z")
     run = Run("deploy", Path("/nonexistent"), "it's urgent", who="anna@desk", id="20260102T030405-abcdef")
     monkeypatch.setattr(frame, "new_token", lambda: "0123456789abcdef")
     sent = frame.Frame()
-    text = sent.around(whole("grep -q it /etc/x"))
+    text = sent.around(wrap_script("grep -q it /etc/x"))
     yield "framed", text
     yield "command", sent.command("sudo -n /bin/sh") + "\n"
     yield "command_upload", sent.command("sudo -n /bin/sh", text) + "\n"
@@ -82,24 +82,25 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     shown = "LoadState=loaded\nActiveState={}\nUnitFileState={}\nNeedDaemonReload=yes\n"
     yield "unit_first_start", change(Unit("app.service", ready="is-ready"), shown.format("failed", "disabled"))
     yield "unit_reload", change(Unit("haproxy.service"), shown.format("active", "enabled") + "owed=reload\n")
-    yield "owe", owe(("restart:postgresql@17-main.service", "reload:haproxy.service"))
-    yield "journal", append('{"event": "begin"}')
+    yield "owe", record_pending(("restart:postgresql@17-main.service", "reload:haproxy.service"))
+    yield "journal", append_lines('{"event": "begin"}')
     yield "cluster", change(Cluster(17), "data=/var/lib/postgresql/17/main\n")
     yield "include_dir", change(IncludeDir("/etc/postgresql/17/main"), "")
-    yield "lock_acquire", lock._acquire(run, force=False, instead_of="20260101T000000-dead00")
-    yield "lock_take_over", lock._acquire(run, force=True, instead_of="")
-    yield "lock_renew", lock._renew()
+    yield "lock_acquire", lock.acquire_script(run, force=False, instead_of="20260101T000000-dead00")
+    yield "lock_take_over", lock.acquire_script(run, force=True, instead_of="")
+    yield "lock_renew", lock.renew_script()
     yield "lock_guard", lock.Lock([], run).guard
     yield "lock_probe", lock.PROBE + "\n"
-    yield "haproxy_drain", haproxy.drain("node1", "operator anna@desk it's ill")
-    yield "haproxy_undrain", haproxy.undrain("node1")
+    yield "haproxy_drain", haproxy.drain_script("node1", "operator anna@desk it's ill")
+    yield "haproxy_undrain", haproxy.undrain_script("node1")
     yield "haproxy_place", haproxy.place(NODES[2], 17000)
-    yield "haproxy_stat", haproxy_view.stat() + "\n"
-    yield "releases_look", releases.look(site()) + "\n"
-    yield "gate_owe", releases.proven(site()).owe()
-    yield "gate_settle", releases.proven(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"})
-    for node, subject in ((NODES[2], units), (NODES[4], disks), (NODES[2], logs)):
-        (check,) = subject.checks(site(), node)
+    yield "haproxy_stat", haproxy_view.stat_script() + "\n"
+    yield "releases_look", releases.releases_probe(site()) + "\n"
+    yield "gate_owe", releases.proven_step(site()).owe()
+    yield "gate_settle", releases.proven_step(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"})
+    asked = ((NODES[2], units.unit_checks), (NODES[4], disks.disk_checks), (NODES[2], logs.log_checks))
+    for node, checks in asked:
+        (check,) = checks(site(), node)
         yield f"health_{check.name}", f"{check.probe}\n"
     yield "probes", join_probes([step.probe() for step in KINDS], "#~golden")
 
@@ -116,7 +117,7 @@ NOTHING_ABSENT = (
     haproxy.NoLeftoverDrain,
     nginx.Http3Possible,
     NoForeignConfig,
-    Proven,
+    ReleaseProven,
 )
 """Steps to which `absent` says nothing."""
 
@@ -136,7 +137,7 @@ KINDS: list[Step] = [
     SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n", "bingo"),
     Seeded(site(), ("prepare_db",)),
     haproxy.NoLeftoverDrain(("node1", "node2")),
-    releases.proven(site()),
+    releases.proven_step(site()),
 ]
 
 
@@ -226,7 +227,11 @@ def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path]
 def test_no_check_of_our_own_hosts_goes_through_a_proxy(all_scripts: list[Path]) -> None:
     """Not by the environment, nor by a .curlrc; units have an environment of their own."""
     asked = [path.read_text() for path in all_scripts] + list(kept().values())
-    asked += [keepalived.look(site()), counters.probe(8404), _curl("https://shop.example/ping", "10.0.0.1")]
+    asked += [
+        keepalived.edge_probe(site()),
+        counters.counters_probe(8404),
+        _curl_command("https://shop.example/ping", "10.0.0.1"),
+    ]
     commands = [words for text in asked for words in re.findall(r"\bcurl -(?!V)[^|;]*", text)]
     assert len(commands) > 5
     assert {command[:18] for command in commands} == {"curl -q --noproxy "}

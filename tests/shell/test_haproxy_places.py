@@ -15,7 +15,7 @@ from fabfile.roles import haproxy
 from fabfile.rollout.system import System
 from fabfile.settings.inventory import Node
 from fabfile.steps.file import File
-from fabfile.steps.template import render
+from fabfile.steps.template import render_template
 
 HEAD = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state"
 
@@ -137,7 +137,7 @@ def test_leftover_records_of_drains_are_settled(
 ) -> None:
     folder = edge.root / "drained"
     folder.mkdir()
-    monkeypatch.setattr(haproxy, "DRAINED", str(folder))
+    monkeypatch.setattr(haproxy, "DRAINED_NODES", str(folder))
     for name, why in records.items():
         (folder / name).write_text(f"{why}\n")
     step = haproxy.NoLeftoverDrain(("node1", "node2"))
@@ -163,7 +163,7 @@ SAVED = [
 @pytest.mark.parametrize("words", [(), ("kept",)], ids=["asked", "kept"])
 def test_the_saved_state_carries_drains_and_up_or_down_but_no_port(edge: Edge, words: tuple[str, ...]) -> None:
     (edge.saved if words else edge.root / "state").write_text("\n".join(SAVED))
-    done = edge.run(render("haproxy/save-state"), *words)
+    done = edge.run(render_template("haproxy/save-state"), *words)
     assert (done.returncode, done.stderr) == (0, "")
     kept = [line.split() for line in edge.saved.read_text().splitlines()[2:]]
     assert [(at[1], at[3], at[5], at[6], at[18]) for at in kept] == [
@@ -176,5 +176,5 @@ def test_the_saved_state_carries_drains_and_up_or_down_but_no_port(edge: Edge, w
 
 
 def test_nothing_saved_is_nothing_to_start_with(edge: Edge) -> None:
-    assert edge.run(render("haproxy/save-state"), "kept").returncode != 0
+    assert edge.run(render_template("haproxy/save-state"), "kept").returncode != 0
     assert not edge.saved.exists()

@@ -42,7 +42,7 @@ def test_connections_that_succeed_and_that_are_refused(listener: socket.socket) 
 def test_the_port_of_the_app_is_read_from_the_configuration_that_we_write(tmp_path: Path) -> None:
     step = next(
         step
-        for step in haproxy.steps(site(), NODES[0], {"node1": FACTS.port, "node2": FACTS.port})
+        for step in haproxy.haproxy_steps(site(), NODES[0], {"node1": FACTS.port, "node2": FACTS.port})
         if isinstance(step, File) and step.path.endswith("haproxy.cfg")
     )
     config = tmp_path / "haproxy.cfg"

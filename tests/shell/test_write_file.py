@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fabfile.engine import shell
-from fabfile.engine.shell import whole, write_file
+from fabfile.engine.shell import wrap_script, write_file
 
 ME = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
 
@@ -35,7 +35,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def text(target: Path, content: bytes, *, validate: str = "", mode: int = 0o640, owner: str = ME) -> str:
-    return whole(write_file(str(target), content, mode=mode, owner=owner, validate=validate))
+    return wrap_script(write_file(str(target), content, mode=mode, owner=owner, validate=validate))
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:

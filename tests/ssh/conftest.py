@@ -14,7 +14,7 @@ from sshhost import ROOT, Host, new_key, write_site
 
 from fabfile.discovery import store
 from fabfile.engine.link import Link
-from fabfile.settings.settings import load
+from fabfile.settings.settings import load_settings
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +61,6 @@ def site(tmp_path: Path, host: Host) -> Iterator[Path]:
     """A site file of `host` alone, pinned, the app node and the edge; what discovery finds is known already."""
     ssh = {"user": "ops", "key": str(host.key), "known_hosts": str(host.known_hosts), "port": host.port, "timeout": 3}
     path = write_site(tmp_path, {host.name: (host.address, ["app", "edge"])}, **ssh)
-    store.remember(load(path), FACTS)
+    store.remember_facts(load_settings(path), FACTS)
     yield path
     shutil.rmtree(ROOT / ".runbook" / f"tests-{os.getpid()}", ignore_errors=True)

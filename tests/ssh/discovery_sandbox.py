@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.link import Result
-from fabfile.engine.shell import whole
+from fabfile.engine.shell import wrap_script
 
 SETUP = r"""
 set -e
@@ -75,7 +75,7 @@ class Sandbox:
 
     def guarded(self, script: str) -> str:
         """`script` as sh's standard input; it refuses to run anywhere but in a sandbox."""
-        return f"[ -e /run/sandbox ] || exit 99\n{whole(script)}"
+        return f"[ -e /run/sandbox ] || exit 99\n{wrap_script(script)}"
 
     def install(self, path: str, program: str) -> None:
         """Put an executable text there."""

@@ -22,7 +22,7 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from fabfile.engine.link import Address, Link
-from fabfile.engine.shell import embed
+from fabfile.engine.shell import embed_bytes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NEEDED = {
@@ -149,7 +149,7 @@ class Host:
             "etc/ssh/test_authorized_keys": self.key.with_suffix(".pub").read_bytes(),
             "etc/ssh/test_config": f"{CONFIG}ListenAddress {self.address}\nPort {self.port}\n".encode(),
         }
-        script = SETUP + "\n".join(embed(content, to=path) for path, content in files.items())
+        script = SETUP + "\n".join(embed_bytes(content, to=path) for path, content in files.items())
         script += "\nchmod 0600 etc/ssh/test_host_key\nexec chroot . /usr/sbin/sshd -D -e -f /etc/ssh/test_config\n"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -15,18 +15,18 @@ from aiohttp import web
 from load_server import SMALL, Service
 from test_load_acceptance import TINY, Onlooker
 
-from fabfile.acceptance import Clock, CurlAnswer, DatabaseFacts, LogBound, Secure, Traffic, check
+from fabfile.acceptance import Clock, CurlAnswer, DatabaseFacts, EndpointCounts, LogBound, Secure, measure_service
 from fabfile.acceptance.edge_probe import look_at_edge
 from fabfile.acceptance.host_facts import NodeFacts
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.edge import http3_row, tls_row
-from fabfile.acceptance.run_state import Run
+from fabfile.acceptance.run_state import CheckRun
 from fabfile.acceptance.service_rows import COUNTED
-from fabfile.acceptance.tls import https_url, unverified
+from fabfile.acceptance.tls import https_url, unverified_context
 from fabfile.engine.errors import RunbookError
 from fabfile.traffic.calls import SINGLE, Range
 from fabfile.traffic.client import open_wire
-from fabfile.traffic.own_rows import Ledger
+from fabfile.traffic.own_rows import OwnRows
 
 Rows = dict[str, Row]
 
@@ -38,9 +38,9 @@ class Curl:
     said: CurlAnswer | RunbookError | None
     counted: int = 0
 
-    def traffic(self) -> dict[str, Traffic]:
+    def traffic(self) -> dict[str, EndpointCounts]:
         self.counted += 1000
-        return {id: Traffic(self.counted, 0) for id in COUNTED}
+        return {id: EndpointCounts(self.counted, 0) for id in COUNTED}
 
     def differences(self) -> list[str]:
         return []
@@ -67,9 +67,12 @@ class Curl:
 async def look(edge: Edge, secure: Secure, facts: NodeFacts | None) -> Rows:
     ranges = {endpoint: Range(100, named=True) for endpoint in SINGLE}
     rng = random.Random(1)
-    async with open_wire(edge.http) as wire, open_wire(secure.address, tls=unverified(), called=secure.called) as over:
-        ledger = Ledger(ranges["R8"], ranges["R7"], ranges["R6"], rng)
-        run = Run(wire, TINY, Onlooker(), rng, ranges, ledger)
+    async with (
+        open_wire(edge.http) as wire,
+        open_wire(secure.address, tls=unverified_context(), called=secure.called) as over,
+    ):
+        ledger = OwnRows(ranges["R8"], ranges["R7"], ranges["R6"], rng)
+        run = CheckRun(wire, TINY, Onlooker(), rng, ranges, ledger)
         seen = await look_at_edge(run, secure, over, facts)
     return {"R14": tls_row(seen), "R15": http3_row(seen)}
 
@@ -244,7 +247,7 @@ def test_http3_that_is_not_wanted_is_not_tried(rows: Callable[..., Rows]) -> Non
 def test_all_of_it_in_one_run(authority: Authority, capsys: pytest.CaptureFixture[str]) -> None:
     with an_edge(Service(tops=SMALL), authority.issue()) as edge:
         secure = Secure(edge.https, authority.bundle, (NAME,))
-        code = check(edge.http, plan=TINY, json_path="-", secure=secure, facts=Curl(CURL))
+        code = measure_service(edge.http, plan=TINY, json_path="-", secure=secure, facts=Curl(CURL))
     out, err = capsys.readouterr()
     rows = {row["id"]: row for row in json.loads(out)["rows"]}
     assert code == 0, err

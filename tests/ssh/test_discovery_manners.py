@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from discovery_sandbox import Sandbox
 
-from fabfile.discovery import Destination, Program, Stopped, discover, host, search
+from fabfile.discovery import Destination, Program, Stopped, find_out, host, search
 from fabfile.engine.errors import RunbookError
 
 DAEMON = """#!/usr/bin/perl
@@ -64,7 +64,7 @@ def test_the_script_is_clean() -> None:
 
 
 def test_a_daemon_that_hides_and_does_not_listen_is_ended(box: Sandbox) -> None:
-    found = discover(box, program(box, DAEMON), content_for=lambda p, d: None)  # type: ignore[arg-type]
+    found = find_out(box, program(box, DAEMON), content_for=lambda p, d: None)  # type: ignore[arg-type]
     assert found.facts.port == 7200
     assert box.processes() == []
 
@@ -72,7 +72,7 @@ def test_a_daemon_that_hides_and_does_not_listen_is_ended(box: Sandbox) -> None:
 @pytest.mark.parametrize("how", ["the connection goes", "the shell is ended"])
 def test_an_interrupted_attempt_cleans_up(box: Sandbox, how: str) -> None:
     """The controller or the connection may go away at any moment; the script on the host ends properly by itself."""
-    waiting = host.Node(box, program(box, WAITS), str)  # type: ignore[arg-type]
+    waiting = host.ProgramHost(box, program(box, WAITS), str)  # type: ignore[arg-type]
     script = waiting.script((), 30, [Destination("203.0.113.9", 81)], {})
     shell = subprocess.Popen(box.shell(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert shell.stdin
@@ -94,7 +94,7 @@ def test_an_interrupted_attempt_cleans_up(box: Sandbox, how: str) -> None:
 
 def test_what_cannot_be_started_is_said(box: Sandbox) -> None:
     with pytest.raises(RunbookError) as caught:
-        discover(box, program(box, "#!/usr/bin/no-such-interpreter\n"), content_for=lambda p, d: None)  # type: ignore[arg-type]
+        find_out(box, program(box, "#!/usr/bin/no-such-interpreter\n"), content_for=lambda p, d: None)  # type: ignore[arg-type]
     assert caught.value.seen.startswith(
         "/srv/program.pl could not be started on sandbox: timeout: failed to run command"
     )
@@ -102,7 +102,7 @@ def test_what_cannot_be_started_is_said(box: Sandbox) -> None:
 
 def test_what_was_created_in_vain_is_taken_back(box: Sandbox) -> None:
     with pytest.raises(Stopped) as caught:
-        discover(box, program(box, CLAIMS), content_for=lambda p, d: None)  # type: ignore[arg-type]
+        find_out(box, program(box, CLAIMS), content_for=lambda p, d: None)  # type: ignore[arg-type]
     assert [row.did for row in caught.value.trail][:2] == [
         "created /srv/claims/optional.ini (empty)",
         "removed /srv/claims/optional.ini again (it changed nothing)",
@@ -112,21 +112,21 @@ def test_what_was_created_in_vain_is_taken_back(box: Sandbox) -> None:
 
 
 def test_a_program_that_ends_at_random_gets_a_second_chance(box: Sandbox) -> None:
-    found = discover(box, program(box, MOODY), content_for=lambda p, d: None)  # type: ignore[arg-type]
+    found = find_out(box, program(box, MOODY), content_for=lambda p, d: None)  # type: ignore[arg-type]
     assert [row.seen for row in found.trail] == ["exit 0", "listens at 0.0.0.0:7201"]
 
 
 def test_a_file_it_may_not_read_is_left_to_a_person(box: Sandbox) -> None:
     box.run("echo x >/srv/closed.yaml; chmod 0600 /srv/closed.yaml")
     with pytest.raises(Stopped) as caught:
-        discover(box, program(box, CLOSED), content_for=lambda p, d: None)  # type: ignore[arg-type]
+        find_out(box, program(box, CLOSED), content_for=lambda p, d: None)  # type: ignore[arg-type]
     assert caught.value.seen.startswith("User tenant may not read /srv/closed.yaml, and it ends with exit 13, saying")
     assert caught.value.next.startswith("chgrp tenant /srv/closed.yaml")
 
 
 def test_a_program_that_never_listens_is_given_up_at_its_deadline(box: Sandbox) -> None:
     with pytest.raises(Stopped) as caught:
-        discover(box, program(box, WAITS), content_for=lambda p, d: None, deadline=1)  # type: ignore[arg-type]
+        find_out(box, program(box, WAITS), content_for=lambda p, d: None, deadline=1)  # type: ignore[arg-type]
     assert caught.value.seen == "It has run for 1 s and opened no port."
     assert box.processes() == []
 

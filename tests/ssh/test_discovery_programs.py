@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 from discovery_sandbox import Sandbox
 
-from fabfile.discovery import Destination, Discovery, Program, Stopped, discover, host
-from fabfile.discovery.report import as_dict, settings
+from fabfile.discovery import Destination, Discovery, Program, Stopped, find_out, host
+from fabfile.discovery.report import as_dict, list_settings
 from fabfile.engine.errors import RunbookError
 
 ODD = """#!/usr/bin/perl
@@ -84,7 +84,7 @@ def settled(_impatient: None) -> Iterator[tuple[Sandbox, Discovery]]:
 
 
 def found(box: Sandbox, content: str | None = WANTED, path: str = "/srv/odd.pl", **more: object) -> Discovery:
-    return discover(box, Program(path, "tenant"), content_for=lambda p, d: content, mask=["s3cret/pw"], **more)  # type: ignore[arg-type]
+    return find_out(box, Program(path, "tenant"), content_for=lambda p, d: content, mask=["s3cret/pw"], **more)  # type: ignore[arg-type]
 
 
 def stopped(box: Sandbox, **more: object) -> Stopped:
@@ -140,7 +140,7 @@ def test_nothing_stays_behind_and_no_secret_shows(settled: Settled) -> None:
     assert box.processes() == []
     assert "runbook" not in box.run("nft list tables").out
     assert box.run("ls /tmp").out == ""
-    shown = json.dumps(as_dict(discovery)) + str(settings(discovery.facts)) + repr(discovery)
+    shown = json.dumps(as_dict(discovery)) + str(list_settings(discovery.facts)) + repr(discovery)
     assert "serving with" in shown
     assert "s3cret" not in shown
 
@@ -242,7 +242,7 @@ def test_errors_of_the_host_have_three_parts(box: Sandbox) -> None:
         (Program("/srv/none", "tenant"), "user tenant cannot execute /srv/none on sandbox"),
     ):
         with pytest.raises(RunbookError) as caught:
-            discover(box, program, content_for=lambda p, d: None)  # type: ignore[arg-type]
+            find_out(box, program, content_for=lambda p, d: None)  # type: ignore[arg-type]
         assert caught.value.seen == seen
         assert caught.value.why
         assert caught.value.next

@@ -18,9 +18,9 @@ from aiohttp import web
 from load_server import SMALL, Cache, Rule, Service, serving
 from rich.console import Console
 
-from fabfile.acceptance import Plan, check
+from fabfile.acceptance import Plan, measure_service
 from fabfile.acceptance.row import Row, Verdict
-from fabfile.acceptance.run import Outcome, measure
+from fabfile.acceptance.run import CheckOutcome, measure_all
 from fabfile.drills.result import DrillResult
 from fabfile.engine.errors import RunbookError
 from fabfile.traffic.sample import Sample
@@ -62,18 +62,18 @@ class Onlooker:
         self.act(self)
 
 
-def not_held(outcome: Outcome) -> dict[str, Row]:
+def not_held(outcome: CheckOutcome) -> dict[str, Row]:
     return {row.id: row for row in outcome.rows if row.verdict not in (Verdict.HELD, Verdict.NOT_TRIED)}
 
 
-async def side_by_side(urls: list[str], plans: list[Plan], watches: list[Onlooker]) -> list[Outcome]:
-    return await asyncio.gather(*map(measure, urls, plans, watches))
+async def side_by_side(urls: list[str], plans: list[Plan], watches: list[Onlooker]) -> list[CheckOutcome]:
+    return await asyncio.gather(*map(measure_all, urls, plans, watches))
 
 
 def test_a_well_service_holds(capsys: pytest.CaptureFixture[str]) -> None:
     service = Service(tops=SMALL)
     with serving(service.app()) as (url,):
-        code = check(url, plan=replace(TINY, peak=0.5, peak_rate=120), json_path="-", console=None)
+        code = measure_service(url, plan=replace(TINY, peak=0.5, peak_rate=120), json_path="-", console=None)
     out, err = capsys.readouterr()
     told = json.loads(out)
     assert code == 0, err
@@ -149,7 +149,7 @@ class Ill:
 
 FAULTS = ["slow", "failing", "one_node", "sick", "pretending"]
 REPLIES: dict[str, Callable[[int], Any]] = {"no_id": lambda number: {"done": True}, "old_id": lambda number: {"id": 7}}
-Runs = dict[str, tuple[Service, Outcome]]
+Runs = dict[str, tuple[Service, CheckOutcome]]
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +235,7 @@ def test_an_interrupted_run_takes_its_sessions_with_it() -> None:
                 assert service.made
                 task.cancel()
 
-        await measure(url, replace(TINY, rounds=1), Onlooker(stop))
+        await measure_all(url, replace(TINY, rounds=1), Onlooker(stop))
 
     with serving(service.app()) as (url,), pytest.raises(asyncio.CancelledError):
         asyncio.run(run(url))
@@ -246,7 +246,7 @@ def test_nobody_there_is_told_in_three_parts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(RunbookError) as caught:
-        check(f"127.0.0.1:{port}", plan=TINY, console=Console(file=io.StringIO()))
+        measure_service(f"127.0.0.1:{port}", plan=TINY, console=Console(file=io.StringIO()))
     assert caught.value.code == 4
     assert caught.value.seen == f"http://127.0.0.1:{port} does not answer: connection refused."
     assert caught.value.why
@@ -256,7 +256,9 @@ def test_nobody_there_is_told_in_three_parts() -> None:
 def test_figures_that_cannot_be_written_are_refused_before_the_run(tmp_path: Path) -> None:
     service = Service()
     with serving(service.app()) as (url,), pytest.raises(RunbookError, match="cannot be written"):
-        check(url, plan=TINY, json_path=str(tmp_path / "none" / "x.json"), console=Console(file=io.StringIO()))
+        measure_service(
+            url, plan=TINY, json_path=str(tmp_path / "none" / "x.json"), console=Console(file=io.StringIO())
+        )
     assert not service.paths
 
 
@@ -268,7 +270,7 @@ def test_drills_that_cannot_be_made_fail_their_rows_and_cost_no_other(tmp_path: 
         raise RunbookError("node1 is locked by ops", "nothing was broken", "fab status")
 
     with serving(Service(tops=SMALL).app()) as (url,):
-        check(url, plan=QUICKEST, drill=locked, report=tmp_path / "page", console=Console(file=io.StringIO()))
+        measure_service(url, plan=QUICKEST, drill=locked, report=tmp_path / "page", console=Console(file=io.StringIO()))
     told = json.loads((tmp_path / "page" / "report.json").read_text())["check"]
     rows = {row["id"]: row for row in told["rows"]}
     assert [rows[id]["verdict"] for id in ("R1", "R2", "R5")] == ["failed", "failed", "held"]
@@ -283,6 +285,6 @@ def test_what_was_measured_is_shown_when_drills_are_broken_off() -> None:
 
     screen = io.StringIO()
     with serving(Service(tops=SMALL).app()) as (url,), pytest.raises(KeyboardInterrupt):
-        check(url, plan=QUICKEST, drill=broken_off, console=Console(file=screen, width=120))
+        measure_service(url, plan=QUICKEST, drill=broken_off, console=Console(file=screen, width=120))
     assert "· R1, R2 not tried: interrupted" in screen.getvalue()
     assert "GET /db_dummy" in screen.getvalue()

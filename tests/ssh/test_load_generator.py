@@ -14,18 +14,18 @@ import pytest
 from aiohttp import web
 from load_server import TOPS, Cache, Rule, Service, serving
 
-from fabfile.acceptance.arms import compare, in_three_ways
+from fabfile.acceptance.arms import compare_ways, in_three_ways
 from fabfile.acceptance.freshness import Fresh
-from fabfile.traffic.calls import Range, dummy, operation, ping
-from fabfile.traffic.client import CONNECTIONS, Call, open_wire
-from fabfile.traffic.load import Load, mixed, offer
-from fabfile.traffic.stats import percentile
+from fabfile.traffic.calls import Range, dummy_call, operation_call, ping_call
+from fabfile.traffic.client import CONNECTIONS, Request, open_wire
+from fabfile.traffic.load import Load, mix_calls, offer_load
+from fabfile.traffic.stats import percentile_of
 
 
-def load(url: str, calls: Iterable[Call], *, rate: float, timeout: float = 5) -> Load:
+def load(url: str, calls: Iterable[Request], *, rate: float, timeout: float = 5) -> Load:
     async def run() -> Load:
         async with open_wire(url) as wire:
-            return await offer(wire, calls, rate=rate, timeout=timeout)
+            return await offer_load(wire, calls, rate=rate, timeout=timeout)
 
     return asyncio.run(run())
 
@@ -40,7 +40,7 @@ def test_a_stall_is_felt_by_all_who_would_have_come_during_it() -> None:
         await asyncio.sleep(held[-1])
 
     with serving(Service(hinder=stall).app()) as (url,):
-        done = load(url, repeat(ping(), 210), rate=120)
+        done = load(url, repeat(ping_call(), 210), rate=120)
     felt = sorted(s.latency for s in done.samples)
     assert all(s.ok for s in done.samples)
     # Of a second in which 120 come, the 72 of its first 600 ms wait 400 ms or more; a closed loop would have seen one.
@@ -49,14 +49,14 @@ def test_a_stall_is_felt_by_all_who_would_have_come_during_it() -> None:
     # And nobody else did, but for those whom this machine itself kept waiting.
     late = sum(s.lag > 0.02 for s in done.samples)
     assert waited <= sum(seconds >= 0.4 for seconds in held) + late + 12
-    assert percentile(felt, 0.99) > 0.9
+    assert percentile_of(felt, 0.99) > 0.9
     assert max(s.sent - s.intended for s in done.samples) < 0.3, "the stall must not have kept requests from leaving"
 
 
 def test_the_rate_is_kept_and_the_connections_are_bounded() -> None:
     service = Service(hinder=lambda _: asyncio.sleep(1.2))
     with serving(service.app()) as (url,):
-        done = load(url, repeat(ping(), 450), rate=1000)
+        done = load(url, repeat(ping_call(), 450), rate=1000)
     assert service.busiest == CONNECTIONS
     assert len(done.samples) == 450
     waited = [s for s in done.samples if s.sent - s.woke > 0.1]
@@ -68,13 +68,13 @@ def test_own_lateness_is_told_apart() -> None:
     async def run(url: str) -> Load:
         async with open_wire(url) as wire:
             asyncio.get_running_loop().call_later(0.2, time.sleep, 0.2)
-            return await offer(wire, repeat(ping(), 40), rate=100, timeout=5)
+            return await offer_load(wire, repeat(ping_call(), 40), rate=100, timeout=5)
 
     with serving(Service().app()) as (url,):
         late = asyncio.run(run(url))
         assert late.lag_p99 > 0.1
         assert late.doubtful
-        assert not load(url, repeat(ping(), 30), rate=100).doubtful
+        assert not load(url, repeat(ping_call(), 30), rate=100).doubtful
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_kinds_of_errors(answer: Any, kind: str, status: int) -> None:
         return await made if asyncio.iscoroutine(made) else made
 
     with serving(Service(hinder=hinder).app()) as (url,):
-        done = load(url, [ping()], rate=1, timeout=0.2)
+        done = load(url, [ping_call()], rate=1, timeout=0.2)
     assert [(s.error, s.status) for s in done.samples] == [(kind, status)]
 
 
@@ -107,7 +107,7 @@ def test_a_connection_closed_without_an_answer_is_an_error_and_is_not_asked_agai
 
     service = Service(hinder=hang_up)
     with serving(service.app()) as (url,):
-        done = load(url, repeat(ping(), 3), rate=20)
+        done = load(url, repeat(ping_call(), 3), rate=20)
     assert sorted(s.error for s in done.samples) in (
         ["", "", "closed without an answer"],
         ["", "", "connection reset"],
@@ -118,12 +118,12 @@ def test_a_connection_closed_without_an_answer_is_an_error_and_is_not_asked_agai
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    done = load(f"127.0.0.1:{port}", [ping()], rate=1)
+    done = load(f"127.0.0.1:{port}", [ping_call()], rate=1)
     assert [s.error for s in done.samples] == ["connection refused"]
 
 
 def test_shares_are_equal_and_in_no_step() -> None:
-    calls = list(mixed([operation, dummy, ping], 300, random.Random(1)))
+    calls = list(mix_calls([operation_call, dummy_call, ping_call], 300, random.Random(1)))
     endpoints = [call.endpoint for call in calls]
     assert {endpoint: endpoints.count(endpoint) for endpoint in endpoints} == {"R4": 100, "R5": 100, "R19": 100}
     assert endpoints[:30] != (endpoints[:3] * 10)
@@ -138,6 +138,6 @@ def test_a_silent_cache_of_rows_that_tell_no_time_is_seen_by_its_speed() -> None
             for address, state in ((origin, Fresh.PROVEN), (url, Fresh.CACHED)):
                 make = in_three_ways("R6", Range(TOPS["movie"], named=True), random.Random(1))
                 done = load(address, (make() for _ in range(90)), rate=90)
-                found = compare(done.samples, TOPS["movie"])
+                found = compare_ways(done.samples, TOPS["movie"])
                 assert found is not None
                 assert found.state is state, found.because

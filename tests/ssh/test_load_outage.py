@@ -14,19 +14,19 @@ from load_server import SMALL, Service, serving
 from test_load_acceptance import TINY, Onlooker
 
 from fabfile.acceptance.row import Row, Verdict
-from fabfile.acceptance.run import Outcome, measure
+from fabfile.acceptance.run import CheckOutcome, measure_all
 
 PLAN = replace(TINY, rounds=2, pings=1, cache_seconds=0.1)
 ONE_BY_ONE = "which rows exist could not be found out: GET /api/session/5000000 gave no right answer within 3 s"
 
 
-def rows_that_failed(outcome: Outcome) -> dict[str, Row]:
+def rows_that_failed(outcome: CheckOutcome) -> dict[str, Row]:
     return {row.id: row for row in reversed(outcome.rows) if row.verdict is Verdict.FAILED}
 
 
-def run(service: Service, act: Callable[[Onlooker], None] = lambda _: None) -> Outcome:
+def run(service: Service, act: Callable[[Onlooker], None] = lambda _: None) -> CheckOutcome:
     with serving(service.app()) as (url,):
-        return asyncio.run(measure(url, PLAN, Onlooker(act)))
+        return asyncio.run(measure_all(url, PLAN, Onlooker(act)))
 
 
 class Locked(Service):
@@ -105,9 +105,9 @@ def test_one_failure_before_the_load_is_asked_again_and_forgiven() -> None:
     assert seen
 
 
-async def _measure(service: Service, plan: Any) -> Outcome:
+async def _measure(service: Service, plan: Any) -> CheckOutcome:
     with serving(service.app()) as (url,):
-        return await measure(url, plan, Onlooker())
+        return await measure_all(url, plan, Onlooker())
 
 
 class Silent(Service):
@@ -161,7 +161,7 @@ def test_an_interrupted_run_finds_the_sessions_that_were_under_way() -> None:
                 service.every = 10**6
                 task.cancel()
 
-        await measure(url, PLAN, Onlooker(stop))
+        await measure_all(url, PLAN, Onlooker(stop))
 
     with serving(service.app()) as (url,), pytest.raises(asyncio.CancelledError):
         asyncio.run(interrupted(url))

@@ -85,7 +85,7 @@ def test_other_threads_may_talk_meanwhile(link: Link, echo: str) -> None:
 
 def test_a_local_socket_that_leads_there_and_goes_again(link: Link, echo: str) -> None:
     before = threading.active_count()
-    with postgres._forwarded(link, echo) as (folder, _):
+    with postgres._forward_socket(link, echo) as (folder, _):
         assert Path(folder).stat().st_mode & 0o777 == 0o700
         for _ in range(3):
             with socket.socket(socket.AF_UNIX) as client:
@@ -103,7 +103,7 @@ def test_a_local_socket_that_leads_there_and_goes_again(link: Link, echo: str) -
 def test_no_database_is_one_sentence(link: Link) -> None:
     with (
         pytest.raises(RunbookError, match="cannot be reached: nothing answers at /var/run/p") as failure,
-        postgres.connect(link, "app"),
+        postgres.connect_database(link, "app"),
     ):
         pytest.fail("connected to nothing")
     assert failure.value.why == "the database step did not run"
@@ -167,7 +167,7 @@ def test_the_operators_pg_variables_reach_no_connection(
             monkeypatch.setenv(variable, value)
     with (
         pytest.raises(RunbookError, match=r"one: PostgreSQL does not take connections yet .*the right server"),
-        postgres.connect(link, "bingo"),
+        postgres.connect_database(link, "bingo"),
     ):
         pytest.fail("that server lets nobody in")
     (startup,) = server
@@ -196,7 +196,7 @@ def test_any_tmpdir_will_do(
     if name != "absent":
         folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
-    with pytest.raises(RunbookError, match="the right server"), postgres.connect(link, "bingo"):
+    with pytest.raises(RunbookError, match="the right server"), postgres.connect_database(link, "bingo"):
         pytest.fail("that server lets nobody in")
     assert len(server) == 1
     assert name == "absent" or not list(folder.iterdir())
@@ -205,13 +205,13 @@ def test_any_tmpdir_will_do(
 def test_no_folder_at_all_is_one_sentence(link: Link, monkeypatch: pytest.MonkeyPatch, new_tmpdir: None) -> None:
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nonexistent"])
     with pytest.raises(RunbookError, match="no folder for a temporary socket: No usable") as failure:
-        postgres.connect(link, "bingo").__enter__()
+        postgres.connect_database(link, "bingo").__enter__()
     assert "TMPDIR=" in failure.value.next
 
 
 def test_file_descriptors_are_given_back(link: Link, echo: str) -> None:
     def once() -> None:
-        with postgres._forwarded(link, echo) as (folder, _), socket.socket(socket.AF_UNIX) as client:
+        with postgres._forward_socket(link, echo) as (folder, _), socket.socket(socket.AF_UNIX) as client:
             client.connect(f"{folder}/echo.sock")
             client.sendall(b"x")
             assert client.recv(2)

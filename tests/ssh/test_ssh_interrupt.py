@@ -12,13 +12,13 @@ from sshsteps import journal
 
 INTERRUPTED = """
 from fabfile.engine.converge import Converger
-from fabfile.console.task import entry
+from fabfile.console.task import run_as_task
 from fabfile.engine.journal import Run
 from fabfile.engine.lock import Lock
 from sshsteps import Marker
 steps = [Marker(n, "touch /run/%s.begun; until [ -e /run/%s.go ]; do sleep 0.02; done; touch /run/%s" % (n, n, n)) for n in "ab"]
 
-@entry
+@run_as_task
 def task():
     run = Run("deploy", Path("/nonexistent"))
     with Lock([link], run):
@@ -68,14 +68,14 @@ def test_a_second_ctrl_c_does_not_wait(host: Host, interrupted: subprocess.Popen
 FLEET = """
 from types import SimpleNamespace
 from fabfile.engine.converge import Converger
-from fabfile.console.task import entry
+from fabfile.console.task import run_as_task
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.journal import Run
 from fabfile.engine.lock import Lock
 from fabfile.settings.inventory import Node
 from sshsteps import Marker
 
-@entry
+@run_as_task
 def task():
     a = link.address
     ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, timeout=a.timeout)
@@ -115,11 +115,11 @@ def test_ctrl_c_lets_every_host_finish_its_step(host: Host) -> None:
 
 PLAIN = """
 from types import SimpleNamespace
-from fabfile.console.task import entry
+from fabfile.console.task import run_as_task
 from fabfile.engine.fleet import Fleet
 from fabfile.settings.inventory import Node
 
-@entry
+@run_as_task
 def task():
     a = link.address
     ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, timeout=a.timeout)

@@ -24,7 +24,7 @@ def new_run(folder: Path, reason: str = "") -> Run:
 
 
 def holder(link: Link) -> locks.Holder | None:
-    return locks.parse(link.read([locks.PROBE])[0].out)
+    return locks.parse_holder(link.read([locks.PROBE])[0].out)
 
 
 @pytest.fixture

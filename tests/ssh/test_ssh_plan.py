@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sshhost import ROOT, Host, fab
 
-from fabfile.engine.converge import State, foresee, read
+from fabfile.engine.converge import State, predict_outcomes, read_steps
 from fabfile.engine.errors import Mutation
 from fabfile.steps.file import File
 
@@ -38,12 +38,12 @@ def test_a_read_only_link_refuses_to_change(host: Host) -> None:
 def test_a_read_only_link_refuses_every_command_of_a_change(host: Host) -> None:
     link = host.link(readonly=True)
     step = File("/tmp/planned", "text\n")
-    change = step.decide(read(link, [step])[0])
+    change = step.decide(read_steps(link, [step])[0])
     assert change is not None
     for command in change.commands:
         with pytest.raises(Mutation):
             command.execute(link, print)
-    assert [outcome.state for outcome in foresee([step], read(link, [step]))] == [State.WOULD]
+    assert [outcome.state for outcome in predict_outcomes([step], read_steps(link, [step]))] == [State.WOULD]
     assert not (host.files / "tmp/planned").exists()
     link.close()
 

@@ -13,7 +13,7 @@ from sshhost import Host, fab
 from fabfile.engine import lock as locks
 from fabfile.engine import slowness
 from fabfile.engine.journal import Run
-from fabfile.engine.link import Link, wait
+from fabfile.engine.link import Link, wait_until
 from fabfile.engine.lock import Lock
 
 LATE = 2.5
@@ -52,7 +52,7 @@ def links(slow: tuple[Host, Host]) -> Iterator[list[Link]]:
 
 def left(host: Host) -> float:
     """Seconds until the host's lock expires; read there without ssh."""
-    holder = locks.parse((host.files / locks.FILE[1:]).read_text() + f"now={int(time.time())}\n")
+    holder = locks.parse_holder((host.files / locks.FILE[1:]).read_text() + f"now={int(time.time())}\n")
     return holder.left if holder else 0
 
 
@@ -106,8 +106,8 @@ def test_an_answer_older_than_the_time_limit_is_asked_for_again() -> None:
         time.sleep(0.1)
         return len(asked) > 1
 
-    assert wait(moved, seconds=0.05)
-    assert not wait(lambda: False, seconds=0.05, every=0.01)
+    assert wait_until(moved, seconds=0.05)
+    assert not wait_until(lambda: False, seconds=0.05, every=0.01)
 
 
 @pytest.mark.parametrize(

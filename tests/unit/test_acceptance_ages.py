@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from fabfile.acceptance.cache_age import Ages, Offset, Seen, judge_ages, offset, times_in
+from fabfile.acceptance.cache_age import Ages, DatedAnswer, Offset, clock_offset, judge_ages, times_in
 from fabfile.acceptance.cache_probe import CacheSeen, Pattern
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.edge import cache_row
@@ -16,13 +16,15 @@ NOW = 1_800_000_000.0
 CLOCK = Offset(0.0, 0.1)
 
 
-def seen(at: float, body: str, told: float | None = None, *, took: float = 0.01, stamp: float | None = None) -> Seen:
+def seen(
+    at: float, body: str, told: float | None = None, *, took: float = 0.01, stamp: float | None = None
+) -> DatedAnswer:
     """An answer `at` seconds into the run, with `told` (seconds into the run) in its body."""
     times = [] if told is None else [NOW + told]
-    return Seen(NOW + at - took, NOW + at, body, times, None, None if stamp is None else NOW + stamp)
+    return DatedAnswer(NOW + at - took, NOW + at, body, times, None, None if stamp is None else NOW + stamp)
 
 
-def fresh(*bodies: str, timed: bool = False) -> list[Seen]:
+def fresh(*bodies: str, timed: bool = False) -> list[DatedAnswer]:
     """Answers of an app that takes 3 s, a second apart."""
     return [seen(i + 3, body, i + 2.9 if timed else None, took=3) for i, body in enumerate(bodies)]
 
@@ -94,16 +96,20 @@ def test_headers_may_only_make_it_older() -> None:
 def test_the_clock_is_found_from_dates_in_whole_seconds() -> None:
     """A service 100.3 s ahead, asked at odd moments: its Date is cut to whole seconds."""
     pings = [
-        Seen(NOW + i * 0.37, NOW + i * 0.37 + 0.004, "pong", date=float(int(NOW + 100.3 + i * 0.37 + 0.002)))
+        DatedAnswer(NOW + i * 0.37, NOW + i * 0.37 + 0.004, "pong", date=float(int(NOW + 100.3 + i * 0.37 + 0.002)))
         for i in range(12)
     ]
-    found = offset(pings)
+    found = clock_offset(pings)
     assert abs(found.ahead - 100.3) <= found.slack + 0.01 < 0.2
-    assert offset([]) == Offset(0.0, 1.0)
+    assert clock_offset([]) == Offset(0.0, 1.0)
 
 
 def the_row(
-    plain: Sequence[Seen], slow: int = 0, proof: bool = False, longest: float = 66, posted: Sequence[Seen] = ()
+    plain: Sequence[DatedAnswer],
+    slow: int = 0,
+    proof: bool = False,
+    longest: float = 66,
+    posted: Sequence[DatedAnswer] = (),
 ) -> Row:
     samples = [Sample("R16", i, i, i, i + (3.0 if i < slow else 0.01), 200) for i in range(100)]
     cache = CacheSeen(Pattern(150, 66, 7), samples, list(plain), fresh("x", "y", "z"), list(posted), longest=longest)

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from fabfile.acceptance.arms import ARMS, compare, in_three_ways
+from fabfile.acceptance.arms import ARMS, compare_ways, in_three_ways
 from fabfile.acceptance.freshness import Fresh
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
@@ -37,7 +37,7 @@ def asked(repeat: float, unique: float, novel: float, n: int = 20, error: str = 
     ],
 )
 def test_times_of_three_ways(times: tuple[float, float, float], state: Fresh | None) -> None:
-    found = compare(asked(*times), 29_019)
+    found = compare_ways(asked(*times), 29_019)
     assert (found.state if found else None) is state
     if found:
         assert "with a query of its own" in found.because
@@ -47,26 +47,26 @@ def test_a_cache_of_a_second_answers_only_most_of_the_repeats() -> None:
     made = asked(3, 3, 3)
     for i in range(4):
         made[i] = made[i]._replace(done=0.001)
-    assert compare(made, 29_019) is None
+    assert compare_ways(made, 29_019) is None
     for i in range(8):
         made[i] = made[i]._replace(done=0.001)
-    found = compare(made, 29_019)
+    found = compare_ways(made, 29_019)
     assert found is not None
     assert found.state is Fresh.CACHED
 
 
 def test_too_few_say_nothing() -> None:
-    assert compare(asked(1, 3, 3, n=11), 29_019) is None
-    assert compare(asked(1, 3, 3, error="status 503"), 29_019) is None
-    assert compare(asked(3, 3, 3), 290) is None, "of a few rows all may be in a cache"
-    assert compare(asked(1, 3, 3), 290) is not None
+    assert compare_ways(asked(1, 3, 3, n=11), 29_019) is None
+    assert compare_ways(asked(1, 3, 3, error="status 503"), 29_019) is None
+    assert compare_ways(asked(3, 3, 3), 290) is None, "of a few rows all may be in a cache"
+    assert compare_ways(asked(1, 3, 3), 290) is not None
 
 
 def test_scatter_alone_is_no_cache() -> None:
     rng = random.Random(2)
     for _ in range(300):
         made = [s._replace(done=rng.lognormvariate(-6, 1)) for s in asked(1, 1, 1)]
-        found = compare(made, 29_019)
+        found = compare_ways(made, 29_019)
         assert found is None or found.state is Fresh.PROVEN
 
 

@@ -6,40 +6,42 @@ from collections.abc import Callable
 
 import pytest
 
-from fabfile.acceptance.freshness import Fresh, Freshness, Look, judge
+from fabfile.acceptance.freshness import Fresh, Freshness, FreshnessProbe, judge_freshness
 from fabfile.acceptance.freshness_probe import date_of, first_session
-from fabfile.traffic.client import Answer
+from fabfile.traffic.client import Response
 
 GAP = 1.6
 START = 1_700_000_000.0
 
 
 def looks(
-    body: Callable[[Look], str] = lambda look: "same",
+    body: Callable[[FreshnessProbe], str] = lambda look: "same",
     *,
     turns: int = 3,
-    change: Callable[[Look], Look] = lambda look: look,
+    change: Callable[[FreshnessProbe], FreshnessProbe] = lambda look: look,
     seconds: float = 0.002,
-) -> list[Look]:
+) -> list[FreshnessProbe]:
     """Two plain and two unique answers a turn, of an app whose Date is right; then changed as a cache would."""
     made = []
     for turn in range(turns):
         for i, unique in enumerate((False, False, True, True)):
             sent = turn * GAP + i * 0.03
-            look = Look(turn, unique, sent, sent + seconds, "", date=float(int(START + sent)))
+            look = FreshnessProbe(turn, unique, sent, sent + seconds, "", date=float(int(START + sent)))
             made.append(change(look._replace(digest=body(look))))
     return made
 
 
-def clock(digits: int) -> Callable[[Look], str]:
+def clock(digits: int) -> Callable[[FreshnessProbe], str]:
     """A body that tells the time."""
     return lambda look: f"{START + look.sent:.{digits}f}"
 
 
-def kept(ttl: float, body: Callable[[Look], str], *, date: bool = True) -> Callable[[Look], Look]:
+def kept(
+    ttl: float, body: Callable[[FreshnessProbe], str], *, date: bool = True
+) -> Callable[[FreshnessProbe], FreshnessProbe]:
     """Plain answers as a cache gives them: the first of each `ttl` again and again; with its Date, or a new one."""
 
-    def change(look: Look) -> Look:
+    def change(look: FreshnessProbe) -> FreshnessProbe:
         if look.unique:
             return look
         first = look._replace(sent=look.sent // ttl * ttl)
@@ -50,14 +52,14 @@ def kept(ttl: float, body: Callable[[Look], str], *, date: bool = True) -> Calla
 
 
 def test_bodies_that_tell_the_time_prove_freshness() -> None:
-    assert judge(looks(clock(6))) == (Fresh.PROVEN, "3 repeats, 3 different answers", 0.0)
-    assert judge(looks(clock(0))).state is Fresh.PROVEN
+    assert judge_freshness(looks(clock(6))) == (Fresh.PROVEN, "3 repeats, 3 different answers", 0.0)
+    assert judge_freshness(looks(clock(0))).state is Fresh.PROVEN
 
 
 def test_bodies_that_never_change_leave_the_date() -> None:
-    assert judge(looks()).state is Fresh.LIKELY
-    assert judge(looks(change=lambda look: look._replace(date=None))).state is Fresh.UNKNOWN
-    assert judge([]).state is Fresh.UNKNOWN
+    assert judge_freshness(looks()).state is Fresh.LIKELY
+    assert judge_freshness(looks(change=lambda look: look._replace(date=None))).state is Fresh.UNKNOWN
+    assert judge_freshness([]).state is Fresh.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -71,8 +73,8 @@ def test_bodies_that_never_change_leave_the_date() -> None:
         (looks(seconds=0.1, change=kept(60, lambda look: "same", date=False)), "repeats came after 1 ms"),
     ],
 )
-def test_caches_are_found(made: list[Look], word: str) -> None:
-    found = judge(made)
+def test_caches_are_found(made: list[FreshnessProbe], word: str) -> None:
+    found = judge_freshness(made)
     assert found.state is Fresh.CACHED
     assert word in found.because
 
@@ -81,53 +83,53 @@ def test_caches_are_found(made: list[Look], word: str) -> None:
 def test_a_slow_list_that_was_asked_only_twice(later: float, state: Fresh) -> None:
     first, _, own, *_ = looks(seconds=1.5)
     again = looks()[4]._replace(done=GAP + later, size=10**7)
-    assert judge([first, own, again]).state is state
+    assert judge_freshness([first, own, again]).state is state
 
 
 def test_two_nodes_with_clocks_a_second_apart_are_no_cache() -> None:
-    def skewed(look: Look) -> Look:
+    def skewed(look: FreshnessProbe) -> FreshnessProbe:
         behind = look.turn % 2
         return look._replace(digest=f"{START + look.sent - behind:.0f}", date=float(int(START + look.sent - behind)))
 
-    assert judge(looks(change=skewed)).state is not Fresh.CACHED
+    assert judge_freshness(looks(change=skewed)).state is not Fresh.CACHED
 
 
 def test_two_nodes_that_tell_their_names_are_no_cache() -> None:
     made = looks(lambda look: f"node{(look.turn + look.unique) % 2}")
-    assert judge(made).state is Fresh.LIKELY
+    assert judge_freshness(made).state is Fresh.LIKELY
 
 
 def test_a_tick_shared_by_two_answers_is_no_cache() -> None:
     made = looks(clock(3))
     made[1] = made[1]._replace(digest=made[0].digest)
-    assert judge(made).state is Fresh.PROVEN
+    assert judge_freshness(made).state is Fresh.PROVEN
 
 
 def test_an_app_that_takes_its_time_proves_it() -> None:
-    found = judge(looks(seconds=0.1))
+    found = judge_freshness(looks(seconds=0.1))
     assert (found.state, found.because) == (Fresh.PROVEN, "no repeat came faster than 100 ms")
     assert found.floor == pytest.approx(0.1)
     # A long list takes its time from a cache too.
-    assert judge(looks(seconds=0.1, change=lambda look: look._replace(size=10**6))).state is Fresh.LIKELY
+    assert judge_freshness(looks(seconds=0.1, change=lambda look: look._replace(size=10**6))).state is Fresh.LIKELY
 
 
 def test_what_was_written_must_be_in_the_next_answer() -> None:
-    def shown(plain: bool) -> Callable[[Look], Look]:
-        def change(look: Look) -> Look:
+    def shown(plain: bool) -> Callable[[FreshnessProbe], FreshnessProbe]:
+        def change(look: FreshnessProbe) -> FreshnessProbe:
             there = (True if look.unique else plain) if look.turn else None
             return look._replace(digest=f"{look.sent}", found=there)
 
         return change
 
-    assert judge(looks(change=shown(True))).because.startswith("4 times a session just written was in it")
-    missing = judge(looks(change=shown(False)))
+    assert judge_freshness(looks(change=shown(True))).because.startswith("4 times a session just written was in it")
+    missing = judge_freshness(looks(change=shown(False)))
     assert missing.state is Fresh.CACHED
     assert "a session written before is missing" in missing.because
 
 
 @pytest.mark.parametrize("state", [Fresh.PROVEN, Fresh.CACHED])
 def test_reading_back_what_was_deleted_decides(state: Fresh) -> None:
-    assert judge(looks(), [Freshness(state, "read back")]) == (state, "read back", 0.0)
+    assert judge_freshness(looks(), [Freshness(state, "read back")]) == (state, "read back", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_reading_back_what_was_deleted_decides(state: Fresh) -> None:
     ],
 )
 def test_headers_by_which_a_cache_admits_it(headers: dict[str, str], mark: str) -> None:
-    assert Answer(0, 0, headers=headers).mark == mark
+    assert Response(0, 0, headers=headers).mark == mark
 
 
 @pytest.mark.parametrize(

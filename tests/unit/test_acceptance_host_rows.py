@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from fabfile.acceptance.host_facts import Clock, DatabaseFacts, LogBound, Traffic
+from fabfile.acceptance.host_facts import Clock, DatabaseFacts, EndpointCounts, LogBound
 from fabfile.acceptance.row import Verdict
-from fabfile.acceptance.rows.hosts import clock_row, counted, deploy_row, log_row, node_rows, ready_row, traffic_row
-from fabfile.control.counters import counted as counters_in
+from fabfile.acceptance.rows.hosts import (
+    clock_row,
+    counted_requests,
+    deploy_row,
+    log_row,
+    node_rows,
+    ready_row,
+    traffic_row,
+)
+from fabfile.control.counters import sum_counters as counters_in
 from fabfile.engine.errors import Unreachable
 
 HELD, FAILED, UNPROVEN, NOT_TRIED = Verdict.HELD, Verdict.FAILED, Verdict.UNPROVEN, Verdict.NOT_TRIED
@@ -82,21 +90,33 @@ haproxy_backend_http_responses_total{proxy="ep_movie",code="5xx"} 2
 
 
 def test_counters_are_summed_up_over_edges_and_named_by_requirement() -> None:
-    assert counters_in([EXPORTED, EXPORTED]) == {"R6": Traffic(14, 4)}, "a ping without errors counted has no figures"
+    assert counters_in([EXPORTED, EXPORTED]) == {"R6": EndpointCounts(14, 4)}, (
+        "a ping without errors counted has no figures"
+    )
     assert counters_in([]) == {}
 
 
 @pytest.mark.parametrize(
     ("after", "verdict", "why"),
     [
-        ({"R6": Traffic(110, 1), "R7": Traffic(30, 0)}, HELD, ""),
-        ({"R6": Traffic(109, 1), "R7": Traffic(30, 0)}, FAILED, "R6: 100 answers were got, its figures moved by 99"),
-        ({"R6": Traffic(3, 1), "R7": Traffic(30, 0)}, FAILED, "R6: 100 answers were got, its figures moved by -7"),
-        ({"R6": Traffic(110, 1)}, FAILED, "R7 has no figures of its own"),
+        ({"R6": EndpointCounts(110, 1), "R7": EndpointCounts(30, 0)}, HELD, ""),
+        (
+            {"R6": EndpointCounts(109, 1), "R7": EndpointCounts(30, 0)},
+            FAILED,
+            "R6: 100 answers were got, its figures moved by 99",
+        ),
+        (
+            {"R6": EndpointCounts(3, 1), "R7": EndpointCounts(30, 0)},
+            FAILED,
+            "R6: 100 answers were got, its figures moved by -7",
+        ),
+        ({"R6": EndpointCounts(110, 1)}, FAILED, "R7 has no figures of its own"),
     ],
 )
-def test_figures_must_have_counted_what_was_got(after: Mapping[str, Traffic], verdict: Verdict, why: str) -> None:
-    row = traffic_row({"R6": Traffic(10, 0), "R7": Traffic(0, 0)}, after, {"R6": 100, "R7": 30})
+def test_figures_must_have_counted_what_was_got(
+    after: Mapping[str, EndpointCounts], verdict: Verdict, why: str
+) -> None:
+    row = traffic_row({"R6": EndpointCounts(10, 0), "R7": EndpointCounts(0, 0)}, after, {"R6": 100, "R7": 30})
     assert (row.verdict, row.why) == (verdict, why)
 
 
@@ -140,9 +160,9 @@ class Hosts:
     def __init__(self) -> None:
         self.asked = 0
 
-    def traffic(self) -> dict[str, Traffic]:
+    def traffic(self) -> dict[str, EndpointCounts]:
         self.asked += 5
-        return {"R6": Traffic(self.asked, 0)}
+        return {"R6": EndpointCounts(self.asked, 0)}
 
     def differences(self) -> list[str]:
         return []
@@ -164,7 +184,7 @@ def test_rows_of_the_hosts() -> None:
     ids = ["R17", "R18", "R20", "R21", "R22"]
     assert [(row.id, row.verdict) for row in node_rows(None)] == [(id, NOT_TRIED) for id in ids]
     hosts = Hosts()
-    rows = node_rows(hosts, counted(hosts), {"R6": 5})
+    rows = node_rows(hosts, counted_requests(hosts), {"R6": 5})
     assert [(row.id, row.verdict) for row in rows] == list(zip(ids, [HELD] * 4 + [FAILED], strict=True))
     assert rows[-1].why == "could not be read: node2 does not answer"
 

@@ -17,8 +17,8 @@ from fabfile.acceptance.freshness import Fresh, Freshness
 from fabfile.acceptance.plan import QUICK
 from fabfile.acceptance.progress import LiveView
 from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
-from fabfile.acceptance.run import Outcome
-from fabfile.acceptance.table import show, spark
+from fabfile.acceptance.run import CheckOutcome
+from fabfile.acceptance.table import show_outcome_table, sparkline
 from fabfile.engine.errors import RunbookError
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
@@ -33,14 +33,14 @@ LIST = Row("R9", "GET /api/movie", "≤ 1 % errors", Verdict.HELD, figures=Figur
 AWAY = [not_tried("R20", "fast start", "", "needs the hosts"), not_tried("R22", "bounded log", "", "needs the hosts")]
 
 
-def outcome(rows: Sequence[Row]) -> Outcome:
+def outcome(rows: Sequence[Row]) -> CheckOutcome:
     ranges = {"R6": Range(29_019, named=True), "R8": Range(5000, named=True, why="5000 rows, usual are 5000000")}
-    return Outcome("http://10.0.0.1", QUICK, 0, 22.2, [*rows], ranges, 1864, 0.0042, 0.18, False, [7, 9], 1)
+    return CheckOutcome("http://10.0.0.1", QUICK, 0, 22.2, [*rows], ranges, 1864, 0.0042, 0.18, False, [7, 9], 1)
 
 
 def shown(rows: Sequence[Row], width: int = 132) -> str:
     screen = io.StringIO()
-    show(outcome(rows), Console(file=screen, width=width))
+    show_outcome_table(outcome(rows), Console(file=screen, width=width))
     return screen.getvalue()
 
 
@@ -72,7 +72,7 @@ def test_every_width_shows_every_verdict_in_whole_words(width: int) -> None:
 
 
 def test_a_time_line_is_full_at_the_bound() -> None:
-    assert spark([0.0, 0.2, 0.39, 0.4, math.inf, None]) == ("[green]▁[/][green]▅[/][green]█[/][red]█[/][red]█[/] ")
+    assert sparkline([0.0, 0.2, 0.39, 0.4, math.inf, None]) == ("[green]▁[/][green]▅[/][green]█[/][red]█[/][red]█[/] ")
 
 
 def test_json_has_every_requirement_and_no_infinity() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from fabfile.acceptance.freshness import Fresh, Freshness
-from fabfile.acceptance.row import Figures, Verdict, judge
+from fabfile.acceptance.row import Figures, Verdict, judge_figures
 from fabfile.acceptance.rows.service import (
     list_row,
     ping_row,
@@ -62,7 +62,7 @@ def a_load(made: Sequence[Sample], rate: float = 120) -> Load:
     ],
 )
 def test_errors_and_p90(n: int, errors: int, slow: int, proof: bool, verdict: Verdict, word: str) -> None:
-    found, why = judge(Figures.of(samples(n, errors=errors, slow=slow)), 0.01, timed=True, proof=proof)
+    found, why = judge_figures(Figures.of(samples(n, errors=errors, slow=slow)), 0.01, timed=True, proof=proof)
     assert found is verdict
     assert word in why
 
@@ -203,11 +203,11 @@ def test_ping_allows_no_error_and_says_what_was_not_seen() -> None:
 
 
 def test_poison_is_never_sent() -> None:
-    from fabfile.traffic.calls import operation
+    from fabfile.traffic.calls import operation_call
 
     for number in (3 << 32, -1):
         with pytest.raises(ValueError, match="not a harmless operation"):
-            operation(number)
+            operation_call(number)
 
 
 def test_address() -> None:

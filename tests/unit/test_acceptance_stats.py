@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fabfile.traffic.stats import binomial_tail, most_allowed, percentile, timeline, upper_bound, worst_window
+from fabfile.traffic.stats import binomial_tail, most_allowed, p90_timeline, percentile_of, upper_bound, worst_window
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def test_tail_of_small_cases(k: int, n: int, p: float, tail: float) -> None:
 
 def test_percentile_is_a_value_that_was_seen() -> None:
     values = [float(i) for i in range(1, 11)]
-    assert [percentile(values, share) for share in (0.0, 0.5, 0.9, 0.91, 1.0)] == [1, 5, 9, 10, 10]
-    assert percentile([1.0, math.inf], 0.9) == math.inf
+    assert [percentile_of(values, share) for share in (0.0, 0.5, 0.9, 0.91, 1.0)] == [1, 5, 9, 10, 10]
+    assert percentile_of([1.0, math.inf], 0.9) == math.inf
     with pytest.raises(ValueError, match="no values"):
-        percentile([], 0.9)
+        percentile_of([], 0.9)
 
 
 def test_a_bad_stretch_is_found_in_a_good_minute() -> None:
@@ -69,4 +69,4 @@ def test_a_phase_shorter_than_the_window_is_one_window() -> None:
 
 
 def test_time_line_has_gaps_where_nothing_was_sent() -> None:
-    assert timeline([(0.0, 0.1), (0.1, 0.2), (3.9, 0.5)], 4, 4.0) == [0.2, None, None, 0.5]
+    assert p90_timeline([(0.0, 0.1), (0.1, 0.2), (3.9, 0.5)], 4, 4.0) == [0.2, None, None, 0.5]

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from fabfile.traffic.calls import Range
-from fabfile.traffic.client import Answer
-from fabfile.traffic.own_rows import Ledger, Session, id_in, session_in
+from fabfile.traffic.client import Response
+from fabfile.traffic.own_rows import OwnRows, Session, id_in, session_in
 
 SEEN = Session("2020-01-02T03:04:05Z", 7, 8)
 
 
-def answer(value: Any, status: int = 200, **headers: str) -> Answer:
-    return Answer(0, 0, status, "" if status < 400 else f"status {status}", headers, json.dumps(value).encode())
+def answer(value: Any, status: int = 200, **headers: str) -> Response:
+    return Response(0, 0, status, "" if status < 400 else f"status {status}", headers, json.dumps(value).encode())
 
 
-def ledger(known: bool = True) -> Ledger:
-    return Ledger(Range(1000, named=True, known=known), Range(50, named=True), Range(20, named=True), random.Random(1))
+def ledger(known: bool = True) -> OwnRows:
+    return OwnRows(Range(1000, named=True, known=known), Range(50, named=True), Range(20, named=True), random.Random(1))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_id_in_the_answer(value: Any, number: int | None) -> None:
 
 def test_id_elsewhere() -> None:
     assert id_in(answer({}, Location="/api/session/1001")) == 1001
-    assert id_in(Answer(0, 0, 201, head=b"")) is None
+    assert id_in(Response(0, 0, 201, head=b"")) is None
 
 
 def test_own_sessions_are_kept_track_of() -> None:
@@ -82,7 +82,7 @@ def test_what_is_not_surely_ours_is_not_deleted(value: Any, word: str) -> None:
 def test_a_post_without_an_answer_may_have_left_a_session() -> None:
     own = ledger()
     own.post()  # never answered: the run was interrupted
-    for said in (Answer(0, 0, error="timed out"), answer({}, 504), answer({}, 422)):
+    for said in (Response(0, 0, error="timed out"), answer({}, 504), answer({}, 422)):
         assert own.posted(own.post(), said) is None
     assert (own.lost, own.refusal) == (3, ""), "only the last was refused for certain"
 

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from samples import site
 
-from fabfile.certs import bundle, chain, provided
+from fabfile.certs import chain, provided, trust_bundle
 from fabfile.engine.errors import RunbookError
-from fabfile.engine.secret import mask
+from fabfile.engine.secret import mask_secrets
 from fabfile.settings.settings import Settings, Tls
 from fabfile.steps.cert import Material
 
@@ -39,7 +39,7 @@ def settings(
 
 
 def taken(site: Settings) -> Material:
-    return provided.load(site, NOW).material
+    return provided.load_provided(site, NOW).material
 
 
 def parts(material: Material) -> list[str]:
@@ -59,7 +59,7 @@ def test_pem_is_taken_without_its_root(tmp_path: Path) -> None:
     assert material.fingerprint == CHAIN[0].fingerprint(hashes.SHA256()).hex()
     assert material.key.reveal() == key_pem(GOOD.key).decode()
     assert material.subject == "shop.example"
-    assert bundle(settings(tmp_path, b"")) is None, "clients trust whom they trusted before"
+    assert trust_bundle(settings(tmp_path, b"")) is None, "clients trust whom they trusted before"
 
 
 def test_order_does_not_matter_and_the_key_may_stand_in_the_same_file(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_weak_signatures_are_refused(tmp_path: Path) -> None:
     ):
         subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
     with pytest.raises(RunbookError, match="is signed with SHA1"):
-        provided.load(settings(tmp_path, (tmp_path / "weak").read_bytes() + pem(CHAIN[2]), key_pem(GOOD.key)))
+        provided.load_provided(settings(tmp_path, (tmp_path / "weak").read_bytes() + pem(CHAIN[2]), key_pem(GOOD.key)))
 
 
 def test_an_odd_certificate_is_no_traceback(tmp_path: Path) -> None:
@@ -223,5 +223,5 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 def test_a_key_once_read_is_masked_everywhere(tmp_path: Path) -> None:
     material = taken(settings(tmp_path, pem(*CHAIN), key_pem(GOOD.key)))
-    assert "PRIVATE KEY" not in mask(f"it was {material.key.reveal()}")
+    assert "PRIVATE KEY" not in mask_secrets(f"it was {material.key.reveal()}")
     assert "PRIVATE KEY" not in repr(material)

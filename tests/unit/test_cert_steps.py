@@ -7,7 +7,7 @@ from samples import MATERIAL
 
 from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
-from fabfile.steps.cert import Certificate, Served, asking
+from fabfile.steps.cert import Certificate, Served, asking_command
 
 PAIR = MATERIAL.id
 STEP = Certificate(MATERIAL, "/etc/x/tls", "www-data", notify=("reload:x.service",))
@@ -100,6 +100,6 @@ def test_a_plan_foresees_that_a_reload_serves_it(owed: str) -> None:
 
 
 def test_only_dns_names_are_asked_for() -> None:
-    assert "-servername shop.example" in asking("192.0.2.11", 443, "shop.example")
+    assert "-servername shop.example" in asking_command("192.0.2.11", 443, "shop.example")
     for name in ("", "192.0.2.10"):
-        assert "-noservername" in asking("192.0.2.11", 443, name)
+        assert "-noservername" in asking_command("192.0.2.11", 443, name)

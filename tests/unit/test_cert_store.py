@@ -13,11 +13,11 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from samples import site
 
-from fabfile.certs import authority, bundle, material
-from fabfile.certs.names import Names, called, wanted
+from fabfile.certs import authority, ready_material, trust_bundle
+from fabfile.certs.names import Names, called_names, wanted_names
 from fabfile.certs.store import CURRENT, LEAF, Store
 from fabfile.engine.errors import LOCKED, RunbookError
-from fabfile.engine.secret import mask
+from fabfile.engine.secret import mask_secrets
 from fabfile.settings.settings import Settings, Tls
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -74,8 +74,8 @@ def leaf(store: Store) -> x509.Certificate:
 )
 def test_names_are_what_users_call_and_every_edge(service: str, names: tuple[str, ...], users: str, all_: str) -> None:
     one = replace(site(), service=service, tls=Tls(names=names))
-    assert str(called(one)) == users
-    assert str(wanted(one)) == all_
+    assert str(called_names(one)) == users
+    assert str(wanted_names(one)) == all_
 
 
 def test_a_wildcard_covers_one_label() -> None:
@@ -133,14 +133,14 @@ def test_the_leaf_is_what_it_should_be(store: Store) -> None:
     ] == ["digital_signature"]
     assert list(purpose) == [ExtendedKeyUsageOID.SERVER_AUTH]
     assert one.serial_number.bit_length() > 64
-    assert authority.named(one) == NAMES
+    assert authority.named_hosts(one) == NAMES
 
 
 def test_a_common_name_fits_whatever_the_names_are(store: Store) -> None:
     long = ".".join(["x" * 60] * 4)
     with store.locked():
         store.renew(Names((long,), ("192.0.2.1",)))
-    assert authority.subject(leaf(store)) == "192.0.2.1"
+    assert authority.subject_name(leaf(store)) == "192.0.2.1"
     with store.locked():
         store.renew(Names((long,), ()))
     assert store.material(Names((long,), ())).subject == "edge"
@@ -154,7 +154,7 @@ def test_nothing_of_the_authority_is_installed_and_files_are_its_owners_only(sto
     modes = {path.name: path.stat().st_mode & 0o777 for path in store.folder.iterdir() if path.name != ".lock"}
     assert modes == {CURRENT: 0o600, LEAF: 0o600, "bundle.pem": 0o644}
     assert store.folder.stat().st_mode & 0o777 == 0o700
-    assert "PRIVATE" not in mask(pair.key.reveal()) + store.bundle.read_text() + repr(pair)
+    assert "PRIVATE" not in mask_secrets(pair.key.reveal()) + store.bundle.read_text() + repr(pair)
 
 
 # -- when it is due -----------------------------------------------------------------------------------------------
@@ -211,13 +211,13 @@ def test_a_leaf_does_not_outlive_its_authority_and_none_comes_after_it(store: St
 
 
 def test_a_plan_issues_nothing(settings: Settings) -> None:
-    assert material(settings, may_issue=False) is None
+    assert ready_material(settings, may_issue=False) is None
     assert not settings.tls.store.exists()
-    assert bundle(settings) is None
-    made = material(settings, may_issue=True)
+    assert trust_bundle(settings) is None
+    made = ready_material(settings, may_issue=True)
     assert made
-    assert material(settings, may_issue=False) == made
-    assert bundle(settings) == settings.tls.store / "bundle.pem"
+    assert ready_material(settings, may_issue=False) == made
+    assert trust_bundle(settings) == settings.tls.store / "bundle.pem"
 
 
 # -- what may be wrong with it ------------------------------------------------------------------------------------
@@ -226,10 +226,10 @@ def test_a_plan_issues_nothing(settings: Settings) -> None:
 @pytest.mark.parametrize("name", [CURRENT, LEAF])
 @pytest.mark.parametrize("content", [b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
 def test_a_damaged_file_is_named_and_left_alone(settings: Settings, name: str, content: bytes) -> None:
-    material(settings, may_issue=True)
+    ready_material(settings, may_issue=True)
     (settings.tls.store / name).write_bytes(content)
     with pytest.raises(RunbookError, match=f"{name} is damaged") as caught:
-        material(settings, may_issue=True)
+        ready_material(settings, may_issue=True)
     assert "backup" in caught.value.next
     assert (settings.tls.store / name).read_bytes() == content
 

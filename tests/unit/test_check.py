@@ -12,8 +12,8 @@ from samples import site as a_site
 from fabfile.acceptance import FULL, QUICK, CurlAnswer, Secure
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import check as flow
-from fabfile.flows.check import Options, check
-from fabfile.flows.host_facts import _curl, _curl_answer
+from fabfile.flows.check import CheckOptions, check_service
+from fabfile.flows.host_facts import _curl_answer, _curl_command
 from fabfile.settings.settings import LABS
 
 
@@ -31,11 +31,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_another_address_is_asked_over_tls_at_the_same_host(asked: dict[str, Any]) -> None:
-    check("10.0.0.9", Options(quick=True))
+    check_service("10.0.0.9", CheckOptions(quick=True))
     assert (asked["address"], asked["secure"], asked["plan"]) == ("10.0.0.9", Secure("https://10.0.0.9"), QUICK)
-    check("http://films.example:8080", Options())
+    check_service("http://films.example:8080", CheckOptions())
     assert (asked["secure"], asked["plan"]) == (None, FULL)
-    check("http://films.example:8080", Options(tls="https://films.example:8443/"))
+    check_service("http://films.example:8080", CheckOptions(tls="https://films.example:8443/"))
     assert asked["secure"] == Secure("https://films.example:8443")
 
 
@@ -49,8 +49,8 @@ def test_the_sites_own_address_brings_its_names_and_hosts(
         edge=dataclasses.replace(site.edge, https_port=8443, http3=False),
         tls=dataclasses.replace(site.tls, names=("films.example",), store=tmp_path),
     )
-    monkeypatch.setattr(flow, "load", lambda: site)
-    check("", Options(quick=True))
+    monkeypatch.setattr(flow, "load_settings", lambda: site)
+    check_service("", CheckOptions(quick=True))
     assert asked["secure"] == Secure("https://10.0.0.10:8443", None, ("films.example",), http3=False)
     assert asked["facts"].settings is site
 
@@ -58,19 +58,19 @@ def test_the_sites_own_address_brings_its_names_and_hosts(
 @pytest.mark.parametrize(
     ("lab", "options", "why"),
     [
-        (False, Options(), "only when asked for: fab check --drills"),
-        (False, Options(drills=True), ""),
-        (True, Options(), ""),
-        (True, Options(quick=True), "a quick run fails no node"),
-        (True, Options(quick=True, drills=True), ""),
+        (False, CheckOptions(), "only when asked for: fab check --drills"),
+        (False, CheckOptions(drills=True), ""),
+        (True, CheckOptions(), ""),
+        (True, CheckOptions(quick=True), "a quick run fails no node"),
+        (True, CheckOptions(quick=True, drills=True), ""),
     ],
 )
 def test_nodes_are_failed_in_a_lab_or_when_asked_for(
-    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, lab: bool, options: Options, why: str
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, lab: bool, options: CheckOptions, why: str
 ) -> None:
     site = dataclasses.replace(a_site(), path=LABS / "7" / "site.toml") if lab else a_site()
-    monkeypatch.setattr(flow, "load", lambda: site)
-    check("", options)
+    monkeypatch.setattr(flow, "load_settings", lambda: site)
+    check_service("", options)
     assert why in asked["undrilled"]
     assert bool(asked["undrilled"]) == bool(why)
     assert (asked["drill"] is None) == bool(why)
@@ -78,12 +78,12 @@ def test_nodes_are_failed_in_a_lab_or_when_asked_for(
 
 def test_an_address_is_no_site_whose_nodes_could_be_failed(asked: dict[str, Any]) -> None:
     with pytest.raises(RunbookError, match="--drills does not go with --address"):
-        check("10.0.0.9", Options(drills=True))
+        check_service("10.0.0.9", CheckOptions(drills=True))
     assert not asked
 
 
 def test_a_longer_look_at_the_cache(asked: dict[str, Any]) -> None:
-    check("10.0.0.9", Options(cache_minutes="10"))
+    check_service("10.0.0.9", CheckOptions(cache_minutes="10"))
     assert (asked["plan"].cache_seconds, asked["plan"].cache_gap) == (600, 90)
     assert asked["plan"].peak == FULL.peak
 
@@ -91,7 +91,7 @@ def test_a_longer_look_at_the_cache(asked: dict[str, Any]) -> None:
 @pytest.mark.parametrize("typed", ["abc", "-3", "0", "nan", "inf", "1441"])
 def test_what_is_no_time_is_refused(asked: dict[str, Any], typed: str) -> None:
     with pytest.raises(RunbookError, match=f"--cache-minutes {typed} is no time") as caught:
-        check("10.0.0.9", Options(quick=True, cache_minutes=typed))
+        check_service("10.0.0.9", CheckOptions(quick=True, cache_minutes=typed))
     assert caught.value.next == "Give minutes, at most 1440: fab check --cache-minutes 10"
     assert not asked
 
@@ -106,7 +106,7 @@ def test_what_is_no_time_is_refused(asked: dict[str, Any], typed: str) -> None:
 )
 def test_addresses_that_are_none_are_refused(asked: dict[str, Any], address: str, tls: str, word: str) -> None:
     with pytest.raises(RunbookError, match=word):
-        check(address, Options(quick=True, tls=tls))
+        check_service(address, CheckOptions(quick=True, tls=tls))
     assert not asked
 
 
@@ -115,5 +115,5 @@ def test_what_curl_writes_of_a_request_is_understood() -> None:
     assert good == CurlAnswer("edge2", "curl 8.14.1", 200, "3", 0.021847, tries=2)
     bad = _curl_answer("edge2", "curl 8.14.1", "1 000 0 5.001 QUIC connection has been shut down")
     assert (bad.status, bad.protocol, bad.error) == (0, "0", "QUIC connection has been shut down")
-    assert "--resolve films.example:443:10.0.0.10" in _curl("https://films.example:443/ping", "10.0.0.10")
-    assert "--resolve" not in _curl("https://films.example:443/ping", "")
+    assert "--resolve films.example:443:10.0.0.10" in _curl_command("https://films.example:443/ping", "10.0.0.10")
+    assert "--resolve" not in _curl_command("https://films.example:443/ping", "")

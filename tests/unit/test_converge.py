@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fabfile.console.rollup import HostReport, Report, show, show_outcome, write_json
-from fabfile.engine.converge import Outcome, State, foresee
+from fabfile.console.rollup import HostReport, Report, show_outcome, show_report, write_json
+from fabfile.engine.converge import Outcome, State, predict_outcomes
 from fabfile.engine.errors import Locked, RunbookError, Unreachable
 from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading
@@ -43,11 +43,11 @@ RUNNING = Reading("LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n
 
 
 def states(steps: list[Step], *readings: Reading) -> list[State]:
-    return [outcome.state for outcome in foresee(steps, readings)]
+    return [outcome.state for outcome in predict_outcomes(steps, readings)]
 
 
 def test_foresee_says_what_would_change() -> None:
-    outcomes = foresee([Word("a"), Word("b")], [Reading("a", 0), Reading("?", 0)])
+    outcomes = predict_outcomes([Word("a"), Word("b")], [Reading("a", 0), Reading("?", 0)])
     assert outcomes == [
         Outcome("word a", State.RIGHT),
         Outcome("word b", State.WOULD, "say b", "+diff"),
@@ -59,7 +59,7 @@ def test_a_restart_is_foreseen_from_what_earlier_steps_would_change() -> None:
     owing = Word("a", notify=("restart:app.service",))
     assert states([owing, unit], Reading("a", 0), RUNNING) == [State.RIGHT, State.RIGHT]
     assert states([owing, unit], Reading("", 0), RUNNING) == [State.WOULD, State.WOULD]
-    assert foresee([owing, unit], [Reading("", 0), RUNNING])[1].sentence == "restart app.service"
+    assert predict_outcomes([owing, unit], [Reading("", 0), RUNNING])[1].sentence == "restart app.service"
     assert states([Word("a", notify=("restart:other.service",)), unit], Reading("", 0), RUNNING) == [
         State.WOULD,
         State.RIGHT,
@@ -68,14 +68,14 @@ def test_a_restart_is_foreseen_from_what_earlier_steps_would_change() -> None:
 
 
 def test_what_only_a_person_can_mend_is_a_failure_of_its_own() -> None:
-    outcomes = foresee([Word("never"), Word("a")], [Reading("", 0), Reading("", 0)])
+    outcomes = predict_outcomes([Word("never"), Word("a")], [Reading("", 0), Reading("", 0)])
     assert [outcome.state for outcome in outcomes] == [State.FAILED, State.WOULD]
     assert (outcomes[0].sentence, outcomes[0].error and outcomes[0].error.next) == ("it cannot be", "act")
 
 
 def test_a_reading_for_every_step() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        foresee([Word("a"), Word("b")], [Reading("a", 0)])
+        predict_outcomes([Word("a"), Word("b")], [Reading("a", 0)])
 
 
 # -- reports ----------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_exit_codes(hosts: list[list[Outcome] | RunbookError], code: int) -> Non
 
 def printed(made: Report, *, said: bool = False) -> list[str]:
     out = Console(file=io.StringIO(), width=120, highlight=False)
-    show(out, made, said=said)
+    show_report(out, made, said=said)
     assert isinstance(out.file, io.StringIO)
     return out.file.getvalue().splitlines()
 

@@ -17,12 +17,12 @@ from fabfile.discovery.actions import (
     Serving,
     UseCommand,
 )
-from fabfile.discovery.decide import State, judge
+from fabfile.discovery.decide import SearchState, decide_action
 from fabfile.discovery.help_text import Commands
-from fabfile.discovery.model import Attempt, Destination, Holder, Program
-from fabfile.discovery.strace import parse
+from fabfile.discovery.model import Attempt, Destination, PortHolder, Program
+from fabfile.discovery.strace import parse_trace
 
-STATE = State(Program("/srv/film", "tenant"), Commands())
+STATE = SearchState(Program("/srv/film", "tenant"), Commands())
 AWAY = Destination("203.0.113.9", 80)
 NO_CONFIG = 'openat(AT_FDCWD</>, "/opt/film/config.yaml", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)'
 CONFIG = 'openat(AT_FDCWD</>, "/opt/film/config.yaml", O_RDONLY|O_CLOEXEC) = 3</opt/film/config.yaml>'
@@ -45,14 +45,14 @@ def bind(port: int, result: str) -> str:
 
 
 def ended(code: int, err: str = "", *calls: str, out: str = "", args: tuple[str, ...] = ()) -> Attempt:
-    events = parse(f"7 {100 + n}.0 {call}" for n, call in enumerate(calls))
+    events = parse_trace(f"7 {100 + n}.0 {call}" for n, call in enumerate(calls))
     return Attempt(args, "exited", code, 0.1, tuple(events), out, err)
 
 
 REFUSED = "-1 ECONNREFUSED (Connection refused)"
 COMMANDS = Commands(("help", "run_server", "start", "version"), serve=("run_server", "start"))
 
-CASES: dict[str, tuple[Attempt, State, Action]] = {
+CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
     "a file whose absence kills": (
         ended(2, "panic: failed to read config data\n\ngoroutine 1 [running]:\nmain.main()", NO_CONFIG),
         STATE,
@@ -221,7 +221,7 @@ CASES: dict[str, tuple[Attempt, State, Action]] = {
     "its own running instance": (
         replace(
             ended(1, "bind: address already in use", bind(7000, "-1 EADDRINUSE (Address already in use)")),
-            holder=Holder(41, "film", "tenant", "film.service", True),
+            holder=PortHolder(41, "film", "tenant", "film.service", True),
         ),
         STATE,
         Serving(
@@ -233,7 +233,7 @@ CASES: dict[str, tuple[Attempt, State, Action]] = {
     "somebody else's port": (
         replace(
             ended(1, "bind: address already in use", bind(7000, "-1 EADDRINUSE (Address already in use)")),
-            holder=Holder(41, "nginx", "root", "nginx.service", False),
+            holder=PortHolder(41, "nginx", "root", "nginx.service", False),
         ),
         STATE,
         NeedsHuman(
@@ -300,7 +300,7 @@ CASES: dict[str, tuple[Attempt, State, Action]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_judge(name: str) -> None:
     attempt, state, action = CASES[name]
-    assert judge(attempt, state) == action
+    assert decide_action(attempt, state) == action
 
 
 SYSTEM_FILES = """
@@ -317,4 +317,4 @@ SYSTEM_FILES = """
 
 def test_the_systems_own_files_and_sockets_are_never_to_blame() -> None:
     calls = textwrap.dedent(SYSTEM_FILES).strip().splitlines()
-    assert isinstance(judge(ended(1, "", *calls), replace(STATE, retried=True)), NeedsHuman)
+    assert isinstance(decide_action(ended(1, "", *calls), replace(STATE, retried=True)), NeedsHuman)

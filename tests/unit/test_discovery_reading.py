@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from fabfile.discovery import report
-from fabfile.discovery.facts import facts, refused
+from fabfile.discovery.facts import gather_facts, refused_calls
 from fabfile.discovery.help_text import Commands, read_help
-from fabfile.discovery.model import Attempt, Destination, Discovery, Facts, Program, Row
-from fabfile.discovery.output import is_help, last_words, masker, notable, same
+from fabfile.discovery.model import Attempt, Destination, Discovery, Facts, Program, TrailRow
+from fabfile.discovery.output import is_help, last_words, notable_lines, same_but_numbers, secret_masker
 from fabfile.discovery.paths import config_rank, is_shared, is_system
-from fabfile.discovery.strace import parse
+from fabfile.discovery.strace import parse_trace
 from fabfile.engine.secret import MASK
 
 COBRA = """hello
@@ -91,7 +91,7 @@ def test_last_words(out: str, err: str, said: str) -> None:
 
 
 def test_secrets_are_masked_in_every_spelling() -> None:
-    clean = masker(['p@ss/w"ord', ""])
+    clean = secret_masker(['p@ss/w"ord', ""])
     for text in ('p@ss/w"ord', "postgres://u:p%40ss%2Fw%22ord@db", 'p@ss/w\\"ord'):
         assert MASK in clean(text)
         assert "ss/w" not in clean(text)
@@ -99,9 +99,9 @@ def test_secrets_are_masked_in_every_spelling() -> None:
 
 
 def test_sameness_does_not_look_at_numbers() -> None:
-    assert same("170:C error at 02:21", "999:C error at 03:59")
-    assert not same("error in a", "error in b")
-    assert notable("a\na\n-------\nb\n") == ["a", "b"]
+    assert same_but_numbers("170:C error at 02:21", "999:C error at 03:59")
+    assert not same_but_numbers("error in a", "error in b")
+    assert notable_lines("a\na\n-------\nb\n") == ["a", "b"]
 
 
 def test_paths() -> None:
@@ -128,8 +128,8 @@ SERVED = """\
 
 
 def served() -> Facts:
-    attempt = Attempt(("run",), "listening", 0, 0.4, tuple(parse(SERVED.splitlines())), out="ready\n")
-    return facts(
+    attempt = Attempt(("run",), "listening", 0, 0.4, tuple(parse_trace(SERVED.splitlines())), out="ready\n")
+    return gather_facts(
         attempt,
         Program("/srv/x", "tenant"),
         Commands(("run", "prepare"), ("run",), prepare="prepare"),
@@ -147,7 +147,7 @@ def test_facts_of_a_serving_run() -> None:
     assert found.logs == ("/opt/log/ab/main.log", "/var/log/all.log")
     assert found.directories == ("/opt/log/ab",)  # /var/log belongs to everybody
     assert found.reject == (Destination("203.0.113.9", 80),)
-    assert refused(parse(SERVED.splitlines())) == (
+    assert refused_calls(parse_trace(SERVED.splitlines())) == (
         ("203.0.113.9", 80),
         ("10.0.0.6", 99),
     )  # this host itself is left out
@@ -169,9 +169,9 @@ def test_facts_survive_json_and_depend_on_binary_and_configuration() -> None:
 
 
 def test_the_tables_show_the_trail_and_the_settings() -> None:
-    row = Row(1, "x run", "exit 2: panic: [red]no[/red]", "It opens /opt/x/config.yaml.", "created it", 0.31)
+    row = TrailRow(1, "x run", "exit 2: panic: [red]no[/red]", "It opens /opt/x/config.yaml.", "created it", 0.31)
     out = io.StringIO()
-    report.show(Console(file=out, width=140), Discovery(served(), (row,), "x.service (pid 7, user tenant)"))
+    report.show_discovery(Console(file=out, width=140), Discovery(served(), (row,), "x.service (pid 7, user tenant)"))
     text = out.getvalue()
     for part in (
         "panic: [red]no[/red]",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from fabfile.discovery.strace import PENDING, Bind, Connect, Event, Touch, of_program, parse
+from fabfile.discovery.strace import PENDING, Bind, Connect, Event, Touch, of_program, parse_trace
 
 GO = """\
 772   1795487511.600234 execve("/usr/bin/timeout", [...], 0x7ffcf8268258 /* 5 vars */) = 0
@@ -31,12 +31,12 @@ GO = """\
 
 
 def one(line: str) -> Event:
-    (event,) = parse([f"12 100.5 {line}"])
+    (event,) = parse_trace([f"12 100.5 {line}"])
     return event
 
 
 def test_a_go_server_is_read_from_its_start_on() -> None:
-    events = of_program(parse(GO.splitlines()), "/usr/local/bin/film")
+    events = of_program(parse_trace(GO.splitlines()), "/usr/local/bin/film")
     assert events
     assert [e.path for e in events if isinstance(e, Touch)] == [
         "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
@@ -52,11 +52,11 @@ def test_a_go_server_is_read_from_its_start_on() -> None:
 
 
 def test_a_program_that_never_started_has_no_events() -> None:
-    assert of_program(parse(GO.splitlines()), "/usr/local/bin/other") is None
+    assert of_program(parse_trace(GO.splitlines()), "/usr/local/bin/other") is None
 
 
 def test_a_call_in_two_halves_keeps_its_start() -> None:
-    log = next(e for e in parse(GO.splitlines()) if isinstance(e, Touch) and e.append)
+    log = next(e for e in parse_trace(GO.splitlines()) if isinstance(e, Touch) and e.append)
     assert log == Touch(776, 1795487511.690253, "", "open", "/opt/log/567159d622/main.log", True, True, True, False)
 
 
@@ -70,14 +70,14 @@ def test_asking_again_tells_how_the_first_call_went() -> None:
     call = 'connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("203.0.113.9")}, 16)'
     waits = f"1 1.0 {call} = -1 EINPROGRESS (Operation now in progress)"
     for answer, error in (("0", ""), ("-1 EISCONN (x)", ""), ("-1 ECONNREFUSED (Connection refused)", "ECONNREFUSED")):
-        (event,) = parse([waits, f"1 1.1 {call} = {answer}"])
+        (event,) = parse_trace([waits, f"1 1.1 {call} = {answer}"])
         assert event.error == error
 
 
 def test_datagrams_are_told_from_streams() -> None:
     socket = "1 1.0 socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_IP) = 3<socket:[9]>"
     call = 'connect(3<socket:[9]>, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("192.0.2.1")}, 16) = 0'
-    (event,) = parse([socket, f"1 1.1 {call}"])
+    (event,) = parse_trace([socket, f"1 1.1 {call}"])
     assert event == Connect(1, 1.1, "", "192.0.2.1", 53, False)
 
 
@@ -92,12 +92,12 @@ def test_other_families() -> None:
     assert abstract == Bind(12, 100.5, "", "@/tmp/dbus", 0, True)
     named = one('bind(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 12) = 0')
     assert named == Touch(12, 100.5, "", "socket", "/run/x", write=True, create=True)
-    assert parse(["1 1.0 bind(3, {sa_family=AF_NETLINK, nl_pid=0, nl_groups=00000000}, 12) = 0"]) == []
+    assert parse_trace(["1 1.0 bind(3, {sa_family=AF_NETLINK, nl_pid=0, nl_groups=00000000}, 12) = 0"]) == []
 
 
 def test_relative_paths_are_made_absolute() -> None:
     def path(*lines: str) -> str:
-        event = parse([f"1 1.0 {line}" for line in lines], "/srv/app")[-1]
+        event = parse_trace([f"1 1.0 {line}" for line in lines], "/srv/app")[-1]
         assert isinstance(event, Touch)
         return event.path
 
@@ -114,5 +114,5 @@ def test_quoted_paths_are_unquoted() -> None:
 
 
 def test_what_names_no_path_is_left_out() -> None:
-    assert parse(['1 1.0 newfstatat(3</x>, "", {st_mode=S_IFREG|0644, st_size=1, ...}, AT_EMPTY_PATH) = 0']) == []
-    assert parse(['1 1.0 readlink("/proc/self/exe", ""..., 128) = 12', "garbage", ""]) == []
+    assert parse_trace(['1 1.0 newfstatat(3</x>, "", {st_mode=S_IFREG|0644, st_size=1, ...}, AT_EMPTY_PATH) = 0']) == []
+    assert parse_trace(['1 1.0 readlink("/proc/self/exe", ""..., 128) = 12', "garbage", ""]) == []

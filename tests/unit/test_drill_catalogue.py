@@ -12,13 +12,13 @@ from rich.console import Console
 from samples import NODES
 from samples import site as a_site
 
-from fabfile.drills import chosen
+from fabfile.drills import chosen_drills
 from fabfile.drills.catalogue.register import BY_NAME, DRILLS, FOR_CHECK
-from fabfile.drills.history import keep, kept, latest
+from fabfile.drills.history import keep_result, kept_results, latest_results
 from fabfile.drills.model import NotPossible
-from fabfile.drills.observer import AppSeen, EdgeSeen, Sight, parse_app, parse_edge
+from fabfile.drills.observer import AppSeen, EdgeSnapshot, Snapshot, parse_app, parse_edge
 from fabfile.drills.result import FAILED, HELD, NOT_TRIED, DrillResult
-from fabfile.drills.safety_nets import OFF, checked
+from fabfile.drills.safety_nets import OFF, check_net
 from fabfile.drills.table import show_history, show_list, show_results
 from fabfile.drills.target import choose_victim, in_lab
 from fabfile.engine.errors import RunbookError
@@ -50,24 +50,24 @@ def test_a_drill_believes_something_and_ends(drill: object) -> None:
 
 def test_an_unknown_drill_is_refused() -> None:
     with pytest.raises(RunbookError, match="no drill called app-eaten"):
-        chosen(["app-killed", "app-eaten"])
+        chosen_drills(["app-killed", "app-eaten"])
     with pytest.raises(RunbookError, match="--without luck"):
-        checked("luck")
+        check_net("luck")
     assert set(OFF) == {"healer", "retries", "proof", "guard"}
 
 
 # -- victims ------------------------------------------------------------------------------------------------------
 
 
-def sight(edge1: str, edge2: str = "0 node1=UP node2=UP", app: str = "MainPID=7 SubState=running") -> Sight:
-    return Sight(
+def sight(edge1: str, edge2: str = "0 node1=UP node2=UP", app: str = "MainPID=7 SubState=running") -> Snapshot:
+    return Snapshot(
         {"edge1": parse_edge(edge1), "edge2": parse_edge(edge2)}, {"node1": parse_app(app), "node2": parse_app(app)}
     )
 
 
 def test_what_hosts_say_is_understood() -> None:
-    assert parse_edge("1 node1=UP node2=DOWN_1/2") == EdgeSeen(True, {"node1": "UP", "node2": "DOWN_1/2"})
-    assert parse_edge("0") == EdgeSeen(False, {})
+    assert parse_edge("1 node1=UP node2=DOWN_1/2") == EdgeSnapshot(True, {"node1": "UP", "node2": "DOWN_1/2"})
+    assert parse_edge("0") == EdgeSnapshot(False, {})
     assert parse_app("MainPID=12 SubState=start-post") == AppSeen(12, False)
     assert parse_app("MainPID=0 SubState=auto-restart") == AppSeen(0, False)
 
@@ -103,7 +103,7 @@ def test_the_victim_is_a_node_that_can_be_spared(edge1: str, edge2: str, victim:
         (dataclasses.replace(sight("1 node1=UP node2=UP"), edges={"edge1": None}), False),
     ],
 )
-def test_when_all_is_well(seen: Sight, well: bool) -> None:
+def test_when_all_is_well(seen: Snapshot, well: bool) -> None:
     assert seen.well(floating=True) is well
 
 
@@ -138,14 +138,14 @@ def test_a_site_that_is_no_lab_is_spared_unless_really_meant(monkeypatch: pytest
     monkeypatch.setattr(flow, "run_some", lambda *args, **options: made.append(options))
     site, options = a_site(), {"json": None, "report": "", "without": ""}
     with pytest.raises(RunbookError, match="sample is no lab") as caught:
-        flow.drill(site, ["app-killed"], yes_really=False, **options)  # type: ignore[arg-type]
+        flow.run_drills(site, ["app-killed"], yes_really=False, **options)  # type: ignore[arg-type]
     assert "--yes-really" in caught.value.next
     assert not made
-    assert flow.drill(site, ["app-killed"], yes_really=True, **options) == 0  # type: ignore[arg-type]
+    assert flow.run_drills(site, ["app-killed"], yes_really=True, **options) == 0  # type: ignore[arg-type]
     lab = dataclasses.replace(site, path=LABS / "3" / "site.toml")
     assert not in_lab(site)
     assert in_lab(lab)
-    assert flow.drill(lab, ["app-killed"], yes_really=False, **options) == 0  # type: ignore[arg-type]
+    assert flow.run_drills(lab, ["app-killed"], yes_really=False, **options) == 0  # type: ignore[arg-type]
     assert len(made) == 2
 
 
@@ -160,13 +160,13 @@ def test_results_are_kept_in_order_and_read_again(tmp_path: Path) -> None:
     first, second = result("app-hung", 1000.0, FAILED, why="x"), result("app-hung", 2000.0, recover_s=9.5)
     other = result("app-killed", 1500.0, without="retries")
     for one in (second, first, other, result("edge-off", 1600.0, NOT_TRIED)):
-        keep(tmp_path, one)
+        keep_result(tmp_path, one)
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "odd.json").write_text(json.dumps({"name": "x"}))
-    assert kept(tmp_path) == [first, other, second]
-    assert kept(tmp_path, ["app-killed"]) == [other]
-    assert latest(kept(tmp_path)) == [second]
-    assert kept(tmp_path / "nothing") == []
+    assert kept_results(tmp_path) == [first, other, second]
+    assert kept_results(tmp_path, ["app-killed"]) == [other]
+    assert latest_results(kept_results(tmp_path)) == [second]
+    assert kept_results(tmp_path / "nothing") == []
 
 
 def shown(show: object, *things: object) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import pytest
 
 from fabfile.drills import figures, rules
-from fabfile.drills.model import Drill, Life, Observation
-from fabfile.drills.observer import AppSeen, EdgeSeen
-from fabfile.drills.recording import drained, outs
-from fabfile.drills.result import FAILED, HELD, NOT_TRIED, Mark, Second, from_json
-from fabfile.drills.verdict import judge, not_tried, timed
+from fabfile.drills.model import Drill, Observation, ProcessSample
+from fabfile.drills.observer import AppSeen, EdgeSnapshot
+from fabfile.drills.recording import drained_nodes, times_out_of_service
+from fabfile.drills.result import FAILED, HELD, NOT_TRIED, DrillSecond, Mark, from_json
+from fabfile.drills.verdict import add_times, judge_drill, not_tried
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.users import asked_at
 
@@ -46,17 +46,17 @@ def seen(samples: Iterable[Sample], **more: object) -> Observation:
     ],
 )
 def test_the_longest_gap(samples: list[Sample], since: float, gap: float) -> None:
-    assert figures.gap(samples, since) == pytest.approx(gap, abs=0.03)
+    assert figures.longest_gap(samples, since) == pytest.approx(gap, abs=0.03)
 
 
 def test_the_seconds_one_by_one() -> None:
     samples = [asked(0.1, 0.2), asked(0.5, 0.4), asked(0.9, 3, "timed out"), asked(2.0, 0.1)]
-    assert figures.timeline(samples) == (
-        Second(0, 2, 1, 0.2, 0.4),
-        Second(1, 0, 0, None, None),
-        Second(2, 1, 0, 0.1, 0.1),
+    assert figures.request_timeline(samples) == (
+        DrillSecond(0, 2, 1, 0.2, 0.4),
+        DrillSecond(1, 0, 0, None, None),
+        DrillSecond(2, 1, 0, 0.1, 0.1),
     )
-    assert figures.timeline([]) == ()
+    assert figures.request_timeline([]) == ()
 
 
 def test_failures_by_endpoint_and_kind() -> None:
@@ -66,8 +66,8 @@ def test_failures_by_endpoint_and_kind() -> None:
         asked(2, endpoint="R4", error="timed out"),
         asked(2),
     ]
-    assert figures.failed(samples) == {"R4": {"timed out": 2}, "R12": {"status 503": 1}}
-    assert list(figures.failed(samples)) == ["R4", "R12"]
+    assert figures.count_failed(samples) == {"R4": {"timed out": 2}, "R12": {"status 503": 1}}
+    assert list(figures.count_failed(samples)) == ["R4", "R12"]
     assert figures.budget_share(samples) == pytest.approx(75)
     assert figures.budget_share([]) == 0
 
@@ -94,8 +94,8 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.answered_within(3), seen(steady(4, but=[asked(3, 10, "timed out")])), False),  # in vain is no better
         (rules.within_budget, seen(steady(10, but=[GET, GET])), True),
         (rules.within_budget, seen(steady(10, but=[GET] * 3)), False),
-        (rules.unhurt("R4"), seen(steady(4, but=[GET])), True),
-        (rules.unhurt("R4"), seen(steady(4, but=[POST])), False),
+        (rules.unaffected_hold("R4"), seen(steady(4, but=[GET])), True),
+        (rules.unaffected_hold("R4"), seen(steady(4, but=[POST])), False),
         (rules.gap_within(1), seen(steady(6, quiet=(3, 3.5))), True),
         (rules.gap_within(1), seen(steady(6, quiet=(3, 4.5))), False),
         (rules.recovered_within(10), seen([], recovered=9.0), True),
@@ -113,11 +113,11 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.stays_up, seen([], outs={"node1": 1}), True),
         (rules.stays_up, seen([], outs={"node1": 1, "node2": 1}), False),
         (rules.stays_up, seen([]), False),  # not even the one that was drained
-        (rules.felt(0.5), seen(steady(4)), False),  # a fault that does nothing
-        (rules.felt(0.5), seen(steady(4, but=[POST])), True),
-        (rules.felt(0.5), seen(steady(4, but=[asked(3, 0.6)])), True),
+        (rules.fault_was_felt(0.5), seen(steady(4)), False),  # a fault that does nothing
+        (rules.fault_was_felt(0.5), seen(steady(4, but=[POST])), True),
+        (rules.fault_was_felt(0.5), seen(steady(4, but=[asked(3, 0.6)])), True),
         (
-            rules.felt(0.5),
+            rules.fault_was_felt(0.5),
             seen(steady(4, but=[asked(1, 0.6), asked(3.5, 0.6)]), undone=3.2),
             False,
         ),  # before and after it
@@ -140,9 +140,9 @@ def test_rules(rule: rules.Rule, observation: Observation, held: bool) -> None:
     assert bound.bound
 
 
-def lives(*words: str) -> list[Life]:
+def lives(*words: str) -> list[ProcessSample]:
     """One look a second: `1` is the process 1, ready; `-` none; `2*` the process 2, not ready yet."""
-    return [Life(t, int(word.strip("*-") or 0), word[-1] not in "*-") for t, word in enumerate(words)]
+    return [ProcessSample(t, int(word.strip("*-") or 0), word[-1] not in "*-") for t, word in enumerate(words)]
 
 
 BEFORE = {"node1": 1, "node2": 11}
@@ -178,19 +178,19 @@ def test_rules_about_who_was_restarted() -> None:
 
 def test_how_often_a_node_went_out() -> None:
     looks = [
-        (1.0, "edge1", EdgeSeen(True, {"node1": "DOWN", "node2": "UP"})),  # before the fault
-        (2.0, "edge1", EdgeSeen(True, {"node1": "UP", "node2": "UP"})),
-        (3.0, "edge1", EdgeSeen(True, {"node1": "UP_1/2", "node2": "UP"})),  # going down is not down
-        (4.0, "edge1", EdgeSeen(True, {"node1": "DOWN", "node2": "UP"})),
-        (4.1, "edge2", EdgeSeen(False, {"node1": "DOWN", "node2": "UP"})),
+        (1.0, "edge1", EdgeSnapshot(True, {"node1": "DOWN", "node2": "UP"})),  # before the fault
+        (2.0, "edge1", EdgeSnapshot(True, {"node1": "UP", "node2": "UP"})),
+        (3.0, "edge1", EdgeSnapshot(True, {"node1": "UP_1/2", "node2": "UP"})),  # going down is not down
+        (4.0, "edge1", EdgeSnapshot(True, {"node1": "DOWN", "node2": "UP"})),
+        (4.1, "edge2", EdgeSnapshot(False, {"node1": "DOWN", "node2": "UP"})),
         (4.5, "node1", AppSeen(0, False)),
         (5.0, "edge1", None),
-        (6.0, "edge1", EdgeSeen(True, {"node1": "UP", "node2": "UP"})),
-        (7.0, "edge1", EdgeSeen(True, {"node1": "DRAIN", "node2": "UP"})),
+        (6.0, "edge1", EdgeSnapshot(True, {"node1": "UP", "node2": "UP"})),
+        (7.0, "edge1", EdgeSnapshot(True, {"node1": "DRAIN", "node2": "UP"})),
     ]
-    assert outs(looks, 1.5) == {"node1": 2}
-    assert drained(looks, 1.5) == {"node1"}
-    assert drained(looks, 7.5) == set()
+    assert times_out_of_service(looks, 1.5) == {"node1": 2}
+    assert drained_nodes(looks, 1.5) == {"node1"}
+    assert drained_nodes(looks, 7.5) == set()
 
 
 def test_the_age_of_an_answer_goes_by_the_edges_clock() -> None:
@@ -206,21 +206,23 @@ DRILL = Drill(
 
 
 def test_the_verdict_names_every_bound_that_broke() -> None:
-    good = judge(DRILL, seen(steady(8), detected=2.5, recovered=4.0), [Mark(2.0, "fault")])
+    good = judge_drill(DRILL, seen(steady(8), detected=2.5, recovered=4.0), [Mark(2.0, "fault")])
     assert (good.verdict, good.why, good.detect_s, good.recover_s) == (HELD, "", 0.5, 2.0)
-    bad = judge(DRILL, seen(steady(8, but=[GET]), recovered=None))
+    bad = judge_drill(DRILL, seen(steady(8, but=[GET]), recovered=None))
     assert bad.verdict == FAILED
     assert "failed requests: 1 of 161, allowed 0" in bad.why
     assert "well again after: never, allowed 10 s" in bad.why
     assert (bad.recover_s, bad.failures, bad.failed) == (None, 1, {"R5": {"status 503": 1}})
-    left = judge(DRILL, seen(steady(8), recovered=4.0), left=["node1 was not ready"])
+    left = judge_drill(DRILL, seen(steady(8), recovered=4.0), left=["node1 was not ready"])
     assert (left.verdict, left.why) == (FAILED, "node1 was not ready")
-    stopped = judge(DRILL, seen(steady(8), recovered=4.0), aborted="the error budget was spent")
+    stopped = judge_drill(DRILL, seen(steady(8), recovered=4.0), aborted="the error budget was spent")
     assert (stopped.verdict, stopped.why) == (FAILED, "the error budget was spent")
     assert not_tried(DRILL, "no switch").verdict == NOT_TRIED
 
 
 def test_a_result_survives_json() -> None:
-    result = timed(judge(DRILL, seen(steady(4, but=[GET]), recovered=3.0), [Mark(2.0, "fault")]), 1.75e9, 9.04)
+    result = add_times(
+        judge_drill(DRILL, seen(steady(4, but=[GET]), recovered=3.0), [Mark(2.0, "fault")]), 1.75e9, 9.04
+    )
     assert from_json(json.loads(json.dumps(result.as_json()))) == result
     assert (result.started, result.seconds) == (1.75e9, 9.0)

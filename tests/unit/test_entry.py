@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from invoke.exceptions import Exit
 
-from fabfile.console.task import entry
+from fabfile.console.task import run_as_task
 from fabfile.engine.errors import Locked, Mutation, RunbookError, Unreachable
 from fabfile.engine.interrupt import BrokenOff
 from fabfile.engine.secret import Secret
@@ -18,7 +18,7 @@ from fabfile.engine.secret import Secret
 def ending(body: Callable[..., int | None]) -> int:
     """The exit code of a task with this body."""
     try:
-        entry(body)(None)
+        run_as_task(body)(None)
     except Exit as end:
         return int(end.code)
     return 0
@@ -88,7 +88,7 @@ def test_a_task_keeps_its_name_and_words() -> None:
         """Do it."""
         return 0
 
-    wrapped = entry(task)
+    wrapped = run_as_task(task)
     assert (wrapped.__name__, wrapped.__doc__) == ("task", "Do it.")
 
 
@@ -112,5 +112,5 @@ def test_no_space_left_may_mean_that_the_inodes_are_used_up(seen: str, next: str
 def test_a_reason_typed_in_another_locale_can_be_written_anywhere() -> None:
     """`--reason $'f\\xfcr'` under UTF-8 reaches us as a lone surrogate, which no file takes."""
     reasons = []
-    entry(lambda c, reason: reasons.append(reason))(None, reason="f\udcfcr Jürgen")
+    run_as_task(lambda c, reason: reasons.append(reason))(None, reason="f\udcfcr Jürgen")
     assert reasons == ["f?r Jürgen"]

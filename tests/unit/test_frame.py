@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from fabfile.engine.frame import FOREIGN, NOISE, Frame, Stream
-from fabfile.engine.shell import whole
+from fabfile.engine.shell import wrap_script
 from fabfile.engine.words import explained, quoted
 
 
@@ -51,7 +51,7 @@ def sh(command: str, text: str) -> subprocess.CompletedProcess[str]:
 def loaded(script: str, lost: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """`script` loaded as on a host, by a sh that is not root's, `stdin` behind it; the first `lost` letters do not arrive."""
     frame = Frame()
-    text = frame.around(whole(script, stdin="" if stdin else " </dev/null"))
+    text = frame.around(wrap_script(script, stdin="" if stdin else " </dev/null"))
     return sh(frame.command("/bin/sh", text if stdin else ""), (text + stdin)[lost:])
 
 
@@ -73,7 +73,7 @@ def test_a_script_without_its_head_does_not_run(lost: int, stdin: str) -> None:
 
 
 def test_another_shell_that_reads_it_ends_at_the_first_line() -> None:
-    done = sh("sh", Frame().around(whole("echo ran")))
+    done = sh("sh", Frame().around(wrap_script("echo ran")))
     assert (done.returncode, done.stdout) == (FOREIGN, "")
 
 

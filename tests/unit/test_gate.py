@@ -6,11 +6,11 @@ import pytest
 from samples import site
 
 from fabfile.control.haproxy_view import Server
-from fabfile.control.releases import Kept, Proven, parse, previous
+from fabfile.control.releases import InstalledRelease, ReleaseProven, parse_releases, previous_release
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
-from fabfile.flows.rollback import before, named
-from fabfile.rollout.gate import judge, seen_by_balancers
+from fabfile.flows.rollback import named_release, release_before
+from fabfile.rollout.gate import judge_gate, seen_by_balancers
 from fabfile.settings.settings import Gate
 
 UNIT = "unit MainPID=41 NRestarts=0 ActiveState=active"
@@ -51,7 +51,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_the_gate_says(case: str) -> None:
     out, said = CASES[case]
-    failed = judge(out, Gate()).failed
+    failed = judge_gate(out, Gate()).failed
     assert str(failed or "").startswith(said), failed
     assert bool(failed) == bool(said)
 
@@ -85,8 +85,8 @@ def test_what_the_balancers_see(case: str) -> None:
     assert bool(failed) == bool(said)
 
 
-def kept(id: str, proven: str = "", current: bool = False) -> Kept:
-    return Kept(id, "2026-01-01T00:00:00Z", 1, current, proven)
+def kept(id: str, proven: str = "", current: bool = False) -> InstalledRelease:
+    return InstalledRelease(id, "2026-01-01T00:00:00Z", 1, current, proven)
 
 
 PREVIOUS = {
@@ -106,7 +106,7 @@ PREVIOUS = {
 @pytest.mark.parametrize("case", PREVIOUS)
 def test_where_a_fleet_goes_back_to(case: str) -> None:
     nodes, wanted = PREVIOUS[case]
-    assert previous(nodes, "bad") == wanted
+    assert previous_release(nodes, "bad") == wanted
 
 
 def test_the_releases_of_a_node_are_read() -> None:
@@ -115,16 +115,16 @@ def test_the_releases_of_a_node_are_read() -> None:
         "bbb 2026-02-01T00:00:00Z 8500001 current \n"
         'ccc 2026-01-15T00:00:00Z 3 - {"release": "cc\n'
     )
-    assert parse(out) == [
-        Kept("bbb", "2026-02-01T00:00:00Z", 8500001, True, ""),
-        Kept("ccc", "2026-01-15T00:00:00Z", 3, False, ""),
-        Kept("aaa", "2026-01-01T00:00:00Z", 8500000, False, "2026-01-02T00:00:00Z"),
+    assert parse_releases(out) == [
+        InstalledRelease("bbb", "2026-02-01T00:00:00Z", 8500001, True, ""),
+        InstalledRelease("ccc", "2026-01-15T00:00:00Z", 3, False, ""),
+        InstalledRelease("aaa", "2026-01-01T00:00:00Z", 8500000, False, "2026-01-02T00:00:00Z"),
     ]
 
 
 @pytest.mark.parametrize(("seen", "due"), [("proven\n", False), ("", True), ("owed\n", True), ("proven\nowed\n", True)])
 def test_who_must_pass_the_gate(seen: str, due: bool) -> None:
-    step = Proven("bingo.service", "abc")
+    step = ReleaseProven("bingo.service", "abc")
     assert (step.decide(Reading(seen, 0)) is not None) is due
     foreseen = step.foresee(Reading("proven\n", 0), ["restart:bingo.service", "gate:bingo.service"])
     assert step.decide(foreseen) is not None
@@ -152,11 +152,11 @@ REFUSED = {
 def test_a_rollback_that_is_not_clear_is_refused(case: str) -> None:
     to, nodes, said = REFUSED[case]
     with pytest.raises(RunbookError) as error:
-        _ = named(nodes, to) if to else before(nodes)
+        _ = named_release(nodes, to) if to else release_before(nodes)
     assert error.value.seen == said
     assert error.value.next.startswith("fab ")
 
 
 def test_a_rollback_goes_to_the_one_that_is_named_or_was_proven_before() -> None:
     nodes = {"node1": [kept("abc", "2026-01-02"), kept("aef", "2026-01-01"), kept("now", "2026-01-03", current=True)]}
-    assert (named(nodes, "ae"), named(nodes, "now"), before(nodes)) == ("aef", "now", "abc")
+    assert (named_release(nodes, "ae"), named_release(nodes, "now"), release_before(nodes)) == ("aef", "now", "abc")

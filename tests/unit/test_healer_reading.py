@@ -28,7 +28,7 @@ from healer.senses import born, ping_of, rss
 def test_it_reads_what_the_role_writes() -> None:
     text = next(
         step.content
-        for step in healer.steps(site(), NODES[3], FACTS)
+        for step in healer.healer_steps(site(), NODES[3], FACTS)
         if isinstance(step, File) and step.path == healer.CONFIG
     )
     config = parse(text)
@@ -42,7 +42,7 @@ def test_it_reads_what_the_role_writes() -> None:
 
 
 def test_it_needs_nothing_but_the_standard_library_and_itself() -> None:
-    for path in healer.sources():
+    for path in healer.healer_sources():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 assert {alias.name.split(".")[0] for alias in node.names} <= sys.stdlib_module_names, path

@@ -13,7 +13,7 @@ HEAD = "Use%    Avail  1K-blocks IUse%   IFree File                Mounted on\n"
 
 
 def judged(paths: str, rows: str, code: int = 0) -> list[Problem]:
-    return disks.judge("db1", Reading(paths + HEAD + rows, code))
+    return disks.judge_disks("db1", Reading(paths + HEAD + rows, code))
 
 
 def test_file_systems_with_room_are_well() -> None:
@@ -82,7 +82,7 @@ def test_what_could_not_be_asked_is_not_well() -> None:
 
 
 def test_every_role_is_asked_for_what_it_writes() -> None:
-    edge, node, database = (disks.uses(NODES[number]) for number in (0, 2, 4))
+    edge, node, database = (disks.used_paths(NODES[number]) for number in (0, 2, 4))
     for paths in (edge, node, database):
         assert {"/", "/var/log", "/var/lib/runbook", "/run", "/etc", "/tmp"} <= set(paths)
     assert "/srv/app" in node

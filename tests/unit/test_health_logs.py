@@ -57,23 +57,23 @@ FAILED = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": 3}
 )
 def test_a_rotation_that_does_not_work(changes: dict[str, str | int], fault: str) -> None:
     text = seen(**changes)
-    assert logs.parse(text).fault == fault
-    row = log_row({"node1": HostFacts(site())._bound(text, found=True)})
+    assert logs.parse_rotation(text).fault == fault
+    row = log_row({"node1": HostFacts(site())._log_bound(text, found=True)})
     assert (row.verdict, row.why) == ((Verdict.FAILED, f"node1: {fault}") if fault else (Verdict.HELD, ""))
 
 
 def test_the_largest_log_counts() -> None:
-    assert logs.parse(seen() + "bytes=90000000\nbytes=3\n").largest == 90_000_000
+    assert logs.parse_rotation(seen() + "bytes=90000000\nbytes=3\n").largest == 90_000_000
 
 
 def test_status_tells_what_the_units_do_not() -> None:
-    assert logs.judge("node1", Reading(seen(), 0)) == []
-    assert logs.judge("node1", Reading(seen(timer="inactive"), 0)) == [], "health/units.py says so"
-    (late,) = logs.judge("node1", Reading(seen(StateChangeTimestamp=f"@{NOW - 3600}"), 0))
+    assert logs.judge_rotation("node1", Reading(seen(), 0)) == []
+    assert logs.judge_rotation("node1", Reading(seen(timer="inactive"), 0)) == [], "health/units.py says so"
+    (late,) = logs.judge_rotation("node1", Reading(seen(StateChangeTimestamp=f"@{NOW - 3600}"), 0))
     assert late.message.startswith("the app's log is not kept small: it last ran at 15:28:26 UTC (1 h ago)")
     assert not late.down
 
 
 def test_another_size_than_the_site_file_has_is_no_proof() -> None:
-    row = log_row({"node1": HostFacts(site())._bound(seen(size=640), found=True)})
+    row = log_row({"node1": HostFacts(site())._log_bound(seen(size=640), found=True)})
     assert row.why == "node1: it is rotated at 640 MB, not at 64 MB"

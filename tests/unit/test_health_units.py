@@ -10,7 +10,7 @@ from fabfile.engine.shell import Reading
 from fabfile.health import units
 
 NOW = 1_795_883_306  # 2026-11-28 16:28:26 UTC
-APP, HEALER, TIMER = needed = units.needed(site(), NODES[2])
+APP, HEALER, TIMER = needed = units.needed_units(site(), NODES[2])
 ROTATION = "runbook-logrotate.service"
 
 
@@ -42,7 +42,7 @@ def host(*blocks: str) -> str:
 
 
 def judged(*blocks: str) -> list[Problem]:
-    return units.judge("node1", needed, Reading(host(*blocks), 0))
+    return units.judge_units("node1", needed, Reading(host(*blocks), 0))
 
 
 def test_units_that_run_are_no_problem() -> None:
@@ -139,13 +139,13 @@ def test_what_users_do_not_feel_is_a_warning() -> None:
 
 
 def test_a_host_that_says_nothing_of_its_units_is_not_well() -> None:
-    silent = units.judge("node1", needed, Reading("Failed to connect to bus: No such file or directory\n", 1))
+    silent = units.judge_units("node1", needed, Reading("Failed to connect to bus: No such file or directory\n", 1))
     assert [problem.message for problem in silent] == [f"{name}: systemd does not say how it is" for name in needed]
     assert all(problem.down for problem in silent)
 
 
 def test_every_role_has_its_units() -> None:
     edge = {"haproxy.service", "nginx.service", "runbook-refresher.service", "keepalived.service"}
-    assert edge <= set(units.needed(site(), NODES[0]))
+    assert edge <= set(units.needed_units(site(), NODES[0]))
     assert needed == ["bingo.service", "runbook-healer.service", "runbook-logrotate.timer"]
-    assert units.needed(site(), NODES[4]) == ["postgresql@17-main.service"]
+    assert units.needed_units(site(), NODES[4]) == ["postgresql@17-main.service"]

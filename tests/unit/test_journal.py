@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fabfile.engine import journal
-from fabfile.engine.journal import Run, append
+from fabfile.engine.journal import Run, append_lines
 from fabfile.engine.secret import Secret
 
 
@@ -46,7 +46,7 @@ def test_ids_sort_by_time_and_differ(tmp_path: Path) -> None:
 def test_the_operator_is_who_typed_it(monkeypatch: pytest.MonkeyPatch, sudo_user: str, who: str) -> None:
     monkeypatch.setenv("SUDO_USER", sudo_user)
     monkeypatch.setenv("LOGNAME", "root")
-    assert journal.operator().startswith(who)
+    assert journal.operator_name().startswith(who)
 
 
 def test_a_run_folder_is_made_at_first_use_for_its_owner_only(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_a_run_folder_is_made_at_first_use_for_its_owner_only(tmp_path: Path) ->
 
 
 def test_appending_is_one_script() -> None:
-    assert append() == ""
-    script = append('{"a": 1}', "it's $HOME")
+    assert append_lines() == ""
+    script = append_lines('{"a": 1}', "it's $HOME")
     encoded = script.split("BASE64'\n")[1].split("\nBASE64")[0]
     assert base64.b64decode(encoded) == b'{"a": 1}\nit\'s $HOME\n'
     assert ">>/var/log/runbook/journal.jsonl" in script

@@ -7,32 +7,32 @@ from dataclasses import replace
 import pytest
 from samples import NODES, site
 
-from fabfile.control.floating_address import Edges, _nothing_to_move, _others
+from fabfile.control.floating_address import Edges, _nothing_to_move, _other_edges
 from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
 from fabfile.roles import keepalived
-from fabfile.roles.keepalived import NoLeftoverHandover, Seen
+from fabfile.roles.keepalived import EdgeState, NoLeftoverHandover
 from fabfile.settings.inventory import Inventory
 from fabfile.settings.settings import Edge
 
-HOLDER = Seen("edge1", holds=True, running=True, healthy=True)
-ABLE = Seen("edge2", running=True, healthy=True)
+HOLDER = EdgeState("edge1", holds=True, running=True, healthy=True)
+ABLE = EdgeState("edge2", running=True, healthy=True)
 
 
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
         ("holds\nrunning\nhealthy\n", HOLDER),
-        ("", Seen("edge1")),
+        ("", EdgeState("edge1")),
         (
             "running\nhealthy\ndrained operator anna@desk a look\n",
             replace(ABLE, name="edge1", drained="operator anna@desk a look"),
         ),
-        ("running\ndrained \n", Seen("edge1", running=True, drained="nobody knows by whom")),
+        ("running\ndrained \n", EdgeState("edge1", running=True, drained="nobody knows by whom")),
     ],
 )
-def test_an_edge_as_it_sees_itself(text: str, seen: Seen) -> None:
-    assert keepalived.parse("edge1", text) == seen
+def test_an_edge_as_it_sees_itself(text: str, seen: EdgeState) -> None:
+    assert keepalived.parse_edge("edge1", text) == seen
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_an_edge_as_it_sees_itself(text: str, seen: Seen) -> None:
         (replace(ABLE, healthy=False), []),
         (replace(ABLE, running=False), []),
         (replace(ABLE, drained="operator anna@desk"), []),
-        (Seen("edge2", reachable=False), []),
+        (EdgeState("edge2", reachable=False), []),
     ],
 )
-def test_who_could_have_the_address_instead(second: Seen, others: list[str]) -> None:
+def test_who_could_have_the_address_instead(second: EdgeState, others: list[str]) -> None:
     view = {"edge1": HOLDER, "edge2": second}
-    assert _others("edge1", view) == others
+    assert _other_edges("edge1", view) == others
     assert bool(_nothing_to_move("edge1", view)) is not bool(others)
 
 
@@ -75,13 +75,13 @@ def test_a_dead_run_s_handover_is_ended_and_only_a_deploy_s_drain_undone(seen: s
         [command] = change.commands
         assert isinstance(command, Shell)
         assert "edge-handover end 192.0.2.10" in command.script
-        assert (f"rm -f {keepalived.DRAINED}" in command.script) is undo
+        assert (f"rm -f {keepalived.EDGE_DRAINED}" in command.script) is undo
 
 
 def test_every_edge_speaks_to_all_others_and_none_has_a_claim_of_its_own() -> None:
     alone = replace(site(), inventory=Inventory(NODES[:1]))
-    assert "unicast_peer" not in keepalived.config(alone, NODES[0])
-    first, second = (keepalived.config(site(), node) for node in NODES[:2])
+    assert "unicast_peer" not in keepalived.keepalived_config(alone, NODES[0])
+    first, second = (keepalived.keepalived_config(site(), node) for node in NODES[:2])
     assert "unicast_src_ip 192.0.2.11\n    unicast_peer {\n        192.0.2.12\n    }" in first
     swapped = first.replace("192.0.2.11", "?").replace("192.0.2.12", "192.0.2.11").replace("?", "192.0.2.12")
     assert swapped == second

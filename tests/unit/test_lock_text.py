@@ -9,7 +9,7 @@ import pytest
 
 from fabfile.engine import lock
 from fabfile.engine.journal import Run
-from fabfile.engine.lock import Holder, locked, parse
+from fabfile.engine.lock import Holder, locked_error, parse_holder
 
 HELD = """run=r1
 who=anna@desk
@@ -23,7 +23,7 @@ now=1000
 
 
 def test_a_held_lock() -> None:
-    holder = parse(HELD)
+    holder = parse_holder(HELD)
     assert holder == Holder("r1", "anna@desk", "deploy", "a = b", "2026-01-02T03:04:05Z", 60, "desk~m1/boot/7.8")
 
 
@@ -32,22 +32,22 @@ def test_a_held_lock() -> None:
     ["", "now=1000\n", HELD.replace("now=1000", "now=1060"), HELD.replace("now=1000", "now=2000"), "garbage\n\n"],
 )
 def test_no_lock_or_one_that_expired(text: str) -> None:
-    assert parse(text) is None
+    assert parse_holder(text) is None
 
 
 def test_a_lock_of_an_older_version_lacks_fields() -> None:
-    holder = parse("run=r1\nexpires=10\nnow=1\n")
+    holder = parse_holder("run=r1\nexpires=10\nnow=1\n")
     assert holder is not None
     assert (holder.who, holder.controller, holder.died_here()) == ("?", "", False)
 
 
 def here(pid: int | str, started: str, *, boot: str | None = None, machine: str | None = None) -> Holder:
-    place = f"{machine or lock._machine()}/{boot or lock._boot()}/{pid}.{started}"
+    place = f"{machine or lock.machine_id()}/{boot or lock.boot_id()}/{pid}.{started}"
     return Holder("r", "w", "t", "", "s", 60, place)
 
 
 def test_who_is_dead() -> None:
-    mine, started = os.getpid(), lock._started(os.getpid())
+    mine, started = os.getpid(), lock.process_start(os.getpid())
     assert started.isdigit()
     assert not here(mine, started).died_here(), "this very process lives"
     assert here(mine, str(int(started) - 1)).died_here(), "another process had that number before"
@@ -57,7 +57,7 @@ def test_who_is_dead() -> None:
 
 
 def test_two_machines_of_one_name_are_told_apart() -> None:
-    name, _, number = lock._machine().partition("~")
+    name, _, number = lock.machine_id().partition("~")
     assert not here(1, "1", boot="other", machine=f"{name}~{'f' * 32}").died_here()
     assert len(number) in (0, 32)
 
@@ -68,16 +68,16 @@ def test_a_garbled_controller_is_not_taken_for_dead(controller: str) -> None:
 
 
 def test_the_message_names_who_why_and_what_to_do() -> None:
-    error = locked("node1", Holder("r", "anna@desk", "deploy", "ticket 7", "noon", 42, ""))
+    error = locked_error("node1", Holder("r", "anna@desk", "deploy", "ticket 7", "noon", 42, ""))
     assert error.code == 3
     assert error.seen == "node1 is locked by anna@desk: deploy (ticket 7), since noon"
     assert "ends in 42 s" in error.why
     assert error.next.endswith("fab deploy --take-over")
-    assert "()" not in locked("node1", Holder("r", "anna@desk", "deploy", "", "noon", 42, "")).seen
+    assert "()" not in locked_error("node1", Holder("r", "anna@desk", "deploy", "", "noon", 42, "")).seen
 
 
 def test_a_reason_cannot_forge_fields() -> None:
-    script = lock._acquire(
+    script = lock.acquire_script(
         Run("deploy", Path("/x"), "done\nrun=stolen\nexpires=9999999999"), force=False, instead_of=""
     )
     assert "'reason=done run=stolen expires=9999999999'" in script

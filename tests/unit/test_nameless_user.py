@@ -28,8 +28,8 @@ if sys.argv[1] == "nameless":
 site.addsitedir(sys.argv[2])
 import fabric
 print(fabric.Config().user, getuser(), os.getuid())
-from fabfile.engine.journal import operator
-print(operator().partition("@")[0])
+from fabfile.engine.journal import operator_name
+print(operator_name().partition("@")[0])
 """
 
 

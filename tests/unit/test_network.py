@@ -12,7 +12,7 @@ from fabfile.flows.status.host import HostStatus
 from fabfile.flows.status.overview import concerning, site_problems
 from fabfile.health import network
 from fabfile.health.network import NetworkView
-from fabfile.roles.keepalived import Seen
+from fabfile.roles.keepalived import EdgeState
 from fabfile.roles.ports import routes
 from fabfile.settings.inventory import Inventory
 
@@ -93,7 +93,7 @@ def test_a_host_that_did_not_answer_over_ssh_either_is_reported_as_that() -> Non
 
 
 def edge(name: str, *, holds: bool, network: NetworkView | None = None) -> HostStatus:
-    return HostStatus(name, ("edge",), edge=Seen(name, holds=holds), network=network or NetworkView())
+    return HostStatus(name, ("edge",), edge=EdgeState(name, holds=holds), network=network or NetworkView())
 
 
 PORT_80 = Problem("port 80 is closed", about=("edge1", "edge2"))

@@ -26,7 +26,7 @@ def plain() -> Settings:
 
 
 def kinds(settings: Settings) -> list[type[Step]]:
-    return [type(step) for step in nginx.steps(settings, NODES[0], MATERIAL)]
+    return [type(step) for step in nginx.nginx_steps(settings, NODES[0], MATERIAL)]
 
 
 @pytest.mark.parametrize("out", [WITH, "sh: nginx: not found\ndebian=13\n", "sh: nginx: not found\n"])
@@ -50,19 +50,19 @@ def test_http3_is_refused_before_anything_is_installed(out: str, said: str) -> N
 
 def test_a_site_without_http3_asks_for_none_of_it() -> None:
     assert not {nginx.Http3Possible, nginx.Http3Answers} & set(kinds(plain()))
-    text = nginx.config(plain(), NODES[0])
+    text = nginx.nginx_config(plain(), NODES[0])
     assert not re.search("quic|http3|Alt-Svc|MLKEM", text)
     assert "listen 443 ssl http2 default_server;" in text  # nginx 1.22 has no other way to say it
 
 
 def test_ports_follow_the_site() -> None:
-    text = nginx.config(replace(site(), edge=replace(site().edge, port=8080, https_port=8443)), NODES[0])
+    text = nginx.nginx_config(replace(site(), edge=replace(site().edge, port=8080, https_port=8443)), NODES[0])
     assert re.findall(r"listen (\S+)", text) == ["8080", "8443", "8443", f"127.0.0.1:{nginx.REFRESH};"]
     assert 'h3=":8443"' in text
 
 
 def test_only_what_bears_a_deadline_is_kept() -> None:
-    text = nginx.config(site(), NODES[0])
+    text = nginx.nginx_config(site(), NODES[0])
     assert re.findall(r"map \$uri \$kept \{([^}]*)\}", text)[0].split(";")[:2] == [
         "\n        default off",
         '\n        "~^/long_dummy$" answers',
@@ -80,22 +80,22 @@ def test_only_what_bears_a_deadline_is_kept() -> None:
     [("http://192.0.2.10", "192.0.2.10"), ("https://shop.example:8443/x", "shop.example"), ("", "192.0.2.11")],
 )
 def test_who_names_no_host_means_the_service(service: str, name: str) -> None:
-    assert f" server_name {name};" in nginx.config(replace(site(), service=service), NODES[0])
+    assert f" server_name {name};" in nginx.nginx_config(replace(site(), service=service), NODES[0])
 
 
 def test_no_rewrite_normalises_a_path_on_its_way_to_the_app() -> None:
-    text = nginx.config(site(), NODES[0])
+    text = nginx.nginx_config(site(), NODES[0])
     assert not re.search(r"\n +rewrite |\btry_files |proxy_pass http://balancer[/$]", text)
 
 
 def test_only_when_there_is_no_balancer_the_other_edges_is_asked() -> None:
-    upstream = re.search(r"upstream balancer \{(.*?)\}", nginx.config(site(), NODES[0]), re.S)
+    upstream = re.search(r"upstream balancer \{(.*?)\}", nginx.nginx_config(site(), NODES[0]), re.S)
     assert upstream
     assert re.findall(r"server (.+?);", upstream[1]) == [
         "127.0.0.1:8081 max_fails=0",
         "192.0.2.12:8081 max_fails=0 backup",
     ]
-    assert re.findall(r"proxy_next_upstream (.+);", nginx.config(site(), NODES[0])) == [
+    assert re.findall(r"proxy_next_upstream (.+);", nginx.nginx_config(site(), NODES[0])) == [
         "error"
     ]  # no status, no timeout
 

@@ -18,11 +18,11 @@ from fabfile import report
 from fabfile.acceptance.export import as_json
 from fabfile.acceptance.plan import QUICK
 from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
-from fabfile.acceptance.run import Outcome
-from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark, Second
+from fabfile.acceptance.run import CheckOutcome
+from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, DrillSecond, Mark
 from fabfile.engine.errors import RunbookError
-from fabfile.report.curves import curve
-from fabfile.report.page import ms, share, spark
+from fabfile.report.curves import load_curve
+from fabfile.report.page import format_ms, format_share, spark_lines
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.timeline import Phase, by_second
 
@@ -41,7 +41,7 @@ ROWS = [
     Row("R17", "figures", EVIL, Verdict.FAILED, f"{EVIL} is missing", "fab plan <now>", notes=[EVIL]),
     not_tried("R20", "fast start", "ready in < 5 s", "needs the hosts"),
 ]
-OUTCOME = Outcome(
+OUTCOME = CheckOutcome(
     "http://10.0.0.1",
     QUICK,
     0,
@@ -70,7 +70,7 @@ DRILL = DrillResult(
     verdict=FAILED,
     why="not back by itself",
     bounds=(Bound("back", "never", "< 60 s", held=False),),
-    timeline=tuple(Second(t, 60 - 2 * (t == 4), 2 * (t == 4), 0.01, None if t == 5 else 0.1) for t in range(10)),
+    timeline=tuple(DrillSecond(t, 60 - 2 * (t == 4), 2 * (t == 4), 0.01, None if t == 5 else 0.1) for t in range(10)),
     marks=(Mark(4.6, "detected"), Mark(4.0, "fault"), Mark(9.0, EVIL)),
 )
 
@@ -101,7 +101,7 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "new" / "one"
-    assert report.write(folder, OUTCOME, [DRILL, replace(DRILL, verdict=HELD)]) == folder / "index.html"
+    assert report.write_report(folder, OUTCOME, [DRILL, replace(DRILL, verdict=HELD)]) == folder / "index.html"
     return folder
 
 
@@ -178,14 +178,14 @@ def test_a_drill_says_what_was_found(page: Reader) -> None:
 
 
 def test_drills_alone_make_a_page(tmp_path: Path) -> None:
-    page = Reader(report.write(tmp_path, None, [DRILL]).read_text())
+    page = Reader(report.write_report(tmp_path, None, [DRILL]).read_text())
     assert "Requirements" not in page.text
     assert "0 ✓ held 1 ✗ failed" in page.text
 
 
 def test_the_json_of_an_acceptance_does_as_well(tmp_path: Path, folder: Path) -> None:
     told = json.loads((folder / "report.json").read_text())["check"]
-    report.write(tmp_path, told, ())
+    report.write_report(tmp_path, told, ())
     assert json.loads((tmp_path / "report.json").read_text())["check"] == told
 
 
@@ -194,7 +194,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunbookError, match=r"file cannot be written: file exists\."):
         report.refuse_bad_folder(tmp_path / "file")
     with pytest.raises(RunbookError, match="cannot be written"):
-        report.write(tmp_path / "file" / "below", None, ())
+        report.write_report(tmp_path / "file" / "below", None, ())
 
 
 # -- curves -------------------------------------------------------------------------------------------------------------
@@ -205,8 +205,8 @@ def second(t: int, ok: int = 60, failed: int = 0, p90: float | None = 0.1) -> di
 
 
 def test_failures_are_hatched_and_marks_are_numbered() -> None:
-    plain = curve("a", "told", [second(t) for t in range(20)], 60)
-    marked = curve("a", "told", [second(t, failed=t == 7) for t in range(20)], 60, [7.2, 7.3, 15.0])
+    plain = load_curve("a", "told", [second(t) for t in range(20)], 60)
+    marked = load_curve("a", "told", [second(t, failed=t == 7) for t in range(20)], 60, [7.2, 7.3, 15.0])
     assert "pattern" not in plain
     assert "<pattern" in marked
     assert [n for n in "1234" if f">{n}</text>" in marked.replace(" ", "")] == ["1", "2", "3"]
@@ -214,7 +214,7 @@ def test_failures_are_hatched_and_marks_are_numbered() -> None:
 
 
 def test_numbers_of_marks_do_not_lie_on_each_other() -> None:
-    drawn = curve("a", "told", [second(t) for t in range(100)], 60, [50.0, 50.1, 50.2])
+    drawn = load_curve("a", "told", [second(t) for t in range(100)], 60, [50.0, 50.1, 50.2])
     places = [float(x) for x, n in re.findall(r'<text[^>]*x="([\d.]+)"[^>]*>\s*(\d)\s*</text>', drawn) if n in "123"][
         -3:
     ]
@@ -227,7 +227,7 @@ def test_numbers_of_marks_do_not_lie_on_each_other() -> None:
     ids=["short", "failed", "empty"],
 )
 def test_strange_loads_can_be_drawn(timeline: list[dict[str, Any]]) -> None:
-    assert curve("a", "told", timeline, 60).startswith('<svg role="img" aria-label="told"')
+    assert load_curve("a", "told", timeline, 60).startswith('<svg role="img" aria-label="told"')
 
 
 def test_seconds_without_a_request_are_seconds() -> None:
@@ -256,12 +256,15 @@ def test_seconds_without_a_request_are_seconds() -> None:
     ],
 )
 def test_a_bound_is_rounded_up(value: float | None, text: str) -> None:
-    assert share(value) == text
+    assert format_share(value) == text
 
 
 def test_latencies() -> None:
-    assert [ms(value) for value in (None, 4.4, 999.0, 1600.0)] == ["", "4 ms", "999 ms", "1.6 s"]
+    assert [format_ms(value) for value in (None, 4.4, 999.0, 1600.0)] == ["", "4 ms", "999 ms", "1.6 s"]
 
 
 def test_a_small_curve_breaks_where_there_was_no_answer() -> None:
-    assert spark([0.0, 400.0, None, 200.0, math.nextafter(400, 500)], 400) == ["7.2,18.0 21.6,0.0", "50.4,9.0 64.8,0.0"]
+    assert spark_lines([0.0, 400.0, None, 200.0, math.nextafter(400, 500)], 400) == [
+        "7.2,18.0 21.6,0.0",
+        "50.4,9.0 64.8,0.0",
+    ]

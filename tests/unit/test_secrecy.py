@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from fabfile.engine.secret import MASK, Secret, mask, mask_keyed
+from fabfile.engine.secret import MASK, Secret, mask_keyed, mask_secrets
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import text_diff
 from fabfile.steps.file import File
@@ -27,7 +27,7 @@ def test_a_secret_shows_as_a_mask() -> None:
 def test_known_secrets_are_masked_wherever_they_stand() -> None:
     Secret("staple-1")
     assert (
-        mask("psql 'host=x password=staple-1' and staple-1staple-1")
+        mask_secrets("psql 'host=x password=staple-1' and staple-1staple-1")
         == f"psql 'host=x password={MASK}' and {MASK}{MASK}"
     )
 
@@ -35,17 +35,17 @@ def test_known_secrets_are_masked_wherever_they_stand() -> None:
 def test_a_secret_within_a_secret_leaves_no_rest() -> None:
     Secret("inner-word")
     Secret("an-inner-word-outside")
-    assert mask("<an-inner-word-outside> <inner-word>") == f"<{MASK}> <{MASK}>"
+    assert mask_secrets("<an-inner-word-outside> <inner-word>") == f"<{MASK}> <{MASK}>"
 
 
 def test_a_secret_is_masked_in_json_too() -> None:
     secret = Secret('sl\\ash "quoted" tab\t')
-    assert "ash" not in mask(json.dumps({"said": f"it is {secret.reveal()}"}, ensure_ascii=False))
+    assert "ash" not in mask_secrets(json.dumps({"said": f"it is {secret.reveal()}"}, ensure_ascii=False))
 
 
 def test_a_short_secret_does_not_eat_every_sentence() -> None:
     Secret("the")
-    assert mask("the cat") == "the cat"
+    assert mask_secrets("the cat") == "the cat"
 
 
 def test_secrets_may_come_while_others_mask() -> None:
@@ -55,7 +55,7 @@ def test_secrets_may_come_while_others_mask() -> None:
     def keep_masking() -> None:
         try:
             while not stop.is_set():
-                mask("some text of no interest")
+                mask_secrets("some text of no interest")
         except BaseException as error:
             failures.append(error)
 
@@ -68,7 +68,7 @@ def test_secrets_may_come_while_others_mask() -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert mask("made-on-the-way-299") == MASK
+    assert mask_secrets("made-on-the-way-299") == MASK
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from fabfile.engine.errors import RunbookError
 from fabfile.settings import settings as module
-from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls, load, locate
+from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls, load_settings, locate_site
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 GOOD = """
@@ -58,7 +58,7 @@ def changed(old: str, new: str) -> str:
 
 
 def test_a_whole_site(write: Write, tmp_path: Path) -> None:
-    settings = load(write(GOOD))
+    settings = load_settings(write(GOOD))
     assert (settings.name, settings.service) == ("shop", "http://10.0.0.11")
     assert settings.ssh == Ssh("ops", known_hosts=tmp_path / "known_hosts", key=tmp_path / "ssh/id")
     assert [(node.name, node.roles) for node in settings.inventory.nodes] == [
@@ -71,10 +71,10 @@ def test_a_whole_site(write: Write, tmp_path: Path) -> None:
 
 
 def test_the_service_follows_the_edge_unless_it_is_named(write: Write) -> None:
-    assert load(write(GOOD + "[edge]\nport = 8080\n")).service == "http://10.0.0.11:8080"
-    assert load(write('service = "https://example.com/"\n' + GOOD)).service == "https://example.com"
-    assert load(write(changed('"edge"', '"app"'))).service == ""
-    floating = load(write(GOOD + '[edge]\naddress = "10.0.0.10"\nhttps_port = 8443\n'))
+    assert load_settings(write(GOOD + "[edge]\nport = 8080\n")).service == "http://10.0.0.11:8080"
+    assert load_settings(write('service = "https://example.com/"\n' + GOOD)).service == "https://example.com"
+    assert load_settings(write(changed('"edge"', '"app"'))).service == ""
+    floating = load_settings(write(GOOD + '[edge]\naddress = "10.0.0.10"\nhttps_port = 8443\n'))
     assert (floating.service, floating.https) == ("http://10.0.0.10", "https://10.0.0.10:8443")
 
 
@@ -131,41 +131,41 @@ WRONG = [
 def test_what_is_wrong_is_named(write: Write, old: str, new: str, said: str) -> None:
     path = write(changed(old, new))
     with pytest.raises(RunbookError, match=re.escape(f"{path}: {said}")) as error:
-        load(path)
+        load_settings(path)
     assert (error.value.code, error.value.next) == (1, f"edit {path}")
 
 
 def test_no_hosts_at_all(write: Write) -> None:
     with pytest.raises(RunbookError, match=r"hosts needs at least one table like \[hosts.node1\]"):
-        load(write(GOOD[: GOOD.index("[hosts.edge1]")]))
+        load_settings(write(GOOD[: GOOD.index("[hosts.edge1]")]))
 
 
 def test_broken_files(write: Write, tmp_path: Path) -> None:
     with pytest.raises(RunbookError, match=r"line 1, column"):
-        load(write("name = = 3"))
+        load_settings(write("name = = 3"))
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(RunbookError, match="invalid start byte"):
-        load(tmp_path / "binary")
+        load_settings(tmp_path / "binary")
     with pytest.raises(RunbookError, match="Is a directory"):
-        load(tmp_path)
+        load_settings(tmp_path)
     with pytest.raises(RunbookError, match="does not exist") as error:
-        load(tmp_path / "absent.toml")
+        load_settings(tmp_path / "absent.toml")
     assert error.value.next == f"cp site.example.toml {tmp_path / 'absent.toml'}, then fill it in"
 
 
 def test_an_editors_own_encodings(write: Write) -> None:
     """Windows editors put a byte order mark before UTF-8, and mean UTF-16 by "Unicode"."""
     good = write(GOOD)
-    expected, text = load(good), good.read_text(encoding="utf-8").replace("\n", "\r\n")
+    expected, text = load_settings(good), good.read_text(encoding="utf-8").replace("\n", "\r\n")
     good.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert load(good) == expected
+    assert load_settings(good) == expected
     for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
         good.write_bytes(text.encode(encoding))
         with pytest.raises(RunbookError, match="saved as UTF-16 or UTF-32, and must be UTF-8"):
-            load(good)
+            load_settings(good)
     good.write_bytes(b"# first line\n# f\xfcr die Nacht\n" + text.encode())
     with pytest.raises(RunbookError, match="not UTF-8, see line 2"):
-        load(good)
+        load_settings(good)
 
 
 def test_a_home_that_nobody_knows_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,24 +175,26 @@ def test_a_home_that_nobody_knows_is_one_sentence(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", unknown)
     with pytest.raises(RunbookError, match="SITE names a home that does not exist: ~/site"):
-        locate({"SITE": "~/site.toml"})
+        locate_site({"SITE": "~/site.toml"})
 
 
 def test_a_password_is_made_once_for_its_owner_only(write: Write, tmp_path: Path) -> None:
-    first = load(write(GOOD)).password
+    first = load_settings(write(GOOD)).password
     file = tmp_path / "secrets/db-password"
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert len(first.reveal()) >= 24
-    assert load(write(GOOD)).password == first
+    assert load_settings(write(GOOD)).password == first
 
 
 def test_the_environment_gives_the_password_too(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PASSWORD", "from-outside")
-    assert load(write(changed('password_file = "secrets/db-password"', ""))).password.reveal() == "from-outside"
+    assert (
+        load_settings(write(changed('password_file = "secrets/db-password"', ""))).password.reveal() == "from-outside"
+    )
     assert not (tmp_path / "secrets").exists()
     monkeypatch.delenv("DB_PASSWORD")
     with pytest.raises(RunbookError, match="there is no database password"):
-        load(write(changed('password_file = "secrets/db-password"', "")))
+        load_settings(write(changed('password_file = "secrets/db-password"', "")))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +206,7 @@ def test_a_password_that_no_configuration_file_can_hold_is_refused_unseen(
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/db-password").write_text(text)
     with pytest.raises(RunbookError, match="must hold one line of plain characters") as error:
-        load(write(GOOD))
+        load_settings(write(GOOD))
     assert not text or text not in str(error.value)
 
 
@@ -216,13 +218,13 @@ def test_every_made_password_is_one_that_is_accepted(
     for text in ("-starts-with-a-dash", "_underscore", "ends-with-a-dash-"):
         monkeypatch.setattr(secrets, "token_urlsafe", lambda size, text=text: text)
         (tmp_path / "secrets/db-password").unlink(missing_ok=True)
-        assert load(write(GOOD)).password.reveal() == text
+        assert load_settings(write(GOOD)).password.reveal() == text
 
 
 def test_a_password_file_that_cannot_be_read(write: Write, tmp_path: Path) -> None:
     (tmp_path / "secrets/db-password").mkdir(parents=True)
     with pytest.raises(RunbookError, match=r"the password file .* cannot be read: Is a directory"):
-        load(write(GOOD))
+        load_settings(write(GOOD))
 
 
 def test_where_the_site_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,21 +233,21 @@ def test_where_the_site_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(module, "PROJECT", project)
     monkeypatch.setattr(module, "LABS", labs)
     with pytest.raises(RunbookError, match="there is no site file"):
-        locate({})
+        locate_site({})
     for number in "37":
         (labs / number).mkdir(parents=True)
         (labs / number / "site.toml").touch()
-    assert locate({"LAB": "7"}) == labs / "7/site.toml"
-    assert locate({}) == labs / "3/site.toml"
+    assert locate_site({"LAB": "7"}) == labs / "7/site.toml"
+    assert locate_site({}) == labs / "3/site.toml"
     (project / "site.toml").touch()
-    assert locate({"LAB": "7"}) == project / "site.toml"
-    assert locate({"SITE": str(tmp_path / "mine.toml")}) == tmp_path / "mine.toml"
+    assert locate_site({"LAB": "7"}) == project / "site.toml"
+    assert locate_site({"SITE": str(tmp_path / "mine.toml")}) == tmp_path / "mine.toml"
 
 
 def test_the_example_shows_every_setting_with_its_default(write: Write, tmp_path: Path) -> None:
     example = (PROJECT / "site.example.toml").read_text()
     everything = re.sub(r"^# (?=\w+ = )", "", example, flags=re.M)
-    settings = load(write(everything.replace('sha256 = "0000', 'sha256 = "abcd')))
+    settings = load_settings(write(everything.replace('sha256 = "0000', 'sha256 = "abcd')))
     for table, kind in (
         ("ssh", Ssh),
         ("app", App),
@@ -263,6 +265,6 @@ def test_the_example_shows_every_setting_with_its_default(write: Write, tmp_path
 
 
 def test_a_setting_cannot_be_changed(write: Write) -> None:
-    settings: Any = load(write(GOOD))
+    settings: Any = load_settings(write(GOOD))
     with pytest.raises(AttributeError):
         settings.ssh.port = 23

@@ -9,7 +9,7 @@ import pytest
 from samples import site
 
 from fabfile.engine.command import Sql
-from fabfile.engine.converge import State, foresee
+from fabfile.engine.converge import State, predict_outcomes
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.psql import REFUSED, psql
 from fabfile.engine.secret import Secret
@@ -17,7 +17,7 @@ from fabfile.engine.shell import Reading
 from fabfile.engine.step import Change
 from fabfile.roles import postgres
 from fabfile.steps.seed import Seeded
-from fabfile.steps.sql import DatabaseStep, Index, LoginRole, SqlFile, scram, verifies
+from fabfile.steps.sql import DatabaseStep, Index, LoginRole, SqlFile, scram_verifier, verifies_password
 from fabfile.steps.unit import Unit
 
 PASSWORD = Secret("open-sesame")
@@ -48,7 +48,7 @@ def test_a_verifier_as_postgresql_makes_it() -> None:
     import hmac
 
     salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
-    verifier = scram(Secret("pencil"), salt, 4096)
+    verifier = scram_verifier(Secret("pencil"), salt, 4096)
     head, _, keys = verifier.rpartition("$")
     assert head == "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ=="
     stored, server = (base64.b64decode(key) for key in keys.split(":"))
@@ -65,20 +65,22 @@ def test_a_verifier_as_postgresql_makes_it() -> None:
 
 @pytest.mark.parametrize("verifier", ["none", "", "md5abcdef", "SCRAM-SHA-256$4096:abc", "SCRAM-SHA-256$x:YQ==$a:b"])
 def test_what_is_no_verifier_verifies_nothing(verifier: str) -> None:
-    assert not verifies(verifier, PASSWORD)
+    assert not verifies_password(verifier, PASSWORD)
 
 
 def test_verifiers_differ_and_all_verify() -> None:
-    first, second = scram(PASSWORD), scram(PASSWORD)
+    first, second = scram_verifier(PASSWORD), scram_verifier(PASSWORD)
     assert first != second
-    assert verifies(first, PASSWORD)
-    assert verifies(scram(PASSWORD, iterations=100), PASSWORD), "somebody else's scram_iterations are fine"
-    assert not verifies(second, Secret("open-sesamE"))
+    assert verifies_password(first, PASSWORD)
+    assert verifies_password(scram_verifier(PASSWORD, iterations=100), PASSWORD), (
+        "somebody else's scram_iterations are fine"
+    )
+    assert not verifies_password(second, Secret("open-sesamE"))
 
 
 # -- the role ---------------------------------------------------------------------------------------------------
 
-GOOD = scram(PASSWORD)
+GOOD = scram_verifier(PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ GOOD = scram(PASSWORD)
         (f"{GOOD}|t|190\n", 0, None, ""),
         ("", 0, "create role bingo", "CREATE"),
         ("setpriv: failed to execute psql: No such file or directory\n", 127, "create role bingo", "CREATE"),
-        (f"{scram(Secret('another one'))}|t|190\n", 0, "set the password of role bingo", "ALTER"),
+        (f"{scram_verifier(Secret('another one'))}|t|190\n", 0, "set the password of role bingo", "ALTER"),
         ("none|t|190\n", 0, "set the password of role bingo", "ALTER"),
         ("md5aaaaaaaa|t|190\n", 0, "set the password of role bingo", "ALTER"),
         (f"{GOOD}|f|190\n", 0, "mend the attributes of role bingo", "ALTER"),
@@ -102,7 +104,7 @@ def test_login_role(out: str, code: int, said: str | None, verb: str) -> None:
         assert statement.startswith(f'{verb} ROLE "bingo" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE ')
         assert "CONNECTION LIMIT 190 PASSWORD 'SCRAM-SHA-256$4096:" in statement
         verifier = statement.partition("PASSWORD '")[2].rstrip("'")
-        assert verifies(verifier, PASSWORD)
+        assert verifies_password(verifier, PASSWORD)
         assert "open-sesame" not in statement
         assert verifier not in change.commands[0].show(), "not even the verifier is shown"
 
@@ -151,7 +153,7 @@ def test_index(out: str, code: int, said: str | None, dropped: bool) -> None:
 
 
 def test_the_indexes_of_the_project_are_written_as_postgresql_prints_them() -> None:
-    steps = postgres.indexes(site())
+    steps = postgres.index_steps(site())
     assert {"movies_id", "customers_id", "sessions_id"} <= {step.index for step in steps if isinstance(step, Index)}
     for step in steps:
         assert isinstance(step, Index)
@@ -188,7 +190,7 @@ def test_a_probe_reads_as_the_superuser_over_the_socket() -> None:
 
 
 def test_every_file_of_the_project_has_a_check_and_statements() -> None:
-    files = [step for step in postgres.access(site()) if isinstance(step, SqlFile)]
+    files = [step for step in postgres.access_steps(site()) if isinstance(step, SqlFile)]
     assert [step.label for step in files] == ["020_database", "030_rights"]
     for step in files:
         assert "THEN 'ok'" in step.probe()
@@ -276,7 +278,7 @@ def test_what_could_not_be_asked_is_an_error_and_never_a_change(
 
 def plan(*pairs: tuple[object, str, int]) -> list[tuple[State, str]]:
     steps = [step for step, _, _ in pairs]
-    outcomes = foresee(steps, [Reading(out, code) for _, out, code in pairs])  # type: ignore[arg-type]
+    outcomes = predict_outcomes(steps, [Reading(out, code) for _, out, code in pairs])  # type: ignore[arg-type]
     return [(outcome.state, outcome.sentence) for outcome in outcomes]
 
 

@@ -25,9 +25,9 @@ from fabfile.flows.status.judge import (
     exit_code,
     pending_problems,
 )
-from fabfile.flows.status.table import gathered, notes, show, what_it_does
+from fabfile.flows.status.table import current_notes, gather_problems, show_hosts, what_it_does
 from fabfile.health.units import UnitState
-from fabfile.roles.keepalived import Seen
+from fabfile.roles.keepalived import EdgeState
 from fabfile.settings.inventory import Node
 
 RELEASE = "releases/55abd3744e3f"
@@ -42,7 +42,7 @@ def lab(**changes: dict[str, object]) -> list[HostStatus]:
         host = HostStatus(node.name, node.roles, facts=dict(FACTS))
         if "edge" in node.roles:
             host.servers = dict(UP)
-            host.edge = Seen(node.name, True, node.name == "edge2", True, True)
+            host.edge = EdgeState(node.name, True, node.name == "edge2", True, True)
         if "postgres" in node.roles:
             host.units = {"postgresql@17-main.service": UnitState("postgresql@17-main.service", active="active")}
         for key, value in changes.get(node.name, {}).items():
@@ -54,7 +54,7 @@ def lab(**changes: dict[str, object]) -> list[HostStatus]:
 def shown(found: list[HostStatus], width: int, *, verbose: bool = False, site: tuple[Problem, ...] = ()) -> list[str]:
     """What a terminal of `width` columns shows, line by line."""
     out = Console(file=io.StringIO(), width=width, highlight=False)
-    show(out, found, site, verbose=verbose)
+    show_hosts(out, found, site, verbose=verbose)
     assert isinstance(out.file, io.StringIO)
     return [line.rstrip() for line in out.file.getvalue().splitlines()]
 
@@ -96,7 +96,7 @@ def test_only_a_command_may_be_longer_than_a_line(width: int) -> None:
 
 def test_nothing_is_broken_where_no_terminal_reads() -> None:
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
-    show(out, lab(db1={"problems": [LONG]}), (), verbose=False)
+    show_hosts(out, lab(db1={"problems": [LONG]}), (), verbose=False)
     assert isinstance(out.file, io.StringIO)
     assert f"✗ db1: {LONG.message}\n    {LONG.next}\n" in out.file.getvalue()
 
@@ -111,7 +111,7 @@ def test_units_are_shown_when_asked_for() -> None:
 def test_what_several_hosts_say_alike_is_told_once_and_what_is_down_first() -> None:
     waits, down = Problem("holds node1 drained: operator ann", "x", down=False), Problem("no way through", "y")
     found = lab(edge1={"problems": [waits]}, edge2={"problems": [waits, down]})
-    assert gathered(found, [Problem("no edge holds it")]) == [
+    assert gather_problems(found, [Problem("no edge holds it")]) == [
         ("", Problem("no edge holds it")),
         ("edge2", down),
         ("edge1, edge2", waits),
@@ -125,8 +125,8 @@ def test_what_several_hosts_say_alike_is_told_once_and_what_is_down_first() -> N
         ("node1", {"edge1": {"reachable": False, "servers": {}}}, "UP on edge2"),
         ("node1", {"edge1": {"servers": {}}, "edge2": {"servers": {}}}, ""),
         ("node1", {"edge1": {"healing": ["node1"]}, "edge2": {"healing": ["node1"]}}, "restarting"),
-        ("edge1", {"edge1": {"edge": Seen("edge1", True, False, True, True, "operator ann")}}, "drained"),
-        ("edge1", {"edge1": {"edge": Seen("edge1", True, False, True, False)}}, "cannot take over"),
+        ("edge1", {"edge1": {"edge": EdgeState("edge1", True, False, True, True, "operator ann")}}, "drained"),
+        ("edge1", {"edge1": {"edge": EdgeState("edge1", True, False, True, False)}}, "cannot take over"),
         ("edge1", {"edge1": {"edge": None}}, "sees 2 of 2 nodes UP"),
         ("db1", {"db1": {"units": {}}}, ""),
         ("db1", {"db1": {"reachable": False}}, ""),
@@ -144,7 +144,7 @@ def test_a_healer_at_work_and_a_lock_are_no_problem_but_told() -> None:
         node1={"healer": "restart put off: the peer is down", "lock": "ann: deploy"},
         node2={"healer": "the app is well", "lock": "ann: deploy"},
     )
-    assert list(notes(found)) == [
+    assert list(current_notes(found)) == [
         "node1, node2: locked by ann: deploy",
         "node1: healer: restart put off: the peer is down",
     ]
@@ -172,15 +172,15 @@ def test_exit_codes(problems: list[Problem], code: int) -> None:
 
 
 def test_a_node_that_is_out_on_purpose_is_not_down() -> None:
-    edge = Seen("edge1", True, True, True, True)
+    edge = EdgeState("edge1", True, True, True, True)
     assert balancer_problems(UP, [], edge) == []
     assert [problem.message for problem in balancer_problems(DOWN, ["node1"], edge)] == ["the balancer sees node2 DOWN"]
     assert [problem.next for problem in balancer_problems(DOWN, ["node1"], edge)] == ["fab -H node2 app.restart"]
-    assert len(balancer_problems({}, [], Seen("edge1", True, True, True, False))) == 2
+    assert len(balancer_problems({}, [], EdgeState("edge1", True, True, True, False))) == 2
 
 
 def test_who_is_out_and_what_is_pending_waits_for_a_person() -> None:
-    away = Seen("edge1", True, False, True, True, "operator ann")
+    away = EdgeState("edge1", True, False, True, True, "operator ann")
     found = drain_problems("edge1", {"node1": "gate 2026: p90", "node2": "operator bob"}, ["node1"], away)
     assert [problem.next for problem in found] == [
         "fab -H edge1 undrain",
@@ -194,7 +194,7 @@ def test_who_is_out_and_what_is_pending_waits_for_a_person() -> None:
 
 
 def test_exactly_one_edge_holds_the_address() -> None:
-    one, two, none = Seen("edge1", holds=True), Seen("edge2", holds=True), Seen("edge2")
+    one, two, none = EdgeState("edge1", holds=True), EdgeState("edge2", holds=True), EdgeState("edge2")
     assert address_problem("192.0.2.10", [one, none]) is None
     both, nobody = address_problem("192.0.2.10", [one, two]), address_problem("192.0.2.10", [none])
     assert both is not None
@@ -234,7 +234,7 @@ def test_hosts_that_answer_nothing_are_not_called_well(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Fleet, "link", lambda self, node: Mute(node))
     path = tmp_path / "status.json"
-    assert task.status(site(), [], str(path)) == 4
+    assert task.show_status(site(), [], str(path)) == 4
     report = json.loads(path.read_text())
     assert {"site", "trouble", "problems", "hosts"} == set(report)
     by_name = {host["host"]: host for host in report["hosts"]}
@@ -243,13 +243,13 @@ def test_hosts_that_answer_nothing_are_not_called_well(monkeypatch: pytest.Monke
     assert keys | {"host", "trouble", "problems"} <= set(by_name["edge1"]), "scripts rely on them"
     assert by_name["node2"]["trouble"] == ["node2 cannot be reached"]
     assert by_name["node2"]["problems"][0]["next"] == "ping 192.0.2.22"
-    assert task.status(site(), ["node1"], None) == 2, "its file systems are not known: a cause, not only a symptom"
+    assert task.show_status(site(), ["node1"], None) == 2, "its file systems are not known: a cause, not only a symptom"
 
 
 def test_the_last_words_of_a_healer_that_is_off_are_not_about_now() -> None:
     made = HostStatus("node1", ("app",))
     name = "runbook-healer.service"
-    hosts._units(made, {name: UnitState(name, active="inactive", status="the app is well")}, [name])
+    hosts._read_units(made, {name: UnitState(name, active="inactive", status="the app is well")}, [name])
     assert made.healer == ""
-    hosts._units(made, {name: UnitState(name, active="active", status="the app is well")}, [name])
+    hosts._read_units(made, {name: UnitState(name, active="active", status="the app is well")}, [name])
     assert made.healer == "the app is well"

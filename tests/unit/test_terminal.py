@@ -16,11 +16,11 @@ from fabfile.engine.terminal import PLAIN
 ROOT = Path(__file__).resolve().parent.parent.parent
 BODY = """
 import fabfile
-from fabfile.console.task import complain
+from fabfile.console.task import print_error
 from fabfile.engine.errors import RunbookError
-from fabfile.console.rollup import console
-console().print("✗ drained · p90 ≤ 400 ms … Köln €")
-complain(RunbookError("«Köln» does not answer", "2 × tried", "fab status"))
+from fabfile.console.rollup import open_console
+open_console().print("✗ drained · p90 ≤ 400 ms … Köln €")
+print_error(RunbookError("«Köln» does not answer", "2 × tried", "fab status"))
 """
 
 

@@ -7,7 +7,7 @@ from steptools import script
 
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
-from fabfile.engine.step import PENDING, owe
+from fabfile.engine.step import PENDING, record_pending
 from fabfile.steps.unit import Unit
 
 UNIT = Unit("app.service", ready="is-ready")
@@ -91,8 +91,8 @@ def test_a_unit_foresees_what_earlier_steps_will_owe_it() -> None:
 
 
 def test_what_is_owed_is_recorded_in_a_file_each() -> None:
-    assert owe([]) == ""
-    text = owe(["restart:postgresql@17-main.service", "reload:x y.service"])
+    assert record_pending([]) == ""
+    text = record_pending(["restart:postgresql@17-main.service", "reload:x y.service"])
     assert text == (
         f"mkdir -p {PENDING} && touch {PENDING}/postgresql@17-main.service.restart '{PENDING}/x y.service.reload'\n"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...engine.errors import RunbookError
 from ...traffic.stats import upper_bound
-from ..row import Figures, Row, Verdict, judge, not_tried
+from ..row import Figures, Row, Verdict, judge_figures, not_tried
 
 if TYPE_CHECKING:
     from ...drills.result import DrillResult
@@ -34,7 +34,7 @@ def drill_rows(drills: Sequence[DrillResult], why: str, error: RunbookError | No
     return [loss_row(drills), back_row(drills)]
 
 
-def _speaking(id: str, drills: Sequence[DrillResult]) -> tuple[list[DrillResult], str]:
+def _drills_for(id: str, drills: Sequence[DrillResult]) -> tuple[list[DrillResult], str]:
     """The drills that tried something for a requirement, and why there are none, if so."""
     mine = [drill for drill in drills if id in drill.requirements]
     tried = [drill for drill in mine if drill.verdict != Verdict.NOT_TRIED]
@@ -44,30 +44,30 @@ def _speaking(id: str, drills: Sequence[DrillResult]) -> tuple[list[DrillResult]
 
 def loss_row(drills: Sequence[DrillResult]) -> Row:
     """R1: what users saw while nodes were lost; in each drill, whose own bounds are narrower, and in all together."""
-    tried, why = _speaking("R1", drills)
+    tried, why = _drills_for("R1", drills)
     if not tried:
         return not_tried(*LOSS, why)
-    figures = _figures(tried)
-    verdict, why = judge(figures, SHARE, timed=False, proof=True)
+    figures = _sum_figures(tried)
+    verdict, why = judge_figures(figures, SHARE, timed=False, proof=True)
     failed = [drill for drill in tried if drill.verdict == Verdict.FAILED or drill.failures > SHARE * drill.requests]
-    notes = [", ".join(f"{drill.name}: {_seen(drill)}" for drill in tried)]
+    notes = [", ".join(f"{drill.name}: {_describe_drill(drill)}" for drill in tried)]
     if failed:
-        why = "; ".join(f"{drill.name}: {_first(drill.why) or _seen(drill)}" for drill in failed)
+        why = "; ".join(f"{drill.name}: {_first_broken(drill.why) or _describe_drill(drill)}" for drill in failed)
         return Row(*LOSS, Verdict.FAILED, why, NEXT, figures, SHARE, notes=notes)
     return Row(*LOSS, verdict, why, "" if verdict is Verdict.HELD else NEXT, figures, SHARE, notes=notes)
 
 
-def _first(why: str) -> str:
+def _first_broken(why: str) -> str:
     """The first of the bounds that a drill broke; all are in its own table."""
     first, _, more = why.partition("; ")
     return f"{first}, and {more.count('; ') + 1} more" if more else first
 
 
-def _seen(drill: DrillResult) -> str:
+def _describe_drill(drill: DrillResult) -> str:
     return f"{drill.failures} of {drill.requests} failed, longest gap {drill.gap_s:.1f} s"
 
 
-def _figures(drills: Sequence[DrillResult]) -> Figures:
+def _sum_figures(drills: Sequence[DrillResult]) -> Figures:
     """Requests and errors of all drills together; a drill keeps no single latencies."""
     kinds: Counter[str] = Counter()
     for drill in drills:
@@ -79,7 +79,7 @@ def _figures(drills: Sequence[DrillResult]) -> Figures:
 
 def back_row(drills: Sequence[DrillResult]) -> Row:
     """R2: the node was back in time in every drill. Only a time that was taken speaks for it."""
-    tried, why = _speaking("R2", drills)
+    tried, why = _drills_for("R2", drills)
     if not tried:
         return not_tried(*BACK, why)
     wrong, unknown = [], []

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ...traffic.stats import most_allowed, percentile
-from ..cache_age import OLDEST, Ages, judge_ages, offset
+from ...traffic.stats import most_allowed, percentile_of
+from ..cache_age import OLDEST, Ages, clock_offset, judge_ages
 from ..cache_probe import PATH, CacheSeen
-from ..edge_probe import EdgeSeen
+from ..edge_probe import EdgeEvidence
 from ..http3 import FIRST
-from ..row import Figures, Row, Verdict, judge, ms, not_tried
+from ..row import Figures, Row, Verdict, judge_figures, not_tried, show_ms
 from ..same_answers import HTTP, HTTPS
-from ..tls import days_left, problems
+from ..tls import certificate_problems, days_left
 from ..tls_profile import PROFILE
 
 FAST, MOST_SLOW = 1.0, 0.25
@@ -25,14 +25,14 @@ PLAN = "fab plan"
 CERTS = "inv certs.issue, then fab deploy"
 
 
-def edge_rows(seen: EdgeSeen | None, why: str) -> list[Row]:
+def edge_rows(seen: EdgeEvidence | None, why: str) -> list[Row]:
     """R14 and R15; `why` they were not tried, when nothing was seen."""
     if seen is None:
         return [not_tried(*TLS, why), not_tried(*HTTP3, why)]
     return [tls_row(seen), http3_row(seen)]
 
 
-def tls_row(seen: EdgeSeen) -> Row:
+def tls_row(seen: EdgeEvidence) -> Row:
     """R14: both answer, the same, neither pushes to the other; the certificate and the protocols are in order."""
     secure, shakes = seen.secure, seen.shakes
     over = [sample for sample in seen.same.samples if sample.arm == HTTPS]
@@ -40,9 +40,9 @@ def tls_row(seen: EdgeSeen) -> Row:
     if closed := next((shake for shake in shakes if shake.error), None):
         why = f"{secure.address} does not answer ({closed.error}), asked for {closed.name}"
         return Row(*TLS, Verdict.FAILED, why, PLAN, figures)
-    bad = list(dict.fromkeys(_certificate(seen)))
-    wrong = [*bad, *_answers(seen), *(f"not {PROFILE}: {issue}" for issue in seen.issues or ())]
-    verdict, errors = judge(figures, 0.01, timed=False, proof=False)
+    bad = list(dict.fromkeys(_certificate_problem(seen)))
+    wrong = [*bad, *_answer_leaks(seen), *(f"not {PROFILE}: {issue}" for issue in seen.issues or ())]
+    verdict, errors = judge_figures(figures, 0.01, timed=False, proof=False)
     if verdict is not Verdict.HELD:
         wrong.append(f"over https {errors}")
     more = {
@@ -58,16 +58,16 @@ def tls_row(seen: EdgeSeen) -> Row:
     return Row(*TLS, Verdict.HELD, "", "", figures, 0.01, notes=_tls_notes(seen), more=more)
 
 
-def _certificate(seen: EdgeSeen) -> Iterator[str]:
+def _certificate_problem(seen: EdgeEvidence) -> Iterator[str]:
     """What is wrong with any certificate that was shown. Without an authority of our own, self-signed is allowed."""
     for shake in seen.shakes:
-        found = problems(shake.leaf, [shake.name])
+        found = certificate_problems(shake.leaf, [shake.name])
         yield from found
         if seen.secure.bundle and shake.distrust and not any(" expired " in text for text in found):
             yield f"the certificate was not issued by the authority in {seen.secure.bundle.name}: {shake.distrust}"
 
 
-def _answers(seen: EdgeSeen) -> Iterator[str]:
+def _answer_leaks(seen: EdgeEvidence) -> Iterator[str]:
     """What answers give away."""
     same = seen.same
     yield from (f"it redirects {said[0]}" for said in [same.redirects] if said)
@@ -77,7 +77,7 @@ def _answers(seen: EdgeSeen) -> Iterator[str]:
     )
 
 
-def _tls_notes(seen: EdgeSeen) -> list[str]:
+def _tls_notes(seen: EdgeEvidence) -> list[str]:
     first = seen.shakes[0]
     trust = f"verified for {', '.join(seen.secure.wanted)}"
     if first.distrust:
@@ -86,19 +86,19 @@ def _tls_notes(seen: EdgeSeen) -> list[str]:
     return [f"the certificate is {trust}, {days_left(first.leaf)} days left; {PROFILE}: compliant; {http2}"]
 
 
-def http3_row(seen: EdgeSeen) -> Row:
+def http3_row(seen: EdgeEvidence) -> Row:
     """R15: a real client gets 200 over QUIC, a second one too where there is one, and https (only) offers it."""
     secure = seen.secure
     if not secure.http3:
         return not_tried(*HTTP3, "http3 = false in the site file")
     figures = Figures.of(seen.quic)
-    verdict, why = judge(figures, 0.0, timed=False, proof=False)
+    verdict, why = judge_figures(figures, 0.0, timed=False, proof=False)
     wrong = [] if verdict is Verdict.HELD else [_no_quic(seen, why)]
     curl = seen.curl
     if curl and (curl.status != 200 or curl.protocol != "3"):
         said = curl.error or f"status {curl.status} over HTTP/{curl.protocol}"
         wrong.append(f"{curl.version} --http3-only on {curl.host}: {said}")
-    wrong += _offers(seen)
+    wrong += _alt_svc_problem(seen)
     firsts = [sample.latency for sample in seen.quic if sample.ok and sample.arm == FIRST]
     more = {
         "first_answers_ms": [round(1000 * seconds, 1) for seconds in firsts],
@@ -109,13 +109,13 @@ def http3_row(seen: EdgeSeen) -> Row:
     }
     if wrong:
         return Row(*HTTP3, Verdict.FAILED, "; ".join(wrong), PLAN, figures, 0.0, more=more)
-    first = f"{len(firsts)} connections by aioquic, their first answers within {ms(max(firsts))}"
+    first = f"{len(firsts)} connections by aioquic, their first answers within {show_ms(max(firsts))}"
     again = f" (at try {curl.tries}: it loses some answers itself)" if curl and curl.tries > 1 else ""
     second = f"200 by {curl.version} on {curl.host}{again}" if curl else f"no second client: {seen.curl_why}"
     return Row(*HTTP3, Verdict.HELD, "", "", figures, 0.0, notes=[f"{first}; {second}"], more=more)
 
 
-def _no_quic(seen: EdgeSeen, why: str) -> str:
+def _no_quic(seen: EdgeEvidence, why: str) -> str:
     """Nothing at all over UDP is most often a firewall."""
     if any(sample.status for sample in seen.quic) or not seen.quic:
         return f"over QUIC {why}"
@@ -124,7 +124,7 @@ def _no_quic(seen: EdgeSeen, why: str) -> str:
     return f"no answer over QUIC ({seen.quic[0].error}){guess}"
 
 
-def _offers(seen: EdgeSeen) -> Iterator[str]:
+def _alt_svc_problem(seen: EdgeEvidence) -> Iterator[str]:
     """Alt-Svc on every https answer, with the right port, and on no http answer."""
     wanted = seen.secure.port
     for told in sorted(seen.same.alt_svc[HTTPS]):
@@ -139,15 +139,15 @@ def _offers(seen: EdgeSeen) -> Iterator[str]:
 def cache_row(seen: CacheSeen, *, proof: bool) -> Row:
     """R16: fast for most, never old, and only GET is answered from the cache."""
     figures = Figures.of(seen.samples)
-    verdict, errors = judge(figures, 0.01, timed=False, proof=False)
+    verdict, errors = judge_figures(figures, 0.01, timed=False, proof=False)
     slow = sum(sample.latency >= FAST for sample in seen.samples)
-    ages = judge_ages(seen.plain, seen.unique, seen.posted, offset(seen.pings))
+    ages = judge_ages(seen.plain, seen.unique, seen.posted, clock_offset(seen.pings))
     wrong = [errors] if verdict is not Verdict.HELD else []
     if slow > MOST_SLOW * figures.n:
         wrong.append(f"{slow} of {figures.n} took 1 s or more: is the answer kept at all?")
     if ages.surely > OLDEST:
         wrong.append(f"an answer was {max(ages.ages):.0f} s old (by {' and '.join(ages.evidence)})")
-    wrong += _posts(seen, ages)
+    wrong += _post_problem(seen, ages)
     more = _cache_figures(seen, ages, slow, figures.n)
     if wrong:
         return Row(
@@ -163,17 +163,17 @@ def cache_row(seen: CacheSeen, *, proof: bool) -> Row:
     return Row(*CACHE, verdict, "; ".join(doubts), "", figures, 0.01, notes=_cache_notes(seen, ages, slow), more=more)
 
 
-def _posts(seen: CacheSeen, ages: Ages) -> Iterator[str]:
+def _post_problem(seen: CacheSeen, ages: Ages) -> Iterator[str]:
     """POST must reach the app."""
     kept = {answer.digest for answer in (*seen.plain, *seen.unique)}
-    usual = percentile(sorted(answer.done - answer.sent for answer in seen.unique), 0.5) if seen.unique else 0.0
+    usual = percentile_of(sorted(answer.done - answer.sent for answer in seen.unique), 0.5) if seen.unique else 0.0
     fast = [answer for answer in seen.posted if usual > 0.1 and answer.done - answer.sent < usual / 4]
     if seen.marks:
         yield f"POST {PATH} is answered from the cache ({seen.marks[0]})"
     elif ages.differ and any(answer.digest in kept for answer in seen.posted):
         yield f"POST {PATH} is answered from the cache: its body had been seen before"
     elif fast:
-        yield f"POST {PATH} is answered from the cache: in {ms(fast[0].done - fast[0].sent)}, the app takes {ms(usual)}"
+        yield f"POST {PATH} is answered from the cache: in {show_ms(fast[0].done - fast[0].sent)}, the app takes {show_ms(usual)}"
 
 
 def _cache_figures(seen: CacheSeen, ages: Ages, slow: int, n: int) -> dict[str, object]:
@@ -191,7 +191,7 @@ def _cache_figures(seen: CacheSeen, ages: Ages, slow: int, n: int) -> dict[str, 
 
 def _cache_notes(seen: CacheSeen, ages: Ages, slow: int) -> list[str]:
     times = sorted(sample.latency for sample in seen.samples)
-    quick = f"{len(times) - slow} of {len(times)} under 1 s, p75 {ms(percentile(times, 0.75))}"
+    quick = f"{len(times) - slow} of {len(times)} under 1 s, p75 {show_ms(percentile_of(times, 0.75))}"
     old = (
         f"the oldest answer {max(ages.ages):.1f} s (by {' and '.join(ages.evidence)})"
         if ages.evidence

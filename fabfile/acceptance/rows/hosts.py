@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ...engine.errors import RunbookError
-from ..host_facts import Clock, DatabaseFacts, LogBound, NodeFacts, Traffic
-from ..row import Row, Verdict, ms, not_tried
+from ..host_facts import Clock, DatabaseFacts, EndpointCounts, LogBound, NodeFacts
+from ..row import Row, Verdict, not_tried, show_ms
 
 READY_SECONDS = 5.0
 """R20."""
@@ -25,11 +25,11 @@ READY = ("R20", "fast start", "ready in < 5 s")
 CLOCK = ("R21", "clocks", "< 1 s off, kept right")
 LOG = ("R22", "bounded log", "cannot fill the disk")
 
-Counted = Mapping[str, Traffic] | RunbookError | None
+Counted = Mapping[str, EndpointCounts] | RunbookError | None
 """What the edges had counted, or why that could not be read; None without a way to them."""
 
 
-def counted(facts: NodeFacts | None) -> Counted:
+def counted_requests(facts: NodeFacts | None) -> Counted:
     """What the edges have counted so far, to be compared with what they count after the load."""
     if facts is None:
         return None
@@ -57,15 +57,15 @@ def node_rows(facts: NodeFacts | None, before: Counted = None, asked: Mapping[st
         return traffic_row(before or {}, facts.traffic(), asked or {})
 
     return [
-        _asked(TRAFFIC, traffic),
-        _asked(DEPLOY, lambda: deploy_row(facts.differences(), facts.database())),
-        _asked(READY, lambda: ready_row(facts.ready_seconds())),
-        _asked(CLOCK, lambda: clock_row(facts.clocks())),
-        _asked(LOG, lambda: log_row(facts.log_bounds())),
+        _ask_hosts(TRAFFIC, traffic),
+        _ask_hosts(DEPLOY, lambda: deploy_row(facts.differences(), facts.database())),
+        _ask_hosts(READY, lambda: ready_row(facts.ready_seconds())),
+        _ask_hosts(CLOCK, lambda: clock_row(facts.clocks())),
+        _ask_hosts(LOG, lambda: log_row(facts.log_bounds())),
     ]
 
 
-def _asked(what: tuple[str, str, str], ask: Callable[[], Row]) -> Row:
+def _ask_hosts(what: tuple[str, str, str], ask: Callable[[], Row]) -> Row:
     try:
         return ask()
     except RunbookError as error:
@@ -76,7 +76,7 @@ def ready_row(seconds: Mapping[str, float]) -> Row:
     """R20: each node is ready in time."""
     late = [f"{node} took {value:.1f} s" for node, value in seconds.items() if not value < READY_SECONDS]
     notes = [f"the slowest of {len(seconds)} nodes took {max(seconds.values()):.1f} s"] if seconds else []
-    return _told(READY, "; ".join(late) or ("" if seconds else "no node told"), notes)
+    return _make_row(READY, "; ".join(late) or ("" if seconds else "no node told"), notes)
 
 
 def log_row(bounds: Mapping[str, LogBound]) -> Row:
@@ -86,14 +86,18 @@ def log_row(bounds: Mapping[str, LogBound]) -> Row:
         if bound.limit is None:
             wrong.append(f"{node}: {bound.how or 'nothing bounds the log'}")
         elif bound.used > bound.limit:
-            wrong.append(f"{node}: {_mb(bound.used)}, over its limit of {_mb(bound.limit)}")
+            wrong.append(f"{node}: {_megabytes(bound.used)}, over its limit of {_megabytes(bound.limit)}")
         elif bound.limit - bound.used > bound.free:
-            wrong.append(f"{node}: the disk is full before the log reaches its limit of {_mb(bound.limit)}")
-    notes = [f"{node}: {_mb(bound.used)} of at most {_mb(bound.limit or 0)}" for node, bound in bounds.items()]
-    return _told(LOG, "; ".join(wrong) or ("" if bounds else "no node told"), notes, "fab status, then fab plan")
+            wrong.append(f"{node}: the disk is full before the log reaches its limit of {_megabytes(bound.limit)}")
+    notes = [
+        f"{node}: {_megabytes(bound.used)} of at most {_megabytes(bound.limit or 0)}" for node, bound in bounds.items()
+    ]
+    return _make_row(LOG, "; ".join(wrong) or ("" if bounds else "no node told"), notes, "fab status, then fab plan")
 
 
-def traffic_row(before: Mapping[str, Traffic], after: Mapping[str, Traffic], asked: Mapping[str, int]) -> Row:
+def traffic_row(
+    before: Mapping[str, EndpointCounts], after: Mapping[str, EndpointCounts], asked: Mapping[str, int]
+) -> Row:
     """R17: each endpoint that was asked has figures of its own, and they have counted at least what we got from it."""
     wrong = []
     for id, n in asked.items():
@@ -104,12 +108,12 @@ def traffic_row(before: Mapping[str, Traffic], after: Mapping[str, Traffic], ask
     moved = sum(after[id].requests - before[id].requests for id in asked if id in before and id in after)
     errors = sum(after[id].errors - before[id].errors for id in asked if id in before and id in after)
     notes = [f"the edges' exporters counted {moved} requests and {errors} errors of {len(asked)} endpoints meanwhile"]
-    return _told(TRAFFIC, "; ".join(wrong) or ("" if asked else "nothing was asked"), notes)
+    return _make_row(TRAFFIC, "; ".join(wrong) or ("" if asked else "nothing was asked"), notes)
 
 
 def deploy_row(differences: Sequence[str], data: DatabaseFacts | None) -> Row:
     """R18: nothing is left for the one command to do, and what it is to bring about is there: the data and its indexes."""
-    lacking = list(_lacking(data)) if data else []
+    lacking = list(_missing_data(data)) if data else []
     wrong = [*lacking, *differences[:MOST_TOLD]]
     if len(differences) > MOST_TOLD:
         wrong.append(f"{len(differences) - MOST_TOLD} more differences")
@@ -117,10 +121,10 @@ def deploy_row(differences: Sequence[str], data: DatabaseFacts | None) -> Row:
     next = "fab plan, then fab deploy"
     if data and lacking:
         next = "inv db.indexes" if data.missing_indexes else "inv db.seed"
-    return _told(DEPLOY, "; ".join(wrong), ["no difference to what fab deploy would make", *notes], next)
+    return _make_row(DEPLOY, "; ".join(wrong), ["no difference to what fab deploy would make", *notes], next)
 
 
-def _lacking(data: DatabaseFacts) -> Iterator[str]:
+def _missing_data(data: DatabaseFacts) -> Iterator[str]:
     yield from (f"{table} is empty" for table, rows in data.rows.items() if rows <= 0)
     yield from (f"{table} has no valid index on id" for table in data.missing_indexes)
     if not data.rows:
@@ -142,7 +146,9 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
         return Row(*CLOCK, Verdict.FAILED, "; ".join([*wrong, *doubts]) or "no host told", CLOCK_NEXT)
     most = max(abs(clock.ahead) + clock.slack for clock in clocks.values())
     keepers = ", ".join(sorted({clock.keeper for clock in clocks.values() if clock.keeper}))
-    notes = [f"{len(clocks)} hosts at most {ms(most)} from this machine's clock, transit included; kept by {keepers}"]
+    notes = [
+        f"{len(clocks)} hosts at most {show_ms(most)} from this machine's clock, transit included; kept by {keepers}"
+    ]
     more = {
         host: {"ahead_s": round(c.ahead, 4), "slack_s": round(c.slack, 4), "keeper": c.keeper}
         for host, c in clocks.items()
@@ -154,11 +160,11 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
     return Row(*CLOCK, Verdict.HELD, notes=notes, more=more)
 
 
-def _told(what: tuple[str, str, str], wrong: str, notes: list[str], next: str = "fab plan") -> Row:
+def _make_row(what: tuple[str, str, str], wrong: str, notes: list[str], next: str = "fab plan") -> Row:
     if wrong:
         return Row(*what, Verdict.FAILED, wrong, next)
     return Row(*what, Verdict.HELD, notes=notes)
 
 
-def _mb(size: int) -> str:
+def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from ...traffic.load import Load
 from ...traffic.sample import Sample
-from ...traffic.stats import percentile
+from ...traffic.stats import percentile_of
 from ..alone import failed_alone
 from ..freshness import Fresh, Freshness
-from ..row import Figures, Row, Verdict, judge, ms, not_tried
+from ..row import Figures, Row, Verdict, judge_figures, not_tried, show_ms
 
 CARRIED = 0.99
 """R3: the least share of the offered rate that must come back right and in time."""
@@ -31,7 +31,7 @@ def slow_alone(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
     Under load everything waits for the processor that a search takes, so the load cannot tell whose index is missing.
     """
-    medians = {id: percentile(sorted(times), 0.5) for id, times in seconds.items() if times}
+    medians = {id: percentile_of(sorted(times), 0.5) for id, times in seconds.items() if times}
     quickest = min(medians.values(), default=0.0)
     return {id: median for id, median in medians.items() if median > max(SEARCHING, 5 * quickest)}
 
@@ -48,9 +48,9 @@ def single_row(
     """R4-R8 at peak: errors, p90, never cached. `searching` is what is slow alone."""
     samples = [s for s in load.samples if s.endpoint == id]
     figures = Figures.of(samples, load.seconds)
-    verdict, why = judge(figures, 0.01, timed=True, proof=proof)
+    verdict, why = judge_figures(figures, 0.01, timed=True, proof=proof)
     next = "" if verdict is Verdict.HELD else INDEXES if id in searching else STATUS
-    notes = [f"even asked alone it takes {ms(searching[id])}: is its index there?"] if id in searching else []
+    notes = [f"even asked alone it takes {show_ms(searching[id])}: is its index there?"] if id in searching else []
     if notes and verdict is not Verdict.HELD:
         why, notes = f"{why}; {notes[0]}", []
     if id == "R5":
@@ -76,14 +76,16 @@ def _no_answer_too_fast(samples: Sequence[Sample], fresh: Freshness | None) -> F
     fast = [s.done - s.sent for s in samples if s.ok and s.done - s.sent < fresh.floor / 4]
     if not fast:
         return fresh
-    because = f"{len(fast)} of {len(samples)} came in under {ms(fresh.floor / 4)}, the app takes {ms(fresh.floor)}"
+    because = (
+        f"{len(fast)} of {len(samples)} came in under {show_ms(fresh.floor / 4)}, the app takes {show_ms(fresh.floor)}"
+    )
     return Freshness(Fresh.CACHED, because, fresh.floor)
 
 
 def list_row(id: str, name: str, samples: Sequence[Sample], fresh: Freshness | None, share: float) -> Row:
     """R9-R11: one at a time, errors, never cached."""
     figures = Figures.of(samples)
-    verdict, why = judge(figures, share, timed=False, proof=False)
+    verdict, why = judge_figures(figures, share, timed=False, proof=False)
     next = "inv db.tune" if verdict is Verdict.FAILED else ""
     asked = f"≤ {share * 100:.0f} % errors, one by one"
     row = Row(id, name, asked, verdict, why, next, figures, share)
@@ -111,7 +113,7 @@ def _never_cached(row: Row, samples: Sequence[Sample], fresh: Freshness | None) 
 def rate_row(name: str, load: Load, searching: Mapping[str, float], *, proof: bool) -> Row:
     """R3: the offered rate is carried, by all endpoints together. `searching` is what is slow alone."""
     figures = Figures.of(load.samples, load.seconds)
-    verdict, why = judge(figures, 0.01, timed=False, proof=proof)
+    verdict, why = judge_figures(figures, 0.01, timed=False, proof=proof)
     offered = len(load.samples)
     carried = sum(s.ok and s.done <= load.seconds + GRACE for s in load.samples)
     if not offered or carried < CARRIED * offered:
@@ -120,14 +122,14 @@ def rate_row(name: str, load: Load, searching: Mapping[str, float], *, proof: bo
         verdict, why = Verdict.FAILED, "; ".join(filter(None, (text, why)))
     next = "" if verdict is Verdict.HELD else INDEXES if searching else f"{STATUS}: are all nodes serving?"
     name = f"{name}, {load.rate:.0f}/s for {load.seconds:g} s"
-    return Row("R3", name, "carried, ≤ 1 % errors", verdict, why, next, figures, 0.01, notes=_doubts(load))
+    return Row("R3", name, "carried, ≤ 1 % errors", verdict, why, next, figures, 0.01, notes=_load_doubts(load))
 
 
-def _doubts(load: Load) -> list[str]:
+def _load_doubts(load: Load) -> list[str]:
     if not load.doubtful:
         return []
     return [
-        f"this machine was too busy and asked {ms(load.lag_p99)} late (p99): the service is better than its figures"
+        f"this machine was too busy and asked {show_ms(load.lag_p99)} late (p99): the service is better than its figures"
     ]
 
 
@@ -136,7 +138,7 @@ def write_row(id: str, name: str, samples: Sequence[Sample], problems: Sequence[
     asked, figures = "≤ 1 % errors", Figures.of(samples)
     if not samples and not problems and refusal:
         return not_tried(id, name, asked, refusal)
-    verdict, why = judge(figures, 0.01, timed=False, proof=False)
+    verdict, why = judge_figures(figures, 0.01, timed=False, proof=False)
     if not samples:
         why = "" if problems else "no session could be made"
     if problems:
@@ -147,7 +149,7 @@ def write_row(id: str, name: str, samples: Sequence[Sample], problems: Sequence[
 def ping_row(samples: Sequence[Sample]) -> Row:
     """R19: 200 and the app's own word. The other half, 500 when ill, shows only while a node is ill."""
     figures = Figures.of(samples)
-    verdict, why = judge(figures, 0.0, timed=False, proof=False)
+    verdict, why = judge_figures(figures, 0.0, timed=False, proof=False)
     next = STATUS if verdict is Verdict.FAILED else ""
     notes = ["" if figures.errors else "200 `pong` seen; a 500 shows only while a node is ill"]
     return Row("R19", "GET /ping", "200 pong, untouched", verdict, why, next, figures, notes=[n for n in notes if n])

@@ -8,7 +8,7 @@ from ..rules import (
     apps_left_alone,
     dip_within,
     drained_first,
-    felt,
+    fault_was_felt,
     few_failed_posts,
     gap_within,
     never_both_at_once,
@@ -23,7 +23,7 @@ from ..rules import (
     stays_up,
     within_budget,
 )
-from ..target import Stage
+from ..target import DrillTarget
 
 HEALED = 15.0
 """Seconds in which an app that starts fast is well again (R2 asks for 60)."""
@@ -38,7 +38,7 @@ HEALS = (recovered_within(HEALED), dip_within(HEALED, PEAK), restarted_at_most(1
 BOTH = ("R1", "R2")
 
 
-def _log_full(stage: Stage) -> Fault:
+def _log_full(stage: DrillTarget) -> Fault:
     if not stage.facts.logs:
         raise NotPossible("discovery has found no log of the app's", "no disk can be filled by it", "fab deploy")
     return app.LogFull(stage.victim, stage.facts.logs[0].rpartition("/")[0])
@@ -48,28 +48,28 @@ APP_DRILLS = (
     Drill(
         "app-killed",
         "An app that is killed starts again at once; nobody but a POST it had in hand notices.",
-        lambda stage: app.killed(stage, stage.victim),
+        lambda stage: app.killed_app(stage, stage.victim),
         (*AT_ONCE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-hung",
         "An app that hangs is left by the balancers and started anew by its healer.",
-        lambda stage: app.hung(stage, stage.victim),
+        lambda stage: app.hung_app(stage, stage.victim),
         (*INVISIBLE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-500",
         "An app that answers 500 to everything is left by the balancers and started anew by its healer.",
-        lambda stage: app.poison(stage, ILL, stage.victim),
+        lambda stage: app.poison_app(stage, ILL, stage.victim),
         (*INVISIBLE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-leak",
         "An app that leaks is drained and started anew before its memory is gone.",
-        lambda stage: app.poison(stage, LEAK, stage.victim),
+        lambda stage: app.poison_app(stage, LEAK, stage.victim),
         (*INVISIBLE, drained_first, recovered_within(60), dip_within(HEALED, PEAK), restarted_at_most(1)),
         BOTH,
         patience=75,
@@ -77,15 +77,15 @@ APP_DRILLS = (
     Drill(
         "app-panic",
         "An app that panics starts again at once.",
-        lambda stage: app.poison(stage, PANIC, stage.victim),
+        lambda stage: app.poison_app(stage, PANIC, stage.victim),
         (*AT_ONCE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-slow",
         "A node that runs at a tenth of its speed gets fewer requests; none fails.",
-        lambda stage: app.slow(stage, stage.victim),
-        (*INVISIBLE, felt(0.3), recovered_within(60)),
+        lambda stage: app.slow_app(stage, stage.victim),
+        (*INVISIBLE, fault_was_felt(0.3), recovered_within(60)),
         rate=STEADY,
         hold=15,
     ),
@@ -100,7 +100,7 @@ APP_DRILLS = (
     Drill(
         "node-cut",
         "A node cut off from the network is missed by nobody, nor is its return noticed.",
-        lambda stage: hosts.cut(stage, stage.victim),
+        lambda stage: hosts.cut_host(stage, stage.victim),
         (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
         hold=15,
@@ -108,7 +108,7 @@ APP_DRILLS = (
     Drill(
         "node-rejected",
         "A node that refuses connections is missed by nobody.",
-        lambda stage: hosts.reject(stage, stage.victim),
+        lambda stage: hosts.reject_calls(stage, stage.victim),
         (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
         hold=15,
@@ -116,14 +116,14 @@ APP_DRILLS = (
     Drill(
         "both-killed",
         "Both apps killed at once serve again within 10 s, and do not die of the rush.",
-        lambda stage: app.killed(stage, *stage.apps),
+        lambda stage: app.killed_app(stage, *stage.apps),
         (gap_within(10), recovered_within(HEALED), restarted_at_most(1)),
         ("R2",),
     ),
     Drill(
         "both-ill",
         "Both apps ill at once are started anew one after the other.",
-        lambda stage: app.poison(stage, ILL, *stage.apps),
+        lambda stage: app.poison_app(stage, ILL, *stage.apps),
         (never_both_at_once, gap_within(30), recovered_within(60), restarted_at_most(1)),
         ("R2",),
         patience=90,
@@ -131,7 +131,7 @@ APP_DRILLS = (
     Drill(
         "slow-start",
         "An app that hangs, and then takes 30 s to start, is back within a minute; nobody but a POST in its hand notices.",
-        lambda stage: app.slow_to_start(stage, app.hung(stage, stage.victim)),
+        lambda stage: app.slow_to_start(stage, app.hung_app(stage, stage.victim)),
         (*INVISIBLE, recovered_within(60), restarted_at_most(1)),
         BOTH,
         rate=STEADY,
@@ -155,13 +155,13 @@ APP_DRILLS = (
     Drill(
         "recycle",
         "A node that has reached its age is drained and started anew without a failed request.",
-        lambda stage: app.old(stage, stage.victim),
+        lambda stage: app.old_app(stage, stage.victim),
         (no_failures, drained_first, recovered_within(60)),
     ),
     Drill(
         "both-old",
         "Nodes that reach their age together are started anew one after the other, even if a start takes 30 s.",
-        lambda stage: app.slow_to_start(stage, app.old(stage, *stage.two_apps(), youngest=110)),
+        lambda stage: app.slow_to_start(stage, app.old_app(stage, *stage.two_apps(), youngest=110)),
         (no_failures, drained_first, never_both_at_once, recovered_within(110), restarted_at_most(1)),
         ("R1",),
         rate=STEADY,
@@ -170,7 +170,7 @@ APP_DRILLS = (
     Drill(
         "one-node-alone",
         "One node alone at 120 requests/s serves what fits, and after a while refuses the excess at once.",
-        lambda stage: hosts.drained(stage, stage.victim),
+        lambda stage: hosts.drained_node(stage, stage.victim),
         (served_in_time(80, after=HEALED), refused_fast(1.0), stays_up, apps_left_alone),
         ("R1", "R3"),
         hold=35,

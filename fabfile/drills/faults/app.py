@@ -9,16 +9,16 @@ from ...engine.shell import q
 from ...roles import app, healer
 from ...settings.inventory import Node
 from ..model import NotPossible
-from ..overrides import told, untold
-from ..target import Stage
+from ..overrides import clear_healer_env, set_healer_env
+from ..target import DrillTarget
 from . import undo_timer
-from .hosts import LATEST, OnHosts, in_background, need
+from .hosts import LATEST, OnHosts, in_background, require_unit
 
 PIDS = "/run/runbook-drill.pid"
 """On a host: the process that a drill has hurt. It must not outlive the drill."""
 
 
-def on_app(*nodes: Node, stage: Stage, do: str) -> OnHosts:
+def on_app(*nodes: Node, stage: DrillTarget, do: str) -> OnHosts:
     """Something done to the app's process `$pid` on nodes. What was hurt is ended afterwards, if it still lives."""
     unit = q(stage.unit)
     before = f'pid=$(systemctl show -p MainPID --value {unit}); [ "$pid" != 0 ] || exit 1; echo $pid >{PIDS}\n'
@@ -30,7 +30,7 @@ def on_app(*nodes: Node, stage: Stage, do: str) -> OnHosts:
     return OnHosts(tuple(nodes), before + do, back, hurt=tuple(node.name for node in nodes))
 
 
-def poison(stage: Stage, kind: int, *nodes: Node) -> OnHosts:
+def poison_app(stage: DrillTarget, kind: int, *nodes: Node) -> OnHosts:
     """A poisoned operation, sent by the node to its own app, so that it fells no other."""
     body = f'{{"operation": {kind << 32}}}'
     head = (
@@ -44,7 +44,7 @@ def poison(stage: Stage, kind: int, *nodes: Node) -> OnHosts:
     return on_app(*nodes, stage=stage, do=f"bash -c {q(send)}\n")
 
 
-def slow(stage: Stage, node: Node) -> OnHosts:
+def slow_app(stage: DrillTarget, node: Node) -> OnHosts:
     """The app runs for a tenth of the time: a machine that is far too busy."""
     loop = f"while kill -STOP $(cat {PIDS}); do sleep 0.45; kill -CONT $(cat {PIDS}); sleep 0.05; done"
     back = f"systemctl stop runbook-drill-slow 2>/dev/null; pid=$(cat {PIDS}) && kill -CONT $pid; rm -f {PIDS}; true"
@@ -60,35 +60,37 @@ class LogFull:
     hurt: tuple[str, ...] = ()
     dark: str = ""
 
-    def prepare(self, stage: Stage) -> None:
+    def prepare(self, stage: DrillTarget) -> None:
         """Mount it, empty."""
         user, unit = q(stage.settings.app.user), q(stage.unit)
-        undo_timer.arm(
-            stage.fleet.link(self.node), f"! {self._mounted} || {{ {self._off}; systemctl restart {unit}; }}", LATEST
+        undo_timer.arm_timer(
+            stage.fleet.link(self.node),
+            f"! {self._is_mounted} || {{ {self._unmount_script}; systemctl restart {unit}; }}",
+            LATEST,
         )
         mount = f"mount -t tmpfs -o size=512k,mode=0750 runbook-drill {q(self.folder)}; chown {user}:{user} {q(self.folder)}"
-        self._restarted(stage, f"set -e; {mount}\n")
+        self._restart_after(stage, f"set -e; {mount}\n")
 
-    def inject(self, stage: Stage) -> None:
+    def inject(self, stage: DrillTarget) -> None:
         """Fill it, to the last byte."""
         fill = f"head -c 1M /dev/zero >{q(self.folder)}/runbook-drill 2>/dev/null"
         stage.run(self.node, f'{fill}; [ "$(stat -fc %a {q(self.folder)})" = 0 ]')
 
-    def undo(self, stage: Stage) -> None:
+    def undo(self, stage: DrillTarget) -> None:
         """Back to the log's own place."""
-        if stage.fleet.link(self.node).read([self._mounted])[0].code == 0:
-            self._restarted(stage, f"{self._off}\n")
-        undo_timer.disarm(stage.fleet.link(self.node))
+        if stage.fleet.link(self.node).read([self._is_mounted])[0].code == 0:
+            self._restart_after(stage, f"{self._unmount_script}\n")
+        undo_timer.disarm_timer(stage.fleet.link(self.node))
 
     @property
-    def _mounted(self) -> str:
+    def _is_mounted(self) -> str:
         return f"grep -qF {q(f'runbook-drill {self.folder} ')} /proc/mounts"
 
     @property
-    def _off(self) -> str:
+    def _unmount_script(self) -> str:
         return f"umount -l {q(self.folder)} || true"
 
-    def _restarted(self, stage: Stage, script: str) -> None:
+    def _restart_after(self, stage: DrillTarget, script: str) -> None:
         balancer = Balancer(stage.settings)
         try:
             with balancer.without(self.node, "deploy drill log-disk-full"):
@@ -97,36 +99,36 @@ class LogFull:
             balancer.close()
 
 
-def hung(stage: Stage, node: Node) -> OnHosts:
+def hung_app(stage: DrillTarget, node: Node) -> OnHosts:
     """SIGSTOP: the process is there, the port is open, nothing answers."""
     return on_app(node, stage=stage, do="kill -STOP $pid\n")
 
 
-def killed(stage: Stage, *nodes: Node) -> OnHosts:
+def killed_app(stage: DrillTarget, *nodes: Node) -> OnHosts:
     """SIGKILL."""
     return on_app(*nodes, stage=stage, do="kill -KILL $pid\n")
 
 
-def healer_killed(stage: Stage, node: Node) -> OnHosts:
+def healer_killed(stage: DrillTarget, node: Node) -> OnHosts:
     """The healer dies, and right afterwards the app hangs: only a healer that came back can help."""
-    need(stage, node, healer.UNIT)
-    return on_app(node, stage=stage, do=f"systemctl kill -s KILL {healer.UNIT}\nkill -STOP $pid\n")
+    require_unit(stage, node, healer.HEALER_UNIT)
+    return on_app(node, stage=stage, do=f"systemctl kill -s KILL {healer.HEALER_UNIT}\nkill -STOP $pid\n")
 
 
-def old(stage: Stage, *nodes: Node, youngest: int = 30) -> OnHosts:
+def old_app(stage: DrillTarget, *nodes: Node, youngest: int = 30) -> OnHosts:
     """The app has reached the age at which the healer starts it anew: the age that it has just now.
 
     `youngest` is the age, in seconds, below which none is old, or the next one would be while the drill still looks.
     """
     for node in nodes:
-        need(stage, node, healer.UNIT)
+        require_unit(stage, node, healer.HEALER_UNIT)
     age = f"age() {{ ps -o etimes= -p $(systemctl show -p MainPID --value {q(stage.unit)}); }}\n"
-    aged = age + told("drill-old", "HEALER_LIFETIME", "$(($(age)))")
+    aged = age + set_healer_env("drill-old", "HEALER_LIFETIME", "$(($(age)))")
     grow = f'{age}until [ "$(age)" -ge {youngest} ]; do sleep 0.5; done\n'
-    return OnHosts(nodes, aged, untold("drill-old"), grow, hurt=tuple(node.name for node in nodes))
+    return OnHosts(nodes, aged, clear_healer_env("drill-old"), grow, hurt=tuple(node.name for node in nodes))
 
 
-def slow_to_start(stage: Stage, fault: OnHosts) -> OnHosts:
+def slow_to_start(stage: DrillTarget, fault: OnHosts) -> OnHosts:
     """The same where a start takes as long as the binary likes: nothing refuses the call that it makes in vain (R20)."""
     if not stage.facts.reject:
         raise NotPossible("this binary's start waits for nothing", "it cannot be made slow", "")

@@ -11,7 +11,7 @@ from ...engine.shell import q
 from ...roles import haproxy
 from ...settings.inventory import Node
 from ..model import NotPossible
-from ..target import Stage
+from ..target import DrillTarget
 from . import undo_timer
 
 LATEST = 180.0
@@ -32,25 +32,25 @@ class OnHosts:
     hurt: tuple[str, ...] = ()
     dark: str = ""
 
-    def prepare(self, stage: Stage) -> None:
+    def prepare(self, stage: DrillTarget) -> None:
         """See to it that each host mends itself if nobody else does: so long from when all are ready."""
-        each(stage, self.nodes, lambda node: undo_timer.arm(stage.fleet.link(node), self.back, LATEST))
+        on_each(stage, self.nodes, lambda node: undo_timer.arm_timer(stage.fleet.link(node), self.back, LATEST))
         if self.before:
-            each(stage, self.nodes, lambda node: stage.run(node, self.before, timeout=LATEST))
-            each(stage, self.nodes, lambda node: undo_timer.renew(stage.fleet.link(node), self.back, LATEST))
+            on_each(stage, self.nodes, lambda node: stage.run(node, self.before, timeout=LATEST))
+            on_each(stage, self.nodes, lambda node: undo_timer.rearm_timer(stage.fleet.link(node), self.back, LATEST))
 
-    def inject(self, stage: Stage) -> None:
+    def inject(self, stage: DrillTarget) -> None:
         """All at once."""
-        each(stage, self.nodes, lambda node: stage.run(node, self.do))
+        on_each(stage, self.nodes, lambda node: stage.run(node, self.do))
 
-    def undo(self, stage: Stage) -> None:
+    def undo(self, stage: DrillTarget) -> None:
         """All at once; the timer goes last."""
 
         def mend(node: Node) -> None:
             stage.run(node, f"/bin/bash -c {q(self.back)}", timeout=90)
-            undo_timer.disarm(stage.fleet.link(node))
+            undo_timer.disarm_timer(stage.fleet.link(node))
 
-        each(stage, self.nodes, mend)
+        on_each(stage, self.nodes, mend)
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,18 @@ class Power:
         """The host that is no longer seen."""
         return self.node.name
 
-    def prepare(self, stage: Stage) -> None:
+    def prepare(self, stage: DrillTarget) -> None:
         """
         Raises:
             NotPossible: there is no such switch.
         """
         stage.of_lab("status")
 
-    def inject(self, stage: Stage) -> None:
+    def inject(self, stage: DrillTarget) -> None:
         """Off."""
         stage.of_lab("power-off", self.node.name)
 
-    def undo(self, stage: Stage) -> None:
+    def undo(self, stage: DrillTarget) -> None:
         """On; returns when it answers ssh. Harmless when it runs."""
         stage.of_lab("power-on", self.node.name)
 
@@ -85,27 +85,27 @@ class Power:
 class Task:
     """A task of ours under load: it is no fault and must not look like one. `after` puts things back."""
 
-    work: Callable[[Stage], int]
-    after: Callable[[Stage], object] = lambda stage: None
+    work: Callable[[DrillTarget], int]
+    after: Callable[[DrillTarget], object] = lambda stage: None
     hurt: tuple[str, ...] = ()
     dark: str = ""
 
-    def prepare(self, stage: Stage) -> None:
+    def prepare(self, stage: DrillTarget) -> None:
         """Nothing."""
 
-    def inject(self, stage: Stage) -> None:
+    def inject(self, stage: DrillTarget) -> None:
         """Do it; its exit code goes to `stage.exits`."""
         try:
             stage.exits.append(self.work(stage))
         except RunbookError as error:
             stage.exits.append(error.code)
 
-    def undo(self, stage: Stage) -> None:
+    def undo(self, stage: DrillTarget) -> None:
         """Put things back."""
         self.after(stage)
 
 
-def each(stage: Stage, nodes: Sequence[Node], work: Callable[[Node], object]) -> None:
+def on_each(stage: DrillTarget, nodes: Sequence[Node], work: Callable[[Node], object]) -> None:
     """`work` on all `nodes` at once; the first RunbookError is raised."""
     for result in stage.fleet.each(work, nodes).values():
         if isinstance(result, RunbookError):
@@ -118,7 +118,7 @@ TABLE = "runbook_drill"
 MEND_NETWORK = f"for family in netdev inet; do nft delete table $family {TABLE} 2>/dev/null; done; true"
 
 
-def cut(stage: Stage, node: Node, *, silent: str = "") -> OnHosts:
+def cut_host(stage: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
     """The cable pulled, but for our own ssh to mend it. `silent` is an address that must not be claimed by ARP either.
 
     At the device, where also what a daemon sends past the host's own filters (keepalived's ARP) comes by.
@@ -133,7 +133,7 @@ def cut(stage: Stage, node: Node, *, silent: str = "") -> OnHosts:
     return OnHosts((node,), f"{device}nft -f - <<NFT\n{rules}NFT\n", MEND_NETWORK)
 
 
-def reject(stage: Stage, node: Node) -> OnHosts:
+def reject_calls(stage: DrillTarget, node: Node) -> OnHosts:
     """Every connection to the app is refused by the node's firewall."""
     rules = (
         f"add table inet {TABLE}\nadd chain inet {TABLE} input {{ type filter hook input priority -300; }}\n"
@@ -145,36 +145,36 @@ def reject(stage: Stage, node: Node) -> OnHosts:
 # -- units --------------------------------------------------------------------------------------------------------
 
 
-def unit_killed(stage: Stage, node: Node, unit: str) -> OnHosts:
+def unit_killed(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
     """All of a unit's processes die at once."""
-    need(stage, node, unit)
+    require_unit(stage, node, unit)
     return OnHosts(
         (node,), f"systemctl kill -s KILL {q(unit)}\n", f"systemctl reset-failed {q(unit)}; systemctl start {q(unit)}"
     )
 
 
-def unit_hung(stage: Stage, node: Node, unit: str) -> OnHosts:
+def unit_hung(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
     """SIGSTOP to all of a unit's processes: the ports are open, nothing answers."""
-    need(stage, node, unit)
+    require_unit(stage, node, unit)
     signal = f"systemctl kill -s %s {q(unit)}"
     return OnHosts((node,), signal % "STOP" + "\n", f"{signal % 'CONT'}; systemctl start {q(unit)}")
 
 
-def unit_stopped(stage: Stage, node: Node, unit: str) -> OnHosts:
+def unit_stopped(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A unit is stopped, and started again afterwards."""
-    need(stage, node, unit)
+    require_unit(stage, node, unit)
     return OnHosts((node,), f"systemctl stop {q(unit)}\n", f"systemctl start {q(unit)}")
 
 
-def unit_restarted(stage: Stage, node: Node, unit: str) -> OnHosts:
+def unit_restarted(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A restart as an operator would do it."""
-    need(stage, node, unit)
+    require_unit(stage, node, unit)
     return OnHosts((node,), f"systemctl restart {q(unit)}\n", f"systemctl start {q(unit)}")
 
 
-def starved(stage: Stage, node: Node, unit: str) -> OnHosts:
+def starved_unit(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A unit runs for a twentieth of the time: a machine that is far too busy."""
-    need(stage, node, unit)
+    require_unit(stage, node, unit)
     tell = f"systemctl kill -s %s {q(unit)}"
     loop = f"while {tell % 'STOP'}; do sleep 0.475; {tell % 'CONT'}; sleep 0.025; done"
     back = f"systemctl stop runbook-drill-slow 2>/dev/null; {tell % 'CONT'}"
@@ -186,7 +186,7 @@ def in_background(loop: str) -> str:
     return f"systemd-run -q --unit=runbook-drill-slow -p RuntimeMaxSec={LATEST:.0f} /bin/bash -c {q(loop)}\n"
 
 
-def need(stage: Stage, node: Node, unit: str) -> None:
+def require_unit(stage: DrillTarget, node: Node, unit: str) -> None:
     """Refuse when a unit does not run: there is nothing to break."""
     if not stage.has_unit(node, unit):
         raise NotPossible(f"{unit} does not run on {node.name}", "there is nothing to break", "fab status")
@@ -195,7 +195,7 @@ def need(stage: Stage, node: Node, unit: str) -> None:
 # -- the database, the balancer's view, the clock -----------------------------------------------------------------
 
 
-def connections_refused(stage: Stage) -> OnHosts:
+def connections_refused(stage: DrillTarget) -> OnHosts:
     """The database takes no further connection from the app: what it is like when others have used them all up."""
     kept = "/run/runbook-drill.limit"
     role = q(f"role={stage.settings.database.user}")
@@ -209,14 +209,16 @@ def connections_refused(stage: Stage) -> OnHosts:
     return OnHosts((stage.database,), do, back)
 
 
-def drained(stage: Stage, node: Node) -> OnHosts:
+def drained_node(stage: DrillTarget, node: Node) -> OnHosts:
     """A node out of service at every edge, as if it did not exist."""
     edges = stage.settings.inventory.having("edge")
     stage.two_apps()
-    return OnHosts(edges, haproxy.drain(node.name, "deploy drill one-node-alone"), haproxy.undrain(node.name))
+    return OnHosts(
+        edges, haproxy.drain_script(node.name, "deploy drill one-node-alone"), haproxy.undrain_script(node.name)
+    )
 
 
-def clock_wrong(stage: Stage, node: Node) -> OnHosts:
+def clock_wrong(stage: DrillTarget, node: Node) -> OnHosts:
     """A node's clock 90 s ahead."""
     if stage.fleet.link(node).read(["systemd-detect-virt -cq"])[0].code == 0:
         raise NotPossible(f"{node.name} is a container", "it has no clock of its own that could be wrong", "")

@@ -13,36 +13,36 @@ from pathlib import Path
 from ...engine.errors import OK, ROLLED_BACK, RunbookError
 from ...settings.settings import PROJECT, Settings
 from ..model import NotPossible
-from ..target import Stage
+from ..target import DrillTarget
 from .hosts import Task
 
 MEGABYTES = 16
 """How much more memory the app is allowed by the deploy of a drill: a change that restarts every node."""
 
 
-def _quietly(work: Callable[[], int]) -> int:
+def _run_quietly(work: Callable[[], int]) -> int:
     """Its exit code; what it prints is not for the reader of a drill."""
     with contextlib.redirect_stdout(io.StringIO()):
         return work()
 
 
-def _deploy(settings: Settings) -> int:
-    from ...rollout.deploy import Options, deploy
+def _deploy_now(settings: Settings) -> int:
+    from ...rollout.deploy import DeployOptions, deploy_hosts
 
-    return _quietly(lambda: deploy(settings, [], Options(reason="drill")))
+    return _run_quietly(lambda: deploy_hosts(settings, [], DeployOptions(reason="drill")))
 
 
-def deploy_under_load(stage: Stage) -> Task:
+def deploy_under_load(stage: DrillTarget) -> Task:
     """A deploy that restarts every app node, and afterwards one that takes it back."""
 
-    def after(stage: Stage) -> None:
-        if _deploy(stage.settings) != OK:
+    def after(stage: DrillTarget) -> None:
+        if _deploy_now(stage.settings) != OK:
             raise RunbookError("the deploy that takes the drill's change back failed", "", "fab deploy")
 
-    def work(stage: Stage) -> int:
+    def work(stage: DrillTarget) -> int:
         app = stage.settings.app
         changed = replace(app, memory_max=f"{int(app.memory_max.rstrip('M')) + MEGABYTES}M")
-        return _deploy(replace(stage.settings, app=changed))
+        return _deploy_now(replace(stage.settings, app=changed))
 
     if not stage.lab:
         raise NotPossible("a deploy restarts every node", "only a lab is there for that", "fab deploy")
@@ -51,29 +51,33 @@ def deploy_under_load(stage: Stage) -> Task:
     return Task(work, after, hurt=tuple(node.name for node in stage.apps))
 
 
-def renew_certificate(stage: Stage) -> Task:
+def renew_certificate(stage: DrillTarget) -> Task:
     """A new certificate on both edges."""
     from ...rollout import certificates
 
     if stage.settings.tls.certificate:
         raise NotPossible("the certificate is the user's own", "there is no other to put in its place", "")
-    return Task(lambda stage: _quietly(lambda: certificates.renew(stage.settings, force=True, dry=False, json=None)))
+    return Task(
+        lambda stage: _run_quietly(
+            lambda: certificates.renew_certificate(stage.settings, force=True, dry=False, json=None)
+        )
+    )
 
 
-def bad_release(stage: Stage) -> Task:
+def bad_release(stage: DrillTarget) -> Task:
     """A release whose /ping is fine and whose reads are slow: the gate must turn it away."""
     if not stage.lab or not (PROJECT / "lab" / "releases.py").exists():
         raise NotPossible("there is no bad release at hand", "a lab makes one of its stand-in", "")
 
-    def work(stage: Stage) -> int:
-        from ...rollout.binary import sha256
+    def work(stage: DrillTarget) -> int:
+        from ...rollout.binary import file_sha256
 
         binary = _slow_release(stage.settings)
-        app = replace(stage.settings.app, binary=str(binary), sha256=sha256(binary, stage.settings))
-        return _deploy(replace(stage.settings, app=app))
+        app = replace(stage.settings.app, binary=str(binary), sha256=file_sha256(binary, stage.settings))
+        return _deploy_now(replace(stage.settings, app=app))
 
-    def after(stage: Stage) -> None:
-        if stage.exits != [ROLLED_BACK] and _deploy(stage.settings) != OK:  # also when it was broken off
+    def after(stage: DrillTarget) -> None:
+        if stage.exits != [ROLLED_BACK] and _deploy_now(stage.settings) != OK:  # also when it was broken off
             raise RunbookError("the deploy of the good release failed", "the bad one may still serve", "fab deploy")
 
     return Task(work, after)

@@ -11,26 +11,26 @@ NET = "runbook-drill-net"
 """… and of what is different for as long as drills are made."""
 
 
-def arm(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
-    """Have the host run `undo` after so long, unless `disarm` comes first. What an earlier drill has left to be undone is undone now."""
+def arm_timer(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
+    """Have the host run `undo` after so long, unless `disarm_timer` comes first. What an earlier drill has left to be undone is undone now."""
     pending = f"! systemctl is-active -q {name}.timer || systemctl start {name}.service || true\n"
-    link.run(pending + _disarmed(name) + _armed(undo, seconds, name), timeout=150)
+    link.run(pending + _disarm_script(name) + _arm_script(undo, seconds, name), timeout=150)
 
 
-def renew(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
+def rearm_timer(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
     """Instead of what was armed."""
-    link.run(_disarmed(name) + _armed(undo, seconds, name))
+    link.run(_disarm_script(name) + _arm_script(undo, seconds, name))
 
 
-def disarm(link: Link, name: str = UNDO) -> None:
+def disarm_timer(link: Link, name: str = UNDO) -> None:
     """Take the timer back."""
-    link.run(_disarmed(name) + "true\n")
+    link.run(_disarm_script(name) + "true\n")
 
 
-def _armed(undo: str, seconds: float, name: str) -> str:
+def _arm_script(undo: str, seconds: float, name: str) -> str:
     timer = f"--unit={name} --on-active={seconds:.0f} --timer-property=AccuracySec=1s"
     return f"systemd-run -q {timer} -p Type=oneshot /bin/bash -c {q(undo)}\n"
 
 
-def _disarmed(name: str) -> str:
+def _disarm_script(name: str) -> str:
     return f"systemctl stop {name}.timer 2>/dev/null; systemctl reset-failed {name}.service 2>/dev/null\n"

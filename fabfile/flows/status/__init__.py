@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ...console.rollup import console, write_json
+from ...console.rollup import open_console, write_json
 from ...engine.errors import UNREACHABLE
 from ...engine.fleet import Fleet
 from ...engine.problem import Problem
@@ -15,18 +15,18 @@ from ...settings.settings import Settings
 from .host import HostStatus
 from .judge import exit_code
 from .overview import ask_site
-from .table import show
+from .table import show_hosts
 
-__all__ = ["HostStatus", "status"]
+__all__ = ["HostStatus", "show_status"]
 
 
-def status(settings: Settings, names: Sequence[str], json: str | None, *, verbose: bool = False) -> int:
+def show_status(settings: Settings, names: Sequence[str], json: str | None, *, verbose: bool = False) -> int:
     """Print it; 4 when a host cannot be reached, else as `exit_code` says. `verbose`: every unit, and what each balancer sees."""
-    out, started = console(json), time.monotonic()
+    out, started = open_console(json), time.monotonic()
     with Fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
         hosts, site = ask_site(settings, fleet)
         sessions = fleet.sessions
-    show(out, hosts, site, verbose=verbose)
+    show_hosts(out, hosts, site, verbose=verbose)
     out.print(_last_line(hosts, site, time.monotonic() - started, sessions))
     write_json(_as_json(settings, hosts, site), json)
     if not all(host.reachable for host in hosts):

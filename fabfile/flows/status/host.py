@@ -27,7 +27,7 @@ for owed in {PENDING}/*; do [ -e "$owed" ] && echo "owed=${{owed##*/}}"; done
 printf 'last=%s\\n' "$(tail -n 1 /var/log/runbook/journal.jsonl 2>/dev/null)"
 true"""
 
-DRAINED = f'cd {haproxy.DRAINED} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done; true'
+DRAINED = f'cd {haproxy.DRAINED_NODES} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done; true'
 
 
 @dataclass
@@ -43,7 +43,7 @@ class HostStatus:
     """Those that must run here."""
     servers: dict[str, haproxy_view.Server] = field(default_factory=dict)
     drained: dict[str, str] = field(default_factory=dict)
-    edge: keepalived.Seen | None = None
+    edge: keepalived.EdgeState | None = None
     """On an edge of a site with a floating address: whether it holds it, could, or is drained."""
     healer: str = ""
     """On an app node: the sentence of a healer that runs."""
@@ -60,13 +60,13 @@ class HostStatus:
         return any(problem.down for problem in self.problems)
 
 
-def unreachable(settings: Settings, name: str, error: RunbookError) -> HostStatus:
+def unreachable_host(settings: Settings, name: str, error: RunbookError) -> HostStatus:
     """A host that could not be read."""
     (node,) = settings.inventory.select([name])
     return HostStatus(name, node.roles, reachable=False, problems=[Problem(str(error), error.next, cause=False)])
 
 
-def read(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
+def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     """Ask `node` everything.
 
     Raises:
@@ -78,29 +78,29 @@ def read(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     probes = [
         FIGURES,
         locks.PROBE,
-        haproxy_view.stat() + " 2>/dev/null; true" if is_edge else "true",
+        haproxy_view.stat_script() + " 2>/dev/null; true" if is_edge else "true",
         DRAINED,
-        keepalived.look(settings) if floats else "true",
-        haproxy_view.healing(nodes) if is_edge else "true",
+        keepalived.edge_probe(settings) if floats else "true",
+        haproxy_view.healing_probe(nodes) if is_edge else "true",
         network.probe(settings, node),
     ]
-    checks = health.checks(settings, node)
+    checks = health.health_checks(settings, node)
     answers = fleet.link(node).read([*probes, *(check.probe for check in checks)])
     figures, lock, stat, drains, edge, healing, paths = answers[: len(probes)]
     host = HostStatus(node.name, node.roles)
-    _figures(host, figures)
+    _read_figures(host, figures)
     host.drained = dict(line.split("=", 1) for line in drains.out.splitlines() if "=" in line)
-    holder = locks.parse(lock.out)
+    holder = locks.parse_holder(lock.out)
     host.lock = f"{holder.who}: {holder.task} {holder.reason}".strip() if holder else ""
     host.servers = haproxy_view.parse_stat(stat.out)
-    host.edge = keepalived.parse(node.name, edge.out) if floats else None
+    host.edge = keepalived.parse_edge(node.name, edge.out) if floats else None
     host.healing = list(haproxy_view.parse_healing(nodes, healing.out).drained)
     host.network = network.parse(paths.out)
     for check, answer in zip(checks, answers[len(probes) :], strict=True):
         host.problems.extend(check.judge(answer))
         if check.name == units.NAME:
-            _units(host, units.parse(answer.out), units.needed(settings, node))
-        if check.name == disks.NAME and (systems := disks.parse(answer.out)):
+            _read_units(host, units.parse_units(answer.out), units.needed_units(settings, node))
+        if check.name == disks.NAME and (systems := disks.parse_mounts(answer.out)):
             host.facts["disk"] = str(max(system.space for system in systems))
     if is_edge:
         host.problems += balancer_problems(host.servers, [*host.drained, *host.healing], host.edge)
@@ -108,7 +108,7 @@ def read(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     return host
 
 
-def _figures(host: HostStatus, seen: Reading) -> None:
+def _read_figures(host: HostStatus, seen: Reading) -> None:
     for line in seen.out.splitlines():
         key, _, value = line.partition("=")
         if key == "owed":
@@ -117,8 +117,8 @@ def _figures(host: HostStatus, seen: Reading) -> None:
             host.facts[key] = value
 
 
-def _units(host: HostStatus, seen: dict[str, units.UnitState], needed: Sequence[str]) -> None:
+def _read_units(host: HostStatus, seen: dict[str, units.UnitState], needed: Sequence[str]) -> None:
     """A healer that is not running says nothing: its last words are not about now."""
     host.units = {name: seen[name] for name in needed if name in seen}
-    state = host.units.get(healer.UNIT)
+    state = host.units.get(healer.HEALER_UNIT)
     host.healer = state.status if state and state.runs else ""

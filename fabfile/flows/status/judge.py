@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from ...control.haproxy_view import Server
 from ...engine.errors import DIFFERS, FAILED, OK
 from ...engine.problem import Problem
-from ...roles.keepalived import Seen
+from ...roles.keepalived import EdgeState
 
 
-def balancer_problems(servers: Mapping[str, Server], out: Sequence[str], edge: Seen | None) -> list[Problem]:
+def balancer_problems(servers: Mapping[str, Server], out: Sequence[str], edge: EdgeState | None) -> list[Problem]:
     """On an edge: a balancer that does not answer, or that sees a node down which nobody took `out`."""
     found = []
     if not servers:
@@ -25,7 +25,9 @@ def balancer_problems(servers: Mapping[str, Server], out: Sequence[str], edge: S
     return found
 
 
-def drain_problems(host: str, drained: Mapping[str, str], healing: Iterable[str], edge: Seen | None) -> list[Problem]:
+def drain_problems(
+    host: str, drained: Mapping[str, str], healing: Iterable[str], edge: EdgeState | None
+) -> list[Problem]:
     """Who is out of service on purpose, and how it comes back."""
     found = []
     if edge and edge.drained:
@@ -46,7 +48,7 @@ def pending_problems(pending: Iterable[str]) -> list[Problem]:
     return [Problem(f"pending {action} of {unit}", "fab deploy", down=False) for unit, _, action in parts]
 
 
-def address_problem(address: str, edges: Sequence[Seen]) -> Problem | None:
+def address_problem(address: str, edges: Sequence[EdgeState]) -> Problem | None:
     """What is wrong with the floating address, given every edge of the site; None when exactly one holds it."""
     holders = [edge.name for edge in edges if edge.holds]
     if len(holders) == 1:

@@ -10,7 +10,7 @@ from ...engine.fleet import Fleet
 from ...engine.problem import Problem
 from ...health import entrance, network
 from ...settings.settings import Settings
-from .host import HostStatus, read, unreachable
+from .host import HostStatus, read_host, unreachable_host
 from .judge import address_problem
 
 
@@ -22,9 +22,9 @@ def ask_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[P
     whole = set(settings.inventory.having("edge")) <= set(fleet.nodes)
     with ThreadPoolExecutor(1) as aside:
         outside = aside.submit(entrance.problems, settings) if whole else None
-        seen = fleet.each(lambda node: read(settings, fleet, node))
+        seen = fleet.each(lambda node: read_host(settings, fleet, node))
         hosts = [
-            unreachable(settings, name, result) if isinstance(result, RunbookError) else result
+            unreachable_host(settings, name, result) if isinstance(result, RunbookError) else result
             for name, result in seen.items()
         ]
         site = site_problems(settings, hosts, outside.result() if outside else [])

@@ -19,19 +19,19 @@ HEALER_WELL = "the app is well"
 """What a healer says that has nothing to do (healer/judge.py)."""
 
 
-def show(out: Console, hosts: Sequence[HostStatus], site: Sequence[Problem], *, verbose: bool) -> None:
+def show_hosts(out: Console, hosts: Sequence[HostStatus], site: Sequence[Problem], *, verbose: bool) -> None:
     """Print it. `site` are problems of no single host; `verbose` adds every unit and what each balancer sees."""
-    out.print(table(hosts))
+    out.print(host_table(hosts))
     if verbose:
-        for line in details(hosts):
+        for line in unit_details(hosts):
             out.print(line, style="dim", markup=False)
-    for note in notes(hosts):
+    for note in current_notes(hosts):
         out.print(f"· {note}", markup=False)
-    for names, problem in gathered(hosts, site):
+    for names, problem in gather_problems(hosts, site):
         show_problem(out, names, problem)
 
 
-def table(hosts: Sequence[HostStatus]) -> Table:
+def host_table(hosts: Sequence[HostStatus]) -> Table:
     """One line a host."""
     from rich.table import Table
     from rich.text import Text
@@ -41,7 +41,7 @@ def table(hosts: Sequence[HostStatus]) -> Table:
         right = title in ("load", "mem", "disk")
         made.add_column(title, no_wrap=title != COLUMNS[-1], justify="right" if right else "left")
     for host in hosts:
-        word, style = state(host)
+        word, style = host_state(host)
         facts = host.facts
         shares = [f"{facts[key]}%" if key in facts else "" for key in ("mem", "disk")]
         release = facts.get("release", "").removeprefix("releases/")
@@ -51,7 +51,7 @@ def table(hosts: Sequence[HostStatus]) -> Table:
     return made
 
 
-def state(host: HostStatus) -> tuple[str, str]:
+def host_state(host: HostStatus) -> tuple[str, str]:
     """The host in a word, and its colour."""
     if not host.reachable:
         return "unreachable", "bold red"
@@ -66,16 +66,16 @@ def what_it_does(host: HostStatus, hosts: Sequence[HostStatus]) -> str:
         return ""
     parts = []
     if "edge" in host.roles:
-        parts.append(_edge(host))
+        parts.append(_edge_text(host))
     if "app" in host.roles:
-        parts.append(_served(host.host, {other.host: other for other in hosts if other.servers}))
+        parts.append(_served_text(host.host, {other.host: other for other in hosts if other.servers}))
     if "postgres" in host.roles:
         runs = any(unit.runs for name, unit in host.units.items() if name.startswith("postgresql"))
         parts.append("PostgreSQL runs" if runs else "")
     return ", ".join(part for part in parts if part)
 
 
-def _edge(host: HostStatus) -> str:
+def _edge_text(host: HostStatus) -> str:
     if host.edge is None:
         up = sum(server.up for server in host.servers.values())
         return f"sees {up} of {len(host.servers)} nodes UP" if host.servers else ""
@@ -84,9 +84,9 @@ def _edge(host: HostStatus) -> str:
     return "drained" if host.edge.drained else "stands by" if host.edge.able else "cannot take over"
 
 
-def _served(node: str, edges: dict[str, HostStatus]) -> str:
+def _served_text(node: str, edges: dict[str, HostStatus]) -> str:
     """How the edges that were asked see an app node."""
-    seen = {edge: _word(node, status) for edge, status in edges.items()}
+    seen = {edge: _server_word(node, status) for edge, status in edges.items()}
     words = set(seen.values())
     if words <= {"drained"} or words <= {"restarting"}:
         return "".join(words)
@@ -95,7 +95,7 @@ def _served(node: str, edges: dict[str, HostStatus]) -> str:
     return ", ".join(f"{word} on {edge}" if len(seen) == 1 else f"{word} {edge}" for edge, word in seen.items())
 
 
-def _word(node: str, edge: HostStatus) -> str:
+def _server_word(node: str, edge: HostStatus) -> str:
     if node in edge.drained:
         return "drained"
     if node in edge.healing:
@@ -104,7 +104,7 @@ def _word(node: str, edge: HostStatus) -> str:
     return server.status if server else "unknown"
 
 
-def details(hosts: Sequence[HostStatus]) -> Iterator[str]:
+def unit_details(hosts: Sequence[HostStatus]) -> Iterator[str]:
     """Every unit, and what each balancer sees."""
     for host in hosts:
         for name, unit in host.units.items():
@@ -116,7 +116,7 @@ def details(hosts: Sequence[HostStatus]) -> Iterator[str]:
             yield f"{host.host:<8} healer: {host.healer}"
 
 
-def notes(hosts: Sequence[HostStatus]) -> Iterator[str]:
+def current_notes(hosts: Sequence[HostStatus]) -> Iterator[str]:
     """What goes on just now and is no problem: a lock, a healer at work."""
     for names, lock in _by_host((host.host, host.lock) for host in hosts if host.lock):
         yield f"{names}: locked by {lock}"
@@ -125,7 +125,7 @@ def notes(hosts: Sequence[HostStatus]) -> Iterator[str]:
             yield f"{host.host}: healer: {host.healer}"
 
 
-def gathered(hosts: Sequence[HostStatus], site: Sequence[Problem]) -> list[tuple[str, Problem]]:
+def gather_problems(hosts: Sequence[HostStatus], site: Sequence[Problem]) -> list[tuple[str, Problem]]:
     """Each problem once, with the hosts that have it; what is down comes first."""
     found = [("", problem) for problem in site]
     found += [
