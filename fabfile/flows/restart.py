@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .. import health
 from ..console.rollup import open_console, show_problem
 from ..control import releases
 from ..control.balancer import Balancer
@@ -17,6 +16,7 @@ from ..engine.fleet import Fleet
 from ..engine.journal import Run, append_lines, now
 from ..engine.link import Link
 from ..engine.lock import Lock
+from ..health.checks import health_checks
 from ..roles import app
 from ..rollout import gate
 from ..rollout.auto_rollback import system_of
@@ -60,7 +60,7 @@ def restart_apps(settings: Settings, names: Sequence[str], *, reason: str) -> in
 
 def _report_problems(settings: Settings, node: Node, link: Link, out: Console) -> int:
     """Say what `fab status` would say of the node; how many problems that is."""
-    checks = health.health_checks(settings, node)
+    checks = health_checks(settings, node)
     answers = link.read([check.probe for check in checks])
     found = [one for check, answer in zip(checks, answers, strict=True) for one in check.judge(answer)]
     for problem in found:

@@ -15,14 +15,13 @@ from ..engine.converge import Outcome, State, predict_outcomes
 from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
-from ..flows import preflight
-from ..flows.verify import Outside, verify
 from ..roles import keepalived
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from . import binary
+from . import binary, preflight
 from .phases import DeployOptions, RolloutSession
 from .system import PHASES, System
+from .verify import Outside, verify
 
 if TYPE_CHECKING:
     from rich.console import Console

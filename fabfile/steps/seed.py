@@ -18,9 +18,9 @@ from ..engine.psql import psql
 from ..engine.shell import q
 from ..engine.step import Change
 from ..engine.words import quoted
-from ..flows.seedunit import UNIT, Finish, Seeding, app_node, read_unit, stop
 from ..roles import app
 from ..settings.settings import Settings
+from .seed_unit import UNIT, Finish, Seeding, app_node, read_unit, stop
 from .sql import DatabaseStep
 
 LIMIT = 3600.0

@@ -11,10 +11,10 @@ import pytest
 from samples import FACTS, NODES, site
 
 from fabfile.engine.shell import Reading
-from fabfile.flows import listeners
 from fabfile.health import network
 from fabfile.roles import haproxy
 from fabfile.roles.ports import ANY, Port
+from fabfile.rollout import listeners
 from fabfile.steps.file import File
 
 

@@ -11,9 +11,9 @@ from samples import FACTS, NODES, site
 from fabfile.engine.converge import State
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
-from fabfile.flows import listeners
-from fabfile.flows.preflight import judge_address, judge_ports, preconditions, unmet
 from fabfile.roles.ports import ports
+from fabfile.rollout import listeners
+from fabfile.rollout.preflight import judge_address, judge_ports, preconditions, unmet
 from fabfile.rollout.system import PHASES, System
 from fabfile.settings.inventory import Node
 

@@ -6,7 +6,7 @@ import pytest
 
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
-from fabfile.flows.seedunit import Seeding, parse_unit
+from fabfile.steps.seed_unit import Seeding, parse_unit
 
 KNOWN = {
     "running": ("LoadState=loaded\nSubState=running\nResult=success\n", Seeding.RUNNING),

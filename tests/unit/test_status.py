@@ -16,17 +16,11 @@ from fabfile.engine.fleet import Fleet
 from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
 from fabfile.flows import status as task
-from fabfile.flows.status import host as hosts
-from fabfile.flows.status.host import HostStatus
-from fabfile.flows.status.judge import (
-    address_problem,
-    balancer_problems,
-    drain_problems,
-    exit_code,
-    pending_problems,
-)
-from fabfile.flows.status.table import current_notes, gather_problems, show_hosts, what_it_does
+from fabfile.flows.status_table import current_notes, gather_problems, show_hosts, what_it_does
+from fabfile.health import host as hosts
+from fabfile.health.host import HostStatus
 from fabfile.health.units import UnitState
+from fabfile.health.verdict import address_problem, balancer_problems, drain_problems, exit_code, pending_problems
 from fabfile.roles.keepalived import EdgeState
 from fabfile.settings.inventory import Node
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ...engine.errors import RunbookError
-from ...engine.fleet import Fleet
-from ...engine.problem import Problem
-from ...health import entrance, network
-from ...settings.settings import Settings
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.problem import Problem
+from ..settings.settings import Settings
+from . import entrance, network
 from .host import HostStatus, read_host, unreachable_host
-from .judge import address_problem
+from .verdict import address_problem
 
 
 def ask_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Problem]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from ...console.rollup import show_problem
-from ...engine.problem import Problem
-from .host import HostStatus
+from ..console.rollup import show_problem
+from ..engine.problem import Problem
+from ..health.host import HostStatus
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ...console.rollup import open_console, write_json
-from ...engine.errors import UNREACHABLE
-from ...engine.fleet import Fleet
-from ...engine.problem import Problem
-from ...settings.settings import Settings
-from .host import HostStatus
-from .judge import exit_code
-from .overview import ask_site
-from .table import show_hosts
+from ..console.rollup import open_console, write_json
+from ..engine.errors import UNREACHABLE
+from ..engine.fleet import Fleet
+from ..engine.problem import Problem
+from ..health.host import HostStatus
+from ..health.overview import ask_site
+from ..health.verdict import exit_code
+from ..settings.settings import Settings
+from .status_table import show_hosts
 
 __all__ = ["HostStatus", "show_status"]
 

@@ -12,9 +12,9 @@ from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.problem import Problem
 from ..health import entrance
+from ..health.overview import ask_site, concerning
 from ..settings.inventory import Node
 from ..settings.settings import Settings
-from .status.overview import ask_site, concerning
 
 SETTLE = 10.0
 """Seconds that what was just changed gets to be well: an edge needs 4 to be seen again, an app that died 3 to start."""

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ... import health
-from ...control import haproxy_view
-from ...engine import lock as locks
-from ...engine.errors import RunbookError
-from ...engine.fleet import Fleet
-from ...engine.problem import Problem
-from ...engine.shell import Reading
-from ...engine.step import PENDING
-from ...health import disks, network, units
-from ...health.network import NetworkView
-from ...roles import app, haproxy, healer, keepalived
-from ...settings.inventory import Node
-from ...settings.settings import Settings
-from .judge import balancer_problems, drain_problems, pending_problems
+from ..control import haproxy_view
+from ..engine import lock as locks
+from ..engine.errors import RunbookError
+from ..engine.fleet import Fleet
+from ..engine.problem import Problem
+from ..engine.shell import Reading
+from ..engine.step import PENDING
+from ..roles import app, haproxy, healer, keepalived
+from ..settings.inventory import Node
+from ..settings.settings import Settings
+from . import disks, network, units
+from .checks import health_checks
+from .network import NetworkView
+from .verdict import balancer_problems, drain_problems, pending_problems
 
 FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"
 printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}} END{{printf "%d", 100-100*a/t}}' /proc/meminfo)"
@@ -84,7 +84,7 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         haproxy_view.healing_probe(nodes) if is_edge else "true",
         network.probe(settings, node),
     ]
-    checks = health.health_checks(settings, node)
+    checks = health_checks(settings, node)
     answers = fleet.link(node).read([*probes, *(check.probe for check in checks)])
     figures, lock, stat, drains, edge, healing, paths = answers[: len(probes)]
     host = HostStatus(node.name, node.roles)

@@ -10,11 +10,11 @@ from ..engine.converge import Outcome, State
 from ..engine.errors import RunbookError
 from ..engine.shell import Reading
 from ..roles.ports import ports
-from ..rollout.system import PHASES, System
 from ..settings.inventory import Node
 from ..settings.settings import Settings
 from . import listeners
 from .listeners import Conflict
+from .system import PHASES, System
 
 NOTHING = "nothing was changed"
 
