@@ -16,7 +16,7 @@ import argparse
 
 def main() -> None:
     """Measure, print, keep."""
-    from fabfile.settings.settings import load_settings, locate_site
+    from fabfile.settings.site_file import load_settings, locate_site
 
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, help="counted runs of each (7; of the edge 3)")

@@ -113,22 +113,23 @@ def install_rivals() -> Path:
 
 def give_python(site: Path) -> None:
     """Ansible needs a Python on its hosts; the lab's have none."""
-    from fabfile.engine.fleet import Fleet
-    from fabfile.settings.settings import load_settings
+    from fabfile.settings.reach import open_fleet
+    from fabfile.settings.site_file import load_settings
 
     script = "[ -x /usr/bin/python3 ] || { apt-get -qq update && apt-get -qq -y install python3-apt >/dev/null; }"
     settings = load_settings(site)
-    with Fleet(settings, settings.inventory.having("app")) as fleet:
+    with open_fleet(settings, settings.inventory.having("app")) as fleet:
         fleet.each(lambda node: fleet.link(node).run(script, timeout=300))
 
 
 def on_nodes(site: Path, script: str) -> None:
     """Run it as root on both nodes, through our own links."""
-    from fabfile.engine.fleet import Fleet, failed_hosts
-    from fabfile.settings.settings import load_settings
+    from fabfile.engine.fleet import failed_hosts
+    from fabfile.settings.reach import open_fleet
+    from fabfile.settings.site_file import load_settings
 
     settings = load_settings(site)
-    with Fleet(settings, settings.inventory.having("app")) as fleet:
+    with open_fleet(settings, settings.inventory.having("app")) as fleet:
         for error in failed_hosts(fleet.each(lambda node: fleet.link(node).run(script, timeout=300))).values():
             raise error
 
@@ -143,7 +144,7 @@ TRACES = "rm -rf /opt/bench; userdel bench 2>/dev/null; true"
 
 def write_inventories(site: Path) -> None:
     """The two nodes for both rivals, reached with the lab's own key and pinned host keys."""
-    from fabfile.settings.settings import load_settings
+    from fabfile.settings.site_file import load_settings
 
     settings = load_settings(site)
     ssh, nodes = settings.ssh, settings.inventory.having("app")
@@ -168,7 +169,7 @@ def upload(site: Path) -> Run:
     import shutil
     import tempfile
 
-    from fabfile.settings.settings import load_settings
+    from fabfile.settings.site_file import load_settings
 
     settings = load_settings(site)
     with tempfile.TemporaryDirectory() as folder:

@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from fabfile.control import haproxy_view
+from fabfile.control import haproxy_stats
+from fabfile.control.haproxy import HAPROXY_PORT
 from fabfile.engine.fleet import Fleet
+from fabfile.engine.host import Node
 from fabfile.engine.link import Link
-from fabfile.roles import haproxy, nginx
-from fabfile.settings.inventory import Node
+from fabfile.roles import nginx
+from fabfile.settings.reach import open_fleet
 from fabfile.settings.settings import Settings
 
 FOLDER = "/run/runbook-bench"
@@ -69,7 +71,7 @@ def measure(settings: Settings, rounds: int) -> list[dict[str, Any]]:
     """
     edges, client = settings.inventory.having("edge"), settings.inventory.one("postgres")
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    with Fleet(settings, settings.inventory.nodes) as fleet, _standing(fleet, settings, edges[0], edges[-1]):
+    with open_fleet(settings, settings.inventory.nodes) as fleet, _standing(fleet, settings, edges[0], edges[-1]):
         shooter = fleet.link(client)
         shooter.run(
             "command -v h2load >/dev/null || { apt-get -qq update; apt-get -qq -y install nghttp2-client; }",
@@ -140,9 +142,9 @@ def second_haproxy(text: str, settings: Settings, upstream: str) -> str:
     text = text[: text.index("frontend healers")]  # nodes are not healed here
     text = re.sub(r"(?m)^ *(load-)?server-state-f.*\n", "", text)
     text = re.sub(r"(?m)^ *http-request lua\.pace\n", "", text)  # its limit is the app's, which would hide the edge's
-    text = re.sub(rf"(?m)^ *bind \S+:{haproxy.HAPROXY_PORT} +# for the other .*\n *http-request deny .*\n", "", text)
-    text = _replaced(text, haproxy_view.SOCKET, f"{FOLDER}/admin.sock")
-    text = _replaced(text, f"bind 127.0.0.1:{haproxy.HAPROXY_PORT}", f"bind 127.0.0.1:{INNER}\n    {outside}")
+    text = re.sub(rf"(?m)^ *bind \S+:{HAPROXY_PORT} +# for the other .*\n *http-request deny .*\n", "", text)
+    text = _replaced(text, haproxy_stats.SOCKET, f"{FOLDER}/admin.sock")
+    text = _replaced(text, f"bind 127.0.0.1:{HAPROXY_PORT}", f"bind 127.0.0.1:{INNER}\n    {outside}")
     text = _replaced(text, f"bind 127.0.0.1:{settings.edge.stats_port}", f"bind 127.0.0.1:{STATS}")
     return re.sub(r"(?m)^( *server \S+) [\d.]+:\d+", rf"\1 {upstream}:{APP}", text)
 
@@ -151,7 +153,7 @@ def second_nginx(text: str, settings: Settings) -> str:
     """The deployed configuration for an instance beside it."""
     text = re.sub(r"(?m)^pid .*;", f"pid {FOLDER}/nginx.pid;", text)
     text = _replaced(text, f"proxy_cache_path {nginx.CACHE}", f"proxy_cache_path {FOLDER}")
-    text = _replaced(text, f"127.0.0.1:{haproxy.HAPROXY_PORT}", f"127.0.0.1:{INNER}")
+    text = _replaced(text, f"127.0.0.1:{HAPROXY_PORT}", f"127.0.0.1:{INNER}")
     text = _replaced(text, f"listen 127.0.0.1:{nginx.REFRESH}", f"listen 127.0.0.1:{REFRESH}")
     text = _replaced(text, f"listen {settings.edge.port} ", f"listen {PORTS['http', 'chain']} ")
     return _replaced(text, f"listen {settings.edge.https_port} ", f"listen {PORTS['https', 'chain']} ")

@@ -23,14 +23,16 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 )
 @run_as_task
 def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = False) -> int:
-    """Make the hosts right: database, app (one node at a time, drained first), edge. Twice is once: the second changes nothing.
+    """Deploy database, app and edge; idempotent.
+
+    App nodes and edges are worked on one at a time, drained first, so no request fails.
 
     fab deploy                   every host
     fab -H node1,node2 deploy    only these, as one rollout
     """
     from .rollout.deploy import DeployOptions
     from .rollout.deploy import deploy_hosts as run
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     options = DeployOptions(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
     return run(load_settings(), hosts_of(c), options)
@@ -39,10 +41,13 @@ def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = 
 @task(help=JSON)
 @run_as_task
 def plan(c: Any, json: str | None = None) -> int:
-    """Show what deploy would change, as sentences and diffs, and change nothing. Exit 2 when something differs."""
+    """Show what deploy would change; change nothing.
+
+    One sentence a change, with diffs. Exit 2 when something differs.
+    """
     from .rollout.deploy import DeployOptions
     from .rollout.deploy import deploy_hosts as run
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     return run(load_settings(), hosts_of(c), DeployOptions(dry=True, json=json))
 
@@ -50,12 +55,14 @@ def plan(c: Any, json: str | None = None) -> int:
 @task(help={**JSON, "verbose": "also every unit, and what each balancer sees"})
 @run_as_task
 def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
-    """One line a host; then only what is wrong, each with the command to type. Changes nothing.
+    """Show the hosts and their problems.
+
+    One line a host; then only what is wrong, each with the command to type.
 
     Exit 0: all well. 1: something is down. 2: a cause was found, or something waits (a drain, a full disk). 4: unreachable.
     """
     from .flows.status import show_status as run
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     return run(load_settings(), hosts_of(c), json, verbose=verbose)
 
@@ -63,14 +70,16 @@ def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
 @task(help={"reason": "why; shown by status until it is undrained"})
 @run_as_task
 def drain(c: Any, reason: str = "") -> int:
-    """Take app nodes or an edge out of service without a failed request: fab -H node1 drain. Waits until they are idle.
+    """Take hosts out of service; no request fails.
+
+    App nodes or an edge, for example: fab -H node1 drain. Waits until they are idle.
 
     fab -H node1 drain           no edge sends it requests any more
     fab -H edge1 drain           the floating address moves to another edge; connections under way end in peace
     """
     not_dry(c, "fab drain")
     from .flows.drain import drain_hosts as run
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     return run(load_settings(), hosts_of(c), reason=reason)
 
@@ -78,13 +87,15 @@ def drain(c: Any, reason: str = "") -> int:
 @task
 @run_as_task
 def undrain(c: Any) -> int:
-    """Put drained app nodes or edges back: fab -H node1 undrain. Waits until every edge sees a node up.
+    """Put drained hosts back into service.
+
+    For example: fab -H node1 undrain. Waits until every edge sees a node up.
 
     The floating address stays where it is: an edge that is put back may have it again, and does not ask for it.
     """
     not_dry(c, "fab undrain")
     from .flows.drain import undrain_hosts as run
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     return run(load_settings(), hosts_of(c))
 
@@ -92,10 +103,13 @@ def undrain(c: Any) -> int:
 @task(help={"replace": "replace a pinned key that differs", "yes": "do not ask"})
 @run_as_task
 def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
-    """Show the hosts' ssh keys and pin them. Unknown or changed keys are refused by every other task."""
+    """Show the hosts' ssh keys, and pin them.
+
+    Every other task refuses unknown and changed keys.
+    """
     not_dry(c, "fab trust")
     from .flows.trust import pin_keys as run
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     return run(load_settings(), hosts_of(c), replace=replace, yes=yes)
 
@@ -122,7 +136,7 @@ def check(
     report: str = "",
     json: str | None = None,
 ) -> int:
-    """Acceptance: ask the service over the network, under load, and hold every answer against R1-R22.
+    """Measure the service under load against R1-R22.
 
     fab check                       everything, in some minutes; in a lab app nodes are failed on purpose, for R1 and R2
     fab check --quick               half a minute, proving less
@@ -138,10 +152,13 @@ def check(
 @task(help=JSON)
 @run_as_task
 def app_discover(c: Any, json: str | None = None) -> int:
-    """Run the binary under strace on an app node and find out what it wants: config, log, port, whom it calls."""
+    """Find out what the binary needs to run.
+
+    Runs it under strace on an app node: configuration, log, port, outbound calls.
+    """
     not_dry(c, "fab app.discover")
     from .flows.discover import discover_program as run
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     return run(load_settings(), hosts_of(c), json)
 
@@ -149,10 +166,13 @@ def app_discover(c: Any, json: str | None = None) -> int:
 @task(help={"reason": "why; kept in the journal"})
 @run_as_task
 def app_restart(c: Any, reason: str = "") -> int:
-    """Restart the app, one node at a time, drained first: fab -H node1 app.restart. No request fails."""
+    """Restart the app, one node at a time, drained.
+
+    For example: fab -H node1 app.restart. No request fails.
+    """
     not_dry(c, "fab app.restart")
     from .flows.restart import restart_apps as run
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     return run(load_settings(), hosts_of(c), reason=reason)
 
@@ -160,9 +180,12 @@ def app_restart(c: Any, reason: str = "") -> int:
 @task(help=JSON)
 @run_as_task
 def releases(c: Any, json: str | None = None) -> int:
-    """The releases that lie on each app node: which runs, and when each last passed the gate there. Exit 2 when nodes differ."""
+    """Show the releases on each app node.
+
+    Which one runs, and when each last passed the gate there. Exit 2 when nodes differ.
+    """
     from .flows.rollback import show_releases as run
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     return run(load_settings(), hosts_of(c), json)
 
@@ -177,13 +200,15 @@ def releases(c: Any, json: str | None = None) -> int:
 )
 @run_as_task
 def rollback(c: Any, to: str = "", json: str | None = None, reason: str = "", take_over: bool = False) -> int:
-    """Take the app back to a release that lies on the nodes, one node at a time, drained, through the gate. No request fails.
+    """Go back to an earlier release of the app.
+
+    One that is still on the nodes: one node at a time, drained, through the gate. No request fails.
 
     The site file stays as it is: the next fab deploy deploys what it pins.
     """
     from .flows.rollback import roll_back as run
     from .rollout.deploy import DeployOptions
-    from .settings.settings import load_settings
+    from .settings.site_file import load_settings
 
     options = DeployOptions(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
     return run(load_settings(), hosts_of(c), to, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 MARK = b"\n--lab release--\n"
@@ -28,3 +29,7 @@ def make(source: Path, folder: Path, kind: str, number: int = 0) -> Path:
     target.write_bytes(source.read_bytes() + MARK + "\n".join([f"release = {kind}-{number}", *lines, ""]).encode())
     target.chmod(0o755)
     return target
+
+
+if __name__ == "__main__":  # python -m lab.releases BINARY FOLDER KIND: prints the path of the release
+    print(make(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))

@@ -82,7 +82,7 @@ def down(ctx: Context) -> None:
 @_plain
 def status(ctx: Context, json: str = "") -> None:
     """
-    Show each host: address, roles, and whether it is up, off or cut.
+    Show each host: address, roles, up, off or cut.
     """
     from . import status as lab_status
     from .names import current
@@ -145,7 +145,7 @@ def power_off(ctx: Context, name: str) -> None:
 @_plain
 def power_on(ctx: Context, name: str) -> None:
     """
-    Boot a host that is off, from its disk; waits until it answers ssh.
+    Boot a host that is off; waits until it answers ssh.
     """
     from . import hosts as lab_hosts
 
@@ -156,7 +156,7 @@ def power_on(ctx: Context, name: str) -> None:
 @_plain
 def release(ctx: Context, kind: str) -> None:
     """
-    Pin another release of the stand-in in the lab's site file, for fab deploy to try.
+    Pin another release of the stand-in for fab deploy.
 
     Good or bad in one of five ways. inv lab.up pins the lab's own again.
     """
@@ -169,7 +169,7 @@ def release(ctx: Context, kind: str) -> None:
 @_plain
 def ssh(ctx: Context, name: str, command: str = "") -> None:
     """
-    Open a shell on a host of the lab, as the user ops (who may sudo).
+    Open a shell on a host, as the user ops (has sudo).
     """
     from . import ssh as lab_ssh
     from .names import chosen, current

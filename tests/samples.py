@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabfile.discovery.model import Destination, Facts
+from fabfile.engine.host import Node
 from fabfile.engine.secret import Secret
-from fabfile.settings.inventory import Inventory, Node
+from fabfile.settings.inventory import Inventory
 from fabfile.settings.settings import App, Database, Edge, Settings, Ssh, Tls
 from fabfile.steps.cert import Material
 

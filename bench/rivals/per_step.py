@@ -8,7 +8,7 @@ from pathlib import Path
 import fabric
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from fabfile.settings.settings import load_settings
+from fabfile.settings.site_file import load_settings
 
 STEPS = [
     *(f"dpkg-query -W {package}" for package in ("nftables", "strace", "logrotate")),

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from ..traffic.calls import ping_call
 from ..traffic.client import Client, Request, Response
+from ..traffic.dates import date_of
 from ..traffic.sample import Sample
 from .cache_age import DatedAnswer, times_in
-from .freshness_probe import date_of
 
 PATH = "/long_dummy"
 ASKED = Request("R16", "GET", PATH)

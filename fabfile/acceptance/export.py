@@ -11,9 +11,9 @@ from typing import Any
 
 from ..engine.errors import RunbookError
 from ..engine.terminal import write_utf8
+from ..settings.requirements import LATENCY_BOUND
 from ..traffic.stats import Window
-from ..traffic.timeline import Phase
-from .plan import LATENCY_BOUND
+from ..traffic.timeline import LoadPhase
 from .row import Row
 from .run import CheckOutcome
 
@@ -72,7 +72,7 @@ def _row_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _phase_json(phase: Phase) -> dict[str, Any]:
+def _phase_json(phase: LoadPhase) -> dict[str, Any]:
     """A load second by second; the latencies in seconds, as in the drills' timelines."""
     timeline = [{key: _round_six(value) for key, value in second._asdict().items()} for second in phase.timeline]
     return {"name": phase.name, "rate": phase.rate, "seconds": phase.seconds, "timeline": timeline}

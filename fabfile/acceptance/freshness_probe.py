@@ -7,12 +7,12 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 
 from ..traffic.calls import LISTS, SINGLE, dummy_call, has_row, operation_call, single_call
 from ..traffic.client import HEAD, Request, Response
+from ..traffic.dates import date_of
 from ..traffic.own_rows import customer_and_movie
-from .alone import ask_alone
+from ..traffic.retry import ask_alone
 from .freshness import Fresh, Freshness, FreshnessProbe
 from .run_state import CheckRun
 
@@ -101,14 +101,6 @@ def _digest_answer(answer: Response, token: str) -> str:
     if answer.size > HEAD or token.encode() not in answer.head:
         return answer.digest
     return hashlib.blake2b(answer.head.replace(token.encode(), b""), digest_size=16).hexdigest()
-
-
-def date_of(header: str) -> float | None:
-    """A Date header as seconds since 1970, None if it is none."""
-    try:
-        return parsedate_to_datetime(header).timestamp()
-    except ValueError:
-        return None
 
 
 def first_session(head: bytes) -> tuple[int, int] | None:

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..control.clocks import Clock
+from ..control.counters import EndpointCounts
+
 
 @dataclass(frozen=True)
 class LogBound:
@@ -39,26 +42,6 @@ class CurlAnswer:
     seconds: float
     error: str = ""
     tries: int = 1
-
-
-@dataclass(frozen=True)
-class EndpointCounts:
-    """Requests that the edges have counted for an endpoint since they started, and answers of 500 and more among them."""
-
-    requests: int
-    errors: int
-
-
-@dataclass(frozen=True)
-class Clock:
-    """How far a host's clock is ahead of this machine's, and how far that may be off, in seconds; and who keeps it right.
-
-    `keeper` is empty when nobody does.
-    """
-
-    ahead: float
-    slack: float
-    keeper: str
 
 
 class NodeFacts(Protocol):

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 
 PEAK_RATE = 120.0
 STEADY_RATE = 60.0
-LATENCY_BOUND = 0.4
-"""R3-R8, from the requirements: requests per second, requests per second, seconds."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ..settings.requirements import LATENCY_BOUND
 from ..traffic.sample import Sample
 from ..traffic.stats import Window, most_allowed, p90_timeline, percentile_of, upper_bound, worst_window
 from .freshness import Freshness
-from .plan import LATENCY_BOUND
 
 BUCKETS = 12
 """Parts of a phase in a row's time line."""

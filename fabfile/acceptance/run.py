@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError, Unreachable
 from ..traffic.calls import SINGLE, Range, any_row, dummy_call, find_range, operation_call, ping_call
+from ..traffic.clean_up import clean_up
 from ..traffic.client import Client, Request, Response, open_wire
 from ..traffic.load import Seen, mix_calls, offer_load
 from ..traffic.own_rows import OwnRows
 from ..traffic.sample import Sample, Watch
-from ..traffic.timeline import Phase, phase_of
+from ..traffic.timeline import LoadPhase, phase_of
 from .arms import in_three_ways
 from .cache_probe import CacheSeen, Pattern, watch_cache
 from .edge_probe import look_at_edge
 from .freshness_probe import ask_in_turns
 from .host_facts import NodeFacts
-from .leftovers import clean_up
 from .plan import Plan
 from .row import Row, Verdict
 from .rows.drills import drill_rows
@@ -56,7 +56,7 @@ class CheckOutcome:
     doubtful: bool
     left: list[int]
     lost: int
-    phases: Sequence[Phase] = ()
+    phases: Sequence[LoadPhase] = ()
     drills: Sequence[DrillResult] = ()
 
     @property

@@ -11,8 +11,8 @@ from ..traffic.calls import Range
 from ..traffic.client import Client, Request, Response
 from ..traffic.load import Load
 from ..traffic.own_rows import OwnRows
+from ..traffic.retry import ask_alone, no_answer
 from ..traffic.sample import Sample, Watch
-from .alone import ask_alone, no_answer
 from .freshness import Freshness, FreshnessProbe
 from .plan import Plan
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from ..settings.requirements import LATENCY_BOUND
 from .freshness import Fresh
-from .plan import LATENCY_BOUND
 from .row import Row, Verdict, show_ms
 from .run import CheckOutcome
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..roles.nginx import TLS
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def ready_material(settings: Settings, *, may_issue: bool) -> Material | None:
 
 def _refuse_stranger(settings: Settings) -> None:
     """A new authority would shut out all clients that trust the one behind what the edges serve now."""
-    with Fleet(settings, settings.inventory.having("edge"), readonly=True) as fleet:
+    with open_fleet(settings, settings.inventory.having("edge"), readonly=True) as fleet:
         seen = fleet.each(lambda edge: fleet.link(edge).read([f"[ -e {TLS}/current/chain.pem ]"])[0].code == 0)
     if serving := [edge for edge, has in seen.items() if has is True]:
         raise RunbookError(

@@ -11,9 +11,9 @@ from cryptography import x509
 
 from ..console.rollup import open_console, write_json
 from ..engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
-from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..roles.nginx import certificate
-from ..settings.inventory import Node
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from ..steps.cert import Certificate, asking_command, short_fingerprint
 from . import provided
@@ -100,7 +100,7 @@ def ask_edges(settings: Settings, pair: Certificate | None = None) -> list[Serve
         except ValueError:
             return ServedCertificate(node.name, where)
 
-    with Fleet(settings, settings.inventory.having("edge"), readonly=True) as fleet:
+    with open_fleet(settings, settings.inventory.having("edge"), readonly=True) as fleet:
         seen = fleet.each(ask)
     addresses = {node.name: f"{node.address}:{port}" for node in fleet}
     return [

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ..engine.errors import Locked, RunbookError
+from ..settings.paths import OURS
 from ..steps.cert import Material
-from ..steps.file import OURS
 from . import authority
 from .authority import Pair
 from .names import Names

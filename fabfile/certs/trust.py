@@ -12,8 +12,8 @@ from cryptography import x509
 
 from ..console.rollup import open_console, write_json
 from ..engine.errors import OK, RunbookError
+from ..settings.paths import OURS
 from ..settings.settings import Settings
-from ..steps.file import OURS
 from .authority import sha256_fingerprint, subject_name
 from .store import Store, bundle_text, replace_file
 

@@ -7,13 +7,23 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ..engine.errors import RunbookError, Unreachable
-from ..engine.fleet import Fleet, failed_hosts
+from ..engine.fleet import failed_hosts
+from ..engine.host import Node
 from ..engine.link import wait_until
-from ..roles import haproxy, keepalived
-from ..settings.inventory import Node
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
-from . import haproxy_view
-from .haproxy_view import Server
+from . import haproxy_stats
+from .haproxy import (
+    drain_script,
+    drained_by_deploy,
+    drained_by_operator,
+    drained_names,
+    place,
+    recorded_drain,
+    undrain_script,
+)
+from .haproxy_stats import Server
+from .keepalived import holds_probe
 
 IDLE = 30.0
 """Seconds a drained node gets to finish what it has in hand (the longest answer, the session list, may take that)."""
@@ -41,7 +51,7 @@ class Balancer:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.fleet = Fleet(settings, settings.inventory.having("edge"))
+        self.fleet = open_fleet(settings, settings.inventory.having("edge"))
 
     def close(self) -> None:
         """Close the connections."""
@@ -65,11 +75,11 @@ class Balancer:
     def _read_edge(self, edge: Node) -> EdgeView:
         floating = self.settings.edge.address
         probes = [
-            haproxy_view.stat_script() + " 2>/dev/null; true",
-            keepalived.holds_probe(floating) if floating else "false",
+            haproxy_stats.stat_script() + " 2>/dev/null; true",
+            holds_probe(floating) if floating else "false",
         ]
         stat, holds = self.fleet.link(edge).read(probes)
-        return EdgeView(haproxy_view.parse_stat(stat.out), holds.code == 0)
+        return EdgeView(haproxy_stats.parse_stat(stat.out), holds.code == 0)
 
     def drain(self, node: str, why: str) -> None:
         """No new requests for `node` from any edge; returns when it has none in flight.
@@ -87,7 +97,7 @@ class Balancer:
 
     def _take_out(self, node: str, why: str) -> None:
         for edge in self._edges_of(node):
-            self.fleet.links[edge].run(haproxy.drain_script(node, why))
+            self.fleet.links[edge].run(drain_script(node, why))
 
     def _edges_of(self, node: str, *, up: bool = False) -> list[str]:
         """The edges whose balancer knows `node` (and sees it up): a new node is known only after its first edge phase."""
@@ -102,7 +112,7 @@ class Balancer:
             RunbookError: an edge could not be told. That says nothing about the node's release.
         """
         self.view()  # an edge that does not answer is left out only where another one serves
-        told = self.fleet.each(lambda edge: self.fleet.link(edge).run(haproxy.place(node, port)))
+        told = self.fleet.each(lambda edge: self.fleet.link(edge).run(place(node, port)))
         for error in failed_hosts(told).values():
             if not isinstance(error, Unreachable):
                 raise error
@@ -125,9 +135,9 @@ class Balancer:
     def _leased_nodes(self) -> list[str]:
         """The nodes that hold the healers' lease at any edge."""
         nodes = self.settings.inventory.having("app")
-        look = haproxy_view.healing_probe(nodes)
+        look = haproxy_stats.healing_probe(nodes)
         said = [self.fleet.links[edge].read([look])[0].out for edge in self.view()]
-        holders = {haproxy_view.parse_healing(nodes, text).away for text in said}
+        holders = {haproxy_stats.parse_healing(nodes, text).away for text in said}
         return [node.name for node in nodes if node.address in holders]
 
     def undrain(self, node: str) -> None:
@@ -138,7 +148,7 @@ class Balancer:
         """
         edges = self._edges_of(node)
         for edge in edges:
-            self.fleet.links[edge].run(haproxy.undrain_script(node))
+            self.fleet.links[edge].run(undrain_script(node))
         if not wait_until(lambda: set(edges) <= set(self._edges_of(node, up=True)), seconds=BACK):
             raise RunbookError(
                 f"{node} was put back, but a balancer does not see it up after {BACK:.0f} s",
@@ -157,18 +167,18 @@ class Balancer:
     def release(self, node: str) -> None:
         """`node` may have requests again, as far as its checks allow. Does not wait."""
         for edge in self._edges_of(node):
-            self.fleet.links[edge].run(haproxy.undrain_script(node), check=False)
+            self.fleet.links[edge].run(undrain_script(node), check=False)
 
     def by_operator(self, node: str) -> bool:
         """Whether a person drained it, at every edge that runs."""
-        look = haproxy.drained_by_operator(node)
+        look = drained_by_operator(node)
         edges = self.view()
         return bool(edges) and all(self.fleet.links[edge].read([look])[0].code == 0 for edge in edges)
 
     def by_gate(self, node: str) -> str:
         """Why the gate keeps `node` out, in the words of an edge; empty when it does not."""
         for edge in self.view():
-            said = self.fleet.links[edge].read([haproxy.recorded_drain(node)])[0].out.strip()
+            said = self.fleet.links[edge].read([recorded_drain(node)])[0].out.strip()
             if said.startswith("gate "):
                 return said
         return ""
@@ -181,11 +191,9 @@ class Balancer:
         left = set[str]()
         for edge in self.view():
             link = self.fleet.links[edge]
-            mine = {node.name for node in nodes} & set(
-                haproxy.drained_names(link.read([haproxy.drained_by_deploy()])[0])
-            )
+            mine = {node.name for node in nodes} & set(drained_names(link.read([drained_by_deploy()])[0]))
             for node in mine:
-                link.run(haproxy.undrain_script(node))
+                link.run(undrain_script(node))
             left |= mine
         if left:
             wait_until(

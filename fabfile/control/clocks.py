@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
-from ..acceptance.host_facts import Clock
 from ..engine.link import Link
 
 TRIES = 5
@@ -38,3 +38,15 @@ def against_ours(link: Link) -> Clock:
         if best.slack <= GOOD:
             break
     return best
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How far a host's clock is ahead of this machine's, and how far that may be off, in seconds; and who keeps it right.
+
+    `keeper` is empty when nobody does.
+    """
+
+    ahead: float
+    slack: float
+    keeper: str

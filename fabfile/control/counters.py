@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from ..acceptance.host_facts import EndpointCounts
 from ..engine.shell import q
-from ..roles.base import CURL
+from ..settings.paths import CURL
 
 BACKENDS = {
     "R4": "ep_operation",
@@ -45,3 +45,11 @@ def sum_counters(texts: Sequence[str]) -> dict[str, EndpointCounts]:
             errors[backend] += int(value)
     both: Mapping[str, str] = {id: name for id, name in BACKENDS.items() if name in requests and name in errors}
     return {id: EndpointCounts(requests[name], errors[name]) for id, name in both.items()}
+
+
+@dataclass(frozen=True)
+class EndpointCounts:
+    """Requests that the edges have counted for an endpoint since they started, and answers of 500 and more among them."""
+
+    requests: int
+    errors: int

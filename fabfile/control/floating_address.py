@@ -6,12 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet, failed_hosts
+from ..engine.fleet import failed_hosts
+from ..engine.host import Node
 from ..engine.link import wait_until
-from ..roles import keepalived
-from ..roles.keepalived import EdgeState
-from ..settings.inventory import Node
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
+from .keepalived import (
+    EdgeState,
+    drain_edge_script,
+    edge_probe,
+    end_script,
+    give_script,
+    holds_probe,
+    parse_edge,
+    settle_script,
+    take_script,
+    undrain_edge_script,
+)
 
 MOVE = 8.0
 """Seconds within which the address must have moved: keepalived needs 0.5, an edge that has just come up 3.5."""
@@ -28,7 +39,7 @@ class Edges:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.address = settings.edge.address
-        self.fleet = Fleet(settings, settings.inventory.having("edge"))
+        self.fleet = open_fleet(settings, settings.inventory.having("edge"))
 
     def close(self) -> None:
         """Close the connections."""
@@ -38,10 +49,8 @@ class Edges:
         """Every edge as it sees itself; empty on a site without a floating address."""
         if not self.address:
             return {}
-        probe = keepalived.edge_probe(self.settings)
-        seen = self.fleet.each(
-            lambda edge: keepalived.parse_edge(edge.name, self.fleet.link(edge).read([probe])[0].out)
-        )
+        probe = edge_probe(self.settings)
+        seen = self.fleet.each(lambda edge: parse_edge(edge.name, self.fleet.link(edge).read([probe])[0].out))
         return {
             name: EdgeState(name, reachable=False) if isinstance(edge, RunbookError) else edge
             for name, edge in seen.items()
@@ -72,7 +81,7 @@ class Edges:
         try:
             yield
         except BaseException:
-            self._run_tidily([node.name], keepalived.undrain_edge_script())
+            self._run_tidily([node.name], undrain_edge_script())
             raise
         self.undrain(node.name)
 
@@ -98,7 +107,7 @@ class Edges:
         if view[name].holds:
             self._hand_over(name, why, view, progress)
         else:
-            self.fleet.links[name].run(keepalived.drain_edge_script(why))
+            self.fleet.links[name].run(drain_edge_script(why))
 
     def undrain(self, name: str) -> None:
         """The edge called `name` may have the address again; it stays where it is.
@@ -106,7 +115,7 @@ class Edges:
         Raises:
             Unreachable: the edge does not answer.
         """
-        self.fleet.links[name].run(keepalived.undrain_edge_script())
+        self.fleet.links[name].run(undrain_edge_script())
 
     def _hand_over(self, giver: str, why: str, view: dict[str, EdgeState], progress: Progress) -> None:
         """Drain `giver`; whoever gets the address sends on what belongs to the giver's connections until they have ended."""
@@ -114,8 +123,8 @@ class Edges:
         links = self.fleet.links
         try:
             for taker in takers:
-                links[taker].run(keepalived.take_script(links[giver].address.host, self.address))
-            links[giver].run(keepalived.give_script(self.address) + keepalived.drain_edge_script(why))
+                links[taker].run(take_script(links[giver].address.host, self.address))
+            links[giver].run(give_script(self.address) + drain_edge_script(why))
             if not wait_until(lambda: self._has_moved(giver, takers), seconds=MOVE, every=0.05):
                 raise RunbookError(
                     f"{giver} was asked to let {self.address} go, but it did not move within {MOVE:.0f} s",
@@ -123,14 +132,14 @@ class Edges:
                     f"journalctl -u keepalived on {giver} and {' and '.join(takers)}; restart it where it is stuck; then again",
                 )
             progress(f"{self.address} has moved; its old connections end")
-            left = links[giver].run(keepalived.settle_script(self.address, SETTLE), timeout=SETTLE + 30).out.strip()
+            left = links[giver].run(settle_script(self.address, SETTLE), timeout=SETTLE + 30).out.strip()
             if left != "0":
                 progress(f"{left} connections did not end within {SETTLE} s")
         except BaseException:
-            self._run_tidily([giver], keepalived.undrain_edge_script())
+            self._run_tidily([giver], undrain_edge_script())
             raise
         finally:
-            self._run_tidily([giver, *takers], keepalived.end_script(self.address))
+            self._run_tidily([giver, *takers], end_script(self.address))
 
     def _run_tidily(self, names: list[str], script: str) -> None:
         """Run `script`; a host that is gone is no reason to fail now: redirections end by themselves, a deploy clears the rest."""
@@ -141,7 +150,7 @@ class Edges:
     def _has_moved(self, giver: str, takers: list[str]) -> bool:
         """Whether one of `takers` holds the address, and `giver` has noticed."""
         probe, asked = (
-            keepalived.holds_probe(self.address),
+            holds_probe(self.address),
             [node for node in self.fleet if node.name in (giver, *takers)],
         )
         held = self.fleet.each(lambda node: self.fleet.link(node).read([probe])[0].code == 0, asked)

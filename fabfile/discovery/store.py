@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..engine.journal import Run
 from ..engine.link import Link
 from ..engine.step import Step
 from ..roles import app, postgres
-from ..settings.inventory import Node
+from ..settings.paths import ROOT, binary_name
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from ..steps.file import File
 from .model import Discovery, Facts, Program
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def on_host(settings: Settings) -> str:
     """Where an app node keeps them: beside the binary they hold for."""
-    return f"{app.ROOT}/releases/{settings.app.sha256[:12]}/facts.json"
+    return f"{ROOT}/releases/{settings.app.sha256[:12]}/facts.json"
 
 
 def facts_key(settings: Settings) -> str:
@@ -43,7 +44,7 @@ def known_facts(settings: Settings) -> Facts | None:
 
 def on_nodes(settings: Settings) -> Facts | None:
     """The facts for this site's binary from any app node that has them."""
-    with Fleet(settings, settings.inventory.having("app"), readonly=True) as fleet:
+    with open_fleet(settings, settings.inventory.having("app"), readonly=True) as fleet:
         seen = fleet.each(lambda node: fleet.link(node).read([f"cat {on_host(settings)} 2>/dev/null; true"])[0].out)
     for text in seen.values():  # an unreachable node is reported by whoever needs more of it than this
         if isinstance(text, str) and (facts := _parse_facts(settings, text)):
@@ -53,7 +54,7 @@ def on_nodes(settings: Settings) -> Facts | None:
 
 def ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
     """Where the app serves on each of `nodes`, as its unit there has it; without those that do not answer or have none."""
-    with Fleet(settings, nodes, readonly=True) as fleet:
+    with open_fleet(settings, nodes, readonly=True) as fleet:
         seen = fleet.each(lambda node: fleet.link(node).read([app.port_probe(settings)])[0].out.strip())
     return {name: int(text) for name, text in seen.items() if isinstance(text, str) and text.isdecimal()}
 
@@ -86,7 +87,7 @@ def find_facts(settings: Settings, link: Link, run: Run, out: Console, progress:
         """Ours for what is a configuration; nothing with a password in it for anything else."""
         return app.app_config(settings) if default is not None else None
 
-    program = Program(f"{app.ROOT}/releases/{settings.app.sha256[:12]}/{app.binary_name(settings)}", settings.app.user)
+    program = Program(f"{ROOT}/releases/{settings.app.sha256[:12]}/{binary_name(settings)}", settings.app.user)
     databases = [(node.address, postgres.PORT) for node in settings.inventory.having("postgres")]
     secrets = [settings.password.reveal()]
     try:

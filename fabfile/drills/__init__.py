@@ -32,11 +32,12 @@ def run_some(
         RunbookError: there is no drill of a name, the site is locked or cannot be reached.
         KeyboardInterrupt: Ctrl-C; what was broken is repaired by then.
     """
+    from ..settings.site_file import in_lab
     from ..traffic.calls import Range
     from .history import keep_result
     from .runner import DrillRun
     from .safety_nets import nets_prepared
-    from .target import folder_of, in_lab
+    from .target import folder_of
 
     drills, ranges = chosen_drills(names), dict[str, Range]()
     results = []

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..engine.errors import RunbookError
 from ..traffic.sample import Sample
 from .result import Bound
 
@@ -18,10 +17,6 @@ PEAK, STEADY = 120.0, 60.0
 
 BUDGET = 0.01
 """R1: the share of requests that may fail."""
-
-
-class NotPossible(RunbookError):
-    """This drill cannot be made here; `seen` says why. It counts as not tried."""
 
 
 class Fault(Protocol):

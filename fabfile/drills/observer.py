@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..control import haproxy_view
+from ..control import haproxy_stats
+from ..control.keepalived import holds_probe
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..engine.shell import q
-from ..roles import app, keepalived
-from ..settings.inventory import Node
+from ..settings.paths import app_unit
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 PAUSE = 0.2
@@ -85,7 +86,7 @@ class Observer:
     def __init__(self, settings: Settings, tell: Tell) -> None:
         self.settings, self.tell = settings, tell
         self.edges, self.apps = settings.inventory.having("edge"), settings.inventory.having("app")
-        self._fleet = Fleet(settings, [*self.edges, *self.apps], readonly=True)
+        self._fleet = open_fleet(settings, [*self.edges, *self.apps], readonly=True)
         self._last: dict[str, tuple[float, Seen | None]] = {}
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._watch_host, args=(node,), daemon=True) for node in self._fleet]
@@ -140,14 +141,14 @@ def _loop_script(body: str) -> str:
 
 def _edge_script(settings: Settings) -> str:
     floating = settings.edge.address
-    holds = f"{keepalived.holds_probe(floating)} && held=1" if floating else ":"
-    servers = f"echo 'show stat health 4 -1' | socat -t1 stdio unix-connect:{haproxy_view.SOCKET} 2>/dev/null"
+    holds = f"{holds_probe(floating)} && held=1" if floating else ":"
+    servers = f"echo 'show stat health 4 -1' | socat -t1 stdio unix-connect:{haproxy_stats.SOCKET} 2>/dev/null"
     pick = """awk -F, '$1 == "health" { gsub(" ", "_", $18); printf " %s=%s", $2, $18 }'"""
     return _loop_script(f'held=0; {holds}\necho "$held$({servers} | {pick})"')
 
 
 def _app_script(settings: Settings) -> str:
-    return _loop_script(f"echo $(systemctl show -p MainPID,SubState {q(app.app_unit(settings))})")
+    return _loop_script(f"echo $(systemctl show -p MainPID,SubState {q(app_unit(settings))})")
 
 
 def parse_edge(line: str) -> EdgeSnapshot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ..acceptance.plan import LATENCY_BOUND
+from ..settings.requirements import LATENCY_BOUND
 from ..traffic.stats import percentile_of
 from . import figures
 from .model import BUDGET, Observation, Rule

@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from ..engine import interrupt
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.lock import Lock
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from ..traffic.calls import Range
 from ..traffic.users import UserLoad
-from .model import BUDGET, Drill, Fault, NotPossible
+from .errors import NotPossible
+from .model import BUDGET, Drill, Fault
 from .observer import Observer, is_up
 from .recording import Recording
 from .result import FAILED, DrillResult
@@ -42,7 +43,7 @@ class DrillRun:
         self.drill, self.settings, self.progress = drill, settings, progress
         self.stop_at_budget = stop_at_budget
         self.floating = bool(settings.edge.address)
-        self.fleet = Fleet(settings, settings.inventory.nodes)
+        self.fleet = open_fleet(settings, settings.inventory.nodes)
         self.record = Recording()
         self.eyes = Observer(settings, self.record.tell)
         self.traffic = UserLoad(settings.service, drill.rate, ranges)

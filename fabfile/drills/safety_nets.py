@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
+from ..control.haproxy import HAPROXY_UNIT
 from ..engine import interrupt
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..engine.shell import q
-from ..roles import haproxy, healer
-from ..settings.inventory import Node
+from ..roles import healer
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from .faults import undo_timer
 from .overrides import clear_healer_env, set_healer_env
@@ -22,7 +24,7 @@ NETS = ("healer", "retries", "proof", "guard")
 LATEST = 3600.0
 """Seconds after which a host puts a net back if nobody comes to do so: more than all drills take."""
 CONFIG = "/etc/haproxy/haproxy.cfg"
-RELOAD = f"haproxy -c -q -f {CONFIG} && systemctl reload {haproxy.HAPROXY_UNIT}"
+RELOAD = f"haproxy -c -q -f {CONFIG} && systemctl reload {HAPROXY_UNIT}"
 MARK = "# A drill has taken something out of this file."
 
 
@@ -74,7 +76,7 @@ def nets_prepared(settings: Settings, net: str) -> Iterator[None]:
     Raises:
         RunbookError: it is not there, or could not be put back.
     """
-    with Fleet(settings, settings.inventory.nodes) as fleet:
+    with open_fleet(settings, settings.inventory.nodes) as fleet:
         healed = [node for node in settings.inventory.having("app") if _has_healer(fleet, node)]
         if net in ("healer", "guard") and not healed:
             raise RunbookError("no node has a healer", "there is nothing to take away", "fab deploy")

@@ -13,17 +13,14 @@ from ..discovery import store as knowledge
 from ..discovery.model import Facts
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..engine.shell import q
-from ..roles import app
-from ..settings.inventory import Node
-from ..settings.settings import LABS, PROJECT, Settings
-from .model import NotPossible
+from ..settings.paths import app_unit
+from ..settings.project import PROJECT
+from ..settings.settings import Settings
+from ..settings.site_file import in_lab
+from .errors import NotPossible
 from .observer import Snapshot, is_up
-
-
-def in_lab(settings: Settings) -> bool:
-    """Whether the site file is one that a lab has left."""
-    return settings.path.is_relative_to(LABS)
 
 
 @dataclass
@@ -43,7 +40,7 @@ class DrillTarget:
     @property
     def unit(self) -> str:
         """The app's systemd unit."""
-        return app.app_unit(self.settings)
+        return app_unit(self.settings)
 
     @cached_property
     def facts(self) -> Facts:

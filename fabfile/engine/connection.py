@@ -11,34 +11,17 @@ import logging
 import socket
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .errors import RunbookError, Unreachable
-from .known_hosts import HostKey, KnownHosts, entry_name
+from .host import Address
+from .known_hosts import HostKey, KnownHosts
 from .refusal import has_no_such_key, refused, with_banner
 
 KEEPALIVE = 5
 """Seconds between two signs of life, so that silence is noticed while a script runs quietly."""
 SILENCE = 30
 """Seconds after which a host that acknowledges nothing (power cut, network cut) counts as gone, whatever is running there."""
-
-
-class Address(NamedTuple):
-    """Everything needed to reach a host. `name` is the inventory's, used in every message."""
-
-    name: str
-    host: str
-    port: int
-    user: str
-    key: Path | None
-    known_hosts: Path
-    timeout: float
-
-    @property
-    def entry(self) -> str:
-        """How known_hosts names it."""
-        return entry_name(self.host, self.port)
 
 
 def open_connection(a: Address) -> Any:

@@ -6,27 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from ..settings.inventory import Node
-from ..settings.settings import Settings
 from . import interrupt
 from .errors import RunbookError
-from .link import Address, Link
+from .host import Node
+from .link import Link
 
 T = TypeVar("T")
-
-
-def host_address(settings: Settings, node: Node) -> Address:
-    """How `node` is reached."""
-    ssh = settings.ssh
-    return Address(node.name, node.address, ssh.port, ssh.user, ssh.key, ssh.known_hosts, ssh.timeout)
 
 
 class Fleet:
     """Links to the hosts of a task, opened when first used, closed together; use as a context manager."""
 
-    def __init__(self, settings: Settings, nodes: Iterable[Node], *, readonly: bool = False) -> None:
+    def __init__(self, nodes: Iterable[Node], connect: Callable[[Node], Link]) -> None:
+        """`connect`: makes the link to a host, which is opened later."""
         self.nodes = tuple(nodes)
-        self.links = {node.name: Link(host_address(settings, node), readonly=readonly) for node in self.nodes}
+        self.links = {node.name: connect(node) for node in self.nodes}
 
     def __enter__(self) -> Fleet:
         return self

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import interrupt
 from .channel import WINDOW, Answer, Result, end_input, heard_out, start_command, stream_file
-from .connection import Address, host_key, key_fingerprint, open_connection
+from .connection import host_key, key_fingerprint, open_connection
 from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
 from .frame import Frame
+from .host import Address
 from .login import not_begun
 from .refusal import lost
 from .shell import Reading, join_probes, new_marker, q, split_readings, wrap_script

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .connection import Address
 from .errors import RunbookError, Unreachable
 from .frame import FOREIGN
+from .host import Address
 from .words import last, quoted
 
 NO_SUDO = (

@@ -8,7 +8,7 @@ from .errors import RunbookError, Unreachable
 from .words import quoted
 
 if TYPE_CHECKING:
-    from .connection import Address
+    from .host import Address
 
 
 def lost(name: str, error: BaseException) -> Unreachable:

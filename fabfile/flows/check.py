@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..acceptance import FULL, QUICK, Secure, with_cache_for
-from ..acceptance import measure_service as measure
-from ..acceptance.tls import https_url
+from ..acceptance.plan import FULL, QUICK, with_cache_for
+from ..acceptance.tls import Secure, https_url
 from ..console.rollup import open_console
 from ..engine.errors import RunbookError
-from ..settings.settings import Settings, load_settings
+from ..settings.settings import Settings
+from ..settings.site_file import load_settings
 from ..traffic.client import base_url
 from .host_facts import HostFacts
+from .measure import measure_service
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,7 +62,7 @@ def check_service(address: str, options: CheckOptions) -> int:
     if address:
         _refuse_drills(options)
         secure = _other_target(address, options.tls)
-        return measure(address, json_path=options.json, report=report, secure=secure, console=screen, plan=plan)
+        return measure_service(address, json_path=options.json, report=report, secure=secure, console=screen, plan=plan)
     if options.tls:
         raise RunbookError(
             "--tls goes with --address",
@@ -74,7 +75,7 @@ def check_service(address: str, options: CheckOptions) -> int:
             "the site file names no service address", "there is nothing to ask", f"set service in {settings.path}"
         )
     why = _reason_without_drills(settings, options)
-    return measure(
+    return measure_service(
         settings.service,
         json_path=options.json,
         report=report,
@@ -98,7 +99,7 @@ def _refuse_drills(options: CheckOptions) -> None:
 
 def _reason_without_drills(settings: Settings, options: CheckOptions) -> str:
     """Why no drill is run; empty when they are: in a lab's full run, and wherever they were asked for."""
-    from ..drills.target import in_lab
+    from ..settings.site_file import in_lab
 
     if options.drills:
         return ""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..console.rollup import open_console, write_json
 from ..engine.errors import DIFFERS, OK
-from ..engine.fleet import Fleet
 from ..engine.postgres import connect_database
 from ..roles import postgres
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
 
     node = settings.inventory.one("postgres")
     should = postgres.wanted(settings, node)
-    with Fleet(settings, [node]) as fleet, connect_database(fleet.link(node), "postgres") as connection:
+    with open_fleet(settings, [node]) as fleet, connect_database(fleet.link(node), "postgres") as connection:
         rows = connection.execute(
             "SELECT name, current_setting(name), pending_restart, source FROM pg_settings WHERE name = ANY(%s)",
             [list(should)],
@@ -82,7 +82,7 @@ def show_database(settings: Settings, json: str | None) -> int:
         RunbookError: the database cannot be reached.
     """
     node, name = settings.inventory.one("postgres"), settings.database.name
-    with Fleet(settings, [node]) as fleet, connect_database(fleet.link(node), name) as connection:
+    with open_fleet(settings, [node]) as fleet, connect_database(fleet.link(node), name) as connection:
         tables = connection.execute(TABLES).fetchall()
         clients = connection.execute(CONNECTIONS).fetchall()
         mark = _first_value(connection, MARK)

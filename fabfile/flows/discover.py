@@ -9,11 +9,11 @@ from ..console.rollup import open_console, show_outcome, write_json
 from ..discovery import store as knowledge
 from ..engine.converge import Converger, State
 from ..engine.errors import OK, RunbookError
-from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.lock import Lock
 from ..roles import app, base
 from ..rollout import binary
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 
@@ -31,7 +31,7 @@ def discover_program(settings: Settings, names: Sequence[str], json: str | None)
         raise RunbookError("none of these hosts is an app node", "the binary runs on app nodes", "fab app.discover")
     node = nodes[0]
     run = Run("discover", settings.state / "runs")
-    with Fleet(settings, [node]) as fleet, out.status("") as status, Lock(list(fleet.links.values()), run):
+    with open_fleet(settings, [node]) as fleet, out.status("") as status, Lock(list(fleet.links.values()), run):
         converger = Converger(fleet.link(node), run, lambda outcome: None, lambda text: status.update(text))
         for outcome in converger.apply(
             [*base.base_steps(), *app.ground_steps(settings, binary.fetch_binary(settings))]

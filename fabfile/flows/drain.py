@@ -8,9 +8,9 @@ from ..console.rollup import open_console
 from ..control.balancer import Balancer
 from ..control.floating_address import Edges
 from ..engine.errors import OK, RunbookError
+from ..engine.host import Node
 from ..engine.journal import Run, append_lines, operator_name
 from ..engine.lock import Lock
-from ..settings.inventory import Node
 from ..settings.settings import Settings
 
 

@@ -15,11 +15,12 @@ from ..drills.history import kept_results
 from ..drills.result import FAILED as DID_NOT_HOLD
 from ..drills.safety_nets import check_net
 from ..drills.table import result_line, show_history, show_list, show_results
-from ..drills.target import folder_of, in_lab
+from ..drills.target import folder_of
 from ..engine import interrupt
 from ..engine.errors import FAILED, OK, RunbookError
 from ..report import refuse_bad_folder, write_report
 from ..settings.settings import Settings
+from ..settings.site_file import in_lab
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +58,9 @@ def run_drills(
             show_results(out, made)
             write_json([result.as_json() for result in made], json)
     if report:
-        out.print(f"The report: {write_report(Path(report), None, made)}", soft_wrap=True)
+        out.print(
+            f"The report: {write_report(Path(report), None, [drill.as_json() for drill in made])}", soft_wrap=True
+        )
     return FAILED if any(result.verdict == DID_NOT_HOLD for result in made) else OK
 
 

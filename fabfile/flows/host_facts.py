@@ -7,20 +7,23 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from .. import certs
-from ..acceptance.host_facts import Clock, CurlAnswer, DatabaseFacts, EndpointCounts, LogBound
+from ..acceptance.host_facts import CurlAnswer, DatabaseFacts, LogBound
 from ..control import counters
-from ..control.clocks import against_ours
+from ..control.clocks import Clock, against_ours
+from ..control.counters import EndpointCounts
 from ..discovery import store as knowledge
 from ..engine.converge import State
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet, failed_hosts
+from ..engine.fleet import failed_hosts
+from ..engine.host import Node
 from ..engine.shell import q
 from ..health import logs as rotation
-from ..roles import app, postgres
+from ..roles import postgres
 from ..rollout import binary
 from ..rollout.deploy import survey_hosts
 from ..rollout.system import PHASES, System
-from ..settings.inventory import Node
+from ..settings.paths import app_unit
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 
@@ -45,7 +48,7 @@ class HostFacts:
     def differences(self) -> Sequence[str]:
         """What `fab plan` finds, a sentence each."""
         settings = self.settings
-        with Fleet(settings, settings.inventory.select(()), readonly=True) as fleet:
+        with open_fleet(settings, settings.inventory.select(()), readonly=True) as fleet:
             tls = certs.ready_material(settings, may_issue=False)
             system = System(settings, binary.fetch_binary(settings), knowledge.known_facts(settings), tls)
             hosts = survey_hosts(fleet, system, tuple(PHASES)).hosts
@@ -60,7 +63,7 @@ class HostFacts:
 
     def clocks(self) -> Mapping[str, Clock]:
         """Each host's clock against this machine's, as exactly as one of a few questions over ssh tells."""
-        with Fleet(self.settings, self.settings.inventory.nodes, readonly=True) as fleet:
+        with open_fleet(self.settings, self.settings.inventory.nodes, readonly=True) as fleet:
             seen = fleet.each(lambda node: against_ours(fleet.link(node)))
         for error in failed_hosts(seen).values():
             raise error
@@ -69,7 +72,7 @@ class HostFacts:
     def ready_seconds(self) -> Mapping[str, float]:
         """Seconds from the latest start of the app to its first 200 (its unit counts as started only then)."""
         fields = "ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic"
-        seen = self._read_hosts(("app",), f"systemctl show -p {fields} {q(app.app_unit(self.settings))}")
+        seen = self._read_hosts(("app",), f"systemctl show -p {fields} {q(app_unit(self.settings))}")
         times = {}
         for name, text in seen.items():
             stamp = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)}
@@ -112,7 +115,7 @@ class HostFacts:
         node, name = self.settings.inventory.one("postgres"), self.settings.database.name
         steps = postgres.index_steps(self.settings)
         with (
-            Fleet(self.settings, [node], readonly=True) as fleet,
+            open_fleet(self.settings, [node], readonly=True) as fleet,
             connect_database(fleet.link(node), name) as sql,
         ):
             rows = dict(sql.execute(ESTIMATES).fetchall())
@@ -129,7 +132,7 @@ class HostFacts:
     def curl_http3(self, url: str, address: str) -> CurlAnswer | None:
         """A GET of `url` at `address` over HTTP/3, by curl on a host: an edge without that address, if one has such a curl."""
         nodes = self.settings.inventory.having("edge", "app")
-        with Fleet(self.settings, nodes, readonly=True) as fleet:
+        with open_fleet(self.settings, nodes, readonly=True) as fleet:
             able = fleet.each(lambda node: fleet.link(node).read([CURL_VERSION])[0].out)
             texts = {name: str(text) for name, text in able.items() if "HTTP3" in str(text).split()}
 
@@ -143,7 +146,7 @@ class HostFacts:
         return _curl_answer(node.name, " ".join(texts[node.name].split()[:2]), said)
 
     def _read_hosts(self, roles: Sequence[str], probe: str) -> dict[str, str]:
-        with Fleet(self.settings, self.settings.inventory.having(*roles), readonly=True) as fleet:
+        with open_fleet(self.settings, self.settings.inventory.having(*roles), readonly=True) as fleet:
             seen = fleet.each(lambda node: fleet.link(node).read([probe])[0].out)
         for error in failed_hosts(seen).values():
             raise error

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from ..console.rollup import open_console, show_problem
 from ..control import releases
 from ..control.balancer import Balancer
-from ..control.releases import ReleaseProven
 from ..engine import interrupt
 from ..engine.errors import DIFFERS, OK, RunbookError
-from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..engine.journal import Run, append_lines, now
 from ..engine.link import Link
 from ..engine.lock import Lock
 from ..health.checks import health_checks
-from ..roles import app
 from ..rollout import gate
 from ..rollout.auto_rollback import system_of
-from ..settings.inventory import Node
+from ..settings.paths import app_unit
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
+from ..steps.gate import ReleaseProven
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,8 +38,8 @@ def restart_apps(settings: Settings, names: Sequence[str], *, reason: str) -> in
     out, balancer = open_console(), Balancer(settings)
     nodes = [node for node in settings.inventory.select(names, ("app",)) if "app" in node.roles]
     run = Run("app.restart", settings.state / "runs", reason)
-    unit, problems = app.app_unit(settings), 0
-    with Fleet(settings, nodes) as fleet, Lock(list(fleet.links.values()), run):
+    unit, problems = app_unit(settings), 0
+    with open_fleet(settings, nodes) as fleet, Lock(list(fleet.links.values()), run):
         try:
             for node in nodes:
                 interrupt.check()
@@ -88,5 +88,5 @@ def _pass_gate(settings: Settings, link: Link, node: Node, balancer: Balancer, r
     balancer.place(node, system.facts.port)
     balancer.undrain(node.name)
     facts = {"proven": now(), "run": run.id, "how": "passed the gate at a restart"}
-    link.run(ReleaseProven(app.app_unit(settings), running).settle(facts))
+    link.run(ReleaseProven(app_unit(settings), running).settle(facts))
     return f", passed the gate ({verdict})"

@@ -10,10 +10,11 @@ from ..console.rollup import open_console, write_json
 from ..control import releases as lying
 from ..control.releases import InstalledRelease
 from ..engine.errors import DIFFERS, OK, RunbookError
-from ..engine.fleet import Fleet, failed_hosts
+from ..engine.fleet import failed_hosts
+from ..engine.host import Node
 from ..rollout.auto_rollback import system_of
 from ..rollout.deploy import DeployOptions, carry_out
-from ..settings.inventory import Node
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 
@@ -22,7 +23,7 @@ def show_releases(settings: Settings, names: Sequence[str], json: str | None) ->
     from rich.table import Table
 
     out = open_console(json)
-    with Fleet(settings, _app_nodes(settings, names), readonly=True) as fleet:
+    with open_fleet(settings, _app_nodes(settings, names), readonly=True) as fleet:
         seen = fleet.each(lambda node: lying.releases_on(fleet.link(node), settings))
     kept = {name: one for name, one in seen.items() if not isinstance(one, RunbookError)}
     table = Table("host", "release", "installed", "", "proven", "size", box=None, header_style="dim", pad_edge=False)
@@ -44,7 +45,7 @@ def roll_back(settings: Settings, names: Sequence[str], to: str, options: Deploy
         RunbookError: there is none, it does not lie on all of them, or which one is meant is not clear; nothing was changed.
     """
     began = time.monotonic()
-    with Fleet(settings, _app_nodes(settings, names), readonly=options.dry) as fleet:
+    with open_fleet(settings, _app_nodes(settings, names), readonly=options.dry) as fleet:
         seen = fleet.each(lambda node: lying.releases_on(fleet.link(node), settings))
         for error in failed_hosts(seen).values():
             raise error

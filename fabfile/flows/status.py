@@ -9,11 +9,11 @@ from typing import Any
 
 from ..console.rollup import open_console, write_json
 from ..engine.errors import UNREACHABLE
-from ..engine.fleet import Fleet
 from ..engine.problem import Problem
 from ..health.host import HostStatus
 from ..health.overview import ask_site
 from ..health.verdict import exit_code
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from .status_table import show_hosts
 
@@ -23,7 +23,7 @@ __all__ = ["HostStatus", "show_status"]
 def show_status(settings: Settings, names: Sequence[str], json: str | None, *, verbose: bool = False) -> int:
     """Print it; 4 when a host cannot be reached, else as `exit_code` says. `verbose`: every unit, and what each balancer sees."""
     out, started = open_console(json), time.monotonic()
-    with Fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
+    with open_fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
         hosts, site = ask_site(settings, fleet)
         sessions = fleet.sessions
     show_hosts(out, hosts, site, verbose=verbose)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, OK, RunbookError
-from ..engine.fleet import host_address
 from ..engine.known_hosts import HostKey, KnownHosts
 from ..engine.link import Address, host_key, key_fingerprint
+from ..settings.reach import host_address
 from ..settings.settings import Settings
 
 

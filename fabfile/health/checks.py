@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..engine.host import Node
 from ..engine.problem import HealthCheck
-from ..settings.inventory import Node
 from ..settings.settings import Settings
 from . import database, disks, logs, units
 

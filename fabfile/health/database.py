@@ -8,12 +8,12 @@ from typing import Any
 
 from ..engine import pgfault
 from ..engine.errors import RunbookError
+from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.psql import HOLDERS, answer, json_lines, psql, rows
 from ..engine.shell import Reading, q
 from ..roles import postgres
 from ..roles.postgres_view import broken, in_effect_query, merged, overruled
-from ..settings.inventory import Node
 from ..settings.settings import Settings
 from ..steps.sql import literal
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import STATE, Reading, q
-from ..roles import app, nginx
-from ..roles.base import SETTINGS, TOOLS
-from ..settings.inventory import Node
+from ..roles import nginx
+from ..settings.paths import ROOT, SETTINGS, TOOLS
 from ..settings.settings import Settings
 
 NAME = "disks"
@@ -48,7 +48,7 @@ POSTGRES = {
 def used_paths(node: Node) -> dict[str, str]:
     """What `node` writes where, by its roles. A path is shell text: it may be a pattern, or use a variable of `disk_probe`."""
     own = {
-        "app": {app.ROOT: "the app's releases", "$logs": "the app's log"},
+        "app": {ROOT: "the app's releases", "$logs": "the app's log"},
         "postgres": POSTGRES,
         "edge": {
             "/var/lib/haproxy": "HAProxy's saved state",

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..control import haproxy_view
+from ..control import haproxy_stats
+from ..control.haproxy import DRAINED_NODES
+from ..control.keepalived import EdgeState, edge_probe, parse_edge
 from ..engine import lock as locks
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..engine.problem import Problem
 from ..engine.shell import Reading
 from ..engine.step import PENDING
-from ..roles import app, haproxy, healer, keepalived
-from ..settings.inventory import Node
+from ..roles import healer
+from ..settings.paths import ROOT
 from ..settings.settings import Settings
 from . import disks, network, units
 from .checks import health_checks
@@ -22,12 +25,12 @@ from .verdict import balancer_problems, drain_problems, pending_problems
 
 FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"
 printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}} END{{printf "%d", 100-100*a/t}}' /proc/meminfo)"
-printf 'release=%s\\n' "$(readlink {app.ROOT}/current 2>/dev/null)"
+printf 'release=%s\\n' "$(readlink {ROOT}/current 2>/dev/null)"
 for owed in {PENDING}/*; do [ -e "$owed" ] && echo "owed=${{owed##*/}}"; done
 printf 'last=%s\\n' "$(tail -n 1 /var/log/runbook/journal.jsonl 2>/dev/null)"
 true"""
 
-DRAINED = f'cd {haproxy.DRAINED_NODES} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done; true'
+DRAINED = f'cd {DRAINED_NODES} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done; true'
 
 
 @dataclass
@@ -41,9 +44,9 @@ class HostStatus:
     """`load`, `mem` (percent), `disk` (percent of the fullest file system), `release`, `last` (line of the journal)."""
     units: dict[str, units.UnitState] = field(default_factory=dict)
     """Those that must run here."""
-    servers: dict[str, haproxy_view.Server] = field(default_factory=dict)
+    servers: dict[str, haproxy_stats.Server] = field(default_factory=dict)
     drained: dict[str, str] = field(default_factory=dict)
-    edge: keepalived.EdgeState | None = None
+    edge: EdgeState | None = None
     """On an edge of a site with a floating address: whether it holds it, could, or is drained."""
     healer: str = ""
     """On an app node: the sentence of a healer that runs."""
@@ -78,10 +81,10 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     probes = [
         FIGURES,
         locks.PROBE,
-        haproxy_view.stat_script() + " 2>/dev/null; true" if is_edge else "true",
+        haproxy_stats.stat_script() + " 2>/dev/null; true" if is_edge else "true",
         DRAINED,
-        keepalived.edge_probe(settings) if floats else "true",
-        haproxy_view.healing_probe(nodes) if is_edge else "true",
+        edge_probe(settings) if floats else "true",
+        haproxy_stats.healing_probe(nodes) if is_edge else "true",
         network.probe(settings, node),
     ]
     checks = health_checks(settings, node)
@@ -92,9 +95,9 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     host.drained = dict(line.split("=", 1) for line in drains.out.splitlines() if "=" in line)
     holder = locks.parse_holder(lock.out)
     host.lock = f"{holder.who}: {holder.task} {holder.reason}".strip() if holder else ""
-    host.servers = haproxy_view.parse_stat(stat.out)
-    host.edge = keepalived.parse_edge(node.name, edge.out) if floats else None
-    host.healing = list(haproxy_view.parse_healing(nodes, healing.out).drained)
+    host.servers = haproxy_stats.parse_stat(stat.out)
+    host.edge = parse_edge(node.name, edge.out) if floats else None
+    host.healing = list(haproxy_stats.parse_healing(nodes, healing.out).drained)
     host.network = network.parse(paths.out)
     for check, answer in zip(checks, answers[len(probes) :], strict=True):
         host.problems.extend(check.judge(answer))

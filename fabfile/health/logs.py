@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
-from ..roles.base import SETTINGS
-from ..settings.inventory import Node
+from ..settings.paths import SETTINGS
 from ..settings.settings import Settings
 from .units import ROTATION, show_moment
 

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..engine.host import Node
 from ..engine.problem import Problem
 from ..engine.shell import q
 from ..roles.ports import Route, routes
-from ..settings.inventory import Node
 from ..settings.settings import Settings
 
 OPEN, SILENT, REFUSED = "open", "no answer within 1 s", "refused"

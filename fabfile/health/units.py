@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ..control.haproxy import HAPROXY_UNIT
+from ..control.keepalived import KEEPALIVED_UNIT
+from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
+from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading, q
-from ..roles import app, haproxy, healer, keepalived, nginx, postgres, watchdog
-from ..settings.inventory import Node
+from ..roles import healer, postgres, watchdog
+from ..settings.paths import app_unit
 from ..settings.settings import Settings
 from ..steps.unit import RUNTIME_UNITS, TELLING
 
@@ -26,11 +30,11 @@ ROTATION = "runbook-logrotate"
 
 COSTS = {
     healer.HEALER_UNIT: "nothing restarts an app that hangs",
-    nginx.REFRESHER_UNIT: "cached answers are no longer renewed",
+    REFRESHER_UNIT: "cached answers are no longer renewed",
     watchdog.UNIT: "nothing ends a HAProxy or nginx that hangs",
     f"{ROTATION}.timer": "the app's log grows without bound",
     f"{ROTATION}.service": "the app's log is not rotated",
-    keepalived.KEEPALIVED_UNIT: "this edge cannot take the floating address",
+    KEEPALIVED_UNIT: "this edge cannot take the floating address",
 }
 """What users or the host lose while the unit is off, where its name does not say so."""
 
@@ -85,11 +89,11 @@ def show_moment(at: int, now: int) -> str:
 
 def needed_units(settings: Settings, node: Node) -> list[str]:
     """The units that must run on `node`."""
-    floating = [keepalived.KEEPALIVED_UNIT] if settings.edge.address else []
+    floating = [KEEPALIVED_UNIT] if settings.edge.address else []
     units = {
-        "app": [app.app_unit(settings), healer.HEALER_UNIT, f"{ROTATION}.timer"],
+        "app": [app_unit(settings), healer.HEALER_UNIT, f"{ROTATION}.timer"],
         "postgres": [postgres.postgres_unit(settings)],
-        "edge": [haproxy.HAPROXY_UNIT, nginx.NGINX_UNIT, nginx.REFRESHER_UNIT, watchdog.UNIT, *floating],
+        "edge": [HAPROXY_UNIT, NGINX_UNIT, REFRESHER_UNIT, watchdog.UNIT, *floating],
     }
     return [unit for role in node.roles for unit in units[role]]
 

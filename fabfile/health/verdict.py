@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..control.haproxy_view import Server
+from ..control.haproxy_stats import Server
+from ..control.keepalived import EdgeState
 from ..engine.errors import DIFFERS, FAILED, OK
 from ..engine.problem import Problem
-from ..roles.keepalived import EdgeState
 
 
 def balancer_problems(servers: Mapping[str, Server], out: Sequence[str], edge: EdgeState | None) -> list[Problem]:

@@ -19,9 +19,9 @@ FORCE = {"force": "issue a new one even if the old one is good"}
 @task(help={**FORCE, **JSON})
 @run_as_task
 def issue(c: Any, force: bool = False, json: str | None = None) -> int:
-    """Make the authority and a certificate, if there are none, and install it on the edges."""
+    """Make authority and certificate if missing, and install."""
     from ..rollout.certificates import issue_certificate as run
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     return run(load_settings(), force=force, dry=is_dry(c), json=json)
 
@@ -29,9 +29,12 @@ def issue(c: Any, force: bool = False, json: str | None = None) -> int:
 @task(help={**FORCE, **JSON})
 @run_as_task
 def renew(c: Any, force: bool = False, json: str | None = None) -> int:
-    """Replace the certificate if it is due (two thirds of its 90 days, other names), and install it on the edges."""
+    """Replace the certificate if it is due, and install it.
+
+    It is due after two thirds of its 90 days, or when its names have changed.
+    """
     from ..rollout.certificates import renew_certificate as run
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     return run(load_settings(), force=force, dry=is_dry(c), json=json)
 
@@ -45,9 +48,11 @@ def renew(c: Any, force: bool = False, json: str | None = None) -> int:
 )
 @run_as_task
 def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | None = None) -> int:
-    """Replace the authority; clients that have the bundle accept old and new until --finish."""
+    """Replace the authority; --finish drops the old one.
+
+    Clients that have the bundle accept old and new until --finish."""
     from ..rollout import certificates
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     not_dry(c, "certs.rotate-ca")
     if prepare and finish:
@@ -65,9 +70,12 @@ def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | N
 @task(help=JSON)
 @run_as_task
 def status(c: Any, json: str | None = None) -> int:
-    """Which certificate each edge serves and for how long; exit 2 when something needs doing."""
+    """Show which certificate each edge serves, how long.
+
+    Exit 2 when something needs doing.
+    """
     from ..certs.status import show_certificates as run
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     return run(load_settings(), json)
 
@@ -81,9 +89,12 @@ def status(c: Any, json: str | None = None) -> int:
 )
 @run_as_task
 def trust(c: Any, out: str | None = None, install: bool = False, json: str | None = None) -> int:
-    """Show the bundle of authorities, its fingerprints, and how Debian, curl and browsers learn it."""
+    """Show the authorities, and how clients learn them.
+
+    The bundle, its fingerprints, and the way for Debian, curl and browsers.
+    """
     from ..certs.trust import show_trust as run
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     if out or install:
         not_dry(c, "certs.trust")

@@ -17,7 +17,7 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int:
     """The deploy of some phases on the database's hosts."""
     from ..rollout.deploy import DeployOptions, deploy_hosts
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     return deploy_hosts(load_settings(), [], DeployOptions(task=f"db.{name}", phases=phases, dry=is_dry(c), json=json))
 
@@ -25,30 +25,42 @@ def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int
 @task(help=JSON)
 @run_as_task
 def setup(c: Any, json: str | None = None) -> int:
-    """Install PostgreSQL, let the app nodes (and only them) in, create role and database."""
+    """Install PostgreSQL; create role and database.
+
+    The app nodes, and only they, are let in.
+    """
     return _phases(c, "setup", ("server", "access"), json)
 
 
 @task(help=JSON)
 @run_as_task
 def seed(c: Any, json: str | None = None) -> int:
-    """Fill the database with the binary's own seeding command, once; a seeding that was cut off starts over."""
+    """Seed the database once, by the binary's own command.
+
+    A seeding that was cut off starts over.
+    """
     return _phases(c, "seed", ("seed",), json)
 
 
 @task(help=JSON)
 @run_as_task
 def indexes(c: Any, json: str | None = None) -> int:
-    """Build the indexes the binary forgot, without blocking; an invalid one is built again."""
+    """Build the indexes that the binary forgot.
+
+    Without blocking writes; an invalid index is built again.
+    """
     return _phases(c, "indexes", ("indexes",), json)
 
 
 @task(help={**JSON, "dry": "only show the table"})
 @run_as_task
 def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
-    """Show each setting as it is and as it should be for this host's memory, then make it so."""
+    """Tune PostgreSQL to the host's memory.
+
+    Shows each setting as it is and as it should be, then changes it.
+    """
     from ..flows.database import show_tuning
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     settings, only = load_settings(), dry or is_dry(c)
     show_tuning(settings, json, only=only)
@@ -58,9 +70,12 @@ def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
 @task(help=JSON)
 @run_as_task
 def status(c: Any, json: str | None = None) -> int:
-    """Tables, rows, indexes and connections of the app's database, as PostgreSQL sees them."""
+    """Show tables, indexes and connections.
+
+    Of the app's database, as PostgreSQL sees them.
+    """
     from ..flows.database import show_database as run
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     return run(load_settings(), json)
 

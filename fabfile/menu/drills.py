@@ -20,46 +20,49 @@ OPTIONS = {
 }
 
 NAMES = {
-    "app-killed": "The app of one node is killed.",
-    "app-hung": "The app of one node hangs (SIGSTOP).",
-    "app-500": "The app of one node answers 500 to everything (poison).",
-    "app-leak": "The app of one node leaks memory (poison).",
-    "app-panic": "The app of one node panics (poison).",
-    "app-slow": "The app of one node runs at a tenth of its speed.",
-    "node-off": "One app node loses its power (lab only).",
-    "node-cut": "One app node is cut off: every packet is dropped.",
+    "app-killed": "One app is killed.",
+    "app-hung": "One app hangs (SIGSTOP).",
+    "app-500": "One app answers 500 to everything.",
+    "app-leak": "One app leaks memory.",
+    "app-panic": "One app panics.",
+    "app-slow": "One app runs at a tenth of its speed.",
+    "node-off": "One app node loses power (lab only).",
+    "node-cut": "One app node is cut off: packets are dropped.",
     "node-rejected": "One app node refuses every connection.",
     "both-killed": "The apps of all nodes are killed at once.",
-    "both-ill": "The apps of all nodes answer 500 at once (poison).",
-    "slow-start": "The app of one node hangs, and its start takes 30 s.",
-    "log-disk-full": "One app cannot write its log: its disk is full.",
-    "healer-killed": "The healer of one node is killed, then its app hangs.",
-    "recycle": "One app reaches the age at which its healer starts it anew.",
-    "both-old": "Both apps reach that age at once, and a start takes 30 s.",
-    "one-node-alone": "One node must do for 120 requests a second.",
+    "both-ill": "The apps of all nodes answer 500 at once.",
+    "slow-start": "One app hangs; its start takes 30 s.",
+    "log-disk-full": "One app cannot log: its disk is full.",
+    "healer-killed": "One healer is killed, then its app hangs.",
+    "recycle": "One app reaches its maximum age.",
+    "both-old": "Both apps reach it at once; slow start.",
+    "one-node-alone": "One node alone gets 120 requests a second.",
     "db-restarted": "The database is restarted.",
     "db-killed": "The database is killed.",
-    "db-exhausted": "The database takes no connection from the app.",
-    "db-starved": "The database runs for a twentieth of the time.",
-    "haproxy-killed": "The balancer of the edge that serves is killed.",
-    "nginx-killed": "The nginx of the edge that serves is killed.",
-    "haproxy-hung": "The balancer of the edge that serves hangs (SIGSTOP).",
-    "nginx-hung": "The nginx of the edge that serves hangs (SIGSTOP).",
-    "edge-off": "The edge that serves loses its power (lab only).",
-    "edge-cut": "The edge that serves is cut off.",
-    "refresher-dead": "The refresher of the edge that serves is stopped.",
+    "db-exhausted": "The database accepts no new connections.",
+    "db-starved": "The database gets a twentieth of the time.",
+    "haproxy-killed": "The serving edge's HAProxy is killed.",
+    "nginx-killed": "The serving edge's nginx is killed.",
+    "haproxy-hung": "The serving edge's HAProxy hangs (SIGSTOP).",
+    "nginx-hung": "The serving edge's nginx hangs (SIGSTOP).",
+    "edge-off": "The serving edge loses power (lab only).",
+    "edge-cut": "The serving edge is cut off.",
+    "refresher-dead": "The serving edge's refresher is stopped.",
     "deploy-under-load": "A deploy restarts every node (lab only).",
-    "bad-release": "A deploy brings a release with slow reads (lab only).",
+    "bad-release": "A release has slow reads (lab only).",
     "certificate-rotation": "Both edges get a new certificate.",
-    "clock-wrong": "One node's clock is 90 s ahead (not in containers).",
+    "clock-wrong": "One clock is 90 s ahead (not in containers).",
 }
-"""Every drill and what happens in it. (A test holds it against flows/drills/catalogue.py, which the menu does not load.)"""
+"""Every drill and what happens in it. (A test holds it against drills/catalogue/, which the menu does not load.)"""
 
 
 @task(name="list", help=JSON)
 @run_as_task
 def list_drills(c: Any, json: str | None = None) -> int:
-    """Show every drill: what is believed, under which load, how it ends, for which requirement."""
+    """Show every drill with its hypothesis and load.
+
+    Also how it ends, and for which requirement it is made.
+    """
     from ..flows.drill import list_drills as run
 
     return run(json)
@@ -68,7 +71,9 @@ def list_drills(c: Any, json: str | None = None) -> int:
 @task(name="all", help=OPTIONS)
 @run_as_task
 def all_drills(c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False) -> int:
-    """Make every drill, one after the other (a quarter of an hour), and show the table of figures. Exit 1 when one did not hold.
+    """Run every drill; it takes 15 minutes.
+
+    One after the other. Exit 1 when one did not hold.
 
     fab drill.all --report out           with a page to look at
     fab drill.all --without healer       the right ones must fail then
@@ -79,9 +84,12 @@ def all_drills(c: Any, json: str | None = None, report: str = "", without: str =
 @task(help={"name": "only this drill (may be given several times)", **JSON}, iterable=["name"])
 @run_as_task
 def history(c: Any, name: list[str], json: str | None = None) -> int:
-    """Show how drills went over time: one sign each, the newest figures, the last verdict."""
+    """Show how drills went over time.
+
+    One sign for each run, the newest figures, the last verdict.
+    """
     from ..flows.drill import show_past_drills as run
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     return run(load_settings(), name, json)
 
@@ -90,7 +98,7 @@ def run_named_drills(c: Any, names: list[str], json: str | None, report: str, wi
     """Run the drills called `names`; the exit code."""
     not_dry(c, "fab drill")
     from ..flows.drill import run_drills
-    from ..settings.settings import load_settings
+    from ..settings.site_file import load_settings
 
     return run_drills(load_settings(), names, json=json, report=report, without=without, yes_really=yes_really)
 

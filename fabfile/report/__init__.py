@@ -12,35 +12,26 @@ from typing import TYPE_CHECKING, Any
 from ..engine.errors import RunbookError
 from ..engine.secret import mask_secrets
 
-if TYPE_CHECKING:
-    from ..acceptance.run import CheckOutcome
-    from ..drills.result import DrillResult
-
 __all__ = ["refuse_bad_folder", "write_report"]
 
 PAGE, DATA = "index.html", "report.json"
 
 
-def write_report(folder: Path, check: CheckOutcome | Mapping[str, Any] | None, drills: Sequence[DrillResult]) -> Path:
+def write_report(folder: Path, check: Mapping[str, Any] | None, drills: Sequence[Mapping[str, Any]]) -> Path:
     """Write `folder`/index.html and `folder`/report.json, each whole or not at all; the page's path.
 
     Args:
         folder: made if it is not there.
-        check: an acceptance, or the JSON of one; None if only drills were run.
-        drills: in the order in which they are shown.
+        check: the JSON of an acceptance; None if only drills were run.
+        drills: the JSON of each, in the order in which they are shown.
 
     Raises:
         RunbookError: the folder cannot be written.
     """
-    from ..acceptance.export import as_json
     from .page import render_page
 
-    told = as_json(check) if check is not None and not isinstance(check, Mapping) else check
-    data = {
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "check": told,
-        "drills": [drill.as_json() for drill in drills],
-    }
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    data = {"made": made, "check": check, "drills": list(drills)}
     # Through JSON and back: what machines read is what the page shows.
     text = mask_secrets(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
     refuse_bad_folder(folder)

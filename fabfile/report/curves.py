@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ..acceptance.plan import LATENCY_BOUND
+from ..settings.requirements import LATENCY_BOUND
 from .svg import INK, inline_svg
 
 if TYPE_CHECKING:

@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import Protocol
 
 from ..engine.step import Step
+from ..settings.paths import ROOT, SETTINGS, TOOLS, app_unit, binary_name
 from ..settings.settings import Settings
+from ..settings.template import render_template
 from ..steps.account import Account
 from ..steps.file import Directory, File, Symlink
 from ..steps.package import Packages
 from ..steps.release import Release
-from ..steps.template import render_template
 from ..steps.unit import Unit
-from .base import SETTINGS, TOOLS
 from .postgres import PORT
-
-ROOT = "/srv/app"
-"""Releases lie in `<ROOT>/releases/<id>`; `<ROOT>/current` points to the one that runs."""
 
 
 class Discovered(Protocol):
@@ -50,16 +47,6 @@ class Discovered(Protocol):
     @property
     def reject(self) -> Sequence[tuple[str, int]]:
         """Destinations it waits for in vain."""
-
-
-def app_unit(settings: Settings) -> str:
-    """The app's systemd unit."""
-    return f"{settings.app.user}.service"
-
-
-def binary_name(settings: Settings) -> str:
-    """The binary's file name in a release."""
-    return settings.app.user
 
 
 def ground_steps(settings: Settings, source: Path) -> list[Step]:

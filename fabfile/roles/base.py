@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from ..engine.step import Step
+from ..settings.paths import SETTINGS, TOOLS
 from ..steps.file import Directory
-
-TOOLS = "/usr/lib/runbook"
-"""Where our small host-side scripts live."""
-
-SETTINGS = "/etc/runbook"
-"""Where configuration of ours lives that belongs to no package."""
-
-
-CURL = "curl -q --noproxy "
-"""Followed by the host that is asked: no .curlrc (so -q comes first), and no proxy, whatever the environment names."""
 
 
 def base_steps() -> list[Step]:

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from ..control.haproxy_view import ADMIN
-from ..engine.command import Shell
-from ..engine.shell import STATE, Reading, q
-from ..engine.step import Change, Step
+from ..control.haproxy import EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT
+from ..control.haproxy_stats import ADMIN
+from ..engine.host import Node
+from ..engine.step import Step
 from ..settings.endpoints import ENDPOINTS, REFUSALS, Endpoint
-from ..settings.inventory import Node
+from ..settings.paths import TOOLS
 from ..settings.settings import Settings
-from ..steps.file import OURS, Directory, File
+from ..settings.template import render_template
+from ..steps.file import Directory, File
+from ..steps.leftovers import NoLeftoverDrain
 from ..steps.package import Packages
-from ..steps.template import render_template
 from ..steps.unit import Unit
 from .app import HEALTH
-from .base import TOOLS
-
-HAPROXY_UNIT = "haproxy.service"
-HAPROXY_PORT = 8081
-"""Port on the edge's loopback, and for the other edge, where nginx hands requests over."""
-EDGE_HEALTH = "/edge-health"
-"""Answered by HAProxy itself: 200 says that an edge works, whatever the app does."""
-DRAINED_NODES = f"{STATE}/drained"
-"""On an edge: one file per drained node, holding who drained it and why.
-
-`deploy RUN`: the next deploy may put it back. `gate RUN: …`: its release is not proven; only the gate puts it back.
-`operator …`: only a person does."""
 
 SCRIPTS = tuple(f"/etc/haproxy/{name}.lua" for name in ("common", "ill", "database", "retries", "proof", "pace"))
 """What HAProxy decides in Lua: who is out, what waits, what is asked again, which node gets a POST, and how much."""
@@ -36,9 +24,6 @@ ILL = "I feel bad."
 """What an ill app says, with status 500, to everything."""
 READ = "/db_dummy"
 """The cheapest call that needs the database."""
-
-SAVE_STATE = f"{TOOLS}/haproxy-save-state || true\n"
-"""Script: what HAProxy is told of a node outlives its crash. A full disk must not keep a node in or out of service."""
 
 
 Ports = Mapping[str, int]
@@ -118,90 +103,3 @@ def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
         endpoints=ENDPOINTS,
         backends=(*ENDPOINTS, Endpoint("ep_other", "")),
     )
-
-
-@dataclass(frozen=True)
-class NoLeftoverDrain(Step):
-    """No node stays drained by a deploy that died. What an operator drained stays drained (and `status` shows it).
-
-    A record of a node that is not (or no longer) one of `nodes` is removed: no server belongs to it, and it must not speak for
-    another node that gets the name one day.
-    """
-
-    nodes: tuple[str, ...]
-    notify: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """`no leftover drain`."""
-        return "no leftover drain"
-
-    def probe(self) -> str:
-        """Every record: its file, and who drained the node and why."""
-        return f"grep -H '' {DRAINED_NODES}/* 2>/dev/null; true"
-
-    def decide(self, seen: Reading) -> Change | None:
-        """Put the nodes back, and forget those that have left."""
-        records = [line.partition(":") for line in seen.out.splitlines()]
-        found = {path.rpartition("/")[2]: why for path, _, why in records}
-        left = [name for name, why in found.items() if name in self.nodes and why.startswith("deploy ")]
-        gone = [name for name in found if name not in self.nodes]
-        doings = [
-            *([f"undrain {', '.join(left)} (a deploy that did not finish drained it)"] if left else []),
-            *([f"forget that {', '.join(gone)} was drained (it is no app node any more)"] if gone else []),
-        ]
-        if not doings:
-            return None
-        script = "".join(map(undrain_script, left)) + "".join(f"rm -f {DRAINED_NODES}/{q(name)}\n" for name in gone)
-        return Change("; ".join(doings), (Shell(script),))
-
-
-def drain_script(node: str, why: str) -> str:
-    """Script: no new requests for `node` on this edge; the reason is on record before it happens."""
-    record = f"mkdir -p {DRAINED_NODES}; printf '%s\\n' {q(why)} >{DRAINED_NODES}/{q(node)}\n"
-    return record + _mark_script(node, "maint") + _tell_script(f"set server health/{node} state drain") + SAVE_STATE
-
-
-def undrain_script(node: str) -> str:
-    """Script: `node` takes requests again, as far as its checks allow."""
-    return (
-        _mark_script(node, "ready")
-        + _tell_script(f"set server health/{node} state ready")
-        + SAVE_STATE
-        + f"rm -f {DRAINED_NODES}/{q(node)}\n"
-    )
-
-
-def _mark_script(node: str, state: str) -> str:
-    """Script: the healers learn whose drain it is. (A HAProxy whose configuration is older has no place for it.)"""
-    return f"echo {q(f'set server kept_out/{node} state {state}')} | {ADMIN} >/dev/null\n"
-
-
-def _tell_script(command: str) -> str:
-    """Script: HAProxy does as told; it answers only when it does not."""
-    return f'said=$(echo {q(command)} | {ADMIN}) || exit 1\n[ -z "$said" ] || {{ echo "$said" >&2; exit 1; }}\n'
-
-
-def place(node: Node, port: int) -> str:
-    """Script: this edge finds `node` at its address and `port`, now and after any restart. Nothing is reloaded."""
-    return render_template("haproxy/place", node=node, port=port, ours=q(OURS), admin=ADMIN)
-
-
-def drained_by_deploy() -> str:
-    """Read-only shell text that prints, for `drained_names`, which nodes a deploy took out on this edge."""
-    return f"grep -ls '^deploy ' {DRAINED_NODES}/* 2>/dev/null; true"
-
-
-def drained_names(seen: Reading) -> list[str]:
-    """The nodes in the output of `drained_by_deploy`."""
-    return [line.rpartition("/")[2] for line in seen.out.split()]
-
-
-def recorded_drain(node: str) -> str:
-    """Read-only shell text that prints who took `node` out on this edge and why; nothing when nobody did."""
-    return f"cat {DRAINED_NODES}/{q(node)} 2>/dev/null; true"
-
-
-def drained_by_operator(node: str) -> str:
-    """Read-only shell text that succeeds when a person, not a deploy, took `node` out on this edge."""
-    return f"grep -qs '^operator ' {DRAINED_NODES}/{q(node)}"

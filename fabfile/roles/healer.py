@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..engine.host import Node
 from ..engine.lock import FILE as LOCK
 from ..engine.step import Step
-from ..settings.inventory import Node
-from ..settings.settings import PROJECT, Settings
-from ..steps.file import OURS, Directory, File
+from ..settings.paths import OURS, SETTINGS, TOOLS, app_unit
+from ..settings.project import PROJECT
+from ..settings.settings import Settings
+from ..settings.template import render_template
+from ..steps.file import Directory, File
 from ..steps.package import Packages
-from ..steps.template import render_template
 from ..steps.unit import Unit
 from . import app
-from .base import SETTINGS, TOOLS
 from .postgres import PORT
 
 HEALER_UNIT = "runbook-healer.service"
@@ -62,7 +63,7 @@ def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str
         peers=[peer for peer in nodes if peer != node],
         lock=LOCK,
         run=f"/run/{RUNTIME}",
-        unit=app.app_unit(settings),
+        unit=app_unit(settings),
         port=facts.port,
         health=app.HEALTH,
         app=settings.app,
@@ -79,7 +80,7 @@ def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str
 def _healer_unit(settings: Settings) -> str:
     return render_template(
         "app/healer.service",
-        unit=app.app_unit(settings),
+        unit=app_unit(settings),
         tools=TOOLS,
         config=CONFIG,
         runtime=RUNTIME,

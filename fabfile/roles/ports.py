@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..settings.inventory import Node
+from ..control.haproxy import HAPROXY_PORT, HAPROXY_UNIT
+from ..control.nginx import NGINX_UNIT
+from ..engine.host import Node
+from ..settings.paths import app_unit
 from ..settings.settings import Settings
-from . import app, haproxy, nginx, postgres
+from . import haproxy, nginx, postgres
 
 EVERY = "0.0.0.0"
 """All IPv4 addresses of a host."""
@@ -30,17 +33,17 @@ def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> li
     if role == "postgres":
         return [Port(postgres.postgres_unit(settings), postgres.PORT, address) for address in (LOCAL, node.address)]
     if role == "app":
-        return [Port(app.app_unit(settings), app_port, ANY)] if app_port else []
+        return [Port(app_unit(settings), app_port, ANY)] if app_port else []
     edge = settings.edge
-    front = [Port(nginx.NGINX_UNIT, number, EVERY) for number in (edge.port, edge.https_port)]
-    front += [Port(nginx.NGINX_UNIT, edge.https_port, EVERY, "udp")] if edge.http3 else []
+    front = [Port(NGINX_UNIT, number, EVERY) for number in (edge.port, edge.https_port)]
+    front += [Port(NGINX_UNIT, edge.https_port, EVERY, "udp")] if edge.http3 else []
     shared = [node.address] if haproxy.other_edges(settings, node) else []
     return [
         *front,
-        Port(nginx.NGINX_UNIT, nginx.REFRESH, LOCAL),
-        *(Port(haproxy.HAPROXY_UNIT, haproxy.HAPROXY_PORT, address) for address in [LOCAL, *shared]),
-        Port(haproxy.HAPROXY_UNIT, edge.stats_port, LOCAL),
-        Port(haproxy.HAPROXY_UNIT, edge.healer_port, node.address),
+        Port(NGINX_UNIT, nginx.REFRESH, LOCAL),
+        *(Port(HAPROXY_UNIT, HAPROXY_PORT, address) for address in [LOCAL, *shared]),
+        Port(HAPROXY_UNIT, edge.stats_port, LOCAL),
+        Port(HAPROXY_UNIT, edge.healer_port, node.address),
     ]
 
 
@@ -65,7 +68,5 @@ def routes(settings: Settings, node: Node) -> list[Route]:
     if "edge" in node.roles:
         found += [Route(other.name, other.address, 0, "the app") for other in inventory.having("app")]
         shared = haproxy.other_edges(settings, node)
-        found += [
-            Route(edge.name, edge.address, haproxy.HAPROXY_PORT, "HAProxy, for the other edge") for edge in shared
-        ]
+        found += [Route(edge.name, edge.address, HAPROXY_PORT, "HAProxy, for the other edge") for edge in shared]
     return [route for route in found if route.target != node.name]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
+from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.inventory import Node
+from ..settings.project import PROJECT
 from ..settings.settings import Settings
+from ..settings.template import render_template
 from ..steps.block import Block
 from ..steps.file import Directory, File
 from ..steps.package import Packages
 from ..steps.sql import Index, LoginRole, SqlFile
-from ..steps.template import PROJECT, render_template
 from ..steps.unit import Unit
 from .postgres_steps import Cluster, IncludeDir, SettingsInEffect
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..control.haproxy import EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT
+from ..control.nginx import NGINX_UNIT
 from ..engine.step import Step
-from ..settings.settings import PROJECT
-from ..steps.file import OURS, Directory, File
+from ..settings.paths import OURS, TOOLS
+from ..settings.project import PROJECT
+from ..settings.template import render_template
+from ..steps.file import Directory, File
 from ..steps.package import Packages
-from ..steps.template import render_template
 from ..steps.unit import Unit
-from . import haproxy, nginx
+from . import nginx
 from .app import VERIFY
-from .base import TOOLS
 
 UNIT = "runbook-watchdog.service"
 
 DAEMONS = (
-    f"{haproxy.HAPROXY_UNIT}={haproxy.HAPROXY_PORT}{haproxy.EDGE_HEALTH}",
-    f"{nginx.NGINX_UNIT}={nginx.REFRESH}{nginx.ALIVE}",
+    f"{HAPROXY_UNIT}={HAPROXY_PORT}{EDGE_HEALTH}",
+    f"{NGINX_UNIT}={nginx.REFRESH}{nginx.ALIVE}",
 )
 """What is watched: the unit, and the port and path on the loopback where it answers by itself."""
 

@@ -1,6 +1,6 @@
 """The app phase of a rollout: one node at a time, out of service while it is worked on, back through the gate.
 
-A release that fails the gate anywhere takes the fleet back to the release before it (`back.py`).
+A release that fails the gate anywhere takes the fleet back to the release before it (`auto_rollback.py`).
 """
 
 from __future__ import annotations
@@ -9,23 +9,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ..control import releases
-from ..control.releases import ReleaseProven
 from ..discovery import store as knowledge
 from ..engine.converge import Outcome, State, predict_outcomes, read_steps
 from ..engine.errors import RunbookError
+from ..engine.host import Node
 from ..engine.journal import append_lines, now
-from ..roles import app
-from ..settings.inventory import Node
+from ..settings.paths import app_unit
+from ..steps.gate import ReleaseProven
 from . import evidence, gate
-from .gate import GateFailed, GateVerdict
+from .gate import GateVerdict
 from .one_node import NodeRollout
+from .session import RolloutSession
 from .system import System
-
-if TYPE_CHECKING:
-    from .phases import RolloutSession
 
 
 class AppRollout:
@@ -38,29 +35,23 @@ class AppRollout:
         self.paths: tuple[str, ...] | None = None
         """The reads by id that the gate watches; None until a node has to pass it."""
 
-    def perform(self, nodes: Sequence[Node]) -> bool:
-        """All of them; false as soon as one failed, and then back, if it was the release's fault.
+    def perform(self, nodes: Sequence[Node]) -> tuple[str, RunbookError] | None:
+        """All of them; stops at the first that fails: its name and the error, a GateFailed when the release is bad.
 
         Raises:
             RunbookError: an edge does not answer; nothing was begun then.
         """
-        from .auto_rollback import roll_back_fleet
-
         if not nodes:
-            return True
+            return None
         self.nodes = nodes
         self._lift_leftovers(nodes)
         for node in self._sick_first(nodes):
             ended = self.one(node, self.rollout.system)
-            if isinstance(ended, GateFailed):
-                self.rollout.hosts[node.name].error = roll_back_fleet(self, ended, nodes)
-                return False
             if ended is not None:
-                self.rollout.hosts[node.name].error = ended
-                return False
+                return node.name, ended
         self.prove(nodes)
         self._name_others(nodes)
-        return True
+        return None
 
     def one(self, node: Node, system: System) -> RunbookError | None:
         """One node to the release of `system`; the error it ended with.
@@ -113,7 +104,7 @@ class AppRollout:
         for node in nodes:
             serves = bool(view) and all(node.name in seen and seen[node.name].up for seen in view)
             running = releases.current_release(kept[node.name])
-            note = ReleaseProven(app.app_unit(self.settings), running)
+            note = ReleaseProven(app_unit(self.settings), running)
             link = self.rollout.fleet.link(node)
             if serves and running and "owed" not in link.read([note.probe()])[0].out.split():
                 link.run(note.settle({"proven": now(), "run": self.rollout.run.id, "how": "found serving"}))
@@ -141,7 +132,7 @@ class AppRollout:
         plan = system.app_plan(node)
         steps, last = plan.steps, plan.gate
         planned = predict_outcomes([*steps, last], read_steps(rollout.fleet.link(node), [*steps, last]))
-        through = {f"unit {app.app_unit(self.settings)}", last.name}
+        through = {f"unit {app_unit(self.settings)}", last.name}
         if any(outcome.step in through and outcome.state is State.WOULD for outcome in planned):
             self._prepare_once()
             began = time.monotonic()

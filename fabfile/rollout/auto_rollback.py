@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from ..control import releases
 from ..discovery import store as knowledge
 from ..engine.errors import FAILED, ROLLED_BACK, RunbookError
+from ..engine.host import Node
 from ..engine.journal import append_lines
 from ..engine.shell import q
-from ..roles import app
-from ..settings.inventory import Node
+from ..settings.paths import ROOT, binary_name
 from ..settings.settings import Settings
 from . import evidence, gate
 from .gate import GateFailed
@@ -34,7 +34,7 @@ def system_of(settings: Settings, link: Link, release: str) -> System:
     Raises:
         RunbookError: it does not lie there, or is not what it was.
     """
-    path = f"{app.ROOT}/releases/{release}/{app.binary_name(settings)}"
+    path = f"{ROOT}/releases/{release}/{binary_name(settings)}"
     digest = link.read([f"sha256sum <{q(path)} 2>/dev/null; true"])[0].out.split()
     if not digest or not digest[0].startswith(release):
         raise RunbookError(

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from ..engine.errors import RunbookError
-from ..settings.settings import Settings, expand
+from ..settings.settings import Settings
+from ..settings.site_file import expand
 
 
 def fetch_binary(settings: Settings) -> Path:

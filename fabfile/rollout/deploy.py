@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 from .. import certs
 from ..console.rollup import HostReport, Report, open_console, show_report, write_json
+from ..control.keepalived import holds_probe
 from ..discovery import store as knowledge
 from ..engine import lock as locks
 from ..engine.converge import Outcome, State, predict_outcomes
 from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..engine.journal import Run
-from ..roles import keepalived
-from ..settings.inventory import Node
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from . import binary, preflight
-from .phases import DeployOptions, RolloutSession
+from .options import DeployOptions
+from .phases import roll_out
+from .session import RolloutSession
 from .system import PHASES, System
 from .verify import Outside, verify
 
@@ -37,7 +40,7 @@ def deploy_hosts(settings: Settings, names: Sequence[str], options: DeployOption
     """
     started = time.monotonic()
     nodes = settings.inventory.select(names, {PHASES[phase].role for phase in options.phases})
-    with Fleet(settings, nodes, readonly=options.dry) as fleet:
+    with open_fleet(settings, nodes, readonly=options.dry) as fleet:
         tls = (
             certs.ready_material(settings, may_issue=not options.dry) if _touches_edges(fleet, options.phases) else None
         )
@@ -69,7 +72,7 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
             _refuse_locked(seen.locks)
         run = Run(options.task, settings.state / "runs", options.reason)
         run.note("plan.json", report.as_json())  # before any lock: a full disk here must not stop us half-way
-        report.hosts = RolloutSession(system, fleet, run, options, out).perform()
+        report.hosts = roll_out(RolloutSession(system, fleet, run, options, out))
         _verify(system, fleet, report, out)
         run.note("report.json", report.as_json())
     elif users and not _has_lost_host(hosts) and users.doubtful(seen.holders):
@@ -97,7 +100,7 @@ def survey_hosts(fleet: Fleet, system: System, phases: Sequence[str]) -> Survey:
     def look(node: Node) -> tuple[list[Outcome], str, bool]:
         steps = [step for phase in phases for step in system.steps(node, phase)]
         before = preflight.preconditions(system, node, phases)
-        holding = keepalived.holds_probe(floating) if floating else "false"
+        holding = holds_probe(floating) if floating else "false"
         lock, holds, *readings = fleet.link(node).read(
             [locks.PROBE, holding, *(asked.probe for asked in before), *(step.probe() for step in steps)]
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..engine.journal import Run
 from ..engine.link import Link
 from ..engine.shell import q
-from ..roles import app
-from ..settings.inventory import Node
+from ..settings.paths import ROOT, app_unit
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from .gate import GateFailed
 
@@ -21,7 +21,7 @@ and writes."""
 
 def keep_evidence(link: Link, run: Run, settings: Settings, logs: Sequence[str], failed: GateFailed) -> None:
     """Leave in the run folder what `link`'s host shows of the failure; what cannot be had must not keep us from going back."""
-    unit, name = q(app.app_unit(settings)), f"{failed.node}-{failed.release}"
+    unit, name = q(app_unit(settings)), f"{failed.node}-{failed.release}"
     run.note(f"gate-{name}.json", failed.verdict.as_json() if failed.verdict else {"failed": failed.number})
     probes = {
         "journal": f"journalctl -u {unit} -n 300 -o short-precise --no-pager; systemctl status --no-pager -l -n 0 {unit}; true",
@@ -41,8 +41,8 @@ def keep_evidence(link: Link, run: Run, settings: Settings, logs: Sequence[str],
 
 def running_releases(settings: Settings, nodes: Sequence[Node]) -> dict[str, str]:
     """The release each of `nodes` runs; those that do not answer, or have none, are left out."""
-    with Fleet(settings, nodes, readonly=True) as fleet:
-        seen = fleet.each(lambda node: fleet.link(node).read([f"readlink {app.ROOT}/current; true"])[0].out)
+    with open_fleet(settings, nodes, readonly=True) as fleet:
+        seen = fleet.each(lambda node: fleet.link(node).read([f"readlink {ROOT}/current; true"])[0].out)
     return {
         name: text.strip().rpartition("/")[2] for name, text in seen.items() if isinstance(text, str) and text.strip()
     }

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any, NamedTuple
 
-from ..control.haproxy_view import Server
+from ..control.haproxy_stats import Server
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet
 from ..engine.link import Link
 from ..engine.psql import answer
 from ..engine.shell import q
 from ..roles import app, postgres
-from ..roles.base import TOOLS
+from ..settings.paths import TOOLS, app_unit
+from ..settings.reach import open_fleet
 from ..settings.settings import Gate, Settings
 from ..steps.seed import Seeded
 
@@ -87,7 +87,7 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
     """
     node = settings.inventory.one("postgres")
     indexes = postgres.index_steps(settings)
-    with Fleet(settings, [node], readonly=True) as fleet:
+    with open_fleet(settings, [node], readonly=True) as fleet:
         seeded, *seen = fleet.link(node).read([step.probe() for step in (Seeded(settings, None), *indexes)])
     try:
         mark = answer(seeded, settings.database.name)
@@ -122,7 +122,7 @@ def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str
     count, watched = round(gate.seconds * gate.rate), paths or (app.DATABASE,)
     asked = (app.HEALTH, app.DATABASE, *paths)
     words = [
-        app.app_unit(settings),
+        app_unit(settings),
         str(port),
         str(count),
         str(gate.rate),

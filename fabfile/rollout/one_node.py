@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..control.releases import ReleaseProven
 from ..engine.converge import State
 from ..engine.errors import RunbookError, Unreachable
+from ..engine.host import Node
 from ..engine.interrupt import BrokenOff
 from ..engine.journal import append_lines
 from ..engine.link import Link, wait_until
 from ..engine.shell import q
 from ..engine.step import Step
-from ..settings.inventory import Node
+from ..steps.gate import ReleaseProven
 from . import gate
 from .gate import GateFailed, GateVerdict
 from .system import System
 
 if TYPE_CHECKING:
     from ..control.balancer import Balancer
-    from .phases import RolloutSession
+    from .session import RolloutSession
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from functools import partial
 
 from ..engine.converge import Outcome, State
 from ..engine.errors import RunbookError
+from ..engine.host import Node
 from ..engine.shell import Reading
 from ..roles.ports import ports
-from ..settings.inventory import Node
 from ..settings.settings import Settings
 from . import listeners
 from .listeners import Conflict

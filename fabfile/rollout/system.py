@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..control import releases
 from ..discovery import store as knowledge
 from ..discovery.model import Facts
+from ..engine.host import Node
 from ..engine.step import PlanOnly, Step
 from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgres, watchdog
-from ..settings.inventory import Node
 from ..settings.settings import Settings
 from ..steps.cert import Material
+from ..steps.gate import ReleaseProven, proven_step
+from ..steps.http3 import Http3Possible
 from ..steps.seed import Seeded
 
 
@@ -47,7 +48,7 @@ class System:
         if self.facts is None:
             raise ValueError("an app phase can be planned only after discovery")
         *steps, last = self.steps(node, "app")
-        assert isinstance(last, releases.ReleaseProven)
+        assert isinstance(last, ReleaseProven)
         return AppPlan(steps, last)
 
 
@@ -56,7 +57,7 @@ class AppPlan:
     """What an app node needs: `steps` to converge, then `gate`, which the release must pass."""
 
     steps: Sequence[Step]
-    gate: releases.ReleaseProven
+    gate: ReleaseProven
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _app_steps(system: System, node: Node) -> Sequence[Step]:
         return [*ground, undiscovered("the app's configuration, log and unit")]
     healing = healer.healer_steps(settings, node, facts)
     serving = app.app_steps(settings, system.source, facts)
-    return [*healing, *serving, knowledge.facts_step(settings, facts), releases.proven_step(settings)]
+    return [*healing, *serving, knowledge.facts_step(settings, facts), proven_step(settings)]
 
 
 def _seed_steps(system: System, node: Node) -> Sequence[Step]:
@@ -97,7 +98,7 @@ def _index_steps(system: System, node: Node) -> Sequence[Step]:
 def _edge_steps(system: System, node: Node) -> Sequence[Step]:
     settings = system.settings
     # Before anything is changed: a host that cannot do HTTP/3 is refused even before discovery has run.
-    possible = [nginx.Http3Possible()] if settings.edge.http3 else []
+    possible = [Http3Possible()] if settings.edge.http3 else []
     foreign = edge.foreign(settings)
     if system.facts is None:
         return [*foreign, *possible, undiscovered("the balancer's configuration")]

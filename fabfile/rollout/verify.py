@@ -9,31 +9,31 @@ from typing import NamedTuple
 
 from ..engine import interrupt
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet
+from ..engine.host import Node
 from ..engine.problem import Problem
 from ..health import entrance
 from ..health.overview import ask_site, concerning
-from ..settings.inventory import Node
+from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 SETTLE = 10.0
 """Seconds that what was just changed gets to be well: an edge needs 4 to be seen again, an app that died 3 to start."""
 
 
-class Verdict(NamedTuple):
+class Verification(NamedTuple):
     """What is wrong at the end, and the sessions it took to see it."""
 
     errors: list[RunbookError]
     sessions: int
 
 
-def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verdict:
+def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verification:
     """What is down on `nodes`, or between them and others. Waits until all is well, for SETTLE seconds at most.
 
     After a deploy that `failed` it asks once, and only for causes: they may be why it failed.
     """
     names = {node.name for node in nodes}
-    with Fleet(settings, concerned(settings, nodes), readonly=True) as fleet:
+    with open_fleet(settings, concerned(settings, nodes), readonly=True) as fleet:
         end = time.monotonic() + (0 if failed else SETTLE)
         while True:
             asked = time.monotonic()  # on a slow host an answer takes longer than SETTLE, and may be as old
@@ -43,7 +43,7 @@ def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verdic
             interrupt.check()
             time.sleep(0.5)
         wanted = [(host, problem) for host, problem in found if problem.cause or not failed]
-        return Verdict([_error(host, problem) for host, problem in wanted], fleet.sessions)
+        return Verification([_error(host, problem) for host, problem in wanted], fleet.sessions)
 
 
 class Outside:

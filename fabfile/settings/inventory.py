@@ -6,18 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..engine.errors import RunbookError
+from ..engine.host import Node
 
 ROLES = ("postgres", "app", "edge")
 """Roles in the order a deploy converges them."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """A host: the name used on the command line, where it answers, and its roles."""
-
-    name: str
-    address: str
-    roles: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..engine.errors import RunbookError
+from ..engine.host import Node
 from ..engine.secret import Secret
-from .inventory import ROLES, Inventory, Node
+from .inventory import ROLES, Inventory
 from .settings import App, Database, Edge, Gate, Settings, Ssh, Tls
 
 _PORT = (1, 65535)

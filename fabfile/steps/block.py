@@ -10,7 +10,7 @@ from ..engine.command import Shell
 from ..engine.errors import RunbookError
 from ..engine.shell import Reading, q, write_file
 from ..engine.step import Change, Step, text_diff
-from .file import OURS
+from ..settings.paths import OURS
 
 BEGIN = "# BEGIN runbook. Written by the runbook: do not edit up to END; the lines outside are yours."
 END = "# END runbook"

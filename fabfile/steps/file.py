@@ -10,9 +10,7 @@ from ..engine.command import Shell
 from ..engine.errors import RunbookError
 from ..engine.shell import Reading, q, write_file
 from ..engine.step import Change, Step, text_diff
-
-OURS = "Written by the runbook"
-"""Heads our configuration files."""
+from ..settings.paths import OURS
 
 
 def _effective_text(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..engine.errors import RunbookError
 from ..engine.shell import PREVIOUS, Reading, q
 from ..engine.step import Change, Step
-from .file import OURS
+from ..settings.paths import OURS
 
 
 @dataclass(frozen=True)

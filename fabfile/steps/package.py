@@ -14,7 +14,7 @@ from ..engine.frame import USE_PROXIES
 from ..engine.secret import mask_secrets
 from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
-from .template import render_template
+from ..settings.template import render_template
 
 if TYPE_CHECKING:
     from ..engine.link import Link

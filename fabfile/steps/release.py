@@ -8,12 +8,10 @@ from pathlib import Path
 from ..engine.command import Shell, Upload
 from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
+from ..settings.paths import PROVEN
 
 KEEP = 5
 """Releases kept on a host, the current one included; besides those that a fleet would go back to."""
-
-PROVEN = "proven.json"
-"""In a release's folder: when and how it was proven there."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ..engine.psql import psql
 from ..engine.shell import q
 from ..engine.step import Change
 from ..engine.words import quoted
-from ..roles import app
+from ..settings.paths import ROOT, binary_name
 from ..settings.settings import Settings
 from .seed_unit import UNIT, Finish, Seeding, app_node, read_unit, stop
 from .sql import DatabaseStep
@@ -119,7 +119,7 @@ class Prepare:
 
     def show(self) -> str:
         """The command."""
-        return f"{app.binary_name(self.settings)} {' '.join(self.command or ('?',))}"
+        return f"{binary_name(self.settings)} {' '.join(self.command or ('?',))}"
 
     def execute(self, link: Link, progress: Progress) -> None:
         """Run it to its end, rows counted on the way.
@@ -164,7 +164,7 @@ class Prepare:
                 connection.execute(f"DROP TABLE public.{table} CASCADE")
 
     def _start_script(self) -> str:
-        binary = f"{app.ROOT}/current/{app.binary_name(self.settings)}"
+        binary = f"{ROOT}/current/{binary_name(self.settings)}"
         words = " ".join(map(q, (binary, *(self.command or ()))))
         return (
             f"{stop()}systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p RemainAfterExit=yes {words}"

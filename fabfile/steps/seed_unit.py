@@ -9,10 +9,10 @@ from enum import StrEnum
 
 from ..engine.command import Progress, Sql
 from ..engine.errors import RunbookError
-from ..engine.fleet import host_address
 from ..engine.link import Link
 from ..engine.shell import Reading
 from ..engine.words import quoted
+from ..settings.reach import host_address
 from ..settings.settings import Settings
 
 UNIT = "runbook-seed"

@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..acceptance.alone import Keep, ask_alone, no_answer
 from .client import Client, Request, Response
+from .retry import Keep, ask_alone, no_answer
 
 LISTS = {"R9": "/api/movie", "R10": "/api/customer", "R11": "/api/session"}
 SINGLE = {"R6": "/api/movie", "R7": "/api/customer", "R8": "/api/session"}

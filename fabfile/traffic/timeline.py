@@ -29,7 +29,7 @@ class Second(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Phase:
+class LoadPhase:
     """A load that is over: offered requests per second, for how many seconds, and how they went."""
 
     name: str
@@ -53,6 +53,6 @@ def _make_second(t: int, samples: Sequence[Sample]) -> Second:
     return Second(t, len(times), len(samples) - len(times), p50, p90, p99)
 
 
-def phase_of(name: str, load: Load) -> Phase:
+def phase_of(name: str, load: Load) -> LoadPhase:
     """A finished load as a curve."""
-    return Phase(name, load.rate, load.seconds, by_second(load.samples, load.seconds))
+    return LoadPhase(name, load.rate, load.seconds, by_second(load.samples, load.seconds))

@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from ..acceptance.freshness_probe import date_of
-from ..acceptance.leftovers import clean_up
 from .calls import SINGLE, Range, any_row, dummy_call, find_range, operation_call
+from .clean_up import clean_up
 from .client import Client, Request, Response, open_wire
+from .dates import date_of
 from .load import mix_calls, offer_load
 from .own_rows import OwnRows
 from .sample import Sample

@@ -14,7 +14,8 @@ import pytest
 from deployed import Deployed, until
 from labtools import Ssh
 
-from fabfile.roles import keepalived
+from fabfile.control.keepalived import EDGE_DRAINED, holds_probe
+from fabfile.steps.leftovers import NoLeftoverHandover
 from lab.names import Lab
 
 EDGES = ("edge1", "edge2")
@@ -26,7 +27,7 @@ def vip(lab: Lab) -> str:
 
 def holders(lab: Lab, ssh: Ssh) -> list[str]:
     """The edges that have the address on an interface."""
-    return [name for name in EDGES if ssh(name, keepalived.holds_probe(vip(lab)), check=False).code == 0]
+    return [name for name in EDGES if ssh(name, holds_probe(vip(lab)), check=False).code == 0]
 
 
 def holder(lab: Lab, ssh: Ssh) -> str:
@@ -42,7 +43,7 @@ def other(name: str) -> str:
 
 def leftovers(lab: Lab, ssh: Ssh, name: str) -> str:
     """What a handover may not leave behind."""
-    return ssh(name, "set +e\n" + keepalived.NoLeftoverHandover(vip(lab)).probe()).out
+    return ssh(name, "set +e\n" + NoLeftoverHandover(vip(lab)).probe()).out
 
 
 def priority(ssh: Ssh, name: str) -> int:
@@ -65,7 +66,7 @@ def floating(deployed: Deployed, ssh: Ssh) -> Iterator[Lab]:
     until(lambda: calm(deployed.lab, ssh), "both edges well, one holding the address")
     yield deployed.lab
     until(lambda: calm(deployed.lab, ssh), "both edges well again")
-    assert [ssh(name, f"cat {keepalived.EDGE_DRAINED} 2>/dev/null || true").out for name in EDGES] == ["", ""]
+    assert [ssh(name, f"cat {EDGE_DRAINED} 2>/dev/null || true").out for name in EDGES] == ["", ""]
     assert [leftovers(deployed.lab, ssh, name) for name in EDGES] == ["", ""]
 
 

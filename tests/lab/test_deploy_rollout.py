@@ -22,7 +22,7 @@ from deployed import (
 )
 from labtools import Runner, Ssh
 
-from fabfile.roles import haproxy
+from fabfile.control.haproxy import drain_script
 from lab import hosts
 
 
@@ -80,7 +80,7 @@ def test_a_node_left_drained_by_a_dead_deploy_keeps_nobody_from_deploying(
 ) -> None:
     """Killed after node1 was drained; node2 must be restarted, and it would be the last one that serves."""
     for edge in EDGES:
-        ssh(edge, haproxy.drain_script("node1", "deploy 20200101T000000-dead00"))
+        ssh(edge, drain_script("node1", "deploy 20200101T000000-dead00"))
     assert drained(ssh) == ["node1"]
     ssh("node2", "sed -i s/MemoryMax=.*/MemoryMax=1G/ /etc/systemd/system/bingo.service")
     before = starts(ssh, "node2")

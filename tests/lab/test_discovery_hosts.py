@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from fabfile.discovery import Discovery, Program, Stopped, find_out, host
-from fabfile.engine.fleet import Fleet
 from fabfile.engine.link import Link
-from fabfile.settings.settings import Settings, load_settings
+from fabfile.settings.reach import open_fleet
+from fabfile.settings.settings import Settings
+from fabfile.settings.site_file import load_settings
 from lab import hosts
 from lab.names import Lab
 
@@ -43,7 +44,7 @@ def site(lab: Lab) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def links(site: Settings) -> Iterator[dict[str, Link]]:
     """Both hosts, with what discovery and these tests need."""
-    with Fleet(site, site.inventory.nodes) as fleet:
+    with open_fleet(site, site.inventory.nodes) as fleet:
         fleet.each(lambda host: fleet.link(host).run(TOOLS[host.name], timeout=300))
         binary = site.path.parent / site.app.binary
         fleet.links["node1"].upload(binary, BINARY, hashlib.sha256(binary.read_bytes()).hexdigest())

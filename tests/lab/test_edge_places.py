@@ -13,7 +13,7 @@ from floating import vip
 from labtools import Runner, Ssh
 from users import Users
 
-from fabfile.control.haproxy_view import ADMIN
+from fabfile.control.haproxy_stats import ADMIN
 from lab.names import Lab
 
 OTHER = {"email": "somebody@example.com"}

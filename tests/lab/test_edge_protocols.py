@@ -11,7 +11,7 @@ from edgetools import CURL, Answer, Wire, ask, curl
 from labtools import Ssh
 
 from fabfile.certs import trust_bundle
-from fabfile.settings.settings import load_settings
+from fabfile.settings.site_file import load_settings
 
 VERSIONS = {"http": "1.1", "https": "1.1", "h2": "2", "h3": "3"}
 OWN = {"connection", "keep-alive", "alt-svc", "date"}

@@ -10,7 +10,7 @@ from deployed import Deployed, seen_by, until, wait_until_up
 from edgetools import ask
 from labtools import Runner, Ssh
 
-from fabfile.control import haproxy_view
+from fabfile.control import haproxy_stats
 
 EXPOSURE = 2.5
 
@@ -87,7 +87,7 @@ HAPROXY = "pgrep -o -x haproxy"
 
 def test_haproxy_is_started_once_while_it_is_looked_at(edge: str, ssh: Ssh) -> None:
     """Who asks for its figures in the moment without its socket must not put anything in that place."""
-    look = f"for _ in $(seq 100); do ({haproxy_view.stat_script()}) >/dev/null 2>&1 || true; sleep 0.02; done\n"
+    look = f"for _ in $(seq 100); do ({haproxy_stats.stat_script()}) >/dev/null 2>&1 || true; sleep 0.02; done\n"
     restarts = "systemctl show -P NRestarts haproxy\n"
     before, after = ssh("edge1", f"{restarts}kill -9 $({HAPROXY})\n{look}{restarts}").out.split()
     assert int(after) == int(before) + 1

@@ -14,7 +14,7 @@ from floating import EDGES, Download, holder, holders, leftovers, other, vip
 from labtools import ROOT, Runner, Ssh
 from users import Users
 
-from fabfile.roles import keepalived
+from fabfile.control.keepalived import EDGE_DRAINED, drain_edge_script
 from lab.names import Lab
 
 
@@ -46,7 +46,7 @@ def test_a_drained_edge_is_on_record_and_the_last_one_stays(floating: Lab, ssh: 
         assert refused.code == 1
         assert f"{other(first)} is the only edge that can hold" in complaint(refused).seen
         assert run_fab("deploy").code == 0
-        assert "a look inside" in ssh(first, f"cat {keepalived.EDGE_DRAINED}").out, "a deploy leaves it drained"
+        assert "a look inside" in ssh(first, f"cat {EDGE_DRAINED}").out, "a deploy leaves it drained"
         assert journal(ssh, first)[-1]["said"].startswith("drained by operator ")
     finally:
         assert run_fab("-H", first, "undrain").code == 0
@@ -104,9 +104,7 @@ def test_what_a_killed_controller_leaves_the_next_deploy_clears(floating: Lab, s
     assert slow.error == "", "what was under way ends well even so"
     assert "rules" in leftovers(floating, ssh, other(giver))
     assert "address" in leftovers(floating, ssh, giver)
-    ssh(
-        giver, keepalived.drain_edge_script("deploy 20260101T000000-dead00")
-    )  # as if it had been a deploy, not an operator
+    ssh(giver, drain_edge_script("deploy 20260101T000000-dead00"))  # as if it had been a deploy, not an operator
 
     outcome = run_fab("deploy")
     assert outcome.code == 0, outcome

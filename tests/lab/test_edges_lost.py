@@ -11,7 +11,7 @@ from floating import EDGES, calm, holder, holders, other, priority, vip
 from labtools import Runner, Ssh
 from users import Users
 
-from fabfile.roles import keepalived
+from fabfile.control.keepalived import KEEPALIVED_UNIT
 from lab import hosts
 from lab.names import Lab
 
@@ -28,7 +28,7 @@ def test_power_failure_of_the_holder_and_its_return(floating: Lab, ssh: Ssh) -> 
     with Users(vip(floating)) as back:
         hosts.power_on(lost)
         until(
-            lambda: ssh(lost, f"systemctl is-active -q {keepalived.KEEPALIVED_UNIT}", check=False).code == 0,
+            lambda: ssh(lost, f"systemctl is-active -q {KEEPALIVED_UNIT}", check=False).code == 0,
             "keepalived",
         )
         until(lambda: calm(floating, ssh), "both edges well")

@@ -13,7 +13,7 @@ from deployed import Variant, assert_unchanged, complaint, files, on_each_host
 from labtools import Runner, Ssh, as_current, to
 
 from fabfile.certs import trust_bundle
-from fabfile.settings.settings import load_settings
+from fabfile.settings.site_file import load_settings
 from lab import hosts
 from lab.names import Lab
 

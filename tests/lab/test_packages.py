@@ -12,11 +12,11 @@ from labtools import Outcome, Ssh, as_current, to
 
 from fabfile.engine.converge import Converger, State
 from fabfile.engine.converge import Outcome as StepOutcome
-from fabfile.engine.fleet import host_address
 from fabfile.engine.journal import Run
 from fabfile.engine.link import Link
 from fabfile.engine.step import Step
-from fabfile.settings.settings import load_settings, locate_site
+from fabfile.settings.reach import host_address
+from fabfile.settings.site_file import load_settings, locate_site
 from fabfile.steps import package
 from fabfile.steps.account import Account
 from fabfile.steps.file import File

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from samples import FACTS, MATERIAL, NODES, SHA256, site
 
-from fabfile.control import counters, haproxy_view, releases
-from fabfile.control.releases import ReleaseProven
+from fabfile.control import counters, haproxy_stats, releases
+from fabfile.control.haproxy import drain_script, place, undrain_script
+from fabfile.control.keepalived import edge_probe
 from fabfile.engine import frame, lock
 from fabfile.engine.command import Shell
 from fabfile.engine.journal import Run, append_lines
@@ -26,14 +27,16 @@ from fabfile.engine.shell import Reading, join_probes, wrap_script, write_file
 from fabfile.engine.step import Step, record_pending
 from fabfile.flows.host_facts import _curl_command
 from fabfile.health import disks, logs, units
-from fabfile.roles import haproxy, keepalived, nginx
-from fabfile.roles.base import TOOLS
 from fabfile.roles.postgres_steps import Cluster, IncludeDir, SettingsInEffect
 from fabfile.rollout.system import PHASES, System
+from fabfile.settings.paths import TOOLS
 from fabfile.steps.account import Account
 from fabfile.steps.block import Block
 from fabfile.steps.file import Directory, File, Symlink
 from fabfile.steps.foreign import NoForeignConfig
+from fabfile.steps.gate import ReleaseProven, proven_step
+from fabfile.steps.http3 import Http3Possible
+from fabfile.steps.leftovers import NoLeftoverDrain
 from fabfile.steps.package import InstallPackages, Packages
 from fabfile.steps.release import Release
 from fabfile.steps.seed import Seeded
@@ -91,13 +94,13 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "lock_renew", lock.renew_script()
     yield "lock_guard", lock.Lock([], run).guard
     yield "lock_probe", lock.PROBE + "\n"
-    yield "haproxy_drain", haproxy.drain_script("node1", "operator anna@desk it's ill")
-    yield "haproxy_undrain", haproxy.undrain_script("node1")
-    yield "haproxy_place", haproxy.place(NODES[2], 17000)
-    yield "haproxy_stat", haproxy_view.stat_script() + "\n"
+    yield "haproxy_drain", drain_script("node1", "operator anna@desk it's ill")
+    yield "haproxy_undrain", undrain_script("node1")
+    yield "haproxy_place", place(NODES[2], 17000)
+    yield "haproxy_stat", haproxy_stats.stat_script() + "\n"
     yield "releases_look", releases.releases_probe(site()) + "\n"
-    yield "gate_owe", releases.proven_step(site()).owe()
-    yield "gate_settle", releases.proven_step(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"})
+    yield "gate_owe", proven_step(site()).owe()
+    yield "gate_settle", proven_step(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"})
     asked = ((NODES[2], units.unit_checks), (NODES[4], disks.disk_checks), (NODES[2], logs.log_checks))
     for node, checks in asked:
         (check,) = checks(site(), node)
@@ -114,8 +117,8 @@ NOTHING_ABSENT = (
     Index,
     LoginRole,
     Seeded,
-    haproxy.NoLeftoverDrain,
-    nginx.Http3Possible,
+    NoLeftoverDrain,
+    Http3Possible,
     NoForeignConfig,
     ReleaseProven,
 )
@@ -136,8 +139,8 @@ KINDS: list[Step] = [
     Index("bingo", "CREATE INDEX movies_id ON public.movies USING btree (id)"),
     SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n", "bingo"),
     Seeded(site(), ("prepare_db",)),
-    haproxy.NoLeftoverDrain(("node1", "node2")),
-    releases.proven_step(site()),
+    NoLeftoverDrain(("node1", "node2")),
+    proven_step(site()),
 ]
 
 
@@ -228,7 +231,7 @@ def test_no_check_of_our_own_hosts_goes_through_a_proxy(all_scripts: list[Path])
     """Not by the environment, nor by a .curlrc; units have an environment of their own."""
     asked = [path.read_text() for path in all_scripts] + list(kept().values())
     asked += [
-        keepalived.edge_probe(site()),
+        edge_probe(site()),
         counters.counters_probe(8404),
         _curl_command("https://shop.example/ping", "10.0.0.1"),
     ]

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from samples import FACTS, MATERIAL, NODES, site
 
+from fabfile.control import haproxy
+from fabfile.control.haproxy import place
 from fabfile.engine.command import Shell
+from fabfile.engine.host import Node
 from fabfile.engine.shell import Reading
-from fabfile.roles import haproxy
 from fabfile.rollout.system import System
-from fabfile.settings.inventory import Node
+from fabfile.settings.template import render_template
+from fabfile.steps import leftovers
 from fabfile.steps.file import File
-from fabfile.steps.template import render_template
+from fabfile.steps.leftovers import NoLeftoverDrain
 
 HEAD = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state"
 
@@ -57,7 +60,7 @@ class Edge:
         )
 
     def place(self, node: Node, port: int) -> subprocess.CompletedProcess[str]:
-        return self.run(haproxy.place(node, port))
+        return self.run(place(node, port))
 
 
 @pytest.fixture
@@ -137,10 +140,11 @@ def test_leftover_records_of_drains_are_settled(
 ) -> None:
     folder = edge.root / "drained"
     folder.mkdir()
-    monkeypatch.setattr(haproxy, "DRAINED_NODES", str(folder))
+    for module in (haproxy, leftovers):
+        monkeypatch.setattr(module, "DRAINED_NODES", str(folder))
     for name, why in records.items():
         (folder / name).write_text(f"{why}\n")
-    step = haproxy.NoLeftoverDrain(("node1", "node2"))
+    step = NoLeftoverDrain(("node1", "node2"))
     change = step.decide(Reading(edge.run(step.probe()).stdout, 0))
     assert (change.sentence if change else "") == sentence
     for command in change.commands if change else ():

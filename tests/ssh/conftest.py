@@ -14,7 +14,7 @@ from sshhost import ROOT, Host, new_key, write_site
 
 from fabfile.discovery import store
 from fabfile.engine.link import Link
-from fabfile.settings.settings import load_settings
+from fabfile.settings.site_file import load_settings
 
 
 @pytest.fixture(scope="session")

@@ -15,15 +15,17 @@ from aiohttp import web
 from load_server import SMALL, Service
 from test_load_acceptance import TINY, Onlooker
 
-from fabfile.acceptance import Clock, CurlAnswer, DatabaseFacts, EndpointCounts, LogBound, Secure, measure_service
 from fabfile.acceptance.edge_probe import look_at_edge
-from fabfile.acceptance.host_facts import NodeFacts
+from fabfile.acceptance.host_facts import CurlAnswer, DatabaseFacts, LogBound, NodeFacts
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.edge import http3_row, tls_row
 from fabfile.acceptance.run_state import CheckRun
 from fabfile.acceptance.service_rows import COUNTED
-from fabfile.acceptance.tls import https_url, unverified_context
+from fabfile.acceptance.tls import Secure, https_url, unverified_context
+from fabfile.control.clocks import Clock
+from fabfile.control.counters import EndpointCounts
 from fabfile.engine.errors import RunbookError
+from fabfile.flows.measure import measure_service
 from fabfile.traffic.calls import SINGLE, Range
 from fabfile.traffic.client import open_wire
 from fabfile.traffic.own_rows import OwnRows

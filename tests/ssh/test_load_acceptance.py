@@ -18,11 +18,12 @@ from aiohttp import web
 from load_server import SMALL, Cache, Rule, Service, serving
 from rich.console import Console
 
-from fabfile.acceptance import Plan, measure_service
+from fabfile.acceptance.plan import Plan
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.run import CheckOutcome, measure_all
 from fabfile.drills.result import DrillResult
 from fabfile.engine.errors import RunbookError
+from fabfile.flows.measure import measure_service
 from fabfile.traffic.sample import Sample
 
 TINY = Plan(

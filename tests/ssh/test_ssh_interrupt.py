@@ -69,7 +69,7 @@ FLEET = """
 from types import SimpleNamespace
 from fabfile.engine.converge import Converger
 from fabfile.console.task import run_as_task
-from fabfile.engine.fleet import Fleet
+from fabfile.settings.reach import open_fleet
 from fabfile.engine.journal import Run
 from fabfile.engine.lock import Lock
 from fabfile.settings.inventory import Node
@@ -81,7 +81,7 @@ def task():
     ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, timeout=a.timeout)
     nodes = [Node(name, a.host, ("app",)) for name in "xy"]
     run = Run("deploy", Path("/nonexistent"))
-    with Fleet(SimpleNamespace(ssh=ssh), nodes) as fleet, Lock(list(fleet.links.values()), run):
+    with open_fleet(SimpleNamespace(ssh=ssh), nodes) as fleet, Lock(list(fleet.links.values()), run):
         def work(node):
             n = node.name
             script = "touch /run/%s.begun; until [ -e /run/%s.go ]; do sleep 0.02; done; touch /run/%s" % (n, n, n)
@@ -116,14 +116,14 @@ def test_ctrl_c_lets_every_host_finish_its_step(host: Host) -> None:
 PLAIN = """
 from types import SimpleNamespace
 from fabfile.console.task import run_as_task
-from fabfile.engine.fleet import Fleet
+from fabfile.settings.reach import open_fleet
 from fabfile.settings.inventory import Node
 
 @run_as_task
 def task():
     a = link.address
     ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, timeout=a.timeout)
-    with Fleet(SimpleNamespace(ssh=ssh), [Node("one", a.host, ("app",))]) as fleet:
+    with open_fleet(SimpleNamespace(ssh=ssh), [Node("one", a.host, ("app",))]) as fleet:
         fleet.each(lambda node: fleet.link(node).read(["touch /run/reading; sleep 60"]))
 
 finish(task)

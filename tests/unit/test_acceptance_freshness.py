@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from fabfile.acceptance.freshness import Fresh, Freshness, FreshnessProbe, judge_freshness
-from fabfile.acceptance.freshness_probe import date_of, first_session
+from fabfile.acceptance.freshness_probe import first_session
 from fabfile.traffic.client import Response
+from fabfile.traffic.dates import date_of
 
 GAP = 1.6
 START = 1_700_000_000.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from fabfile.acceptance.host_facts import Clock, DatabaseFacts, EndpointCounts, LogBound
+from fabfile.acceptance.host_facts import DatabaseFacts, LogBound
 from fabfile.acceptance.row import Verdict
 from fabfile.acceptance.rows.hosts import (
     clock_row,
@@ -17,6 +17,8 @@ from fabfile.acceptance.rows.hosts import (
     ready_row,
     traffic_row,
 )
+from fabfile.control.clocks import Clock
+from fabfile.control.counters import EndpointCounts
 from fabfile.control.counters import sum_counters as counters_in
 from fabfile.engine.errors import Unreachable
 

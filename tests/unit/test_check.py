@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from samples import site as a_site
 
-from fabfile.acceptance import FULL, QUICK, CurlAnswer, Secure
+from fabfile.acceptance.host_facts import CurlAnswer
+from fabfile.acceptance.plan import FULL, QUICK
+from fabfile.acceptance.tls import Secure
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import check as flow
 from fabfile.flows.check import CheckOptions, check_service
 from fabfile.flows.host_facts import _curl_answer, _curl_command
-from fabfile.settings.settings import LABS
+from fabfile.settings.project import LABS
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(rest, address=address)
         return 0
 
-    monkeypatch.setattr(flow, "measure", measure)
+    monkeypatch.setattr(flow, "measure_service", measure)
     return seen
 
 

@@ -14,17 +14,18 @@ from samples import site as a_site
 
 from fabfile.drills import chosen_drills
 from fabfile.drills.catalogue.register import BY_NAME, DRILLS, FOR_CHECK
+from fabfile.drills.errors import NotPossible
 from fabfile.drills.history import keep_result, kept_results, latest_results
-from fabfile.drills.model import NotPossible
 from fabfile.drills.observer import AppSeen, EdgeSnapshot, Snapshot, parse_app, parse_edge
 from fabfile.drills.result import FAILED, HELD, NOT_TRIED, DrillResult
 from fabfile.drills.safety_nets import OFF, check_net
 from fabfile.drills.table import show_history, show_list, show_results
-from fabfile.drills.target import choose_victim, in_lab
+from fabfile.drills.target import choose_victim
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import drill as flow
 from fabfile.menu import drills as menu
-from fabfile.settings.settings import LABS
+from fabfile.settings.project import LABS
+from fabfile.settings.site_file import in_lab
 
 APPS = NODES[2:4]
 

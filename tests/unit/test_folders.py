@@ -8,9 +8,9 @@ import pytest
 from samples import FACTS, MATERIAL, NODES, SHA256, site
 from steptools import script, sentence
 
+from fabfile.engine.host import Node
 from fabfile.engine.shell import Reading
 from fabfile.rollout.system import PHASES, System
-from fabfile.settings.inventory import Node
 from fabfile.steps.file import Directory, File, Symlink
 from fabfile.steps.release import Release
 

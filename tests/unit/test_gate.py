@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from samples import site
 
-from fabfile.control.haproxy_view import Server
-from fabfile.control.releases import InstalledRelease, ReleaseProven, parse_releases, previous_release
+from fabfile.control.haproxy_stats import Server
+from fabfile.control.releases import InstalledRelease, parse_releases, previous_release
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
 from fabfile.flows.rollback import named_release, release_before
 from fabfile.rollout.gate import judge_gate, seen_by_balancers
 from fabfile.settings.settings import Gate
+from fabfile.steps.gate import ReleaseProven
 
 UNIT = "unit MainPID=41 NRestarts=0 ActiveState=active"
 ASKED = ["ask /ping 200 900", "ask /db_dummy 200 101000", "ask /api/movie/1 200 3000"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fabfile.control.haproxy_view import Server, parse_stat
+from fabfile.control.haproxy_stats import Server, parse_stat
 from fabfile.settings.endpoints import ENDPOINTS
 
 HEAD = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from samples import FACTS, NODES, site
 
-from fabfile.control import haproxy_view
+from fabfile.control import haproxy_stats
 from fabfile.roles import healer
 from fabfile.steps.file import File
 from healer import wire
@@ -235,7 +235,7 @@ proc.healer_until: type=sint value=<1030>
 now=1000
 """
     nodes = NODES[2:4]
-    assert haproxy_view.parse_healing(nodes, text) == haproxy_view.Healing(("node1",), "192.0.2.21")
-    assert haproxy_view.parse_healing(nodes, text.replace("now=1000", "now=1030")).away == ""  # the lease has ended
-    assert haproxy_view.parse_healing(nodes, "now=1000\n") == haproxy_view.Healing()
-    assert haproxy_view.parse_healing(nodes, "") == haproxy_view.Healing()
+    assert haproxy_stats.parse_healing(nodes, text) == haproxy_stats.Healing(("node1",), "192.0.2.21")
+    assert haproxy_stats.parse_healing(nodes, text.replace("now=1000", "now=1030")).away == ""  # the lease has ended
+    assert haproxy_stats.parse_healing(nodes, "now=1000\n") == haproxy_stats.Healing()
+    assert haproxy_stats.parse_healing(nodes, "") == haproxy_stats.Healing()

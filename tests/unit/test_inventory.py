@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fabfile.engine.errors import RunbookError
-from fabfile.settings.inventory import Inventory, Node
+from fabfile.engine.host import Node
+from fabfile.settings.inventory import Inventory
 
 EDGE, ONE, TWO, DB = (
     Node("edge1", "10.0.0.1", ("edge",)),

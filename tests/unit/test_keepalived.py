@@ -8,12 +8,13 @@ import pytest
 from samples import NODES, site
 
 from fabfile.control.floating_address import Edges, _nothing_to_move, _other_edges
+from fabfile.control.keepalived import EDGE_DRAINED, EdgeState, parse_edge
 from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
 from fabfile.roles import keepalived
-from fabfile.roles.keepalived import EdgeState, NoLeftoverHandover
 from fabfile.settings.inventory import Inventory
 from fabfile.settings.settings import Edge
+from fabfile.steps.leftovers import NoLeftoverHandover
 
 HOLDER = EdgeState("edge1", holds=True, running=True, healthy=True)
 ABLE = EdgeState("edge2", running=True, healthy=True)
@@ -32,7 +33,7 @@ ABLE = EdgeState("edge2", running=True, healthy=True)
     ],
 )
 def test_an_edge_as_it_sees_itself(text: str, seen: EdgeState) -> None:
-    assert keepalived.parse_edge("edge1", text) == seen
+    assert parse_edge("edge1", text) == seen
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_dead_run_s_handover_is_ended_and_only_a_deploy_s_drain_undone(seen: s
         [command] = change.commands
         assert isinstance(command, Shell)
         assert "edge-handover end 192.0.2.10" in command.script
-        assert (f"rm -f {keepalived.EDGE_DRAINED}" in command.script) is undo
+        assert (f"rm -f {EDGE_DRAINED}" in command.script) is undo
 
 
 def test_every_edge_speaks_to_all_others_and_none_has_a_claim_of_its_own() -> None:

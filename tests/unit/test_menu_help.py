@@ -83,4 +83,4 @@ def test_inv_itself_answers() -> None:
     for words in ((str(inv), "lab.ssh"), (sys.executable, "-m", "lab", "ssh")):
         done = subprocess.run([*words, "--help"], cwd=PROJECT, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, "")
-        assert "Open a shell on a host of the lab" in done.stdout
+        assert "Open a shell on a host, as the user ops" in done.stdout

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from samples import NODES, site
 
+from fabfile.control.keepalived import EdgeState
 from fabfile.engine.problem import Problem
 from fabfile.health import network
 from fabfile.health.host import HostStatus
 from fabfile.health.network import NetworkView
 from fabfile.health.overview import concerning, site_problems
-from fabfile.roles.keepalived import EdgeState
 from fabfile.roles.ports import routes
 from fabfile.settings.inventory import Inventory
 

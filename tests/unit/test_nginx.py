@@ -15,6 +15,7 @@ from fabfile.engine.step import Step
 from fabfile.roles import nginx
 from fabfile.settings import endpoints
 from fabfile.settings.settings import Settings
+from fabfile.steps.http3 import Http3Answers, Http3Possible
 
 WITH = "nginx version: nginx/1.26.3\nconfigure arguments: --with-http_v2_module --with-http_v3_module\n"
 WITHOUT = "nginx version: nginx/1.22.1\nconfigure arguments: --with-http_v2_module\n"
@@ -31,7 +32,7 @@ def kinds(settings: Settings) -> list[type[Step]]:
 
 @pytest.mark.parametrize("out", [WITH, "sh: nginx: not found\ndebian=13\n", "sh: nginx: not found\n"])
 def test_http3_is_possible_or_not_known_to_be_impossible(out: str) -> None:
-    assert nginx.Http3Possible().decide(Reading(out, 0)) is None
+    assert Http3Possible().decide(Reading(out, 0)) is None
 
 
 @pytest.mark.parametrize(
@@ -43,13 +44,13 @@ def test_http3_is_possible_or_not_known_to_be_impossible(out: str) -> None:
 )
 def test_http3_is_refused_before_anything_is_installed(out: str, said: str) -> None:
     with pytest.raises(RunbookError, match=said) as error:
-        nginx.Http3Possible().decide(Reading(out, 0))
+        Http3Possible().decide(Reading(out, 0))
     assert "http3 = false" in error.value.next
-    assert kinds(site())[0] is nginx.Http3Possible
+    assert kinds(site())[0] is Http3Possible
 
 
 def test_a_site_without_http3_asks_for_none_of_it() -> None:
-    assert not {nginx.Http3Possible, nginx.Http3Answers} & set(kinds(plain()))
+    assert not {Http3Possible, Http3Answers} & set(kinds(plain()))
     text = nginx.nginx_config(plain(), NODES[0])
     assert not re.search("quic|http3|Alt-Svc|MLKEM", text)
     assert "listen 443 ssl http2 default_server;" in text  # nginx 1.22 has no other way to say it
@@ -105,7 +106,7 @@ ONE = "ALPN protocol: h3\n"
 
 @pytest.mark.parametrize(("out", "repaired"), [(ONE * 3, False), (ONE * 2, True), ("", True)])
 def test_http3_is_repaired_when_one_of_three_handshakes_hangs(out: str, *, repaired: bool) -> None:
-    change = nginx.Http3Answers("192.0.2.11", 443).decide(Reading(out, 0))
+    change = Http3Answers("192.0.2.11", 443).decide(Reading(out, 0))
     assert (change is not None) is repaired
     if change:
         (command,) = change.commands

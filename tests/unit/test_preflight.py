@@ -10,12 +10,12 @@ from samples import FACTS, NODES, site
 
 from fabfile.engine.converge import State
 from fabfile.engine.errors import RunbookError
+from fabfile.engine.host import Node
 from fabfile.engine.shell import Reading
 from fabfile.roles.ports import ports
 from fabfile.rollout import listeners
 from fabfile.rollout.preflight import judge_address, judge_ports, preconditions, unmet
 from fabfile.rollout.system import PHASES, System
-from fabfile.settings.inventory import Node
 
 EDGE1, _, NODE1, _, DB1 = NODES
 LOOPBACK = "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n"

@@ -24,7 +24,7 @@ from fabfile.engine.errors import RunbookError
 from fabfile.report.curves import load_curve
 from fabfile.report.page import format_ms, format_share, spark_lines
 from fabfile.traffic.sample import Sample
-from fabfile.traffic.timeline import Phase, by_second
+from fabfile.traffic.timeline import LoadPhase, by_second
 
 EVIL = '<script>alert("x")</script>'
 SAMPLES = [Sample("R8", i / 24, i / 24, i / 24, i / 24 + 0.05, 200, "" if i else "status 503") for i in range(240)]
@@ -54,7 +54,7 @@ OUTCOME = CheckOutcome(
     False,
     [7],
     0,
-    [Phase("peak", 24, 10, by_second(SAMPLES, 10))],
+    [LoadPhase("peak", 24, 10, by_second(SAMPLES, 10))],
 )
 DRILL = DrillResult(
     "app-500",
@@ -98,10 +98,14 @@ class Reader(HTMLParser):
         return [value for attribute, value in self.attributes if attribute == name]
 
 
+def write_page(folder: Path, drills: list[DrillResult]) -> Path:
+    return report.write_report(folder, as_json(OUTCOME), [drill.as_json() for drill in drills])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "new" / "one"
-    assert report.write_report(folder, OUTCOME, [DRILL, replace(DRILL, verdict=HELD)]) == folder / "index.html"
+    assert write_page(folder, [DRILL, replace(DRILL, verdict=HELD)]) == folder / "index.html"
     return folder
 
 
@@ -178,7 +182,7 @@ def test_a_drill_says_what_was_found(page: Reader) -> None:
 
 
 def test_drills_alone_make_a_page(tmp_path: Path) -> None:
-    page = Reader(report.write_report(tmp_path, None, [DRILL]).read_text())
+    page = Reader(report.write_report(tmp_path, None, [DRILL.as_json()]).read_text())
     assert "Requirements" not in page.text
     assert "0 ✓ held 1 ✗ failed" in page.text
 

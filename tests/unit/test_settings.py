@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from fabfile.engine.errors import RunbookError
-from fabfile.settings import settings as module
-from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls, load_settings, locate_site
+from fabfile.settings import site_file as module
+from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls
+from fabfile.settings.site_file import load_settings, locate_site
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 GOOD = """

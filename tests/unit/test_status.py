@@ -10,9 +10,11 @@ import pytest
 from rich.console import Console
 from samples import NODES, site
 
-from fabfile.control.haproxy_view import Server
+from fabfile.control.haproxy_stats import Server
+from fabfile.control.keepalived import EdgeState
 from fabfile.engine.errors import Unreachable
 from fabfile.engine.fleet import Fleet
+from fabfile.engine.host import Node
 from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
 from fabfile.flows import status as task
@@ -21,8 +23,6 @@ from fabfile.health import host as hosts
 from fabfile.health.host import HostStatus
 from fabfile.health.units import UnitState
 from fabfile.health.verdict import address_problem, balancer_problems, drain_problems, exit_code, pending_problems
-from fabfile.roles.keepalived import EdgeState
-from fabfile.settings.inventory import Node
 
 RELEASE = "releases/55abd3744e3f"
 FACTS = {"load": "12.66", "mem": "100", "disk": "100", "release": RELEASE}

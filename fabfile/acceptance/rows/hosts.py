@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ...control.clocks import Clock
+from ...control.counters import EndpointCounts
 from ...engine.errors import RunbookError
-from ..host_facts import Clock, DatabaseFacts, EndpointCounts, LogBound, NodeFacts
+from ..host_facts import DatabaseFacts, LogBound, NodeFacts
 from ..row import Row, Verdict, not_tried, show_ms
 
 READY_SECONDS = 5.0

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...traffic.load import Load
+from ...traffic.retry import failed_alone
 from ...traffic.sample import Sample
 from ...traffic.stats import percentile_of
-from ..alone import failed_alone
 from ..freshness import Fresh, Freshness
 from ..row import Figures, Row, Verdict, judge_figures, not_tried, show_ms
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..errors import NotPossible
 from ..faults import app, hosts
-from ..model import PEAK, STEADY, Drill, Fault, NotPossible
+from ..model import PEAK, STEADY, Drill, Fault
 from ..rules import (
     apps_left_alone,
     dip_within,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ...control.haproxy import HAPROXY_UNIT
+from ...control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ...engine.errors import OK, ROLLED_BACK
-from ...roles import haproxy, nginx, postgres
+from ...roles import postgres
 from ..faults import hosts, tasks
 from ..model import STEADY, Drill
 from ..rules import (
@@ -64,26 +66,26 @@ SERVICE_DRILLS = (
     Drill(
         "haproxy-killed",
         "An edge whose balancer is killed serves again, or the other edge does, within 3 s.",
-        lambda stage: hosts.unit_killed(stage, stage.holder, haproxy.HAPROXY_UNIT),
+        lambda stage: hosts.unit_killed(stage, stage.holder, HAPROXY_UNIT),
         (gap_within(3), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "nginx-killed",
         "An edge whose nginx is killed serves again within 1 s.",
-        lambda stage: hosts.unit_killed(stage, stage.holder, nginx.NGINX_UNIT),
+        lambda stage: hosts.unit_killed(stage, stage.holder, NGINX_UNIT),
         (gap_within(1), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "haproxy-hung",
         "An edge whose balancer hangs serves again within 1 s; at most 20 requests fail.",
-        lambda stage: hosts.unit_hung(stage, stage.holder, haproxy.HAPROXY_UNIT),
+        lambda stage: hosts.unit_hung(stage, stage.holder, HAPROXY_UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
     Drill(
         "nginx-hung",
         "An edge whose nginx hangs serves again within 1 s; at most 20 requests fail.",
-        lambda stage: hosts.unit_hung(stage, stage.holder, nginx.NGINX_UNIT),
+        lambda stage: hosts.unit_hung(stage, stage.holder, NGINX_UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
@@ -104,7 +106,7 @@ SERVICE_DRILLS = (
     Drill(
         "refresher-dead",
         "Without its refresher an edge still gives no answer that is older than a minute.",
-        lambda stage: hosts.unit_stopped(stage, stage.holder, nginx.REFRESHER_UNIT),
+        lambda stage: hosts.unit_stopped(stage, stage.holder, REFRESHER_UNIT),
         (no_failures, never_older_than(60)),
         ("R16",),
         rate=STEADY,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ...control.balancer import Balancer
+from ...engine.host import Node
 from ...engine.shell import q
 from ...roles import app, healer
-from ...settings.inventory import Node
-from ..model import NotPossible
+from ..errors import NotPossible
 from ..overrides import clear_healer_env, set_healer_env
 from ..target import DrillTarget
 from . import undo_timer

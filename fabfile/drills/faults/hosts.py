@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ...control.haproxy import drain_script, undrain_script
 from ...engine.errors import RunbookError
+from ...engine.host import Node
 from ...engine.psql import LIMITS
 from ...engine.shell import q
-from ...roles import haproxy
-from ...settings.inventory import Node
-from ..model import NotPossible
+from ..errors import NotPossible
 from ..target import DrillTarget
 from . import undo_timer
 
@@ -213,9 +213,7 @@ def drained_node(stage: DrillTarget, node: Node) -> OnHosts:
     """A node out of service at every edge, as if it did not exist."""
     edges = stage.settings.inventory.having("edge")
     stage.two_apps()
-    return OnHosts(
-        edges, haproxy.drain_script(node.name, "deploy drill one-node-alone"), haproxy.undrain_script(node.name)
-    )
+    return OnHosts(edges, drain_script(node.name, "deploy drill one-node-alone"), undrain_script(node.name))
 
 
 def clock_wrong(stage: DrillTarget, node: Node) -> OnHosts:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...engine.errors import OK, ROLLED_BACK, RunbookError
-from ...settings.settings import PROJECT, Settings
-from ..model import NotPossible
+from ...settings.project import PROJECT
+from ...settings.settings import Settings
+from ..errors import NotPossible
 from ..target import DrillTarget
 from .hosts import Task
 
@@ -83,18 +84,11 @@ def bad_release(stage: DrillTarget) -> Task:
     return Task(work, after)
 
 
-MAKE = """import sys
-from pathlib import Path
-from lab.releases import make
-print(make(Path(sys.argv[1]), Path(sys.argv[2]), "slow"))
-"""
-
-
 def _slow_release(settings: Settings) -> Path:
     """The lab's binary with slow reads."""
     good, folder = settings.path.parent / settings.app.binary, settings.state / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, "-c", MAKE, str(good), str(folder)]
+    argv = [sys.executable, "-m", "lab.releases", str(good), str(folder), "slow"]
     done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise RunbookError("the lab made no bad release", done.stderr.strip()[-200:], "inv lab.status")

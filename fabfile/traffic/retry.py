@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from ..traffic.client import Client, Request, Response
-from ..traffic.sample import Sample
+from .client import Client, Request, Response
+from .sample import Sample
 
 WAIT = 3.0
 """Seconds without a right answer from which an endpoint that answers in milliseconds is out of service."""

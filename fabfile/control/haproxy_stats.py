@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..settings.inventory import Node
+from ..engine.host import Node
 
 SOCKET = "/run/haproxy/admin.sock"
 ADMIN = f"socat -t2 stdio unix-connect:{SOCKET}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+from .project import PROJECT
 
 
 @cache

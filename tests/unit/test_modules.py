@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -21,16 +20,6 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 MODULES = sorted((PROJECT / "fabfile").rglob("*.py"))
 
 
-def leads_to(node: ast.ImportFrom, path: Path) -> set[Path]:
-    """The modules under fabfile/ that a relative import of `path` loads."""
-    base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-    if base.with_suffix(".py").is_file():
-        return {base.with_suffix(".py")}
-    inner = {name: (base / f"{name}.py", base / name / "__init__.py") for name in (alias.name for alias in node.names)}
-    found = {next((file for file in files if file.is_file()), base / "__init__.py") for files in inner.values()}
-    return {file for file in found if file != path}
-
-
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_imports_are_relative(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
@@ -40,16 +29,6 @@ def test_imports_are_relative(path: Path) -> None:
             assert not roots & {"fabfile", "lab", "tests", "tasks"}, (
                 f"line {node.lineno}: only relative imports work under fab"
             )
-
-
-def test_no_module_needs_itself() -> None:
-    """What stands at the top of modules makes no circle (what stands in functions may)."""
-    needs: dict[Path, set[Path]] = {}
-    for path in MODULES:
-        top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom) and node.level]
-        needs[path] = set().union(*(leads_to(node, path) for node in top))
-    order = list(TopologicalSorter(needs).static_order())  # raises CycleError, which names the circle
-    assert len(order) >= len(MODULES) > 50
 
 
 def test_no_module_is_called_like_one_of_the_standard_library_or_a_dependency() -> None:

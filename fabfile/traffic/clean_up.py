@@ -12,9 +12,9 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ..traffic.calls import has_row
-from ..traffic.client import Client, Request, Response
-from ..traffic.own_rows import OwnRows, Session, session_in
+from .calls import has_row
+from .client import Client, Request, Response
+from .own_rows import OwnRows, Session, session_in
 
 CLEAN_UP = 15.0
 """Seconds for all of it; what is left then is reported."""

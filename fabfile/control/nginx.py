@@ -1,0 +1,7 @@
+"""The units of nginx on an edge."""
+
+from __future__ import annotations
+
+NGINX_UNIT = "nginx.service"
+
+REFRESHER_UNIT = "runbook-refresher.service"

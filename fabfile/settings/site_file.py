@@ -1,0 +1,92 @@
+"""Which site file counts, and its settings."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..engine.errors import RunbookError
+from .project import LABS, PROJECT
+from .settings import Settings
+
+
+def locate_site(environment: Mapping[str, str] | None = None) -> Path:
+    """The site file: what SITE names, else `site.toml` of the project, else the lab that is up.
+
+    Raises:
+        RunbookError: there is none.
+    """
+    env = os.environ if environment is None else environment
+    if named := env.get("SITE"):
+        return expand(named, "SITE").resolve()
+    own = PROJECT / "site.toml"
+    if own.exists():
+        return own
+    number = env.get("LAB")
+    labs = [LABS / number / "site.toml"] if number else sorted(LABS.glob("*/site.toml"))
+    if labs and labs[0].exists():
+        return labs[0]
+    raise RunbookError(
+        "there is no site file: SITE is not set, site.toml does not exist, no lab is up",
+        "every task needs to know the hosts",
+        "inv lab.up   (or copy site.example.toml to site.toml and fill it in)",
+    )
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and check the site file.
+
+    Raises:
+        RunbookError: it is missing, not TOML, or has an unknown key, a wrong type or a wrong value.
+    """
+    from .loader import Reader
+
+    path = path or locate_site()
+    try:
+        data = tomllib.loads(_text(path.read_bytes()))
+    except FileNotFoundError:
+        raise RunbookError(
+            f"the site file {path} does not exist", "SITE names it", f"cp site.example.toml {path}, then fill it in"
+        ) from None
+    except (OSError, ValueError) as error:  # what is no TOML is a ValueError too
+        said = error.strerror if isinstance(error, OSError) else error
+        raise RunbookError(f"{path}: {said}", "nothing was read from it", f"edit {path}") from None
+    return Reader(path).settings(data)
+
+
+def in_lab(settings: Settings) -> bool:
+    """Whether the site file is one that a lab has left."""
+    return settings.path.is_relative_to(LABS)
+
+
+def expand(text: str, named_by: str) -> Path:
+    """The path `text`, a leading ~ as the home folder.
+
+    Raises:
+        RunbookError: that home is not known: another user's, or of a user id without a name while HOME is not set.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise RunbookError(
+            f"{named_by} names a home that does not exist: {text}",
+            "a user id without a line in /etc/passwd has no home, unless HOME is set",
+            "write the whole path, or set HOME",
+        ) from None
+
+
+def _text(content: bytes) -> str:
+    """TOML is UTF-8; some editors put a mark of their own before it, or save UTF-16.
+
+    Raises:
+        ValueError: it is another encoding.
+    """
+    if b"\0" in content[:64]:  # every second byte of UTF-16 is one, in plain English
+        raise ValueError('it is saved as UTF-16 or UTF-32, and must be UTF-8 (an editor\'s "Unicode" means that)')
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"it is not UTF-8, see line {line}: {error.reason}") from None

@@ -1,0 +1,13 @@
+"""Dates in HTTP headers."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+
+def date_of(header: str) -> float | None:
+    """A Date header as seconds since 1970, None if it is none."""
+    try:
+        return parsedate_to_datetime(header).timestamp()
+    except ValueError:
+        return None
