@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..engine.command import Shell
 from ..engine.errors import RunbookError
-from ..engine.shell import Reading, q, write_file
+from ..engine.shell import Reading, ask_known, q, sha256_line, stat_line, write_file
 from ..engine.step import Change, Step, text_diff
 from ..settings.paths import OURS
 
@@ -39,9 +39,14 @@ class File(Step):
 
     def probe(self) -> str:
         """Owner and mode; the content only when it differs."""
-        digest = hashlib.sha256(self.content.encode()).hexdigest()
-        path = q(self.path)
+        content = self.content.encode()
+        digest = hashlib.sha256(content).hexdigest()
+        path, kind = q(self.path), "regular file" if content else "regular empty file"
+        right = f"echo {q(f'{self.owner} {self.mode:o} {kind}')}; echo same; exit 0"
         return (
+            f"{ask_known(self.path, content=True)}"
+            f'case "${{known-}}" in {stat_line(self.path, self.owner, self.mode, kind)})\n'
+            f'case "${{known-}}" in {sha256_line(self.path, digest)}) {right};; esac;; esac\n'
             f"stat -Lc '%U:%G %a %F' {path} 2>/dev/null || {{ echo absent; exit 0; }}\n"
             f'case "$(sha256sum <{path})" in {digest}*) echo same;; *) echo differs; base64 -w0 {path};; esac'
         )
@@ -92,7 +97,12 @@ class Directory(Step):
 
     def probe(self) -> str:
         """Owner, mode and kind."""
-        return f"stat -Lc '%U:%G %a %F' {q(self.path)} 2>/dev/null || echo absent"
+        right = f"echo {q(f'{self.owner} {self.mode:o} directory')}; exit 0"
+        return (
+            f"{ask_known(self.path, content=False)}"
+            f'case "${{known-}}" in {stat_line(self.path, self.owner, self.mode, "directory")}) {right};; esac\n'
+            f"stat -Lc '%U:%G %a %F' {q(self.path)} 2>/dev/null || echo absent"
+        )
 
     def decide(self, seen: Reading) -> Change | None:
         """Make it, or mend owner and mode.

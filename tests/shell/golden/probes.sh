@@ -1,11 +1,24 @@
+known=$(echo; { stat -Lc '%n %U:%G %a %F' -- '/etc/it'"'"'s' '/srv/a b'; sha256sum -- '/etc/it'"'"'s'; } 2>/dev/null; echo .)
 printf '\n#~golden 0 begin\n'
 (:
+#stat '/etc/it'"'"'s'
+#sha256 '/etc/it'"'"'s'
+case "${known-}" in *'
+/etc/it'"'"'s root:root 644 regular file
+'*)
+case "${known-}" in *'
+b9e68e1bea3e5b19ca6b2f98b73a54b73daafaa250484902e09982e07a12e733  /etc/it'"'"'s
+'*) echo 'root:root 644 regular file'; echo same; exit 0;; esac;; esac
 stat -Lc '%U:%G %a %F' '/etc/it'"'"'s' 2>/dev/null || { echo absent; exit 0; }
 case "$(sha256sum <'/etc/it'"'"'s')" in b9e68e1bea3e5b19ca6b2f98b73a54b73daafaa250484902e09982e07a12e733*) echo same;; *) echo differs; base64 -w0 '/etc/it'"'"'s';; esac
 ) 2>&1
 printf '\n#~golden 0 end %s\n' $?
 printf '\n#~golden 1 begin\n'
 (:
+#stat '/srv/a b'
+case "${known-}" in *'
+/srv/a b root:root 755 directory
+'*) echo 'root:root 755 directory'; exit 0;; esac
 stat -Lc '%U:%G %a %F' '/srv/a b' 2>/dev/null || echo absent
 ) 2>&1
 printf '\n#~golden 1 end %s\n' $?
