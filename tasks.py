@@ -1,4 +1,5 @@
-"""The menu of `inv`: the database, certificates and the lab. Each task is a few lines that call fabfile or lab."""
+"""The menu of `inv`: the database, certificates and the lab. Each task is a few lines that call
+fabfile or lab."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""A no-op of our deploy against others that keep 20 things right on the same two hosts: whole processes, in turn.
+"""A no-op of our deploy against others that keep 20 things right on the same two hosts: whole
+processes, in turn.
 
-(A B A B …), medians; a ratio holds when the machine's speed drifts, a time does not. Writes bench/result.json.
+(A B A B …), medians; a ratio holds when the machine's speed drifts, a time does not. Writes
+bench/result.json.
 """
 
 from __future__ import annotations
@@ -79,7 +81,11 @@ def contenders(site: Path, rivals: bool) -> list[Contender]:
         Contender("inv --list", [str(BIN / "inv"), "--list"]),
         Contender("deploy, no-op, 5 hosts", [str(BIN / "fab"), "deploy"], env),
         Contender("deploy, no-op, 2 nodes", [str(BIN / "fab"), "-H", "node1,node2", "deploy"], env),
-        Contender("Fabric, one run a step, 2 nodes", [sys.executable, str(HERE / "rivals" / "per_step.py")], env),
+        Contender(
+            "Fabric, one run a step, 2 nodes",
+            [sys.executable, str(HERE / "rivals" / "per_step.py")],
+            env,
+        ),
     ]
     if rivals:
         write_inventories(site)
@@ -87,16 +93,30 @@ def contenders(site: Path, rivals: bool) -> list[Contender]:
         give_python(site)
         programs = install_rivals()
         books = HERE / "rivals"
-        ansible = {"ANSIBLE_PIPELINING": "True", "ANSIBLE_HOST_KEY_CHECKING": "True", "LC_ALL": "C.UTF-8"}
+        ansible = {
+            "ANSIBLE_PIPELINING": "True",
+            "ANSIBLE_HOST_KEY_CHECKING": "True",
+            "LC_ALL": "C.UTF-8",
+        }
         chosen += [
             Contender(
                 "ansible-core, pipelining, 2 nodes",
-                [str(programs / "ansible-playbook"), "-i", str(RIVALS / "inventory.ini"), str(books / "playbook.yml")],
+                [
+                    str(programs / "ansible-playbook"),
+                    "-i",
+                    str(RIVALS / "inventory.ini"),
+                    str(books / "playbook.yml"),
+                ],
                 ansible,
             ),
             Contender(
                 "pyinfra, 2 nodes",
-                [str(programs / "pyinfra"), "-y", str(RIVALS / "inventory.py"), str(books / "deploy.py")],
+                [
+                    str(programs / "pyinfra"),
+                    "-y",
+                    str(RIVALS / "inventory.py"),
+                    str(books / "deploy.py"),
+                ],
             ),
         ]
     return chosen
@@ -107,7 +127,9 @@ def install_rivals() -> Path:
     programs = RIVALS / "bin"
     if not (programs / "pyinfra").exists():
         subprocess.run([sys.executable, "-m", "venv", str(RIVALS)], check=True)
-        subprocess.run([str(programs / "pip"), "-q", "install", "ansible-core", "pyinfra"], check=True)
+        subprocess.run(
+            [str(programs / "pip"), "-q", "install", "ansible-core", "pyinfra"], check=True
+        )
     return programs
 
 
@@ -116,7 +138,10 @@ def give_python(site: Path) -> None:
     from fabfile.settings.reach import open_fleet
     from fabfile.settings.site_file import load_settings
 
-    script = "[ -x /usr/bin/python3 ] || { apt-get -qq update && apt-get -qq -y install python3-apt >/dev/null; }"
+    script = (
+        "[ -x /usr/bin/python3 ] || { apt-get -qq update && apt-get -qq -y install python3-apt"
+        " >/dev/null; }"
+    )
     settings = load_settings(site)
     with open_fleet(settings, settings.inventory.having("app")) as fleet:
         fleet.each(lambda node: fleet.link(node).run(script, timeout=300))
@@ -130,12 +155,15 @@ def on_nodes(site: Path, script: str) -> None:
 
     settings = load_settings(site)
     with open_fleet(settings, settings.inventory.having("app")) as fleet:
-        for error in failed_hosts(fleet.each(lambda node: fleet.link(node).run(script, timeout=300))).values():
+        for error in failed_hosts(
+            fleet.each(lambda node: fleet.link(node).run(script, timeout=300))
+        ).values():
             raise error
 
 
 PYTHON = (
-    "command -v python3 >/dev/null || { apt-get -qq update; apt-get -qq -y install python3 python3-apt >/dev/null; }"
+    "command -v python3 >/dev/null || { apt-get -qq update; apt-get -qq -y install python3"
+    " python3-apt >/dev/null; }"
 )
 """Ansible needs it on the hosts; bare ones have none."""
 
@@ -148,23 +176,34 @@ def write_inventories(site: Path) -> None:
 
     settings = load_settings(site)
     ssh, nodes = settings.ssh, settings.inventory.having("app")
-    options = f"-o UserKnownHostsFile={ssh.known_hosts} -o StrictHostKeyChecking=yes -o ControlMaster=auto -o ControlPersist=60s"
+    options = (
+        f"-o UserKnownHostsFile={ssh.known_hosts} -o StrictHostKeyChecking=yes -o"
+        " ControlMaster=auto -o ControlPersist=60s"
+    )
     RIVALS.mkdir(exist_ok=True)
     lines = [
-        f"{n.name} ansible_host={n.address} ansible_user={ssh.user} ansible_ssh_private_key_file={ssh.key}"
-        f" ansible_ssh_common_args='{options}'"
+        f"{n.name} ansible_host={n.address} ansible_user={ssh.user}"
+        f" ansible_ssh_private_key_file={ssh.key} ansible_ssh_common_args='{options}'"
         for n in nodes
     ]
     (RIVALS / "inventory.ini").write_text("[nodes]\n" + "\n".join(lines) + "\n", encoding="utf-8")
     hosts = [
-        (n.address, {"ssh_user": ssh.user, "ssh_key": str(ssh.key), "ssh_known_hosts_file": str(ssh.known_hosts)})
+        (
+            n.address,
+            {
+                "ssh_user": ssh.user,
+                "ssh_key": str(ssh.key),
+                "ssh_known_hosts_file": str(ssh.known_hosts),
+            },
+        )
         for n in nodes
     ]
     (RIVALS / "inventory.py").write_text(f"nodes = {hosts!r}\n", encoding="utf-8")
 
 
 def upload(site: Path) -> Run:
-    """A deploy of the site's binary padded to 100 MB (an ELF file does not mind), then of the right one again."""
+    """A deploy of the site's binary padded to 100 MB (an ELF file does not mind), then of the
+    right one again."""
     import hashlib
     import shutil
     import tempfile
@@ -210,21 +249,38 @@ def show(found: dict[str, list[Run]]) -> None:
 
     ours = statistics.median(run.seconds for run in found["deploy, no-op, 2 nodes"])
     table = Table(
-        "whole process", "median s", "min", "max", "peak MB", "against our 2 nodes", box=None, header_style="dim"
+        "whole process",
+        "median s",
+        "min",
+        "max",
+        "peak MB",
+        "against our 2 nodes",
+        box=None,
+        header_style="dim",
     )
     rows = {}
     for name, runs in found.items():
         seconds = sorted(run.seconds for run in runs)
         median, peak = statistics.median(seconds), max(run.megabytes for run in runs)
         ratio = f"{median / ours:.1f} x" if "2 nodes" in name else ""
-        table.add_row(name, f"{median:.2f}", f"{seconds[0]:.2f}", f"{seconds[-1]:.2f}", f"{peak:.0f}", ratio)
-        rows[name] = {"median_s": round(median, 3), "runs_s": [round(s, 3) for s in seconds], "peak_mb": round(peak, 1)}
+        table.add_row(
+            name, f"{median:.2f}", f"{seconds[0]:.2f}", f"{seconds[-1]:.2f}", f"{peak:.0f}", ratio
+        )
+        rows[name] = {
+            "median_s": round(median, 3),
+            "runs_s": [round(s, 3) for s in seconds],
+            "peak_mb": round(peak, 1),
+        }
     Console().print(table)
     keep("result.json", {"rows": rows})
 
 
 def keep(name: str, found: dict[str, Any]) -> None:
     """Write a result beside this file, with the day and the machine."""
-    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "load": os.getloadavg()}
+    machine = {
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+    }
     text = json.dumps({"date": time.strftime("%Y-%m-%d"), "machine": machine, **found}, indent=1)
     (HERE / name).write_text(f"{text}\n", encoding="utf-8")

@@ -1,4 +1,5 @@
-"""What the edge costs: the time it adds to an answer, and the requests it can take, side by side in one run."""
+"""What the edge costs: the time it adds to an answer, and the requests it can take, side by side
+in one run."""
 
 from __future__ import annotations
 
@@ -27,16 +28,20 @@ SECONDS = 10.0
 TIMEOUT = 5.0
 TRIES = 4
 PATHS = ("/ping", "/api/movie/7", "/api/customer/7")
-"""Quick ones that the app answers itself each time: what the edge adds is not lost in what the app needs."""
+"""Quick ones that the app answers itself each time: what the edge adds is not lost in what the
+app needs."""
 
 
 class Turns(Client):
-    """Several services asked in turn, as a balancer that costs nothing would: one app node takes 100 requests/s."""
+    """Several services asked in turn, as a balancer that costs nothing would: one app node takes
+    100 requests/s."""
 
     def __init__(self, wires: Sequence[Client]) -> None:
         self._turn: Iterator[Client] = itertools.cycle(wires)
 
-    async def ask(self, call: Request, *, timeout: float, due: float | None = None, seek: bytes = b"") -> Response:
+    async def ask(
+        self, call: Request, *, timeout: float, due: float | None = None, seek: bytes = b""
+    ) -> Response:
         """Ask the next one."""
         return await next(self._turn).ask(call, timeout=timeout, due=due, seek=seek)
 
@@ -51,7 +56,8 @@ def compare(settings: Settings, runs: int) -> None:
 
 
 async def latencies(settings: Settings, rounds: int) -> list[dict[str, Any]]:
-    """p50 and p99 of each way at each rate, and what they are above the direct way's of the same round: medians.
+    """p50 and p99 of each way at each rate, and what they are above the direct way's of the same
+    round: medians.
 
     Raises:
         SystemExit: a request failed; a percentile of what failed says nothing.
@@ -67,17 +73,24 @@ async def latencies(settings: Settings, rounds: int) -> list[dict[str, Any]]:
             for rate, (name, wire) in itertools.product(RATES, ways.items()):
                 phase = await _phase(wire, rate, number)
                 if failed := [sample.error for sample in phase.samples if not sample.ok]:
-                    sys.exit(f"{name} at {rate:.0f}/s: {len(failed)} requests failed ({failed[0]}); is the lab well?")
+                    sys.exit(
+                        f"{name} at {rate:.0f}/s: {len(failed)} requests failed ({failed[0]}); is"
+                        " the lab well?"
+                    )
                 if number:  # the first round fills caches and connections
                     found.setdefault((rate, name), []).append(phase)
                     print(
-                        f"{number}/{rounds} {name} at {rate:.0f}/s, generator {phase.lag_p99 * 1000:.1f} ms late (p99)"
+                        f"{number}/{rounds} {name} at {rate:.0f}/s, generator"
+                        f" {phase.lag_p99 * 1000:.1f} ms late (p99)"
                     )
-    return [_row(rate, name, phases, found[rate, "direct"]) for (rate, name), phases in found.items()]
+    return [
+        _row(rate, name, phases, found[rate, "direct"]) for (rate, name), phases in found.items()
+    ]
 
 
 async def _phase(wire: Client, rate: float, number: int) -> Load:
-    """One phase; taken again when the generator itself was too late, because this machine had other work to do."""
+    """One phase; taken again when the generator itself was too late, because this machine had
+    other work to do."""
     for _ in range(TRIES):
         phase = await offer_load(wire, _calls(rate, number), rate=rate, timeout=TIMEOUT)
         if not (phase.doubtful and number):
@@ -98,7 +111,12 @@ async def _direct(settings: Settings) -> AsyncIterator[Client]:
         sys.exit("Nobody knows the app's port: fab deploy first.")
     async with AsyncExitStack() as stack:
         nodes = settings.inventory.having("app")
-        yield Turns([await stack.enter_async_context(open_wire(f"http://{n.address}:{known.port}")) for n in nodes])
+        yield Turns(
+            [
+                await stack.enter_async_context(open_wire(f"http://{n.address}:{known.port}"))
+                for n in nodes
+            ]
+        )
 
 
 @asynccontextmanager
@@ -106,14 +124,23 @@ async def _https(settings: Settings) -> AsyncIterator[Client]:
     import aiohttp
 
     context = ssl.create_default_context(cafile=str(trust_bundle(settings) or "") or None)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=context)) as session:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=context)
+    ) as session:
         yield Client(session, settings.https)
 
 
 def _row(rate: float, name: str, phases: Sequence[Load], direct: Sequence[Load]) -> dict[str, Any]:
-    row: dict[str, Any] = {"rate": rate, "way": name, "n": sum(len(phase.samples) for phase in phases)}
+    row: dict[str, Any] = {
+        "rate": rate,
+        "way": name,
+        "n": sum(len(phase.samples) for phase in phases),
+    }
     for key, share in (("p50", 0.5), ("p99", 0.99)):
-        mine, least = [_milliseconds(phase, share) for phase in phases], [_milliseconds(one, share) for one in direct]
+        mine, least = (
+            [_milliseconds(phase, share) for phase in phases],
+            [_milliseconds(one, share) for one in direct],
+        )
         row[f"{key}_ms"] = round(statistics.median(mine), 2)
         added = [ours - theirs for ours, theirs in zip(mine, least, strict=True)]
         row[f"{key}_added_ms"] = round(statistics.median(added), 2)
@@ -130,10 +157,22 @@ def show_latencies(rows: Sequence[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    titles = ("way", "requests/s", "p50 ms", "p99 ms", "p50 added", "p99 added", "generator late ms", "n")
+    titles = (
+        "way",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "p50 added",
+        "p99 added",
+        "generator late ms",
+        "n",
+    )
     table = Table(*titles, box=None, header_style="dim")
     for row in rows:
-        added = [f"{row[key]:+.2f}" if row["way"] != "direct" else "" for key in ("p50_added_ms", "p99_added_ms")]
+        added = [
+            f"{row[key]:+.2f}" if row["way"] != "direct" else ""
+            for key in ("p50_added_ms", "p99_added_ms")
+        ]
         figures = (f"{row['rate']:.0f}", f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}", *added)
         table.add_row(row["way"], *figures, f"{row['generator_late_ms']:.1f}", str(row["n"]))
     Console().print(table)

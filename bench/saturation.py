@@ -1,8 +1,9 @@
 """How many requests a second the edge can take: nginx and HAProxy together against HAProxy alone.
 
-Beside what serves, on the first edge, a second nginx and a second HAProxy run with the deployed configurations, on other
-ports and with a HAProxy that answers at once (on the last edge) in place of the app. The second HAProxy can also be
-called directly: that is the chain without nginx. The client, h2load of Debian, runs on the database's host.
+Beside what serves, on the first edge, a second nginx and a second HAProxy run with the deployed
+configurations, on other ports and with a HAProxy that answers at once (on the last edge) in place
+of the app. The second HAProxy can also be called directly: that is the chain without nginx. The
+client, h2load of Debian, runs on the database's host.
 """
 
 from __future__ import annotations
@@ -28,10 +29,16 @@ from fabfile.settings.settings import Settings
 FOLDER = "/run/runbook-bench"
 UNITS = ("bench-nginx", "bench-haproxy", "bench-app")
 INNER, REFRESH, STATS, APP = 17081, 17082, 17404, 17000
-PORTS = {("http", "chain"): 17080, ("https", "chain"): 17443, ("http", "plain"): 18080, ("https", "plain"): 18443}
+PORTS = {
+    ("http", "chain"): 17080,
+    ("https", "chain"): 17443,
+    ("http", "plain"): 18080,
+    ("https", "plain"): 18443,
+}
 SECONDS = 4
 CLIENTS, STREAMS = 32, 4
-"""Connections; with HTTP/2 half of them, each with so many requests under way. Below HAProxy's limit a node, and nginx's a connection."""
+"""Connections; with HTTP/2 half of them, each with so many requests under way. Below HAProxy's
+limit a node, and nginx's a connection."""
 
 UPSTREAM = f"""global
     maxconn 4000
@@ -64,17 +71,22 @@ WAYS = (
 
 
 def measure(settings: Settings, rounds: int) -> list[dict[str, Any]]:
-    """Requests a second of both chains over each protocol, in turn; medians over `rounds`, also of the ratios.
+    """Requests a second of both chains over each protocol, in turn; medians over `rounds`, also of
+    the ratios.
 
     Raises:
         SystemExit: an answer was not 200, or something was in the way.
     """
     edges, client = settings.inventory.having("edge"), settings.inventory.one("postgres")
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    with open_fleet(settings, settings.inventory.nodes) as fleet, _standing(fleet, settings, edges[0], edges[-1]):
+    with (
+        open_fleet(settings, settings.inventory.nodes) as fleet,
+        _standing(fleet, settings, edges[0], edges[-1]),
+    ):
         shooter = fleet.link(client)
         shooter.run(
-            "command -v h2load >/dev/null || { apt-get -qq update; apt-get -qq -y install nghttp2-client; }",
+            "command -v h2load >/dev/null || { apt-get -qq update; apt-get -qq -y install"
+            " nghttp2-client; }",
             timeout=300,
         )
         for number, way, chain in itertools.product(range(rounds + 1), WAYS, ("chain", "plain")):
@@ -84,7 +96,10 @@ def measure(settings: Settings, rounds: int) -> list[dict[str, Any]]:
             used = (_cpu(fleet.link(edges[0])) - before) / requests * 1e6
             if number:  # the first round opens what is opened once
                 found.setdefault((way.name, chain), []).append((rate, used))
-                print(f"{number}/{rounds} {rate:8.0f} requests/s  {used:4.0f} us of processor  {way.name}, {chain}")
+                print(
+                    f"{number}/{rounds} {rate:8.0f} requests/s  {used:4.0f} us of processor "
+                    f" {way.name}, {chain}"
+                )
     return [_row(way.name, found) for way in WAYS]
 
 
@@ -97,8 +112,12 @@ def _row(way: str, found: dict[tuple[str, str], list[tuple[float, float]]]) -> d
             "cpu_us_per_request": round(statistics.median(cpus), 1),
             "runs": [round(rate) for rate in rates],
         }
-    pairs = list(zip(found[way, "chain"], found[way, "plain"], strict=True))  # of one round: the machine's speed drifts
-    row["throughput_ratio"] = round(statistics.median(both[0] / alone[0] for both, alone in pairs), 2)
+    pairs = list(
+        zip(found[way, "chain"], found[way, "plain"], strict=True)
+    )  # of one round: the machine's speed drifts
+    row["throughput_ratio"] = round(
+        statistics.median(both[0] / alone[0] for both, alone in pairs), 2
+    )
     row["cpu_ratio"] = round(statistics.median(both[1] / alone[1] for both, alone in pairs), 2)
     return row
 
@@ -113,19 +132,33 @@ def _standing(fleet: Fleet, settings: Settings, edge: Node, upstream: Node) -> I
         _put(
             link,
             "haproxy.cfg",
-            second_haproxy(link.run("cat /etc/haproxy/haproxy.cfg").out, settings, upstream.address),
+            second_haproxy(
+                link.run("cat /etc/haproxy/haproxy.cfg").out, settings, upstream.address
+            ),
         )
         _put(link, "nginx.conf", second_nginx(link.run("cat /etc/nginx/nginx.conf").out, settings))
-        link.run(f"umask 077; cat {nginx.TLS}/current/chain.pem {nginx.TLS}/current/key.pem >{FOLDER}/both.pem")
+        link.run(
+            f"umask 077; cat {nginx.TLS}/current/chain.pem {nginx.TLS}/current/key.pem"
+            f" >{FOLDER}/both.pem"
+        )
         _start(link, "bench-haproxy", f"/usr/sbin/haproxy -db -f {FOLDER}/haproxy.cfg")
         _start(link, "bench-nginx", f"/usr/sbin/nginx -c {FOLDER}/nginx.conf -g 'daemon off;'")
         for port in PORTS.values():
-            link.run(f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'")
-        link.run(f"timeout 20 sh -c 'until curl -fs -o /dev/null http://127.0.0.1:{INNER}/ping; do sleep 0.2; done'")
+            link.run(
+                f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'"
+            )
+        link.run(
+            f"timeout 20 sh -c 'until curl -fs -o /dev/null http://127.0.0.1:{INNER}/ping; do sleep"
+            " 0.2; done'"
+        )
         yield
     finally:
         names = " ".join(UNITS)
-        fleet.each(lambda node: fleet.link(node).run(f"systemctl stop {names} 2>/dev/null; rm -rf {FOLDER}; true"))
+        fleet.each(
+            lambda node: fleet.link(node).run(
+                f"systemctl stop {names} 2>/dev/null; rm -rf {FOLDER}; true"
+            )
+        )
 
 
 def _put(link: Link, name: str, text: str) -> None:
@@ -133,18 +166,28 @@ def _put(link: Link, name: str, text: str) -> None:
 
 
 def _start(link: Link, unit: str, command: str) -> None:
-    link.run(f"systemctl reset-failed {unit} 2>/dev/null; systemd-run -q --unit={unit} -p LimitNOFILE=65536 {command}")
+    link.run(
+        f"systemctl reset-failed {unit} 2>/dev/null; systemd-run -q --unit={unit} -p"
+        f" LimitNOFILE=65536 {command}"
+    )
 
 
 def second_haproxy(text: str, settings: Settings, upstream: str) -> str:
-    """The deployed configuration for an instance beside it, also callable from outside, and with TLS of its own."""
+    """The deployed configuration for an instance beside it, also callable from outside, and with
+    TLS of its own."""
     outside = f"bind :{PORTS['http', 'plain']}\n    bind :{PORTS['https', 'plain']} {TLS}"
     text = text[: text.index("frontend healers")]  # nodes are not healed here
     text = re.sub(r"(?m)^ *(load-)?server-state-f.*\n", "", text)
-    text = re.sub(r"(?m)^ *http-request lua\.pace\n", "", text)  # its limit is the app's, which would hide the edge's
-    text = re.sub(rf"(?m)^ *bind \S+:{HAPROXY_PORT} +# for the other .*\n *http-request deny .*\n", "", text)
+    text = re.sub(
+        r"(?m)^ *http-request lua\.pace\n", "", text
+    )  # its limit is the app's, which would hide the edge's
+    text = re.sub(
+        rf"(?m)^ *bind \S+:{HAPROXY_PORT} +# for the other .*\n *http-request deny .*\n", "", text
+    )
     text = _replaced(text, haproxy_stats.SOCKET, f"{FOLDER}/admin.sock")
-    text = _replaced(text, f"bind 127.0.0.1:{HAPROXY_PORT}", f"bind 127.0.0.1:{INNER}\n    {outside}")
+    text = _replaced(
+        text, f"bind 127.0.0.1:{HAPROXY_PORT}", f"bind 127.0.0.1:{INNER}\n    {outside}"
+    )
     text = _replaced(text, f"bind 127.0.0.1:{settings.edge.stats_port}", f"bind 127.0.0.1:{STATS}")
     return re.sub(r"(?m)^( *server \S+) [\d.]+:\d+", rf"\1 {upstream}:{APP}", text)
 
@@ -156,7 +199,9 @@ def second_nginx(text: str, settings: Settings) -> str:
     text = _replaced(text, f"127.0.0.1:{HAPROXY_PORT}", f"127.0.0.1:{INNER}")
     text = _replaced(text, f"listen 127.0.0.1:{nginx.REFRESH}", f"listen 127.0.0.1:{REFRESH}")
     text = _replaced(text, f"listen {settings.edge.port} ", f"listen {PORTS['http', 'chain']} ")
-    return _replaced(text, f"listen {settings.edge.https_port} ", f"listen {PORTS['https', 'chain']} ")
+    return _replaced(
+        text, f"listen {settings.edge.https_port} ", f"listen {PORTS['https', 'chain']} "
+    )
 
 
 def _replaced(text: str, old: str, new: str) -> str:
@@ -187,13 +232,29 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    titles = ("way", "nginx + HAProxy, req/s", "HAProxy, req/s", "ratio", "CPU us/req", "HAProxy's", "ratio")
+    titles = (
+        "way",
+        "nginx + HAProxy, req/s",
+        "HAProxy, req/s",
+        "ratio",
+        "CPU us/req",
+        "HAProxy's",
+        "ratio",
+    )
     table = Table(*titles, box=None, header_style="dim")
     for row in rows:
         both, alone = row["chain"], row["plain"]
         table.add_row(
             row["way"],
-            *(str(both["requests_per_s"]), str(alone["requests_per_s"]), f"{row['throughput_ratio']:.2f}"),
-            *(f"{both['cpu_us_per_request']:.0f}", f"{alone['cpu_us_per_request']:.0f}", f"{row['cpu_ratio']:.1f}"),
+            *(
+                str(both["requests_per_s"]),
+                str(alone["requests_per_s"]),
+                f"{row['throughput_ratio']:.2f}",
+            ),
+            *(
+                f"{both['cpu_us_per_request']:.0f}",
+                f"{alone['cpu_us_per_request']:.0f}",
+                f"{row['cpu_ratio']:.1f}",
+            ),
         )
     Console().print(table)

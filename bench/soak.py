@@ -1,4 +1,5 @@
-"""Half an hour of users while both nodes die once a minute: how many requests fail, and are both ever away at once?
+"""Half an hour of users while both nodes die once a minute: how many requests fail, and are both
+ever away at once?
 
 The lab's stand-in must die by itself: `inv lab.up --deaths 60` (a mean of 60 s on each node).
 """
@@ -28,7 +29,8 @@ PIECE = 300.0
 
 
 class Outages:
-    """Kept while hosts are looked at: deaths of each node's app, and when no app was ready, or the serving edge saw no node up."""
+    """Kept while hosts are looked at: deaths of each node's app, and when no app was ready, or
+    the serving edge saw no node up."""
 
     def __init__(self) -> None:
         self.deaths: Counter[str] = Counter()
@@ -69,7 +71,8 @@ def soak(settings: Settings, minutes: float) -> None:
                     time.sleep(1)
                     died = sum(outages.deaths.values())
                     status.update(
-                        f"{(end - time.monotonic()) / 60:.1f} min left · {died} deaths · {traffic.failed} failed"
+                        f"{(end - time.monotonic()) / 60:.1f} min left · {died} deaths ·"
+                        f" {traffic.failed} failed"
                     )
             samples += traffic.samples
             if traffic.error:
@@ -77,7 +80,8 @@ def soak(settings: Settings, minutes: float) -> None:
                 break
     if not outages.deaths:
         raise SystemExit(
-            "Nothing died, so nothing was shown: inv lab.down; inv lab.up --deaths 60 --scale 0.1; fab deploy"
+            "Nothing died, so nothing was shown: inv lab.down; inv lab.up --deaths 60 --scale 0.1;"
+            " fab deploy"
         )
     found = figures(samples, outages, minutes)
     RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -1,6 +1,8 @@
-"""The menu of `fab`: what an engineer on call types. Each task says what it does, touches and returns; the doing is in flows/.
+"""The menu of `fab`: what an engineer on call types. Each task says what it does, touches and
+returns; the doing is in flows/.
 
-Exit codes of every task: 0 right or done, 1 failed, 2 differences found, 3 locked, 4 unreachable, 5 rolled back.
+Exit codes of every task: 0 right or done, 1 failed, 2 differences found, 3 locked, 4 unreachable, 5
+rolled back.
 """
 
 from __future__ import annotations
@@ -19,7 +21,11 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 
 
 @task(
-    help={**JSON, "reason": "why; shown to whoever meets the lock", "take-over": "break the lock of a run that is dead"}
+    help={
+        **JSON,
+        "reason": "why; shown to whoever meets the lock",
+        "take-over": "break the lock of a run that is dead",
+    }
 )
 @run_as_task
 def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = False) -> int:
@@ -59,7 +65,8 @@ def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
 
     One line a host; then only what is wrong, each with the command to type.
 
-    Exit 0: all well. 1: something is down. 2: a cause was found, or something waits (a drain, a full disk). 4: unreachable.
+    Exit 0: all well. 1: something is down. 2: a cause was found, or something waits (a drain, a
+    full disk). 4: unreachable.
     """
     from .flows.status import show_status as run
     from .settings.site_file import load_settings
@@ -75,7 +82,8 @@ def drain(c: Any, reason: str = "") -> int:
     App nodes or an edge, for example: fab -H node1 drain. Waits until they are idle.
 
     fab -H node1 drain           no edge sends it requests any more
-    fab -H edge1 drain           the floating address moves to another edge; connections under way end in peace
+    fab -H edge1 drain           the floating address moves to another edge; connections under way
+    end in peace
     """
     not_dry(c, "fab drain")
     from .flows.drain import drain_hosts as run
@@ -91,7 +99,8 @@ def undrain(c: Any) -> int:
 
     For example: fab -H node1 undrain. Waits until every edge sees a node up.
 
-    The floating address stays where it is: an edge that is put back may have it again, and does not ask for it.
+    The floating address stays where it is: an edge that is put back may have it again, and does not
+    ask for it.
     """
     not_dry(c, "fab undrain")
     from .flows.drain import undrain_hosts as run
@@ -120,9 +129,14 @@ def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
         "quick": "a short run: seconds instead of minutes, proving less",
         "address": "check this address instead of the site's; https at the same host",
         "tls": "with --address: where that service answers over TLS, as https://HOST[:PORT]",
-        "report": "also write a page with the same content and its curves into this folder: DIR/index.html, DIR/report.json",
+        "report": (
+            "also write a page with the same content and its curves into this folder:"
+            " DIR/index.html, DIR/report.json"
+        ),
         "drills": "fail app nodes on purpose for R1 and R2; a lab's full run does it unasked",
-        "cache-minutes": "look at the cache for so long, with idle gaps of up to 90 s (default: 2.5, quick 0.3)",
+        "cache-minutes": (
+            "look at the cache for so long, with idle gaps of up to 90 s (default: 2.5, quick 0.3)"
+        ),
     }
 )
 @run_as_task
@@ -138,9 +152,9 @@ def check(
 ) -> int:
     """Measure the service under load against R1-R22.
 
-    fab check                       everything, in some minutes; in a lab app nodes are failed on purpose, for R1 and R2
-    fab check --quick               half a minute, proving less
-    fab check --report report/      the same as a page, with curves
+    fab check                       everything, in some minutes; in a lab app nodes are failed on
+    purpose, for R1 and R2 fab check --quick               half a minute, proving less fab check
+    --report report/      the same as a page, with curves
     """
     from .flows.check import CheckOptions
     from .flows.check import check_service as run
@@ -193,13 +207,18 @@ def releases(c: Any, json: str | None = None) -> int:
 @task(
     help={
         **JSON,
-        "to": "the release to go to, or how it begins (default: the one proven before the one that runs)",
+        "to": (
+            "the release to go to, or how it begins (default: the one proven before the one that"
+            " runs)"
+        ),
         "reason": "why; shown to whoever meets the lock",
         "take-over": "break the lock of a run that is dead",
     }
 )
 @run_as_task
-def rollback(c: Any, to: str = "", json: str | None = None, reason: str = "", take_over: bool = False) -> int:
+def rollback(
+    c: Any, to: str = "", json: str | None = None, reason: str = "", take_over: bool = False
+) -> int:
     """Go back to an earlier release of the app.
 
     One that is still on the nodes: one node at a time, drained, through the gate. No request fails.

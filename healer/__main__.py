@@ -1,4 +1,5 @@
-"""`python3 -m healer run CONFIG`, or `lift CONFIG`: take back what a healer that was killed left at the edges."""
+"""`python3 -m healer run CONFIG`, or `lift CONFIG`: take back what a healer that was killed left
+at the edges."""
 
 import sys
 

@@ -38,7 +38,8 @@ def parse(text: str) -> Config:
     """The configuration in `text`.
 
     Raises:
-        KeyError, ValueError: something is missing or no number; the unit then fails, and its journal says what.
+        KeyError, ValueError: something is missing or no number; the unit then fails, and its
+        journal says what.
     """
     parser = ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
@@ -54,9 +55,14 @@ def parse(text: str) -> Config:
         memory_max=int(app["memory_max"]),
         lifetime=float(app["lifetime"]),
         patience=float(app["patience"]),
-        edges=tuple((name, address) for name, _, address in (word.partition("=") for word in edge["all"].split())),
+        edges=tuple(
+            (name, address)
+            for name, _, address in (word.partition("=") for word in edge["all"].split())
+        ),
         edge_port=int(edge["port"]),
-        databases=tuple((word.rpartition(":")[0], int(word.rpartition(":")[2])) for word in base["all"].split()),
+        databases=tuple(
+            (word.rpartition(":")[0], int(word.rpartition(":")[2])) for word in base["all"].split()
+        ),
         database_user=base["user"],
         database_name=base["name"],
         lock=node["lock"],

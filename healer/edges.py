@@ -13,7 +13,8 @@ HELD = "x-drained-by"
 
 
 PATIENCE = 0.5
-"""Seconds an edge may take to answer: looking at a dead one must not delay what is to be done here."""
+"""Seconds an edge may take to answer: looking at a dead one must not delay what is to be done
+here."""
 
 
 class Edges:
@@ -35,7 +36,9 @@ class Edges:
             answer = wire.ask(address, self.config.edge_port, "/;csv", timeout=PATIENCE)
         except OSError:
             return None
-        nodes, kept_out = parse(answer.body, self.config.node) if answer.status == 200 else ({}, False)
+        nodes, kept_out = (
+            parse(answer.body, self.config.node) if answer.status == 200 else ({}, False)
+        )
         return View(name, nodes, HELD in answer.headers, kept_out) if nodes else None
 
     def drain(self, only: str = "") -> None:
@@ -45,11 +48,16 @@ class Edges:
                 self._post(address, "/", self._form("drain"))
 
     def ready(self, views: Sequence[View] | None = None) -> list[str]:
-        """This node takes requests again wherever a healer, and nobody else, had drained it; those edges.
+        """This node takes requests again wherever a healer, and nobody else, had drained it; those
+        edges.
 
         `views` saves asking them. Whoever else drains it meanwhile leaves a mark, and keeps it out.
         """
-        mine = [view.edge for view in (self.views() if views is None else views) if view.mine and not view.kept_out]
+        mine = [
+            view.edge
+            for view in (self.views() if views is None else views)
+            if view.mine and not view.kept_out
+        ]
         for name, address in self.config.edges:
             if name in mine:
                 self._post(address, "/", self._form("ready"))
@@ -59,12 +67,18 @@ class Edges:
         return f"s={self.config.node}&action={action}&b=health"
 
     def lease(self) -> bool:
-        """Get or renew the right to be away, at every edge that answers; false when another node has it.
+        """Get or renew the right to be away, at every edge that answers; false when another node
+        has it.
 
-        Asked for twice, in one order everywhere: of two that ask at the same instant, the second asking tells.
+        Asked for twice, in one order everywhere: of two that ask at the same instant, the second
+        asking tells.
         """
         for _ in range(2):
-            said = [self._post(address, "/lease") for name, address in self.config.edges if name not in self._dark]
+            said = [
+                self._post(address, "/lease")
+                for name, address in self.config.edges
+                if name not in self._dark
+            ]
             if 409 in said:
                 self.release()
                 return False
@@ -95,7 +109,8 @@ class Edges:
 
 
 def parse(csv: str, me: str) -> tuple[Mapping[str, Seen], bool]:
-    """The nodes in HAProxy's statistics, with the requests in flight of `me` only; and whether somebody keeps `me` out."""
+    """The nodes in HAProxy's statistics, with the requests in flight of `me` only; and whether
+    somebody keeps `me` out."""
     head, _, rest = csv.lstrip("# ").partition("\n")
     at = {title: number for number, title in enumerate(head.split(","))}
     if not {"pxname", "svname", "status", "lastchg", "check_status", "scur"} <= at.keys():

@@ -19,10 +19,13 @@ PAUSE = 0.05
 
 
 def restart(config: Config, pid: int, tick: Callable[[], None]) -> bool:
-    """Restart the unit, unless somebody stopped it; whether it came up. `tick` is called again and again meanwhile."""
+    """Restart the unit, unless somebody stopped it; whether it came up. `tick` is called again
+    and again meanwhile."""
     began = time.monotonic()
     born, killed = senses.born(pid), False
-    with subprocess.Popen(["systemctl", "try-restart", config.unit], stderr=subprocess.DEVNULL) as job:
+    with subprocess.Popen(
+        ["systemctl", "try-restart", config.unit], stderr=subprocess.DEVNULL
+    ) as job:
         while job.poll() is None:
             tick()
             spent = time.monotonic() - began

@@ -38,7 +38,8 @@ class Observation(NamedTuple):
     restarts: int = 0
     """How often systemd has started it by itself."""
     database: bool | None = None
-    """Whether a database accepts connections; None when it was not asked, because the app answers."""
+    """Whether a database accepts connections; None when it was not asked, because the app
+    answers."""
 
 
 class Seen(NamedTuple):

@@ -1,4 +1,5 @@
-"""What the healer leaves for people and for Prometheus: sentences in the journal, counters in a text file."""
+"""What the healer leaves for people and for Prometheus: sentences in the journal, counters in a
+text file."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ import socket
 
 
 class Record:
-    """Sentences and counters. Nothing here may keep the healer from healing: a full disk costs the figures only."""
+    """Sentences and counters. Nothing here may keep the healer from healing: a full disk costs
+    the figures only."""
 
     def __init__(self, folder: str) -> None:
         self.counters, self.busy = f"{folder}/healer.prom", f"{folder}/busy"
@@ -38,13 +40,20 @@ class Record:
     def write(self, rss: int, age: float) -> None:
         """The counters, in Prometheus' text format."""
         lines = ["# TYPE runbook_healer_restarts_total counter"]
-        lines += [f'runbook_healer_restarts_total{{cause="{cause}"}} {n}' for cause, n in sorted(self.restarts.items())]
+        lines += [
+            f'runbook_healer_restarts_total{{cause="{cause}"}} {n}'
+            for cause, n in sorted(self.restarts.items())
+        ]
         lines.append("# TYPE runbook_healer_recovery_seconds_total counter")
         lines += [
             f'runbook_healer_recovery_seconds_total{{cause="{cause}"}} {seconds:.3f}'
             for cause, seconds in sorted(self.recovery.items())
         ]
-        gauges = {"healer_last_recovery_seconds": self.last, "app_resident_bytes": rss, "app_age_seconds": age}
+        gauges = {
+            "healer_last_recovery_seconds": self.last,
+            "app_resident_bytes": rss,
+            "app_age_seconds": age,
+        }
         for name, value in gauges.items():
             lines += [f"# TYPE runbook_{name} gauge", f"runbook_{name} {value:.3f}"]
         _write(self.counters, "\n".join(lines) + "\n")

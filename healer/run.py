@@ -50,7 +50,10 @@ class Healer:
     def run(self) -> None:
         """For ever."""
         if left := self.edges.lift():
-            self.record.say(f"put back at {' and '.join(left)}: an earlier life of this healer had drained this node")
+            self.record.say(
+                f"put back at {' and '.join(left)}: an earlier life of this healer had drained this"
+                " node"
+            )
         self.record.end()
         notify("READY=1")
         while True:
@@ -81,11 +84,14 @@ class Healer:
         self.views = self.edges.views()
         self._looked = time.monotonic()
         if left := self.edges.ready(self.views):
-            self.record.say(f"put back at {' and '.join(left)}: a drain of this healer's was left there")
+            self.record.say(
+                f"put back at {' and '.join(left)}: a drain of this healer's was left there"
+            )
         self.held = guard.drained_by_another(self.config, self.views)
 
     def _note(self, now: Observation) -> None:
-        """Keep account of how long the app was not well, and of crashes, which systemd has mended by itself."""
+        """Keep account of how long the app was not well, and of crashes, which systemd has
+        mended by itself."""
         if not now.active or now.ping not in (Ping.OK, Ping.BUSY):
             self._well_since = now.at
             return
@@ -93,7 +99,8 @@ class Healer:
             self.record.restarted("crash")
             self.record.recovered("crash", now.at - self._last_well)
             self.record.say(
-                f"the app ended by itself; systemd started it, serving again after {self.record.last:.1f} s"
+                "the app ended by itself; systemd started it, serving again after"
+                f" {self.record.last:.1f} s"
             )
             self._wrote = float("-inf")
         self._restarts = now.restarts  # a restart by hand begins at 0 again
@@ -106,7 +113,9 @@ class Healer:
         if self.guarded:
             self.look_around()
             locked = deploying(self.config.lock)
-            verdict = guard.may(self.config, decision, self.views, ill_for=ill_for, locked=locked, held=self.held)
+            verdict = guard.may(
+                self.config, decision, self.views, ill_for=ill_for, locked=locked, held=self.held
+            )
             if verdict.go and not self.edges.lease():
                 verdict = Verdict(False, "the other node is away on purpose; the lease says so")
             if not verdict.go:
@@ -143,12 +152,16 @@ class Healer:
             self.record.say(f"{done}, and still {self.config.health} {after.ping.value}")
             return
         self.record.recovered(decision.cause, 0.0 if drained else after.at - self._last_well)
-        self.record.say(f"{done}: serving again after {after.at - (now.at if drained else self._last_well):.1f} s")
+        self.record.say(
+            f"{done}: serving again after"
+            f" {after.at - (now.at if drained else self._last_well):.1f} s"
+        )
         self._last_well = after.at
 
 
 def deploying(lock: str) -> str:
-    """Who holds the node for a deploy; empty when nobody does, the lock has expired, or a drill has it, which is to see us heal."""
+    """Who holds the node for a deploy; empty when nobody does, the lock has expired, or a drill
+    has it, which is to see us heal."""
     try:
         with open(lock, encoding="utf-8", errors="replace") as file:
             said = dict(line.split("=", 1) for line in file.read().splitlines() if "=" in line)
@@ -164,7 +177,9 @@ def deploying(lock: str) -> str:
 def main(words: Sequence[str]) -> None:
     """`run CONFIG` or `lift CONFIG`."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # the journal's, whatever LANG the host's units get
+        sys.stdout.reconfigure(
+            encoding="utf-8", errors="replace"
+        )  # the journal's, whatever LANG the host's units get
     task, path = words
     with open(path, encoding="utf-8") as file:
         config = parse(file.read())

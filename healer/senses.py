@@ -1,4 +1,5 @@
-"""One look at the app: its unit, its process, its health page, and when that is bad, the database."""
+"""One look at the app: its unit, its process, its health page, and when that is bad, the
+database."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from .config import Config
 from .model import ILL, Observation, Ping
 
 PING = 1.4
-"""Seconds for a ping's answer. The app lets a request wait for up to a second at its limit, and then declines: no hang."""
+"""Seconds for a ping's answer. The app lets a request wait for up to a second at its limit, and
+then declines: no hang."""
 
 BUSY = (429, 503)
 """How it declines."""
@@ -28,14 +30,17 @@ class Senses:
         self._pid, self._born, self._restarts = 0, 0.0, 0
 
     def look(self) -> Observation:
-        """What there is to see now; takes a few milliseconds when all is well, up to 3 s when nothing answers."""
+        """What there is to see now; takes a few milliseconds when all is well, up to 3 s when
+        nothing answers."""
         ping, said = ping_of(self.config)
         same = ping is Ping.OK and self._pid and born(self._pid) == self._born
         active = True if same else self._ask_systemd()
         database = self._database() if active and ping in ILL else None
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - self._born if self._pid else 0.0
         now = time.monotonic()
-        return Observation(now, active, self._pid, age, rss(self._pid), ping, said, self._restarts, database)
+        return Observation(
+            now, active, self._pid, age, rss(self._pid), ping, said, self._restarts, database
+        )
 
     def _ask_systemd(self) -> bool:
         unit = unit_state(self.config.unit)
@@ -46,7 +51,9 @@ class Senses:
 
     def _database(self) -> bool:
         user, name = self.config.database_user, self.config.database_name
-        return any(wire.database_accepts(host, port, user, name) for host, port in self.config.databases)
+        return any(
+            wire.database_accepts(host, port, user, name) for host, port in self.config.databases
+        )
 
 
 def ping_of(config: Config) -> tuple[Ping, str]:

@@ -1,4 +1,5 @@
-"""A deliberate restart, stage by stage, so that the users do not notice and the peer does not do the same."""
+"""A deliberate restart, stage by stage, so that the users do not notice and the peer does not do
+the same."""
 
 from __future__ import annotations
 
@@ -25,9 +26,12 @@ class Failed(Exception):
 
 
 class Absence:
-    """The time a node is away on purpose: it holds the lease, and whatever happens, puts itself back in the end."""
+    """The time a node is away on purpose: it holds the lease, and whatever happens, puts itself
+    back in the end."""
 
-    def __init__(self, config: Config, edges: Edges, beat: Callable[[], None], *, guarded: bool) -> None:
+    def __init__(
+        self, config: Config, edges: Edges, beat: Callable[[], None], *, guarded: bool
+    ) -> None:
         self.config, self.edges, self._beat, self._guarded = config, edges, beat, guarded
         self._renewed = 0.0
 
@@ -72,8 +76,13 @@ class Absence:
             raise Failed(f"requests are still in flight {IDLE:.0f} s after it was drained")
 
     def _idle(self, views: Sequence[View]) -> bool:
-        """Drained and without a request in flight, everywhere; an edge that was reloaded meanwhile is told again."""
-        own = [(view.edge, view.nodes[self.config.node]) for view in views if self.config.node in view.nodes]
+        """Drained and without a request in flight, everywhere; an edge that was reloaded
+        meanwhile is told again."""
+        own = [
+            (view.edge, view.nodes[self.config.node])
+            for view in views
+            if self.config.node in view.nodes
+        ]
         for edge, node in own:
             if not node.drained:
                 self.edges.drain(edge)
@@ -81,7 +90,9 @@ class Absence:
 
     def _serving(self) -> bool:
         views = self.edges.views()
-        return all(view.nodes[self.config.node].up for view in views if self.config.node in view.nodes)
+        return all(
+            view.nodes[self.config.node].up for view in views if self.config.node in view.nodes
+        )
 
     def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds

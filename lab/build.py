@@ -1,6 +1,8 @@
-"""Build the stand-in binary (lab/bingo) with Debian's own Go and libraries; nothing is downloaded from module proxies.
+"""Build the stand-in binary (lab/bingo) with Debian's own Go and libraries; nothing is downloaded
+from module proxies.
 
-`python3 lab/build.py` prints the path of the built file, `--packages` the Debian packages a build needs.
+`python3 lab/build.py` prints the path of the built file, `--packages` the Debian packages a build
+needs.
 """
 
 from __future__ import annotations
@@ -67,11 +69,14 @@ def _cache() -> Path:
             continue
         if os.access(folder, os.W_OK):
             return folder
-    raise BuildError(f"neither {SHARED} nor the home directory can be written; the stand-in has no place")
+    raise BuildError(
+        f"neither {SHARED} nor the home directory can be written; the stand-in has no place"
+    )
 
 
 def environment(work: Path) -> dict[str, str]:
-    """What Go needs to build from Debian's packages alone; the program's sources are below `work`/src."""
+    """What Go needs to build from Debian's packages alone; the program's sources are below
+    `work`/src."""
     return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "HOME": str(work),
@@ -85,7 +90,8 @@ def environment(work: Path) -> dict[str, str]:
 
 
 def _compile(target: Path) -> None:
-    """Compile beside `target` and rename: a build that was cut off leaves nothing that looks finished."""
+    """Compile beside `target` and rename: a build that was cut off leaves nothing that looks
+    finished."""
     go = shutil.which("go")
     if go is None:
         raise BuildError(f"Go is missing; apt-get install {' '.join(PACKAGES)}")
@@ -103,7 +109,9 @@ def _compile(target: Path) -> None:
             errors="replace",
         )
         if run.returncode:
-            raise BuildError(f"the stand-in does not compile (needs {' '.join(PACKAGES)}):\n{run.stderr.strip()}")
+            raise BuildError(
+                f"the stand-in does not compile (needs {' '.join(PACKAGES)}):\n{run.stderr.strip()}"
+            )
         built.replace(target)
     _prune(target.parent)
 

@@ -1,7 +1,8 @@
-"""One running host: a systemd-nspawn process and what it contains, held together by a cgroup of our own.
+"""One running host: a systemd-nspawn process and what it contains, held together by a cgroup of our
+own.
 
-The cgroup is the record of what runs: the kernel keeps it, so it is never stale, and it still knows the container's
-processes when their nspawn was killed.
+The cgroup is the record of what runs: the kernel keeps it, so it is never stale, and it still knows
+the container's processes when their nspawn was killed.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ CGROUPS = Path("/sys/fs/cgroup")
 DEADLINE = 20.0  # seconds for processes to be gone after SIGKILL; milliseconds is usual
 
 # Enters its cgroups first, so that there is no moment at which a process of ours is in none.
-LAUNCH = 'for cgroup; do [ "$cgroup" = -- ] && break; echo $$ > "$cgroup/cgroup.procs"; shift; done; shift; exec "$@"'
+LAUNCH = (
+    'for cgroup; do [ "$cgroup" = -- ] && break; echo $$ > "$cgroup/cgroup.procs"; shift; done;'
+    ' shift; exec "$@"'
+)
 
 
 def trees() -> list[Path]:
-    """Where cgroups are to be made: the version 2 tree first, then systemd's own (hybrid layout only)."""
+    """Where cgroups are to be made: the version 2 tree first, then systemd's own (hybrid layout
+    only)."""
     hybrid = CGROUPS / "unified"
     return [hybrid, CGROUPS / "systemd"] if (hybrid / "cgroup.procs").exists() else [CGROUPS]
 
@@ -63,17 +68,23 @@ def start(lab: Lab, name: str) -> None:
         "--resolv-conf=off",
         "--timezone=off",
     ]
-    # setsid --fork: on a terminal in the background job control would stop it; and it must not be our child.
+    # setsid --fork: on a terminal in the background job control would stop it; and it must not be
+    # our child.
     launch = f'exec >"{folder}/console.log" 2>&1 </dev/null; {LAUNCH}'
     environment = ("env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
-    run(*environment, "setsid", "--fork", "sh", "-euc", launch, "sh", *map(str, groups), "--", *argv)
+    run(
+        *environment, "setsid", "--fork", "sh", "-euc", launch, "sh", *map(str, groups), "--", *argv
+    )
 
 
 def _delegate(group: Path) -> None:
-    """Hand down what controllers this machine offers (none, maybe). nspawn does the last step itself."""
+    """Hand down what controllers this machine offers (none, maybe). nspawn does the last step
+    itself."""
     lab = group.parent
     offered = (lab / "cgroup.controllers").read_text(encoding="utf-8").split()
-    (lab / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in offered), encoding="utf-8")
+    (lab / "cgroup.subtree_control").write_text(
+        " ".join(f"+{controller}" for controller in offered), encoding="utf-8"
+    )
 
 
 def is_running(lab: Lab, name: str) -> bool:
@@ -109,7 +120,8 @@ def power_off(lab: Lab, name: str) -> None:
     pid = init_pid(lab, name)
     if pid:
         _kill(pid)
-    # nspawn then cleans up after itself and ends. What does not (its nspawn was killed before) is ended here.
+    # nspawn then cleans up after itself and ends. What does not (its nspawn was killed before) is
+    # ended here.
     if not _within(3 if pid else 0, lambda: not is_running(lab, name)):
         _kill_all(lab, name)
         if not _within(DEADLINE, lambda: not is_running(lab, name)):
@@ -155,7 +167,9 @@ def _remove_cgroups(lab: Lab, name: str) -> None:
     for tree in trees():
         folder = tree / lab.bridge / name
         if folder.exists():
-            for group in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+            for group in sorted(
+                (path for path in folder.rglob("*") if path.is_dir()), reverse=True
+            ):
                 group.rmdir()
             folder.rmdir()
 

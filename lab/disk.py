@@ -1,7 +1,7 @@
 """A host's disk: an overlay on the shared image, and the files that make it this host.
 
-Above the image lies a layer of .deb files that earlier hosts downloaded. Each host sees its own copy (hard links), so
-any number of them may run apt at the same time.
+Above the image lies a layer of .deb files that earlier hosts downloaded. Each host sees its own
+copy (hard links), so any number of them may run apt at the same time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ IPv6AcceptRA=no
 
 
 def make(lab: Lab, name: str, image: Path, settings: dict[str, str]) -> None:
-    """Give the host (which is off) an empty disk on the image. A crash half-way leaves it without its mark."""
+    """Give the host (which is off) an empty disk on the image. A crash half-way leaves it
+    without its mark."""
     forget(lab, name)
     folder = lab.host_folder(name)
     for part in ("upper", "work", "root"):
@@ -70,7 +71,8 @@ def _mount(folder: Path, lower: list[Path]) -> None:
 
 
 def ensure_writable(lab: Lab) -> None:
-    """Where overlay disks cannot lie on the machine's own file system (an overlay itself), keep them in memory."""
+    """Where overlay disks cannot lie on the machine's own file system (an overlay itself), keep
+    them in memory."""
     hosts = lab.folder / "hosts"
     hosts.mkdir(parents=True, exist_ok=True)
     if not mounts.below(hosts) and run("stat", "-f", "-c", "%T", str(hosts)).strip() == "overlayfs":
@@ -108,7 +110,10 @@ def _write_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> N
     key = Path("etc/ssh/ssh_host_ed25519_key")
     files: dict[str, tuple[str, int]] = {
         "etc/hostname": (f"{name}\n", 0o644),
-        "etc/hosts": (f"127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost\n", 0o644),
+        "etc/hosts": (
+            f"127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost\n",
+            0o644,
+        ),
         "etc/resolv.conf": (resolver.for_hosts(), 0o644),
         "etc/machine-id": (f"{secrets.token_hex(16)}\n", 0o444),
         # Sorts before the 80-container-host0.network that systemd brings along.
@@ -118,7 +123,10 @@ def _write_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> N
         ),
         str(key): ((folder / key.name).read_text(encoding="utf-8"), 0o600),
         f"{key}.pub": ((folder / f"{key.name}.pub").read_text(encoding="utf-8"), 0o644),
-        f"home/{USER}/.ssh/authorized_keys": ((lab.folder / "ssh/id_ed25519.pub").read_text(encoding="utf-8"), 0o644),
+        f"home/{USER}/.ssh/authorized_keys": (
+            (lab.folder / "ssh/id_ed25519.pub").read_text(encoding="utf-8"),
+            0o644,
+        ),
     }
     for path, (text, mode) in files.items():
         _write(root / path, text, mode)
@@ -127,7 +135,10 @@ def _write_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> N
 
 def write_settings(lab: Lab, name: str, settings: dict[str, str]) -> None:
     """The lab-only file that the stand-in reads. Works on a running host, too."""
-    lines = ["# Written by the lab, for the stand-in of bingo only.", *(f"{k} = {v}" for k, v in settings.items())]
+    lines = [
+        "# Written by the lab, for the stand-in of bingo only.",
+        *(f"{k} = {v}" for k, v in settings.items()),
+    ]
     _write(lab.host_folder(name) / "root/etc/bingo-lab.conf", "\n".join(lines) + "\n", 0o644)
 
 

@@ -1,7 +1,7 @@
 """How `inv` runs tasks: as invoke does, but for options where a task wants a name.
 
-Invoke's parser takes whatever follows `inv lab.ssh` for the host's name, `--help` too. Named by `tasks.executor_class` in
-invoke.yaml.
+Invoke's parser takes whatever follows `inv lab.ssh` for the host's name, `--help` too. Named by
+`tasks.executor_class` in invoke.yaml.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ HELP = ("-h", "--help")
 
 
 class MenuExecutor(Executor):
-    """Answers `--help` in the place of a name with the task's help, and refuses any other option there."""
+    """Answers `--help` in the place of a name with the task's help, and refuses any other option
+    there."""
 
     binary = "inv"
     """How the menu is called, for its help."""

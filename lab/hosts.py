@@ -1,11 +1,12 @@
 """What one can do with the lab: the functions that tasks, tests and drills call.
 
-    up() down() reset() check()           the whole lab, or some of its hosts; check: can there be one?
-    power_off(name) power_on(name)        a power failure, and its end
-    pin(kind)                             another release of the stand-in, good or bad
-    cut(name) heal(name)                  the network cable pulled, and plugged in again
+    up() down() reset() check()           the whole lab, or some of its hosts; check: can there be
+    one? power_off(name) power_on(name)        a power failure, and its end pin(kind)
+    another release of the stand-in, good or bad cut(name) heal(name)                  the network
+    cable pulled, and plugged in again
 
-All of them work as root or through sudo, and act on the lab that the environment variable LAB names.
+All of them work as root or through sudo, and act on the lab that the environment variable LAB
+names.
 """
 
 from __future__ import annotations
@@ -45,13 +46,16 @@ def up(
     scale: float | None = None,
     bookworm: list[str] | None = None,
 ) -> None:
-    """Make the lab stand: build what is missing, repair what is half done, leave alone what is right.
+    """Make the lab stand: build what is missing, repair what is half done, leave alone what is
+    right.
 
     Args:
         names: some of the hosts; all by default. Those of an earlier call stay.
-        deaths: how the stand-in dies by itself: real, off, or a mean time in seconds. Kept if not given.
+        deaths: how the stand-in dies by itself: real, off, or a mean time in seconds. Kept if not
+            given.
         scale: factor on its row counts. Kept if not given.
-        bookworm: hosts that are Debian 12, the others are 13; one that was the other gets a fresh disk. Kept if not given.
+        bookworm: hosts that are Debian 12, the others are 13; one that was the other gets a fresh
+            disk. Kept if not given.
     """
     given = {"deaths": deaths, "scale": None if scale is None else str(scale)}
     given["bookworm"] = None if bookworm is None else " ".join(chosen(bookworm) if bookworm else [])
@@ -96,7 +100,10 @@ def _up(names: list[str], settings: dict[str, str], binary: str) -> None:
         ssh.wait(lab, names)
         sitefile.take_binary(lab, Path(binary))
         sitefile.write(lab, lab.made(), _settings(lab)["deaths"])
-        say(f"lab {lab.number}: {', '.join(names)} answer ssh ({len(booted)} booted, {time.monotonic() - began:.1f} s)")
+        say(
+            f"lab {lab.number}: {', '.join(names)} answer ssh ({len(booted)} booted,"
+            f" {time.monotonic() - began:.1f} s)"
+        )
 
 
 def _settings(lab: Lab) -> dict[str, str]:
@@ -148,7 +155,8 @@ def check() -> None:
 
 @as_root
 def down() -> None:
-    """Remove the lab: processes, mounts, network, forwarding setting, state. The image cache stays."""
+    """Remove the lab: processes, mounts, network, forwarding setting, state. The image cache
+    stays."""
     with _alone() as lab:
         stood = lab.folder.exists() or bool(container.known(lab))
         _remove(lab)
@@ -172,7 +180,8 @@ def _remove(lab: Lab) -> None:
 
 @as_root
 def reset(names: list[str] | None = None) -> None:
-    """Give hosts (default: all of the lab) a fresh disk and boot them again, with the same keys and settings."""
+    """Give hosts (default: all of the lab) a fresh disk and boot them again, with the same keys
+    and settings."""
     with _alone() as lab:
         which = chosen(names, lab.made())
         for name in which:
@@ -208,7 +217,11 @@ def pin(kind: str) -> str:
     """Make the site file pin a release of the stand-in of this kind (see releases.py); its id."""
     if kind not in releases.KINDS:
         known = ", ".join(releases.KINDS)
-        raise LabError(f"There is no kind of release called {kind}.", f"There are {known}.", "inv lab.release good")
+        raise LabError(
+            f"There is no kind of release called {kind}.",
+            f"There are {known}.",
+            "inv lab.release good",
+        )
     return _pin(kind, _binary())
 
 
@@ -216,7 +229,9 @@ def pin(kind: str) -> str:
 def _pin(kind: str, binary: str) -> str:
     with _alone() as lab:
         if not lab.site.exists():
-            raise LabError("The lab is not up.", "Its site file is what pins a release.", "inv lab.up")
+            raise LabError(
+                "The lab is not up.", "Its site file is what pins a release.", "inv lab.up"
+            )
         return sitefile.pin(lab, releases.make(Path(binary), lab.folder, kind))
 
 

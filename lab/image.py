@@ -1,4 +1,5 @@
-"""The root file system hosts share, one a Debian release: built once by mmdebstrap, cached by its recipe.
+"""The root file system hosts share, one a Debian release: built once by mmdebstrap, cached by its
+recipe.
 
 Named `image-<recipe>-<time>`: a newer one never takes the place of one that hosts still run on.
 """
@@ -41,7 +42,8 @@ FRESH = 7 * 86400  # seconds
 
 
 def ready(suite: str) -> Path:
-    """The root folder of the image of `suite`, built first if there is none that is fresh. Takes about 20 s then.
+    """The root folder of the image of `suite`, built first if there is none that is fresh. Takes
+    about 20 s then.
 
     Raises:
         LabError: it cannot be built, and no older one is there to fall back on.
@@ -58,7 +60,10 @@ def ready(suite: str) -> Path:
                     remove(left)
                 if not images:
                     raise
-                say(f"The image of {suite} could not be renewed ({error.seen}): using the older one.")
+                say(
+                    f"The image of {suite} could not be renewed ({error.seen}): using the older"
+                    " one."
+                )
         _forget_old(images[-1])
         return images[-1]
 
@@ -111,14 +116,21 @@ def _build(suite: str, recipe: str, sources: list[str], options: list[str], lock
 
 def _debootstrap(suite: str, root: Path, sources: list[str], options: list[str], lock: int) -> None:
     argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
-    argv += [f"--include={','.join(PACKAGES)}", "--skip=cleanup/apt/lists", '--aptopt=Acquire::Languages "none"']
-    argv += [f"--dpkgopt={option}" for option in DPKG] + [f"--aptopt={option.rstrip(';')}" for option in options]
+    argv += [
+        f"--include={','.join(PACKAGES)}",
+        "--skip=cleanup/apt/lists",
+        '--aptopt=Acquire::Languages "none"',
+    ]
+    argv += [f"--dpkgopt={option}" for option in DPKG] + [
+        f"--aptopt={option.rstrip(';')}" for option in options
+    ]
     argv += [suite, str(root), *sources]
     _locked(argv, lock)
 
 
 def _locked(argv: list[str], lock: int, stdin: str = "") -> None:
-    """Run a part of the build. It holds the lock itself: if we are killed, the next build waits until it has ended."""
+    """Run a part of the build. It holds the lock itself: if we are killed, the next build waits
+    until it has ended."""
     done = subprocess.run(
         argv,
         input=stdin,

@@ -52,12 +52,23 @@ def deb822(text: str) -> Iterator[Source]:
     text = re.sub(r"(?m)^#.*\n?", "", text)
     for paragraph in re.split(r"\n\s*\n", text):
         joined = re.sub(r"\n[ \t]+", " ", paragraph)
-        fields = {key.lower(): value.strip() for key, value in re.findall(r"(?m)^([\w-]+):[ \t]*(.*)$", joined)}
-        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() == "no":
+        fields = {
+            key.lower(): value.strip()
+            for key, value in re.findall(r"(?m)^([\w-]+):[ \t]*(.*)$", joined)
+        }
+        if (
+            "deb" not in fields.get("types", "").split()
+            or fields.get("enabled", "yes").lower() == "no"
+        ):
             continue
         for uri in fields.get("uris", "").split():
             for suite in fields.get("suites", "").split():
-                yield Source(uri, suite, tuple(fields.get("components", "").split()), fields.get("signed-by", ""))
+                yield Source(
+                    uri,
+                    suite,
+                    tuple(fields.get("components", "").split()),
+                    fields.get("signed-by", ""),
+                )
 
 
 def machine_sources(apt: Path = Path("/etc/apt")) -> list[Source]:
@@ -77,7 +88,9 @@ def lines(sources: Iterable[Source], suite: str = SUITE) -> list[str]:
     Raises:
         LabError: none of them is a Debian mirror.
     """
-    pairs = {(source.uri.rstrip("/"), source.suffix) for source in sources if source.suffix is not None}
+    pairs = {
+        (source.uri.rstrip("/"), source.suffix) for source in sources if source.suffix is not None
+    }
     if not any(suffix == "" for _, suffix in pairs):
         raise LabError(
             "The apt sources of this machine name no Debian mirror (http or https).",
@@ -89,9 +102,14 @@ def lines(sources: Iterable[Source], suite: str = SUITE) -> list[str]:
 
 
 def apt_options() -> list[str]:
-    """How this machine reaches its mirror (proxies, certificates, date checks), as apt.conf lines."""
+    """How this machine reaches its mirror (proxies, certificates, date checks), as apt.conf
+    lines."""
     wanted = re.compile(r"Acquire::(https?::|Check-|Retries|ForceIPv|Max-FutureTime)")
-    options = [line for line in run("apt-config", "dump").splitlines() if wanted.match(line) and '""' not in line]
+    options = [
+        line
+        for line in run("apt-config", "dump").splitlines()
+        if wanted.match(line) and '""' not in line
+    ]
     for scheme in ("http", "https"):
         proxy = os.environ.get(f"{scheme}_proxy")
         if proxy and not any(line.startswith(f"Acquire::{scheme}::Proxy ") for line in options):

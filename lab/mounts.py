@@ -11,7 +11,9 @@ from .shell import run, succeeds
 
 def _mounts() -> Iterator[tuple[Path, str]]:
     """(mount point, super options) of every mount, in the order they were made."""
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in (
+        Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    ):
         fields = line.split(" ")
         point = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), fields[4])
         yield Path(point), fields[-1]
@@ -32,7 +34,8 @@ def lower_folders() -> set[Path]:
 
 
 def unmount_below(folder: Path) -> None:
-    """Unmount all of it; what is busy (a shell stands in it) is detached and goes when it is left."""
+    """Unmount all of it; what is busy (a shell stands in it) is detached and goes when it is
+    left."""
     for point in below(folder):
         if not succeeds("umount", str(point)):
             run("umount", "--lazy", str(point))

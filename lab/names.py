@@ -1,6 +1,7 @@
 """Names, numbers and addresses: which hosts exist, and what lab number N calls its things.
 
-One setting, the environment variable LAB (0..99, default 0), decides all of it, so two labs never meet.
+One setting, the environment variable LAB (0..99, default 0), decides all of it, so two labs never
+meet.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class Lab:
         return f"{self.bridge}-{name}"
 
     def veth(self, name: str) -> str:
-        """Our end of the host's cable, as nspawn names it (longer than 15 characters: an alternative name)."""
+        """Our end of the host's cable, as nspawn names it (longer than 15 characters: an
+        alternative name)."""
         return f"vb-{self.machine(name)}"
 
     def made(self) -> list[str]:
@@ -106,7 +108,8 @@ def current() -> Lab:
 
 
 def chosen(names: list[str] | None, among: list[str] | None = None) -> list[str]:
-    """The given host names in the table's order; none given means all of `among` (default: the table).
+    """The given host names in the table's order; none given means all of `among` (default: the
+    table).
 
     Raises:
         LabError: a name is not known, or not part of `among`.

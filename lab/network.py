@@ -65,9 +65,21 @@ FIREWALL = ("ip", "filter", "FORWARD")
 def _open_firewall(lab: Lab) -> None:
     """Where this machine forwards nothing by default, let the lab's packets through."""
     _close_firewall(lab)
-    if succeeds("nft", "list", "chain", *FIREWALL) and "policy drop" in run("nft", "list", "chain", *FIREWALL):
+    if succeeds("nft", "list", "chain", *FIREWALL) and "policy drop" in run(
+        "nft", "list", "chain", *FIREWALL
+    ):
         for side in ("iifname", "oifname"):
-            run("nft", "insert", "rule", *FIREWALL, side, lab.bridge, "accept", "comment", lab.bridge)
+            run(
+                "nft",
+                "insert",
+                "rule",
+                *FIREWALL,
+                side,
+                lab.bridge,
+                "accept",
+                "comment",
+                lab.bridge,
+            )
 
 
 def _close_firewall(lab: Lab) -> None:
@@ -84,7 +96,9 @@ def _links() -> list[dict[str, object]]:
 
 def _bridges() -> list[str]:
     """Bridges of all labs on this machine."""
-    return [str(link["ifname"]) for link in _links() if re.fullmatch(r"rblab\d+", str(link["ifname"]))]
+    return [
+        str(link["ifname"]) for link in _links() if re.fullmatch(r"rblab\d+", str(link["ifname"]))
+    ]
 
 
 def cables(lab: Lab) -> list[str]:
@@ -104,7 +118,11 @@ def set_cable(lab: Lab, name: str, state: str) -> None:
 
 def is_cut(lab: Lab, name: str) -> bool:
     """Whether the host has a cable and it is down."""
-    links = json.loads(run("ip", "-j", "link", "show", lab.veth(name)) or "[]") if has_cable(lab, name) else []
+    links = (
+        json.loads(run("ip", "-j", "link", "show", lab.veth(name)) or "[]")
+        if has_cable(lab, name)
+        else []
+    )
     return bool(links) and "UP" not in links[0]["flags"]
 
 
@@ -115,7 +133,8 @@ def has_cable(lab: Lab, name: str) -> bool:
 def refuse_foreign_subnet(lab: Lab) -> None:
     """
     Raises:
-        LabError: the lab's subnet, or a part of it, already belongs to something else on this machine.
+        LabError: the lab's subnet, or a part of it, already belongs to something else on this
+        machine.
     """
     ours = ipaddress.IPv4Network(lab.subnet)
     for route in json.loads(run("ip", "-j", "-4", "route", "show", "table", "all") or "[]"):
@@ -124,7 +143,8 @@ def refuse_foreign_subnet(lab: Lab) -> None:
             continue
         if ipaddress.IPv4Network(text, strict=False).subnet_of(ours):
             raise LabError(
-                f"{text} on {route.get('dev', 'this machine')} lies in {lab.subnet}, the subnet of lab {lab.number}.",
+                f"{text} on {route.get('dev', 'this machine')} lies in {lab.subnet}, the subnet of"
+                f" lab {lab.number}.",
                 "Two networks with one address range would take each other's packets.",
                 f"Choose another lab number, for example: LAB={(lab.number + 1) % 100} inv lab.up",
             )

@@ -25,7 +25,8 @@ def check(lab: Lab) -> None:
         raise LabError(
             "There is no version 2 cgroup tree on /sys/fs/cgroup.",
             "systemd inside the hosts does not start without one.",
-            "In a container: start it with its own writable cgroups (--privileged --cgroupns=private)",
+            "In a container: start it with its own writable cgroups (--privileged"
+            " --cgroupns=private)",
         )
     for folder in (STATE, CACHE):
         refuse_full_disk(folder)
@@ -49,7 +50,9 @@ def packages(text: str) -> dict[str, str]:
 
 def refuse_missing_tools() -> None:
     wanted = packages(LIST.read_text(encoding="utf-8"))
-    missing = [name for name, tool in wanted.items() if tool != "-" and not shutil.which(tool, path=SEARCH)]
+    missing = [
+        name for name, tool in wanted.items() if tool != "-" and not shutil.which(tool, path=SEARCH)
+    ]
     if missing:
         raise LabError(
             f"Missing packages: {', '.join(missing)}.",

@@ -20,7 +20,8 @@ R = TypeVar("R")
 
 
 def as_root(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a function run as root: here if we are root, else in a process of its own through `sudo -n`.
+    """Make a function run as root: here if we are root, else in a process of its own through `sudo
+    -n`.
 
     Its arguments and its result must be what JSON can say.
     """
@@ -43,14 +44,39 @@ def _through_sudo(module: str, name: str, arguments: object) -> Any:
             "Run it as root, or allow your user password-less sudo",
         )
     here = Path(__file__).resolve().parent.parent
-    environment = [f"LAB={os.environ.get('LAB', '0')}", f"PYTHONPATH={here}", "PYTHONDONTWRITEBYTECODE=1"]
-    proxies = [f"{key}={os.environ[key]}" for key in ("http_proxy", "https_proxy") if key in os.environ]
-    argv = ["sudo", "-n", "env", *environment, *proxies, sys.executable, "-m", __name__, module, name]
+    environment = [
+        f"LAB={os.environ.get('LAB', '0')}",
+        f"PYTHONPATH={here}",
+        "PYTHONDONTWRITEBYTECODE=1",
+    ]
+    proxies = [
+        f"{key}={os.environ[key]}" for key in ("http_proxy", "https_proxy") if key in os.environ
+    ]
+    argv = [
+        "sudo",
+        "-n",
+        "env",
+        *environment,
+        *proxies,
+        sys.executable,
+        "-m",
+        __name__,
+        module,
+        name,
+    ]
     done = subprocess.run(
-        [*argv, json.dumps(arguments)], stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace"
+        [*argv, json.dumps(arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
     lines = done.stdout.splitlines()
-    answer = json.loads(lines[-1]) if lines else {"error": ["The part run by sudo ended early.", "", "Try again"]}
+    answer = (
+        json.loads(lines[-1])
+        if lines
+        else {"error": ["The part run by sudo ended early.", "", "Try again"]}
+    )
     if "error" in answer:
         raise LabError(*answer["error"])
     return answer["result"]

@@ -13,7 +13,8 @@ DROPPED, INSTEAD = "8.8.8.8", "8.8.4.4"
 
 
 def for_hosts(files: tuple[Path, ...] = FILES) -> str:
-    """A resolv.conf for the hosts, from the first of `files` that names a server outside this machine.
+    """A resolv.conf for the hosts, from the first of `files` that names a server outside this
+    machine.
 
     Raises:
         LabError: there is none.
@@ -22,7 +23,9 @@ def for_hosts(files: tuple[Path, ...] = FILES) -> str:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         servers = [line.split()[1] for line in text.splitlines() if line.startswith("nameserver ")]
         if any(not _is_local(server) for server in servers):
-            return "".join(f"{_reachable(line)}\n" for line in text.splitlines() if not _names_local(line))
+            return "".join(
+                f"{_reachable(line)}\n" for line in text.splitlines() if not _names_local(line)
+            )
     raise LabError(
         "Every name server of this machine is the machine itself (127.…).",
         "The lab's hosts cannot ask it, and could not find the Debian mirror.",

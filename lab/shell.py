@@ -48,7 +48,12 @@ def run(*argv: str, stdin: str = "", timeout: float = 60) -> str:
 
 def succeeds(*argv: str) -> bool:
     """Whether the command ends with 0; its output is dropped."""
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, env=environment()).returncode == 0
+    return (
+        subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, env=environment()
+        ).returncode
+        == 0
+    )
 
 
 def failed(argv: tuple[str, ...], words: str) -> LabError:
@@ -56,5 +61,6 @@ def failed(argv: tuple[str, ...], words: str) -> LabError:
     return LabError(
         f"`{' '.join(argv)[:160]}` failed: {words}",
         "The lab cannot be made right without it.",
-        "Mend that, then run again: inv lab.up (it repairs what is half done; inv lab.down removes it)",
+        "Mend that, then run again: inv lab.up (it repairs what is half done; inv lab.down"
+        " removes it)",
     )

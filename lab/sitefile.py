@@ -1,4 +1,5 @@
-"""What the runbook gets from the lab: keys, pinned host keys, the database password, the binary, the site file.
+"""What the runbook gets from the lab: keys, pinned host keys, the database password, the binary,
+the site file.
 
 Two edges share the lab's floating address; one alone is called by its own."""
 
@@ -29,7 +30,8 @@ def owner() -> tuple[int, int]:
 
 
 def make_secrets(lab: Lab, names: list[str]) -> None:
-    """Make what is missing: the lab's ssh key, each host's key, the database password, a place for certificates."""
+    """Make what is missing: the lab's ssh key, each host's key, the database password, a place
+    for certificates."""
     for folder in ("ssh", "secrets", TLS):
         (lab.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
     _make_key(lab.folder / "ssh" / "id_ed25519", f"lab{lab.number}")
@@ -52,16 +54,20 @@ def _make_key(path: Path, comment: str) -> None:
 
 
 def pin_host_keys(lab: Lab, names: list[str]) -> None:
-    """Write the known_hosts file from the keys the lab itself made; nothing is ever asked over the network."""
+    """Write the known_hosts file from the keys the lab itself made; nothing is ever asked over
+    the network."""
     lines = []
     for name in names:
-        kind, key = (lab.host_folder(name) / f"{HOST_KEY}.pub").read_text(encoding="utf-8").split()[:2]
+        kind, key = (
+            (lab.host_folder(name) / f"{HOST_KEY}.pub").read_text(encoding="utf-8").split()[:2]
+        )
         lines.append(f"{lab.address(name)} {kind} {key}\n")
     _write(lab.folder / "ssh" / "known_hosts", "".join(lines), 0o644)
 
 
 def take_binary(lab: Lab, source: Path) -> None:
-    """Copy the stand-in into the lab's folder, unless the same is there. Until `write`, no site file pins another one."""
+    """Copy the stand-in into the lab's folder, unless the same is there. Until `write`, no site
+    file pins another one."""
     target = lab.folder / BINARY
     if not target.exists() or digest(target) != digest(source):
         new = target.with_name(f"{BINARY}.new")
@@ -74,7 +80,8 @@ def take_binary(lab: Lab, source: Path) -> None:
 def pin(lab: Lab, made: Path) -> str:
     """Make the site file pin this binary, and change nothing else in it; the release's id.
 
-    The binary gets a name of its own first. So the site file always names a file that hashes to what it says.
+    The binary gets a name of its own first. So the site file always names a file that hashes to
+    what it says.
 
     Raises:
         LabError: the site file's table `[app]` has no binary or no sha256 to replace.
@@ -119,18 +126,23 @@ def digest(path: Path) -> str:
 
 
 def text(lab: Lab, names: list[str], sha256: str, deaths: str = "real") -> str:
-    """The site file. Its paths are relative to its folder. Where the app does not die by itself, nothing is to be ahead of."""
+    """The site file. Its paths are relative to its folder. Where the app does not die by itself,
+    nothing is to be ahead of."""
     edges = [name for name in names if "edge" in HOSTS[name].roles]
     users_call = lab.floating if len(edges) > 1 else lab.address(edges[0]) if edges else ""
     service = f'service = "http://{users_call}"\n' if edges else ""
     head = f'name = "lab{lab.number}"\n{service}\n[ssh]\nuser = "{USER}"\nkey = "ssh/id_ed25519"\n'
     head += 'known_hosts = "ssh/known_hosts"\n'
     hosts = "".join(
-        f'\n[hosts.{name}]\naddress = "{lab.address(name)}"\nroles = [{_quoted(HOSTS[name].roles)}]\n' for name in names
+        f'\n[hosts.{name}]\naddress = "{lab.address(name)}"\nroles ='
+        f" [{_quoted(HOSTS[name].roles)}]\n"
+        for name in names
     )
     app = f'\n[app]\nbinary = "{BINARY}"\nsha256 = "{sha256}"\nemail = "{EMAIL}"\n'
     app += "lifetime = 0\n" if deaths == "off" else ""
-    database = '\n[database]\nname = "bingo"\nuser = "bingo"\npassword_file = "secrets/db-password"\n'
+    database = (
+        '\n[database]\nname = "bingo"\nuser = "bingo"\npassword_file = "secrets/db-password"\n'
+    )
     edge = f'\n[edge]\naddress = "{lab.floating}"\n' if len(edges) > 1 else ""
     tls = f'\n[tls]\nnames = ["{DNS_NAME}"]\nstore = "{TLS}"\n'
     return head + hosts + app + database + edge + tls

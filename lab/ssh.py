@@ -19,7 +19,12 @@ def command(lab: Lab, name: str) -> list[str]:
     return [
         "ssh",
         *("-F", "none", "-i", str(lab.folder / "ssh/id_ed25519"), "-o", "IdentitiesOnly=yes"),
-        *("-o", f"UserKnownHostsFile={lab.folder / 'ssh/known_hosts'}", "-o", "StrictHostKeyChecking=yes"),
+        *(
+            "-o",
+            f"UserKnownHostsFile={lab.folder / 'ssh/known_hosts'}",
+            "-o",
+            "StrictHostKeyChecking=yes",
+        ),
         *("-o", "GlobalKnownHostsFile=none", "-o", "UpdateHostKeys=no", "-o", "ConnectTimeout=5"),
         f"{USER}@{lab.address(name)}",
     ]
@@ -29,7 +34,12 @@ def login(lab: Lab, name: str) -> bool:
     """Whether the user can log in right now (a few tenths of a second)."""
     argv = [*command(lab, name)[:-1], "-o", "BatchMode=yes", command(lab, name)[-1], "true"]
     try:
-        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=10).returncode == 0
+        return (
+            subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=10
+            ).returncode
+            == 0
+        )
     except subprocess.TimeoutExpired:
         return False
 
@@ -53,7 +63,8 @@ def wait(lab: Lab, names: list[str]) -> None:
     with ThreadPoolExecutor(max(1, len(names))) as pool:
         waiting = names
         while waiting:
-            # The login is asked for, not only the greeting: users are let in a moment after sshd listens.
+            # The login is asked for, not only the greeting: users are let in a moment after sshd
+            # listens.
             up = list(pool.map(lambda name: answers(lab, name) and login(lab, name), waiting))
             waiting = [name for name, is_up in zip(waiting, up, strict=True) if not is_up]
             for name in waiting:
@@ -64,7 +75,11 @@ def wait(lab: Lab, names: list[str]) -> None:
 
 def _did_not_come_up(lab: Lab, name: str) -> LabError:
     log = lab.host_folder(name) / "console.log"
-    last = "\n".join(log.read_text(errors="replace", encoding="utf-8").splitlines()[-5:]) if log.exists() else ""
+    last = (
+        "\n".join(log.read_text(errors="replace", encoding="utf-8").splitlines()[-5:])
+        if log.exists()
+        else ""
+    )
     return LabError(
         f"{lab.machine(name)} did not come up. Its console ends with:\n{last}",
         "A lab with a missing host is of no use to the runbook.",

@@ -11,7 +11,8 @@ from .names import HOSTS, Lab
 
 @dataclass(frozen=True)
 class Line:
-    """One host: `state` is absent, off, cut, starting or up; `debian` its release, if it was made."""
+    """One host: `state` is absent, off, cut, starting or up; `debian` its release, if it was
+    made."""
 
     name: str
     address: str
@@ -22,14 +23,22 @@ class Line:
 
 
 def of(lab: Lab) -> list[Line]:
-    """One line per host of the table. Needs no root; asks running hosts for their ssh greeting (at most 0.5 s)."""
+    """One line per host of the table. Needs no root; asks running hosts for their ssh greeting
+    (at most 0.5 s)."""
     with ThreadPoolExecutor(len(HOSTS)) as pool:
         return list(pool.map(lambda name: _line(lab, name), HOSTS))
 
 
 def _line(lab: Lab, name: str) -> Line:
     debian = image.suite_of(disk.image_of(lab, name)) if name in lab.made() else ""
-    return Line(name, lab.address(name), HOSTS[name].roles, _state(lab, name), debian, container.init_pid(lab, name))
+    return Line(
+        name,
+        lab.address(name),
+        HOSTS[name].roles,
+        _state(lab, name),
+        debian,
+        container.init_pid(lab, name),
+    )
 
 
 def _state(lab: Lab, name: str) -> str:

@@ -1,4 +1,5 @@
-"""Kernel settings of this machine that labs need higher, and what they were before the first lab."""
+"""Kernel settings of this machine that labs need higher, and what they were before the first
+lab."""
 
 from __future__ import annotations
 
@@ -13,14 +14,16 @@ RECORD = STATE / "sysctls.json"
 WANTED = {
     # Hosts reach the mirror through this machine.
     "net/ipv4/ip_forward": 1,
-    # Each host's systemd takes six of them, and all hosts are one user; the usual 128 end at the fifth lab.
+    # Each host's systemd takes six of them, and all hosts are one user; the usual 128 end at the
+    # fifth lab.
     "fs/inotify/max_user_instances": 2048,
 }
 OPTIONAL = {"fs/inotify/max_user_instances"}
 
 
 def raise_all(first: bool) -> None:
-    """Raise what is lower than wanted. `first`: no lab stands, so what is set now is the machine's own choice.
+    """Raise what is lower than wanted. `first`: no lab stands, so what is set now is the machine's
+    own choice.
 
     A record that is there nevertheless is older than the machine's last start, and not believed.
     """
@@ -44,7 +47,8 @@ def restore() -> None:
 def _write(name: str, value: int) -> None:
     """
     Raises:
-        LabError: this machine does not let itself be told, and cannot do without (in a container, mostly).
+        LabError: this machine does not let itself be told, and cannot do without (in a container,
+        mostly).
     """
     try:
         (PROC / name).write_text(f"{value}\n", encoding="utf-8")
@@ -54,7 +58,8 @@ def _write(name: str, value: int) -> None:
         raise LabError(
             f"{PROC / name} cannot be set to {value}: {error.strerror}.",
             "The lab's hosts reach their mirror through this machine.",
-            "In a container: give it a network of its own and the right to set it up (CAP_NET_ADMIN)",
+            "In a container: give it a network of its own and the right to set it up"
+            " (CAP_NET_ADMIN)",
         ) from None
 
 

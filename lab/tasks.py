@@ -15,20 +15,26 @@ from .errors import LabError
 
 
 def _plain(function: Callable[..., None]) -> Callable[..., None]:
-    """Turn a LabError, or a file of this machine that cannot be used, into three lines and an exit code."""
+    """Turn a LabError, or a file of this machine that cannot be used, into three lines and an
+    exit code."""
 
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
             function(*args, **kwargs)
         except LabError as error:
-            raise Exit(f"{error.seen}\n  why it matters: {error.why}\n  next: {error.next}", code=error.code) from None
+            raise Exit(
+                f"{error.seen}\n  why it matters: {error.why}\n  next: {error.next}",
+                code=error.code,
+            ) from None
         except OSError as error:
             if error.filename is None:
                 raise
             seen = f"{error.filename}: {(error.strerror or str(error)).lower()}"
             why = "it is a file of this machine, not of a host of the lab"
-            raise Exit(f"{seen}\n  why it matters: {why}\n  next: ls -ld {error.filename}; df -h", code=1) from None
+            raise Exit(
+                f"{seen}\n  why it matters: {why}\n  next: ls -ld {error.filename}; df -h", code=1
+            ) from None
 
     return wrapper
 
@@ -41,19 +47,26 @@ def _names(text: str) -> list[str] | None:
     auto_shortflags=False,
     help={
         "hosts": "Only these, for example edge1,node1 (default: all of the table).",
-        "deaths": "How the stand-in dies by itself: real, off, or a mean time in seconds (default: real).",
-        "bookworm": "These hosts are Debian 12, the others 13 (default: none, `none`: no longer any). Changing it means a fresh disk.",
+        "deaths": (
+            "How the stand-in dies by itself: real, off, or a mean time in seconds (default: real)."
+        ),
+        "bookworm": (
+            "These hosts are Debian 12, the others 13 (default: none, `none`: no longer any)."
+            " Changing it means a fresh disk."
+        ),
         "scale": "Factor on the stand-in's row counts, 1.0 is 5 million sessions (default: 1.0).",
     },
 )
 @_plain
-def up(ctx: Context, hosts: str = "", deaths: str = "", scale: str = "", bookworm: str = "") -> None:
+def up(
+    ctx: Context, hosts: str = "", deaths: str = "", scale: str = "", bookworm: str = ""
+) -> None:
     """
     Bring the lab's hosts up, and write their site file.
 
-    Five Debian hosts on one bridge of this machine, 5 s from the cached image (the first time 30 s).
-    Run it again at any time: it repairs what is half done and leaves alone what is right.
-    LAB=1 inv lab.up makes a second lab beside the first.
+    Five Debian hosts on one bridge of this machine, 5 s from the cached image (the first time 30
+    s). Run it again at any time: it repairs what is half done and leaves alone what is right. LAB=1
+    inv lab.up makes a second lab beside the first.
     """
     from . import hosts as lab_hosts
     from .names import current
@@ -70,8 +83,8 @@ def down(ctx: Context) -> None:
     """
     Remove the lab and all it put on this machine.
 
-    Processes, mounts, bridge, firewall table, disks, keys; the forwarding setting becomes what it was. The
-    image stays in /var/cache/runbook-lab, so the next lab.up is quick.
+    Processes, mounts, bridge, firewall table, disks, keys; the forwarding setting becomes what it
+    was. The image stays in /var/cache/runbook-lab, so the next lab.up is quick.
     """
     from . import hosts as lab_hosts
 
@@ -109,15 +122,29 @@ def _print_table() -> None:
     from .names import current
 
     lab = current()
-    table = Table("host", "address", "roles", "debian", "state", "pid", title=f"lab {lab.number}", title_justify="left")
+    table = Table(
+        "host",
+        "address",
+        "roles",
+        "debian",
+        "state",
+        "pid",
+        title=f"lab {lab.number}",
+        title_justify="left",
+    )
     colours = {"up": "green", "absent": "dim", "starting": "yellow"}
     for line in lab_status.of(lab):
         state = f"[{colours.get(line.state, 'red')}]{line.state}"
-        table.add_row(line.name, line.address, ", ".join(line.roles), line.debian, state, str(line.pid or ""))
+        table.add_row(
+            line.name, line.address, ", ".join(line.roles), line.debian, state, str(line.pid or "")
+        )
     Console().print(table)
 
 
-@task(auto_shortflags=False, help={"hosts": "Only these, for example node1,node2 (default: all of the lab)."})
+@task(
+    auto_shortflags=False,
+    help={"hosts": "Only these, for example node1,node2 (default: all of the lab)."},
+)
 @_plain
 def reset(ctx: Context, hosts: str = "") -> None:
     """
@@ -152,7 +179,10 @@ def power_on(ctx: Context, name: str) -> None:
     lab_hosts.power_on(name)
 
 
-@task(positional=["kind"], help={"kind": "good, slow, errors, dies, refuses or node2 (lab/releases.py)."})
+@task(
+    positional=["kind"],
+    help={"kind": "good, slow, errors, dies, refuses or node2 (lab/releases.py)."},
+)
 @_plain
 def release(ctx: Context, kind: str) -> None:
     """
@@ -165,7 +195,10 @@ def release(ctx: Context, kind: str) -> None:
     print(f"{lab_hosts.pin(kind)} is pinned. Next: fab deploy, fab releases, fab rollback")
 
 
-@task(positional=["name"], help={"name": "The host.", "command": "Run this there instead of opening a shell."})
+@task(
+    positional=["name"],
+    help={"name": "The host.", "command": "Run this there instead of opening a shell."},
+)
 @_plain
 def ssh(ctx: Context, name: str, command: str = "") -> None:
     """

@@ -1,4 +1,5 @@
-"""Certificates for tests, good ones and every kind of bad one, made without the code that is tested."""
+"""Certificates for tests, good ones and every kind of bad one, made without the code that is
+tested."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ class Maker:
             .add_extension(x509.BasicConstraints(self.authority, None), critical=True)
         )
         if self.names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([*map(_general, self.names)]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([*map(_general, self.names)]), critical=False
+            )
         if self.purpose and not self.authority:
             builder = builder.add_extension(x509.ExtendedKeyUsage([self.purpose]), critical=False)
         edwards = isinstance(signer.key, ed25519.Ed25519PrivateKey)
@@ -84,13 +87,26 @@ def pem(*certificates: x509.Certificate) -> bytes:
 
 def key_pem(key: Key, passphrase: bytes | None = None) -> bytes:
     """PKCS#8, encrypted if there is a passphrase."""
-    how = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    how = (
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption()
+    )
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
 
 
-def p12(key: Key, certificate: x509.Certificate, others: list[x509.Certificate], passphrase: bytes | None) -> bytes:
+def p12(
+    key: Key,
+    certificate: x509.Certificate,
+    others: list[x509.Certificate],
+    passphrase: bytes | None,
+) -> bytes:
     """A PKCS#12 file."""
-    how = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    how = (
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption()
+    )
     return pkcs12.serialize_key_and_certificates(b"edge", key, certificate, others, how)  # type: ignore[arg-type]
 
 

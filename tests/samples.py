@@ -1,4 +1,5 @@
-"""A small site with every role, for tests that need settings but no hosts. Its values are fixed: golden files show them."""
+"""A small site with every role, for tests that need settings but no hosts. Its values are fixed:
+golden files show them."""
 
 from __future__ import annotations
 
@@ -33,7 +34,11 @@ FACTS = Facts(
 )
 
 MATERIAL = Material(
-    "-----BEGIN CERTIFICATE-----\ngolden\n", Secret("golden-key\n"), "ab" * 32, "shop.example", "2026-03-31"
+    "-----BEGIN CERTIFICATE-----\ngolden\n",
+    Secret("golden-key\n"),
+    "ab" * 32,
+    "shop.example",
+    "2026-03-31",
 )
 
 

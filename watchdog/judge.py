@@ -1,7 +1,8 @@
 """Which processes hang. Pure.
 
-Slow is not hung. A daemon on an overloaded machine wants a processor, or gets one now and then; to kill it would make bad
-worse. Only a process that does nothing at all, though there is something to do, is ended.
+Slow is not hung. A daemon on an overloaded machine wants a processor, or gets one now and then; to
+kill it would make bad worse. Only a process that does nothing at all, though there is something to
+do, is ended.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from .processes import Processes
 
 
 def silent(before: Processes, after: Processes) -> set[int]:
-    """All processes of a unit that left a question unanswered from one moment to the other; none if any of them moved."""
+    """All processes of a unit that left a question unanswered from one moment to the other; none
+    if any of them moved."""
     still = before == after and idle(after.keys(), after) == after.keys()
     return set(after) if still else set()
 
 
 def stopped(before: Processes, after: Processes) -> set[int]:
     """Those that were stopped at both moments, also where others of the unit answer."""
-    return {pid for pid in before.keys() & after.keys() if before[pid].stopped and after[pid].stopped}
+    return {
+        pid for pid in before.keys() & after.keys() if before[pid].stopped and after[pid].stopped
+    }
 
 
 def idle(pids: Iterable[int], seen: Processes) -> set[int]:

@@ -11,8 +11,9 @@ CGROUPS = "/sys/fs/cgroup/system.slice"
 class Process(NamedTuple):
     """A process at one moment.
 
-    `states` has one letter for each thread, as in proc(5): R runs or wants to, D waits for a disk, S sleeps, T was stopped.
-    `switches` counts how often any of its threads got or gave up a processor: a process that did anything has a higher count.
+    `states` has one letter for each thread, as in proc(5): R runs or wants to, D waits for a disk,
+    S sleeps, T was stopped. `switches` counts how often any of its threads got or gave up a
+    processor: a process that did anything has a higher count.
     """
 
     parent: int
@@ -47,11 +48,18 @@ def of_unit(unit: str) -> Processes:
 def _read(pid: int) -> Process | None:
     """None when it has just ended."""
     try:
-        threads = [_status(f"/proc/{pid}/task/{thread}/status") for thread in os.listdir(f"/proc/{pid}/task")]
+        threads = [
+            _status(f"/proc/{pid}/task/{thread}/status")
+            for thread in os.listdir(f"/proc/{pid}/task")
+        ]
         return Process(
             int(threads[0]["PPid"]),
             "".join(thread["State"][0] for thread in threads),
-            sum(int(thread[f"{kind}_ctxt_switches"]) for thread in threads for kind in ("voluntary", "nonvoluntary")),
+            sum(
+                int(thread[f"{kind}_ctxt_switches"])
+                for thread in threads
+                for kind in ("voluntary", "nonvoluntary")
+            ),
         )
     except (OSError, LookupError):
         return None

@@ -15,7 +15,8 @@ from .processes import Processes
 PAUSE = 0.1
 """Seconds between two rounds of questions."""
 PATIENCE = 0.2
-"""Seconds for an answer. Both daemons give it without asking anybody, in less than a millisecond."""
+"""Seconds for an answer. Both daemons give it without asking anybody, in less than a
+millisecond."""
 
 ANSWER, REFUSAL, SILENCE = "answer", "refusal", "silence"
 """What a question leads to. Who refuses does not hang: it is down, and systemd's affair."""
@@ -45,12 +46,14 @@ class Daemon:
             self._replace(judge.stopped(self._recent[0], seen), seen)
 
     def _replace(self, hung: set[int], seen: Processes) -> None:
-        """Kill the workers, and continue the master, which replaces them: it holds the ports at which users wait."""
+        """Kill the workers, and continue the master, which replaces them: it holds the ports at
+        which users wait."""
         masters = judge.masters(hung, seen)
         self._act(hung - masters, masters)
 
     def _act(self, killed: set[int], woken: set[int]) -> None:
-        """Kill some, continue others; who is continued must have put things right when the next question is asked."""
+        """Kill some, continue others; who is continued must have put things right when the next
+        question is asked."""
         if not killed | woken:
             return
         _send(signal.SIGKILL, killed)
@@ -67,7 +70,8 @@ def _nothing_seen() -> deque[Processes]:
 
 
 def ask(port: int, path: str, seconds: float) -> str:
-    """What comes back within `seconds`: an ANSWER, a REFUSAL (also a connection that breaks off), or SILENCE."""
+    """What comes back within `seconds`: an ANSWER, a REFUSAL (also a connection that breaks
+    off), or SILENCE."""
     request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
@@ -90,7 +94,9 @@ def _send(number: signal.Signals, pids: Iterable[int]) -> None:
 def sentence(unit: str, killed: set[int], woken: set[int]) -> str:
     """What was done, for the journal."""
     parts = (("killed", killed), ("continued", woken))
-    return f"{unit} hangs: " + ", ".join(f"{verb} {' '.join(map(str, sorted(pids)))}" for verb, pids in parts if pids)
+    return f"{unit} hangs: " + ", ".join(
+        f"{verb} {' '.join(map(str, sorted(pids)))}" for verb, pids in parts if pids
+    )
 
 
 def notify(text: str) -> None:
@@ -108,7 +114,8 @@ def parse(word: str) -> Daemon:
 
 
 def main(words: Sequence[str]) -> None:
-    """Watch the daemons `words` for ever; systemd restarts this process when a round takes too long (WatchdogSec=)."""
+    """Watch the daemons `words` for ever; systemd restarts this process when a round takes too
+    long (WatchdogSec=)."""
     daemons = [parse(word) for word in words]
     notify("READY=1")
     while True:

@@ -1,4 +1,5 @@
-"""The way most Fabric scripts are written: one `sudo` run a step, one host after the other. 20 steps, all right already."""
+"""The way most Fabric scripts are written: one `sudo` run a step, one host after the other. 20
+steps, all right already."""
 
 from __future__ import annotations
 

@@ -1,1 +1,2 @@
-"""Acceptance: does the service do what its requirements ask, as seen by its users over the network."""
+"""Acceptance: does the service do what its requirements ask, as seen by its users over the
+network."""

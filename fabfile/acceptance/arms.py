@@ -1,8 +1,9 @@
 """Whether a row asked again comes faster than one that no cache can have.
 
-A film's row says nothing of the time at which it was read, so a proxy that keeps it for a second and writes a Date of its
-own leaves no trace in the answer. It leaves one in the time: during the steady load each of R6-R8 is asked in three ways
-in turn, the same row again and again, the same row with a unique query, and any other row.
+A film's row says nothing of the time at which it was read, so a proxy that keeps it for a second
+and writes a Date of its own leaves no trace in the answer. It leaves one in the time: during the
+steady load each of R6-R8 is asked in three ways in turn, the same row again and again, the same row
+with a unique query, and any other row.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ LEAST = 12
 """Right answers that each way needs."""
 
 FASTER, AHEAD = 0.6, 0.9
-"""A cache's answers: their median in this share of the others', and so often before them. By chance: 1 in 10 000."""
+"""A cache's answers: their median in this share of the others', and so often before them. By
+chance: 1 in 10 000."""
 
 QUICKER, OFTEN, SELDOM = 0.7, 0.4, 0.1
-"""A short-lived cache's: in this share of the *least* that others take, and so often (eight of twenty by chance: 1 in
-6 000); a proof of freshness allows it seldom."""
+"""A short-lived cache's: in this share of the *least* that others take, and so often (eight of
+twenty by chance: 1 in 6 000); a proof of freshness allows it seldom."""
 
 AS_LONG = 0.75
 """From this share of the others' median a repeat takes as long as they do."""
@@ -55,12 +57,18 @@ def in_three_ways(endpoint: str, known: Range, rng: random.Random) -> Callable[[
 
 
 def compare_ways(samples: Sequence[Sample], rows: int) -> Freshness | None:
-    """What the times of the three ways say of an endpoint of so many rows; None if they say nothing."""
-    repeat, unique, novel = (sorted(s.done - s.sent for s in samples if s.ok and s.arm == arm) for arm in ARMS)
+    """What the times of the three ways say of an endpoint of so many rows; None if they say
+    nothing."""
+    repeat, unique, novel = (
+        sorted(s.done - s.sent for s in samples if s.ok and s.arm == arm) for arm in ARMS
+    )
     if min(map(len, (repeat, unique, novel))) < LEAST:
         return None
     again, own, other = (percentile_of(times, 0.5) for times in (repeat, unique, novel))
-    told = f"{again * 1000:.1f} ms, with a query of its own {own * 1000:.1f} ms, another row {other * 1000:.1f} ms"
+    told = (
+        f"{again * 1000:.1f} ms, with a query of its own {own * 1000:.1f} ms, another row"
+        f" {other * 1000:.1f} ms"
+    )
     least = min(unique[0], novel[0]) if rows >= MANY else unique[0]
     quick = sum(seconds < QUICKER * least for seconds in repeat) / len(repeat)
     if quick >= OFTEN or (again < FASTER * own and _share_faster(repeat, unique) >= AHEAD):
@@ -71,9 +79,12 @@ def compare_ways(samples: Sequence[Sample], rows: int) -> Freshness | None:
 
 
 def _share_faster(some: Sequence[float], others: Sequence[float]) -> float:
-    """How often one of `some` is the faster of two, drawn by chance from each (both sorted); 0.5 when they are alike."""
+    """How often one of `some` is the faster of two, drawn by chance from each (both sorted); 0.5
+    when they are alike."""
     wins = sum(
-        len(others) - bisect_right(others, value) + (bisect_right(others, value) - bisect_left(others, value)) / 2
+        len(others)
+        - bisect_right(others, value)
+        + (bisect_right(others, value) - bisect_left(others, value)) / 2
         for value in some
     )
     return wins / (len(some) * len(others))

@@ -1,8 +1,9 @@
 """How old the answers of a cached endpoint are: a pure judgement over what was seen of them.
 
-No header is taken at its word: whoever keeps answers too long may also write what suits him. What counts is in the body:
-it is at least as old as the time since this very body was first seen (if the app's own answers all differ), and as old
-as the time in it (if answers that no cache can have show that it is the time of the answer).
+No header is taken at its word: whoever keeps answers too long may also write what suits him. What
+counts is in the body: it is at least as old as the time since this very body was first seen (if the
+app's own answers all differ), and as old as the time in it (if answers that no cache can have show
+that it is the time of the answer).
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ OLDEST = 60.0
 """R16, in seconds."""
 
 NEAR = 2.0
-"""Seconds by which a time in a body may miss the time of its answer: whole seconds, and two nodes' clocks (R21)."""
+"""Seconds by which a time in a body may miss the time of its answer: whole seconds, and two
+nodes' clocks (R21)."""
 
 RFC3339 = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")
 EPOCH = re.compile(rb"(?<![\w.-])1\d{9}(?:\.\d+|\d{3}|\d{6}|\d{9})?(?![\w.-])")
 
 
 class DatedAnswer(NamedTuple):
-    """One right answer; all times in seconds since 1970 by our own clock, but what others have told.
+    """One right answer; all times in seconds since 1970 by our own clock, but what others have
+    told.
 
-    `times` are those in the body, `date` and `stamp` those of the headers Date and X-Answered-At, by their clocks.
+    `times` are those in the body, `date` and `stamp` those of the headers Date and X-Answered-At,
+    by their clocks.
     """
 
     sent: float
@@ -49,9 +53,11 @@ class Offset(NamedTuple):
 
 @dataclass(frozen=True)
 class Ages:
-    """The age of each answer when it had come in, and the evidence for it; `by_headers` when that is headers alone.
+    """The age of each answer when it had come in, and the evidence for it; `by_headers` when that
+    is headers alone.
 
-    `surely` is the oldest age less what clocks may be off. `differ`: the app never gives the same body twice.
+    `surely` is the oldest age less what clocks may be off. `differ`: the app never gives the same
+    body twice.
     """
 
     ages: Sequence[float] = ()
@@ -66,8 +72,13 @@ class Ages:
 
 
 def times_in(body: bytes) -> list[float]:
-    """All times in a body as seconds since 1970: RFC 3339 (UTC without a zone), or an epoch of s, ms, µs or ns."""
-    found = [value for text in RFC3339.findall(body) if (value := parse_moment(text.decode())) is not None]
+    """All times in a body as seconds since 1970: RFC 3339 (UTC without a zone), or an epoch of
+    s, ms, µs or ns."""
+    found = [
+        value
+        for text in RFC3339.findall(body)
+        if (value := parse_moment(text.decode())) is not None
+    ]
     for text in EPOCH.findall(body):
         whole, dot, _ = text.partition(b".")
         found.append(float(text) if dot else int(whole) / 10 ** (len(whole) - 10))
@@ -86,8 +97,13 @@ def parse_moment(text: str) -> float | None:
 
 
 def clock_offset(pings: Sequence[DatedAnswer]) -> Offset:
-    """The service's clock against ours, from the Dates of answers that no cache keeps: each is cut to whole seconds."""
-    dated = [(seen.date - seen.done, seen.date + 1 - seen.sent) for seen in pings if seen.date is not None]
+    """The service's clock against ours, from the Dates of answers that no cache keeps: each is
+    cut to whole seconds."""
+    dated = [
+        (seen.date - seen.done, seen.date + 1 - seen.sent)
+        for seen in pings
+        if seen.date is not None
+    ]
     if not dated:
         return Offset()
     one, other = max(low for low, _ in dated), min(high for _, high in dated)
@@ -95,7 +111,10 @@ def clock_offset(pings: Sequence[DatedAnswer]) -> Offset:
 
 
 def judge_ages(
-    plain: Sequence[DatedAnswer], unique: Sequence[DatedAnswer], posted: Sequence[DatedAnswer], clock: Offset
+    plain: Sequence[DatedAnswer],
+    unique: Sequence[DatedAnswer],
+    posted: Sequence[DatedAnswer],
+    clock: Offset,
 ) -> Ages:
     """The ages of `plain` answers, which are in the order in which they came in.
 
@@ -117,7 +136,9 @@ def judge_ages(
         told = seen.done + clock.ahead - _latest_time(seen, clock) if timed and seen.times else 0.0
         headers = list(_by_headers(seen, clock))
         ages.append(max(0.0, since, told, *headers))
-        sure.append(max(since, told - clock.slack - whole, *(age - clock.slack - 1 for age in headers)))
+        sure.append(
+            max(since, told - clock.slack - whole, *(age - clock.slack - 1 for age in headers))
+        )
     evidence = ["the time in their bodies"] * timed + ["when each body was first seen"] * differ
     headers_too = any(seen.stamp is not None or seen.date is not None for seen in plain)
     only = headers_too and not evidence
@@ -125,8 +146,11 @@ def judge_ages(
 
 
 def _by_headers(seen: DatedAnswer, clock: Offset) -> Iterator[float]:
-    """What headers admit; they may only make an answer older. A cache may write its own Date, and then it tells nothing."""
-    yield from (seen.done + clock.ahead - told for told in (seen.stamp, seen.date) if told is not None)
+    """What headers admit; they may only make an answer older. A cache may write its own Date,
+    and then it tells nothing."""
+    yield from (
+        seen.done + clock.ahead - told for told in (seen.stamp, seen.date) if told is not None
+    )
     yield 0.0
 
 
@@ -136,19 +160,30 @@ def _latest_time(seen: DatedAnswer, clock: Offset) -> float:
 
 
 def _tells_its_time(
-    plain: Sequence[DatedAnswer], unique: Sequence[DatedAnswer], posted: Sequence[DatedAnswer], clock: Offset
+    plain: Sequence[DatedAnswer],
+    unique: Sequence[DatedAnswer],
+    posted: Sequence[DatedAnswer],
+    clock: Offset,
 ) -> bool:
     """Whether the time in bodies is that of the answer.
 
-    Fresh answers show it. A cache that minds no query would make unique ones old: then it must have moved on, never back.
+    Fresh answers show it. A cache that minds no query would make unique ones old: then it must have
+    moved on, never back.
     """
 
     def near(seen: DatedAnswer) -> bool:
-        return bool(seen.times) and seen.sent - NEAR <= _latest_time(seen, clock) - clock.ahead <= seen.done + NEAR
+        return (
+            bool(seen.times)
+            and seen.sent - NEAR <= _latest_time(seen, clock) - clock.ahead <= seen.done + NEAR
+        )
 
     if posted:
         return all(map(near, posted))
     if unique and all(map(near, unique)):
         return True
     told = [_latest_time(seen, clock) for seen in plain if seen.times]
-    return len(set(told)) >= 2 and len(told) == len(plain) and all(late >= early for early, late in pairwise(told))
+    return (
+        len(set(told)) >= 2
+        and len(told) == len(plain)
+        and all(late >= early for early, late in pairwise(told))
+    )

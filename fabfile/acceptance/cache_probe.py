@@ -1,4 +1,5 @@
-"""R16: asking /long_dummy now in bursts, now singly, now after nobody has asked for long, while all else goes on."""
+"""R16: asking /long_dummy now in bursts, now singly, now after nobody has asked for long, while
+all else goes on."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ PINGS = 12
 class Pattern:
     """For how many seconds to ask, and the longest time without a request; `seed` repeats a run.
 
-    `apart` seconds lie between the questions that no cache can answer: more than a second, for whole ones in bodies.
+    `apart` seconds lie between the questions that no cache can answer: more than a second, for
+    whole ones in bodies.
     """
 
     seconds: float
@@ -38,7 +40,8 @@ class Pattern:
     apart: float = 1.1
 
     def steps(self) -> Iterator[tuple[float, int]]:
-        """Pairs: how long to wait, then how many to ask at once. Stretches of both kinds in turn; the longest idle gap first."""
+        """Pairs: how long to wait, then how many to ask at once. Stretches of both kinds in
+        turn; the longest idle gap first."""
         rng, spent, idle = random.Random(self.seed), 0.0, self.longest
         yield 0.0, 1
         while spent < self.seconds:
@@ -53,9 +56,11 @@ class Pattern:
 
 @dataclass
 class CacheSeen:
-    """Samples and right answers of the pattern; right answers to unique queries, to POST, and to pings.
+    """Samples and right answers of the pattern; right answers to unique queries, to POST, and to
+    pings.
 
-    `marks` are headers by which a cache admits that it answered a POST; `longest` is the longest idle gap in seconds.
+    `marks` are headers by which a cache admits that it answered a POST; `longest` is the longest
+    idle gap in seconds.
     """
 
     pattern: Pattern
@@ -69,7 +74,8 @@ class CacheSeen:
 
 
 async def watch_cache(wires: Sequence[Client], pattern: Pattern, timeout: float) -> CacheSeen:
-    """Go through the pattern, each request by the next of `wires`; nothing here is ever raised for what a service does."""
+    """Go through the pattern, each request by the next of `wires`; nothing here is ever raised
+    for what a service does."""
     seen = CacheSeen(pattern)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_without_cache(wires[0], seen, timeout))
@@ -88,12 +94,15 @@ async def _ask_through(wires: Sequence[Client], seen: CacheSeen, timeout: float)
         number, idle_since = number + burst, loop.time()
         for answer in sorted(answers, key=lambda answer: answer.done):
             sent, done = answer.sent - begin, answer.done - begin
-            seen.samples.append(Sample("R16", sent, sent, sent, done, answer.status, answer.error, answer.mark))
+            seen.samples.append(
+                Sample("R16", sent, sent, sent, done, answer.status, answer.error, answer.mark)
+            )
             seen.plain += _right_answer(answer)
 
 
 async def _without_cache(wire: Client, seen: CacheSeen, timeout: float) -> None:
-    """Questions of their own query, and POSTs: what the app itself says. They renew nobody's kept answer."""
+    """Questions of their own query, and POSTs: what the app itself says. They renew nobody's
+    kept answer."""
 
     async def once(number: int, call: Request) -> Response:
         await asyncio.sleep(number * seen.pattern.apart)
@@ -101,7 +110,9 @@ async def _without_cache(wire: Client, seen: CacheSeen, timeout: float) -> None:
 
     calls = [ASKED._replace(path=f"{PATH}?fresh={secrets.token_hex(8)}") for _ in range(UNCACHED)]
     posts = [Request("R16", "POST", PATH, b"{}")] * 2
-    answers = await asyncio.gather(*(once(number, call) for number, call in enumerate([*calls, *posts])))
+    answers = await asyncio.gather(
+        *(once(number, call) for number, call in enumerate([*calls, *posts]))
+    )
     seen.unique += [right for answer in answers[:UNCACHED] for right in _right_answer(answer)]
     seen.posted += [right for answer in answers[UNCACHED:] for right in _right_answer(answer)]
     seen.marks += [answer.mark for answer in answers[UNCACHED:] if answer.mark]
@@ -118,4 +129,13 @@ def _right_answer(answer: Response) -> list[DatedAnswer]:
     told = answer.headers.get("X-Answered-At", "")
     stamp = float(told) if told.isdecimal() else None
     date = date_of(answer.headers.get("Date", ""))
-    return [DatedAnswer(answer.sent + wall, answer.done + wall, answer.digest, times_in(answer.head), date, stamp)]
+    return [
+        DatedAnswer(
+            answer.sent + wall,
+            answer.done + wall,
+            answer.digest,
+            times_in(answer.head),
+            date,
+            stamp,
+        )
+    ]

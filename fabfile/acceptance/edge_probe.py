@@ -19,7 +19,8 @@ from .tls_profile import profile_issues
 
 @dataclass
 class EdgeEvidence:
-    """Everything R14 and R15 are judged by. `issues` is None when the TLS profile could not be judged, for `unjudged`.
+    """Everything R14 and R15 are judged by. `issues` is None when the TLS profile could not be
+    judged, for `unjudged`.
 
     `curl` is None when no host's curl knows HTTP/3; `curl_why` when it could not be asked.
     """
@@ -39,7 +40,9 @@ class EdgeEvidence:
         return len(self.same.samples) + len(self.quic) + (self.curl is not None)
 
 
-async def look_at_edge(run: CheckRun, secure: Secure, wire: Client, facts: NodeFacts | None) -> EdgeEvidence:
+async def look_at_edge(
+    run: CheckRun, secure: Secure, wire: Client, facts: NodeFacts | None
+) -> EdgeEvidence:
     """One look after the other, when no load is on; `wire` is the one over TLS."""
     seen = EdgeEvidence(secure)
     seen.shakes = [await asyncio.to_thread(shake_hands, secure, name) for name in secure.wanted]

@@ -19,7 +19,8 @@ from .run import CheckOutcome
 
 
 def as_json(outcome: CheckOutcome) -> dict[str, Any]:
-    """Everything, with requirement ids; milliseconds, shares of 1; null where there is nothing or an error."""
+    """Everything, with requirement ids; milliseconds, shares of 1; null where there is nothing
+    or an error."""
     plan = outcome.plan
     return {
         "address": outcome.address,
@@ -34,7 +35,9 @@ def as_json(outcome: CheckOutcome) -> dict[str, Any]:
             "cpu_share": round(outcome.cpu, 3),
             "doubtful": outcome.doubtful,
         },
-        "ids": {id: {"top": known.top, "known": known.known} for id, known in outcome.ranges.items()},
+        "ids": {
+            id: {"top": known.top, "known": known.known} for id, known in outcome.ranges.items()
+        },
         "sessions_left": outcome.left,
         "sessions_perhaps_left": outcome.lost,
         "rows": [_row_json(row) for row in outcome.rows],
@@ -66,7 +69,9 @@ def _row_json(row: Row) -> dict[str, Any]:
         "slow_share_upper95": round(figures.slow_upper, 6) if row.timed and figures.n else None,
         "p90_line_ms": [_milliseconds(value) for value in figures.line],
         "worst_10s": _window_json(figures.worst),
-        "fresh": {"state": str(row.fresh.state), "because": row.fresh.because} if row.fresh else None,
+        "fresh": (
+            {"state": str(row.fresh.state), "because": row.fresh.because} if row.fresh else None
+        ),
         "notes": list(row.notes),
         **({"more": dict(row.more)} if row.more else {}),
     }
@@ -74,7 +79,10 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 def _phase_json(phase: LoadPhase) -> dict[str, Any]:
     """A load second by second; the latencies in seconds, as in the drills' timelines."""
-    timeline = [{key: _round_six(value) for key, value in second._asdict().items()} for second in phase.timeline]
+    timeline = [
+        {key: _round_six(value) for key, value in second._asdict().items()}
+        for second in phase.timeline
+    ]
     return {"name": phase.name, "rate": phase.rate, "seconds": phase.seconds, "timeline": timeline}
 
 
@@ -85,7 +93,12 @@ def _round_six(value: float | None) -> float | None:
 def _window_json(window: Window | None) -> dict[str, Any] | None:
     if window is None:
         return None
-    return {"from_s": window.start, "n": window.n, "errors": window.errors, "p90_ms": _milliseconds(window.p90)}
+    return {
+        "from_s": window.start,
+        "n": window.n,
+        "errors": window.errors,
+        "p90_ms": _milliseconds(window.p90),
+    }
 
 
 def _milliseconds(seconds: float | None) -> float | None:
@@ -124,5 +137,7 @@ def write_json(outcome: CheckOutcome, path: str) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise RunbookError(
-            f"{path} cannot be written: {error.strerror}.", "The run is over; its table is above.", "Give another path."
+            f"{path} cannot be written: {error.strerror}.",
+            "The run is over; its table is above.",
+            "Give another path.",
         ) from error

@@ -1,8 +1,9 @@
 """Whether answers are fresh or a cache's: a pure judgement over what was seen.
 
-A header can be rewritten on the way (nginx writes a Date of its own, and admits nothing), and what the app's answers
-look like is not known. So the same question is asked in two ways: plainly, as users do, and with a unique query string
-that no cache can have seen. What moves from unique answer to unique answer must also move between plain ones.
+A header can be rewritten on the way (nginx writes a Date of its own, and admits nothing), and what
+the app's answers look like is not known. So the same question is asked in two ways: plainly, as
+users do, and with a unique query string that no cache can have seen. What moves from unique answer
+to unique answer must also move between plain ones.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 STOOD_STILL = 2.1
-"""Seconds by which a Date may fall behind: 1 for whole seconds, 1 for two nodes' clocks (R21), and a little."""
+"""Seconds by which a Date may fall behind: 1 for whole seconds, 1 for two nodes' clocks (R21),
+and a little."""
 
 SLOW, SLEEPS = 0.01, 0.05
-"""Seconds from which an app is slow enough for a cache's speed to give it away, and from which it surely does so."""
+"""Seconds from which an app is slow enough for a cache's speed to give it away, and from which
+it surely does so."""
 
 SMALL = 65536
 """Bytes up to which an answer's time is the app's; a long list takes its time from a cache too."""
@@ -32,7 +35,8 @@ class Fresh(StrEnum):
 
 
 class Freshness(NamedTuple):
-    """The judgement, its evidence in one sentence, and the least seconds that a fresh answer takes (0 if not known)."""
+    """The judgement, its evidence in one sentence, and the least seconds that a fresh answer
+    takes (0 if not known)."""
 
     state: Fresh
     because: str
@@ -40,9 +44,11 @@ class Freshness(NamedTuple):
 
 
 class FreshnessProbe(NamedTuple):
-    """One right answer: `unique` with a query of its own, `date` from its header, `digest` without the query.
+    """One right answer: `unique` with a query of its own, `date` from its header, `digest` without
+    the query.
 
-    Times in seconds of one clock. `found` is None unless something had been written that the answer must then hold.
+    Times in seconds of one clock. `found` is None unless something had been written that the answer
+    must then hold.
     """
 
     turn: int
@@ -85,7 +91,11 @@ def judge_freshness(looks: Sequence[FreshnessProbe], seen: Sequence[Freshness] =
 def _admitted_cache(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
     """A cache that says so."""
     marks = [look.mark for look in (*plain, *unique) if look.mark]
-    return f"{len(marks)} of {len(plain) + len(unique)} answers say so themselves ({marks[0]})" if marks else ""
+    return (
+        f"{len(marks)} of {len(plain) + len(unique)} answers say so themselves ({marks[0]})"
+        if marks
+        else ""
+    )
 
 
 def _date_stands(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
@@ -102,25 +112,35 @@ def _write_unseen(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessPro
     """A plain answer without what a unique one of the same turn shows."""
     shown = {look.turn for look in unique if look.found}
     missed = [look for look in plain if look.found is False and look.turn in shown]
-    return "a session written before is missing, though it is there under a query of its own" if missed else ""
+    return (
+        "a session written before is missing, though it is there under a query of its own"
+        if missed
+        else ""
+    )
 
 
 def _same_body(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
     """Plain answers that repeat where unique ones never do.
 
-    Two askings of one turn catch a cache of a second; there all pairs must repeat: two answers may share a clock tick.
-    Turns two apart catch the longer ones; nearer ones may come from two nodes whose clocks differ.
+    Two askings of one turn catch a cache of a second; there all pairs must repeat: two answers may
+    share a clock tick. Turns two apart catch the longer ones; nearer ones may come from two nodes
+    whose clocks differ.
     """
     if len(unique) >= 3 and _count_distinct(unique):
         pairs = [(a, b) for a, b in pairwise(plain) if a.turn == b.turn]
         if len(pairs) >= 2 and all(a.digest == b.digest for a, b in pairs):
-            return "repeats have the very same body, though every answer to a unique query has its own"
+            return (
+                "repeats have the very same body, though every answer to a unique query has its own"
+            )
     first, fresh = _one_a_turn(plain), _one_a_turn(unique)
     if len(fresh) >= 3 and _count_distinct(fresh):
         for early, late in zip(first, first[2:], strict=False):
             if early.digest == late.digest and late.sent - early.done > STOOD_STILL:
                 after = late.sent - early.done
-                return f"the same body came again after {after:.1f} s, though the app's own answers differ"
+                return (
+                    f"the same body came again after {after:.1f} s, though the app's own answers"
+                    " differ"
+                )
     return ""
 
 
@@ -134,7 +154,10 @@ def _too_fast(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe])
     fast = [seconds for seconds in later if seconds < own / (8 if few else 4)]
     if 2 * len(fast) < len(later):
         return ""
-    return f"repeats came after {min(fast) * 1000:.0f} ms, an answer to a unique query takes {own * 1000:.0f} ms"
+    return (
+        f"repeats came after {min(fast) * 1000:.0f} ms, an answer to a unique query takes"
+        f" {own * 1000:.0f} ms"
+    )
 
 
 def _write_seen(plain: Sequence[FreshnessProbe]) -> str:
@@ -145,12 +168,20 @@ def _write_seen(plain: Sequence[FreshnessProbe]) -> str:
 
 def _new_bodies(plain: Sequence[FreshnessProbe]) -> str:
     first = _one_a_turn(plain)
-    return f"{len(first)} repeats, {len(first)} different answers" if len(first) >= 3 and _count_distinct(first) else ""
+    return (
+        f"{len(first)} repeats, {len(first)} different answers"
+        if len(first) >= 3 and _count_distinct(first)
+        else ""
+    )
 
 
 def _takes_its_time(plain: Sequence[FreshnessProbe], floor: float) -> str:
     fastest = min((look.seconds for look in plain[1:]), default=0.0)
-    return f"no repeat came faster than {fastest * 1000:.0f} ms" if floor and fastest > 0.6 * floor else ""
+    return (
+        f"no repeat came faster than {fastest * 1000:.0f} ms"
+        if floor and fastest > 0.6 * floor
+        else ""
+    )
 
 
 def _date_moves(plain: Sequence[FreshnessProbe]) -> bool:

@@ -17,20 +17,24 @@ from .freshness import Fresh, Freshness, FreshnessProbe
 from .run_state import CheckRun
 
 BREATH = 0.03
-"""Seconds between two askings of one turn, so that they do not share a tick of a clock that counts milliseconds."""
+"""Seconds between two askings of one turn, so that they do not share a tick of a clock that
+counts milliseconds."""
 
 PATIENCE = 10.0
 """Seconds of a single list from which a quick run asks it only once."""
 
 UNIQUE = "?"
-"""Marks where samples of unique queries are kept until it is known that the service minds no query."""
+"""Marks where samples of unique queries are kept until it is known that the service minds no
+query."""
 
 
 async def ask_in_turns(run: CheckRun) -> None:
     """R4-R8 in quick repeats and R9-R11 one at a time, in turns at least `gap` apart."""
     plan, loop = run.plan, asyncio.get_running_loop()
     lights = [operation_call(), dummy_call(), *(_some_row(run, endpoint) for endpoint in SINGLE)]
-    run.watch.phase("freshness, and lists one at a time", plan.rounds * (4 * len(lights) + 2 * len(LISTS)))
+    run.watch.phase(
+        "freshness, and lists one at a time", plan.rounds * (4 * len(lights) + 2 * len(LISTS))
+    )
     spent = dict.fromkeys(LISTS, 0.0)
     begin = loop.time()
     for turn in range(plan.rounds):
@@ -57,13 +61,18 @@ async def _light_turn(run: CheckRun, call: Request, turn: int) -> None:
 
 
 async def _list_turn(run: CheckRun, endpoint: str, turn: int, spent: dict[str, float]) -> None:
-    """One plain and one unique asking of a list, as long as its budget lasts; before a session list, a new session."""
+    """One plain and one unique asking of a list, as long as its budget lasts; before a session
+    list, a new session."""
     plan, asked = run.plan, len(run.samples[endpoint])
     budget = plan.session_list_budget if endpoint == "R11" else plan.list_budget
     least = 2 if plan.proof or spent[endpoint] < PATIENCE else 1
     if spent[endpoint] > budget and asked >= least:
         return
-    number = await run.post(*run.on_top or ()) if endpoint == "R11" and asked and not run.ledger.refusal else None
+    number = (
+        await run.post(*run.on_top or ())
+        if endpoint == "R11" and asked and not run.ledger.refusal
+        else None
+    )
     for unique in (False, True):
         if unique and spent[endpoint] > budget:
             break
@@ -77,7 +86,9 @@ async def _list_turn(run: CheckRun, endpoint: str, turn: int, spent: dict[str, f
         await run.delete(number)
 
 
-async def _probe_once(run: CheckRun, call: Request, turn: int, *, unique: bool, seek: bytes = b"") -> Response:
+async def _probe_once(
+    run: CheckRun, call: Request, turn: int, *, unique: bool, seek: bytes = b""
+) -> Response:
     token = secrets.token_hex(8)
     asked = call._replace(path=f"{call.path}?fresh={token}") if unique else call
     if call.endpoint in LISTS:
@@ -91,7 +102,17 @@ async def _probe_once(run: CheckRun, call: Request, turn: int, *, unique: bool, 
         looks = run.looks[call.endpoint]
         digest = _digest_answer(answer, token)
         looks.append(
-            FreshnessProbe(turn, unique, answer.sent, answer.done, digest, answer.size, date, answer.mark, found)
+            FreshnessProbe(
+                turn,
+                unique,
+                answer.sent,
+                answer.done,
+                digest,
+                answer.size,
+                date,
+                answer.mark,
+                found,
+            )
         )
     return answer
 
@@ -104,7 +125,8 @@ def _digest_answer(answer: Response, token: str) -> str:
 
 
 def first_session(head: bytes) -> tuple[int, int] | None:
-    """The customer's and the movie's id in the first element of a session list, if its shape tells them.
+    """The customer's and the movie's id in the first element of a session list, if its shape tells
+    them.
 
     The list is cut at 100 000 rows: a new session of these two is one that it must show.
     """
@@ -117,7 +139,8 @@ def first_session(head: bytes) -> tuple[int, int] | None:
 
 
 def _settle_queries(run: CheckRun, endpoint: str) -> None:
-    """Count the unique queries too, unless the service refuses every query string: no user sends one."""
+    """Count the unique queries too, unless the service refuses every query string: no user sends
+    one."""
     unique = run.samples.pop(endpoint + UNIQUE, [])
     if any(s.ok for s in unique) or not any(s.ok for s in run.samples[endpoint]):
         run.samples[endpoint] += unique
@@ -126,7 +149,8 @@ def _settle_queries(run: CheckRun, endpoint: str) -> None:
 async def read_back(run: CheckRun) -> Freshness | None:
     """Make a session, read it twice, delete it, read it again at once: only a cache still has it.
 
-    None when there is nothing to say of R8; what it shows of R12 and R13 goes to the run's problems.
+    None when there is nothing to say of R8; what it shows of R12 and R13 goes to the run's
+    problems.
     """
     if run.ledger.refusal or (number := await run.post()) is None:
         return None
@@ -134,7 +158,11 @@ async def read_back(run: CheckRun) -> Freshness | None:
     plain = Request("R8", "GET", path)
 
     async def there(call: Request = plain) -> bool | None:
-        return has_row(await ask_alone(run.wire, call, run.keep_alone, lambda answer: has_row(answer) is not None))
+        return has_row(
+            await ask_alone(
+                run.wire, call, run.keep_alone, lambda answer: has_row(answer) is not None
+            )
+        )
 
     for seen in (await there(), await there()):
         if not seen:
@@ -150,6 +178,8 @@ async def read_back(run: CheckRun) -> Freshness | None:
     if not seen:
         return Freshness(Fresh.PROVEN, "a session deleted is gone with the next request")
     if not await there(plain._replace(path=f"{path}?fresh={secrets.token_hex(8)}")):
-        return Freshness(Fresh.CACHED, "a session deleted is still there, though not under a query of its own")
+        return Freshness(
+            Fresh.CACHED, "a session deleted is still there, though not under a query of its own"
+        )
     run.problems["R13"].append(f"DELETE {path} was accepted, but GET {path} still has it")
     return None

@@ -1,4 +1,5 @@
-"""What only the hosts themselves can tell; the acceptance works without it and says what it then did not try."""
+"""What only the hosts themselves can tell; the acceptance works without it and says what it then
+did not try."""
 
 from __future__ import annotations
 
@@ -30,9 +31,11 @@ class DatabaseFacts:
 
 @dataclass(frozen=True)
 class CurlAnswer:
-    """What `curl --http3-only` on `host` got: a status (0: none), the protocol's number, seconds, curl's complaint.
+    """What `curl --http3-only` on `host` got: a status (0: none), the protocol's number, seconds,
+    curl's complaint.
 
-    `tries` counts the requests until then; only what curl itself lost after a good handshake is asked again.
+    `tries` counts the requests until then; only what curl itself lost after a good handshake is
+    asked again.
     """
 
     host: str
@@ -45,10 +48,12 @@ class CurlAnswer:
 
 
 class NodeFacts(Protocol):
-    """Whoever can look at the hosts. Blocking calls; a RunbookError from one makes its row fail with that reason."""
+    """Whoever can look at the hosts. Blocking calls; a RunbookError from one makes its row fail
+    with that reason."""
 
     def traffic(self) -> Mapping[str, EndpointCounts]:
-        """Per requirement (R4-R13, R19): what the edges' exporters count now, all edges together (R17)."""
+        """Per requirement (R4-R13, R19): what the edges' exporters count now, all edges together
+        (R17)."""
         ...
 
     def differences(self) -> Sequence[str]:
@@ -72,5 +77,6 @@ class NodeFacts(Protocol):
         ...
 
     def curl_http3(self, url: str, address: str) -> CurlAnswer | None:
-        """A GET of `url` at `address` by a host's own curl over HTTP/3 (R15); None when no host's curl knows it."""
+        """A GET of `url` at `address` by a host's own curl over HTTP/3 (R15); None when no
+        host's curl knows it."""
         ...

@@ -29,8 +29,9 @@ FIRST = "first"
 async def ask_over_quic(secure: Secure, connections: int, each: int) -> list[Sample]:
     """`each` requests on each of `connections` fresh connections, all one after the other.
 
-    A sample's time is that of its answer alone; the first of a connection counts from before the handshake. A connection
-    that fails is one error: after it no more are tried, for each would take as long.
+    A sample's time is that of its answer alone; the first of a connection counts from before the
+    handshake. A connection that fails is one error: after it no more are tried, for each would take
+    as long.
     """
     logging.getLogger("quic").setLevel(logging.CRITICAL)  # it tells stderr what our row tells
     samples = list[Sample]()
@@ -52,7 +53,9 @@ async def _one_connection(secure: Secure, each: int) -> list[Sample]:
                 samples.append(_make_sample(due, loop.time(), status, number))
                 due = loop.time()
     except (OSError, TimeoutError, ValueError) as error:
-        kind = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+        kind = (
+            "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+        )
         samples.append(_make_sample(due, loop.time(), 0, len(samples), kind))
     return samples
 
@@ -75,7 +78,9 @@ async def _connect_client(secure: Secure) -> AsyncIterator[Http3Client]:
 
     from .http3_client import Http3Client
 
-    configuration = QuicConfiguration(is_client=True, alpn_protocols=["h3"], server_name=secure.called)
+    configuration = QuicConfiguration(
+        is_client=True, alpn_protocols=["h3"], server_name=secure.called
+    )
     if secure.bundle:
         configuration.load_verify_locations(cafile=str(secure.bundle))
     else:
@@ -85,7 +90,8 @@ async def _connect_client(secure: Secure) -> AsyncIterator[Http3Client]:
     family, address = found[0][0], found[0][4]
     local = ("::" if family == socket.AF_INET6 else "0.0.0.0", 0)
     transport, client = await loop.create_datagram_endpoint(
-        lambda: Http3Client(secure.called, QuicConnection(configuration=configuration)), local_addr=local
+        lambda: Http3Client(secure.called, QuicConnection(configuration=configuration)),
+        local_addr=local,
     )
     try:
         client.connect(address)

@@ -54,5 +54,9 @@ class Http3Client(QuicConnectionProtocol):
         for event in events:
             if isinstance(event, HeadersReceived):
                 self.status = int(dict(event.headers).get(b":status", b"0"))
-            if isinstance(event, HeadersReceived | DataReceived) and event.stream_ended and not self.ended.done():
+            if (
+                isinstance(event, HeadersReceived | DataReceived)
+                and event.stream_ended
+                and not self.ended.done()
+            ):
                 self.ended.set_result(None)

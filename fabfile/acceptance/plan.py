@@ -12,10 +12,11 @@ STEADY_RATE = 60.0
 class Plan:
     """The size of a run. Times in seconds, rates per second.
 
-    `rounds` of freshness questions at least `gap` apart ask each list twice, until its budget is used up. `writes`
-    sessions are created and deleted again at `write_rate`. The cached endpoint is asked for `cache_seconds` at least,
-    beside all else, with idle gaps of up to `cache_gap`. Over QUIC, `quic_each` requests on each of its connections.
-    With `proof`, R3-R8 hold only at 95 % confidence.
+    `rounds` of freshness questions at least `gap` apart ask each list twice, until its budget is
+    used up. `writes` sessions are created and deleted again at `write_rate`. The cached endpoint is
+    asked for `cache_seconds` at least, beside all else, with idle gaps of up to `cache_gap`. Over
+    QUIC, `quic_each` requests on each of its connections. With `proof`, R3-R8 hold only at 95 %
+    confidence.
     """
 
     name: str

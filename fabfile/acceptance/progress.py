@@ -1,4 +1,5 @@
-"""What one sees while a run goes: a line a phase, with the errors and the p90 of the last seconds."""
+"""What one sees while a run goes: a line a phase, with the errors and the p90 of the last
+seconds."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ LOOK_BACK = 5.0
 """Seconds of answers that the running p90 is of."""
 
 REDRAW = 0.25
-"""Seconds between two drawings: drawing takes from the same processor that the load is made with."""
+"""Seconds between two drawings: drawing takes from the same processor that the load is made
+with."""
 
 
 class LiveView:
@@ -49,7 +51,10 @@ class LiveView:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._finish_phase()
         self._bars.stop()
@@ -93,6 +98,11 @@ class LiveView:
             told = f": {self._n} requests, {self._errors} errors" if self._n else ""
             self.console.print(f"{self._title}{told}", highlight=False)
         else:
-            self._bars.update(self._task, total=max(self._n, 1), completed=max(self._n, 1), told=self._phase_text())
+            self._bars.update(
+                self._task,
+                total=max(self._n, 1),
+                completed=max(self._n, 1),
+                told=self._phase_text(),
+            )
             self._bars.refresh()
         self._task = None

@@ -11,7 +11,14 @@ from typing import Any
 
 from ..settings.requirements import LATENCY_BOUND
 from ..traffic.sample import Sample
-from ..traffic.stats import Window, most_allowed, p90_timeline, percentile_of, upper_bound, worst_window
+from ..traffic.stats import (
+    Window,
+    most_allowed,
+    p90_timeline,
+    percentile_of,
+    upper_bound,
+    worst_window,
+)
 from .freshness import Freshness
 
 BUCKETS = 12
@@ -29,7 +36,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Figures:
-    """What a set of samples says; seconds. A percentile is inf where it falls on an error, None without samples."""
+    """What a set of samples says; seconds. A percentile is inf where it falls on an error, None
+    without samples."""
 
     n: int = 0
     errors: int = 0
@@ -73,7 +81,8 @@ class Figures:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: `asked` is the bound in words, `why` the verdict's reason, `next` what to do about it.
+    """One line of the table: `asked` is the bound in words, `why` the verdict's reason, `next` what
+    to do about it.
 
     `more` is what machines get besides.
     """
@@ -93,7 +102,8 @@ class Row:
 
 
 def judge_figures(figures: Figures, share: float, timed: bool, proof: bool) -> tuple[Verdict, str]:
-    """Errors against `share` (0..1), and p90 against the latency bound if `timed`; with `proof`, at 95 % confidence."""
+    """Errors against `share` (0..1), and p90 against the latency bound if `timed`; with `proof`,
+    at 95 % confidence."""
     n, errors = figures.n, figures.errors
     if not n:
         return Verdict.FAILED, "nothing was asked"
@@ -107,9 +117,14 @@ def judge_figures(figures: Figures, share: float, timed: bool, proof: bool) -> t
         return Verdict.FAILED, "; ".join(wrong)
     unproven = []
     if proof and errors > (most := most_allowed(n, share)):
-        unproven.append(f"{errors} errors of {n}: at most {max(most, 0)} would prove ≤ {share * 100:.0f} %")
+        unproven.append(
+            f"{errors} errors of {n}: at most {max(most, 0)} would prove ≤ {share * 100:.0f} %"
+        )
     if proof and timed and figures.slow > (most := most_allowed(n, 0.1)):
-        unproven.append(f"{figures.slow} of {n} took 400 ms or more: at most {max(most, 0)} would prove p90 < 400 ms")
+        unproven.append(
+            f"{figures.slow} of {n} took 400 ms or more: at most {max(most, 0)} would prove p90 <"
+            " 400 ms"
+        )
     return (Verdict.UNPROVEN, "; ".join(unproven)) if unproven else (Verdict.HELD, "")
 
 

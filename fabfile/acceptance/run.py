@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError, Unreachable
-from ..traffic.calls import SINGLE, Range, any_row, dummy_call, find_range, operation_call, ping_call
+from ..traffic.calls import (
+    SINGLE,
+    Range,
+    any_row,
+    dummy_call,
+    find_range,
+    operation_call,
+    ping_call,
+)
 from ..traffic.clean_up import clean_up
 from ..traffic.client import Client, Request, Response, open_wire
 from ..traffic.load import Seen, mix_calls, offer_load
@@ -42,7 +50,8 @@ REACH_TRIES, REACH_TIMEOUT = 3, 3.0
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """What a run has found. `lag` and `cpu` are this machine's own: seconds late (p99), share of one core."""
+    """What a run has found. `lag` and `cpu` are this machine's own: seconds late (p99), share of
+    one core."""
 
     address: str
     plan: Plan
@@ -66,9 +75,14 @@ class CheckOutcome:
 
 
 async def measure_all(
-    address: str, plan: Plan, watch: Watch, facts: NodeFacts | None = None, secure: Secure | None = None
+    address: str,
+    plan: Plan,
+    watch: Watch,
+    facts: NodeFacts | None = None,
+    secure: Secure | None = None,
 ) -> CheckOutcome:
-    """Ask the service everything, one phase after the other; delete what was made, also when interrupted.
+    """Ask the service everything, one phase after the other; delete what was made, also when
+    interrupted.
 
     Raises:
         Unreachable: nothing answers at the address.
@@ -86,7 +100,9 @@ async def measure_all(
             await ask_in_turns(run)
             await write_sessions(run)
             await find_again(run)
-            await load_phase(run, "steady", plan.steady_rate, plan.steady, call_makers(run, _steady_maker(run)))
+            await load_phase(
+                run, "steady", plan.steady_rate, plan.steady, call_makers(run, _steady_maker(run))
+            )
             await load_phase(run, "peak", plan.peak_rate, plan.peak, call_makers(run, any_row))
             await ping_phase(run)
             watch.phase("the cache, to the end of its pattern", 0)
@@ -95,14 +111,19 @@ async def measure_all(
             cache.cancel()
             await clean_up(run.ledger, wire)
         edge = await look_at_edge(run, secure, over, facts) if secure and over else None
-    rows = service_rows(run) + edge_rows(edge, UNKNOWN_HTTPS) + [cache_row(cached, proof=plan.proof)]
+    rows = (
+        service_rows(run) + edge_rows(edge, UNKNOWN_HTTPS) + [cache_row(cached, proof=plan.proof)]
+    )
     rows += await asyncio.to_thread(node_rows, facts, before, right_answers(run))
     rows.sort(key=_requirement_number)
     return summed_up(run, rows, edge.requests if edge else 0, started, time.monotonic() - begin)
 
 
 def with_drills(
-    outcome: CheckOutcome, drills: Sequence[DrillResult], why: str, error: RunbookError | None = None
+    outcome: CheckOutcome,
+    drills: Sequence[DrillResult],
+    why: str,
+    error: RunbookError | None = None,
 ) -> CheckOutcome:
     """The outcome with R1 and R2, as `drill_rows` says them."""
     rows = sorted([*drill_rows(drills, why, error), *outcome.rows], key=_requirement_number)
@@ -126,7 +147,9 @@ async def _watch_cache(run: CheckRun, over: Client | None) -> CacheSeen:
     if over and (await over.ask(ping_call(), timeout=REACH_TIMEOUT)).status:
         wires.append(over)
     plan = run.plan
-    pattern = Pattern(plan.cache_seconds, plan.cache_gap, run.rng.randrange(10**6), plan.cache_apart)
+    pattern = Pattern(
+        plan.cache_seconds, plan.cache_gap, run.rng.randrange(10**6), plan.cache_apart
+    )
     return await watch_cache(wires, pattern, plan.timeout)
 
 
@@ -136,7 +159,9 @@ async def prepare_run(wire: Client, plan: Plan, watch: Watch) -> CheckRun:
     alone: list[Sample] = []
     found = await asyncio.gather(*(find_range(wire, endpoint, alone.append) for endpoint in SINGLE))
     ranges, rng = dict(zip(SINGLE, found, strict=True)), random.Random()
-    run = CheckRun(wire, plan, watch, rng, ranges, OwnRows(ranges["R8"], ranges["R7"], ranges["R6"], rng))
+    run = CheckRun(
+        wire, plan, watch, rng, ranges, OwnRows(ranges["R8"], ranges["R7"], ranges["R6"], rng)
+    )
     for endpoint in (endpoint for endpoint in SINGLE if not ranges[endpoint].known):
         run.problems[endpoint].append(ranges[endpoint].why)
     if not ranges["R8"].known:
@@ -148,14 +173,18 @@ async def prepare_run(wire: Client, plan: Plan, watch: Watch) -> CheckRun:
 
 
 async def find_again(run: CheckRun) -> None:
-    """Look once more for ids that an outage hid, so that the loads ask for rows that exist. Their rows fail all the same."""
+    """Look once more for ids that an outage hid, so that the loads ask for rows that exist.
+    Their rows fail all the same."""
     for endpoint in (endpoint for endpoint in SINGLE if not run.ranges[endpoint].known):
         found = await find_range(run.wire, endpoint, run.keep_alone)
         run.ranges[endpoint] = found if found.known else run.ranges[endpoint]
 
 
-def summed_up(run: CheckRun, rows: list[Row], others: int, started: float, seconds: float) -> CheckOutcome:
-    """The outcome of a run that is over, with `others` requests besides the run's; `started` in seconds since 1970."""
+def summed_up(
+    run: CheckRun, rows: list[Row], others: int, started: float, seconds: float
+) -> CheckOutcome:
+    """The outcome of a run that is over, with `others` requests besides the run's; `started` in
+    seconds since 1970."""
     loads, kept = run.loads.values(), sum(map(len, run.samples.values())) + others
     return CheckOutcome(
         run.wire.base,
@@ -175,7 +204,8 @@ def summed_up(run: CheckRun, rows: list[Row], others: int, started: float, secon
 
 
 async def reach_service(wire: Client, watch: Watch) -> list[Sample]:
-    """Whether anything speaks http there; what it says is judged later. The tries that got no answer, for R19.
+    """Whether anything speaks http there; what it says is judged later. The tries that got no
+    answer, for R19.
 
     Raises:
         Unreachable: nothing does, three times.
@@ -186,7 +216,9 @@ async def reach_service(wire: Client, watch: Watch) -> list[Sample]:
         answer = await wire.ask(ping_call(), timeout=REACH_TIMEOUT)
         if answer.status:
             return silent
-        silent.append(Sample("R19", answer.sent, answer.sent, answer.sent, answer.done, 0, answer.error))
+        silent.append(
+            Sample("R19", answer.sent, answer.sent, answer.sent, answer.done, 0, answer.error)
+        )
         if last + 1 < REACH_TRIES:
             await asyncio.sleep(0.3)
     raise Unreachable(
@@ -197,7 +229,8 @@ async def reach_service(wire: Client, watch: Watch) -> list[Sample]:
 
 
 async def write_sessions(run: CheckRun) -> None:
-    """R12 and R13: make sessions at an even rate, then delete them; none if their ids would not be known."""
+    """R12 and R13: make sessions at an even rate, then delete them; none if their ids would not
+    be known."""
     plan, ledger, made = run.plan, run.ledger, list[int]()
     if ledger.refusal:
         return
@@ -232,8 +265,11 @@ def _steady_maker(run: CheckRun) -> Callable[[str, Range, random.Random], Maker]
     return in_three_ways if heeds else any_row
 
 
-async def load_phase(run: CheckRun, name: str, rate: float, seconds: float, of: Sequence[Maker]) -> None:
-    """R3-R8 in equal shares, open loop. The collector of garbage sleeps meanwhile: its pauses would be ours, not theirs."""
+async def load_phase(
+    run: CheckRun, name: str, rate: float, seconds: float, of: Sequence[Maker]
+) -> None:
+    """R3-R8 in equal shares, open loop. The collector of garbage sleeps meanwhile: its pauses
+    would be ours, not theirs."""
     count = round(rate * seconds)
     run.watch.phase(f"{name} load, {rate:.0f} requests/s", count)
     calls = mix_calls(of, count, run.rng)
@@ -250,7 +286,9 @@ async def ping_phase(run: CheckRun) -> None:
     """R19, twenty a second."""
     run.watch.phase("ping", run.plan.pings)
     calls = (ping_call() for _ in range(run.plan.pings))
-    done = await offer_load(run.wire, calls, rate=20, timeout=run.plan.timeout, seen=_watched_phase(run))
+    done = await offer_load(
+        run.wire, calls, rate=20, timeout=run.plan.timeout, seen=_watched_phase(run)
+    )
     run.samples["R19"] += done.samples
 
 

@@ -22,7 +22,8 @@ ALONE = "alone"
 
 @dataclass
 class CheckRun:
-    """One run: its tools, and per requirement the samples, looks, and what was shown or went wrong on the way."""
+    """One run: its tools, and per requirement the samples, looks, and what was shown or went
+    wrong on the way."""
 
     wire: Client
     plan: Plan
@@ -37,17 +38,29 @@ class CheckRun:
     loads: dict[str, Load] = field(default_factory=dict)
     on_top: tuple[int, int] | None = None
 
-    async def ask(self, call: Request, *, timeout: float, seek: bytes = b"", kept: str = "") -> Response:
+    async def ask(
+        self, call: Request, *, timeout: float, seek: bytes = b"", kept: str = ""
+    ) -> Response:
         """Ask one at a time, and keep the sample under the call's endpoint, or under `kept`."""
         due = asyncio.get_running_loop().time()
         answer = await self.wire.ask(call, timeout=timeout, due=due, seek=seek)
-        sample = Sample(call.endpoint, due, due, answer.sent, answer.done, answer.status, answer.error, answer.mark)
+        sample = Sample(
+            call.endpoint,
+            due,
+            due,
+            answer.sent,
+            answer.done,
+            answer.status,
+            answer.error,
+            answer.mark,
+        )
         self.samples[kept or call.endpoint].append(sample)
         self.watch.saw(sample)
         return answer
 
     async def ask_alone(self, call: Request) -> Response:
-        """Ask one of R4-R8 until it answers; one that does not in time is a problem of its requirement."""
+        """Ask one of R4-R8 until it answers; one that does not in time is a problem of its
+        requirement."""
         answer = await ask_alone(self.wire, call, self.keep_alone)
         if answer.error and not self.problems[call.endpoint]:
             self.problems[call.endpoint].append(no_answer(answer))
@@ -59,7 +72,8 @@ class CheckRun:
         self.watch.saw(sample)
 
     async def post(self, customer: int = 0, movie: int = 0) -> int | None:
-        """Make a session of our own (of some customer and movie by default); None if it failed or its id is not known."""
+        """Make a session of our own (of some customer and movie by default); None if it failed
+        or its id is not known."""
         call = self.ledger.post(customer, movie)
         return self.ledger.posted(call, await self.ask(call, timeout=self.plan.timeout))
 

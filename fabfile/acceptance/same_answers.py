@@ -1,4 +1,5 @@
-"""Whether https answers as http does (R14), ignoring what differs from one answer to the next: times and hosts' numbers."""
+"""Whether https answers as http does (R14), ignoring what differs from one answer to the next:
+times and hosts' numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Shape(NamedTuple):
 
 @dataclass
 class Sameness:
-    """What both ways have answered: their samples (the arm says which way), and the headers that matter."""
+    """What both ways have answered: their samples (the arm says which way), and the headers that
+    matter."""
 
     samples: list[Sample] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
@@ -47,9 +49,15 @@ def answer_shape(answer: Response) -> Shape:
 
 def same_questions(run: CheckRun) -> list[Request]:
     """One of each kind of answer; what is large, slow, cached or changes data is left out."""
-    rows = [single_call(endpoint, run.rng.randint(1, run.ranges[endpoint].top), named=False) for endpoint in SINGLE]
+    rows = [
+        single_call(endpoint, run.rng.randint(1, run.ranges[endpoint].top), named=False)
+        for endpoint in SINGLE
+    ]
     others = [Request("R14", "GET", path) for path in ("/", NOWHERE)]
-    return [call._replace(endpoint="R14") for call in (*others, ping_call(), dummy_call(), *rows, operation_call(0))]
+    return [
+        call._replace(endpoint="R14")
+        for call in (*others, ping_call(), dummy_call(), *rows, operation_call(0))
+    ]
 
 
 async def compare_protocols(run: CheckRun, secure: Client) -> Sameness:
@@ -72,7 +80,15 @@ def _keep_answer(run: CheckRun, told: Sameness, way: str, call: Request, answer:
     """Its sample, in which every answer is right but a server's error, and what its headers say."""
     error = answer.error if not 200 <= answer.status < 500 else ""
     sample = Sample(
-        call.endpoint, answer.sent, answer.sent, answer.sent, answer.done, answer.status, error, answer.mark, way
+        call.endpoint,
+        answer.sent,
+        answer.sent,
+        answer.sent,
+        answer.done,
+        answer.status,
+        error,
+        answer.mark,
+        way,
     )
     told.samples.append(sample)
     run.watch.saw(sample)
@@ -86,11 +102,16 @@ def _keep_answer(run: CheckRun, told: Sameness, way: str, call: Request, answer:
 
 
 def describe_difference(question: str, seen: Mapping[str, list[Response]]) -> str:
-    """What differs, in words, when no answer of one way is like any of the other; empty when one is.
+    """What differs, in words, when no answer of one way is like any of the other; empty when one
+    is.
 
-    Nodes may answer in two ways (one names its host), so one match is enough; no answer at all is no difference.
+    Nodes may answer in two ways (one names its host), so one match is enough; no answer at all is
+    no difference.
     """
-    shapes = {way: {answer_shape(answer) for answer in answers if answer.status} for way, answers in seen.items()}
+    shapes = {
+        way: {answer_shape(answer) for answer in answers if answer.status}
+        for way, answers in seen.items()
+    }
     if not shapes[HTTP] or not shapes[HTTPS] or shapes[HTTP] & shapes[HTTPS]:
         return ""
     one, other = (min(shapes[way]) for way in (HTTP, HTTPS))

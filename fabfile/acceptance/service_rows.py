@@ -8,7 +8,15 @@ from ..traffic.calls import SINGLE
 from .arms import compare_ways
 from .freshness import Freshness, judge_freshness
 from .row import Row
-from .rows.service import list_row, ping_row, rate_row, single_row, slow_alone, with_those_alone, write_row
+from .rows.service import (
+    list_row,
+    ping_row,
+    rate_row,
+    single_row,
+    slow_alone,
+    with_those_alone,
+    write_row,
+)
 from .run_state import ALONE, CheckRun
 
 COUNTED = (*(f"R{number}" for number in range(4, 14)), "R19")
@@ -51,15 +59,20 @@ def service_rows(run: CheckRun) -> list[Row]:
         whole("R10", "GET /api/customer", 0.01),
         whole("R11", "GET /api/session", 0.05),
         write_row("R12", "POST /api/session", run.samples["R12"], run.problems["R12"]),
-        write_row("R13", "DELETE /api/session/{id}", run.samples["R13"], run.problems["R13"], refusal),
+        write_row(
+            "R13", "DELETE /api/session/{id}", run.samples["R13"], run.problems["R13"], refusal
+        ),
         ping_row(run.samples["R19"]),
     ]
 
 
 def right_answers(run: CheckRun) -> dict[str, int]:
-    """How many right answers a run got from each of R4-R13 and R19 (others come from a cache, or not by http)."""
+    """How many right answers a run got from each of R4-R13 and R19 (others come from a cache, or
+    not by http)."""
     loads = (sample for load in run.loads.values() for sample in load.samples)
     kept = (sample for samples in run.samples.values() for sample in samples)
-    seen = {id(sample): sample for sample in (*loads, *kept)}.values()  # some are kept under two names
+    seen = {
+        id(sample): sample for sample in (*loads, *kept)
+    }.values()  # some are kept under two names
     counts = Counter(sample.endpoint for sample in seen if sample.ok)
     return {id: counts[id] for id in COUNTED if counts[id]}

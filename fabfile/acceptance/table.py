@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-COLOURS = {Verdict.HELD: "green", Verdict.FAILED: "bold red", Verdict.UNPROVEN: "yellow", Verdict.NOT_TRIED: "dim"}
+COLOURS = {
+    Verdict.HELD: "green",
+    Verdict.FAILED: "bold red",
+    Verdict.UNPROVEN: "yellow",
+    Verdict.NOT_TRIED: "dim",
+}
 BLOCKS = "▁▂▃▄▅▆▇█"
 FRESH = {
     Fresh.PROVEN: "[green]proven[/]",
@@ -30,11 +35,13 @@ FRESH = {
 }
 WIDE, ROOMY = 120, 132
 FROM = {"p90 in time": WIDE, "p50": 106, "fresh": 98, "p99": 90}
-"""Columns of a console from which it shows everything, from which it does so with air, and from which these."""
+"""Columns of a console from which it shows everything, from which it does so with air, and from
+which these."""
 
 
 def show_outcome_table(outcome: CheckOutcome, console: Console) -> None:
-    """Print the table, then what did not hold and what to do about it, then what it is worth and one line of totals."""
+    """Print the table, then what did not hold and what to do about it, then what it is worth and
+    one line of totals."""
     console.print()
     console.print(requirement_table(outcome, console.width))
     for line in (*_print_failures(outcome.rows), *_print_remarks(outcome), _total_line(outcome)):
@@ -48,12 +55,28 @@ def requirement_table(outcome: CheckOutcome, width: int = WIDE) -> Table:
 
     when = datetime.fromtimestamp(outcome.started, UTC).strftime("%Y-%m-%d %H:%M UTC")
     title = f"Acceptance of {outcome.address} · {outcome.plan.name} run · {when}"
-    made = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, int(width >= ROOMY), 0, 0))
-    for name in ("", "what", "asked", "n", "errors", "p50", "p90", "p99", "p90 in time", "fresh", ""):
+    made = Table(
+        title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, int(width >= ROOMY), 0, 0)
+    )
+    for name in (
+        "",
+        "what",
+        "asked",
+        "n",
+        "errors",
+        "p50",
+        "p90",
+        "p99",
+        "p90 in time",
+        "fresh",
+        "",
+    ):
         if FROM.get(name, 0) <= width:
             right = name in ("n", "errors", "p50", "p90", "p99")
             style = "dim" if name == "asked" else ""
-            made.add_column(name, style=style, justify="right" if right else "left", no_wrap=name != "asked")
+            made.add_column(
+                name, style=style, justify="right" if right else "left", no_wrap=name != "asked"
+            )
     for row, after in zip_longest(outcome.rows, outcome.rows[1:]):
         cells = _row_cells(row)
         made.add_row(
@@ -64,7 +87,8 @@ def requirement_table(outcome: CheckOutcome, width: int = WIDE) -> Table:
 
 
 def _row_group(row: Row) -> int:
-    """Rows that belong together: failing nodes, rate, single answers, lists, writes, the edge, the rest."""
+    """Rows that belong together: failing nodes, rate, single answers, lists, writes, the edge,
+    the rest."""
     return bisect((2, 3, 8, 11, 13, 16), int(row.id[1:]) - 1)
 
 
@@ -90,7 +114,13 @@ def _row_cells(row: Row) -> list[tuple[str, str]]:
 def _short_seconds(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return "error" if math.isinf(seconds) else show_ms(seconds) if seconds < 0.9995 else f"{seconds:.1f} s"
+    return (
+        "error"
+        if math.isinf(seconds)
+        else show_ms(seconds)
+        if seconds < 0.9995
+        else f"{seconds:.1f} s"
+    )
 
 
 def sparkline(line: Sequence[float | None]) -> str:
@@ -112,15 +142,23 @@ def _print_failures(rows: Sequence[Row]) -> Iterator[str]:
         if row.verdict not in (Verdict.FAILED, Verdict.UNPROVEN):
             continue
         yield f"[{COLOURS[row.verdict]}]✗ {row.id} {escape(row.name)}[/]: {escape(row.why)}"
-        if (worst := row.figures.worst) and row.timed and (worst.errors or worst.p90 >= LATENCY_BOUND):
-            told = f"from second {worst.start:.0f}: {worst.errors} errors of {worst.n}, p90 {show_ms(worst.p90)}"
+        if (
+            (worst := row.figures.worst)
+            and row.timed
+            and (worst.errors or worst.p90 >= LATENCY_BOUND)
+        ):
+            told = (
+                f"from second {worst.start:.0f}: {worst.errors} errors of {worst.n}, p90"
+                f" {show_ms(worst.p90)}"
+            )
             yield f"  [dim]the worst 10 s, {told}[/]"
         if row.next:
             yield f"  [bold]next:[/] {escape(row.next)}"
 
 
 def _print_remarks(outcome: CheckOutcome) -> Iterator[str]:
-    """What one should know of the rows that did not fail: not tried and why, noted, likely, scaled down, left behind."""
+    """What one should know of the rows that did not fail: not tried and why, noted, likely,
+    scaled down, left behind."""
     said: dict[str, list[str]] = {}
     for row in outcome.rows:
         if row.verdict is Verdict.NOT_TRIED:
@@ -133,21 +171,31 @@ def _print_remarks(outcome: CheckOutcome) -> Iterator[str]:
         yield f"[dim]· {', '.join(dict.fromkeys(ids))} {escape(text)}[/]"
     if outcome.left or outcome.lost:
         yield f"[yellow]! {_rows_left(outcome)}[/]"
-    yield from (f"[dim]· {text}[/]" for text in (_scale_remark(outcome), _proof_sentence(outcome)) if text)
+    yield from (
+        f"[dim]· {text}[/]" for text in (_scale_remark(outcome), _proof_sentence(outcome)) if text
+    )
 
 
 def _rows_left(outcome: CheckOutcome) -> str:
     numbers = ", ".join(map(str, outcome.left[:10])) + ", …" * (len(outcome.left) > 10)
-    parts = [f"{len(outcome.left)} sessions made by this check are still there: {numbers}"] if outcome.left else []
+    parts = (
+        [f"{len(outcome.left)} sessions made by this check are still there: {numbers}"]
+        if outcome.left
+        else []
+    )
     parts += [f"{outcome.lost} made by it may be, their ids are not known"] if outcome.lost else []
     return "; ".join(parts)
 
 
 def _total_line(outcome: CheckOutcome) -> str:
     counts = {verdict: sum(row.verdict is verdict for row in outcome.rows) for verdict in Verdict}
-    parts = [f"[{COLOURS[v]}]{count} {v}[/]" for v, count in counts.items() if count or v is Verdict.HELD]
+    parts = [
+        f"[{COLOURS[v]}]{count} {v}[/]" for v, count in counts.items() if count or v is Verdict.HELD
+    ]
     requests = f"{outcome.requests:,}".replace(",", " ")
-    own = f"own lateness {outcome.lag * 1000:.1f} ms (p99), {outcome.cpu:.0%} of a core".replace("%", " %")
+    own = f"own lateness {outcome.lag * 1000:.1f} ms (p99), {outcome.cpu:.0%} of a core".replace(
+        "%", " %"
+    )
     if outcome.doubtful:
         own = f"[yellow]{own}[/]"
     return f"{', '.join(parts)} · {requests} requests in {outcome.seconds:.0f} s · {own}"
@@ -156,7 +204,9 @@ def _total_line(outcome: CheckOutcome) -> str:
 def _scale_remark(outcome: CheckOutcome) -> str:
     """How many rows there are, where they are not as many as usual."""
     odd = [
-        f"{id} has {known.top:,}".replace(",", " ") for id, known in outcome.ranges.items() if known.known and known.why
+        f"{id} has {known.top:,}".replace(",", " ")
+        for id, known in outcome.ranges.items()
+        if known.known and known.why
     ]
     return f"not the usual number of rows: {', '.join(odd)}" if odd else ""
 
@@ -167,6 +217,9 @@ def _proof_sentence(outcome: CheckOutcome) -> str:
     if len(peak) < 5:
         return ""
     n = min(figures.n for figures in peak)
-    errors, slow = (100 * max(share) for share in zip(*((f.error_upper, f.slow_upper) for f in peak), strict=True))
+    errors, slow = (
+        100 * max(share)
+        for share in zip(*((f.error_upper, f.slow_upper) for f in peak), strict=True)
+    )
     proven = f"at most {errors:.2g} % errors, at most {slow:.2g} % of 400 ms or more"
     return f"proven with 95 % confidence for each of R4-R8 (n = {n}): {proven}"

@@ -24,10 +24,11 @@ TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class Secure:
-    """The service over TLS: `address` is https://HOST[:PORT], `names` are DNS names that users call it by.
+    """The service over TLS: `address` is https://HOST[:PORT], `names` are DNS names that users call
+    it by.
 
-    `bundle` (PEM) holds the authorities that must have issued its certificate; without it a self-signed one will do.
-    `http3` says whether HTTP/3 is meant to be there.
+    `bundle` (PEM) holds the authorities that must have issued its certificate; without it a
+    self-signed one will do. `http3` says whether HTTP/3 is meant to be there.
     """
 
     address: str
@@ -47,7 +48,8 @@ class Secure:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """What the certificate must be for; `any` stands for a name's `*`. Only an authority of our own certifies addresses."""
+        """What the certificate must be for; `any` stands for a name's `*`. Only an authority of
+        our own certifies addresses."""
         own = () if self.names and is_ip(self.host) and not self.bundle else (self.host,)
         return tuple(dict.fromkeys((*(name.replace("*", "any", 1) for name in self.names), *own)))
 
@@ -58,9 +60,11 @@ class Secure:
 
 
 class Handshake(NamedTuple):
-    """One connection that asked for `name`: the leaf certificate (DER), the protocol agreed upon for HTTP.
+    """One connection that asked for `name`: the leaf certificate (DER), the protocol agreed upon
+    for HTTP.
 
-    `error` is why there was none; `distrust` why the certificate's chain leads to no known authority.
+    `error` is why there was none; `distrust` why the certificate's chain leads to no known
+    authority.
     """
 
     name: str
@@ -78,7 +82,12 @@ def https_url(address: str) -> str:
     """
     parts = urlsplit(address.strip().rstrip("/"))
     try:
-        right = parts.scheme == "https" and parts.hostname and not (parts.path or parts.query) and parts.port != 0
+        right = (
+            parts.scheme == "https"
+            and parts.hostname
+            and not (parts.path or parts.query)
+            and parts.port != 0
+        )
     except ValueError:
         right = False
     if not right:
@@ -100,19 +109,24 @@ def is_ip(host: str) -> bool:
 
 
 def unverified_context() -> ssl.SSLContext:
-    """For asking whatever answers: the certificate is judged by itself, so that a bad one is one finding, not twenty."""
+    """For asking whatever answers: the certificate is judged by itself, so that a bad one is one
+    finding, not twenty."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
 def shake_hands(secure: Secure, name: str) -> Handshake:
-    """Connect as a client that wants `name`, offering HTTP/2; then once more with a chain that must be trusted. Blocks."""
+    """Connect as a client that wants `name`, offering HTTP/2; then once more with a chain that
+    must be trusted. Blocks."""
     context = unverified_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     try:
         with _connect_tls(secure, context, name) as tls:
-            leaf, alpn = tls.getpeercert(binary_form=True) or b"", tls.selected_alpn_protocol() or ""
+            leaf, alpn = (
+                tls.getpeercert(binary_form=True) or b"",
+                tls.selected_alpn_protocol() or "",
+            )
     except OSError as error:
         return Handshake(name, error=_describe_error(error))
     return Handshake(name, leaf, alpn, distrust=_chain_problem(secure, name))
@@ -128,7 +142,8 @@ def _connect_tls(secure: Secure, context: ssl.SSLContext, name: str) -> ssl.SSLS
 
 
 def _chain_problem(secure: Secure, name: str) -> str:
-    """Why the chain leads to none of the bundle's (without one: this machine's) authorities; empty when it does."""
+    """Why the chain leads to none of the bundle's (without one: this machine's) authorities;
+    empty when it does."""
     try:
         context = ssl.create_default_context(cafile=str(secure.bundle) if secure.bundle else None)
         context.check_hostname = False
@@ -147,24 +162,38 @@ def _describe_error(error: OSError) -> str:
     return failure_kind(error)
 
 
-def certificate_problems(leaf: bytes, wanted: Sequence[str], now: datetime | None = None) -> list[str]:
-    """What is wrong with a certificate whoever issued it: out of date, or for other names than those wanted."""
+def certificate_problems(
+    leaf: bytes, wanted: Sequence[str], now: datetime | None = None
+) -> list[str]:
+    """What is wrong with a certificate whoever issued it: out of date, or for other names than
+    those wanted."""
     from cryptography import x509
 
     certificate, now = x509.load_der_x509_certificate(leaf), now or datetime.now(UTC)
     wrong = []
     if now > certificate.not_valid_after_utc:
-        wrong.append(f"the certificate has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        wrong.append(
+            f"the certificate has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+        )
     if now < certificate.not_valid_before_utc:
-        wrong.append(f"the certificate is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on")
+        wrong.append(
+            f"the certificate is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M}"
+            " UTC on"
+        )
     names = covered_names(certificate)
-    if missing := [name for name in wanted if not any(_name_matches(pattern, name) for pattern in names)]:
-        wrong.append(f"the certificate is for {', '.join(names) or 'no name at all'}, not for {', '.join(missing)}")
+    if missing := [
+        name for name in wanted if not any(_name_matches(pattern, name) for pattern in names)
+    ]:
+        wrong.append(
+            f"the certificate is for {', '.join(names) or 'no name at all'}, not for"
+            f" {', '.join(missing)}"
+        )
     return wrong
 
 
 def covered_names(certificate: Certificate) -> list[str]:
-    """The DNS names and addresses a certificate is for; its common name has not counted for years."""
+    """The DNS names and addresses a certificate is for; its common name has not counted for
+    years."""
     from cryptography import x509
 
     try:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def ready_material(settings: Settings, *, may_issue: bool) -> Material | None:
-    """What the edges must serve, checked; issued now if it is due. None when it is due and `may_issue` is false.
+    """What the edges must serve, checked; issued now if it is due. None when it is due and
+    `may_issue` is false.
 
     Raises:
-        RunbookError: the user's own certificate is unfit, the store is damaged, another run issues from it, or the
+        RunbookError: the user's own certificate is unfit, the store is damaged, another run issues
+        from it, or the
             authority behind what the edges serve is not on this machine.
     """
     if settings.tls.certificate:
@@ -42,19 +44,26 @@ def ready_material(settings: Settings, *, may_issue: bool) -> Material | None:
 
 
 def _refuse_stranger(settings: Settings) -> None:
-    """A new authority would shut out all clients that trust the one behind what the edges serve now."""
+    """A new authority would shut out all clients that trust the one behind what the edges serve
+    now."""
     with open_fleet(settings, settings.inventory.having("edge"), readonly=True) as fleet:
-        seen = fleet.each(lambda edge: fleet.link(edge).read([f"[ -e {TLS}/current/chain.pem ]"])[0].code == 0)
+        seen = fleet.each(
+            lambda edge: fleet.link(edge).read([f"[ -e {TLS}/current/chain.pem ]"])[0].code == 0
+        )
     if serving := [edge for edge, has in seen.items() if has is True]:
         raise RunbookError(
-            f"{' and '.join(serving)} have a certificate, but its authority is not in {settings.tls.store}",
-            "a new authority would shut out every client that trusts the old one; nothing was issued",
-            f"copy {settings.tls.store} from the machine that deployed last; or begin anew: inv certs.issue",
+            f"{' and '.join(serving)} have a certificate, but its authority is not in"
+            f" {settings.tls.store}",
+            "a new authority would shut out every client that trusts the old one; nothing was"
+            " issued",
+            f"copy {settings.tls.store} from the machine that deployed last; or begin anew: inv"
+            " certs.issue",
         )
 
 
 def trust_bundle(settings: Settings) -> Path | None:
-    """What to verify the edges with; None when that is this machine's own trust store (or nothing was issued yet)."""
+    """What to verify the edges with; None when that is this machine's own trust store (or
+    nothing was issued yet)."""
     from .store import BUNDLE
 
     path = settings.tls.store / BUNDLE

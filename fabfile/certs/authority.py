@@ -1,4 +1,5 @@
-"""An authority of our own and what it issues: ECDSA P-256 throughout (Mozilla's profile has no Ed25519; browsers take none)."""
+"""An authority of our own and what it issues: ECDSA P-256 throughout (Mozilla's profile has no
+Ed25519; browsers take none)."""
 
 from __future__ import annotations
 
@@ -41,8 +42,12 @@ def make_authority(site: str, now: datetime) -> Pair:
     """A new self-signed authority that may issue leaves only (path length 0), for ten years."""
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
-    name = _x509_name(f"{site[:32]} runbook authority {serial % 16**8:08x}")  # its own: clients tell authorities by it
-    builder = _certificate_builder(name, name, key.public_key(), serial, now - BACKDATE, now + AUTHORITY_LIFE)
+    name = _x509_name(
+        f"{site[:32]} runbook authority {serial % 16**8:08x}"
+    )  # its own: clients tell authorities by it
+    builder = _certificate_builder(
+        name, name, key.public_key(), serial, now - BACKDATE, now + AUTHORITY_LIFE
+    )
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_key_usage(authority=True), critical=True)
     return Pair(builder.sign(key, hashes.SHA256()), key)
@@ -72,7 +77,9 @@ def issue_leaf(authority: Pair, wanted: Names, now: datetime) -> Pair:
         start,
         min(start + LIFE, ends),
     )
-    issuer = authority.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    issuer = authority.certificate.extensions.get_extension_for_class(
+        x509.SubjectKeyIdentifier
+    ).value
     san = [
         *(x509.DNSName(name) for name in wanted.dns),
         *(x509.IPAddress(ipaddress.ip_address(one)) for one in wanted.addresses),
@@ -82,7 +89,9 @@ def issue_leaf(authority: Pair, wanted: Names, now: datetime) -> Pair:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False
+        )
     )
     return Pair(builder.sign(authority.key, hashes.SHA256()), key)
 
@@ -92,7 +101,12 @@ def _x509_name(common: str) -> x509.Name:
 
 
 def _certificate_builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, serial: int, start: datetime, end: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    serial: int,
+    start: datetime,
+    end: datetime,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -121,7 +135,8 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
 
 
 def named_hosts(certificate: x509.Certificate) -> Names:
-    """The names a certificate bears as subject alternative names; the common name counts nowhere any more."""
+    """The names a certificate bears as subject alternative names; the common name counts nowhere
+    any more."""
     try:
         san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -130,15 +145,25 @@ def named_hosts(certificate: x509.Certificate) -> Names:
     return sort_names([*dns, *map(str, san.get_values_for_type(x509.IPAddress))])
 
 
-def renewal_reason(leaf: x509.Certificate, authority: x509.Certificate, wanted: Names, now: datetime) -> str:
+def renewal_reason(
+    leaf: x509.Certificate, authority: x509.Certificate, wanted: Names, now: datetime
+) -> str:
     """Why `leaf` must be replaced, as a clause; empty when it need not be."""
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     bears = named_hosts(leaf)
     if not issued_by(leaf, authority):
         return "another authority issued it"
-    if missing := [name for name in (*wanted.dns, *wanted.addresses) if name not in (*bears.dns, *bears.addresses)]:
+    if missing := [
+        name
+        for name in (*wanted.dns, *wanted.addresses)
+        if name not in (*bears.dns, *bears.addresses)
+    ]:
         return f"it lacks {', '.join(missing)}"
-    if surplus := [name for name in (*bears.dns, *bears.addresses) if name not in (*wanted.dns, *wanted.addresses)]:
+    if surplus := [
+        name
+        for name in (*bears.dns, *bears.addresses)
+        if name not in (*wanted.dns, *wanted.addresses)
+    ]:
         return f"it is for {', '.join(surplus)} too"
     if now < start:
         return f"it begins only on {start:%Y-%m-%d %H:%M} UTC"
@@ -194,7 +219,11 @@ def make_material(chain: list[x509.Certificate], key: Key) -> Material:
     ).decode()
     pem = "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in chain)
     return Material(
-        pem, Secret(text), sha256_fingerprint(leaf), subject_name(leaf), f"{leaf.not_valid_after_utc:%Y-%m-%d}"
+        pem,
+        Secret(text),
+        sha256_fingerprint(leaf),
+        subject_name(leaf),
+        f"{leaf.not_valid_after_utc:%Y-%m-%d}",
     )
 
 
@@ -206,4 +235,8 @@ def sha256_fingerprint(certificate: x509.Certificate) -> str:
 def subject_name(certificate: x509.Certificate) -> str:
     """Whom it is for: the common name, else its first alternative name, else the whole subject."""
     common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(common[0].value) if common else named_hosts(certificate).first or certificate.subject.rfc4514_string()
+    return (
+        str(common[0].value)
+        if common
+        else named_hosts(certificate).first or certificate.subject.rfc4514_string()
+    )

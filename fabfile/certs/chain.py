@@ -1,7 +1,8 @@
 """The path from a certificate to a root, built as openssl does.
 
-At each link this machine's own roots are asked first, and issuers that are fit (valid today, strongly signed) before
-others. So a cross-signed intermediate, an expired cross root or certificates that have no part in it do no harm.
+At each link this machine's own roots are asked first, and issuers that are fit (valid today,
+strongly signed) before others. So a cross-signed intermediate, an expired cross root or
+certificates that have no part in it do no harm.
 """
 
 from __future__ import annotations
@@ -29,20 +30,24 @@ ODD = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.Unsupport
 """What a certificate raises that is damaged, or newer than our library."""
 
 _LABEL = rb"(?:X509 )?CERTIFICATE-----"
-PEM = re.compile(rb"-----BEGIN " + _LABEL + rb".*?(?:-----END " + _LABEL + rb"|(?=-----BEGIN )|\Z)", re.DOTALL)
+PEM = re.compile(
+    rb"-----BEGIN " + _LABEL + rb".*?(?:-----END " + _LABEL + rb"|(?=-----BEGIN )|\Z)", re.DOTALL
+)
 """One certificate, also one that is cut off."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The leaf and its intermediates, and the root above them; None where nobody here knows the next issuer."""
+    """The leaf and its intermediates, and the root above them; None where nobody here knows the
+    next issuer."""
 
     certificates: tuple[x509.Certificate, ...]
     root: x509.Certificate | None
 
 
 def trusted_roots() -> list[x509.Certificate]:
-    """The roots this machine trusts. One that cannot be read there is none; it does no harm to the others."""
+    """The roots this machine trusts. One that cannot be read there is none; it does no harm to
+    the others."""
     found = []
     for path in {MACHINE, Path(ssl.get_default_verify_paths().cafile or MACHINE)}:
         try:
@@ -68,7 +73,8 @@ def build_chain(
     roots: Sequence[x509.Certificate],
     fit: Callable[[x509.Certificate], bool],
 ) -> Chain:
-    """The best path: the first that is fit from end to end, else the first to a root, else the longest.
+    """The best path: the first that is fit from end to end, else the first to a root, else the
+    longest.
 
     Args:
         leaf: where it begins.
@@ -78,8 +84,14 @@ def build_chain(
     """
     paths = list(islice(_paths((leaf,), others, roots, fit), MOST))
     whole = [path for path in paths if path.root]
-    sound = (path for path in whole if all(map(fit, path.certificates)) and path.root and fit(path.root))
-    return next(sound, None) or next(iter(whole), None) or max(paths, key=lambda path: len(path.certificates))
+    sound = (
+        path for path in whole if all(map(fit, path.certificates)) and path.root and fit(path.root)
+    )
+    return (
+        next(sound, None)
+        or next(iter(whole), None)
+        or max(paths, key=lambda path: len(path.certificates))
+    )
 
 
 def _paths(
@@ -94,7 +106,11 @@ def _paths(
         yield Chain(chain[:-1] or chain, last)
         return
     above = [root for root in roots if issued(last, root)]
-    issuers = [one for one in others if one not in chain and issued(last, one) and _may_issue(one, len(chain) - 1)]
+    issuers = [
+        one
+        for one in others
+        if one not in chain and issued(last, one) and _may_issue(one, len(chain) - 1)
+    ]
     yield from (Chain(chain, root) for root in sorted(above, key=fit, reverse=True))
     for one in sorted(issuers, key=fit, reverse=True):
         yield from _paths((*chain, one), others, roots, fit)
@@ -116,7 +132,8 @@ def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _may_issue(certificate: x509.Certificate, below: int) -> bool:
-    """Whether clients believe what it signed, with so many intermediates below: anybody's leaf can sign."""
+    """Whether clients believe what it signed, with so many intermediates below: anybody's leaf
+    can sign."""
     try:
         extensions = certificate.extensions
         basic = extensions.get_extension_for_class(x509.BasicConstraints).value

@@ -31,7 +31,10 @@ LABELS: dict[str, Told] = {
         "is in openssl's own form of trusted certificates",
         "openssl x509 -in {file} -out {file}.pem",
     ),
-    "X509 CRL": ("is a list of revoked certificates (CRL)", "set tls.certificate to the certificate"),
+    "X509 CRL": (
+        "is a list of revoked certificates (CRL)",
+        "set tls.certificate to the certificate",
+    ),
     "PUBLIC KEY": PUBLIC,
     "RSA PUBLIC KEY": PUBLIC,
     "OPENSSH PRIVATE KEY": ("is a key for ssh", NO_PRIVATE),
@@ -58,14 +61,16 @@ DER: list[tuple[Callable[[bytes], object], Told]] = [
 
 
 def as_pem_text(content: bytes) -> bytes:
-    """The file's content without what Windows editors put in front of it: UTF-16 becomes plain text, a mark of order goes."""
+    """The file's content without what Windows editors put in front of it: UTF-16 becomes plain
+    text, a mark of order goes."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace").encode()
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
 def recognise(file: Path, content: bytes) -> Told | None:
-    """What `file` is, and what to do about it; None for what holds a PEM certificate or key, or is not known."""
+    """What `file` is, and what to do about it; None for what holds a PEM certificate or key, or
+    is not known."""
     labels = re.findall(rb"-----BEGIN ([A-Z0-9 ]+)-----", content)
     found = next((told for label, told in LABELS.items() if label.encode() in labels), None)
     if labels and not found:
@@ -80,7 +85,10 @@ def recognise(file: Path, content: bytes) -> Told | None:
 
 def _binary(content: bytes) -> Told | None:
     if content.startswith(KEYSTORES):
-        convert = "keytool -importkeystore -srckeystore {file} -destkeystore {file}.p12 -deststoretype PKCS12"
+        convert = (
+            "keytool -importkeystore -srckeystore {file} -destkeystore {file}.p12 -deststoretype"
+            " PKCS12"
+        )
         return ("is a Java keystore", convert)
     if content.lstrip()[:1] == b"<":
         return ("is a web page", "download the certificate itself")

@@ -27,7 +27,9 @@ class Names:
 
     def missing(self, others: Names) -> tuple[str, ...]:
         """The names that `others` does not cover; a wildcard there covers one label."""
-        dns = [name for name in self.dns if not {name, f"*.{name.partition('.')[2]}"} & set(others.dns)]
+        dns = [
+            name for name in self.dns if not {name, f"*.{name.partition('.')[2]}"} & set(others.dns)
+        ]
         return (*dns, *(one for one in self.addresses if one not in others.addresses))
 
 
@@ -48,12 +50,14 @@ def sort_names(texts: Iterable[str]) -> Names:
 
 
 def called_names(settings: Settings) -> Names:
-    """What users call: the site's DNS names and the service's own host. A user's own certificate must cover these."""
+    """What users call: the site's DNS names and the service's own host. A user's own certificate
+    must cover these."""
     return sort_names([*settings.tls.names, urlsplit(settings.service).hostname or ""])
 
 
 def wanted_names(settings: Settings) -> Names:
-    """What we issue for: all that users call, the floating address, and every edge's own address (checks go there)."""
+    """What we issue for: all that users call, the floating address, and every edge's own address
+    (checks go there)."""
     users = called_names(settings)
     edges = (node.address for node in settings.inventory.having("edge"))
     return sort_names([*users.dns, settings.edge.address, *edges, *users.addresses])

@@ -1,4 +1,5 @@
-"""The user's own certificate: read from PEM or PKCS#12, and refused by name when clients would refuse it."""
+"""The user's own certificate: read from PEM or PKCS#12, and refused by name when clients would
+refuse it."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def load_provided(settings: Settings, now: datetime | None = None) -> Own:
     """Read, order and check the user's own files. The root, if it is in the file, is not installed.
 
     Raises:
-        RunbookError: a file cannot be read; the key does not fit; it is expired, not yet valid, for other names or
+        RunbookError: a file cannot be read; the key does not fit; it is expired, not yet valid, for
+        other names or
             purposes, weakly signed; or the chain to a root lacks a part.
     """
     file = _certificate_path(settings.tls)
@@ -46,14 +48,19 @@ def load_provided(settings: Settings, now: datetime | None = None) -> Own:
         return _load_file(settings, file, now or datetime.now(UTC))
     except ODD as error:
         said = str(error) or type(error).__name__
-        raise _refusal(f"{file} holds something odd: {said}", f"openssl x509 -noout -text -in {file}") from None
+        raise _refusal(
+            f"{file} holds something odd: {said}", f"openssl x509 -noout -text -in {file}"
+        ) from None
 
 
 def _load_file(settings: Settings, file: Path, now: datetime) -> Own:
     certificates, key = _read_files(settings.tls)
     leaf = next((one for one in certificates if _belongs(one, key)), None)
     if leaf is None:
-        raise _refusal(f"the key does not match the certificate in {file}", "set tls.key to the key it was issued for")
+        raise _refusal(
+            f"the key does not match the certificate in {file}",
+            "set tls.key to the key it was issued for",
+        )
     chain = build_chain(leaf, certificates, trusted_roots(), lambda one: not _unfit(one, now))
     for one in chain.certificates:
         what = "the certificate" if one is leaf else "an intermediate certificate"
@@ -64,7 +71,8 @@ def _load_file(settings: Settings, file: Path, now: datetime) -> Own:
     users = called_names(settings)
     if missing := users.missing(named_hosts(leaf)):
         raise _refusal(
-            f"the certificate in {file} is not for {', '.join(missing)}, but for {str(named_hosts(leaf)) or 'no name at all'}",
+            f"the certificate in {file} is not for {', '.join(missing)}, but for"
+            f" {str(named_hosts(leaf)) or 'no name at all'}",
             "have it issued for what users call, or set tls.names and service to what it is for",
         )
     return Own(leaf, as_material(list(chain.certificates), key))
@@ -86,9 +94,17 @@ def _read_files(tls: Tls) -> tuple[list[x509.Certificate], Key]:
     if b"-----BEGIN " not in content:
         return _read_pkcs12(file, content, passphrase)
     if not blocks:
-        holds = "a private key, but no certificate" if b"PRIVATE KEY-----" in content else "no certificate"
-        raise _refusal(f"{file} holds {holds} that can be read", "set tls.certificate to the file that does")
-    return [_loaded(file, *numbered) for numbered in enumerate(blocks, 1)], _read_key(tls.key or file, passphrase)
+        holds = (
+            "a private key, but no certificate"
+            if b"PRIVATE KEY-----" in content
+            else "no certificate"
+        )
+        raise _refusal(
+            f"{file} holds {holds} that can be read", "set tls.certificate to the file that does"
+        )
+    return [_loaded(file, *numbered) for numbered in enumerate(blocks, 1)], _read_key(
+        tls.key or file, passphrase
+    )
 
 
 def _loaded(file: Path, number: int, block: bytes) -> x509.Certificate:
@@ -99,15 +115,21 @@ def _loaded(file: Path, number: int, block: bytes) -> x509.Certificate:
         raise _refusal(seen, "take it out, or copy it from its source again") from None
 
 
-def _read_pkcs12(file: Path, content: bytes, passphrase: bytes | None) -> tuple[list[x509.Certificate], Key]:
+def _read_pkcs12(
+    file: Path, content: bytes, passphrase: bytes | None
+) -> tuple[list[x509.Certificate], Key]:
     try:
         key, leaf, others = pkcs12.load_key_and_certificates(content, passphrase)
     except ValueError as error:
         if "password" in str(error).lower() or "mac" in str(error).lower():
             raise _read_passphrase(file, passphrase) from None
-        raise _refusal(f"{file} is neither PEM nor PKCS#12", f"openssl pkcs12 -in {file} -info") from None
+        raise _refusal(
+            f"{file} is neither PEM nor PKCS#12", f"openssl pkcs12 -in {file} -info"
+        ) from None
     if not key or not leaf:
-        raise _refusal(f"{file} lacks the {'certificate' if key else 'key'}", "export it again, with both")
+        raise _refusal(
+            f"{file} lacks the {'certificate' if key else 'key'}", "export it again, with both"
+        )
     return [leaf, *others], _check_key_fits(key, file)
 
 
@@ -121,18 +143,25 @@ def _read_key(file: Path, passphrase: bytes | None) -> Key:
     encrypted = b"ENCRYPTED" in content
     try:
         return _check_key_fits(
-            serialization.load_pem_private_key(content[begin.start() :], passphrase if encrypted else None), file
+            serialization.load_pem_private_key(
+                content[begin.start() :], passphrase if encrypted else None
+            ),
+            file,
         )
     except TypeError:
         raise _read_passphrase(file, passphrase) from None
     except ValueError:
         if encrypted:
             raise _read_passphrase(file, passphrase) from None
-        raise _refusal(f"the private key in {file} cannot be read", f"openssl pkey -in {file} -noout -check") from None
+        raise _refusal(
+            f"the private key in {file} cannot be read", f"openssl pkey -in {file} -noout -check"
+        ) from None
 
 
 def _check_key_fits(key: object, file: Path) -> Key:
-    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(
+        key.curve, ec.SECP256R1 | ec.SECP384R1
+    ):
         return key
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 2048:
         return key
@@ -153,12 +182,16 @@ def _rooted(chain: Chain, now: datetime, file: Path) -> None:
     last, root = chain.certificates[-1], chain.root
     if root is None:
         raise _refusal(
-            f"the chain in {file} is incomplete: nobody here knows «{last.issuer.rfc4514_string()}»",
+            f"the chain in {file} is incomplete: nobody here knows"
+            f" «{last.issuer.rfc4514_string()}»",
             "append the intermediate certificates (and the root, if it is a private one) to it",
         )
     if root is not last and (unfit := _unfit(root, now)):
         name = root.subject.rfc4514_string()
-        raise _refusal(f"the chain in {file} ends at a root that {unfit[0]}: «{name}»", "have it issued under another")
+        raise _refusal(
+            f"the chain in {file} ends at a root that {unfit[0]}: «{name}»",
+            "have it issued under another",
+        )
 
 
 def _unfit(certificate: x509.Certificate, now: datetime) -> tuple[str, str] | None:
@@ -172,7 +205,11 @@ def _unfit(certificate: x509.Certificate, now: datetime) -> tuple[str, str] | No
     if now < start:
         return f"is valid only from {start:%Y-%m-%d %H:%M} UTC", "wait, or check the clock"
     algorithm = certificate.signature_hash_algorithm
-    if algorithm and algorithm.name in ("md5", "sha1") and certificate.issuer != certificate.subject:
+    if (
+        algorithm
+        and algorithm.name in ("md5", "sha1")
+        and certificate.issuer != certificate.subject
+    ):
         return f"is signed with {algorithm.name.upper()}", "have it issued anew"
     return None
 
@@ -182,8 +219,13 @@ def _check_purpose(leaf: x509.Certificate, file: Path) -> None:
         usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return
-    if not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(usage):
-        raise _refusal(f"the certificate in {file} is not for servers", "have one issued for TLS server authentication")
+    if not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(
+        usage
+    ):
+        raise _refusal(
+            f"the certificate in {file} is not for servers",
+            "have one issued for TLS server authentication",
+        )
 
 
 def _read_content(file: Path) -> bytes:
@@ -195,8 +237,12 @@ def _read_content(file: Path) -> bytes:
 
 def _read_passphrase(file: Path, given: bytes | None) -> RunbookError:
     if given is None:
-        return _refusal(f"{file} is encrypted", "set tls.passphrase_file to a file that holds its passphrase")
-    return _refusal(f"the passphrase does not open {file}", "put the right one into tls.passphrase_file")
+        return _refusal(
+            f"{file} is encrypted", "set tls.passphrase_file to a file that holds its passphrase"
+        )
+    return _refusal(
+        f"the passphrase does not open {file}", "put the right one into tls.passphrase_file"
+    )
 
 
 def _refusal(seen: str, next: str) -> RunbookError:

@@ -1,4 +1,5 @@
-"""Which certificate each edge serves, against the one it should: one table, one ssh session per edge, read-only."""
+"""Which certificate each edge serves, against the one it should: one table, one ssh session per
+edge, read-only."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WARN_OWN = timedelta(days=30)
-"""A user's own certificate is remarked upon this long before its end (or in its last third, if that is shorter)."""
+"""A user's own certificate is remarked upon this long before its end (or in its last third, if
+that is shorter)."""
 WARN_AUTHORITY = timedelta(days=365)
 """An authority is: its clients need time to learn the next one."""
 
@@ -39,7 +41,8 @@ class ServedCertificate:
     certificate: x509.Certificate | None = None
     error: RunbookError | None = None
     unfit: tuple[str, ...] = ()
-    """What of the right pair's files is not as it was installed, a clause each: nginx may not start with them again."""
+    """What of the right pair's files is not as it was installed, a clause each: nginx may not
+    start with them again."""
 
 
 @dataclass
@@ -73,7 +76,8 @@ def show_certificates(settings: Settings, json: str | None) -> int:
 
 
 def _pair(settings: Settings) -> Certificate | None:
-    """What must lie on each edge; None while nothing fit for it was issued or given (`judge_certificates` says why)."""
+    """What must lie on each edge; None while nothing fit for it was issued or given
+    (`judge_certificates` says why)."""
     from . import ready_material
 
     with contextlib.suppress(RunbookError):
@@ -83,9 +87,11 @@ def _pair(settings: Settings) -> Certificate | None:
 
 
 def ask_edges(settings: Settings, pair: Certificate | None = None) -> list[ServedCertificate]:
-    """Ask every edge, on itself, what it serves to users, and whether the files of `pair` are as installed.
+    """Ask every edge, on itself, what it serves to users, and whether the files of `pair` are as
+    installed.
 
-    nginx serves from memory: a key that it can no longer read shows at its next start only, which then fails.
+    nginx serves from memory: a key that it can no longer read shows at its next start only, which
+    then fails.
     """
     name, port = called_names(settings).first, settings.edge.https_port
 
@@ -104,14 +110,22 @@ def ask_edges(settings: Settings, pair: Certificate | None = None) -> list[Serve
         seen = fleet.each(ask)
     addresses = {node.name: f"{node.address}:{port}" for node in fleet}
     return [
-        ServedCertificate(host, addresses[host], error=one) if isinstance(one, RunbookError) else one
+        (
+            ServedCertificate(host, addresses[host], error=one)
+            if isinstance(one, RunbookError)
+            else one
+        )
         for host, one in seen.items()
     ]
 
 
 def judge_certificates(settings: Settings, edges: list[ServedCertificate], now: datetime) -> Judged:
     """What needs doing, given what the edges serve."""
-    judged = _judge_provided(settings, edges, now) if settings.tls.certificate else _judge_issued(settings, edges, now)
+    judged = (
+        _judge_provided(settings, edges, now)
+        if settings.tls.certificate
+        else _judge_issued(settings, edges, now)
+    )
     next_ = "inv certs.renew" if judged.wanted else "inv certs.issue"
     for one in edges:
         if one.error:
@@ -119,9 +133,13 @@ def judge_certificates(settings: Settings, edges: list[ServedCertificate], now: 
         elif one.certificate is None:
             judged.problems.append((f"{one.host} serves no certificate at {one.where}", next_))
         elif judged.wanted and one.certificate != judged.wanted:
-            judged.problems.append((f"{one.host} serves another certificate than {judged.kind} holds", next_))
+            judged.problems.append(
+                (f"{one.host} serves another certificate than {judged.kind} holds", next_)
+            )
         for clause in one.unfit if one.certificate == judged.wanted else ():
-            said = f"{one.host}: {clause}; nginx serves what it read before, and may not start again"
+            said = (
+                f"{one.host}: {clause}; nginx serves what it read before, and may not start again"
+            )
             judged.problems.append((said, next_))
     return judged
 
@@ -137,7 +155,10 @@ def _judge_provided(settings: Settings, edges: list[ServedCertificate], now: dat
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     if now >= end - min(WARN_OWN, (end - start) / 3):
         judged.problems.append(
-            (f"your own certificate ends on {end:%Y-%m-%d}", "have it renewed, then inv certs.renew")
+            (
+                f"your own certificate ends on {end:%Y-%m-%d}",
+                "have it renewed, then inv certs.renew",
+            )
         )
     return judged
 
@@ -173,11 +194,17 @@ def _judge_store(settings: Settings, judged: Judged, store: Store, now: datetime
         judged.problems.append((ends, "inv certs.rotate-ca --prepare"))
     if store.certificate(NEXT):
         judged.problems.append(
-            ("the next authority is prepared; clients should learn it now (inv certs.trust)", "inv certs.rotate-ca")
+            (
+                "the next authority is prepared; clients should learn it now (inv certs.trust)",
+                "inv certs.rotate-ca",
+            )
         )
     if store.certificate(PREVIOUS):
         judged.problems.append(
-            ("the replaced authority is still trusted; let clients learn the new one", "inv certs.rotate-ca --finish")
+            (
+                "the replaced authority is still trusted; let clients learn the new one",
+                "inv certs.rotate-ca --finish",
+            )
         )
 
 
@@ -187,7 +214,14 @@ def _json_rows(judged: Judged) -> list[dict[str, Any]]:
     rows = [{"where": source, "address": "", "state": state, **_certificate_facts(judged.wanted)}]
     for one in judged.edges:
         state = _state(one, judged)
-        rows.append({"where": one.host, "address": one.where, "state": state, **_certificate_facts(one.certificate)})
+        rows.append(
+            {
+                "where": one.host,
+                "address": one.where,
+                "state": state,
+                **_certificate_facts(one.certificate),
+            }
+        )
     return rows
 
 
@@ -218,7 +252,12 @@ def _certificate_facts(certificate: x509.Certificate | None) -> dict[str, Any]:
 
 def _as_json(settings: Settings, judged: Judged) -> dict[str, Any]:
     problems = [{"seen": seen, "next": next_} for seen, next_ in judged.problems]
-    return {"site": settings.name, "exit": judged.exit_code, "certificates": _json_rows(judged), "problems": problems}
+    return {
+        "site": settings.name,
+        "exit": judged.exit_code,
+        "certificates": _json_rows(judged),
+        "problems": problems,
+    }
 
 
 def _print_judged(out: Console, judged: Judged) -> None:

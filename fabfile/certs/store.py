@@ -1,8 +1,10 @@
-"""The folder on the controller that holds the authority and what it issued. Nothing of it but the leaf ever leaves.
+"""The folder on the controller that holds the authority and what it issued. Nothing of it but the
+leaf ever leaves.
 
-`ca.pem` (certificate and key) issues; `ca-next.pem` is prepared for a rotation; `ca-previous.pem` (certificate only) is
-what a rotation replaced; `leaf.pem` is the edges'. `bundle.pem` holds every authority that clients should trust and
-follows from the others. Each file is replaced in one rename, so a killed run leaves a state that the next one goes on from.
+`ca.pem` (certificate and key) issues; `ca-next.pem` is prepared for a rotation; `ca-previous.pem`
+(certificate only) is what a rotation replaced; `leaf.pem` is the edges'. `bundle.pem` holds every
+authority that clients should trust and follows from the others. Each file is replaced in one
+rename, so a killed run leaves a state that the next one goes on from.
 """
 
 from __future__ import annotations
@@ -26,7 +28,13 @@ from . import authority
 from .authority import Pair
 from .names import Names
 
-CURRENT, NEXT, PREVIOUS, LEAF, BUNDLE = "ca.pem", "ca-next.pem", "ca-previous.pem", "leaf.pem", "bundle.pem"
+CURRENT, NEXT, PREVIOUS, LEAF, BUNDLE = (
+    "ca.pem",
+    "ca-next.pem",
+    "ca-previous.pem",
+    "leaf.pem",
+    "bundle.pem",
+)
 
 
 class Store:
@@ -92,7 +100,8 @@ class Store:
             raise self._damaged_error(name) from None
 
     def authorities(self) -> list[x509.Certificate]:
-        """What clients should trust: the issuing authority first, then the prepared one, then the replaced one."""
+        """What clients should trust: the issuing authority first, then the prepared one, then
+        the replaced one."""
         found = [self.certificate(name) for name in (CURRENT, NEXT, PREVIOUS)]
         return list(dict.fromkeys(one for one in found if one))
 
@@ -104,7 +113,8 @@ class Store:
         return authority.renewal_reason(leaf, issuer, wanted, self.now)
 
     def renew(self, wanted: Names, *, force: bool = False) -> str:
-        """Issue what is due (with `force` a leaf in any case); why, as a clause, or empty when nothing was.
+        """Issue what is due (with `force` a leaf in any case); why, as a clause, or empty when
+        nothing was.
 
         Must run `locked`.
         """
@@ -130,7 +140,9 @@ class Store:
         """
         pair, issuer = self.pair(LEAF), self.certificate(CURRENT)
         if not pair or not issuer:
-            raise RunbookError("no certificate was issued yet", "there is nothing to install", "inv certs.issue")
+            raise RunbookError(
+                "no certificate was issued yet", "there is nothing to install", "inv certs.issue"
+            )
         authority.prove_pair(pair, issuer, wanted, self.now)
         return authority.make_material([pair.certificate], pair.key)
 
@@ -140,16 +152,20 @@ class Store:
         text = certificate.public_bytes(serialization.Encoding.PEM)
         if key:
             text += key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
             )
         replace_file(self.folder / name, text, 0o600)
 
     def promote(self) -> None:
-        """The prepared authority issues from now on; the key of the one before it is gone with this rename."""
+        """The prepared authority issues from now on; the key of the one before it is gone with
+        this rename."""
         (self.folder / NEXT).replace(self.folder / CURRENT)
 
     def settle(self, *more: x509.Certificate) -> None:
-        """Make the bundle say what the other files say (and `more`, which is about to join them)."""
+        """Make the bundle say what the other files say (and `more`, which is about to join
+        them)."""
         text = bundle_text(self.site, [*self.authorities(), *more])
         if self._read_file(BUNDLE) != text:
             replace_file(self.bundle, text, 0o644)
@@ -170,7 +186,8 @@ class Store:
         return RunbookError(
             f"{self.folder / name} is damaged: no certificate with its key can be read from it",
             "nothing was issued from it or installed",
-            f"bring it back from a backup; or move it away, then inv certs.issue makes {_ANEW.get(name, 'it')} anew",
+            "bring it back from a backup; or move it away, then inv certs.issue makes"
+            f" {_ANEW.get(name, 'it')} anew",
         )
 
 
@@ -178,7 +195,8 @@ _ANEW = {CURRENT: "an authority (which clients must then learn)", LEAF: "a certi
 
 
 def bundle_text(site: str, certificates: list[x509.Certificate]) -> bytes:
-    """Certificates as PEM, headed by whose they are (readers of PEM skip what stands outside the blocks)."""
+    """Certificates as PEM, headed by whose they are (readers of PEM skip what stands outside the
+    blocks)."""
     head = f"# {OURS}: what to trust at site {site}\n".encode()
     return head + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
 

@@ -23,7 +23,8 @@ UPDATE = ("update-ca-certificates",)
 
 
 def show_trust(settings: Settings, *, out: str | None, install: bool, json: str | None) -> int:
-    """Show the bundle and what to do with it; copy it to `out`; with `install`, make this machine trust it.
+    """Show the bundle and what to do with it; copy it to `out`; with `install`, make this machine
+    trust it.
 
     Raises:
         RunbookError: nothing of ours is to be trusted, a file is in the way, or this user may not.
@@ -37,7 +38,9 @@ def show_trust(settings: Settings, *, out: str | None, install: bool, json: str 
     store = Store(settings.tls.store, settings.name)
     authorities = store.authorities()
     if not authorities or not store.bundle.exists():
-        raise RunbookError("no authority was made yet", "there is nothing to trust", "inv certs.issue")
+        raise RunbookError(
+            "no authority was made yet", "there is nothing to trust", "inv certs.issue"
+        )
     done = []
     if out:
         copy_bundle(store, Path(out))
@@ -59,7 +62,9 @@ def copy_bundle(store: Store, target: Path) -> None:
         replace_file(target, store.bundle.read_bytes(), 0o644)
     except OSError as error:
         raise RunbookError(
-            f"{target} cannot be written: {error.strerror}", "the bundle was not copied", "give --out another path"
+            f"{target} cannot be written: {error.strerror}",
+            "the bundle was not copied",
+            "give --out another path",
         ) from None
 
 
@@ -76,8 +81,14 @@ def trust_on_machine(site: str, authorities: list[x509.Certificate]) -> str:
             "sudo .venv/bin/inv certs.trust --install",
         )
     if not MACHINE.is_dir() or not shutil.which(UPDATE[0]):
-        raise RunbookError(f"this machine has no {UPDATE[0]}", "nothing was changed", "apt-get install ca-certificates")
-    files = {MACHINE / f"runbook-{site}-{sha256_fingerprint(one)[:12]}.crt": one for one in authorities}
+        raise RunbookError(
+            f"this machine has no {UPDATE[0]}",
+            "nothing was changed",
+            "apt-get install ca-certificates",
+        )
+    files = {
+        MACHINE / f"runbook-{site}-{sha256_fingerprint(one)[:12]}.crt": one for one in authorities
+    }
     for path in files:
         _not_ours(path)
     for path in MACHINE.glob(f"runbook-{site}-*.crt"):
@@ -88,7 +99,9 @@ def trust_on_machine(site: str, authorities: list[x509.Certificate]) -> str:
         replace_file(path, bundle_text(site, [one]), 0o644)
     ran = subprocess.run(UPDATE, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if ran.returncode:
-        raise RunbookError(f"{UPDATE[0]} failed: {ran.stderr.strip()}", f"the files are in {MACHINE}", UPDATE[0])
+        raise RunbookError(
+            f"{UPDATE[0]} failed: {ran.stderr.strip()}", f"the files are in {MACHINE}", UPDATE[0]
+        )
     return "this machine trusts it"
 
 
@@ -99,12 +112,18 @@ def _is_ours(path: Path) -> bool:
 def _not_ours(path: Path) -> None:
     if path.exists() and not (path.is_file() and _is_ours(path)):
         raise RunbookError(
-            f"{path} exists and is not a bundle of ours", "it was left alone", "move it, or choose another path"
+            f"{path} exists and is not a bundle of ours",
+            "it was left alone",
+            "move it, or choose another path",
         )
 
 
 def _print_trust(
-    settings: Settings, store: Store, authorities: list[x509.Certificate], done: list[str], json: str | None
+    settings: Settings,
+    store: Store,
+    authorities: list[x509.Certificate],
+    done: list[str],
+    json: str | None,
 ) -> None:
     from rich.text import Text
 
@@ -112,7 +131,10 @@ def _print_trust(
     write_json(
         {
             "bundle": str(bundle),
-            "authorities": [{"name": subject_name(one), "sha256": sha256_fingerprint(one)} for one in authorities],
+            "authorities": [
+                {"name": subject_name(one), "sha256": sha256_fingerprint(one)}
+                for one in authorities
+            ],
             "done": done,
         },
         json,
@@ -132,7 +154,19 @@ def _manual_steps(settings: Settings, bundle: Path) -> list[tuple[str, str]]:
         ("bundle", str(bundle)),
         ("curl", f"curl --cacert {bundle} {settings.https}/"),
         ("this machine", "inv certs.trust --install   (as root)"),
-        ("other Debian", f"as root: cp {bundle.name} {shared} && update-ca-certificates   (one certificate to a file)"),
-        ("Chromium", f"certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n runbook-{settings.name} -i {bundle.name}"),
+        (
+            "other Debian",
+            (
+                f"as root: cp {bundle.name} {shared} && update-ca-certificates   (one certificate"
+                " to a file)"
+            ),
+        ),
+        (
+            "Chromium",
+            (
+                f"certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n runbook-{settings.name} -i"
+                f" {bundle.name}"
+            ),
+        ),
         ("Firefox", "Settings, Privacy & Security, View Certificates, Authorities, Import"),
     ]

@@ -1,4 +1,5 @@
-"""`fab -H a,b TASK` as one call that knows all its hosts (named by `tasks.executor_class` in fabric.yaml).
+"""`fab -H a,b TASK` as one call that knows all its hosts (named by `tasks.executor_class` in
+fabric.yaml).
 
 Fabric's own executor makes one serial call per host, stops at the first failure and has no summary.
 """
@@ -21,7 +22,8 @@ class RolloutExecutor(fabric.Executor):  # type: ignore[misc]
         self.config.hosts = [name.strip() for name in given.split(",") if name.strip()]
         if self.core.remainder:
             raise Exit(
-                "this runbook runs tasks, not loose commands; for a shell on a host use ssh (in the lab: inv lab.ssh NAME)",
+                "this runbook runs tasks, not loose commands; for a shell on a host use ssh (in the"
+                " lab: inv lab.ssh NAME)",
                 1,
             )
         expanded: list[Any] = invoke.Executor.expand_calls(self, calls)

@@ -1,4 +1,5 @@
-"""The end of a converging task: nodes by state, only what is not right listed, one last line with totals."""
+"""The end of a converging task: nodes by state, only what is not right listed, one last line
+with totals."""
 
 from __future__ import annotations
 
@@ -50,7 +51,11 @@ class HostReport:
     @property
     def errors(self) -> list[RunbookError]:
         """The error that ended this host's part; or, of a plan, all that stands in its way."""
-        return [self.error] if self.error else [outcome.error for outcome in self.outcomes if outcome.error]
+        return (
+            [self.error]
+            if self.error
+            else [outcome.error for outcome in self.outcomes if outcome.error]
+        )
 
     @property
     def first_error(self) -> RunbookError | None:
@@ -75,8 +80,8 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """The failed hosts' highest code (4 unreachable, 5 rolled back); 1 when all was done and it does not serve; 2 when a
-        plan found differences; else 0."""
+        """The failed hosts' highest code (4 unreachable, 5 rolled back); 1 when all was done and
+        it does not serve; 2 when a plan found differences; else 0."""
         codes = [host.first_error.code for host in self.hosts if host.first_error]
         if codes:
             return max(codes)
@@ -121,7 +126,8 @@ def _parts(error: RunbookError) -> dict[str, str]:
 def open_console(json_path: str | None = None) -> Console:
     """Where people read: stdout, or stderr when stdout carries JSON (`--json -`).
 
-    With PICTURE=FILE.svg in the environment, what was printed is left there as a picture, without what moved meanwhile.
+    With PICTURE=FILE.svg in the environment, what was printed is left there as a picture, without
+    what moved meanwhile.
     """
     from rich.console import Console
 
@@ -130,7 +136,9 @@ def open_console(json_path: str | None = None) -> Console:
         return Console(stderr=json_path == "-", highlight=False, soft_wrap=not sys.stdout.isatty())
     import atexit
 
-    out = Console(stderr=json_path == "-", highlight=False, record=True, width=110, force_terminal=False)
+    out = Console(
+        stderr=json_path == "-", highlight=False, record=True, width=110, force_terminal=False
+    )
     atexit.register(_leave_picture, out, picture)
     return out
 
@@ -159,7 +167,9 @@ def write_json(data: Any, path: str | None) -> None:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise RunbookError(
-            f"{path} cannot be written: {error.strerror}", "the report is lost", "give --json another path"
+            f"{path} cannot be written: {error.strerror}",
+            "the report is lost",
+            "give --json another path",
         ) from None
 
 
@@ -178,7 +188,11 @@ def show_outcome(out: Console, host: str, outcome: Outcome, *, most: int = 1000)
         out.print(Text(f"           {mask_secrets(text)}", style))
     if len(lines) > most:
         out.print(
-            Text(f"           … {len(lines) - most} more lines (whole in fab plan and in the run's report.json)", "dim")
+            Text(
+                f"           … {len(lines) - most} more lines (whole in fab plan and in the run's"
+                " report.json)",
+                "dim",
+            )
         )
 
 
@@ -191,14 +205,21 @@ def show_report(out: Console, report: Report, *, said: bool) -> None:
             if not said and outcome.state is not State.RIGHT:
                 show_outcome(out, host.host, outcome)
     table = Table(box=None, header_style="dim", pad_edge=False)
-    states = [state for state in State if state in (State.RIGHT, State.FAILED) or report.total(state)]
+    states = [
+        state for state in State if state in (State.RIGHT, State.FAILED) or report.total(state)
+    ]
     for title in ("host", *(state.value for state in states), ""):
         table.add_column(title, justify="left" if title in ("host", "") else "right")
     for host in report.hosts:
-        cells = [f"[{STYLE[state]}]{host.count(state)}[/]" if host.count(state) else "·" for state in states]
+        cells = [
+            f"[{STYLE[state]}]{host.count(state)}[/]" if host.count(state) else "·"
+            for state in states
+        ]
         table.add_row(host.host, *cells, _host_remark(host))
     out.print(table)
-    for shown in _distinct_errors([*(error for host in report.hosts for error in host.errors), *report.at_end]):
+    for shown in _distinct_errors(
+        [*(error for host in report.hosts for error in host.errors), *report.at_end]
+    ):
         _print_error(out, shown)
     out.print(_last_line(report))
 
@@ -211,10 +232,15 @@ def _host_remark(host: HostReport) -> str:
 
 def _last_line(report: Report) -> str:
     counts = Counter({state: report.total(state) for state in State})
-    parts = [f"{len(report.hosts)} host{'s' * (len(report.hosts) != 1)}", f"{counts[State.RIGHT]} right"]
+    parts = [
+        f"{len(report.hosts)} host{'s' * (len(report.hosts) != 1)}",
+        f"{counts[State.RIGHT]} right",
+    ]
     middle = State.WOULD if counts[State.WOULD] or report.task == "plan" else State.CHANGED
     parts.append(f"{counts[middle]} {'to change' if middle is State.WOULD else 'changed'}")
-    parts += [f"{counts[state]} {state.value}" for state in (State.FAILED, State.SKIPPED) if counts[state]]
+    parts += [
+        f"{counts[state]} {state.value}" for state in (State.FAILED, State.SKIPPED) if counts[state]
+    ]
     return f"[bold]{report.task}[/]: " + " · ".join(
         [*parts, f"{report.seconds:.2f} s", f"{report.sessions} ssh sessions"]
     )
@@ -234,8 +260,8 @@ def _print_error(out: Console, error: RunbookError) -> None:
 
 
 def show_problem(out: Console, hosts: str, problem: Problem) -> None:
-    """What is wrong on `hosts`, and below it the command to type. A terminal's width breaks the sentence between words,
-    never the command: it is there to be copied."""
+    """What is wrong on `hosts`, and below it the command to type. A terminal's width breaks the
+    sentence between words, never the command: it is there to be copied."""
     from rich.text import Text
 
     text = mask_secrets(f"{hosts}: {problem.message}" if hosts else problem.message)

@@ -1,4 +1,5 @@
-"""The edge between a task and its operator: errors in three lines, exit codes, no tracebacks for what an operator can cause."""
+"""The edge between a task and its operator: errors in three lines, exit codes, no tracebacks for
+what an operator can cause."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from ..engine.terminal import typed
 
 
 def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
-    """Wrap a task's body: its return value becomes the exit code, a RunbookError three lines and its own code."""
+    """Wrap a task's body: its return value becomes the exit code, a RunbookError three lines and
+    its own code."""
 
     @functools.wraps(body)
     def task(*args: Any, **kwargs: Any) -> None:
@@ -31,7 +33,8 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
             print_error(
                 RunbookError(
                     "broken off in the middle of a step",
-                    "its command may go on on the host; what it writes, it writes whole, and the next deploy reads first",
+                    "its command may go on on the host; what it writes, it writes whole, and the"
+                    " next deploy reads first",
                     "fab status, then fab deploy",
                 )
             )
@@ -40,7 +43,8 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
             print_error(
                 RunbookError(
                     "interrupted",
-                    "the step in hand was finished or not begun; nothing is half-written, the locks are released",
+                    "the step in hand was finished or not begun; nothing is half-written, the locks"
+                    " are released",
                     "fab plan   (what is left to do), then fab deploy",
                 )
             )

@@ -1,4 +1,5 @@
-"""The app nodes as the balancers see them, and taking one out of service without anybody noticing."""
+"""The app nodes as the balancers see them, and taking one out of service without anybody
+noticing."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from ..engine.errors import RunbookError, Unreachable
 from ..engine.fleet import failed_hosts
 from ..engine.host import Node
-from ..engine.link import wait_until
+from ..engine.waiting import wait_until
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from . import haproxy_stats
@@ -26,17 +27,21 @@ from .haproxy_stats import Server
 from .keepalived import holds_probe
 
 IDLE = 30.0
-"""Seconds a drained node gets to finish what it has in hand (the longest answer, the session list, may take that)."""
+"""Seconds a drained node gets to finish what it has in hand (the longest answer, the session
+list, may take that)."""
 
 LIFTED = 5.0
-"""Seconds that a node found drained gets to be seen up; if it is sick, the deploy is there to mend it."""
+"""Seconds that a node found drained gets to be seen up; if it is sick, the deploy is there to
+mend it."""
 
 BACK = 20.0
-"""Seconds after which a node put back must be up in every balancer's eyes (its checks need 2 x 0.2 s)."""
+"""Seconds after which a node put back must be up in every balancer's eyes (its checks need 2 x
+0.2 s)."""
 
 
 HEALED = 90.0
-"""Seconds a healer gets to end what it has begun: drain, start (30 without the fast start), back in service."""
+"""Seconds a healer gets to end what it has begun: drain, start (30 without the fast start), back
+in service."""
 
 
 class EdgeView(NamedTuple):
@@ -47,7 +52,8 @@ class EdgeView(NamedTuple):
 
 
 class Balancer:
-    """All edges of a site as one. Connects when first asked; an edge that has no HAProxy yet simply sees nobody."""
+    """All edges of a site as one. Connects when first asked; an edge that has no HAProxy yet
+    simply sees nobody."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -60,7 +66,8 @@ class Balancer:
     def view(self) -> dict[str, dict[str, Server]]:
         """Each edge's nodes; an edge without a running HAProxy is left out.
 
-        An edge that does not answer is left out when another one holds the floating address: it has no users then.
+        An edge that does not answer is left out when another one holds the floating address: it has
+        no users then.
 
         Raises:
             Unreachable: an edge does not answer, so nobody can say what its users would see.
@@ -85,7 +92,8 @@ class Balancer:
         """No new requests for `node` from any edge; returns when it has none in flight.
 
         Raises:
-            RunbookError: nobody else could serve, or requests are still in flight after IDLE seconds.
+            RunbookError: nobody else could serve, or requests are still in flight after IDLE
+            seconds.
         """
         self.hold(node, why)
         if not wait_until(lambda: self._is_idle(node), seconds=IDLE, every=0.1):
@@ -100,13 +108,18 @@ class Balancer:
             self.fleet.links[edge].run(drain_script(node, why))
 
     def _edges_of(self, node: str, *, up: bool = False) -> list[str]:
-        """The edges whose balancer knows `node` (and sees it up): a new node is known only after its first edge phase."""
-        return [edge for edge, seen in self.view().items() if node in seen and (seen[node].up or not up)]
+        """The edges whose balancer knows `node` (and sees it up): a new node is known only after
+        its first edge phase."""
+        return [
+            edge for edge, seen in self.view().items() if node in seen and (seen[node].up or not up)
+        ]
 
     def place(self, node: Node, port: int) -> None:
-        """Every edge that answers finds `node` at its address and `port`; its configuration on disk says so, too.
+        """Every edge that answers finds `node` at its address and `port`; its configuration on disk
+        says so, too.
 
-        To be done while the node is out of service: what it was asked at its old place may still be under way there.
+        To be done while the node is out of service: what it was asked at its old place may still be
+        under way there.
 
         Raises:
             RunbookError: an edge could not be told. That says nothing about the node's release.
@@ -126,7 +139,8 @@ class Balancer:
         away = self._leased_nodes()
         if away and not wait_until(lambda: not self._leased_nodes(), seconds=HEALED, every=0.2):
             raise RunbookError(
-                f"the healer of {' and '.join(away)} has been restarting its app for {HEALED:.0f} s",
+                f"the healer of {' and '.join(away)} has been restarting its app for"
+                f" {HEALED:.0f} s",
                 "taking another node out meanwhile could leave the users with nobody",
                 f"fab status; fab -H {away[0]} app.restart",
             )
@@ -157,11 +171,14 @@ class Balancer:
             )
 
     def hold(self, node: str, why: str) -> None:
-        """`node` gets no requests from any edge, and `why` is on record; unless nobody else could serve. Does not wait."""
+        """`node` gets no requests from any edge, and `why` is on record; unless nobody else
+        could serve. Does not wait."""
         self._healers_done()
         self._refuse_last_server(node, self.view())
         self._take_out(node, why)
-        if self._healers_done():  # it began at the same moment, and what it puts back in the end may be this node
+        if (
+            self._healers_done()
+        ):  # it began at the same moment, and what it puts back in the end may be this node
             self._take_out(node, why)
 
     def release(self, node: str) -> None:
@@ -173,7 +190,9 @@ class Balancer:
         """Whether a person drained it, at every edge that runs."""
         look = drained_by_operator(node)
         edges = self.view()
-        return bool(edges) and all(self.fleet.links[edge].read([look])[0].code == 0 for edge in edges)
+        return bool(edges) and all(
+            self.fleet.links[edge].read([look])[0].code == 0 for edge in edges
+        )
 
     def by_gate(self, node: str) -> str:
         """Why the gate keeps `node` out, in the words of an edge; empty when it does not."""
@@ -184,29 +203,35 @@ class Balancer:
         return ""
 
     def lift_leftovers(self, nodes: Sequence[Node]) -> list[str]:
-        """Put back those of `nodes` that a deploy drained and left so; which they were. The caller holds their locks.
+        """Put back those of `nodes` that a deploy drained and left so; which they were. The caller
+        holds their locks.
 
         Waits a little for them to be seen up again: while one is out, no other can be drained.
         """
         left = set[str]()
         for edge in self.view():
             link = self.fleet.links[edge]
-            mine = {node.name for node in nodes} & set(drained_names(link.read([drained_by_deploy()])[0]))
+            mine = {node.name for node in nodes} & set(
+                drained_names(link.read([drained_by_deploy()])[0])
+            )
             for node in mine:
                 link.run(undrain_script(node))
             left |= mine
         if left:
             wait_until(
-                lambda: all(seen[node].up for seen in self.view().values() for node in left), seconds=LIFTED, every=0.1
+                lambda: all(seen[node].up for seen in self.view().values() for node in left),
+                seconds=LIFTED,
+                every=0.1,
             )
         return sorted(left)
 
     @contextmanager
     def without(self, node: Node, why: str) -> Iterator[None]:
-        """`node` drained for as long as the context lasts; put back afterwards, also when it was left by an error.
+        """`node` drained for as long as the context lasts; put back afterwards, also when it was
+        left by an error.
 
-        (Its checks keep a sick node out anyway; a drain that nobody remembers would keep a well one out.)
-        What an operator drained stays drained.
+        (Its checks keep a sick node out anyway; a drain that nobody remembers would keep a well one
+        out.) What an operator drained stays drained.
         """
         if self.by_operator(node.name):
             yield

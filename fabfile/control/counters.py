@@ -1,4 +1,5 @@
-"""What the balancers have counted by endpoint: HAProxy's own exporter, read on each edge's loopback."""
+"""What the balancers have counted by endpoint: HAProxy's own exporter, read on each edge's
+loopback."""
 
 from __future__ import annotations
 
@@ -32,24 +33,30 @@ LINE = re.compile(r'^(\w+)\{proxy="(\w+)"(?:,code="(\w+)")?\} (\d+)', re.M)
 def counters_probe(port: int) -> str:
     """Read-only shell text that prints the exporter's counters of every backend."""
     url = f"http://127.0.0.1:{port}/metrics?scope=backend"
-    return f"{CURL}127.0.0.1 -fsS --max-time 5 {q(url)} | grep -E '^({REQUESTS}|{ANSWERS})[{{]'; true"
+    return (
+        f"{CURL}127.0.0.1 -fsS --max-time 5 {q(url)} | grep -E '^({REQUESTS}|{ANSWERS})[{{]'; true"
+    )
 
 
 def sum_counters(texts: Sequence[str]) -> dict[str, EndpointCounts]:
-    """The counters in what `counters_probe` printed on each edge, summed up by requirement; one that nobody counts is left out."""
+    """The counters in what `counters_probe` printed on each edge, summed up by requirement; one
+    that nobody counts is left out."""
     requests, errors = Counter[str](), Counter[str]()
     for metric, backend, code, value in (match for text in texts for match in LINE.findall(text)):
         if metric == REQUESTS:
             requests[backend] += int(value)
         elif code == "5xx":
             errors[backend] += int(value)
-    both: Mapping[str, str] = {id: name for id, name in BACKENDS.items() if name in requests and name in errors}
+    both: Mapping[str, str] = {
+        id: name for id, name in BACKENDS.items() if name in requests and name in errors
+    }
     return {id: EndpointCounts(requests[name], errors[name]) for id, name in both.items()}
 
 
 @dataclass(frozen=True)
 class EndpointCounts:
-    """Requests that the edges have counted for an endpoint since they started, and answers of 500 and more among them."""
+    """Requests that the edges have counted for an endpoint since they started, and answers of
+    500 and more among them."""
 
     requests: int
     errors: int

@@ -1,4 +1,5 @@
-"""The edges of a site: who holds the floating address, and taking an edge out of service without breaking a connection."""
+"""The edges of a site: who holds the floating address, and taking an edge out of service without
+breaking a connection."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from contextlib import contextmanager, suppress
 from ..engine.errors import RunbookError
 from ..engine.fleet import failed_hosts
 from ..engine.host import Node
-from ..engine.link import wait_until
+from ..engine.waiting import wait_until
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from .keepalived import (
@@ -25,7 +26,8 @@ from .keepalived import (
 )
 
 MOVE = 8.0
-"""Seconds within which the address must have moved: keepalived needs 0.5, an edge that has just come up 3.5."""
+"""Seconds within which the address must have moved: keepalived needs 0.5, an edge that has just
+come up 3.5."""
 
 SETTLE = 35
 """Seconds the old connections get to end: the longest answer may take 30."""
@@ -34,7 +36,8 @@ Progress = Callable[[str], None]
 
 
 class Edges:
-    """All edges of a site as one. Connects when first asked; an edge that does not answer counts as one that cannot serve."""
+    """All edges of a site as one. Connects when first asked; an edge that does not answer counts
+    as one that cannot serve."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -50,23 +53,30 @@ class Edges:
         if not self.address:
             return {}
         probe = edge_probe(self.settings)
-        seen = self.fleet.each(lambda edge: parse_edge(edge.name, self.fleet.link(edge).read([probe])[0].out))
+        seen = self.fleet.each(
+            lambda edge: parse_edge(edge.name, self.fleet.link(edge).read([probe])[0].out)
+        )
         return {
             name: EdgeState(name, reachable=False) if isinstance(edge, RunbookError) else edge
             for name, edge in seen.items()
         }
 
     def holder_last(self, nodes: Sequence[Node]) -> list[Node]:
-        """`nodes` in the order to work on them: so the address moves once, to an edge that is already done."""
+        """`nodes` in the order to work on them: so the address moves once, to an edge that is
+        already done."""
         view = self.view()
         return sorted(nodes, key=lambda node: node.name in view and view[node.name].holds)
 
     @contextmanager
-    def without(self, node: Node, why: str, progress: Progress = lambda text: None) -> Iterator[None]:
-        """The floating address elsewhere for as long as the context lasts, if another edge can have it.
+    def without(
+        self, node: Node, why: str, progress: Progress = lambda text: None
+    ) -> Iterator[None]:
+        """The floating address elsewhere for as long as the context lasts, if another edge can have
+        it.
 
-        It stays there afterwards. When there is nothing to move, or nowhere to move it to, `progress` is told, and the
-        edge is worked on as it is. What an operator drained stays drained.
+        It stays there afterwards. When there is nothing to move, or nowhere to move it to,
+        `progress` is told, and the edge is worked on as it is. What an operator drained stays
+        drained.
 
         Raises:
             RunbookError: the address did not move; nothing is left of the attempt.
@@ -86,10 +96,12 @@ class Edges:
         self.undrain(node.name)
 
     def drain(self, name: str, why: str, progress: Progress = lambda text: None) -> None:
-        """The edge called `name` has the address only if no other can; returns when it has no connections left.
+        """The edge called `name` has the address only if no other can; returns when it has no
+        connections left.
 
         Raises:
-            RunbookError: the site has no floating address, no other edge could have it, or it did not move.
+            RunbookError: the site has no floating address, no other edge could have it, or it did
+            not move.
         """
         view = self.view()
         if not view:
@@ -117,8 +129,11 @@ class Edges:
         """
         self.fleet.links[name].run(undrain_edge_script())
 
-    def _hand_over(self, giver: str, why: str, view: dict[str, EdgeState], progress: Progress) -> None:
-        """Drain `giver`; whoever gets the address sends on what belongs to the giver's connections until they have ended."""
+    def _hand_over(
+        self, giver: str, why: str, view: dict[str, EdgeState], progress: Progress
+    ) -> None:
+        """Drain `giver`; whoever gets the address sends on what belongs to the giver's
+        connections until they have ended."""
         takers = _other_edges(giver, view)
         links = self.fleet.links
         try:
@@ -127,12 +142,19 @@ class Edges:
             links[giver].run(give_script(self.address) + drain_edge_script(why))
             if not wait_until(lambda: self._has_moved(giver, takers), seconds=MOVE, every=0.05):
                 raise RunbookError(
-                    f"{giver} was asked to let {self.address} go, but it did not move within {MOVE:.0f} s",
-                    "working on that edge now would be felt by the users; nothing is left of the attempt",
-                    f"journalctl -u keepalived on {giver} and {' and '.join(takers)}; restart it where it is stuck; then again",
+                    f"{giver} was asked to let {self.address} go, but it did not move within"
+                    f" {MOVE:.0f} s",
+                    "working on that edge now would be felt by the users; nothing is left of the"
+                    " attempt",
+                    f"journalctl -u keepalived on {giver} and {' and '.join(takers)}; restart it"
+                    " where it is stuck; then again",
                 )
             progress(f"{self.address} has moved; its old connections end")
-            left = links[giver].run(settle_script(self.address, SETTLE), timeout=SETTLE + 30).out.strip()
+            left = (
+                links[giver]
+                .run(settle_script(self.address, SETTLE), timeout=SETTLE + 30)
+                .out.strip()
+            )
             if left != "0":
                 progress(f"{left} connections did not end within {SETTLE} s")
         except BaseException:
@@ -142,7 +164,8 @@ class Edges:
             self._run_tidily([giver, *takers], end_script(self.address))
 
     def _run_tidily(self, names: list[str], script: str) -> None:
-        """Run `script`; a host that is gone is no reason to fail now: redirections end by themselves, a deploy clears the rest."""
+        """Run `script`; a host that is gone is no reason to fail now: redirections end by
+        themselves, a deploy clears the rest."""
         for name in names:
             with suppress(RunbookError):
                 self.fleet.links[name].run(script, check=False)

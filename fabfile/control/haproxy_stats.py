@@ -10,12 +10,13 @@ from ..engine.host import Node
 
 SOCKET = "/run/haproxy/admin.sock"
 ADMIN = f"socat -t2 stdio unix-connect:{SOCKET}"
-"""Shell text: sends its input to HAProxy. (Without `unix-connect` socat makes a plain file where it finds no socket, as after a
-kill -9, and HAProxy cannot start for it.)"""
+"""Shell text: sends its input to HAProxy. (Without `unix-connect` socat makes a plain file where
+it finds no socket, as after a kill -9, and HAProxy cannot start for it.)"""
 
 
 def healing_probe(nodes: Sequence[Node]) -> str:
-    """Read-only shell text that prints, for `parse_healing`, what the nodes' healers do by way of this edge."""
+    """Read-only shell text that prints, for `parse_healing`, what the nodes' healers do by way
+    of this edge."""
     asked = "".join(f"get var proc.healer_drained{number};" for number, _ in enumerate(nodes, 1))
     asked += "get var proc.healer_away;get var proc.healer_until"
     return f"echo '{asked}' | {ADMIN} 2>/dev/null; date +now=%s"
@@ -23,7 +24,8 @@ def healing_probe(nodes: Sequence[Node]) -> str:
 
 @dataclass(frozen=True)
 class Healing:
-    """What the healers do: the nodes they have drained here, and the address of the one that is away on purpose (or nothing)."""
+    """What the healers do: the nodes they have drained here, and the address of the one that is
+    away on purpose (or nothing)."""
 
     drained: tuple[str, ...] = ()
     away: str = ""
@@ -32,7 +34,9 @@ class Healing:
 def parse_healing(nodes: Sequence[Node], text: str) -> Healing:
     """The output of `healing_probe` for the same `nodes`."""
     found = dict(re.findall(r"^proc\.healer_(\w+): type=\w+ value=<(.*)>$", text, re.M))
-    drained = tuple(node.name for number, node in enumerate(nodes, 1) if found.get(f"drained{number}") == "1")
+    drained = tuple(
+        node.name for number, node in enumerate(nodes, 1) if found.get(f"drained{number}") == "1"
+    )
     now = int(text.rpartition("now=")[2] or 0)
     return Healing(drained, found.get("away", "") if int(found.get("until", 0)) > now else "")
 
@@ -62,9 +66,12 @@ class Server:
 
 
 def parse_stat(csv: str) -> dict[str, Server]:
-    """The nodes in the output of `stat_script`, by name; panic servers are counted to their node's requests."""
+    """The nodes in the output of `stat_script`, by name; panic servers are counted to their
+    node's requests."""
     rows = [line.split(",") for line in csv.splitlines() if line and not line.startswith("#")]
-    head = next((line.lstrip("# ").split(",") for line in csv.splitlines() if line.startswith("#")), [])
+    head = next(
+        (line.lstrip("# ").split(",") for line in csv.splitlines() if line.startswith("#")), []
+    )
     if not head:
         return {}
     at = {title: number for number, title in enumerate(head)}
@@ -80,7 +87,10 @@ def parse_stat(csv: str) -> dict[str, Server]:
         sums = load.setdefault(name.removeprefix("panic-"), [0] * len(SUMMED))
         for place, titles in enumerate(SUMMED):
             sums[place] += sum(int(row[at[title]] or 0) for title in titles if title in at)
-    return {name: Server(name, seen, *load.get(name, [0] * len(SUMMED))) for name, seen in status.items()}
+    return {
+        name: Server(name, seen, *load.get(name, [0] * len(SUMMED)))
+        for name, seen in status.items()
+    }
 
 
 SUMMED = (("scur",), ("qcur",), ("stot",), ("hrsp_5xx", "econ", "eresp", "wretr"))

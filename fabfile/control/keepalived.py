@@ -21,7 +21,8 @@ HANDOVER_TOOL = f"{TOOLS}/edge-handover"
 
 
 def check_command(settings: Settings) -> str:
-    """The command by which an edge finds out whether it can serve: nginx, HAProxy, and the way through both."""
+    """The command by which an edge finds out whether it can serve: nginx, HAProxy, and the way
+    through both."""
     ask = f"/usr/bin/{CURL}127.0.0.1 -sf -o /dev/null --max-time 0.9"
     return f"{ask} http://127.0.0.1:{settings.edge.port}{EDGE_HEALTH}"
 
@@ -66,8 +67,12 @@ def holds_probe(address: str) -> str:
 
 
 def drain_edge_script(why: str) -> str:
-    """Script: this edge lets the address go as soon as another can have it; the reason is on record before it happens."""
-    return f"printf '1 %s\\n' {q(why)} >{EDGE_DRAINED}.new && mv -f {EDGE_DRAINED}.new {EDGE_DRAINED}\n"
+    """Script: this edge lets the address go as soon as another can have it; the reason is on
+    record before it happens."""
+    return (
+        f"printf '1 %s\\n' {q(why)} >{EDGE_DRAINED}.new && mv -f {EDGE_DRAINED}.new"
+        f" {EDGE_DRAINED}\n"
+    )
 
 
 def undrain_edge_script() -> str:
@@ -76,7 +81,8 @@ def undrain_edge_script() -> str:
 
 
 def take_script(giver: str, address: str) -> str:
-    """Script for an edge that may get `address` from the one at `giver`: packets of the giver's connections go there."""
+    """Script for an edge that may get `address` from the one at `giver`: packets of the giver's
+    connections go there."""
     return f"{HANDOVER_TOOL} take {giver} {address}\n"
 
 
@@ -86,7 +92,8 @@ def give_script(address: str) -> str:
 
 
 def settle_script(address: str, most: int) -> str:
-    """Script for the edge that has lost it: ends its connections in good manners, prints how many outlived `most` seconds."""
+    """Script for the edge that has lost it: ends its connections in good manners, prints how
+    many outlived `most` seconds."""
     return f"{HANDOVER_TOOL} settle {address} {most}\n"
 
 

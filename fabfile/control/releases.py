@@ -1,4 +1,5 @@
-"""The releases that lie on an app node: which there are, which runs, and which was proven there (`fab releases`)."""
+"""The releases that lie on an app node: which there are, which runs, and which was proven there
+(`fab releases`)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from ..settings.settings import Settings
 
 @dataclass(frozen=True)
 class InstalledRelease:
-    """A release on a node. `proven` is when it last passed the gate there (UTC), empty if it never did."""
+    """A release on a node. `proven` is when it last passed the gate there (UTC), empty if it
+    never did."""
 
     id: str
     installed: str
@@ -31,8 +33,10 @@ def releases_probe(settings: Settings) -> str:
         f"cd {ROOT}/releases 2>/dev/null || exit 0\nnow=$(readlink ../current)\n"
         f'for one in *; do\n  [ -f "$one/"{binary} ] || continue\n'
         f'  [ "$now" = "releases/$one" ] && runs=current || runs=-\n'
-        f'  printf \'%s %s %s %s %s\\n\' "$one" "$(date -u -r "$one/"{binary} +%Y-%m-%dT%H:%M:%SZ)" '
-        f'"$(stat -c %s "$one/"{binary})" "$runs" "$(tr -d \'\\n\' 2>/dev/null <"$one/{PROVEN}")"\ndone; true'
+        f'  printf \'%s %s %s %s %s\\n\' "$one" "$(date -u -r "$one/"{binary}'
+        ' +%Y-%m-%dT%H:%M:%SZ)" '
+        f'"$(stat -c %s "$one/"{binary})" "$runs" "$(tr -d \'\\n\' 2>/dev/null'
+        f' <"$one/{PROVEN}")"\ndone; true'
     )
 
 
@@ -41,7 +45,9 @@ def parse_releases(out: str) -> list[InstalledRelease]:
     kept = []
     for line in out.splitlines():
         id, installed, size, runs, proven = [*line.split(" ", 4), ""][:5]
-        kept.append(InstalledRelease(id, installed, int(size), runs == "current", _parse_proven(proven)))
+        kept.append(
+            InstalledRelease(id, installed, int(size), runs == "current", _parse_proven(proven))
+        )
     return sorted(kept, key=lambda one: one.installed, reverse=True)
 
 
@@ -68,9 +74,15 @@ def current_release(kept: Sequence[InstalledRelease]) -> str:
 
 
 def previous_release(nodes: Mapping[str, Sequence[InstalledRelease]], bad: str) -> str:
-    """Where to go back to from `bad`: of the releases that lie on all of `nodes`, the one last proven on any; empty: none."""
+    """Where to go back to from `bad`: of the releases that lie on all of `nodes`, the one last
+    proven on any; empty: none."""
     if not nodes:
         return ""
     on_all = set.intersection(*({one.id for one in kept} for kept in nodes.values())) - {bad}
-    proven = [(one.proven, one.id) for kept in nodes.values() for one in kept if one.proven and one.id in on_all]
+    proven = [
+        (one.proven, one.id)
+        for kept in nodes.values()
+        for one in kept
+        if one.proven and one.id in on_all
+    ]
     return max(proven)[1] if proven else ""

@@ -58,7 +58,8 @@ class Serving:
 
 @dataclass(frozen=True)
 class NeedsHuman:
-    """Nothing that can be created would help. `matters` and `next` are the other two parts of the message."""
+    """Nothing that can be created would help. `matters` and `next` are the other two parts of
+    the message."""
 
     why: str
     matters: str

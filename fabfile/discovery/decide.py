@@ -16,7 +16,14 @@ from .actions import (
 )
 from .missing_path import missing_path
 from .model import Attempt, Destination
-from .needs_human import RETRY, describe_end, explain_missing_service, not_allowed, turned_away, unexplained_exit
+from .needs_human import (
+    RETRY,
+    describe_end,
+    explain_missing_service,
+    not_allowed,
+    turned_away,
+    unexplained_exit,
+)
 from .output import is_help, last_words
 from .paths import is_system
 from .state import SERVICES, SearchState
@@ -42,7 +49,10 @@ def decide_action(a: Attempt, s: SearchState) -> Action:
 def _when_serving(a: Attempt, s: SearchState) -> Action | None:
     if a.outcome != "listening":
         return None
-    return Serving(f"It serves: it listens at {_join_ports(a.ports)}, {a.seconds:.1f} s after its start.", a.ports)
+    return Serving(
+        f"It serves: it listens at {_join_ports(a.ports)}, {a.seconds:.1f} s after its start.",
+        a.ports,
+    )
 
 
 def _when_stalled(a: Attempt, s: SearchState) -> Action | None:
@@ -59,7 +69,9 @@ def _when_stalled(a: Attempt, s: SearchState) -> Action | None:
             "it would wait at every start",
             "look at `nft list ruleset` on the host: another rule comes first",
         )
-    return RejectOutbound(f"It waits for an answer from {to} that does not come: let this call fail at once.", to)
+    return RejectOutbound(
+        f"It waits for an answer from {to} that does not come: let this call fail at once.", to
+    )
 
 
 def _port_taken(a: Attempt, s: SearchState) -> Action | None:
@@ -69,7 +81,9 @@ def _port_taken(a: Attempt, s: SearchState) -> Action | None:
     at = Destination(bind.address, bind.port)
     if a.holder and a.holder.same:
         return Serving(
-            f"It got as far as its port: {at} is held by its running instance, {a.holder}.", (at,), str(a.holder)
+            f"It got as far as its port: {at} is held by its running instance, {a.holder}.",
+            (at,),
+            str(a.holder),
         )
     return NeedsHuman(
         f"It wants the port {at}, which {a.holder or 'another process'} holds.",
@@ -107,12 +121,14 @@ def _needs_command(a: Attempt, s: SearchState) -> Action | None:
     told = "how to call it" if a.code else repr(said) if said else "nothing"
     if left:
         return UseCommand(
-            f"It prints {told} and ends: of the commands in its help, {left[0]!r} sounds like serving.",
+            f"It prints {told} and ends: of the commands in its help, {left[0]!r} sounds like"
+            " serving.",
             (*s.program.args, left[0]),
         )
     if s.commands.names and a.code == 0 and not s.tried:
         return NeedsHuman(
-            f"It prints {told} and ends; none of its commands sounds like serving: {', '.join(s.commands.names)}.",
+            f"It prints {told} and ends; none of its commands sounds like serving:"
+            f" {', '.join(s.commands.names)}.",
             "it has to be told what to do",
             "give the command to run as the program's arguments",
         )
@@ -121,15 +137,23 @@ def _needs_command(a: Attempt, s: SearchState) -> Action | None:
 
 def _service_away(a: Attempt, s: SearchState) -> Action | None:
     """A refused or unanswered call is the reason unless a missing path is named, or came later."""
-    failed = [e for e in a.events if isinstance(e, Connect) and e.stream and e.error and not _is_noise(e, s)]
+    failed = [
+        e
+        for e in a.events
+        if isinstance(e, Connect) and e.stream and e.error and not _is_noise(e, s)
+    ]
     if not failed or a.outcome == "listening":
         return None
     last = failed[-1]
     culprit = missing_path(a, s.ruled_out)
     if culprit and (culprit.strength >= 2 or culprit.touch.at > last.at):
         return None
-    how = {"ECONNREFUSED": "refuses the connection", "ENOENT": "does not exist"}.get(last.error, "cannot be reached")
-    return explain_missing_service(Destination(last.address, last.port), f"{how} ({last.error})", a, s)
+    how = {"ECONNREFUSED": "refuses the connection", "ENOENT": "does not exist"}.get(
+        last.error, "cannot be reached"
+    )
+    return explain_missing_service(
+        Destination(last.address, last.port), f"{how} ({last.error})", a, s
+    )
 
 
 def _path_missing(a: Attempt, s: SearchState) -> Action | None:
@@ -138,17 +162,26 @@ def _path_missing(a: Attempt, s: SearchState) -> Action | None:
         return None
     touch, said = culprit.touch, describe_end(a)
     parent = posixpath.dirname(touch.path)
-    if touch.call == "chdir" or touch.directory or (touch.call == "mkdir" and touch.error == "EACCES"):
-        return CreateDirectory(f"It wants the directory {touch.path}, which does not exist, and {said}.", touch.path)
+    if (
+        touch.call == "chdir"
+        or touch.directory
+        or (touch.call == "mkdir" and touch.error == "EACCES")
+    ):
+        return CreateDirectory(
+            f"It wants the directory {touch.path}, which does not exist, and {said}.", touch.path
+        )
     if touch.call == "mkdir" or (touch.create and touch.error == "ENOENT"):
-        return CreateDirectory(f"It creates {touch.path}, but there is no directory {parent}; it {said}.", parent)
+        return CreateDirectory(
+            f"It creates {touch.path}, but there is no directory {parent}; it {said}.", parent
+        )
     if touch.write:
         return CreateFile(f"It may not write {touch.path}, and {said}.", touch.path, writable=True)
     return CreateFile(f"It opens {touch.path}, which does not exist, and {said}.", touch.path)
 
 
 def _once_more(a: Attempt, s: SearchState) -> Action | None:
-    """Programs that end at random exist (this whole project is about one): silence is believed the second time only."""
+    """Programs that end at random exist (this whole project is about one): silence is believed
+    the second time only."""
     if a.outcome != "exited" or s.retried:
         return None
     return Again(f"It {describe_end(a)}, and nothing that it asked for is missing: try once more.")

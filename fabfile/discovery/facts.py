@@ -20,14 +20,20 @@ def own_reads(events: Iterable[Event], program: str) -> tuple[str, ...]:
     opened = (
         e.path
         for e in events
-        if isinstance(e, Touch) and e.call == "open" and not e.error and not e.write and not e.directory
+        if isinstance(e, Touch)
+        and e.call == "open"
+        and not e.error
+        and not e.write
+        and not e.directory
     )
     return tuple(dict.fromkeys(path for path in opened if not is_system(path) and path != program))
 
 
 def config_of(events: Iterable[Event], program: str) -> str | None:
     """The file that looks most like the configuration among those read; the later one of equals."""
-    ranked = [(config_rank(path), number, path) for number, path in enumerate(own_reads(events, program))]
+    ranked = [
+        (config_rank(path), number, path) for number, path in enumerate(own_reads(events, program))
+    ]
     best = max(ranked, default=(0, 0, ""))
     return best[2] if best[0] else None
 
@@ -39,8 +45,11 @@ def ports_of(attempt: Attempt) -> tuple[Destination, ...]:
 
 
 def refused_calls(events: Iterable[Event]) -> tuple[Destination, ...]:
-    """Where else it called in vain and got over it: these calls failed fast this time, by a rule or by themselves."""
-    failed = (e for e in _outbound_calls(events) if e.error and e.error not in ("EINPROGRESS", PENDING))
+    """Where else it called in vain and got over it: these calls failed fast this time, by a rule
+    or by themselves."""
+    failed = (
+        e for e in _outbound_calls(events) if e.error and e.error not in ("EINPROGRESS", PENDING)
+    )
     return tuple(dict.fromkeys(Destination(e.address, e.port) for e in failed))
 
 
@@ -57,7 +66,9 @@ def gather_facts(
 ) -> Facts:
     """What the serving `attempt` shows, together with what was found around it."""
     config = config_of(attempt.events, program.path)
-    own = [e for e in attempt.events if isinstance(e, Touch) and not e.error and not is_system(e.path)]
+    own = [
+        e for e in attempt.events if isinstance(e, Touch) and not e.error and not is_system(e.path)
+    ]
     directories = _own_directories(own)
     others = (path for path in own_reads(attempt.events, program.path) if path != config)
 
@@ -70,12 +81,18 @@ def gather_facts(
         ports=tuple(ports),
         config=config,
         config_sha256=config_sha256,
-        files=tuple(path for path in others if not {path, posixpath.dirname(path)} & set(directories)),
+        files=tuple(
+            path for path in others if not {path, posixpath.dirname(path)} & set(directories)
+        ),
         logs=tuple(dict.fromkeys(e.path for e in own if e.append)),
         directories=directories,
         reject=tuple(sorted(reject)),
         calls=tuple(
-            dict.fromkeys(Destination(e.address, e.port) for e in _outbound_calls(attempt.events) if not e.error)
+            dict.fromkeys(
+                Destination(e.address, e.port)
+                for e in _outbound_calls(attempt.events)
+                if not e.error
+            )
         ),
         version=version,
         default_config_command=command(commands.default_config),

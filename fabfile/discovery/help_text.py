@@ -1,4 +1,5 @@
-"""A program's `--help`, read for the commands it offers: which one serves, seeds, prints a configuration."""
+"""A program's `--help`, read for the commands it offers: which one serves, seeds, prints a
+configuration."""
 
 from __future__ import annotations
 
@@ -33,13 +34,21 @@ _PREPARE: dict[str, float] = {
 }
 _PREPARE |= {"initialize": 2, "db": 1, "database": 1, "data": 0.5, "schema": 0.5}
 _CONFIG: dict[str, float] = {"config": 2, "configuration": 2, "conf": 2, "settings": 1}
-_DEFAULT: dict[str, float] = {"default": 2, "defaults": 2, "example": 2, "sample": 2, "template": 2, "generate": 1}
+_DEFAULT: dict[str, float] = {
+    "default": 2,
+    "defaults": 2,
+    "example": 2,
+    "sample": 2,
+    "template": 2,
+    "generate": 1,
+}
 _NOT_SERVING = frozenset({"help", "completion", "version"}) | set(_CONFIG) | set(_PREPARE)
 
 
 @dataclass(frozen=True)
 class Commands:
-    """What the help offers. `serve` is the likeliest first; the others are None when there is none."""
+    """What the help offers. `serve` is the likeliest first; the others are None when there is
+    none."""
 
     names: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()
@@ -49,9 +58,14 @@ class Commands:
 
 
 def read_help(text: str) -> Commands:
-    """The commands a help text lists, sorted by what their names say (descriptions count a little)."""
+    """The commands a help text lists, sorted by what their names say (descriptions count a
+    little)."""
     found = _listed_commands(text)
-    serving = {n: _score_command(n, d, _SERVE) for n, d in found.items() if not _split_words(n) & _NOT_SERVING}
+    serving = {
+        n: _score_command(n, d, _SERVE)
+        for n, d in found.items()
+        if not _split_words(n) & _NOT_SERVING
+    }
     preparing = {
         n: _score_command(n, d, _PREPARE)
         for n, d in found.items()
@@ -60,7 +74,9 @@ def read_help(text: str) -> Commands:
     defaults = {n: _score_command(n, "", _DEFAULT) for n in found if _split_words(n) & set(_CONFIG)}
     return Commands(
         names=tuple(found),
-        serve=tuple(sorted((n for n, s in serving.items() if s >= 1), key=lambda n: (-serving[n], n))),
+        serve=tuple(
+            sorted((n for n, s in serving.items() if s >= 1), key=lambda n: (-serving[n], n))
+        ),
         prepare=_best_command(preparing, 2),
         default_config=_best_command(defaults, 1),
         version="version" if "version" in found else None,

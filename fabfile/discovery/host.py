@@ -1,4 +1,5 @@
-"""The host's side: look at it, run one attempt there, ask it things. Shell text, and the answers read."""
+"""The host's side: look at it, run one attempt there, ask it things. Shell text, and the answers
+read."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 ATTEMPT = Path(__file__).with_name("attempt.sh")
 STALL, SETTLE = 2.0, 0.5
-"""Seconds without an answer that make a call a stall; seconds it must go on listening to count as serving."""
+"""Seconds without an answer that make a call a stall; seconds it must go on listening to count
+as serving."""
 
 AGAIN = "then run the same command again"
 
@@ -34,7 +36,13 @@ class HostCheck(NamedTuple):
 class ProgramHost:
     """The program on its host. `clean` takes secrets out of everything it printed."""
 
-    def __init__(self, link: Link, program: Program, clean: Callable[[str], str], evidence: Path | None = None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        program: Program,
+        clean: Callable[[str], str],
+        evidence: Path | None = None,
+    ) -> None:
         self.link, self.program, self.clean, self.evidence = link, program, clean, evidence
         self.runs = 0
         self.seen = self._check_host()
@@ -43,14 +51,16 @@ class ProgramHost:
         p, name = self.program, self.link.name
         script = (
             f"for tool in strace ss; do command -v $tool >/dev/null || echo no $tool; done\n"
-            f"uid=$(id -u {q(p.user)} 2>/dev/null) && gid=$(id -g {q(p.user)}) || {{ echo no user; exit 0; }}\n"
+            f"uid=$(id -u {q(p.user)} 2>/dev/null) && gid=$(id -g {q(p.user)}) || {{ echo no user;"
+            " exit 0; }\n"
             f'[ "$uid" != 0 ] || echo no unprivileged\n'
             f'as_user() {{ setpriv --reuid="$uid" --regid="$gid" --init-groups "$@"; }}\n'
             f"path={q(p.path)} closed=\n"
             f'as_user test -x "$path" || {{\n  echo no program\n'
             f'  while [ "$path" != / ]; do\n    path=$(dirname "$path")\n'
             f'    as_user test -x "$path" || closed=$path\n  done\n  echo "closed $closed"\n}}\n'
-            f"echo home $(getent passwd {q(p.user)} | cut -d: -f6); echo group $(id -gn {q(p.user)})\n"
+            f"echo home $(getent passwd {q(p.user)} | cut -d: -f6); echo group $(id -gn"
+            f" {q(p.user)})\n"
             f"[ ! -r {q(p.path)} ] || echo sha256 $(sha256sum <{q(p.path)})\n"
         )
         answer = [line.split(maxsplit=1) for line in self.link.run(script).out.splitlines()]
@@ -59,8 +69,16 @@ class ProgramHost:
         closed = f": the folder {found['closed']} is closed to it" if "closed" in found else ""
         install = f"apt-get install --no-install-recommends strace iproute2 on {name}, {AGAIN}"
         words = {
-            "strace": (f"{name} has no strace", "discovery watches the program's system calls with it", install),
-            "ss": (f"{name} has no ss (iproute2)", "discovery sees by it which port is opened", install),
+            "strace": (
+                f"{name} has no strace",
+                "discovery watches the program's system calls with it",
+                install,
+            ),
+            "ss": (
+                f"{name} has no ss (iproute2)",
+                "discovery sees by it which port is opened",
+                install,
+            ),
             "user": (
                 f"{name} has no user {p.user}",
                 "the program must run as its unprivileged user",
@@ -93,9 +111,12 @@ class ProgramHost:
         """Run the program once with `args`; ends with everything of it gone from the host.
 
         Args:
-            deadline: seconds after which it is ended if it neither exits, listens nor waits for an answer.
-            rejects: calls of its user that fail at once meanwhile (an nft table that lives as long as the attempt).
-            shadows: content to show to the program in place of a file's, in a mount namespace of its own.
+            deadline: seconds after which it is ended if it neither exits, listens nor waits for an
+                answer.
+            rejects: calls of its user that fail at once meanwhile (an nft table that lives as long
+                as the attempt).
+            shadows: content to show to the program in place of a file's, in a mount namespace of
+                its own.
 
         Raises:
             RunbookError: another discovery runs on the host, or the host cannot do it.
@@ -105,7 +126,11 @@ class ProgramHost:
         return self._read_attempt(tuple(args), result.out, result.err)
 
     def script(
-        self, args: Sequence[str], deadline: float, rejects: Iterable[Destination], shadows: Mapping[str, str]
+        self,
+        args: Sequence[str],
+        deadline: float,
+        rejects: Iterable[Destination],
+        shadows: Mapping[str, str],
     ) -> str:
         """The whole script of one attempt; see `attempt`."""
         variables = {
@@ -133,17 +158,26 @@ class ProgramHost:
             )
         if lines[-1:] != ["end"]:
             said = self.clean(_last_line(err))
-            need = "apt-get install nftables" if "nft" in err and "not found" in err else "look at the message above"
+            need = (
+                "apt-get install nftables"
+                if "nft" in err and "not found" in err
+                else "look at the message above"
+            )
             raise RunbookError(
-                f"{name}: the attempt broke off: {said}", "nothing was learnt from it", f"{need}, {AGAIN}"
+                f"{name}: the attempt broke off: {said}",
+                "nothing was learnt from it",
+                f"{need}, {AGAIN}",
             )
         part = dict(line.partition(" ")[::2] for line in lines)
         raw, trace, err = (_unpack_text(part[name]) for name in ("out", "trace", "err"))
         self._keep_trace(trace)
-        events = of_program(parse_trace(trace.splitlines(), self.program.directory), self.program.path)
+        events = of_program(
+            parse_trace(trace.splitlines(), self.program.directory), self.program.path
+        )
         if events is None:
             raise RunbookError(
-                f"{self.program.path} could not be started on {name}: {self.clean(_last_line(err)) or 'no word why'}",
+                f"{self.program.path} could not be started on {name}:"
+                f" {self.clean(_last_line(err)) or 'no word why'}",
                 "nothing can be learnt about a program that does not run",
                 f"file {self.program.path} on {name}: is it built for this machine?",
             )
@@ -156,7 +190,11 @@ class ProgramHost:
             out=self.clean(raw),
             err=self.clean(err),
             raw=raw,
-            ports=tuple(dict.fromkeys(_parse_listener(line) for line in _unpack_text(part["ports"]).splitlines())),
+            ports=tuple(
+                dict.fromkeys(
+                    _parse_listener(line) for line in _unpack_text(part["ports"]).splitlines()
+                )
+            ),
             stalled=_parse_destination(part["stalled"]) if part["stalled"] else None,
         )
 
@@ -164,15 +202,19 @@ class ProgramHost:
         self.runs += 1
         if self.evidence is not None:
             self.evidence.mkdir(parents=True, exist_ok=True)
-            (self.evidence / f"{self.link.name}-{self.runs:02}.strace").write_text(self.clean(trace), encoding="utf-8")
+            (self.evidence / f"{self.link.name}-{self.runs:02}.strace").write_text(
+                self.clean(trace), encoding="utf-8"
+            )
 
     def holder(self, port: int) -> PortHolder | None:
         """Who listens at `port`, if anybody."""
         script = (
-            f"pid=$(ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n 1)\n"
+            f"pid=$(ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n"
+            " 1)\n"
             f'[ -n "$pid" ] || exit 0\n'
             f'echo "$pid"; cat "/proc/$pid/comm"; stat -c %U "/proc/$pid"\n'
-            f"sed -n 's|.*/\\([^/]*\\.service\\)$|\\1|p' \"/proc/$pid/cgroup\" | head -n 1 | grep . || echo\n"
+            f"sed -n 's|.*/\\([^/]*\\.service\\)$|\\1|p' \"/proc/$pid/cgroup\" | head -n 1 | grep ."
+            f" || echo\n"
             f'readlink "/proc/$pid/exe"; readlink -f {q(self.program.path)}\n'
         )
         lines = self.link.run(script, check=False).out.splitlines()
@@ -182,7 +224,8 @@ class ProgramHost:
         return PortHolder(int(pid), command, user, unit, user == self.program.user or exe == own)
 
     def stalls(self, to: Destination) -> bool:
-        """Whether a call there is not answered at all; asked as root, whom no rule for the program's user concerns."""
+        """Whether a call there is not answered at all; asked as root, whom no rule for the
+        program's user concerns."""
         script = f"timeout {STALL} bash -c {q(f': </dev/tcp/{to.address}/{to.port}')} 2>/dev/null"
         return self.link.run(script, check=False).code == 124
 
@@ -194,10 +237,15 @@ class ProgramHost:
         """`known` with the addresses that the host resolves the names to."""
         wanted = list(known)
         script = "\n".join(
-            f"getent ahosts {q(name)} | while read -r a _; do echo $a {port}; done" for name, port in wanted
+            f"getent ahosts {q(name)} | while read -r a _; do echo $a {port}; done"
+            for name, port in wanted
         )
-        found = (line.split() for line in self.link.run(script or ":", check=False).out.splitlines())
-        return frozenset(Destination(*place) for place in wanted) | {Destination(a, int(p)) for a, p in found}
+        found = (
+            line.split() for line in self.link.run(script or ":", check=False).out.splitlines()
+        )
+        return frozenset(Destination(*place) for place in wanted) | {
+            Destination(a, int(p)) for a, p in found
+        }
 
 
 def _last_line(text: str) -> str:

@@ -1,4 +1,5 @@
-"""Which missing path a program died of. Programs look for many files that need not exist; few of them kill."""
+"""Which missing path a program died of. Programs look for many files that need not exist; few of
+them kill."""
 
 from __future__ import annotations
 
@@ -15,14 +16,16 @@ from .strace import Bind, Connect, Event, Touch
 
 @dataclass(frozen=True)
 class Culprit:
-    """A path that failed. `strength`: 3 the program names the path, 2 its file name, 1 its kind, 0 it came last."""
+    """A path that failed. `strength`: 3 the program names the path, 2 its file name, 1 its kind,
+    0 it came last."""
 
     touch: Touch
     strength: int
 
 
 def failing_calls(events: Iterable[Event]) -> dict[str, Touch]:
-    """The last failing call of every path that never succeeded afterwards, without the system's own paths."""
+    """The last failing call of every path that never succeeded afterwards, without the system's
+    own paths."""
     failed: dict[str, Touch] = {}
     for event in events:
         if not isinstance(event, Touch) or event.call == "exec" or is_system(event.path):
@@ -35,11 +38,17 @@ def failing_calls(events: Iterable[Event]) -> dict[str, Touch]:
 
 
 def missing_path(attempt: Attempt, ruled_out: Iterable[str]) -> Culprit | None:
-    """The path whose absence most likely ended the attempt, if any. `ruled_out`: creating these did not help."""
-    gone = [t for t in failing_calls(attempt.events).values() if t.error == "ENOENT" or t.write or t.call == "mkdir"]
+    """The path whose absence most likely ended the attempt, if any. `ruled_out`: creating these
+    did not help."""
+    gone = [
+        t
+        for t in failing_calls(attempt.events).values()
+        if t.error == "ENOENT" or t.write or t.call == "mkdir"
+    ]
     tried = set(ruled_out)
     worst = _worst_touch(attempt, [t for t in gone if t.path not in tried])
-    # It names a path that was there this time: what else it looked for is not what it complains about.
+    # It names a path that was there this time: what else it looked for is not what it complains
+    # about.
     return None if worst and worst.strength < 2 and named_path(attempt, tried) else worst
 
 
@@ -51,7 +60,9 @@ def named_path(attempt: Attempt, paths: Iterable[str]) -> str | None:
 def unreadable_path(attempt: Attempt) -> Culprit | None:
     """The path the program was not allowed to read, if that is what ended it."""
     closed = failing_calls(attempt.events).values()
-    return _worst_touch(attempt, [t for t in closed if t.error == "EACCES" and t.call == "open" and not t.write])
+    return _worst_touch(
+        attempt, [t for t in closed if t.error == "EACCES" and t.call == "open" and not t.write]
+    )
 
 
 def _worst_touch(attempt: Attempt, touches: list[Touch]) -> Culprit | None:
@@ -70,10 +81,16 @@ def _touch_strength(touch: Touch, output: str) -> int:
     path, name = touch.path.lower(), posixpath.basename(touch.path).lower()
     if path in said:
         return 3
-    if not name.isalpha() and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", said):  # `host` is a word, too
+    if not name.isalpha() and re.search(
+        rf"(?<![\w.-]){re.escape(name)}(?![\w-])", said
+    ):  # `host` is a word, too
         return 2
-    about_log = (touch.create or is_log(touch.path)) and re.search(r"\blog(s|ger|ging|file)?\b", said)
-    about_config = config_rank(touch.path) and re.search(r"\bconf(ig(uration)?)?\b|\bsettings\b", said)
+    about_log = (touch.create or is_log(touch.path)) and re.search(
+        r"\blog(s|ger|ging|file)?\b", said
+    )
+    about_config = config_rank(touch.path) and re.search(
+        r"\bconf(ig(uration)?)?\b|\bsettings\b", said
+    )
     return 1 if about_log or (about_config and not touch.write) else 0
 
 
@@ -81,14 +98,20 @@ def _shows_progress(event: Event) -> bool:
     """Whether the program got on with its life here: a failure before this did not stop it."""
     if isinstance(event, Connect):
         return event.port > 0 and not event.error
-    return isinstance(event, Touch) and event.call == "open" and not event.error and not is_system(event.path)
+    return (
+        isinstance(event, Touch)
+        and event.call == "open"
+        and not event.error
+        and not is_system(event.path)
+    )
 
 
 def got_on(before: Attempt, after: Attempt) -> bool:
     """Whether the later attempt says something else, or asks for something it had not asked for."""
     said = [last_words(a.out, a.err) for a in (before, after)]
     asked = [
-        set(failing_calls(a.events)) | {(e.address, e.port) for e in a.events if isinstance(e, (Connect, Bind))}
+        set(failing_calls(a.events))
+        | {(e.address, e.port) for e in a.events if isinstance(e, (Connect, Bind))}
         for a in (before, after)
     ]
     return not same_but_numbers(*said) or after.code != before.code or bool(asked[1] - asked[0])

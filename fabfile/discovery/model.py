@@ -17,12 +17,17 @@ class Destination(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return (
+            f"[{self.address}]:{self.port}"
+            if ":" in self.address
+            else f"{self.address}:{self.port}"
+        )
 
 
 @dataclass(frozen=True)
 class Program:
-    """A binary on a host and the unprivileged user it must run as. `directory` is where it is started."""
+    """A binary on a host and the unprivileged user it must run as. `directory` is where it is
+    started."""
 
     path: str
     user: str
@@ -32,7 +37,8 @@ class Program:
 
 @dataclass(frozen=True)
 class PortHolder:
-    """The process that holds a port. `same` says whether it is this very program, or another of its user's."""
+    """The process that holds a port. `same` says whether it is this very program, or another of
+    its user's."""
 
     pid: int
     command: str
@@ -46,7 +52,8 @@ class PortHolder:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run under strace and what came of it. `out` and `err` carry no secret; `raw` is stdout as it was.
+    """One run under strace and what came of it. `out` and `err` carry no secret; `raw` is stdout as
+    it was.
 
     `outcome` is `listening`, `stalled` (a connect without an answer), `exited` or `deadline`.
     """
@@ -80,7 +87,8 @@ class Attempt:
 
 
 class TrailRow(NamedTuple):
-    """One line of the trail: what was run, what was seen, what follows from it, what was done about it, seconds."""
+    """One line of the trail: what was run, what was seen, what follows from it, what was done
+    about it, seconds."""
 
     number: int
     ran: str
@@ -97,7 +105,8 @@ def _uncompared_field() -> Any:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the program wants and does. Taken from the run that served, so a host that has everything gives the same."""
+    """What the program wants and does. Taken from the run that served, so a host that has
+    everything gives the same."""
 
     binary_sha256: str
     command: tuple[str, ...]
@@ -112,7 +121,8 @@ class Facts:
     logs: tuple[str, ...] = ()
     """Files it appends to."""
     directories: tuple[str, ...] = ()
-    """Directories it creates files in, lists or changes into; they must exist and belong to its user."""
+    """Directories it creates files in, lists or changes into; they must exist and belong to its
+    user."""
     reject: tuple[Destination, ...] = ()
     """Where it calls and gets no answer; a rule that refuses these calls makes it start at once."""
     calls: tuple[Destination, ...] = ()
@@ -145,17 +155,21 @@ class Facts:
         """The facts `to_json` gave.
 
         Raises:
-            TypeError, KeyError, ValueError: the data is of another shape (an older version wrote it).
+            TypeError, KeyError, ValueError: the data is of another shape (an older version wrote
+            it).
         """
         places = ("ports", "reject", "calls")
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items()}
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items()
+        }
         plain.update({k: tuple(Destination(str(a), int(p)) for a, p in data[k]) for k in places})
         return cls(**plain)
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was found, and the trail that led there. `occupied` names who holds the port already, if somebody does."""
+    """What was found, and the trail that led there. `occupied` names who holds the port already,
+    if somebody does."""
 
     facts: Facts
     trail: tuple[TrailRow, ...]

@@ -1,4 +1,5 @@
-"""What only a person can give, said in three parts: what was seen, why it matters, what to do next."""
+"""What only a person can give, said in three parts: what was seen, why it matters, what to do
+next."""
 
 from __future__ import annotations
 
@@ -43,8 +44,10 @@ def turned_away(a: Attempt, s: SearchState) -> NeedsHuman | None:
         return None
     return NeedsHuman(
         f"It reaches {SERVICES.get(to.port, 'the service')} at {to}, and then {describe_end(a)}.",
-        "it was probably turned away there: user, password, database name or the number of connections",
-        f"read the log of {SERVICES.get(to.port, 'that service')} on {to.address}, correct it, then {RETRY}",
+        "it was probably turned away there: user, password, database name or the number of"
+        " connections",
+        f"read the log of {SERVICES.get(to.port, 'that service')} on {to.address}, correct it, then"
+        f" {RETRY}",
     )
 
 
@@ -57,11 +60,13 @@ def explain_missing_service(to: Destination, how: str, a: Attempt, s: SearchStat
     return NeedsHuman(
         f"It wants {named} at {place}, which {how}" + (f"; it says {said!r}." if said else "."),
         "it does not start without" + (f"; the address comes from {config}" if config else ""),
-        f"make {place} answer this host (fab deploy sets the database up first), then {RETRY}"
-        if to in s.known
-        else f"start the service at {place}"
-        + (f" or correct the address in {config}" if config else "")
-        + f", then {RETRY}",
+        (
+            f"make {place} answer this host (fab deploy sets the database up first), then {RETRY}"
+            if to in s.known
+            else f"start the service at {place}"
+            + (f" or correct the address in {config}" if config else "")
+            + f", then {RETRY}"
+        ),
     )
 
 
@@ -75,21 +80,28 @@ def unexplained_exit(a: Attempt, s: SearchState) -> NeedsHuman:
             f"put the right content at {empty}, then {RETRY}",
         )
     hint = (
-        f"correct {config}, which it reads" if config else f"run it by hand as {s.program.user} and read what it says"
+        f"correct {config}, which it reads"
+        if config
+        else f"run it by hand as {s.program.user} and read what it says"
     )
     if a.outcome == "deadline":
         made = [e for e in a.events if not e.error]
         sockets = [e.path for e in made if isinstance(e, Touch) and e.call == "socket"]
-        sockets += [f"UDP port {e.port}" for e in made if isinstance(e, Bind) and e.port and not e.stream]
+        sockets += [
+            f"UDP port {e.port}" for e in made if isinstance(e, Bind) and e.port and not e.stream
+        ]
         opened = f"no TCP port (only {', '.join(sockets)})" if sockets else "no port"
         said = last_words(a.out, a.err)
         return NeedsHuman(
-            f"It has run for {a.seconds:.0f} s and opened {opened}" + (f"; it says {said!r}." if said else "."),
+            f"It has run for {a.seconds:.0f} s and opened {opened}"
+            + (f"; it says {said!r}." if said else "."),
             "there is nothing to send requests to",
             hint,
         )
     return NeedsHuman(
-        f"It {describe_end(a)}.", "nothing that can be created for it is missing", f"{hint}, then {RETRY}"
+        f"It {describe_end(a)}.",
+        "nothing that can be created for it is missing",
+        f"{hint}, then {RETRY}",
     )
 
 

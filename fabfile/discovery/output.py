@@ -1,4 +1,5 @@
-"""What a program says: its last words, the lines worth showing, and nothing that must stay secret."""
+"""What a program says: its last words, the lines worth showing, and nothing that must stay
+secret."""
 
 from __future__ import annotations
 
@@ -10,19 +11,30 @@ from urllib.parse import quote, quote_plus
 from ..engine.secret import MASK, mask_secrets
 
 _LONGEST = 200
-_NOISE = re.compile(r"goroutine \d+|\t|\s+/\S+:\d+ \+0x|main\.\w+\(|runtime\.|created by |exit status \d+$|-{3,}$")
+_NOISE = re.compile(
+    r"goroutine \d+|\t|\s+/\S+:\d+ \+0x|main\.\w+\(|runtime\.|created by |exit status \d+$|-{3,}$"
+)
 _STAMP = re.compile(r"\s*\[?\d{2,4}[-/.]\d\d[-/.]\d{2,4}[T ]\d\d:\d\d:\d\d[\d.,:Z+-]*\]?:?\s+")
 _TELLING = re.compile(
-    r"\b(panic|fatal|error|fail(?:ed|ure)?|cannot|can't|could ?n[o']t|unable|no such|not found|missing|denied"
+    r"\b(panic|fatal|error|fail(?:ed|ure)?|cannot|can't|could ?n[o']t|unable|no such|not"
+    r" found|missing|denied"
     r"|refused|invalid|required|must|in use|abort\w*|didn't)\b",
     re.IGNORECASE,
 )
-_HELP = re.compile(r"^\s*(usage|commands|available commands|subcommands)\b\s*:?", re.IGNORECASE | re.MULTILINE)
+_HELP = re.compile(
+    r"^\s*(usage|commands|available commands|subcommands)\b\s*:?", re.IGNORECASE | re.MULTILINE
+)
 
 
 def secret_masker(secrets: Sequence[str]) -> Callable[[str], str]:
-    """A function that takes `secrets`, in clear, URL-quoted or JSON-quoted, and all known ones out of a text."""
-    forms = {form for s in secrets if s for form in (s, quote(s, safe=""), quote_plus(s), json.dumps(s)[1:-1])}
+    """A function that takes `secrets`, in clear, URL-quoted or JSON-quoted, and all known ones
+    out of a text."""
+    forms = {
+        form
+        for s in secrets
+        if s
+        for form in (s, quote(s, safe=""), quote_plus(s), json.dumps(s)[1:-1])
+    }
     longest_first = sorted(forms, key=len, reverse=True)
 
     def clean(text: str) -> str:
@@ -34,13 +46,19 @@ def secret_masker(secrets: Sequence[str]) -> Callable[[str], str]:
 
 
 def notable_lines(text: str) -> list[str]:
-    """The lines a person would read: no stack frames, JSON log lines, rulers or time stamps, none twice."""
-    lines = (_STAMP.sub("", line).strip()[:_LONGEST] for line in text.splitlines() if not _NOISE.match(line))
+    """The lines a person would read: no stack frames, JSON log lines, rulers or time stamps,
+    none twice."""
+    lines = (
+        _STAMP.sub("", line).strip()[:_LONGEST]
+        for line in text.splitlines()
+        if not _NOISE.match(line)
+    )
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("{")))
 
 
 def last_words(out: str, err: str) -> str:
-    """The line that says why it ended: the last telling one on stderr, else on stdout, else the very last."""
+    """The line that says why it ended: the last telling one on stderr, else on stdout, else the
+    very last."""
     for text in (err, out):
         if telling := [line for line in notable_lines(text) if _TELLING.search(line)]:
             panics = [line for line in telling if line.lower().startswith(("panic", "fatal"))]

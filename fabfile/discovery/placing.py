@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def create_path(
-    link: Link, program: Program, group: str, path: str, content: str | None, *, writable: bool = False
+    link: Link,
+    program: Program,
+    group: str,
+    path: str,
+    content: str | None,
+    *,
+    writable: bool = False,
 ) -> tuple[str, ...]:
     """Create the directory (`content` None) or file, with the directories above it; what was
     created, outermost first.
@@ -40,7 +46,8 @@ def create_path(
         script += (
             f"new=$(mktemp {q(parent)}/.runbook.XXXXXX); trap 'rm -f \"$new\"' EXIT\n"
             f"{embed_bytes(content.encode(), to=new)}\n"
-            f'chown {q(owner)} "$new"; chmod 0640 "$new"; mv -T "$new" {q(path)}; echo "made "{q(path)}\n'
+            f'chown {q(owner)} "$new"; chmod 0640 "$new"; mv -T "$new" {q(path)}; echo "made'
+            f' "{q(path)}\n'
         )
     lines = link.run(script).out.splitlines()
     if "exists" in lines:
@@ -53,12 +60,13 @@ def create_path(
 
 
 def take_back(link: Link, made: Sequence[str], content: str | None) -> None:
-    """Remove what `create_path` made, the innermost first: files only as they were made, directories only if empty."""
+    """Remove what `create_path` made, the innermost first: files only as they were made,
+    directories only if empty."""
     digest = text_sha256(content or "")
     link.run(
         "\n".join(
-            f"if [ -d {q(p)} ]; then rmdir {q(p)} 2>/dev/null; "
-            f"elif echo {digest}'  '{q(p)} | sha256sum -c --status 2>/dev/null; then rm -f {q(p)}; fi || :"
+            f"if [ -d {q(p)} ]; then rmdir {q(p)} 2>/dev/null; elif echo {digest}'  '{q(p)} |"
+            f" sha256sum -c --status 2>/dev/null; then rm -f {q(p)}; fi || :"
             for p in reversed(made)
         )
     )

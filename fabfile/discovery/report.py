@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def show_discovery(console: Console, discovery: Discovery) -> None:
     """Print the trail and the settings found."""
-    console.print(trail_table(discovery.trail), "", facts_table(discovery.facts, discovery.occupied), "")
+    console.print(
+        trail_table(discovery.trail), "", facts_table(discovery.facts, discovery.occupied), ""
+    )
 
 
 def trail_table(trail: Sequence[TrailRow], title: str = "") -> RenderableType:
@@ -37,7 +39,13 @@ def facts_table(found: Facts, occupied: str = "") -> RenderableType:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title="Settings found", title_justify="left", pad_edge=False, show_edge=False, show_header=False)
+    table = Table(
+        title="Settings found",
+        title_justify="left",
+        pad_edge=False,
+        show_edge=False,
+        show_header=False,
+    )
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in list_settings(found, occupied):
@@ -51,7 +59,10 @@ def list_settings(found: Facts, occupied: str = "") -> list[tuple[str, str]]:
         ("serves with", found.command or ("no argument",)),
         ("listens at", [", ".join(map(str, found.ports))]),
         ("held now by", [occupied] if occupied else None),
-        ("starts in", [f"{found.seconds:.1f} s (under strace)"] if found.seconds is not None else None),
+        (
+            "starts in",
+            [f"{found.seconds:.1f} s (under strace)"] if found.seconds is not None else None,
+        ),
         ("version", [found.version] if found.version else None),
         ("configuration", [found.config] if found.config else None),
         ("default configuration by", found.default_config_command),

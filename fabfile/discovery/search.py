@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from ..engine import interrupt
 from ..engine.errors import RunbookError
-from .actions import Action, Again, CreateDirectory, CreateFile, NeedsHuman, RejectOutbound, Serving, UseCommand
+from .actions import (
+    Action,
+    Again,
+    CreateDirectory,
+    CreateFile,
+    NeedsHuman,
+    RejectOutbound,
+    Serving,
+    UseCommand,
+)
 from .decide import decide_action
 from .facts import config_of, gather_facts, ports_of, refused_calls
 from .help_text import Commands, read_help
@@ -27,8 +36,9 @@ if TYPE_CHECKING:
     from ..engine.link import Link
 
 ContentFor = Callable[[str, str | None], str | None]
-"""Gives the content of a file the program wants: (path, its own default configuration if the path looks like a
-configuration and it has one) → content, or None for "no idea": then the default is taken, or the file stays empty."""
+"""Gives the content of a file the program wants: (path, its own default configuration if the
+path looks like a configuration and it has one) → content, or None for "no idea": then the
+default is taken, or the file stays empty."""
 
 MOST = 25
 """Attempts after which it is given up: programs want a handful of things."""
@@ -55,17 +65,19 @@ def find_out(
     evidence: Path | None = None,
     deadline: float = DEADLINE,
 ) -> Discovery:
-    """Find out what `program` wants by running it on `link`'s host, create it, and tell what it does once it serves.
+    """Find out what `program` wants by running it on `link`'s host, create it, and tell what it
+    does once it serves.
 
-    Nothing stays behind but the files and directories that it wanted: no process, no firewall rule, no trace. A running
-    instance of it is not disturbed.
+    Nothing stays behind but the files and directories that it wanted: no process, no firewall rule,
+    no trace. A running instance of it is not disturbed.
 
     Args:
         content_for: gives the content of the files it wants.
         known: services it is meant to reach (its database): calls there are never rejected.
         mask: texts that must not appear in anything that is shown.
         progress: gets a sentence whenever one is concluded.
-        evidence: a folder here in which to keep the traces (they hold no data, only names of files and addresses).
+        evidence: a folder here in which to keep the traces (they hold no data, only names of files
+            and addresses).
         deadline: seconds one attempt may take.
 
     Raises:
@@ -74,7 +86,15 @@ def find_out(
     """
     clean = secret_masker(mask)
     node = ProgramHost(link, program, clean, evidence)
-    search = _Search(node, program, content_for, node.resolve(known), clean, progress or (lambda _: None), deadline)
+    search = _Search(
+        node,
+        program,
+        content_for,
+        node.resolve(known),
+        clean,
+        progress or (lambda _: None),
+        deadline,
+    )
     try:
         return search.run()
     except RunbookError as error:
@@ -131,13 +151,17 @@ class _Search:
 
     def _make_attempt(self) -> Attempt:
         attempt = self.node.attempt(
-            self.args, deadline=self.deadline, rejects=sorted(self.state.rejected), shadows=self.shadows
+            self.args,
+            deadline=self.deadline,
+            rejects=sorted(self.state.rejected),
+            shadows=self.shadows,
         )
         taken = [e.port for e in attempt.events if isinstance(e, Bind) and e.error == "EADDRINUSE"]
         return replace(attempt, holder=self.node.holder(taken[-1])) if taken else attempt
 
     def _ask_for_help(self) -> None:
-        """Always, also when nothing is missing: facts must not depend on what the host already has."""
+        """Always, also when nothing is missing: facts must not depend on what the host already
+        has."""
         args = self.program.args
         answer = self.node.attempt((*args, "--help"), deadline=ANSWER)
         commands = read_help(answer.output)
@@ -176,8 +200,12 @@ class _Search:
                 self.state = replace(self.state, retried=True)
         return ""
 
-    def _create_path(self, path: str, content: str | None, *, writable: bool = False) -> tuple[str, ...]:
-        return create_path(self.node.link, self.program, self.node.seen.group, path, content, writable=writable)
+    def _create_path(
+        self, path: str, content: str | None, *, writable: bool = False
+    ) -> tuple[str, ...]:
+        return create_path(
+            self.node.link, self.program, self.node.seen.group, path, content, writable=writable
+        )
 
     def _rule_out(self, path: str) -> None:
         self.state = replace(self.state, ruled_out=self.state.ruled_out | {path})
@@ -191,18 +219,29 @@ class _Search:
         content = self.contents[path]
         if not content:
             return "empty"
-        return "its own default" if content == self.default else f"content given, {len(content.encode())} bytes"
+        return (
+            "its own default"
+            if content == self.default
+            else f"content given, {len(content.encode())} bytes"
+        )
 
     def _undo_if_in_vain(self, attempt: Attempt) -> str:
-        """Programs look for files they do not need. One whose creation changed nothing is taken away again."""
+        """Programs look for files they do not need. One whose creation changed nothing is taken
+        away again."""
         before, made = self.before, self.made
-        if not made or before is None or attempt.outcome != before.outcome or got_on(before, attempt):
+        if (
+            not made
+            or before is None
+            or attempt.outcome != before.outcome
+            or got_on(before, attempt)
+        ):
             return ""
         take_back(self.node.link, made, self.contents.pop(made[-1], None))
         return f"removed {made[-1]} again (it changed nothing)"
 
     def _shown_other_config(self, attempt: Attempt) -> bool:
-        """A configuration that is there but not the wanted one is shown to the program as wanted; the file stays."""
+        """A configuration that is there but not the wanted one is shown to the program as
+        wanted; the file stays."""
         path = config_of(attempt.events, self.program.path)
         if path is None or path in self.contents or path in self.shadows:
             return False
@@ -232,12 +271,21 @@ class _Search:
             ports=ports_of(attempt) or action.ports,
             reject=self._to_reject(attempt),
             binary_sha256=self.node.seen.sha256,
-            config_sha256=text_sha256(shown) if shown is not None else self.node.digest(config) if config else "",
+            config_sha256=(
+                text_sha256(shown)
+                if shown is not None
+                else self.node.digest(config)
+                if config
+                else ""
+            ),
             version=self.version,
         )
         return Discovery(found, tuple(self.trail), action.occupied)
 
     def _to_reject(self, attempt: Attempt) -> set[Destination]:
-        """What stalled here, and what would if a rule on this host did not refuse it to the program's user."""
+        """What stalled here, and what would if a rule on this host did not refuse it to the
+        program's user."""
         doubtful = set(refused_calls(attempt.events)) - self.state.known - self.state.rejected
-        return set(self.state.rejected) | {to for to in doubtful if to.port not in SERVICES and self.node.stalls(to)}
+        return set(self.state.rejected) | {
+            to for to in doubtful if to.port not in SERVICES and self.node.stalls(to)
+        }

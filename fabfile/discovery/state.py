@@ -17,7 +17,8 @@ SERVICES = {
     9092: "Kafka",
     2379: "etcd",
 }
-"""Ports behind which a program's own data lives: calls there are never rejected, somebody has to make them work."""
+"""Ports behind which a program's own data lives: calls there are never rejected, somebody has to
+make them work."""
 
 
 @dataclass(frozen=True)

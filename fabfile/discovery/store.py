@@ -1,4 +1,5 @@
-"""What discovery found, remembered: on the controller, and on each app node for the next controller."""
+"""What discovery found, remembered: on the controller, and on each app node for the next
+controller."""
 
 from __future__ import annotations
 
@@ -29,11 +30,14 @@ def on_host(settings: Settings) -> str:
 
 def facts_key(settings: Settings) -> str:
     """Facts hold for one binary and one e-mail (the log's place and the port depend on it)."""
-    return hashlib.sha256(f"{settings.app.sha256} {settings.app.email} {settings.app.user}".encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        f"{settings.app.sha256} {settings.app.email} {settings.app.user}".encode()
+    ).hexdigest()[:16]
 
 
 def known_facts(settings: Settings) -> Facts | None:
-    """The facts for this site's binary: from here, else from an app node; None when nobody has them."""
+    """The facts for this site's binary: from here, else from an app node; None when nobody has
+    them."""
     local = settings.state / "facts.json"
     if local.exists() and (facts := _parse_facts(settings, local.read_text(encoding="utf-8"))):
         return facts
@@ -45,18 +49,29 @@ def known_facts(settings: Settings) -> Facts | None:
 def on_nodes(settings: Settings) -> Facts | None:
     """The facts for this site's binary from any app node that has them."""
     with open_fleet(settings, settings.inventory.having("app"), readonly=True) as fleet:
-        seen = fleet.each(lambda node: fleet.link(node).read([f"cat {on_host(settings)} 2>/dev/null; true"])[0].out)
-    for text in seen.values():  # an unreachable node is reported by whoever needs more of it than this
+        seen = fleet.each(
+            lambda node: (
+                fleet.link(node).read([f"cat {on_host(settings)} 2>/dev/null; true"])[0].out
+            )
+        )
+    for (
+        text
+    ) in seen.values():  # an unreachable node is reported by whoever needs more of it than this
         if isinstance(text, str) and (facts := _parse_facts(settings, text)):
             return facts
     return None
 
 
 def ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
-    """Where the app serves on each of `nodes`, as its unit there has it; without those that do not answer or have none."""
+    """Where the app serves on each of `nodes`, as its unit there has it; without those that do
+    not answer or have none."""
     with open_fleet(settings, nodes, readonly=True) as fleet:
-        seen = fleet.each(lambda node: fleet.link(node).read([app.port_probe(settings)])[0].out.strip())
-    return {name: int(text) for name, text in seen.items() if isinstance(text, str) and text.isdecimal()}
+        seen = fleet.each(
+            lambda node: fleet.link(node).read([app.port_probe(settings)])[0].out.strip()
+        )
+    return {
+        name: int(text) for name, text in seen.items() if isinstance(text, str) and text.isdecimal()
+    }
 
 
 def remember_facts(settings: Settings, facts: Facts) -> None:
@@ -72,10 +87,13 @@ def facts_step(settings: Settings, facts: Facts) -> Step:
     return File(on_host(settings), _facts_text(settings, facts))
 
 
-def find_facts(settings: Settings, link: Link, run: Run, out: Console, progress: Callable[[str], None]) -> Discovery:
+def find_facts(
+    settings: Settings, link: Link, run: Run, out: Console, progress: Callable[[str], None]
+) -> Discovery:
     """Run discovery on `link`'s host, where the release already lies, and remember what it found.
 
-    The traces are kept in the run folder. When it fails, the trail is printed first: it shows how far it came.
+    The traces are kept in the run folder. When it fails, the trail is printed first: it shows how
+    far it came.
 
     Raises:
         RunbookError: the binary asks for something only a person can give.
@@ -87,12 +105,20 @@ def find_facts(settings: Settings, link: Link, run: Run, out: Console, progress:
         """Ours for what is a configuration; nothing with a password in it for anything else."""
         return app.app_config(settings) if default is not None else None
 
-    program = Program(f"{ROOT}/releases/{settings.app.sha256[:12]}/{binary_name(settings)}", settings.app.user)
+    program = Program(
+        f"{ROOT}/releases/{settings.app.sha256[:12]}/{binary_name(settings)}", settings.app.user
+    )
     databases = [(node.address, postgres.PORT) for node in settings.inventory.having("postgres")]
     secrets = [settings.password.reveal()]
     try:
         found = find_out(
-            link, program, content_for=content, known=databases, mask=secrets, progress=progress, evidence=run.path
+            link,
+            program,
+            content_for=content,
+            known=databases,
+            mask=secrets,
+            progress=progress,
+            evidence=run.path,
         )
     except Stopped as stopped:
         out.print(trail_table(stopped.trail))

@@ -1,4 +1,5 @@
-"""strace's lines as events: files touched, connections, bound ports. Pure; `-f -ttt -y -s 0` is expected."""
+"""strace's lines as events: files touched, connections, bound ports. Pure; `-f -ttt -y -s 0` is
+expected."""
 
 from __future__ import annotations
 
@@ -11,7 +12,19 @@ PENDING = "PENDING"
 """Stands where an error would: the call had no answer when the trace ended."""
 
 OPENS = frozenset({"open", "openat", "openat2", "creat"})
-LOOKS = frozenset({"stat", "lstat", "access", "faccessat", "faccessat2", "newfstatat", "fstatat64", "stat64", "statx"})
+LOOKS = frozenset(
+    {
+        "stat",
+        "lstat",
+        "access",
+        "faccessat",
+        "faccessat2",
+        "newfstatat",
+        "fstatat64",
+        "stat64",
+        "statx",
+    }
+)
 CHANGES = frozenset({"mkdir", "mkdirat", "chdir"})
 
 
@@ -26,7 +39,8 @@ class Event:
 
 @dataclass(frozen=True)
 class Touch(Event):
-    """A file or directory was named. `call` is open, look (stat, access), mkdir, chdir, socket or exec."""
+    """A file or directory was named. `call` is open, look (stat, access), mkdir, chdir, socket
+    or exec."""
 
     call: str
     path: str
@@ -108,7 +122,13 @@ class _Reader:
     def call(self, pid: int, at: float, text: str) -> None:
         if not (found := _CALL.match(text)):
             return
-        name, args, result, made, error = found[1], found[2], found[3], found[4] or "", found[5] or ""
+        name, args, result, made, error = (
+            found[1],
+            found[2],
+            found[3],
+            found[4] or "",
+            found[5] or "",
+        )
         if result == "?":
             error = PENDING  # interrupted, or never answered
         if name == "socket" and not error:
@@ -138,7 +158,9 @@ class _Reader:
         """A non-blocking connect's result is read by getsockopt; it belongs to the connect."""
         index = self.connects.get(_socket_name(args))
         if index is not None and (said := _SO_ERROR.search(args)):
-            self.events[index] = replace(self.events[index], error="" if said[1] == "0" else said[1])
+            self.events[index] = replace(
+                self.events[index], error="" if said[1] == "0" else said[1]
+            )
 
     def bind(self, pid: int, at: float, args: str, error: str) -> None:
         if not (place := _parse_place(args)):
@@ -146,13 +168,17 @@ class _Reader:
         if place[0].startswith("/"):
             self.events.append(Touch(pid, at, error, "socket", place[0], write=True, create=True))
         else:
-            self.events.append(Bind(pid, at, error, *place, self.streams.get(_socket_name(args), True)))
+            self.events.append(
+                Bind(pid, at, error, *place, self.streams.get(_socket_name(args), True))
+            )
 
     def touch(self, pid: int, at: float, name: str, args: str, error: str) -> None:
         found = _PATH.match(args)
         if found is None or not found[2]:
             return
-        path = posixpath.normpath(posixpath.join(found[1] or self.directory, _unquote_text(found[2])))
+        path = posixpath.normpath(
+            posixpath.join(found[1] or self.directory, _unquote_text(found[2]))
+        )
         rest = args[found.end() :]
         kind = "open" if name in OPENS else "look" if name in LOOKS else name.removesuffix("at")
         if kind == "execve":
@@ -163,11 +189,16 @@ class _Reader:
             return
         create = "O_CREAT" in rest or name == "creat"
         write = create or "O_WRONLY" in rest or "O_RDWR" in rest
-        self.events.append(Touch(pid, at, error, kind, path, write, create, "O_APPEND" in rest, "O_DIRECTORY" in rest))
+        self.events.append(
+            Touch(
+                pid, at, error, kind, path, write, create, "O_APPEND" in rest, "O_DIRECTORY" in rest
+            )
+        )
 
 
 def _socket_name(args: str) -> str:
-    """What names the socket a call works on: `socket:[inode]`, which is unique, or the bare descriptor."""
+    """What names the socket a call works on: `socket:[inode]`, which is unique, or the bare
+    descriptor."""
     first = args.partition(",")[0]
     return first[first.index("<") + 1 :].rstrip(">") if "<" in first else first
 
@@ -195,7 +226,8 @@ def _unquote_text(text: str) -> str:
 
 
 def of_program(events: list[Event], path: str) -> tuple[Event, ...] | None:
-    """The events from the moment `path` was executed, without those of whatever started it; None if it never was."""
+    """The events from the moment `path` was executed, without those of whatever started it; None
+    if it never was."""
     for index, event in enumerate(events):
         if (
             isinstance(event, Touch)

@@ -24,9 +24,11 @@ def run_some(
     without: str = "",
     done: Callable[[DrillResult], None] = lambda result: None,
 ) -> list[DrillResult]:
-    """The drills called `names`, one after the other; each result is kept, and told to `done` as it comes.
+    """The drills called `names`, one after the other; each result is kept, and told to `done` as it
+    comes.
 
-    On a site that is no lab each stops when its error budget is spent, and the deploy lock is held meanwhile.
+    On a site that is no lab each stops when its error budget is spent, and the deploy lock is held
+    meanwhile.
 
     Raises:
         RunbookError: there is no drill of a name, the site is locked or cannot be reached.
@@ -44,7 +46,9 @@ def run_some(
     with interrupt.deferred(), nets_prepared(settings, without):
         for drill in drills:
             interrupt.check()
-            made = DrillRun(drill, settings, progress, ranges, stop_at_budget=not in_lab(settings)).perform()
+            made = DrillRun(
+                drill, settings, progress, ranges, stop_at_budget=not in_lab(settings)
+            ).perform()
             result = replace(made, without=without)
             keep_result(folder_of(settings), result)
             results.append(result)
@@ -61,7 +65,9 @@ def chosen_drills(names: Sequence[str]) -> list[Drill]:
 
     for name in names:
         if name not in BY_NAME:
-            raise RunbookError(f"there is no drill called {name}", "nothing was broken", "fab drill.list")
+            raise RunbookError(
+                f"there is no drill called {name}", "nothing was broken", "fab drill.list"
+            )
     return [BY_NAME[name] for name in names]
 
 

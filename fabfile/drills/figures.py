@@ -1,4 +1,5 @@
-"""What samples say: failures by endpoint and kind, the longest silence, the seconds one by one. Pure."""
+"""What samples say: failures by endpoint and kind, the longest silence, the seconds one by one.
+Pure."""
 
 from __future__ import annotations
 
@@ -22,11 +23,14 @@ def count_failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
     for sample in samples:
         if not sample.ok:
             counts[sample.endpoint][sample.error] += 1
-    return {endpoint: dict(counts[endpoint]) for endpoint in sorted(counts, key=lambda id: int(id[1:]))}
+    return {
+        endpoint: dict(counts[endpoint]) for endpoint in sorted(counts, key=lambda id: int(id[1:]))
+    }
 
 
 def longest_gap(samples: Iterable[Sample], since: float = 0.0) -> float:
-    """The longest time in seconds, of those that reach beyond `since`, in which no right answer came; until the last request."""
+    """The longest time in seconds, of those that reach beyond `since`, in which no right answer
+    came; until the last request."""
     kept = list(samples)
     ends = sorted(sample.done for sample in kept if sample.ok)
     before = max((end for end in ends if end <= since), default=since)

@@ -1,4 +1,5 @@
-"""Results of drills on this controller: one JSON file a drill made, and what they tell over time."""
+"""Results of drills on this controller: one JSON file a drill made, and what they tell over
+time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A drill as a value: what is believed, what is broken, what is asked meanwhile, when to stop, and what must hold."""
+"""A drill as a value: what is believed, what is broken, what is asked meanwhile, when to stop,
+and what must hold."""
 
 from __future__ import annotations
 
@@ -31,18 +32,21 @@ class Fault(Protocol):
         """A host that is not seen any more: the fault began when it was seen last."""
 
     def prepare(self, stage: DrillTarget) -> None:
-        """All that is no fault yet, and the way back for when we die. NotPossible when it cannot be made here."""
+        """All that is no fault yet, and the way back for when we die. NotPossible when it cannot
+        be made here."""
 
     def inject(self, stage: DrillTarget) -> None:
         """Break it. RunbookError when that did not work."""
 
     def undo(self, stage: DrillTarget) -> None:
-        """Mend it; harmless when it was not broken, or mended itself. RunbookError when that did not work."""
+        """Mend it; harmless when it was not broken, or mended itself. RunbookError when that did
+        not work."""
 
 
 @dataclass(frozen=True)
 class ProcessSample:
-    """What an app node said of its app at the time `t`: the process' number (0: none), and whether it is ready."""
+    """What an app node said of its app at the time `t`: the process' number (0: none), and
+    whether it is ready."""
 
     t: float
     pid: int
@@ -53,11 +57,12 @@ class ProcessSample:
 class Observation:
     """Everything a drill is judged by. Times are seconds since the load's begin.
 
-    `fault` is when it began, `undone` when the drill ended it; `detected` when the balancer that serves took note, `recovered`
-    since when all was well for good, `by_itself` when the drill had no part in it. `lives` are the app nodes' own words, `before`
-    each app's process before the fault; `outs` tells how often a node was taken out of service, `drained` which ones were
-    drained. `oldest` is the age of the oldest
-    answer of /long_dummy, in seconds. `exit` is the exit code of the task that was the fault.
+    `fault` is when it began, `undone` when the drill ended it; `detected` when the balancer that
+    serves took note, `recovered` since when all was well for good, `by_itself` when the drill had
+    no part in it. `lives` are the app nodes' own words, `before` each app's process before the
+    fault; `outs` tells how often a node was taken out of service, `drained` which ones were
+    drained. `oldest` is the age of the oldest answer of /long_dummy, in seconds. `exit` is the exit
+    code of the task that was the fault.
     """
 
     samples: Sequence[Sample]
@@ -82,10 +87,11 @@ Rule = Callable[[Observation], Bound]
 class Drill:
     """One drill.
 
-    `fault` chooses its victims when it is called, and raises NotPossible where it cannot be made. With `hold` (seconds) the
-    drill ends the fault after so long; without, it must pass by itself within `patience` seconds: longer, and the drill
-    aborts and repairs. `rate` is in requests a second. `locks`: on a real site the deploy lock is held for the whole
-    drill (the task that is the fault takes its own).
+    `fault` chooses its victims when it is called, and raises NotPossible where it cannot be made.
+    With `hold` (seconds) the drill ends the fault after so long; without, it must pass by itself
+    within `patience` seconds: longer, and the drill aborts and repairs. `rate` is in requests a
+    second. `locks`: on a real site the deploy lock is held for the whole drill (the task that is
+    the fault takes its own).
     """
 
     name: str

@@ -1,4 +1,5 @@
-"""Looking on: what each edge's balancer and each app node says of itself, several times a second, over one ssh channel a host."""
+"""Looking on: what each edge's balancer and each app node says of itself, several times a
+second, over one ssh channel a host."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ SILENT = 1.5
 
 @dataclass(frozen=True)
 class EdgeSnapshot:
-    """An edge: whether it holds the floating address, and how its balancer sees the nodes (empty: it does not answer)."""
+    """An edge: whether it holds the floating address, and how its balancer sees the nodes
+    (empty: it does not answer)."""
 
     holds: bool
     nodes: Mapping[str, str] = field(default_factory=dict)
@@ -56,14 +58,21 @@ class Snapshot:
     apps: Mapping[str, AppSeen | None]
 
     def well(self, *, floating: bool) -> bool:
-        """Every edge sees every node up, every app is ready, and (`floating`) one edge holds the address."""
-        if not all(seen and seen.nodes and all(map(is_up, seen.nodes.values())) for seen in self.edges.values()):
+        """Every edge sees every node up, every app is ready, and (`floating`) one edge holds the
+        address."""
+        if not all(
+            seen and seen.nodes and all(map(is_up, seen.nodes.values()))
+            for seen in self.edges.values()
+        ):
             return False
         held = sum(seen.holds for seen in self.edges.values() if seen)
-        return all(seen and seen.ready for seen in self.apps.values()) and (held == 1 or not floating)
+        return all(seen and seen.ready for seen in self.apps.values()) and (
+            held == 1 or not floating
+        )
 
     def noticed(self, before: Snapshot) -> bool:
-        """Whether the edge that served `before` sends its requests elsewhere by now, or another edge serves instead."""
+        """Whether the edge that served `before` sends its requests elsewhere by now, or another
+        edge serves instead."""
         mine = before.holder
         old, new = before.edges[mine], self.edges[mine]
         moved = any(seen.holds for name, seen in self.edges.items() if seen and name != mine)
@@ -72,7 +81,10 @@ class Snapshot:
     @property
     def holder(self) -> str:
         """The edge that holds the floating address, else the first."""
-        return next((name for name, seen in self.edges.items() if seen and seen.holds), next(iter(self.edges)))
+        return next(
+            (name for name, seen in self.edges.items() if seen and seen.holds),
+            next(iter(self.edges)),
+        )
 
 
 def is_up(status: str) -> bool:
@@ -89,7 +101,10 @@ class Observer:
         self._fleet = open_fleet(settings, [*self.edges, *self.apps], readonly=True)
         self._last: dict[str, tuple[float, Seen | None]] = {}
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._watch_host, args=(node,), daemon=True) for node in self._fleet]
+        self._threads = [
+            threading.Thread(target=self._watch_host, args=(node,), daemon=True)
+            for node in self._fleet
+        ]
 
     def __enter__(self) -> Observer:
         for thread in self._threads:
@@ -103,8 +118,14 @@ class Observer:
     def sight(self) -> Snapshot:
         """The latest of every host."""
         return Snapshot(
-            {node.name: seen if isinstance(seen := self._link_of(node), EdgeSnapshot) else None for node in self.edges},
-            {node.name: seen if isinstance(seen := self._link_of(node), AppSeen) else None for node in self.apps},
+            {
+                node.name: seen if isinstance(seen := self._link_of(node), EdgeSnapshot) else None
+                for node in self.edges
+            },
+            {
+                node.name: seen if isinstance(seen := self._link_of(node), AppSeen) else None
+                for node in self.apps
+            },
         )
 
     def last(self, host: str) -> float:
@@ -142,7 +163,10 @@ def _loop_script(body: str) -> str:
 def _edge_script(settings: Settings) -> str:
     floating = settings.edge.address
     holds = f"{holds_probe(floating)} && held=1" if floating else ":"
-    servers = f"echo 'show stat health 4 -1' | socat -t1 stdio unix-connect:{haproxy_stats.SOCKET} 2>/dev/null"
+    servers = (
+        f"echo 'show stat health 4 -1' | socat -t1 stdio unix-connect:{haproxy_stats.SOCKET}"
+        " 2>/dev/null"
+    )
     pick = """awk -F, '$1 == "health" { gsub(" ", "_", $18); printf " %s=%s", $2, $18 }'"""
     return _loop_script(f'held=0; {holds}\necho "$held$({servers} | {pick})"')
 
@@ -154,7 +178,9 @@ def _app_script(settings: Settings) -> str:
 def parse_edge(line: str) -> EdgeSnapshot:
     """`1 node1=UP node2=DOWN`."""
     held, *servers = line.split()
-    return EdgeSnapshot(held == "1", dict(server.split("=", 1) for server in servers if "=" in server))
+    return EdgeSnapshot(
+        held == "1", dict(server.split("=", 1) for server in servers if "=" in server)
+    )
 
 
 def parse_app(line: str) -> AppSeen:

@@ -1,4 +1,5 @@
-"""What was seen while a drill went on, and when what happened; from it the observation that is judged."""
+"""What was seen while a drill went on, and when what happened; from it the observation that is
+judged."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ Look = tuple[float, str, Seen | None]
 
 
 class Recording:
-    """Written by several threads (appending is all they do), read when the drill is over. Times are of time.monotonic."""
+    """Written by several threads (appending is all they do), read when the drill is over. Times
+    are of time.monotonic."""
 
     def __init__(self) -> None:
         self.looks: list[Look] = []
@@ -39,7 +41,12 @@ class Recording:
     def marks(self, begin: float) -> tuple[Mark, ...]:
         """What happened when, in order; seconds since `begin`."""
         repaired = self.undone if self.undone is not None or self.by_itself else self.repaired
-        times = {"fault": self.fault, "detected": self.detected, "repaired": repaired, "recovered": self.recovered}
+        times = {
+            "fault": self.fault,
+            "detected": self.detected,
+            "repaired": repaired,
+            "recovered": self.recovered,
+        }
         known = sorted((when, what) for what, when in times.items() if when is not None)
         return tuple(Mark(round(when - begin, 2), what) for when, what in known)
 
@@ -68,7 +75,9 @@ class Recording:
         )
 
 
-def process_samples(looks: Iterable[Look], nodes: Sequence[str], begin: float) -> dict[str, list[ProcessSample]]:
+def process_samples(
+    looks: Iterable[Look], nodes: Sequence[str], begin: float
+) -> dict[str, list[ProcessSample]]:
     """The app nodes' own words since `begin`. A node that says nothing is not ready."""
     told: dict[str, list[ProcessSample]] = {node: [] for node in nodes}
     for when, host, seen in looks:
@@ -79,7 +88,8 @@ def process_samples(looks: Iterable[Look], nodes: Sequence[str], begin: float) -
 
 
 def times_out_of_service(looks: Iterable[Look], since: float) -> dict[str, int]:
-    """How often each node went out of service after `since`, as the edge says that saw it most often."""
+    """How often each node went out of service after `since`, as the edge says that saw it most
+    often."""
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     last: dict[tuple[str, str], bool] = {}
     for when, edge, seen in looks:
@@ -95,5 +105,9 @@ def times_out_of_service(looks: Iterable[Look], since: float) -> dict[str, int]:
 
 def drained_nodes(looks: Iterable[Look], since: float) -> frozenset[str]:
     """The nodes that any edge saw drained after `since`."""
-    seen = (edge.nodes.items() for when, _, edge in looks if when >= since and isinstance(edge, EdgeSnapshot))
+    seen = (
+        edge.nodes.items()
+        for when, _, edge in looks
+        if when >= since and isinstance(edge, EdgeSnapshot)
+    )
     return frozenset(node for nodes in seen for node, status in nodes if status.startswith("DRAIN"))

@@ -12,7 +12,8 @@ HELD, FAILED, NOT_TRIED = "held", "FAILED", "not tried"
 
 @dataclass(frozen=True)
 class Bound:
-    """One thing that must hold: what, what was seen, what was allowed (both as people read them), and whether it held."""
+    """One thing that must hold: what, what was seen, what was allowed (both as people read
+    them), and whether it held."""
 
     what: str
     seen: str
@@ -24,8 +25,8 @@ class Bound:
 class DrillSecond:
     """The requests that were due in one second of the load.
 
-    `t` is the second's begin, counted from the load's; `p50` and `p90` are latencies in seconds of the right answers, None
-    where there was none.
+    `t` is the second's begin, counted from the load's; `p50` and `p90` are latencies in seconds of
+    the right answers, None where there was none.
     """
 
     t: int
@@ -37,7 +38,8 @@ class DrillSecond:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened, `t` seconds after the load's begin: `fault`, `detected`, `recovered`, `repaired`, or a sentence."""
+    """Something that happened, `t` seconds after the load's begin: `fault`, `detected`,
+    `recovered`, `repaired`, or a sentence."""
 
     t: float
     what: str
@@ -57,17 +59,21 @@ class DrillResult:
         requests: how many were made.
         failed: how many failed, by endpoint (a requirement's id, R4 to R16) and kind.
         gap_s: the longest time without any right answer, in seconds.
-        detect_s: seconds from the fault until the balancer that serves took note, or another took over; None when none did.
-        recover_s: seconds until all was as before by itself, counted from the fault, or, when only the drill could end the
-            fault (a host without power), from its end; None when that did not come within the drill.
-        budget_share: share of the error budget (1 % of the requests) that was spent; above 1 it is overspent.
+        detect_s: seconds from the fault until the balancer that serves took note, or another took
+            over; None when none did.
+        recover_s: seconds until all was as before by itself, counted from the fault, or, when only
+            the drill could end the fault (a host without power), from its end; None when that did
+            not come within the drill.
+        budget_share: share of the error budget (1 % of the requests) that was spent; above 1 it is
+            overspent.
         verdict: HELD, FAILED or NOT_TRIED.
         why: one sentence: what broke which bound, or why it was not tried; empty when held.
         bounds: everything it was judged by.
         timeline: second by second.
         marks: what happened when.
         lag_s: how late the load generator itself was (p99); above 0.02 the latencies are doubtful.
-        without: what was disabled for this drill (`healer`, `retries`, `proof`, `guard`), to see that drills see.
+        without: what was disabled for this drill (`healer`, `retries`, `proof`, `guard`), to see
+            that drills see.
         left: what could not be repaired and must be looked after, one sentence each.
     """
 

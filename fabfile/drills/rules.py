@@ -1,4 +1,5 @@
-"""What must hold in a drill, as rules: each makes one judged bound of what was observed. Pure; bounds come from the requirements."""
+"""What must hold in a drill, as rules: each makes one judged bound of what was observed. Pure;
+bounds come from the requirements."""
 
 from __future__ import annotations
 
@@ -19,18 +20,27 @@ RECOVERY = 60.0
 def no_failed_gets(seen: Observation) -> Bound:
     """R1's aim: whatever may be asked twice never fails."""
     bad = [s for s in seen.samples if not s.ok and s.endpoint not in figures.WRITES]
-    return Bound("failed GETs", _share_text(len(bad), _count_requests(seen, gets=True)), "0", not bad)
+    return Bound(
+        "failed GETs", _share_text(len(bad), _count_requests(seen, gets=True)), "0", not bad
+    )
 
 
 def few_failed_posts(seen: Observation) -> Bound:
-    """What may be executed once only fails where it was in flight: at most 0.2 %, or a single one."""
+    """What may be executed once only fails where it was in flight: at most 0.2 %, or a single
+    one."""
     posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
     bad = sum(not s.ok for s in posts)
-    return Bound("failed POSTs, DELETEs", _share_text(bad, len(posts)), "0.2 %", bad <= max(1, FEW * len(posts)))
+    return Bound(
+        "failed POSTs, DELETEs",
+        _share_text(bad, len(posts)),
+        "0.2 %",
+        bad <= max(1, FEW * len(posts)),
+    )
 
 
 def only_posts_in_hand(seen: Observation) -> Bound:
-    """Where a fault is not felt at once, what may be executed once only fails if the node had it when the fault began."""
+    """Where a fault is not felt at once, what may be executed once only fails if the node had it
+    when the fault began."""
     posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
     bad = [s for s in posts if not s.ok]
     late = sum(s.intended > seen.fault + ABOUT for s in bad)
@@ -53,7 +63,9 @@ def failed_at_most(count: int) -> Rule:
 
     def rule(seen: Observation) -> Bound:
         bad = sum(not s.ok for s in seen.samples)
-        return Bound("failed requests", _share_text(bad, len(seen.samples)), str(count), bad <= count)
+        return Bound(
+            "failed requests", _share_text(bad, len(seen.samples)), str(count), bad <= count
+        )
 
     return rule
 
@@ -71,7 +83,9 @@ def answered_within(seconds: float) -> Rule:
 def within_budget(seen: Observation) -> Bound:
     """R1's limit."""
     share = figures.budget_share(seen.samples) * BUDGET
-    return Bound("failed requests", f"{100 * share:.2f} %", f"{100 * BUDGET:.0f} %", share <= BUDGET)
+    return Bound(
+        "failed requests", f"{100 * share:.2f} %", f"{100 * BUDGET:.0f} %", share <= BUDGET
+    )
 
 
 def unaffected_hold(*endpoints: str) -> Rule:
@@ -96,32 +110,45 @@ def gap_within(seconds: float) -> Rule:
 
 
 def recovered_within(seconds: float = RECOVERY) -> Rule:
-    """R2: well again by itself, counted from the fault or, when the drill ended that, from its end."""
+    """R2: well again by itself, counted from the fault or, when the drill ended that, from its
+    end."""
 
     def rule(seen: Observation) -> Bound:
         took = recovery_seconds(seen)
-        known = f"{took:.1f} s" if took is not None else "not by itself" if not seen.by_itself else "never"
-        return Bound("well again after", known, f"{seconds:g} s", took is not None and took <= seconds)
+        known = (
+            f"{took:.1f} s"
+            if took is not None
+            else "not by itself"
+            if not seen.by_itself
+            else "never"
+        )
+        return Bound(
+            "well again after", known, f"{seconds:g} s", took is not None and took <= seconds
+        )
 
     return rule
 
 
 def recovery_seconds(seen: Observation) -> float | None:
-    """Seconds until all was well by itself; None when it was not, or the drill had to mend what should mend itself."""
+    """Seconds until all was well by itself; None when it was not, or the drill had to mend what
+    should mend itself."""
     if seen.recovered is None or not seen.by_itself:
         return None
     return max(0.0, seen.recovered - (seen.fault if seen.undone is None else seen.undone))
 
 
 def dip_within(seconds: float, rate: float) -> Rule:
-    """How long fewer than nine tenths of the `rate` offered were answered each second: the surplus that waits for the other node."""
+    """How long fewer than nine tenths of the `rate` offered were answered each second: the
+    surplus that waits for the other node."""
 
     def rule(seen: Observation) -> Bound:
         done = [0] * (int(max((s.done for s in seen.samples), default=0)) + 1)
         for sample in seen.samples:
             if sample.ok:
                 done[int(sample.done)] += 1
-        slow = [t for t, count in enumerate(done[:-1]) if t >= int(seen.fault) and count < 0.9 * rate]
+        slow = [
+            t for t, count in enumerate(done[:-1]) if t >= int(seen.fault) and count < 0.9 * rate
+        ]
         length = slow[-1] - slow[0] + 1 if slow else 0
         return Bound("dip in answers a second", f"{length} s", f"{seconds:g} s", length <= seconds)
 
@@ -137,7 +164,9 @@ def apps_left_alone(seen: Observation) -> Bound:
 def every_app_restarted(seen: Observation) -> Bound:
     """It was no task that had nothing to do."""
     others = _restarted_nodes(seen)
-    return Bound("apps restarted", ", ".join(others) or "none", "all", others == sorted(seen.before))
+    return Bound(
+        "apps restarted", ", ".join(others) or "none", "all", others == sorted(seen.before)
+    )
 
 
 def drained_first(seen: Observation) -> Bound:
@@ -148,9 +177,12 @@ def drained_first(seen: Observation) -> Bound:
 
 
 def _restarted_nodes(seen: Observation) -> list[str]:
-    """The nodes with another process than before. (No process may only mean that the host was not heard.)"""
+    """The nodes with another process than before. (No process may only mean that the host was
+    not heard.)"""
     return sorted(
-        node for node, pid in seen.before.items() if {life.pid for life in seen.lives.get(node, ())} - {0, pid}
+        node
+        for node, pid in seen.before.items()
+        if {life.pid for life in seen.lives.get(node, ())} - {0, pid}
     )
 
 
@@ -162,7 +194,10 @@ def fault_was_felt(slow: float) -> Rule:
         during = [s for s in seen.samples if seen.fault <= s.intended < end]
         bad, slowest = sum(not s.ok for s in during), max((s.latency for s in during), default=0.0)
         return Bound(
-            "felt", f"{bad} failed, slowest {slowest:.2f} s", f"a failure, or > {slow:g} s", bad > 0 or slowest > slow
+            "felt",
+            f"{bad} failed, slowest {slowest:.2f} s",
+            f"a failure, or > {slow:g} s",
+            bad > 0 or slowest > slow,
         )
 
     return rule
@@ -171,11 +206,16 @@ def fault_was_felt(slow: float) -> Rule:
 def never_both_at_once(seen: Observation) -> Bound:
     """Ill nodes are restarted one after the other: at no moment was no app ready."""
     moments = sorted(
-        (life.t, node, life.ready) for node, lives in seen.lives.items() for life in lives if life.t >= seen.fault
+        (life.t, node, life.ready)
+        for node, lives in seen.lives.items()
+        for life in lives
+        if life.t >= seen.fault
     )
     state = dict.fromkeys(seen.lives, True)
     together = 0.0
-    for (t, node, ready), (later, _, _) in pairwise([*moments, (moments[-1][0] if moments else 0.0, "", True)]):
+    for (t, node, ready), (later, _, _) in pairwise(
+        [*moments, (moments[-1][0] if moments else 0.0, "", True)]
+    ):
         state[node] = ready
         together += later - t if not any(state.values()) else 0.0
     return Bound("both apps restarting", f"{together:.1f} s", "never", together == 0)
@@ -186,7 +226,8 @@ def restarted_at_most(times: int) -> Rule:
 
     def rule(seen: Observation) -> Bound:
         fresh = {
-            node: {life.pid for life in lives} - {0, seen.before.get(node, 0)} for node, lives in seen.lives.items()
+            node: {life.pid for life in lives} - {0, seen.before.get(node, 0)}
+            for node, lives in seen.lives.items()
         }
         most = max(map(len, fresh.values()), default=0)
         return Bound("restarts of a node", str(most), str(times), most <= times)
@@ -195,20 +236,31 @@ def restarted_at_most(times: int) -> Rule:
 
 
 def served_in_time(rate: float, after: float) -> Rule:
-    """What fits is served: so many right answers a second, nine in ten of them in less than 400 ms (R4-R8).
+    """What fits is served: so many right answers a second, nine in ten of them in less than 400 ms
+    (R4-R8).
 
-    The first seconds do not count: until `after`, all may wait for the lost node to come back, so that nobody is refused.
+    The first seconds do not count: until `after`, all may wait for the lost node to come back, so
+    that nobody is refused.
     """
 
     def rule(seen: Observation) -> Bound:
         begin = seen.fault + after + SETTLE
-        end = seen.undone if seen.undone is not None else max((s.intended for s in seen.samples), default=0.0)
+        end = (
+            seen.undone
+            if seen.undone is not None
+            else max((s.intended for s in seen.samples), default=0.0)
+        )
         right = sorted(s.latency for s in seen.samples if s.ok and begin <= s.intended < end)
         served = len(right) / max(1e-9, end - begin)
         p90 = percentile_of(right, 0.9) if right else float("inf")
         shown = f"{served:.0f}/s, p90 {p90 * 1000:.0f} ms"
         held = served >= rate and p90 < LATENCY_BOUND
-        return Bound(f"served after {after:.0f} s", shown, f"{rate:.0f}/s, p90 < {LATENCY_BOUND * 1000:.0f} ms", held)
+        return Bound(
+            f"served after {after:.0f} s",
+            shown,
+            f"{rate:.0f}/s, p90 < {LATENCY_BOUND * 1000:.0f} ms",
+            held,
+        )
 
     return rule
 
@@ -225,13 +277,16 @@ def refused_fast(seconds: float) -> Rule:
         slowest = max((s.done - s.intended for s in bad), default=0.0)
         mute = sum(not s.status for s in bad)
         shown = f"{len(bad)}, slowest {slowest:.2f} s, {mute} without answer"
-        return Bound("refused", shown, f"{seconds:g} s, all answered", slowest <= seconds and not mute)
+        return Bound(
+            "refused", shown, f"{seconds:g} s, all answered", slowest <= seconds and not mute
+        )
 
     return rule
 
 
 def stays_up(seen: Observation) -> Bound:
-    """Health checks do not flap: the victim itself is seen out of service, once, and nobody else."""
+    """Health checks do not flap: the victim itself is seen out of service, once, and nobody
+    else."""
     times = sum(seen.outs.values())
     shown = ", ".join(f"{node} {count}" for node, count in sorted(seen.outs.items())) or "none"
     return Bound("nodes seen out of service", shown, "one, once", times == 1)
@@ -242,7 +297,12 @@ def never_older_than(seconds: float) -> Rule:
 
     def rule(seen: Observation) -> Bound:
         shown = "none seen" if seen.oldest is None else f"{seen.oldest:.0f} s"
-        return Bound("oldest /long_dummy", shown, f"{seconds:g} s", seen.oldest is not None and seen.oldest <= seconds)
+        return Bound(
+            "oldest /long_dummy",
+            shown,
+            f"{seconds:g} s",
+            seen.oldest is not None and seen.oldest <= seconds,
+        )
 
     return rule
 

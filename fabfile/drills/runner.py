@@ -35,10 +35,17 @@ Progress = Callable[[str], None]
 
 
 class DrillRun:
-    """One drill on one site; `perform` does it. `stop_at_budget`: break off when the error budget is spent (a real site)."""
+    """One drill on one site; `perform` does it. `stop_at_budget`: break off when the error
+    budget is spent (a real site)."""
 
     def __init__(
-        self, drill: Drill, settings: Settings, progress: Progress, ranges: dict[str, Range], *, stop_at_budget: bool
+        self,
+        drill: Drill,
+        settings: Settings,
+        progress: Progress,
+        ranges: dict[str, Range],
+        *,
+        stop_at_budget: bool,
     ) -> None:
         self.drill, self.settings, self.progress = drill, settings, progress
         self.stop_at_budget = stop_at_budget
@@ -79,11 +86,16 @@ class DrillRun:
         why = said if isinstance(error, NotPossible) else f"it could not be made: {said}"
         if self.record.fault is None and not self.left:
             return not_tried(self.drill, why)
-        return replace(not_tried(self.drill, "; ".join([why, *self.left])), verdict=FAILED, left=tuple(self.left))
+        return replace(
+            not_tried(self.drill, "; ".join([why, *self.left])),
+            verdict=FAILED,
+            left=tuple(self.left),
+        )
 
     @contextlib.contextmanager
     def _hold_lock(self) -> Iterator[None]:
-        """On a real site no deploy meanwhile. (Healers go on: a lock that is a drill's does not concern them.)"""
+        """On a real site no deploy meanwhile. (Healers go on: a lock that is a drill's does not
+        concern them.)"""
         if not (self.stop_at_budget and self.drill.locks):
             yield
             return
@@ -94,15 +106,22 @@ class DrillRun:
     def _perform_inside(self) -> DrillResult:
         self.progress("waiting for a steady state")
         if not self._wait_until(self._is_well, BEGIN_WITHIN):
-            return not_tried(self.drill, f"not begun: {self._describe_unwell()} before anything was broken")
+            return not_tried(
+                self.drill, f"not begun: {self._describe_unwell()} before anything was broken"
+            )
         self.record.before = self.eyes.sight()
         stage = DrillTarget(self.settings, self.fleet, self.record.before)
         fault = self.drill.fault(stage)
         with self.traffic:
             try:
                 fault.prepare(stage)
-                if not self._wait_until(lambda: self._is_well() and self.traffic.calm(CALM), BEGIN_WITHIN):
-                    return not_tried(self.drill, f"not begun: {self._describe_unwell()} before anything was broken")
+                if not self._wait_until(
+                    lambda: self._is_well() and self.traffic.calm(CALM), BEGIN_WITHIN
+                ):
+                    return not_tried(
+                        self.drill,
+                        f"not begun: {self._describe_unwell()} before anything was broken",
+                    )
                 self.record.before = self.eyes.sight()
                 self._break_it(fault, stage)
                 self._observe_fault(fault, stage)
@@ -113,7 +132,8 @@ class DrillRun:
         seen = self.record.observation(begin, load.samples, load.oldest, stage.exits)
         return judge_drill(self.drill, seen, self.record.marks(begin), self.aborted, self.left)
 
-    # -- the phases ------------------------------------------------------------------------------------------------
+    # -- the phases
+    # ------------------------------------------------------------------------------------------------
 
     def _break_it(self, fault: Fault, stage: DrillTarget) -> None:
         self.progress("breaking it")
@@ -132,7 +152,8 @@ class DrillRun:
         self._wait_until(lambda: self._is_over(fault), self.drill.patience)
 
     def _repair_fault(self, fault: Fault, stage: DrillTarget) -> None:
-        """Whatever has happened: mended, and looked at until all is well. The Ctrl-C that led here does not end it, a new one does."""
+        """Whatever has happened: mended, and looked at until all is well. The Ctrl-C that led
+        here does not end it, a new one does."""
         self.record.by_itself = self.record.recovered is not None
         self.record.repaired = time.monotonic()
         with interrupt.mending():
@@ -150,10 +171,12 @@ class DrillRun:
             return  # so it was not made either
         except RunbookError as error:
             self.left.append(
-                f"the repair failed: {error.seen}; what was done on a host ends there by itself within 3 minutes"
+                f"the repair failed: {error.seen}; what was done on a host ends there by itself"
+                " within 3 minutes"
             )
 
-    # -- looking ---------------------------------------------------------------------------------------------------
+    # -- looking
+    # ---------------------------------------------------------------------------------------------------
 
     def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for it, looking on; false when the time is over or the drill must be broken off."""
@@ -186,13 +209,16 @@ class DrillRun:
             self.aborted = f"the error budget was spent: {self.traffic.failed} failed requests"
         ago = time.monotonic() - self.record.fault
         self.progress(
-            f"{ago:.0f} s after the fault, {self.traffic.failed} of {len(self.traffic.samples)} requests failed"
+            f"{ago:.0f} s after the fault, {self.traffic.failed} of {len(self.traffic.samples)}"
+            " requests failed"
         )
 
     def _watch_load(self) -> None:
         """Without users nothing is shown."""
         if self.traffic.error and not self.aborted:
-            self.aborted = f"the load failed ({type(self.traffic.error).__name__}: {self.traffic.error})"
+            self.aborted = (
+                f"the load failed ({type(self.traffic.error).__name__}: {self.traffic.error})"
+            )
 
     def _is_well(self) -> bool:
         return self.eyes.sight().well(floating=self.floating)
@@ -200,7 +226,10 @@ class DrillRun:
     def _is_over(self, fault: Fault) -> bool:
         """All is as before, for CALM seconds by now; since when goes to `recovered`."""
         sight = self.eyes.sight()
-        old = any(self.record.pid(self.record.before, node) == self.record.pid(sight, node) for node in fault.hurt)
+        old = any(
+            self.record.pid(self.record.before, node) == self.record.pid(sight, node)
+            for node in fault.hurt
+        )
         now = time.monotonic()
         if old or not sight.well(floating=self.floating):
             self.record.recovered = None
@@ -210,7 +239,9 @@ class DrillRun:
             return False
         fails = [sample.intended for sample in self.traffic.samples if not sample.ok]
         last = self.traffic.begin + max(fails, default=0.0)
-        self.record.recovered = max(self._since, last, self.record.undone or self.record.fault or 0.0)
+        self.record.recovered = max(
+            self._since, last, self.record.undone or self.record.fault or 0.0
+        )
         return True
 
     def _describe_unwell(self) -> str:
@@ -228,5 +259,7 @@ class DrillRun:
             if not (app and app.ready):
                 return f"the app of {node} was not ready"
         return self.aborted or (
-            "the load was not answered without a failure" if self.traffic.running else "the address moved"
+            "the load was not answered without a failure"
+            if self.traffic.running
+            else "the address moved"
         )

@@ -29,7 +29,12 @@ def show_list(out: Console, drills: Sequence[Drill]) -> None:
     for one in drills:
         ends = f"after {one.hold:.0f} s" if one.hold else "by itself"
         table.add_row(
-            f"[bold]{one.name}[/]", one.hypothesis, f"{one.rate:.0f}/s", ends, one.abort, " ".join(one.requirements)
+            f"[bold]{one.name}[/]",
+            one.hypothesis,
+            f"{one.rate:.0f}/s",
+            ends,
+            one.abort,
+            " ".join(one.requirements),
         )
     out.print(table)
 
@@ -47,8 +52,13 @@ def show_results(out: Console, results: Sequence[DrillResult]) -> None:
     for result in results:
         for line in _result_remarks(result):
             out.print(line)
-    counts = {verdict: sum(result.verdict == verdict for result in results) for verdict in (HELD, FAILED, NOT_TRIED)}
-    told = " · ".join(f"[{STYLE[verdict]}]{count} {verdict}[/]" for verdict, count in counts.items() if count)
+    counts = {
+        verdict: sum(result.verdict == verdict for result in results)
+        for verdict in (HELD, FAILED, NOT_TRIED)
+    }
+    told = " · ".join(
+        f"[{STYLE[verdict]}]{count} {verdict}[/]" for verdict, count in counts.items() if count
+    )
     out.print(f"[bold]drills[/]: {told} · {sum(result.seconds for result in results):.0f} s")
 
 
@@ -57,7 +67,10 @@ def result_line(result: DrillResult) -> str:
     told = f"[{STYLE[result.verdict]}]{SIGN[result.verdict]} {result.name}[/]"
     if not result.requests:
         return f"{told} [dim]{result.verdict}[/]"
-    figures = f"{result.failures} of {result.requests} failed, gap {result.gap_s:.2f} s, well again {_show_seconds(result.recover_s)}"
+    figures = (
+        f"{result.failures} of {result.requests} failed, gap {result.gap_s:.2f} s, well again"
+        f" {_show_seconds(result.recover_s)}"
+    )
     return f"{told} [dim]{figures}[/]"
 
 
@@ -96,7 +109,10 @@ def _result_remarks(result: DrillResult) -> Iterator[str]:
         )
         yield f"  [dim]{result.name}, failed: {escape(told)}[/]"
     if result.lag_s > 0.02:
-        yield f"  [yellow]{result.name}: this machine was busy, the load itself was {result.lag_s * 1000:.0f} ms late (p99)[/]"
+        yield (
+            f"  [yellow]{result.name}: this machine was busy, the load itself was"
+            f" {result.lag_s * 1000:.0f} ms late (p99)[/]"
+        )
 
 
 def show_history(out: Console, results: Sequence[DrillResult]) -> None:
@@ -108,7 +124,11 @@ def show_history(out: Console, results: Sequence[DrillResult]) -> None:
         rows[result.name, result.without].append(result)
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("drill", "made", "trend", "well again", "failed", "last", "verdict"):
-        table.add_column(title, justify="right" if title in ("made", "well again", "failed") else "left", no_wrap=True)
+        table.add_column(
+            title,
+            justify="right" if title in ("made", "well again", "failed") else "left",
+            no_wrap=True,
+        )
     for (name, without), made in sorted(rows.items()):
         last = made[-1]
         signs = "".join(f"[{STYLE[one.verdict]}]{SIGN[one.verdict]}[/]" for one in made[-LAST:])
@@ -116,5 +136,13 @@ def show_history(out: Console, results: Sequence[DrillResult]) -> None:
         fails = " → ".join(str(one.failures) for one in made[-2:])
         when = datetime.fromtimestamp(last.started, UTC).strftime("%Y-%m-%d %H:%M")
         shown = f"{name} [dim]without {without}[/]" if without else name
-        table.add_row(shown, str(len(made)), signs, times, fails, when, f"[{STYLE[last.verdict]}]{last.verdict}[/]")
+        table.add_row(
+            shown,
+            str(len(made)),
+            signs,
+            times,
+            fails,
+            when,
+            f"[{STYLE[last.verdict]}]{last.verdict}[/]",
+        )
     out.print(table)

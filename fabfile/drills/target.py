@@ -25,7 +25,8 @@ from .observer import Snapshot, is_up
 
 @dataclass
 class DrillTarget:
-    """One site in one drill. `sight` is how all stood before the fault; `exits` are the exit codes of tasks that were the fault."""
+    """One site in one drill. `sight` is how all stood before the fault; `exits` are the exit
+    codes of tasks that were the fault."""
 
     settings: Settings
     fleet: Fleet
@@ -51,7 +52,11 @@ class DrillTarget:
         """
         facts = knowledge.known_facts(self.settings)
         if facts is None:
-            raise NotPossible("nobody has discovered yet what the binary wants", "its port is not known", "fab deploy")
+            raise NotPossible(
+                "nobody has discovered yet what the binary wants",
+                "its port is not known",
+                "fab deploy",
+            )
         return facts
 
     @property
@@ -82,7 +87,9 @@ class DrillTarget:
         """
         edges = self.settings.inventory.having("edge")
         if len(edges) < 2 or not self.settings.edge.address:
-            raise NotPossible("this site has one edge", "without a second one its loss is the service's loss", "")
+            raise NotPossible(
+                "this site has one edge", "without a second one its loss is the service's loss", ""
+            )
         return next(edge for edge in edges if edge.name == self.sight.holder)
 
     @property
@@ -105,7 +112,9 @@ class DrillTarget:
             NotPossible: there are more, or fewer.
         """
         if len(self.apps) != 2:
-            raise NotPossible(f"this site has {len(self.apps)} app nodes", "the drill is about two", "")
+            raise NotPossible(
+                f"this site has {len(self.apps)} app nodes", "the drill is about two", ""
+            )
         return self.apps
 
     def of_lab(self, *words: str) -> None:
@@ -116,7 +125,11 @@ class DrillTarget:
             RunbookError: the task failed.
         """
         if not self.lab:
-            raise NotPossible("nothing here can switch a host's power", "only a lab's hosts have such a switch", "")
+            raise NotPossible(
+                "nothing here can switch a host's power",
+                "only a lab's hosts have such a switch",
+                "",
+            )
         environment = {**os.environ, "LAB": self.settings.path.parent.name}
         try:
             done = subprocess.run(
@@ -139,7 +152,9 @@ class DrillTarget:
             ) from None
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
-            raise RunbookError(f"inv lab.{' '.join(words)}: {said[0]}", "the lab did not do it", "inv lab.status")
+            raise RunbookError(
+                f"inv lab.{' '.join(words)}: {said[0]}", "the lab did not do it", "inv lab.status"
+            )
 
 
 def choose_victim(apps: tuple[Node, ...], sight: Snapshot) -> Node:
@@ -151,7 +166,11 @@ def choose_victim(apps: tuple[Node, ...], sight: Snapshot) -> Node:
     edge = sight.edges[sight.holder]
     up = [node for node in apps if edge and is_up(edge.nodes.get(node.name, ""))]
     if len(up) < 2:
-        raise NotPossible("fewer than two app nodes serve", "the loss of one would be the service's loss", "fab status")
+        raise NotPossible(
+            "fewer than two app nodes serve",
+            "the loss of one would be the service's loss",
+            "fab status",
+        )
     return up[0]
 
 

@@ -12,16 +12,29 @@ from .result import FAILED, HELD, NOT_TRIED, Bound, DrillResult, Mark
 
 def not_tried(drill: Drill, why: str) -> DrillResult:
     """The result of a drill that was not made."""
-    return DrillResult(drill.name, drill.hypothesis, drill.requirements, rate=drill.rate, verdict=NOT_TRIED, why=why)
+    return DrillResult(
+        drill.name,
+        drill.hypothesis,
+        drill.requirements,
+        rate=drill.rate,
+        verdict=NOT_TRIED,
+        why=why,
+    )
 
 
 def judge_drill(
-    drill: Drill, seen: Observation, marks: Sequence[Mark] = (), aborted: str = "", left: Sequence[str] = ()
+    drill: Drill,
+    seen: Observation,
+    marks: Sequence[Mark] = (),
+    aborted: str = "",
+    left: Sequence[str] = (),
 ) -> DrillResult:
     """The result of a drill that was made."""
     bounds = tuple(rule(seen) for rule in drill.rules)
     why = "; ".join(
-        [aborted] * bool(aborted) + [_broken_bound(bound) for bound in bounds if not bound.held] + list(left)
+        [aborted] * bool(aborted)
+        + [_broken_bound(bound) for bound in bounds if not bound.held]
+        + list(left)
     )
     return DrillResult(
         drill.name,

@@ -1,4 +1,5 @@
-"""One ssh channel from start to end, where paramiko's own way costs round trips or breaks the connection."""
+"""One ssh channel from start to end, where paramiko's own way costs round trips or breaks the
+connection."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
 WINDOW = 2**31 - 1
-"""Bytes a host may send before it is read: so nothing waits for stderr to be read while stdout is."""
+"""Bytes a host may send before it is read: so nothing waits for stderr to be read while stdout
+is."""
 
 
 class Result(NamedTuple):
@@ -27,7 +29,8 @@ class Result(NamedTuple):
 
 
 def start_command(transport: Any, channel: Channel, command: str) -> None:
-    """Ask for `command` without asking for a yes: a round trip less, and paramiko would wait for the answer without end."""
+    """Ask for `command` without asking for a yes: a round trip less, and paramiko would wait for
+    the answer without end."""
     import paramiko
     from paramiko.common import cMSG_CHANNEL_REQUEST
 
@@ -43,8 +46,9 @@ def start_command(transport: Any, channel: Channel, command: str) -> None:
 def end_input(channel: Any) -> None:
     """Tell the host that no more input comes.
 
-    paramiko's `shutdown_write` sends it after it let go of the channel's lock, so the answer to a command that ended at once may
-    overtake it; sshd then sees an EOF for a channel that is no more, and drops the whole connection.
+    paramiko's `shutdown_write` sends it after it let go of the channel's lock, so the answer to a
+    command that ended at once may overtake it; sshd then sees an EOF for a channel that is no more,
+    and drops the whole connection.
     """
     with channel.lock:
         message = channel._send_eof()
@@ -62,7 +66,9 @@ def heard_out(channel: Channel) -> Iterator[None]:
             raise
 
 
-def stream_file(channel: Channel, file: BinaryIO, progress: Callable[[int, int], None] | None) -> None:
+def stream_file(
+    channel: Channel, file: BinaryIO, progress: Callable[[int, int], None] | None
+) -> None:
     """All of `file` into the channel; `progress` gets (bytes sent, bytes in all)."""
     size = os.fstat(file.fileno()).st_size
     while block := file.read(262144):
@@ -80,11 +86,14 @@ class Answer:
         self._open = True
 
     def await_login(self, seconds: float) -> bool:
-        """Whether the login shell runs our command within `seconds`, whatever it prints meanwhile."""
+        """Whether the login shell runs our command within `seconds`, whatever it prints
+        meanwhile."""
         end = time.monotonic() + seconds
         while not self.out.logged_in and self._open and time.monotonic() < end:
             with contextlib.suppress(TimeoutError):
-                self._take(min(0.2, max(0.01, end - time.monotonic())))  # stderr may be flooded meanwhile
+                self._take(
+                    min(0.2, max(0.01, end - time.monotonic()))
+                )  # stderr may be flooded meanwhile
         return self.out.logged_in
 
     def await_begin(self, timeout: float) -> bool:

@@ -1,4 +1,5 @@
-"""The ways a change is carried out, as values: shell text, an upload, SQL. Each can be shown before it is done."""
+"""The ways a change is carried out, as values: shell text, an upload, SQL. Each can be shown
+before it is done."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ class Shell:
 
     def show(self) -> str:
         """The script, secrets masked, embedded files left out (they may hold some)."""
-        return mask_secrets(re.sub(r"(<<'BASE64'\n).*?(?=\nBASE64)", r"\1…", self.script, flags=re.S))
+        return mask_secrets(
+            re.sub(r"(<<'BASE64'\n).*?(?=\nBASE64)", r"\1…", self.script, flags=re.S)
+        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Upload:
 
 @dataclass(frozen=True)
 class Sql:
-    """Statements run as the database's superuser over psycopg, each in a transaction of its own (autocommit)."""
+    """Statements run as the database's superuser over psycopg, each in a transaction of its own
+    (autocommit)."""
 
     database: str
     statements: tuple[str, ...]

@@ -1,7 +1,8 @@
-"""The way to a host: a pinned host key, an end to every wait, and one sentence for whatever goes wrong on it.
+"""The way to a host: a pinned host key, an end to every wait, and one sentence for whatever goes
+wrong on it.
 
-Each default of Fabric that bites (see tests/ssh) is undone here: unknown and changed host keys are refused, the socket has
-TCP_NODELAY, the user's own ssh configuration is not read.
+Each default of Fabric that bites (see tests/ssh) is undone here: unknown and changed host keys are
+refused, the socket has TCP_NODELAY, the user's own ssh configuration is not read.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from .refusal import has_no_such_key, refused, with_banner
 KEEPALIVE = 5
 """Seconds between two signs of life, so that silence is noticed while a script runs quietly."""
 SILENCE = 30
-"""Seconds after which a host that acknowledges nothing (power cut, network cut) counts as gone, whatever is running there."""
+"""Seconds after which a host that acknowledges nothing (power cut, network cut) counts as gone,
+whatever is running there."""
 
 
 def open_connection(a: Address) -> Any:
@@ -33,7 +35,9 @@ def open_connection(a: Address) -> Any:
     """
     import fabric
 
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its errors reach us as exceptions, without tracebacks
+    logging.getLogger("paramiko").setLevel(
+        logging.CRITICAL
+    )  # its errors reach us as exceptions, without tracebacks
     known = KnownHosts.read(a.known_hosts)
     sock = dial_host(a)
     options: dict[str, Any] = {
@@ -42,14 +46,20 @@ def open_connection(a: Address) -> Any:
         "banner_timeout": a.timeout,
         "auth_timeout": a.timeout,
         "channel_timeout": a.timeout,
-        "transport_factory": partial(_transport, kinds=[key.kind for key in known.pinned(a.entry)], timeout=a.timeout),
+        "transport_factory": partial(
+            _transport, kinds=[key.kind for key in known.pinned(a.entry)], timeout=a.timeout
+        ),
     }
     if a.key is not None:
         options |= {"key_filename": str(a.key), "allow_agent": False, "look_for_keys": False}
     config = fabric.Config(overrides={"load_ssh_configs": False}, lazy=True)
-    connection = fabric.Connection(a.host, user=a.user, port=a.port, config=config, connect_kwargs=options)
+    connection = fabric.Connection(
+        a.host, user=a.user, port=a.port, config=config, connect_kwargs=options
+    )
     policy = _Pinned(a, known)
-    connection.client.set_missing_host_key_policy(policy)  # asked each time: the client itself knows no host
+    connection.client.set_missing_host_key_policy(
+        policy
+    )  # asked each time: the client itself knows no host
     try:
         connection.open()
     except Exception as error:
@@ -97,7 +107,8 @@ class _Pinned:
 
 
 def _transport(sock: socket.socket, *, kinds: Sequence[str], timeout: float, **options: Any) -> Any:
-    """A paramiko transport that asks the host for a key of one of `kinds`; for any, if paramiko knows none of them."""
+    """A paramiko transport that asks the host for a key of one of `kinds`; for any, if paramiko
+    knows none of them."""
     import paramiko
 
     transport = paramiko.Transport(sock, **options)
@@ -139,8 +150,9 @@ def dial_host(a: Address) -> socket.socket:
 class PromptSocket(socket.socket):
     """Takes over a socket, and acknowledges at once what it reads.
 
-    sshd leaves Nagle's algorithm on for scripts: it holds a small packet back until the one before is acknowledged, which
-    Linux puts off for up to 40 ms. An answer has several: the login's sign of life, then two streams.
+    sshd leaves Nagle's algorithm on for scripts: it holds a small packet back until the one before
+    is acknowledged, which Linux puts off for up to 40 ms. An answer has several: the login's sign
+    of life, then two streams.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -165,7 +177,8 @@ def key_fingerprint(key: Any) -> str:
 
 
 def host_key(a: Address, kind: str = "") -> Any:
-    """The host key that answers at `a`, without logging in (for `trust`): of type `kind`, None if it has none of these.
+    """The host key that answers at `a`, without logging in (for `trust`): of type `kind`, None if
+    it has none of these.
 
     Raises:
         Unreachable: nothing answers there, or not ssh.

@@ -28,7 +28,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A step's end: its state, one sentence, a diff if there is one, and the error it failed with."""
+    """A step's end: its state, one sentence, a diff if there is one, and the error it failed
+    with."""
 
     step: str
     state: State
@@ -47,7 +48,8 @@ def read_steps(link: Link, steps: Sequence[Step]) -> list[Reading]:
 
 
 def predict_outcomes(steps: Sequence[Step], readings: Sequence[Reading]) -> list[Outcome]:
-    """Pure: what converging would do, from one reading, restarts that follow from planned changes included."""
+    """Pure: what converging would do, from one reading, restarts that follow from planned
+    changes included."""
     outcomes: list[Outcome] = []
     owed: list[str] = []
     for step, seen in zip(steps, readings, strict=True):
@@ -68,12 +70,15 @@ def _failed_for(step: Step, error: RunbookError, before: Sequence[Outcome]) -> O
     """A step that a plan cannot decide; one cause is told once, however many steps it stops."""
     for outcome in before:
         if outcome.error and (outcome.error.why, outcome.error.next) == (error.why, error.next):
-            return Outcome(step.name, State.SKIPPED, f"{step.name}: not known, as for {outcome.step}")
+            return Outcome(
+                step.name, State.SKIPPED, f"{step.name}: not known, as for {outcome.step}"
+            )
     return Outcome(step.name, State.FAILED, str(error), error=error)
 
 
 class Converger:
-    """Applies steps to one host, in order, until one fails. Every change is journalled on the host before it is made."""
+    """Applies steps to one host, in order, until one fails. Every change is journalled on the
+    host before it is made."""
 
     def __init__(self, link: Link, run: Run, tell: Tell, progress: Callable[[str], None]) -> None:
         self.link, self.run, self.tell, self.progress = link, run, tell, progress
@@ -82,10 +87,12 @@ class Converger:
     def apply(self, steps: Sequence[Step]) -> list[Outcome]:
         """Converge `steps`, one after the other.
 
-        Steps that stand in a plan only are left out: the plan names them, and there is nothing to carry out.
+        Steps that stand in a plan only are left out: the plan names them, and there is nothing to
+        carry out.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed; the step that was in hand is finished, no other was begun.
+            KeyboardInterrupt: Ctrl-C was pressed; the step that was in hand is finished, no other
+            was begun.
         """
         steps = [step for step in steps if not isinstance(step, PlanOnly)]
         fresh = read_steps(self.link, steps)
@@ -93,7 +100,9 @@ class Converger:
         for number, step in enumerate(steps):
             self._stop_if_interrupted()
             if outcomes and outcomes[-1].state in (State.FAILED, State.SKIPPED):
-                outcome = Outcome(step.name, State.SKIPPED, f"because {_first_failed(outcomes)} failed")
+                outcome = Outcome(
+                    step.name, State.SKIPPED, f"because {_first_failed(outcomes)} failed"
+                )
             else:
                 outcome, again = self._converge_step(step, fresh[number], steps[number:])
                 if again is not None:
@@ -103,8 +112,11 @@ class Converger:
         self._flush_journal()
         return outcomes
 
-    def _converge_step(self, step: Step, seen: Reading, rest: Sequence[Step]) -> tuple[Outcome, list[Reading] | None]:
-        """One step's life; also the new readings of it and all that follow, when something was changed."""
+    def _converge_step(
+        self, step: Step, seen: Reading, rest: Sequence[Step]
+    ) -> tuple[Outcome, list[Reading] | None]:
+        """One step's life; also the new readings of it and all that follow, when something was
+        changed."""
         started = time.monotonic()
         change: Change | None = None
         try:
@@ -116,7 +128,8 @@ class Converger:
             left = step.decide(again[0])
             if left is not None:
                 raise RunbookError(
-                    f"{self.link.name}: after «{change.sentence}» the host still says: {left.sentence}",
+                    f"{self.link.name}: after «{change.sentence}» the host still says:"
+                    f" {left.sentence}",
                     "the commands returned without error, but the second reading is not right",
                     f"fab -H {self.link.name} plan",
                 )
@@ -125,11 +138,23 @@ class Converger:
         except RunbookError as error:
             self._done.append(self.run.entry("failed", step.name, str(error)))
             sentence = change.sentence if change else ""
-            return Outcome(
-                step.name, State.FAILED, sentence or str(error), error=error, seconds=_seconds_since(started)
-            ), None
+            return (
+                Outcome(
+                    step.name,
+                    State.FAILED,
+                    sentence or str(error),
+                    error=error,
+                    seconds=_seconds_since(started),
+                ),
+                None,
+            )
         self._done.append(self.run.entry("changed", step.name, change.sentence))
-        return Outcome(step.name, State.CHANGED, change.sentence, change.diff, _seconds_since(started)), again
+        return (
+            Outcome(
+                step.name, State.CHANGED, change.sentence, change.diff, _seconds_since(started)
+            ),
+            again,
+        )
 
     def _carry_out(self, step: Step, change: Change) -> None:
         begin = self.run.entry("begin", step.name, change.sentence)
@@ -146,7 +171,8 @@ class Converger:
             raise
 
     def _flush_journal(self) -> None:
-        """The journal's last lines; a full disk or a lost host must not hide what became of the steps."""
+        """The journal's last lines; a full disk or a lost host must not hide what became of the
+        steps."""
         if self._done:
             with contextlib.suppress(RunbookError):
                 self.link.run(append_lines(*self._done))

@@ -29,7 +29,8 @@ class RunbookError(Exception):
 
 
 def _with_disk_hint(seen: str, next: str) -> str:
-    """The kernel says "No space left" also when the inodes are used up; `df -h` alone shows free space then."""
+    """The kernel says "No space left" also when the inodes are used up; `df -h` alone shows free
+    space then."""
     if "no space left" not in seen.lower() or "df -i" in next:
         return next
     return f"df -h and df -i there   (space, and inodes){f'; then {next}' if next else ''}"
@@ -48,4 +49,5 @@ class Locked(RunbookError):
 
 
 class Mutation(RunbookError):
-    """A read-only link was asked to change something: a bug in a step, stopped before it did harm."""
+    """A read-only link was asked to change something: a bug in a step, stopped before it did
+    harm."""

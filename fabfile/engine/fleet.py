@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 
 class Fleet:
-    """Links to the hosts of a task, opened when first used, closed together; use as a context manager."""
+    """Links to the hosts of a task, opened when first used, closed together; use as a context
+    manager."""
 
     def __init__(self, nodes: Iterable[Node], connect: Callable[[Node], Link]) -> None:
         """`connect`: makes the link to a host, which is opened later."""
@@ -40,8 +41,11 @@ class Fleet:
         """The hosts of this fleet with `role`."""
         return tuple(node for node in self.nodes if role in node.roles)
 
-    def each(self, work: Callable[[Node], T], nodes: Iterable[Node] | None = None) -> dict[str, T | RunbookError]:
-        """`work` on every host in parallel; what it returned, or the RunbookError it ended with, by host name."""
+    def each(
+        self, work: Callable[[Node], T], nodes: Iterable[Node] | None = None
+    ) -> dict[str, T | RunbookError]:
+        """`work` on every host in parallel; what it returned, or the RunbookError it ended with,
+        by host name."""
         chosen = tuple(self.nodes if nodes is None else nodes)
         if not chosen:
             return {}
@@ -54,7 +58,9 @@ class Fleet:
 
         with ThreadPoolExecutor(len(chosen)) as pool:
             try:
-                return dict(zip((node.name for node in chosen), pool.map(guarded, chosen), strict=True))
+                return dict(
+                    zip((node.name for node in chosen), pool.map(guarded, chosen), strict=True)
+                )
             except KeyboardInterrupt:
                 if not interrupt.patient():  # the workers wait for their hosts: end that
                     for node in chosen:

@@ -1,7 +1,8 @@
 """The frame around a script and around its answer: what login files print is no part of either.
 
-A login shell runs its own files before our command, and they may print, read our input, start another shell, or never
-end. So the command is constant but for a token; the script follows on stdin, and runs only if its first line has arrived.
+A login shell runs its own files before our command, and they may print, read our input, start
+another shell, or never end. So the command is constant but for a token; the script follows on
+stdin, and runs only if its first line has arrived.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import re
 from .shell import new_token
 
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
-"""What apt reads of the host's environment (apt-transport-http(1)); nothing else of ours may go through a proxy."""
+"""What apt reads of the host's environment (apt-transport-http(1)); nothing else of ours may go
+through a proxy."""
 
 USE_PROXIES = "export " + " ".join(f'{name}="$HOST_{name.upper()}"' for name in PROXIES)
 """Shell text by which the rest of a script uses the host's proxies: for apt alone."""
@@ -25,7 +27,8 @@ NOISE = 65536
 # A login file that reads stdin takes the script's head away: then the first line is another.
 _CHECK = f'read -r head; test "$head" = "# $1" || exit {FOREIGN};'
 _RUN = f'{_CHECK} exec /bin/sh -s "$1"'
-# dash 0.5.12 reads ahead, so bytes that follow the script would be lost: here exactly `$2` bytes are the script.
+# dash 0.5.12 reads ahead, so bytes that follow the script would be lost: here exactly `$2` bytes
+# are the script.
 _RUN_PART = f'{_CHECK} script=$(head -c "$2"); eval "$script"'
 
 _ENVIRONMENT = f"""umask 022
@@ -39,8 +42,9 @@ set +f
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 """
-"""A small fixed environment, in sh alone (each program started costs a millisecond): nothing of the host's own leaks into
-what we run. A word of a value may look like a name: unsetting what is not there does no harm."""
+"""A small fixed environment, in sh alone (each program started costs a millisecond): nothing of
+the host's own leaks into what we run. A word of a value may look like a name: unsetting what is
+not there does no harm."""
 
 
 class Frame:
@@ -53,20 +57,22 @@ class Frame:
         self.login = f"#~{self.token} login".encode()
 
     def command(self, root: str, followed: str = "") -> str:
-        """The command for the login shell, the same text in sh, csh and fish: it says that the login files are
-        done, and starts `root` (a root's sh), which runs the script on its stdin.
+        """The command for the login shell, the same text in sh, csh and fish: it says that the
+        login files are done, and starts `root` (a root's sh), which runs the script on its stdin.
 
         Args:
             followed: the text that is sent (see `around`), where other bytes follow it.
         """
-        # In two parts: a host that prints the command instead of running it does not print the marker.
+        # In two parts: a host that prints the command instead of running it does not print the
+        # marker.
         here = f"echo '#~{self.token}'' login'"
         size = len(followed.partition("\n")[2].encode())  # the first line is read by itself
         load = f"'{_RUN_PART}' sh {self.token} {size}" if followed else f"'{_RUN}' sh {self.token}"
         return f"{here}; {root} -c {load}"
 
     def around(self, script: str) -> str:
-        """`script` (see `shell.whole`) as it is sent. Another shell that reads it ends at the second line."""
+        """`script` (see `shell.whole`) as it is sent. Another shell that reads it ends at the
+        second line."""
         begin = f"printf '\\n#~{self.token} begin\\n'"
         end = f"printf '\\n#~{self.token} end %s\\n' $code"
         return (
@@ -113,7 +119,9 @@ class Stream:
         if end:
             self.code = int(end[1])
             del self.text[end.start() :]
-        self._searched = max(0, len(self.text) - 64)  # longer than the marker, which may be half there
+        self._searched = max(
+            0, len(self.text) - 64
+        )  # longer than the marker, which may be half there
 
     def cut(self, rest: bytes) -> None:
         """Keep only `rest` of the text: what was before it has been used."""

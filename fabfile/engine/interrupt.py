@@ -17,21 +17,26 @@ class BrokenOff(KeyboardInterrupt):
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if Ctrl-C was pressed: called where nothing is half-done (between steps, while waiting)."""
+    """Raise KeyboardInterrupt if Ctrl-C was pressed: called where nothing is half-done (between
+    steps, while waiting)."""
     if _asked:
         raise KeyboardInterrupt
 
 
 def patient() -> bool:
-    """Whether a KeyboardInterrupt now came from `check`, so that what other threads have in hand may be finished."""
+    """Whether a KeyboardInterrupt now came from `check`, so that what other threads have in hand
+    may be finished."""
     return _asked == 1
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """While this lasts, the first Ctrl-C only makes `check` raise; a second one breaks off at once, as usual."""
+    """While this lasts, the first Ctrl-C only makes `check` raise; a second one breaks off at
+    once, as usual."""
     global _asked
-    if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only there can signals be handled
         yield
         return
     before = signal.signal(signal.SIGINT, _note_interrupt)
@@ -44,7 +49,8 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def forgotten() -> Iterator[None]:
-    """While this lasts, a Ctrl-C from before does not make `check` raise: what mends things runs to its end. One from now on does."""
+    """While this lasts, a Ctrl-C from before does not make `check` raise: what mends things runs
+    to its end. One from now on does."""
     global _asked
     before, _asked = _asked, 0
     try:
@@ -55,7 +61,8 @@ def forgotten() -> Iterator[None]:
 
 @contextlib.contextmanager
 def mending() -> Iterator[None]:
-    """As `forgotten`; a Ctrl-C that comes meanwhile ends as BrokenOff, for something may not have been put back."""
+    """As `forgotten`; a Ctrl-C that comes meanwhile ends as BrokenOff, for something may not
+    have been put back."""
     try:
         with forgotten():
             yield

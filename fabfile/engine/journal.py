@@ -1,4 +1,5 @@
-"""Who did what when: a line of JSON per change on the host itself, and a folder per run on the controller."""
+"""Who did what when: a line of JSON per change on the host itself, and a folder per run on the
+controller."""
 
 from __future__ import annotations
 
@@ -42,7 +43,9 @@ class Run:
     folder: Path
     reason: str = ""
     who: str = field(default_factory=operator_name)
-    id: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S-") + _random.token_hex(3))
+    id: str = field(
+        default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S-") + _random.token_hex(3)
+    )
 
     @property
     def path(self) -> Path:
@@ -53,11 +56,19 @@ class Run:
 
     def entry(self, event: str, step: str, sentence: str, **more: Any) -> str:
         """One journal line."""
-        line = {"time": now(), "run": self.id, "who": self.who, "task": self.task, "event": event, "step": step}
+        line = {
+            "time": now(),
+            "run": self.id,
+            "who": self.who,
+            "task": self.task,
+            "event": event,
+            "step": step,
+        }
         return mask_secrets(json.dumps({**line, "said": sentence, **more}, ensure_ascii=False))
 
     def note(self, name: str, data: Any) -> Path:
-        """Leave `data` as `<run folder>/<name>` (text as it is, anything else as JSON), secrets masked."""
+        """Leave `data` as `<run folder>/<name>` (text as it is, anything else as JSON), secrets
+        masked."""
         text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False)
         target = self.path / name
         target.write_text(mask_secrets(text) + "\n", encoding="utf-8")

@@ -1,6 +1,8 @@
-"""OpenSSH's known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): what it pins for a host, and pinning one key more.
+"""OpenSSH's known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): what it pins for a host, and
+pinning one key more.
 
-The file is the user's own. It is kept as bytes, and a line that is not about the key in question stays as it is.
+The file is the user's own. It is kept as bytes, and a line that is not about the key in question
+stays as it is.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ def entry_name(host: str, port: int) -> str:
 
 
 class _Line(NamedTuple):
-    """A line that holds a key. `raw` is all of it, with its end; `marker` is `@revoked`, `@cert-authority` or empty."""
+    """A line that holds a key. `raw` is all of it, with its end; `marker` is `@revoked`,
+    `@cert-authority` or empty."""
 
     raw: bytes
     marker: str
@@ -42,16 +45,21 @@ class _Line(NamedTuple):
 
     def is_about(self, entry: str) -> bool:
         """Whether its names match `entry`, and none of them excludes it."""
-        matching = [name for name in self.names.split(",") if _matches(name.removeprefix("!"), entry)]
+        matching = [
+            name for name in self.names.split(",") if _matches(name.removeprefix("!"), entry)
+        ]
         return bool(matching) and not any(name.startswith("!") for name in matching)
 
     def pins_another(self, key: HostKey) -> bool:
-        """Whether it pins a key of the type of `key` (and not itself an authority, or a revoked one)."""
+        """Whether it pins a key of the type of `key` (and not itself an authority, or a revoked
+        one)."""
         return not self.marker and self.key.kind == key.kind
 
     def without(self, entry: str) -> bytes:
         """The line as it must be once it says nothing of `entry`; other hosts' names stay in it."""
-        kept = [name for name in self.names.split(",") if _is_pattern(name) or not _matches(name, entry)]
+        kept = [
+            name for name in self.names.split(",") if _is_pattern(name) or not _matches(name, entry)
+        ]
         if any(_matches(name, entry) for name in kept):  # a pattern, which pins other hosts too
             kept.append(f"!{entry}")
         if all(name.startswith("!") for name in kept):
@@ -74,7 +82,8 @@ class KnownHosts:
             return cls()
 
     def pinned(self, entry: str) -> list[HostKey]:
-        """The keys that `entry` may show. (An authority in the file pins none: certificates of hosts are not checked.)"""
+        """The keys that `entry` may show. (An authority in the file pins none: certificates of
+        hosts are not checked.)"""
         revoked = self.revoked(entry)
         return [key for key in self._keys(entry, "") if key not in revoked]
 
@@ -84,7 +93,9 @@ class KnownHosts:
 
     def damaged(self) -> str:
         """The first line that should be a key and is none; empty when all are well."""
-        broken = (raw for raw in self.content.splitlines() if isinstance(_parse(raw), binascii.Error))
+        broken = (
+            raw for raw in self.content.splitlines() if isinstance(_parse(raw), binascii.Error)
+        )
         return next(broken, b"").decode(errors="replace").strip()
 
     def with_pin(self, entry: str, key: HostKey) -> KnownHosts:
@@ -99,17 +110,22 @@ class KnownHosts:
         end = b"\r\n" if b"\r\n" in before else b"\n"
         if before and not before.endswith((b"\n", b"\r")):
             before += end
-        return KnownHosts(before + f"{entry} {key.kind} {base64.b64encode(key.blob).decode()}".encode() + end)
+        return KnownHosts(
+            before + f"{entry} {key.kind} {base64.b64encode(key.blob).decode()}".encode() + end
+        )
 
     def write(self, path: Path) -> None:
-        """Put it at `path` in one rename. Mode and owner stay; a symbolic link stays one. Raises OSError.
+        """Put it at `path` in one rename. Mode and owner stay; a symbolic link stays one. Raises
+        OSError.
 
         Raises:
             RunbookError: what lies there is no file.
         """
         target = path.resolve()
         if target.exists() and not target.is_file():
-            raise RunbookError(f"{path} is no file", "[ssh] known_hosts names it", "edit the site file")
+            raise RunbookError(
+                f"{path} is no file", "[ssh] known_hosts names it", "edit the site file"
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
@@ -128,18 +144,23 @@ class KnownHosts:
     def _keys(self, entry: str, marker: str) -> list[HostKey]:
         lines = (_parse(raw) for raw in self.content.splitlines())
         return [
-            line.key for line in lines if isinstance(line, _Line) and line.marker == marker and line.is_about(entry)
+            line.key
+            for line in lines
+            if isinstance(line, _Line) and line.marker == marker and line.is_about(entry)
         ]
 
 
 def _parse(raw: bytes) -> _Line | binascii.Error | None:
-    """The key in a line; an error when it is damaged; None for a comment, an empty line or anything else."""
+    """The key in a line; an error when it is damaged; None for a comment, an empty line or
+    anything else."""
     fields = raw.decode("latin-1").split()  # every byte is kept as it is
     marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
     if len(fields) < 3 or fields[0].startswith("#") or "-" not in fields[1]:
         return None
     try:
-        return _Line(raw, marker, fields[0], HostKey(fields[1], base64.b64decode(fields[2], validate=True)))
+        return _Line(
+            raw, marker, fields[0], HostKey(fields[1], base64.b64decode(fields[2], validate=True))
+        )
     except binascii.Error as error:
         return error
     except ValueError:  # not even ASCII

@@ -1,4 +1,5 @@
-"""One host as the runbook sees it: scripts run as root through `sudo -n`, one channel each; read, change, upload."""
+"""One host as the runbook sees it: scripts run as root through `sudo -n`, one channel each;
+read, change, upload."""
 
 from __future__ import annotations
 
@@ -9,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import interrupt
 from .channel import WINDOW, Answer, Result, end_input, heard_out, start_command, stream_file
 from .connection import host_key, key_fingerprint, open_connection
 from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
@@ -31,7 +31,8 @@ FENCED = 73
 
 
 class Link:
-    """One ssh connection to one host, opened at first use; `readonly` refuses everything that could change the host.
+    """One ssh connection to one host, opened at first use; `readonly` refuses everything that could
+    change the host.
 
     Threads may share it: each script has a channel of its own.
     """
@@ -41,22 +42,26 @@ class Link:
         self.name = address.name
         self.readonly = readonly
         self.guard = ""
-        """Shell text that runs before every change; the lock sets it, so that a lost lock stops us on the host itself."""
+        """Shell text that runs before every change; the lock sets it, so that a lost lock stops
+        us on the host itself."""
         self.sessions = 0
         """Channels opened so far: what a no-op costs."""
         self.delay = 0.0
-        """Seconds that sudo took at most to begin a script of ours; every limit on the host must leave room for it."""
+        """Seconds that sudo took at most to begin a script of ours; every limit on the host must
+        leave room for it."""
         self._connection: Any = None
         self._opening = threading.Lock()
         self._root = "/bin/sh" if address.user == "root" else "sudo -n /bin/sh"
 
-    # -- asking and changing ------------------------------------------------------------------------------
+    # -- asking and changing
+    # ------------------------------------------------------------------------------
 
     def read(self, probes: Sequence[str], *, timeout: float = 60) -> list[Reading]:
         """Run read-only `probes` in one script over one session; their answers in order.
 
         Raises:
-            Unreachable: the host cannot be reached, does not run our script, or broke off before the last answer.
+            Unreachable: the host cannot be reached, does not run our script, or broke off before
+            the last answer.
             RunbookError: its user may not use sudo.
         """
         marker = new_marker()
@@ -67,7 +72,8 @@ class Link:
             return split_readings(result.out, marker, len(probes))
         except ValueError:
             raise Unreachable(
-                f"{self.name} broke off while it was read: {explained('', result.err) or f'exit {result.code}'}",
+                f"{self.name} broke off while it was read:"
+                f" {explained('', result.err) or f'exit {result.code}'}",
                 "its state is not known, nothing was changed",
                 f"ssh to {self.name} and look at its journal",
             ) from None
@@ -88,17 +94,20 @@ class Link:
         if check and result.code:
             raise RunbookError(
                 f"{self.name}: {self._why(result) or f'exit {result.code}'}",
-                f"a command on {self.name} " + ("was killed" if result.code < 0 else f"ended with {result.code}"),
+                f"a command on {self.name} "
+                + ("was killed" if result.code < 0 else f"ended with {result.code}"),
                 f"fab -H {self.name} plan",
                 FAILED,
             )
         return result
 
     def follow(self, script: str, *, silence: float) -> Iterator[str]:
-        """Run a read-only `script` that goes on for long; its lines as they come, until it or the caller ends.
+        """Run a read-only `script` that goes on for long; its lines as they come, until it or the
+        caller ends.
 
         Raises:
-            Unreachable: the host cannot be reached, does not run our script, or said nothing for `silence` seconds.
+            Unreachable: the host cannot be reached, does not run our script, or said nothing for
+            `silence` seconds.
         """
         frame = Frame()
         text = frame.around(wrap_script(script))
@@ -115,9 +124,15 @@ class Link:
             channel.close()
 
     def upload(
-        self, source: Path, target: str, sha256: str, *, progress: Callable[[int, int], None] | None = None
+        self,
+        source: Path,
+        target: str,
+        sha256: str,
+        *,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Stream the file `source` to `target` (0755 root) in one rename, once the host has seen the right sha256.
+        """Stream the file `source` to `target` (0755 root) in one rename, once the host has seen
+        the right sha256.
 
         Needs 256 KiB of memory whatever the size. `progress` gets (bytes sent, bytes in all).
 
@@ -135,12 +150,15 @@ class Link:
         )
         with source.open("rb") as file:
             result = self._converse(
-                wrap_script(script, stdin=""), 60, lambda channel: stream_file(channel, file, progress)
+                wrap_script(script, stdin=""),
+                60,
+                lambda channel: stream_file(channel, file, progress),
             )
         self._raise_if_fenced(guard, result)
         if result.code:
             raise RunbookError(
-                f"{self.name}: the upload of {source.name} failed: {explained(result.out, result.err)}",
+                f"{self.name}: the upload of {source.name} failed:"
+                f" {explained(result.out, result.err)}",
                 f"{target} was not touched",
                 f"fab -H {self.name} deploy",
             )
@@ -156,7 +174,8 @@ class Link:
         if connection is not None:
             connection.close()
 
-    # -- one channel --------------------------------------------------------------------------------------
+    # -- one channel
+    # --------------------------------------------------------------------------------------
 
     def _may_change(self, what: str) -> None:
         if self.readonly:
@@ -168,10 +187,15 @@ class Link:
             )
 
     def _why(self, result: Result) -> str:
-        """What a failed script said; a unit's own words, where systemctl says no more than that it failed."""
+        """What a failed script said; a unit's own words, where systemctl says no more than that
+        it failed."""
         unit = failed_unit(result.err)
         with suppress(RunbookError):
-            said = self.read([f"journalctl -u {q(unit)} -n 8 -o cat -q --no-pager"])[0] if unit else None
+            said = (
+                self.read([f"journalctl -u {q(unit)} -n 8 -o cat -q --no-pager"])[0]
+                if unit
+                else None
+            )
             if said and said.code == 0 and quoted(said.out):
                 return f"{unit} failed: {quoted(said.out)}"
         return explained(result.out, result.err)
@@ -180,12 +204,16 @@ class Link:
         if guard and result.code == FENCED:
             raise Locked(
                 f"{self.name}: {last(result.err)}",
-                "another run took it over, or it expired while this one was cut off; from here on nothing was changed",
+                "another run took it over, or it expired while this one was cut off; from here on"
+                " nothing was changed",
                 "fab status   (who works there now), then fab plan",
             )
 
-    def _converse(self, script: str, timeout: float, send: Callable[[Channel], None] | None = None) -> Result:
-        """Run `script`, take its answer; `send` writes what it reads from its stdin, after the script itself."""
+    def _converse(
+        self, script: str, timeout: float, send: Callable[[Channel], None] | None = None
+    ) -> Result:
+        """Run `script`, take its answer; `send` writes what it reads from its stdin, after the
+        script itself."""
         frame = Frame()
         text = frame.around(script)
         _, channel = self._open_channel(frame.command(self._root, text if send else ""), timeout)
@@ -210,7 +238,8 @@ class Link:
         return result
 
     def _submit(self, channel: Channel, text: str) -> None:
-        """Send a script. A login that takes no more of it shows itself when its answer is awaited."""
+        """Send a script. A login that takes no more of it shows itself when its answer is
+        awaited."""
         channel.settimeout(self.address.timeout)
         with suppress(TimeoutError), heard_out(channel):
             channel.sendall(text.encode())
@@ -226,7 +255,8 @@ class Link:
             raise self._refused(answer)
 
     def _await_begin(self, answer: Answer, timeout: float) -> None:
-        """Until our script has begun; sudo may be silent for `timeout` seconds, and longer if it is known to be slow.
+        """Until our script has begun; sudo may be silent for `timeout` seconds, and longer if it is
+        known to be slow.
 
         Raises as `_await_login`.
         """
@@ -256,31 +286,19 @@ class Link:
         for fresh in (False, True):
             connection = self._open_once()
             try:
-                channel: Channel = connection.transport.open_session(window_size=WINDOW, timeout=self.address.timeout)
+                channel: Channel = connection.transport.open_session(
+                    window_size=WINDOW, timeout=self.address.timeout
+                )
                 self.sessions += 1
                 channel.settimeout(timeout)
                 start_command(connection.transport, channel, command)
                 return connection, channel
             except (paramiko.SSHException, OSError, EOFError) as error:
-                with self._opening:  # an idle connection may have died: one fresh try, others finish on the old one
+                with (
+                    self._opening
+                ):  # an idle connection may have died: one fresh try, others finish on the old one
                     if self._connection is connection:
                         self._connection = None
                 if fresh:
                     raise lost(self.name, error) from None
         raise AssertionError("unreachable")
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float, every: float = 0.1) -> bool:
-    """Poll `condition` until it holds (true), or did not when asked after `seconds` (false). Ctrl-C ends it.
-
-    On a slow host one answer may take longer than `seconds`, and be older than what is waited for.
-    """
-    end = time.monotonic() + seconds
-    while True:
-        asked = time.monotonic()
-        if condition():
-            return True
-        if asked >= end:
-            return False
-        interrupt.check()
-        time.sleep(every)

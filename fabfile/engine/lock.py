@@ -1,7 +1,8 @@
 """One deploy at a time: a lock on every host it touches, with holder, reason, expiry and heartbeat.
 
-The lock is a small file on the host, changed only under flock(1) and judged by the host's own clock. It is also a fence:
-every change begins by checking that the lock is still ours (`Lock.guard`), so a run that lost it stops on the host itself.
+The lock is a small file on the host, changed only under flock(1) and judged by the host's own
+clock. It is also a fence: every change begins by checking that the lock is still ours
+(`Lock.guard`), so a run that lost it stops on the host itself.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Holder(NamedTuple):
     """`hostname~machine-id/boot-id/pid.start-time` of the process that took it."""
 
     def died_here(self) -> bool:
-        """True when it was taken on this controller by a process that is gone (killed, or before a reboot)."""
+        """True when it was taken on this controller by a process that is gone (killed, or before
+        a reboot)."""
         machine, _, process = self.controller.partition("/")
         boot, _, birth = process.partition("/")
         pid, _, started = birth.partition(".")
@@ -66,19 +68,28 @@ def parse_holder(text: str) -> Holder | None:
     if "run" not in seen:
         return None
     left = int(seen.get("expires", 0)) - int(seen.get("now", 0))
-    run, who, task, reason, since = (seen.get(key, "?") for key in ("run", "who", "task", "reason", "since"))
-    return Holder(run, who, task, reason, since, left, seen.get("controller", "")) if left > 0 else None
+    run, who, task, reason, since = (
+        seen.get(key, "?") for key in ("run", "who", "task", "reason", "since")
+    )
+    return (
+        Holder(run, who, task, reason, since, left, seen.get("controller", ""))
+        if left > 0
+        else None
+    )
 
 
 class Lock:
-    """Held on all `links` or on none; use as a context manager. Inside it Ctrl-C waits for the step in hand.
+    """Held on all `links` or on none; use as a context manager. Inside it Ctrl-C waits for the step
+    in hand.
 
     Raises (on entry):
         Locked: another run holds one of the hosts, and `take_over` was not asked for.
     """
 
     def __init__(self, links: Sequence[Link], run: Run, *, take_over: bool = False) -> None:
-        self.links = sorted(links, key=lambda link: link.name)  # one order everywhere: no deadlock between two runs
+        self.links = sorted(
+            links, key=lambda link: link.name
+        )  # one order everywhere: no deadlock between two runs
         self.run, self.take_over = run, take_over
         self.guard = f"grep -qxs 'run={run.id}' {FILE} || {{ {_LOST}; }}\n"
         self._held: list[Link] = []
@@ -102,17 +113,22 @@ class Lock:
     def _acquire_on(self, link: Link) -> None:
         stale = ""
         while True:
-            result = link.run(acquire_script(self.run, _ttl(link), force=self.take_over, instead_of=stale), check=False)
+            result = link.run(
+                acquire_script(self.run, _ttl(link), force=self.take_over, instead_of=stale),
+                check=False,
+            )
             if result.code == 0:
                 link.guard = self.guard
                 self._held.append(link)
-                # Side by side, and from now on: on slow hosts one round, or taking all the locks, may outlast one of them.
+                # Side by side, and from now on: on slow hosts one round, or taking all the locks,
+                # may outlast one of them.
                 threading.Thread(target=self._renew_regularly, args=(link,), daemon=True).start()
                 return
             holder = parse_holder(result.out)
             if result.code != FENCED or holder is None:
                 raise RunbookError(
-                    f"{link.name}: the lock could not be written: {result.err.strip() or result.code}",
+                    f"{link.name}: the lock could not be written:"
+                    f" {result.err.strip() or result.code}",
                     "without it two deploys could run at once",
                     f"on {link.name}: df -h {STATE}; df -i {STATE}; ls -ld {STATE}",
                 )
@@ -129,7 +145,9 @@ class Lock:
 
     def _give_back(self, link: Link) -> None:
         with contextlib.suppress(RunbookError):  # unreachable: it expires by itself
-            link.run(f"{_MINE}if grep -qxs 'run={self.run.id}' {FILE}; then rm -f {FILE}; fi", timeout=10)
+            link.run(
+                f"{_MINE}if grep -qxs 'run={self.run.id}' {FILE}; then rm -f {FILE}; fi", timeout=10
+            )
 
     def _renew_regularly(self, link: Link) -> None:
         while not self._stop.wait(BEAT):
@@ -138,7 +156,8 @@ class Lock:
 
 
 def _ttl(link: Link) -> int:
-    """Seconds a lock on the link's host outlives its last heartbeat: two more of these may begin late."""
+    """Seconds a lock on the link's host outlives its last heartbeat: two more of these may begin
+    late."""
     return TTL + 2 * math.ceil(link.delay) if link.delay >= SLOW else TTL
 
 
@@ -147,7 +166,8 @@ def locked_error(host: str, holder: Holder) -> Locked:
     reason = f" ({holder.reason})" if holder.reason not in ("", "?") else ""
     return Locked(
         f"{host} is locked by {holder.who}: {holder.task}{reason}, since {holder.since}",
-        f"two deploys at once would undo each other; without a heartbeat the lock ends in {holder.left} s",
+        "two deploys at once would undo each other; without a heartbeat the lock ends in"
+        f" {holder.left} s",
         "wait, or if that run is dead: fab deploy --take-over",
     )
 
@@ -168,19 +188,23 @@ def acquire_script(run: Run, ttl: int = TTL, *, force: bool, instead_of: str) ->
         if force
         else f"if [ -e {FILE} ]; then\n"
         f"  expires=$(sed -n 's/^expires=//p' {FILE}); holder=$(sed -n 's/^run=//p' {FILE})\n"
-        f'  if [ "${{expires:-0}}" -gt "$now" ] && [ "$holder" != {q(run.id)} ] && [ "$holder" != {q(instead_of)} ]; then\n'
+        f'  if [ "${{expires:-0}}" -gt "$now" ] && [ "$holder" != {q(run.id)} ] && [ "$holder" !='
+        f" {q(instead_of)} ]; then\n"
         f'    cat {FILE}; echo "now=$now"; exit {FENCED}\n'
         f"  fi\nfi\n"
     )
     return (
-        f"set -eu\nmkdir -p {STATE}\n{_MINE}now=$(date +%s)\n{keep}"
-        f"printf '%s\\n' {lines} \"expires=$((now + {ttl}))\" >{FILE}.new\nsync {FILE}.new\nmv -f {FILE}.new {FILE}\n"
+        f"set -eu\nmkdir -p {STATE}\n{_MINE}now=$(date +%s)\n{keep}printf '%s\\n' {lines}"
+        f' "expires=$((now + {ttl}))" >{FILE}.new\nsync {FILE}.new\nmv -f {FILE}.new {FILE}\n'
     )
 
 
 def renew_script(ttl: int = TTL) -> str:
     """Script that makes the lock last `ttl` more seconds from now."""
-    return f'{_MINE}sed "s/^expires=.*/expires=$(( $(date +%s) + {ttl} ))/" {FILE} >{FILE}.new && mv -f {FILE}.new {FILE}\n'
+    return (
+        f'{_MINE}sed "s/^expires=.*/expires=$(( $(date +%s) + {ttl} ))/" {FILE} >{FILE}.new && mv'
+        f" -f {FILE}.new {FILE}\n"
+    )
 
 
 def machine_id() -> str:
@@ -203,6 +227,11 @@ def boot_id() -> str:
 def process_start(pid: int) -> str:
     """The process' start time in clock ticks: pids are reused, the pair is not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        return (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="utf-8", errors="replace")
+            .rpartition(")")[2]
+            .split()[19]
+        )
     except (OSError, IndexError):
         return ""

@@ -1,4 +1,5 @@
-"""What to say when a host lets us in, but our script does not run there: whose files to look at, and the host's words."""
+"""What to say when a host lets us in, but our script does not run there: whose files to look at,
+and the host's words."""
 
 from __future__ import annotations
 
@@ -16,8 +17,12 @@ NO_SUDO = (
     "sudo: command not found",
 )
 
-FILES = "~/.bashrc, ~/.profile, ~/.zshenv, ~/.cshrc, ~/.config/fish/config.fish, ~/.ssh/rc and /etc/profile.d"
-"""Where a login shell, or sshd before it, takes orders from; a non-interactive one reads some of them too."""
+FILES = (
+    "~/.bashrc, ~/.profile, ~/.zshenv, ~/.cshrc, ~/.config/fish/config.fish, ~/.ssh/rc and"
+    " /etc/profile.d"
+)
+"""Where a login shell, or sshd before it, takes orders from; a non-interactive one reads some of
+them too."""
 
 NOTHING_DONE = "our script did not begin, so nothing was done on it"
 
@@ -45,10 +50,11 @@ def not_begun(a: Address, logged_in: bool, said: tuple[str, str], code: int | No
             f"{try_it} sudo -n true   (it must end at once, with nothing said)",
         )
     return Unreachable(
-        f"{a.name} does not run what it is asked to: the login of {a.user} {_instead(a, logged_in, said, code)}",
+        f"{a.name} does not run what it is asked to: the login of {a.user}"
+        f" {_instead(a, logged_in, said, code)}",
         f"{NOTHING_DONE}; a login file or a forced command has the word there",
-        f"{try_it} true   (it must end at once); on {a.name} look at {FILES} of {a.user}, its shell in "
-        "/etc/passwd, and command= in ~/.ssh/authorized_keys",
+        f"{try_it} true   (it must end at once); on {a.name} look at {FILES} of {a.user}, its shell"
+        " in /etc/passwd, and command= in ~/.ssh/authorized_keys",
     )
 
 

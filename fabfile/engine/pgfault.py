@@ -1,4 +1,5 @@
-"""Why PostgreSQL could not be asked: its own words and facts of its host → cause, effect, and what to type. Pure."""
+"""Why PostgreSQL could not be asked: its own words and facts of its host → cause, effect, and
+what to type. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from .errors import RunbookError
 from .secret import mask_secrets
 
 Facts = Sequence[Mapping[str, Any]]
-"""What the host added to a refused question: one mapping a fact (`databases`, `session`, `mount`, `socket` …)."""
+"""What the host added to a refused question: one mapping a fact (`databases`, `session`,
+`mount`, `socket` …)."""
 
 ABSENT = ("3D000", "3F000", "42704", "42P01")
 """SQLSTATEs that are an answer: this database, schema, role or table does not exist."""
@@ -41,13 +43,15 @@ def is_absent(words: str, code: int, database: str, facts: Facts) -> bool:
 
 
 def sqlstate(words: str) -> str:
-    """The SQLSTATE in psql's words (VERBOSITY=verbose); empty when a connection was refused, where it prints none."""
+    """The SQLSTATE in psql's words (VERBOSITY=verbose); empty when a connection was refused,
+    where it prints none."""
     match = re.search(r":\s+(?=[A-Z]*\d)([0-9A-Z]{5}):\s", words)
     return match[1] if match else ""
 
 
 def explain(words: str, code: int, facts: Facts) -> RunbookError:
-    """The error for a question or statement that failed with these `words`; `code` is psql's exit status."""
+    """The error for a question or statement that failed with these `words`; `code` is psql's
+    exit status."""
     said, small, state = _last_words(words), words.lower(), sqlstate(words)
     if any(sign in small for sign in DISK) or state == "53100":
         return _disk(said, facts)
@@ -57,7 +61,8 @@ def explain(words: str, code: int, facts: Facts) -> RunbookError:
         return RunbookError(
             f"PostgreSQL has no connection left for us ({said})",
             UNKNOWN,
-            "on the host: ps -o pid,args -C postgres   (who is connected); end idle clients, then again",
+            "on the host: ps -o pid,args -C postgres   (who is connected); end idle clients, then"
+            " again",
         )
     if "is the server running" in small:
         return _not_running(facts)
@@ -89,14 +94,19 @@ def _last_words(words: str) -> str:
 
 def _disk(said: str, facts: Facts) -> RunbookError:
     mounts = [fact for fact in facts if "mount" in fact]
-    full = [fact for fact in mounts if fact.get("free_kb", 1) == 0 or fact.get("free_inodes", 1) == 0]
+    full = [
+        fact for fact in mounts if fact.get("free_kb", 1) == 0 or fact.get("free_inodes", 1) == 0
+    ]
     where = str((full or mounts or [{"mount": "its data directory"}])[0]["mount"])
     inodes = any(fact.get("free_inodes") == 0 for fact in full)
-    state = f"; its file system {where} {'has no inode left' if inodes else 'is full'}" if full else ""
+    state = (
+        f"; its file system {where} {'has no inode left' if inodes else 'is full'}" if full else ""
+    )
     return RunbookError(
         f"PostgreSQL refused: {said}{state}",
         UNKNOWN,
-        f"on the host: df -h {where}; df -i {where}; du -xh {where} | sort -h | tail; make room, then again",
+        f"on the host: df -h {where}; df -i {where}; du -xh {where} | sort -h | tail; make room,"
+        " then again",
     )
 
 
@@ -107,8 +117,10 @@ def _not_running(facts: Facts) -> NotRunning:
         port = others[0].rpartition(".")[2]
         return NotRunning(
             f"PostgreSQL does not listen on port 5432; there is {' and '.join(others)}",
-            "another port may be set by ALTER SYSTEM or another file, or this is another cluster; " + UNKNOWN,
-            f"on the host: pg_lsclusters; {AS_SUPERUSER} -p {port} -c 'ALTER SYSTEM RESET port'; then restart it",
+            "another port may be set by ALTER SYSTEM or another file, or this is another cluster; "
+            + UNKNOWN,
+            f"on the host: pg_lsclusters; {AS_SUPERUSER} -p {port} -c 'ALTER SYSTEM RESET port';"
+            " then restart it",
         )
     return NotRunning(
         "PostgreSQL does not run (nothing listens on /var/run/postgresql/.s.PGSQL.5432)",
@@ -121,7 +133,9 @@ def _locked(said: str, facts: Facts) -> RunbookError:
     for fact in facts:
         if "session" in fact or "prepared" in fact:
             sentence, command = holder(fact)
-            return RunbookError(f"a question to the database timed out: {sentence} ({said})", UNKNOWN, command)
+            return RunbookError(
+                f"a question to the database timed out: {sentence} ({said})", UNKNOWN, command
+            )
     return RunbookError(
         f"PostgreSQL was too slow ({said}); no other session holds a transaction open",
         UNKNOWN,
@@ -133,15 +147,19 @@ def holder(fact: Mapping[str, Any]) -> tuple[str, str]:
     """Who holds what since when, in a sentence; and the command that ends it."""
     if "prepared" in fact:
         return (
-            f"the prepared transaction «{fact['prepared']}» of {fact['user']} is open since {fact['transaction_since']}",
+            (
+                f"the prepared transaction «{fact['prepared']}» of {fact['user']} is open since"
+                f" {fact['transaction_since']}"
+            ),
             f"""on the host: {AS_SUPERUSER} -d DATABASE -c "ROLLBACK PREPARED '{fact["prepared"]}'\"""",
         )
     pid, state = fact["session"], fact.get("state") or "?"
     what = f"locks {fact['locked']}" if fact.get("locked") else "has a transaction open"
     waiting = f", {fact['waiting']} wait for it" if fact.get("waiting") else ""
     sentence = (
-        f"session {pid} ({fact['user']}, {fact.get('application') or 'no name'}, from {fact['client']}) {what}"
-        f" since {fact['transaction_since']} ({fact['seconds']} s{waiting}); {state} since {fact['state_since']},"
-        f" last query at {fact['query_since']}: {mask_secrets(str(fact['query']))}"
+        f"session {pid} ({fact['user']}, {fact.get('application') or 'no name'}, from"
+        f" {fact['client']}) {what} since {fact['transaction_since']} ({fact['seconds']}"
+        f" s{waiting}); {state} since {fact['state_since']}, last query at {fact['query_since']}:"
+        f" {mask_secrets(str(fact['query']))}"
     )
     return sentence, f"on the host: {AS_SUPERUSER} -c 'SELECT pg_terminate_backend({pid})'"

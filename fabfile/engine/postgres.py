@@ -1,7 +1,8 @@
-"""psycopg through the ssh link: the database's unix socket is forwarded, no port is opened to the controller.
+"""psycopg through the ssh link: the database's unix socket is forwarded, no port is opened to the
+controller.
 
-sshd connects to the socket as the ssh user; `pg_ident.conf` (role postgres) maps that user to the superuser, who could
-become root by sudo anyway. So there is no administrator's password anywhere.
+sshd connects to the socket as the ssh user; `pg_ident.conf` (role postgres) maps that user to the
+superuser, who could become root by sudo anyway. So there is no administrator's password anywhere.
 """
 
 from __future__ import annotations
@@ -32,13 +33,17 @@ _opening = threading.Lock()
 
 
 @contextlib.contextmanager
-def connect_database(link: Link, database: str, *, user: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
-    """An autocommit connection to `database` on the link's host, with the time-outs of every question of ours.
+def connect_database(
+    link: Link, database: str, *, user: str = "postgres"
+) -> Iterator[psycopg.Connection[Any]]:
+    """An autocommit connection to `database` on the link's host, with the time-outs of every
+    question of ours.
 
     What takes longer on purpose (an index build) says so by a SET of its own.
 
     Raises:
-        RunbookError: the server does not run, or refuses (its own words are in the message, and who holds what is locked).
+        RunbookError: the server does not run, or refuses (its own words are in the message, and who
+        holds what is locked).
     """
     import psycopg
 
@@ -71,7 +76,8 @@ def connect_database(link: Link, database: str, *, user: str = "postgres") -> It
 
 
 def _explained(link: Link, database: str, error: psycopg.Error) -> RunbookError:
-    """The error in the words of a question that failed: its cause, who holds a lock since when, and what to type."""
+    """The error in the words of a question that failed: its cause, who holds a lock since when,
+    and what to type."""
     words, state = mask_secrets(str(error)), error.sqlstate or ""
     if state in pgfault.LOCKED or state[:2] in ("53", "57", "58") or state == "":
         known = json_lines(link.read([facts(database)])[0].out)
@@ -79,13 +85,17 @@ def _explained(link: Link, database: str, error: psycopg.Error) -> RunbookError:
         why = "the statement had no effect" if state else cause.why
         return RunbookError(f"{link.name}: {cause.seen}", why, cause.next)
     said = " ".join(words.split())
-    return RunbookError(f"{link.name}: PostgreSQL refused: {said}", "the statement had no effect", "inv db.status")
+    return RunbookError(
+        f"{link.name}: PostgreSQL refused: {said}", "the statement had no effect", "inv db.status"
+    )
 
 
 def _forget_environment() -> None:
-    """Take PG* (PGHOSTADDR, PGSERVICE, PGPORT …) out of this process: libpq would follow them to another server.
+    """Take PG* (PGHOSTADDR, PGSERVICE, PGPORT …) out of this process: libpq would follow them to
+    another server.
 
-    libpq reads them for whatever a connection string leaves out, and PGSERVICE whatever it says. Nothing of ours needs them.
+    libpq reads them for whatever a connection string leaves out, and PGSERVICE whatever it says.
+    Nothing of ours needs them.
     """
     with _opening:
         for name in [name for name in os.environ if name.startswith("PG")]:
@@ -93,14 +103,18 @@ def _forget_environment() -> None:
 
 
 def open_unix(transport: Transport, path: str) -> Channel:
-    """A channel to a unix socket on the host (`direct-streamlocal@openssh.com`, PROTOCOL of OpenSSH, section 2.4).
+    """A channel to a unix socket on the host (`direct-streamlocal@openssh.com`, PROTOCOL of
+    OpenSSH, section 2.4).
 
-    paramiko knows the TCP kind only: it writes the common head, and the three fields of this kind are added on the way.
+    paramiko knows the TCP kind only: it writes the common head, and the three fields of this kind
+    are added on the way.
     """
     plain = type(transport)._send_user_message  # type: ignore[attr-defined]
 
     def with_path(message: Message) -> None:
-        if _KIND in message.asbytes()[: len(_KIND) + 5]:  # other threads send on this transport meanwhile
+        if (
+            _KIND in message.asbytes()[: len(_KIND) + 5]
+        ):  # other threads send on this transport meanwhile
             message.add_string(path)
             message.add_string("")
             message.add_int(0)
@@ -116,7 +130,8 @@ def open_unix(transport: Transport, path: str) -> Channel:
 
 @contextlib.contextmanager
 def _forward_socket(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
-    """A folder with a local socket that leads to `path` on the host, for as long as the context lasts; what sshd refused."""
+    """A folder with a local socket that leads to `path` on the host, for as long as the context
+    lasts; what sshd refused."""
     transport = link.transport()
     refusals: list[str] = []
     with _private_folder() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
@@ -125,7 +140,9 @@ def _forward_socket(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
         except OSError as error:
             raise _no_folder(error) from None
         server.listen(4)
-        threading.Thread(target=_serve_socket, args=(server, transport, path, refusals), daemon=True).start()
+        threading.Thread(
+            target=_serve_socket, args=(server, transport, path, refusals), daemon=True
+        ).start()
         try:
             yield folder, refusals
         finally:
@@ -134,7 +151,8 @@ def _forward_socket(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[str]:
-    """A folder that only we may enter, by a short path: a socket's has room for 107 bytes (unix(7)), TMPDIR may be longer.
+    """A folder that only we may enter, by a short path: a socket's has room for 107 bytes
+    (unix(7)), TMPDIR may be longer.
 
     Raises:
         RunbookError: nowhere can a folder be made.
@@ -159,7 +177,9 @@ def _no_folder(error: OSError) -> RunbookError:
     )
 
 
-def _serve_socket(server: socket.socket, transport: Transport, path: str, refusals: list[str]) -> None:
+def _serve_socket(
+    server: socket.socket, transport: Transport, path: str, refusals: list[str]
+) -> None:
     import paramiko
 
     while True:
@@ -184,12 +204,16 @@ def _explain_refusal(path: str, error: BaseException) -> str:
     if not isinstance(error, paramiko.ChannelException):
         return str(error) or type(error).__name__
     if error.code == 1:  # OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
-        return "sshd does not forward sockets (AllowStreamLocalForwarding and DisableForwarding in its configuration)"
+        return (
+            "sshd does not forward sockets (AllowStreamLocalForwarding and DisableForwarding in its"
+            " configuration)"
+        )
     return f"nothing answers at {path}"
 
 
 def _copy_bytes(source: Any, target: Any) -> None:
-    """Copy until either side ends, then end both (a channel by `close` alone: see `channel.end_input`)."""
+    """Copy until either side ends, then end both (a channel by `close` alone: see
+    `channel.end_input`)."""
     with contextlib.suppress(OSError, EOFError):
         while block := source.recv(65536):
             target.sendall(block)

@@ -1,4 +1,5 @@
-"""What needs a person, and how a host is asked for it: read-only shell text, and a pure judgement of its answer."""
+"""What needs a person, and how a host is asked for it: read-only shell text, and a pure
+judgement of its answer."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ class Problem:
     down: bool = True
     """False: users do not feel it yet, but it waits for a person (a drain, a pending restart)."""
     cause: bool = True
-    """False: a symptom, such as a unit that is down; the message does not say what brought it about."""
+    """False: a symptom, such as a unit that is down; the message does not say what brought it
+    about."""
     about: tuple[str, ...] = ()
     """The hosts it is about, where that is not the host that has said it."""
 
@@ -28,6 +30,8 @@ class HealthCheck:
 
     name: str
     probe: str
-    """Read-only shell text. It bounds its own time: 3 seconds at most, or the host's whole answer waits for it."""
+    """Read-only shell text. It bounds its own time: 3 seconds at most, or the host's whole
+    answer waits for it."""
     judge: Callable[[Reading], Sequence[Problem]]
-    """Pure. An answer that could not be had is a problem of its own, never a sign that all is well."""
+    """Pure. An answer that could not be had is a problem of its own, never a sign that all is
+    well."""

@@ -1,6 +1,8 @@
-"""Questions to PostgreSQL as shell text, and what became of them: rows, "it is not there", or why nobody could ask.
+"""Questions to PostgreSQL as shell text, and what became of them: rows, "it is not there", or why
+nobody could ask.
 
-Every question has a lock time-out and a statement time-out, and never sees PG* variables of the host's environment.
+Every question has a lock time-out and a statement time-out, and never sees PG* variables of the
+host's environment.
 """
 
 from __future__ import annotations
@@ -16,16 +18,19 @@ LOCK_MS = 1500
 STATEMENT_MS = 2000
 """Milliseconds one of its statements may take."""
 QUESTION_S = 3
-"""Seconds for the whole question, the connection included; a server that is stopped does not answer at all."""
+"""Seconds for the whole question, the connection included; a server that is stopped does not
+answer at all."""
 
 LIMITS = (
     f"-c lock_timeout={LOCK_MS} -c statement_timeout={STATEMENT_MS}"
     " -c client_connection_check_interval=1s -c TimeZone=UTC"
 )
-"""Options of every session of ours. client_connection_check_interval: a statement ends soon after its client was killed."""
+"""Options of every session of ours. client_connection_check_interval: a statement ends soon
+after its client was killed."""
 
 REFUSED = "#refused"
-"""Heads what follows the rows when a question failed: psql's exit status and words, then facts as JSON lines."""
+"""Heads what follows the rows when a question failed: psql's exit status and words, then facts
+as JSON lines."""
 
 _ASK = f"""for psql in /usr/lib/postgresql/*/bin/psql; do :; done
 ask() {{
@@ -35,7 +40,8 @@ ask() {{
     -XAtq -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -d "$1"
 }}
 """
-# Debian's own `psql` is a Perl wrapper, and runuser opens a PAM session: without either a query takes 10 ms, not 50.
+# Debian's own `psql` is a Perl wrapper, and runuser opens a PAM session: without either a query
+# takes 10 ms, not 50.
 
 HOLDERS = r"""SELECT json_build_object('session', a.pid, 'user', a.usename, 'application', a.application_name,
   'client', coalesce(host(a.client_addr), 'a local socket'), 'state', a.state,
@@ -55,7 +61,8 @@ ORDER BY waiting.number > 0 DESC, a.wait_event_type IS NOT DISTINCT FROM 'Lock',
 LIMIT 3;
 SELECT json_build_object('prepared', gid, 'user', owner, 'transaction_since', prepared::timestamptz(0)::text)
 FROM pg_prepared_xacts WHERE prepared < now() - interval '1 s' ORDER BY prepared LIMIT 1;"""
-"""Sessions with an open transaction, those first that others wait for or that lock a whole table; JSON lines."""
+"""Sessions with an open transaction, those first that others wait for or that lock a whole
+table; JSON lines."""
 
 _DATABASES = "SELECT json_build_object('databases', json_agg(datname)) FROM pg_database;"
 
@@ -69,12 +76,15 @@ done
 
 
 def psql(database: str, query: str) -> str:
-    """Shell text that prints `query`'s rows, unaligned, `|` between columns; warnings (a collation's version …) are no part of it.
+    """Shell text that prints `query`'s rows, unaligned, `|` between columns; warnings (a
+    collation's version …) are no part of it.
 
-    When it fails, the text prints REFUSED and all that `answer` needs to say why, and exits with psql's status.
+    When it fails, the text prints REFUSED and all that `answer` needs to say why, and exits with
+    psql's status.
     """
     return (
-        f"{_ASK}exec 3>&1\nwords=$(ask {q(database)} 2>&1 >&3 <<'SQL'\n{query.strip()}\nSQL\n) && exit 0\n"
+        f"{_ASK}exec 3>&1\nwords=$(ask {q(database)} 2>&1 >&3 <<'SQL'\n{query.strip()}\nSQL\n) &&"
+        " exit 0\n"
         f'code=$?\nprintf \'%s\\n\' "{REFUSED} $code" "$words"\n{_facts(database)}exit $code'
     )
 
@@ -85,7 +95,8 @@ def facts(database: str) -> str:
 
 
 def _facts(database: str) -> str:
-    """Asked in the same database, where names of tables are known, if it let us in; else in `postgres`."""
+    """Asked in the same database, where names of tables are known, if it let us in; else in
+    `postgres`."""
     return (
         f"context() {{\n  ask \"$1\" 2>/dev/null <<'SQL'\n{_DATABASES}\n{HOLDERS}\nSQL\n}}\n"
         f'{{ [ "$code" = 3 ] && context {q(database)}; }} || context postgres\n{_HOST_FACTS}'
@@ -98,11 +109,13 @@ def rows(seen: Reading) -> str:
 
 
 def answer(seen: Reading, database: str = "postgres") -> str | None:
-    """Pure: the rows; None when what was asked about is not there (PostgreSQL, the database, a table, a role).
+    """Pure: the rows; None when what was asked about is not there (PostgreSQL, the database, a
+    table, a role).
 
     Raises:
         pgfault.NotRunning: no server listens on the socket.
-        RunbookError: the question could not be answered (disk full, locked, refused …): nothing is known.
+        RunbookError: the question could not be answered (disk full, locked, refused …): nothing is
+        known.
     """
     if seen.code == 0:
         return seen.out

@@ -8,7 +8,8 @@ import threading
 
 MASK = "••••••"
 _known: tuple[str, ...] = ()
-"""Longest first, so that a secret within a secret leaves no rest. Replaced, never changed: other threads iterate over it."""
+"""Longest first, so that a secret within a secret leaves no rest. Replaced, never changed: other
+threads iterate over it."""
 _adding = threading.Lock()
 _KEYED = re.compile(
     r"""((?:password|passwd|passphrase|secret|token|api_?key)\w*["']?\s*[:=]\s*)("[^"]*"|'[^']*'|\S[^\n]*)""",
@@ -18,9 +19,11 @@ _URL = re.compile(r"(://[^\s:/@]+:)[^\s/@]+(?=@)")
 
 
 class Secret:
-    """A value that shows as a mask. `reveal()` gives the text, to be used only on its way into a file or a protocol.
+    """A value that shows as a mask. `reveal()` gives the text, to be used only on its way into a
+    file or a protocol.
 
-    Creating one makes the text known to `mask_secrets`, so that no later output can carry it by accident.
+    Creating one makes the text known to `mask_secrets`, so that no later output can carry it by
+    accident.
     """
 
     __slots__ = ("_text",)
@@ -49,7 +52,11 @@ class Secret:
 def _remember_secret(text: str) -> None:
     global _known
     with _adding:
-        _known = tuple(sorted({*_known, text, json.dumps(text, ensure_ascii=False)[1:-1]}, key=len, reverse=True))
+        _known = tuple(
+            sorted(
+                {*_known, text, json.dumps(text, ensure_ascii=False)[1:-1]}, key=len, reverse=True
+            )
+        )
 
 
 def mask_secrets(text: str) -> str:
@@ -60,6 +67,7 @@ def mask_secrets(text: str) -> str:
 
 
 def mask_keyed(text: str) -> str:
-    """`mask_secrets`, and also whatever follows `password:`, `token=` and the like: for files whose old content we never knew."""
+    """`mask_secrets`, and also whatever follows `password:`, `token=` and the like: for files
+    whose old content we never knew."""
     keyed = _KEYED.sub(lambda m: m[1] + MASK, mask_secrets(text))
     return _URL.sub(lambda m: m[1] + MASK, keyed)

@@ -1,4 +1,5 @@
-"""Shell text as data: quoting, joining probes into one script, reading the answers back. POSIX sh, no bashisms."""
+"""Shell text as data: quoting, joining probes into one script, reading the answers back. POSIX
+sh, no bashisms."""
 
 from __future__ import annotations
 
@@ -25,9 +26,11 @@ class Reading(NamedTuple):
 
 
 def wrap_script(script: str, stdin: str = " </dev/null") -> str:
-    """`script` so that sh reads all of it before it runs the first line, in / and with nothing on its own stdin.
+    """`script` so that sh reads all of it before it runs the first line, in / and with nothing on
+    its own stdin.
 
-    Without the group a cut-off script would run in part. `stdin` "" leaves it ours: an upload reads the file there.
+    Without the group a cut-off script would run in part. `stdin` "" leaves it ours: an upload reads
+    the file there.
     """
     return f"{{ cd /\n{script.rstrip()}\n}}{stdin}\nexit $?\n"
 
@@ -37,10 +40,12 @@ _WANTS = {"stat": "#stat ", "sha256": "#sha256 "}
 
 
 def ask_known(path: str, *, content: bool) -> str:
-    """First lines of a probe: `$known` shall hold what `stat_line` says of `path`, and with `content` its `sha256_line`.
+    """First lines of a probe: `$known` shall hold what `stat_line` says of `path`, and with
+    `content` its `sha256_line`.
 
-    On a host with forty files of ours two processes for each would be most of the time that a deploy without work takes.
-    `$known` is a short cut only: a probe that runs alone finds it empty, and must then ask for itself.
+    On a host with forty files of ours two processes for each would be most of the time that a
+    deploy without work takes. `$known` is a short cut only: a probe that runs alone finds it empty,
+    and must then ask for itself.
     """
     return f"{_WANTS['stat']}{q(path)}\n" + (f"{_WANTS['sha256']}{q(path)}\n" if content else "")
 
@@ -59,17 +64,23 @@ def _collect_known(probes: Sequence[str]) -> str:
     """Script that sets `$known` for all `probes`, by two processes."""
     lines = [line for probe in probes for line in probe.splitlines() if line.startswith("#s")]
     wanted = {
-        kind: " ".join(dict.fromkeys(line.removeprefix(head) for line in lines if line.startswith(head)))
+        kind: " ".join(
+            dict.fromkeys(line.removeprefix(head) for line in lines if line.startswith(head))
+        )
         for kind, head in _WANTS.items()
     }
     if not wanted["stat"]:
         return ""
     sums = f"; sha256sum -- {wanted['sha256']}" if wanted["sha256"] else ""
-    return f"known=$(echo; {{ stat -Lc '%n %U:%G %a %F' -- {wanted['stat']}{sums}; }} 2>/dev/null; echo .)\n"
+    return (
+        f"known=$(echo; {{ stat -Lc '%n %U:%G %a %F' -- {wanted['stat']}{sums}; }} 2>/dev/null;"
+        " echo .)\n"
+    )
 
 
 def join_probes(probes: Sequence[str], marker: str) -> str:
-    """One script that runs every probe in a subshell of its own and frames each answer by `marker`."""
+    """One script that runs every probe in a subshell of its own and frames each answer by
+    `marker`."""
     parts = [_collect_known(probes)]
     for number, probe in enumerate(probes):
         parts.append(f"printf '\\n{marker} {number} begin\\n'\n(:\n{probe.rstrip()}\n) 2>&1\n")
@@ -106,7 +117,8 @@ def new_marker() -> str:
 
 
 def embed_bytes(content: bytes, *, to: str = "", append: bool = False) -> str:
-    """A here-document command that writes `content`, whatever is in it, to the (quoted) file `to`, or prints it."""
+    """A here-document command that writes `content`, whatever is in it, to the (quoted) file
+    `to`, or prints it."""
     text = base64.b64encode(content).decode()
     lines = "\n".join(text[i : i + 76] for i in range(0, len(text), 76))
     target = f" {'>>' if append else '>'}{to}" if to else ""
@@ -114,11 +126,12 @@ def embed_bytes(content: bytes, *, to: str = "", append: bool = False) -> str:
 
 
 def write_file(path: str, content: bytes, *, mode: int, owner: str, validate: str = "") -> str:
-    """Script that puts `content` at `path` in one rename: beside it, owned, checked, the old one kept, then swapped.
+    """Script that puts `content` at `path` in one rename: beside it, owned, checked, the old one
+    kept, then swapped.
 
     Args:
-        validate: shell command in which `{}` stands for the candidate file (which keeps its own name, in a folder
-            beside the target); a non-zero exit leaves the target untouched.
+        validate: shell command in which `{}` stands for the candidate file (which keeps its own
+            name, in a folder beside the target); a non-zero exit leaves the target untouched.
     """
     folder, _, name = path.rpartition("/")
     candidate = '"$new"'
@@ -140,7 +153,10 @@ def write_file(path: str, content: bytes, *, mode: int, owner: str, validate: st
             "fi",
         ]
     lines += [
-        f"if [ -e {q(path)} ]; then mkdir -p {q(PREVIOUS + folder)}; cp -pf {q(path)} {q(PREVIOUS + path)}; fi",
+        (
+            f"if [ -e {q(path)} ]; then mkdir -p {q(PREVIOUS + folder)}; cp -pf {q(path)}"
+            f" {q(PREVIOUS + path)}; fi"
+        ),
         f"sync {candidate}",
         f"mv -fT {candidate} {q(path)}",
     ]

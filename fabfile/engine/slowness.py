@@ -1,4 +1,5 @@
-"""A host on which every command begins late: said once, for whatever is done there takes as much longer."""
+"""A host on which every command begins late: said once, for whatever is done there takes as much
+longer."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ _warned: set[str] = set()
 
 
 def warn_once(name: str, seconds: float, words: str) -> None:
-    """Print what there is to say of the host `name` on stderr, once in a process. Arguments as for `explain`."""
+    """Print what there is to say of the host `name` on stderr, once in a process. Arguments as
+    for `explain`."""
     if seconds < SLOW:
         return
     with _warning:
@@ -26,13 +28,17 @@ def warn_once(name: str, seconds: float, words: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console, warning = Console(stderr=True, soft_wrap=True, highlight=False), explain(name, seconds, words)
+    console, warning = (
+        Console(stderr=True, soft_wrap=True, highlight=False),
+        explain(name, seconds, words),
+    )
     console.print(Text(f"! {mask_secrets(warning.seen)}", "yellow"))
     console.print(Text("  next ", "dim") + Text(mask_secrets(warning.next)))
 
 
 def explain(name: str, seconds: float, words: str) -> RunbookError:
-    """Why scripts on the host `name` begin `seconds` after the login; `words` is what sudo said meanwhile."""
+    """Why scripts on the host `name` begin `seconds` after the login; `words` is what sudo said
+    meanwhile."""
     late = f"{name} takes {seconds:.0f} s to begin each command, so all work there is slow"
     if unknown := re.search(r"unable to resolve host ([^\s:]+)", words):
         return RunbookError(
@@ -41,5 +47,8 @@ def explain(name: str, seconds: float, words: str) -> RunbookError:
         )
     return RunbookError(
         f"{late}: sudo is slow to start there",
-        next=f"on {name}: time sudo -n true; time getent hosts $(hostname)   (its own name belongs in /etc/hosts)",
+        next=(
+            f"on {name}: time sudo -n true; time getent hosts $(hostname)   (its own name belongs"
+            " in /etc/hosts)"
+        ),
     )

@@ -12,7 +12,8 @@ from .secret import mask_keyed
 from .shell import STATE, Reading, q
 
 PENDING = f"{STATE}/pending"
-"""Reloads and restarts that are owed, one empty file each (`UNIT.restart`): they outlive a killed run."""
+"""Reloads and restarts that are owed, one empty file each (`UNIT.restart`): they outlive a
+killed run."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,18 @@ class Step(ABC):
         """
 
     def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
-        """For a plan: `seen` as it will be after the earlier steps; `owed` are the names and notifications of those that change."""
+        """For a plan: `seen` as it will be after the earlier steps; `owed` are the names and
+        notifications of those that change."""
         return seen
 
 
 @dataclass(frozen=True)
 class PlanOnly(Step):
-    """Stands in a plan for work that can be named but not prepared yet, such as a file that discovery must fill in.
+    """Stands in a plan for work that can be named but not prepared yet, such as a file that
+    discovery must fill in.
 
-    A plan shows `sentence` as a change. The converger leaves it out: the deploy makes the real steps when it can.
+    A plan shows `sentence` as a change. The converger leaves it out: the deploy makes the real
+    steps when it can.
     """
 
     label: str
@@ -79,7 +83,8 @@ class PlanOnly(Step):
 
 
 def record_pending(notify: Iterable[str]) -> str:
-    """Script that records notifications before the change they belong to, so that a crash cannot lose them."""
+    """Script that records notifications before the change they belong to, so that a crash cannot
+    lose them."""
     files = []
     for one in notify:
         action, _, unit = one.partition(":")
@@ -90,6 +95,11 @@ def record_pending(notify: Iterable[str]) -> str:
 def text_diff(old: str, new: str, label: str) -> str:
     """A unified diff, secrets masked on both sides (the old one's too, though we never knew it)."""
     lines = unified_diff(
-        mask_keyed(old).splitlines(), mask_keyed(new).splitlines(), f"{label} (host)", label, lineterm="", n=2
+        mask_keyed(old).splitlines(),
+        mask_keyed(new).splitlines(),
+        f"{label} (host)",
+        label,
+        lineterm="",
+        n=2,
     )
     return "\n".join(lines)

@@ -1,4 +1,5 @@
-"""What people read goes to whatever terminal there is: a sign that its encoding does not have becomes a plain one."""
+"""What people read goes to whatever terminal there is: a sign that its encoding does not have
+becomes a plain one."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ PLAIN = str.maketrans("✗✓×…·•–—→←≤≥«»“”‘’│─�
 
 
 def accept_any_encoding() -> None:
-    """Let stdout and stderr replace what they cannot encode (LC_ALL=de_DE.ISO-8859-1, PYTHONIOENCODING=ascii)."""
+    """Let stdout and stderr replace what they cannot encode (LC_ALL=de_DE.ISO-8859-1,
+    PYTHONIOENCODING=ascii)."""
     codecs.register_error("plain-sign", _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # it may be closed, or a test's
@@ -34,5 +36,6 @@ def write_utf8(text: str) -> None:
 
 
 def typed(text: str) -> str:
-    """What somebody typed for people to read, as it can be written anywhere: bytes of another locale become question marks."""
+    """What somebody typed for people to read, as it can be written anywhere: bytes of another
+    locale become question marks."""
     return text.encode(errors="replace").decode()

@@ -1,4 +1,5 @@
-"""The host's own words, for a message: the lines that say something, without what a terminal would obey."""
+"""The host's own words, for a message: the lines that say something, without what a terminal
+would obey."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b
 
 
 def spoken(text: str) -> list[str]:
-    """The lines of `text` that say something, secrets masked, without colours and control characters."""
+    """The lines of `text` that say something, secrets masked, without colours and control
+    characters."""
     clean = (_ESCAPES.sub("", line).strip() for line in text.replace("\r", "\n").split("\n"))
     return [mask_secrets(line) for line in clean if line]
 
@@ -34,14 +36,16 @@ _SYSTEMCTL = re.compile(r'Job for (\S+) (?:failed|canceled)|See "systemctl statu
 
 
 def failed_unit(err: str) -> str:
-    """The unit of which systemctl has only said that it failed, and where to look; "" when there are better words."""
+    """The unit of which systemctl has only said that it failed, and where to look; "" when there
+    are better words."""
     lines = spoken(err)
     found = _SYSTEMCTL.match(lines[-1]) if lines else None
     return (found[1] or found[2]) if found else ""
 
 
 def explained(out: str, err: str) -> str:
-    """What a failed script said: its last line, then those before it, which often hold the cause; stdout if stderr is mute."""
+    """What a failed script said: its last line, then those before it, which often hold the
+    cause; stdout if stderr is mute."""
     lines = spoken(err)
     if not lines:
         lines = spoken(out)

@@ -1,4 +1,5 @@
-"""`fab check`: the acceptance, against the site's own address or any other, with what its hosts can add."""
+"""`fab check`: the acceptance, against the site's own address or any other, with what its hosts
+can add."""
 
 from __future__ import annotations
 
@@ -50,10 +51,12 @@ class CheckOptions:
 
 
 def check_service(address: str, options: CheckOptions) -> int:
-    """Measure `address` (without one, the site's service, hosts included); 0 when all held, 1 when a row did not.
+    """Measure `address` (without one, the site's service, hosts included); 0 when all held, 1 when
+    a row did not.
 
     Raises:
-        RunbookError: an option does not fit, no address is known, or nothing answers there (exit code 4).
+        RunbookError: an option does not fit, no address is known, or nothing answers there (exit
+        code 4).
     """
     plan = QUICK if options.quick else FULL
     if options.cache_minutes:
@@ -62,7 +65,9 @@ def check_service(address: str, options: CheckOptions) -> int:
     if address:
         _refuse_drills(options)
         secure = _other_target(address, options.tls)
-        return measure_service(address, json_path=options.json, report=report, secure=secure, console=screen, plan=plan)
+        return measure_service(
+            address, json_path=options.json, report=report, secure=secure, console=screen, plan=plan
+        )
     if options.tls:
         raise RunbookError(
             "--tls goes with --address",
@@ -72,7 +77,9 @@ def check_service(address: str, options: CheckOptions) -> int:
     settings: Settings = load_settings()
     if not settings.service:
         raise RunbookError(
-            "the site file names no service address", "there is nothing to ask", f"set service in {settings.path}"
+            "the site file names no service address",
+            "there is nothing to ask",
+            f"set service in {settings.path}",
         )
     why = _reason_without_drills(settings, options)
     return measure_service(
@@ -92,28 +99,39 @@ def _refuse_drills(options: CheckOptions) -> None:
     if options.drills:
         raise RunbookError(
             "--drills does not go with --address",
-            "Drills fail hosts of the site on purpose, and an address is not a site. Nothing was measured.",
+            "Drills fail hosts of the site on purpose, and an address is not a site. Nothing was"
+            " measured.",
             "fab check --drills   (with the site file of that service)",
         )
 
 
 def _reason_without_drills(settings: Settings, options: CheckOptions) -> str:
-    """Why no drill is run; empty when they are: in a lab's full run, and wherever they were asked for."""
+    """Why no drill is run; empty when they are: in a lab's full run, and wherever they were
+    asked for."""
     from ..settings.site_file import in_lab
 
     if options.drills:
         return ""
     if not in_lab(settings):
         return "nodes of a real site are failed only when asked for: fab check --drills"
-    return "a quick run fails no node: fab check without --quick, or with --drills" if options.quick else ""
+    return (
+        "a quick run fails no node: fab check without --quick, or with --drills"
+        if options.quick
+        else ""
+    )
 
 
 def _make_drills(settings: Settings, screen: Console) -> Sequence[DrillResult]:
     from ..drills import run_for_check
 
     with screen.status("drills") as status:
-        results = run_for_check(settings, lambda text: status.update(f"drills for R1 and R2: {text}"))
-    screen.print(f"drills: {', '.join(f'{result.name} {result.verdict}' for result in results)}", highlight=False)
+        results = run_for_check(
+            settings, lambda text: status.update(f"drills for R1 and R2: {text}")
+        )
+    screen.print(
+        f"drills: {', '.join(f'{result.name} {result.verdict}' for result in results)}",
+        highlight=False,
+    )
     return results
 
 
@@ -138,7 +156,8 @@ def _own_target(settings: Settings) -> Secure:
 
 
 def _other_target(address: str, tls: str) -> Secure | None:
-    """The same host over TLS; None when its port for http is an odd one, for then nothing says which is that for TLS."""
+    """The same host over TLS; None when its port for http is an odd one, for then nothing says
+    which is that for TLS."""
     if tls:
         return Secure(https_url(tls))
     parts = urlsplit(base_url(address))

@@ -1,4 +1,5 @@
-"""What the database says of itself: its settings against the wanted ones, its tables, indexes and connections."""
+"""What the database says of itself: its settings against the wanted ones, its tables, indexes
+and connections."""
 
 from __future__ import annotations
 
@@ -33,24 +34,36 @@ TABLES = """SELECT c.relname, pg_total_relation_size(c.oid), greatest(c.reltuple
   (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND NOT i.indisvalid)
 FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 2 DESC"""
 
-MARK = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
+MARK = (
+    "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname ="
+    " current_database()"
+)
 
 CONNECTIONS = """SELECT coalesce(client_addr::text, 'local'), coalesce(state, '?'), count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1, 2 ORDER BY 1, 2"""
 
 
 def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
-    """Print each setting as it is and as it should be; `only`: it is the whole report, so it is what goes to `json`."""
+    """Print each setting as it is and as it should be; `only`: it is the whole report, so it is
+    what goes to `json`."""
     from rich.table import Table
 
     node = settings.inventory.one("postgres")
     should = postgres.wanted(settings, node)
-    with open_fleet(settings, [node]) as fleet, connect_database(fleet.link(node), "postgres") as connection:
+    with (
+        open_fleet(settings, [node]) as fleet,
+        connect_database(fleet.link(node), "postgres") as connection,
+    ):
         rows = connection.execute(
-            "SELECT name, current_setting(name), pending_restart, source FROM pg_settings WHERE name = ANY(%s)",
+            "SELECT name, current_setting(name), pending_restart, source FROM pg_settings WHERE"
+            " name = ANY(%s)",
             [list(should)],
         ).fetchall()
-        memory = fleet.link(node).read(["awk '/MemTotal/{print int($2/1024)}' /proc/meminfo"])[0].out.strip()
+        memory = (
+            fleet.link(node)
+            .read(["awk '/MemTotal/{print int($2/1024)}' /proc/meminfo"])[0]
+            .out.strip()
+        )
     now = {name: (value, pending, source) for name, value, pending, source in rows}
     table = Table(
         "setting",
@@ -65,7 +78,12 @@ def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
     for name, value in should.items():
         current, pending, _ = now.get(name, ("?", False, ""))
         mark = "[green]" if current.replace(" ", "") == value.replace(" ", "") else "[yellow]"
-        table.add_row(name, f"{mark}{current}[/]" + (" (restart owed)" if pending else ""), value, WHY.get(name, ""))
+        table.add_row(
+            name,
+            f"{mark}{current}[/]" + (" (restart owed)" if pending else ""),
+            value,
+            WHY.get(name, ""),
+        )
     open_console(json).print(table)
     report = {
         "host": node.name,
@@ -76,19 +94,27 @@ def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
 
 
 def show_database(settings: Settings, json: str | None) -> int:
-    """Print tables, indexes, connections; 2 when an index is missing or invalid or the data is not complete.
+    """Print tables, indexes, connections; 2 when an index is missing or invalid or the data is not
+    complete.
 
     Raises:
         RunbookError: the database cannot be reached.
     """
     node, name = settings.inventory.one("postgres"), settings.database.name
-    with open_fleet(settings, [node]) as fleet, connect_database(fleet.link(node), name) as connection:
+    with (
+        open_fleet(settings, [node]) as fleet,
+        connect_database(fleet.link(node), name) as connection,
+    ):
         tables = connection.execute(TABLES).fetchall()
         clients = connection.execute(CONNECTIONS).fetchall()
         mark = _first_value(connection, MARK)
         steps = postgres.index_steps(settings)
         readings = fleet.link(node).read([step.probe() for step in steps])
-    missing = [change.sentence for step, seen in zip(steps, readings, strict=True) if (change := step.decide(seen))]
+    missing = [
+        change.sentence
+        for step, seen in zip(steps, readings, strict=True)
+        if (change := step.decide(seen))
+    ]
     out = open_console(json)
     out.print(_tables_table(f"{name} on {node.name}: {mark or 'never seeded'}", tables))
     for client, state, count in clients:
@@ -114,7 +140,9 @@ def _tables_table(title: str, rows: Sequence[Sequence[Any]]) -> Table:
     table = Table(*heads, box=None, header_style="dim", title=title, title_justify="left")
     for relation, size, count, valid, invalid in rows:
         wrong = f"[red]{invalid}[/]" if invalid else "·"
-        table.add_row(relation, f"{size / 1e6:.1f} MB", f"{count:,}".replace(",", " "), str(valid), wrong)
+        table.add_row(
+            relation, f"{size / 1e6:.1f} MB", f"{count:,}".replace(",", " "), str(valid), wrong
+        )
     return table
 
 

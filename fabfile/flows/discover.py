@@ -18,7 +18,8 @@ from ..settings.settings import Settings
 
 
 def discover_program(settings: Settings, names: Sequence[str], json: str | None) -> int:
-    """Run discovery on the first app node (or the one named), print the trail and the settings found, remember them.
+    """Run discovery on the first app node (or the one named), print the trail and the settings
+    found, remember them.
 
     Raises:
         RunbookError: the binary asks for something only a person can give; locked; unreachable.
@@ -28,11 +29,19 @@ def discover_program(settings: Settings, names: Sequence[str], json: str | None)
     out, started = open_console(json), time.monotonic()
     nodes = [node for node in settings.inventory.select(names, ("app",)) if "app" in node.roles]
     if not nodes:
-        raise RunbookError("none of these hosts is an app node", "the binary runs on app nodes", "fab app.discover")
+        raise RunbookError(
+            "none of these hosts is an app node", "the binary runs on app nodes", "fab app.discover"
+        )
     node = nodes[0]
     run = Run("discover", settings.state / "runs")
-    with open_fleet(settings, [node]) as fleet, out.status("") as status, Lock(list(fleet.links.values()), run):
-        converger = Converger(fleet.link(node), run, lambda outcome: None, lambda text: status.update(text))
+    with (
+        open_fleet(settings, [node]) as fleet,
+        out.status("") as status,
+        Lock(list(fleet.links.values()), run),
+    ):
+        converger = Converger(
+            fleet.link(node), run, lambda outcome: None, lambda text: status.update(text)
+        )
         for outcome in converger.apply(
             [*base.base_steps(), *app.ground_steps(settings, binary.fetch_binary(settings))]
         ):
@@ -40,7 +49,16 @@ def discover_program(settings: Settings, names: Sequence[str], json: str | None)
                 show_outcome(out, node.name, outcome)
             if outcome.error:
                 raise outcome.error
-        discovery = knowledge.find_facts(settings, fleet.link(node), run, out, lambda text: status.update(text))
+        discovery = knowledge.find_facts(
+            settings, fleet.link(node), run, out, lambda text: status.update(text)
+        )
     report.show_discovery(out, discovery)
-    write_json({"host": node.name, "seconds": round(time.monotonic() - started, 2), **report.as_dict(discovery)}, json)
+    write_json(
+        {
+            "host": node.name,
+            "seconds": round(time.monotonic() - started, 2),
+            **report.as_dict(discovery),
+        },
+        json,
+    )
     return OK

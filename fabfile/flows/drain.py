@@ -15,12 +15,14 @@ from ..settings.settings import Settings
 
 
 def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int:
-    """Take the named hosts out of service: app nodes at every edge, edges by moving the floating address elsewhere.
+    """Take the named hosts out of service: app nodes at every edge, edges by moving the floating
+    address elsewhere.
 
     Returns when they are idle.
 
     Raises:
-        RunbookError: no host was named, it is neither, it is the last one that serves, or somebody works on the edges.
+        RunbookError: no host was named, it is neither, it is the last one that serves, or somebody
+        works on the edges.
     """
     why, out = f"operator {operator_name()} {reason}".strip(), open_console()
 
@@ -31,20 +33,26 @@ def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int
 
     def edge(edges: Edges, node: Node) -> None:
         run = Run("drain", settings.state / "runs", reason)
-        reachable = [edges.fleet.links[seen.name] for seen in edges.view().values() if seen.reachable]
+        reachable = [
+            edges.fleet.links[seen.name] for seen in edges.view().values() if seen.reachable
+        ]
         with Lock(reachable, run):
             edges.drain(node.name, why, lambda text: out.print(f"{node.name:<8} {text}"))
-            edges.fleet.link(node).run(append_lines(run.entry("changed", "drain", f"drained by {why}")))
+            edges.fleet.link(node).run(
+                append_lines(run.entry("changed", "drain", f"drained by {why}"))
+            )
         out.print(f"{node.name:<8} drained, idle")
 
     return _each_host(settings, names, app, edge)
 
 
 def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
-    """Put the named hosts back; waits until every edge sees an app node up. The floating address stays where it is.
+    """Put the named hosts back; waits until every edge sees an app node up. The floating address
+    stays where it is.
 
     Raises:
-        RunbookError: no host was named, it is neither app node nor edge, its checks fail, or somebody works on it.
+        RunbookError: no host was named, it is neither app node nor edge, its checks fail, or
+        somebody works on it.
     """
     out = open_console()
 
@@ -70,7 +78,8 @@ def _not_the_gates(balancer: Balancer, node: Node) -> None:
         raise RunbookError(
             f"{node.name} is kept out: {why}",
             "its app has not passed the gate since it was started; users would be its test",
-            f"fab deploy, fab rollback, or fab -H {node.name} app.restart: each puts it back once it passes",
+            f"fab deploy, fab rollback, or fab -H {node.name} app.restart: each puts it back once"
+            " it passes",
         )
 
 
@@ -91,7 +100,9 @@ def _each_host(
     balancer, edges = Balancer(settings), Edges(settings)
     try:
         if any("app" in node.roles for node in nodes) and not balancer.view():
-            raise RunbookError("no edge runs HAProxy yet", "there is nothing to drain from", "fab deploy")
+            raise RunbookError(
+                "no edge runs HAProxy yet", "there is nothing to drain from", "fab deploy"
+            )
         for node in nodes:
             if "edge" in node.roles:
                 edge(edges, node)

@@ -30,9 +30,16 @@ INTERRUPTED = 130
 
 
 def run_drills(
-    settings: Settings, names: Sequence[str], *, json: str | None, report: str, without: str, yes_really: bool
+    settings: Settings,
+    names: Sequence[str],
+    *,
+    json: str | None,
+    report: str,
+    without: str,
+    yes_really: bool,
 ) -> int:
-    """Make the drills called `names` (all, without names); 0 when none failed, 1 when one did, 130 after Ctrl-C.
+    """Make the drills called `names` (all, without names); 0 when none failed, 1 when one did, 130
+    after Ctrl-C.
 
     Raises:
         RunbookError: an unknown name, a real site without --yes-really, locked, unreachable.
@@ -47,7 +54,8 @@ def run_drills(
     except interrupt.BrokenOff:
         raise RunbookError(
             "broken off while a drill was repaired",
-            "what was done on a host ends there by itself within 3 minutes; a host without power stays so",
+            "what was done on a host ends there by itself within 3 minutes; a host without power"
+            " stays so",
             "fab status (for a lab's host without power: inv lab.power-on NAME)",
         ) from None
     except KeyboardInterrupt:
@@ -59,12 +67,15 @@ def run_drills(
             write_json([result.as_json() for result in made], json)
     if report:
         out.print(
-            f"The report: {write_report(Path(report), None, [drill.as_json() for drill in made])}", soft_wrap=True
+            f"The report: {write_report(Path(report), None, [drill.as_json() for drill in made])}",
+            soft_wrap=True,
         )
     return FAILED if any(result.verdict == DID_NOT_HOLD for result in made) else OK
 
 
-def _make_each(settings: Settings, wanted: list[str], without: str, out: Console, made: list[DrillResult]) -> None:
+def _make_each(
+    settings: Settings, wanted: list[str], without: str, out: Console, made: list[DrillResult]
+) -> None:
     """The drills `wanted`; each result goes to `made` as it comes, and what goes on is told."""
 
     def done(result: DrillResult) -> None:
@@ -80,7 +91,12 @@ def _make_each(settings: Settings, wanted: list[str], without: str, out: Console
 
 
 def _refuse_early(
-    settings: Settings, names: Sequence[str], json: str | None, report: str, without: str, yes_really: bool
+    settings: Settings,
+    names: Sequence[str],
+    json: str | None,
+    report: str,
+    without: str,
+    yes_really: bool,
 ) -> None:
     """Whatever is wrong with what was asked, before anything is broken."""
     chosen_drills(names)
@@ -103,7 +119,8 @@ def _refuse_unasked(settings: Settings, yes_really: bool) -> None:
     if not in_lab(settings) and not yes_really:
         raise RunbookError(
             f"{settings.name} is no lab: a drill breaks what its users use",
-            "it is made with a bounded load, under the deploy lock, and stops when 1 % of the requests have failed",
+            "it is made with a bounded load, under the deploy lock, and stops when 1 % of the"
+            " requests have failed",
             "if that is wanted: the same command with --yes-really",
         )
 
@@ -112,7 +129,13 @@ def list_drills(json: str | None) -> int:
     """The table of drills."""
     if json:
         rows = [
-            {"name": one.name, "hypothesis": one.hypothesis, "rate": one.rate, "hold": one.hold, "abort": one.abort}
+            {
+                "name": one.name,
+                "hypothesis": one.hypothesis,
+                "rate": one.rate,
+                "hold": one.hold,
+                "abort": one.abort,
+            }
             for one in DRILLS
         ]
         write_json(rows, json)
@@ -130,7 +153,9 @@ def show_past_drills(settings: Settings, names: Sequence[str], json: str | None)
     found = kept_results(folder_of(settings), names)
     if not found:
         raise RunbookError(
-            f"no drill of {settings.name} has been made here", "there is no trend to show", "fab drill.all"
+            f"no drill of {settings.name} has been made here",
+            "there is no trend to show",
+            "fab drill.all",
         )
     write_json([result.as_json() for result in found], json)
     show_history(open_console(json), found)

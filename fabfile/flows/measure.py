@@ -1,4 +1,5 @@
-"""One acceptance from beginning to end: measured, drilled, shown, and written where it was asked for."""
+"""One acceptance from beginning to end: measured, drilled, shown, and written where it was asked
+for."""
 
 from __future__ import annotations
 
@@ -31,16 +32,19 @@ def measure_service(
     console: Console | None = None,
     plan: Plan | None = None,
 ) -> int:
-    """Measure the service at `address` and show the verdicts; 0 when all held (or could not be tried), else 1.
+    """Measure the service at `address` and show the verdicts; 0 when all held (or could not be
+    tried), else 1.
 
     Args:
         address: `http://HOST[:PORT]` or `HOST[:PORT]`.
         quick: half a minute instead of some; see `plan` for what each still proves.
-        json_path: where the figures go for machines; `-` is standard output, and all else then goes to standard error.
+        json_path: where the figures go for machines; `-` is standard output, and all else then goes
+            to standard error.
         report: the folder for a page with the same content and its curves.
         facts: who can look at the hosts for R15, R17, R18 and R20-R22.
         secure: the same service over TLS, for R14 and R15; they are not tried without it.
-        drill: who runs the drills for R1 and R2, after all else; they are not tried without it, and `undrilled` says why.
+        drill: who runs the drills for R1 and R2, after all else; they are not tried without it, and
+            `undrilled` says why.
         undrilled: see `drill`.
         console: where people look; standard output if not given.
         plan: other sizes than `quick` chooses.
@@ -65,7 +69,9 @@ def measure_service(
     if report:
         refuse_bad_folder(report)
     with LiveView(screen) as view:
-        outcome = asyncio.run(measure_all(address, plan or (QUICK if quick else FULL), view, facts, secure))
+        outcome = asyncio.run(
+            measure_all(address, plan or (QUICK if quick else FULL), view, facts, secure)
+        )
     outcome = _add_drill_rows(outcome, drill, undrilled, screen)
     show_outcome_table(outcome, screen)
     if json_path:
@@ -77,9 +83,13 @@ def measure_service(
 
 
 def _add_drill_rows(
-    outcome: CheckOutcome, drill: Callable[[Console], Sequence[DrillResult]] | None, undrilled: str, screen: Console
+    outcome: CheckOutcome,
+    drill: Callable[[Console], Sequence[DrillResult]] | None,
+    undrilled: str,
+    screen: Console,
 ) -> CheckOutcome:
-    """`outcome` with R1 and R2; whatever keeps the drills from their end, what was measured before is worth its table."""
+    """`outcome` with R1 and R2; whatever keeps the drills from their end, what was measured
+    before is worth its table."""
     from ..acceptance.run import with_drills
     from ..acceptance.table import show_outcome_table
 

@@ -1,4 +1,5 @@
-"""Restart the app by hand, as a deploy would: drained, one node after the other. One that the gate keeps out comes back through it."""
+"""Restart the app by hand, as a deploy would: drained, one node after the other. One that the
+gate keeps out comes back through it."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 def restart_apps(settings: Settings, names: Sequence[str], *, reason: str) -> int:
     """Restart the app on the named nodes (all, without names); returns when each serves again.
 
-    2 when that is done, and a node has something else that a person must see to, such as a healer that is off.
+    2 when that is done, and a node has something else that a person must see to, such as a healer
+    that is off.
 
     Raises:
         RunbookError: locked, unreachable, the last node that serves, or the app did not come back.
@@ -46,11 +48,17 @@ def restart_apps(settings: Settings, names: Sequence[str], *, reason: str) -> in
                 link = fleet.link(node)
                 link.run(append_lines(run.entry("begin", f"unit {unit}", f"restart {unit}")))
                 held = balancer.by_gate(node.name)
-                with contextlib.nullcontext() if held else balancer.without(node, f"deploy {run.id}"):
+                with (
+                    contextlib.nullcontext() if held else balancer.without(node, f"deploy {run.id}")
+                ):
                     link.run(f"systemctl restart {unit}", timeout=150)
                 passed = _pass_gate(settings, link, node, balancer, run) if held else ""
-                link.run(append_lines(run.entry("changed", f"unit {unit}", f"restarted {unit}{passed}")))
-                end = "still drained by an operator" if balancer.by_operator(node.name) else "serving"
+                link.run(
+                    append_lines(run.entry("changed", f"unit {unit}", f"restarted {unit}{passed}"))
+                )
+                end = (
+                    "still drained by an operator" if balancer.by_operator(node.name) else "serving"
+                )
                 out.print(f"{node.name:<8} restarted{passed}, {end}")
                 problems += _report_problems(settings, node, link, out)
         finally:
@@ -62,14 +70,17 @@ def _report_problems(settings: Settings, node: Node, link: Link, out: Console) -
     """Say what `fab status` would say of the node; how many problems that is."""
     checks = health_checks(settings, node)
     answers = link.read([check.probe for check in checks])
-    found = [one for check, answer in zip(checks, answers, strict=True) for one in check.judge(answer)]
+    found = [
+        one for check, answer in zip(checks, answers, strict=True) for one in check.judge(answer)
+    ]
     for problem in found:
         show_problem(out, node.name, problem)
     return len(found)
 
 
 def _pass_gate(settings: Settings, link: Link, node: Node, balancer: Balancer, run: Run) -> str:
-    """A node that the gate keeps out comes back through the gate only; half a sentence that says so.
+    """A node that the gate keeps out comes back through the gate only; half a sentence that says
+    so.
 
     Raises:
         GateFailed: it stays out.

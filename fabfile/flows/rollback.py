@@ -1,4 +1,5 @@
-"""`fab releases` and `fab rollback`: what lies on the app nodes, and back to one of it, one node at a time through the gate."""
+"""`fab releases` and `fab rollback`: what lies on the app nodes, and back to one of it, one node
+at a time through the gate."""
 
 from __future__ import annotations
 
@@ -19,30 +20,52 @@ from ..settings.settings import Settings
 
 
 def show_releases(settings: Settings, names: Sequence[str], json: str | None) -> int:
-    """Print each app node's releases; 2 when the nodes do not all run the same, 4 when one does not answer."""
+    """Print each app node's releases; 2 when the nodes do not all run the same, 4 when one does
+    not answer."""
     from rich.table import Table
 
     out = open_console(json)
     with open_fleet(settings, _app_nodes(settings, names), readonly=True) as fleet:
         seen = fleet.each(lambda node: lying.releases_on(fleet.link(node), settings))
     kept = {name: one for name, one in seen.items() if not isinstance(one, RunbookError)}
-    table = Table("host", "release", "installed", "", "proven", "size", box=None, header_style="dim", pad_edge=False)
+    table = Table(
+        "host",
+        "release",
+        "installed",
+        "",
+        "proven",
+        "size",
+        box=None,
+        header_style="dim",
+        pad_edge=False,
+    )
     for name, many in kept.items():
         for one in many:
             runs = "[green]current[/]" if one.current else ""
-            table.add_row(name, one.id, one.installed, runs, one.proven or "[dim]never[/]", f"{one.size / 1e6:.1f} MB")
+            table.add_row(
+                name,
+                one.id,
+                one.installed,
+                runs,
+                one.proven or "[dim]never[/]",
+                f"{one.size / 1e6:.1f} MB",
+            )
     out.print(table)
-    write_json({"hosts": {name: [asdict(one) for one in many] for name, many in kept.items()}}, json)
+    write_json(
+        {"hosts": {name: [asdict(one) for one in many] for name, many in kept.items()}}, json
+    )
     for error in failed_hosts(seen).values():
         raise error
     return OK if len({lying.current_release(many) for many in kept.values()}) < 2 else DIFFERS
 
 
 def roll_back(settings: Settings, names: Sequence[str], to: str, options: DeployOptions) -> int:
-    """Take the app nodes called `names` (all, without names) to release `to`, else to the one proven before; the exit code.
+    """Take the app nodes called `names` (all, without names) to release `to`, else to the one
+    proven before; the exit code.
 
     Raises:
-        RunbookError: there is none, it does not lie on all of them, or which one is meant is not clear; nothing was changed.
+        RunbookError: there is none, it does not lie on all of them, or which one is meant is not
+        clear; nothing was changed.
     """
     began = time.monotonic()
     with open_fleet(settings, _app_nodes(settings, names), readonly=options.dry) as fleet:
@@ -55,8 +78,10 @@ def roll_back(settings: Settings, names: Sequence[str], to: str, options: Deploy
         code = carry_out(fleet, system, replace(options, task="rollback", phases=("app",)), began)
     if code == OK and system.settings.app.sha256 != settings.app.sha256 and not options.dry:
         open_console(options.json).print(
-            f"The site file still pins {settings.app.sha256[:12]}, and that is the truth: the next fab deploy deploys it again.\n"
-            f'To stay, pin what runs: app.sha256 = "{system.settings.app.sha256}" in {settings.path}, and its app.binary'
+            f"The site file still pins {settings.app.sha256[:12]}, and that is the truth: the next"
+            " fab deploy deploys it again.\n"
+            f'To stay, pin what runs: app.sha256 = "{system.settings.app.sha256}" in'
+            f" {settings.path}, and its app.binary"
         )
     return code
 
@@ -64,7 +89,9 @@ def roll_back(settings: Settings, names: Sequence[str], to: str, options: Deploy
 def _app_nodes(settings: Settings, names: Sequence[str]) -> list[Node]:
     nodes = [node for node in settings.inventory.select(names, ("app",)) if "app" in node.roles]
     if not nodes:
-        raise RunbookError("none of these hosts is an app node", "releases lie on app nodes", "fab releases")
+        raise RunbookError(
+            "none of these hosts is an app node", "releases lie on app nodes", "fab releases"
+        )
     return nodes
 
 
@@ -77,7 +104,9 @@ def named_release(kept: Mapping[str, Sequence[InstalledRelease]], to: str) -> st
     found = {one.id for many in kept.values() for one in many if one.id.startswith(to)}
     if len(found) != 1:
         seen = (
-            f"no release on the nodes begins with {to}" if not found else f"{', '.join(sorted(found))} begin with {to}"
+            f"no release on the nodes begins with {to}"
+            if not found
+            else f"{', '.join(sorted(found))} begin with {to}"
         )
         raise RunbookError(
             seen,
@@ -104,7 +133,9 @@ def release_before(kept: Mapping[str, Sequence[InstalledRelease]]) -> str:
     running = {name: lying.current_release(many) for name, many in kept.items()}
     if len(set(running.values())) > 1:
         said = ", ".join(f"{name} runs {one or 'none'}" for name, one in running.items())
-        raise RunbookError(said, "which of them to go back from is not clear", "fab rollback --to RELEASE")
+        raise RunbookError(
+            said, "which of them to go back from is not clear", "fab rollback --to RELEASE"
+        )
     target = lying.previous_release(kept, next(iter(running.values()), ""))
     if not target:
         raise RunbookError(

@@ -1,4 +1,5 @@
-"""What stands: one line a host, then what is wrong and the command to type. Read-only, one session per host, safe at any hour."""
+"""What stands: one line a host, then what is wrong and the command to type. Read-only, one
+session per host, safe at any hour."""
 
 from __future__ import annotations
 
@@ -20,8 +21,11 @@ from .status_table import show_hosts
 __all__ = ["HostStatus", "show_status"]
 
 
-def show_status(settings: Settings, names: Sequence[str], json: str | None, *, verbose: bool = False) -> int:
-    """Print it; 4 when a host cannot be reached, else as `exit_code` says. `verbose`: every unit, and what each balancer sees."""
+def show_status(
+    settings: Settings, names: Sequence[str], json: str | None, *, verbose: bool = False
+) -> int:
+    """Print it; 4 when a host cannot be reached, else as `exit_code` says. `verbose`: every
+    unit, and what each balancer sees."""
     out, started = open_console(json), time.monotonic()
     with open_fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
         hosts, site = ask_site(settings, fleet)
@@ -34,19 +38,28 @@ def show_status(settings: Settings, names: Sequence[str], json: str | None, *, v
     return exit_code([*site, *(problem for host in hosts for problem in host.problems)])
 
 
-def _last_line(hosts: Sequence[HostStatus], site: Sequence[Problem], seconds: float, sessions: int) -> str:
+def _last_line(
+    hosts: Sequence[HostStatus], site: Sequence[Problem], seconds: float, sessions: int
+) -> str:
     down = sum(host.down or not host.reachable for host in hosts)
     waits = sum(bool(host.problems) for host in hosts) - down
     parts = [f"{len(hosts)} host{'s' * (len(hosts) != 1)}"]
-    parts += [f"{count} {word}" for count, word in ((down, "in trouble"), (waits, "with a warning")) if count]
+    parts += [
+        f"{count} {word}"
+        for count, word in ((down, "in trouble"), (waits, "with a warning"))
+        if count
+    ]
     if len(parts) == 1 and not site:
         parts.append("all well")
     parts += [f"{seconds:.2f} s", f"{sessions} ssh session{'s' * (sessions != 1)}"]
     return "[bold]status[/]: " + " · ".join(parts)
 
 
-def _as_json(settings: Settings, hosts: Sequence[HostStatus], site: Sequence[Problem]) -> dict[str, Any]:
-    """For machines. `trouble` holds the sentences of `problems` that are about something that does not work."""
+def _as_json(
+    settings: Settings, hosts: Sequence[HostStatus], site: Sequence[Problem]
+) -> dict[str, Any]:
+    """For machines. `trouble` holds the sentences of `problems` that are about something that
+    does not work."""
 
     def one(host: HostStatus) -> dict[str, Any]:
         trouble = [problem.message for problem in host.problems if problem.down]

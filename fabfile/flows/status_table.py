@@ -1,4 +1,5 @@
-"""How `fab status` reads: a table with one line a host, then each problem with the command to type."""
+"""How `fab status` reads: a table with one line a host, then each problem with the command to
+type."""
 
 from __future__ import annotations
 
@@ -19,8 +20,11 @@ HEALER_WELL = "the app is well"
 """What a healer says that has nothing to do (healer/judge.py)."""
 
 
-def show_hosts(out: Console, hosts: Sequence[HostStatus], site: Sequence[Problem], *, verbose: bool) -> None:
-    """Print it. `site` are problems of no single host; `verbose` adds every unit and what each balancer sees."""
+def show_hosts(
+    out: Console, hosts: Sequence[HostStatus], site: Sequence[Problem], *, verbose: bool
+) -> None:
+    """Print it. `site` are problems of no single host; `verbose` adds every unit and what each
+    balancer sees."""
     out.print(host_table(hosts))
     if verbose:
         for line in unit_details(hosts):
@@ -37,7 +41,9 @@ def host_table(hosts: Sequence[HostStatus]) -> Table:
     from rich.text import Text
 
     made = Table(box=None, header_style="dim", pad_edge=False)
-    for title in COLUMNS:  # where it is too narrow, the last column gets a second line, the others stay whole
+    for title in (
+        COLUMNS
+    ):  # where it is too narrow, the last column gets a second line, the others stay whole
         right = title in ("load", "mem", "disk")
         made.add_column(title, no_wrap=title != COLUMNS[-1], justify="right" if right else "left")
     for host in hosts:
@@ -68,7 +74,9 @@ def what_it_does(host: HostStatus, hosts: Sequence[HostStatus]) -> str:
     if "edge" in host.roles:
         parts.append(_edge_text(host))
     if "app" in host.roles:
-        parts.append(_served_text(host.host, {other.host: other for other in hosts if other.servers}))
+        parts.append(
+            _served_text(host.host, {other.host: other for other in hosts if other.servers})
+        )
     if "postgres" in host.roles:
         runs = any(unit.runs for name, unit in host.units.items() if name.startswith("postgresql"))
         parts.append("PostgreSQL runs" if runs else "")
@@ -92,7 +100,9 @@ def _served_text(node: str, edges: dict[str, HostStatus]) -> str:
         return "".join(words)
     if len(seen) > 1 and len(words) == 1:
         return f"{words.pop()} on {'both' if len(seen) == 2 else f'all {len(seen)}'} edges"
-    return ", ".join(f"{word} on {edge}" if len(seen) == 1 else f"{word} {edge}" for edge, word in seen.items())
+    return ", ".join(
+        f"{word} on {edge}" if len(seen) == 1 else f"{word} {edge}" for edge, word in seen.items()
+    )
 
 
 def _server_word(node: str, edge: HostStatus) -> str:
@@ -125,12 +135,16 @@ def current_notes(hosts: Sequence[HostStatus]) -> Iterator[str]:
             yield f"{host.host}: healer: {host.healer}"
 
 
-def gather_problems(hosts: Sequence[HostStatus], site: Sequence[Problem]) -> list[tuple[str, Problem]]:
+def gather_problems(
+    hosts: Sequence[HostStatus], site: Sequence[Problem]
+) -> list[tuple[str, Problem]]:
     """Each problem once, with the hosts that have it; what is down comes first."""
     found = [("", problem) for problem in site]
     found += [
         (names, problem)
-        for names, problem in _by_host((host.host, problem) for host in hosts for problem in host.problems)
+        for names, problem in _by_host(
+            (host.host, problem) for host in hosts for problem in host.problems
+        )
     ]
     return sorted(found, key=lambda one: not one[1].down)
 

@@ -38,7 +38,8 @@ class ShownKey(NamedTuple):
 
 
 def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bool) -> int:
-    """Show each host's keys and pin the new ones after a yes; 2 when a pinned key differs and `replace` was not given.
+    """Show each host's keys and pin the new ones after a yes; 2 when a pinned key differs and
+    `replace` was not given.
 
     Raises:
         RunbookError: a host does not answer, or the answer was no.
@@ -56,8 +57,14 @@ def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bo
     out.print(table)
     states = {one.state for one in shown}
     if KeyState.REVOKED in states or (KeyState.DIFFERS in states and not replace):
-        revoked = "a host shows a key that somebody revoked: give it a new host key (ssh-keygen -A on its console)"
-        differs = "a pinned key differs: compare the fingerprint on the host's console (ssh-keygen -lf), then --replace"
+        revoked = (
+            "a host shows a key that somebody revoked: give it a new host key (ssh-keygen -A on its"
+            " console)"
+        )
+        differs = (
+            "a pinned key differs: compare the fingerprint on the host's console (ssh-keygen -lf),"
+            " then --replace"
+        )
         out.print(f"[bold red]✗[/] {revoked if KeyState.REVOKED in states else differs}")
         return DIFFERS
     wanted = [one for one in shown if one.state is not KeyState.PINNED]
@@ -71,7 +78,8 @@ def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bo
 
 
 def _keys(where: Address, known: KnownHosts) -> Iterator[ShownKey]:
-    """The host's key of each pinned type; where it has none of these, the key that it offers first."""
+    """The host's key of each pinned type; where it has none of these, the key that it offers
+    first."""
     pinned, revoked = known.pinned(where.entry), known.revoked(where.entry)
     found = [host_key(where, kind) for kind in dict.fromkeys(pin.kind for pin in pinned)]
     # paramiko may not know the pinned type, and the host answers with another one
@@ -79,7 +87,13 @@ def _keys(where: Address, known: KnownHosts) -> Iterator[ShownKey]:
     for key in {key.get_name(): key for key in keys}.values():
         seen = HostKey(key.get_name(), key.asbytes())
         same_kind = [pin for pin in pinned if pin.kind == seen.kind]
-        state = KeyState.PINNED if seen in same_kind else KeyState.DIFFERS if same_kind else KeyState.NEW
+        state = (
+            KeyState.PINNED
+            if seen in same_kind
+            else KeyState.DIFFERS
+            if same_kind
+            else KeyState.NEW
+        )
         yield ShownKey(where, key, KeyState.REVOKED if seen in revoked else state)
 
 

@@ -1,6 +1,8 @@
-"""Whether a host is well: the questions that `fab status` asks, and that a deploy asks before it ends.
+"""Whether a host is well: the questions that `fab status` asks, and that a deploy asks before it
+ends.
 
-One module a subject, each with `SUBJECT_checks(settings, node)`; a new subject is one module and one name in SUBJECTS.
+One module a subject, each with `SUBJECT_checks(settings, node)`; a new subject is one module and
+one name in SUBJECTS.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Whether the database answers as the app needs it: a row of each table, our settings in effect, free connections."""
+"""Whether the database answers as the app needs it: a row of each table, our settings in effect,
+free connections."""
 
 from __future__ import annotations
 
@@ -32,14 +33,16 @@ SELECT json_build_object('connections', (SELECT count(*) FROM pg_stat_activity W
   'own_most', coalesce((SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = {user}), 1000000));
 SELECT json_build_object('encoding', pg_encoding_to_char(encoding)) FROM pg_database WHERE datname = current_database();
 """
-"""Lock waits, settings that wait for a restart, connections in all and of the app's role, the encoding; JSON lines."""
+"""Lock waits, settings that wait for a restart, connections in all and of the app's role, the
+encoding; JSON lines."""
 
 READ = """SET ROLE {role};
 SELECT format('SELECT 1 FROM %I.%I LIMIT 1', relnamespace::regnamespace, relname) FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY relname
 \\gexec
 """
-"""A row of each of the app's tables, as its role: it waits for a table that is locked, and sees missing rights."""
+"""A row of each of the app's tables, as its role: it waits for a table that is locked, and sees
+missing rights."""
 
 
 def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
@@ -50,14 +53,19 @@ def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     user, names = literal(db.user), ", ".join(map(literal, wanted))
     state = STATE.replace("{names}", names).replace("{user}", user)
     role = '"' + db.user.replace('"', '""') + '"'
-    query = "\n".join([in_effect_query(wanted, db.name, db.user), state, HOLDERS, READ.replace("{role}", role)])
-    # Asked from the host itself: whether the server listens where the app nodes call, not whether the network lets them.
+    query = "\n".join(
+        [in_effect_query(wanted, db.name, db.user), state, HOLDERS, READ.replace("{role}", role)]
+    )
+    # Asked from the host itself: whether the server listens where the app nodes call, not whether
+    # the network lets them.
     listens = f"pg_isready -q -t 1 -h {q(node.address)} -p {postgres.PORT} || echo deaf"
     probe = f"{listens}\n{psql(db.name, query)}"
     return [HealthCheck("database", probe, partial(judge, wanted, settings, node))]
 
 
-def judge(wanted: Mapping[str, str], settings: Settings, node: Node, seen: Reading) -> list[Problem]:
+def judge(
+    wanted: Mapping[str, str], settings: Settings, node: Node, seen: Reading
+) -> list[Problem]:
     """Pure: what is wrong with the database, its gravest cause first."""
     name, unit = settings.database.name, postgres.postgres_unit(settings)
     try:
@@ -75,16 +83,28 @@ def judge(wanted: Mapping[str, str], settings: Settings, node: Node, seen: Readi
     if facts and rows(seen).startswith("deaf"):
         where = f"{node.address} port {postgres.PORT}"
         next_ = f"on {node.name}: ss -ltn; ip addr; then systemctl restart {unit}"
-        problems.append(Problem(f"PostgreSQL does not take connections at {where}, where the app nodes call", next_))
+        problems.append(
+            Problem(
+                f"PostgreSQL does not take connections at {where}, where the app nodes call", next_
+            )
+        )
     if not refused:
         problems += _waits(facts)
     return [*problems, *_connections(facts, settings.database.user), *_encoding(facts, name)]
 
 
-def _settings(wanted: Mapping[str, str], unit: str, facts: Sequence[Mapping[str, Any]]) -> list[Problem]:
+def _settings(
+    wanted: Mapping[str, str], unit: str, facts: Sequence[Mapping[str, Any]]
+) -> list[Problem]:
     reload = f"mend that line, then: systemctl reload {unit}"
-    unread = [Problem(f"PostgreSQL cannot read {line}; it may not start again", reload) for line in broken(facts)]
-    wrong = [Problem(str(one), one.remedy(unit), down=not one.later) for one in merged(overruled(wanted, facts))]
+    unread = [
+        Problem(f"PostgreSQL cannot read {line}; it may not start again", reload)
+        for line in broken(facts)
+    ]
+    wrong = [
+        Problem(str(one), one.remedy(unit), down=not one.later)
+        for one in merged(overruled(wanted, facts))
+    ]
     pending = [fact["pending"] for fact in facts if "pending" in fact]
     restart = f"when a few failed requests do no harm: systemctl restart {unit}"
     waiting = f"PostgreSQL takes over {', '.join(pending)} at its next restart only"
@@ -92,12 +112,16 @@ def _settings(wanted: Mapping[str, str], unit: str, facts: Sequence[Mapping[str,
 
 
 def _waits(facts: Sequence[Mapping[str, Any]]) -> list[Problem]:
-    """Sessions that wait for a lock for long, and who holds it. (A table locked against us is refused before that.)"""
+    """Sessions that wait for a lock for long, and who holds it. (A table locked against us is
+    refused before that.)"""
     waits = next((fact for fact in facts if "waiting" in fact and "longest" in fact), None)
     if not waits or waits["longest"] < WAITED:
         return []
     number = waits["waiting"]
-    sentence = f"{number} session{'s' * (number != 1)} of the database wait for a lock, since {waits['longest']} s"
+    sentence = (
+        f"{number} session{'s' * (number != 1)} of the database wait for a lock, since"
+        f" {waits['longest']} s"
+    )
     by = next((fact for fact in facts if fact.get("session") and fact.get("waiting")), None)
     by = by or next((fact for fact in facts if "prepared" in fact), None)
     if by is None:
@@ -113,9 +137,17 @@ def _connections(facts: Sequence[Mapping[str, Any]], user: str) -> list[Problem]
     count = "SELECT usename, client_addr, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3"
     who = f"on the host: {pgfault.AS_SUPERUSER} -c '{count}'"
     if seen["most"] - seen["connections"] < SPARE:
-        return [Problem(f"{seen['connections']} of PostgreSQL's {seen['most']} connections are used", who)]
+        return [
+            Problem(
+                f"{seen['connections']} of PostgreSQL's {seen['most']} connections are used", who
+            )
+        ]
     if seen["own_most"] - seen["own"] < SPARE:
-        return [Problem(f"{seen['own']} of the {seen['own_most']} connections of role {user} are used", who)]
+        return [
+            Problem(
+                f"{seen['own']} of the {seen['own_most']} connections of role {user} are used", who
+            )
+        ]
     return []
 
 
@@ -125,5 +157,9 @@ def _encoding(facts: Sequence[Mapping[str, Any]], name: str) -> list[Problem]:
         return []
     move = f"pg_dump {name}, drop and deploy it anew, load the dump (in a quiet hour)"
     return [
-        Problem(f"database {name} is encoded in {encoding}, not UTF8: what it stores is not checked", move, down=False)
+        Problem(
+            f"database {name} is encoded in {encoding}, not UTF8: what it stores is not checked",
+            move,
+            down=False,
+        )
     ]

@@ -1,4 +1,5 @@
-"""Whether every file system that a host's roles write to has space and inodes left, and can be written to at all."""
+"""Whether every file system that a host's roles write to has space and inodes left, and can be
+written to at all."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ NEARLY = 90
 """Percent in use, of space or of inodes, from which a person should look."""
 
 FULL = 16 << 10
-"""KiB. With less left a file system counts as full: PostgreSQL's next piece of its write-ahead log has 16 MiB."""
+"""KiB. With less left a file system counts as full: PostgreSQL's next piece of its write-ahead
+log has 16 MiB."""
 
 COMMON = {
     "/": "the system",
@@ -42,11 +44,13 @@ POSTGRES = {
     '"$data"/pg_tblspc/*/': "PostgreSQL's tablespaces",
     "/var/log/postgresql": "PostgreSQL's log",
 }
-"""`data` is a variable of `disk_probe`: where the cluster's own configuration says that its data lie."""
+"""`data` is a variable of `disk_probe`: where the cluster's own configuration says that its data
+lie."""
 
 
 def used_paths(node: Node) -> dict[str, str]:
-    """What `node` writes where, by its roles. A path is shell text: it may be a pattern, or use a variable of `disk_probe`."""
+    """What `node` writes where, by its roles. A path is shell text: it may be a pattern, or use
+    a variable of `disk_probe`."""
     own = {
         "app": {ROOT: "the app's releases", "$logs": "the app's log"},
         "postgres": POSTGRES,
@@ -62,14 +66,21 @@ def used_paths(node: Node) -> dict[str, str]:
 
 def disk_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     """One question about all of them."""
-    return [HealthCheck(NAME, disk_probe(used_paths(node), settings.database.version), partial(judge_disks, node.name))]
+    return [
+        HealthCheck(
+            NAME,
+            disk_probe(used_paths(node), settings.database.version),
+            partial(judge_disks, node.name),
+        )
+    ]
 
 
 def disk_probe(paths: dict[str, str], postgres: int) -> str:
-    """Read-only shell text that prints, for `parse_mounts`, `mode|use|path` for each path that is there, and then df's table.
+    """Read-only shell text that prints, for `parse_mounts`, `mode|use|path` for each path that is
+    there, and then df's table.
 
-    `logs` are the folders of the app's logs as discovery found them. A mount whose server is gone answers nobody, hence
-    the time limit, and the signal that ends even a process that waits for it.
+    `logs` are the folders of the app's logs as discovery found them. A mount whose server is gone
+    answers nobody, hence the time limit, and the signal that ends even a process that waits for it.
     """
     asked = "\n".join(f"ours {q(use)} {path}" for path, use in paths.items())
     return f"""timeout -s KILL 3 sh <<'DISKS'
@@ -99,7 +110,8 @@ COLUMNS = "pcent,avail,size,ipcent,iavail,file,target"
 
 @dataclass
 class FileSystem:
-    """What `df` says of one. `space` and `inodes` are percent in use, `left` and `size` KiB; `uses` is what lies there."""
+    """What `df` says of one. `space` and `inodes` are percent in use, `left` and `size` KiB;
+    `uses` is what lies there."""
 
     mount: str
     space: int
@@ -113,14 +125,18 @@ class FileSystem:
 
 def parse_mounts(text: str) -> list[FileSystem]:
     """The file systems in the output of `disk_probe`."""
-    asked = {path: (mode, use) for mode, use, path in re.findall(r"^(r[ow])\|(.*?)\|(.+)$", text, re.M)}
+    asked = {
+        path: (mode, use) for mode, use, path in re.findall(r"^(r[ow])\|(.*?)\|(.+)$", text, re.M)
+    }
     found: dict[str, FileSystem] = {}
     for *figures, rest in re.findall(r"^ *(\S+)" + r" +([\d-]+%?)" * 4 + " +(/.*)$", text, re.M):
         path = max((path for path in asked if rest.startswith(f"{path} ")), key=len, default="")
         if not path:
             continue
         target = rest[len(path) :].strip()
-        space, left, size, inodes, free = (int(figure.rstrip("%")) if figure != "-" else 0 for figure in figures)
+        space, left, size, inodes, free = (
+            int(figure.rstrip("%")) if figure != "-" else 0 for figure in figures
+        )
         mount = found.setdefault(target, FileSystem(target, space, left, size, inodes, free))
         mode, use = asked[path]
         mount.read_only |= mode == "ro"
@@ -131,11 +147,14 @@ def parse_mounts(text: str) -> list[FileSystem]:
 
 def judge_disks(host: str, seen: Reading) -> list[Problem]:
     """What is full, or soon will be, or cannot be written to; and that the host could not say."""
-    problems = [problem for mount in parse_mounts(seen.out) for problem in _mount_problem(host, mount)]
+    problems = [
+        problem for mount in parse_mounts(seen.out) for problem in _mount_problem(host, mount)
+    ]
     if seen.code == KILLED:
         problems.append(
             Problem(
-                "a file system does not answer: is the server of a mount gone?", f"on {host}: findmnt; dmesg | tail"
+                "a file system does not answer: is the server of a mount gone?",
+                f"on {host}: findmnt; dmesg | tail",
             )
         )
     elif not parse_mounts(seen.out):
@@ -160,7 +179,11 @@ def _mount_problem(host: str, mount: FileSystem) -> Iterator[Problem]:
         )
     if mount.inodes >= NEARLY:
         used_up = mount.inodes_left == 0
-        share = "has no inode left" if used_up else f"has used {mount.inodes} % of its inodes, {mount.inodes_left} left"
+        share = (
+            "has no inode left"
+            if used_up
+            else f"has used {mount.inodes} % of its inodes, {mount.inodes_left} left"
+        )
         yield Problem(
             f"the file system {mount.mount} {share}: too many files ({lies})",
             f"on {host}: df -i {where}; du -x --inodes {where} | sort -n | tail -n 15",

@@ -1,4 +1,5 @@
-"""Whether the service answers this machine: the addresses and ports that users call, asked over the network as they do."""
+"""Whether the service answers this machine: the addresses and ports that users call, asked over
+the network as they do."""
 
 from __future__ import annotations
 
@@ -14,13 +15,16 @@ from ..roles.app import HEALTH
 from ..settings.settings import Settings
 
 CONNECT = 1.0
-"""Seconds for a connection. A lost packet is sent again after 1 s, so one more is allowed once the first has failed."""
+"""Seconds for a connection. A lost packet is sent again after 1 s, so one more is allowed once
+the first has failed."""
 ANSWER = 3.0
-"""Seconds for an answer: without any app node the balancer lets a request wait a moment before it refuses it."""
+"""Seconds for an answer: without any app node the balancer lets a request wait a moment before
+it refuses it."""
 
 
 def problems(settings: Settings) -> list[Problem]:
-    """What keeps users out, as seen from here. Takes as long as the slowest of its questions, all asked at once."""
+    """What keeps users out, as seen from here. Takes as long as the slowest of its questions,
+    all asked at once."""
     asked: list[Callable[[], Problem | None]] = [
         lambda name=name, address=address, port=port: _port(settings, name, address, port)  # type: ignore[misc]
         for name, address in _addresses(settings)
@@ -51,14 +55,16 @@ def _port(settings: Settings, name: str, address: str, port: int) -> Problem | N
     return Problem(
         f"this machine cannot reach {name} {address} port {port}, where users call: "
         + ("no answer, a firewall drops it?" if silent else result),
-        f"on {' and '.join(mine)}: ss -ltn; nft list ruleset; and security groups: let TCP {port} in from everywhere",
+        f"on {' and '.join(mine)}: ss -ltn; nft list ruleset; and security groups: let TCP {port}"
+        " in from everywhere",
         cause=silent,
         about=tuple(mine),
     )
 
 
 def connect(address: str, port: int) -> str:
-    """Open a connection and close it; empty when that succeeds, else the system's words in small letters."""
+    """Open a connection and close it; empty when that succeeds, else the system's words in small
+    letters."""
     for _ in range(2):
         try:
             socket.create_connection((address, port), timeout=CONNECT).close()
@@ -87,8 +93,16 @@ def _answer(settings: Settings) -> Iterator[Problem]:
         status = connection.getresponse().status
         sentence = f"users get {status} from {settings.service}{HEALTH}" if status >= 500 else ""
     except (OSError, http.client.HTTPException) as error:
-        sentence = f"users get no answer from {settings.service}{HEALTH}: {str(error) or type(error).__name__}"
+        sentence = (
+            f"users get no answer from {settings.service}{HEALTH}:"
+            f" {str(error) or type(error).__name__}"
+        )
     finally:
         connection.close()
     if sentence:
-        yield Problem(sentence, "fab status   (which nodes do the edges see?)", cause=False, about=tuple(names))
+        yield Problem(
+            sentence,
+            "fab status   (which nodes do the edges see?)",
+            cause=False,
+            about=tuple(names),
+        )

@@ -1,4 +1,5 @@
-"""What one host says of itself, from one ssh session: figures, units, balancer, drains, lock, and its health checks."""
+"""What one host says of itself, from one ssh session: figures, units, balancer, drains, lock,
+and its health checks."""
 
 from __future__ import annotations
 
@@ -30,7 +31,10 @@ for owed in {PENDING}/*; do [ -e "$owed" ] && echo "owed=${{owed##*/}}"; done
 printf 'last=%s\\n' "$(tail -n 1 /var/log/runbook/journal.jsonl 2>/dev/null)"
 true"""
 
-DRAINED = f'cd {DRAINED_NODES} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done; true'
+DRAINED = (
+    f'cd {DRAINED_NODES} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done;'
+    " true"
+)
 
 
 @dataclass
@@ -41,7 +45,8 @@ class HostStatus:
     roles: tuple[str, ...]
     reachable: bool = True
     facts: dict[str, str] = field(default_factory=dict)
-    """`load`, `mem` (percent), `disk` (percent of the fullest file system), `release`, `last` (line of the journal)."""
+    """`load`, `mem` (percent), `disk` (percent of the fullest file system), `release`, `last`
+    (line of the journal)."""
     units: dict[str, units.UnitState] = field(default_factory=dict)
     """Those that must run here."""
     servers: dict[str, haproxy_stats.Server] = field(default_factory=dict)
@@ -66,7 +71,9 @@ class HostStatus:
 def unreachable_host(settings: Settings, name: str, error: RunbookError) -> HostStatus:
     """A host that could not be read."""
     (node,) = settings.inventory.select([name])
-    return HostStatus(name, node.roles, reachable=False, problems=[Problem(str(error), error.next, cause=False)])
+    return HostStatus(
+        name, node.roles, reachable=False, problems=[Problem(str(error), error.next, cause=False)]
+    )
 
 
 def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
@@ -107,7 +114,10 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
             host.facts["disk"] = str(max(system.space for system in systems))
     if is_edge:
         host.problems += balancer_problems(host.servers, [*host.drained, *host.healing], host.edge)
-    host.problems += [*drain_problems(host.host, host.drained, host.healing, host.edge), *pending_problems(host.owed)]
+    host.problems += [
+        *drain_problems(host.host, host.drained, host.healing, host.edge),
+        *pending_problems(host.owed),
+    ]
     return host
 
 

@@ -1,4 +1,5 @@
-"""Whether the app's log stays bounded (R22): rotation runs, succeeds, and keeps the size under its limit."""
+"""Whether the app's log stays bounded (R22): rotation runs, succeeds, and keeps the size under
+its limit."""
 
 from __future__ import annotations
 
@@ -18,14 +19,17 @@ LATE = 300
 """Seconds without a run; the timer fires every minute."""
 
 MINUTE = 60 * 200_000
-"""Bytes a log may grow between two runs: a minute of 350 lines/s of 560 bytes, well over what 100 req/s write."""
+"""Bytes a log may grow between two runs: a minute of 350 lines/s of 560 bytes, well over what
+100 req/s write."""
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """The state of the log's rotation on a host. Times are seconds since 1970 by its clock; 0: never.
+    """The state of the log's rotation on a host. Times are seconds since 1970 by its clock; 0:
+    never.
 
-    `failure` is how the last run ended, in the words of logrotate or systemd; empty when it succeeded, or none was yet.
+    `failure` is how the last run ended, in the words of logrotate or systemd; empty when it
+    succeeded, or none was yet.
     """
 
     timer: str
@@ -45,11 +49,16 @@ class Rotation:
         if self.timer != "active":
             return f"{ROTATION}.timer is {self.timer or 'not known to systemd'}"
         if self.last_run and self.now - self.last_run > LATE:
-            return f"it last ran at {show_moment(self.last_run, self.now)}, and should run every minute"
+            return (
+                f"it last ran at {show_moment(self.last_run, self.now)}, and should run every"
+                " minute"
+            )
         if self.size_mb is None:
             return f"nothing in {SETTINGS}/logrotate.conf says at which size it is rotated"
         if self.largest > (self.size_mb << 20) + MINUTE:
-            return f"the log has {self.largest >> 20} MB, and should be rotated at {self.size_mb} MB"
+            return (
+                f"the log has {self.largest >> 20} MB, and should be rotated at {self.size_mb} MB"
+            )
         return ""
 
 
@@ -86,11 +95,16 @@ def parse_rotation(text: str) -> Rotation:
 
 def log_checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
     """One question to an app node."""
-    return [HealthCheck("logs", PROBE, partial(judge_rotation, node.name))] if "app" in node.roles else []
+    return (
+        [HealthCheck("logs", PROBE, partial(judge_rotation, node.name))]
+        if "app" in node.roles
+        else []
+    )
 
 
 def judge_rotation(host: str, seen: Reading) -> list[Problem]:
-    """What keeps the log from being rotated, although its units are well (see units.py for those)."""
+    """What keeps the log from being rotated, although its units are well (see units.py for
+    those)."""
     rotation = parse_rotation(seen.out)
     if not rotation.fault or rotation.failure or rotation.timer != "active":
         return []

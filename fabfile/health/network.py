@@ -1,6 +1,8 @@
-"""Whether the hosts reach each other where they must: each opens the connections that it needs; together they say what is in the way.
+"""Whether the hosts reach each other where they must: each opens the connections that it needs;
+together they say what is in the way.
 
-One host alone cannot tell a closed port from a firewall that rejects, hence `problems` judges all hosts at once.
+One host alone cannot tell a closed port from a firewall that rejects, hence `problems` judges all
+hosts at once.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Tried:
 
 @dataclass
 class NetworkView:
-    """The network as one host sees it: what it tried, and the addresses it listens on itself, by port."""
+    """The network as one host sees it: what it tried, and the addresses it listens on itself, by
+    port."""
 
     tried: list[Tried] = field(default_factory=list)
     listens: dict[int, list[str]] = field(default_factory=dict)
@@ -71,32 +74,46 @@ def parse(text: str) -> NetworkView:
     return view
 
 
-def problems(settings: Settings, views: Mapping[str, NetworkView], lost: Sequence[str] = ()) -> list[Problem]:
+def problems(
+    settings: Settings, views: Mapping[str, NetworkView], lost: Sequence[str] = ()
+) -> list[Problem]:
     """Who cannot reach whom on which port, and what is in the way. Pure.
 
-    `views` by host. A port that nobody listens on is left out: the unit behind it is down, and `units` reports that. So is
-    a host of `lost`, which did not answer over ssh either.
+    `views` by host. A port that nobody listens on is left out: the unit behind it is down, and
+    `units` reports that. So is a host of `lost`, which did not answer over ssh either.
     """
     blocked: dict[Tried, list[str]] = {}
     for host, view in views.items():
         for tried in view.tried:
             if tried.result != OPEN and tried.target not in lost:
                 blocked.setdefault(tried, []).append(host)
-    found = (_problem(settings, sources, tried, views.get(tried.target)) for tried, sources in blocked.items())
+    found = (
+        _problem(settings, sources, tried, views.get(tried.target))
+        for tried, sources in blocked.items()
+    )
     return [problem for problem in found if problem]
 
 
-def _problem(settings: Settings, sources: Sequence[str], tried: Tried, target: NetworkView | None) -> Problem | None:
+def _problem(
+    settings: Settings, sources: Sequence[str], tried: Tried, target: NetworkView | None
+) -> Problem | None:
     reason = _reason(tried, target)
     if not reason:
         return None
     nodes = {node.name: node for node in settings.inventory.nodes}
-    what = next(route.what for source in sources for route in routes(settings, nodes[source]) if _same(route, tried))
+    what = next(
+        route.what
+        for source in sources
+        for route in routes(settings, nodes[source])
+        if _same(route, tried)
+    )
     allowed = ", ".join(nodes[source].address for source in sources)
     way = f"nft list ruleset; and security groups: let TCP {tried.number} in from {allowed}"
     return Problem(
-        f"{' and '.join(sources)} cannot reach {tried.target} port {tried.number} ({what}): {reason}",
-        f"on {tried.target}: " + ("ss -ltnp   (which address must it listen on?)" if reason.endswith("only") else way),
+        f"{' and '.join(sources)} cannot reach {tried.target} port {tried.number} ({what}):"
+        f" {reason}",
+        f"on {tried.target}: "
+        + ("ss -ltnp   (which address must it listen on?)" if reason.endswith("only") else way),
         about=(*sources, tried.target),
     )
 
@@ -108,7 +125,11 @@ def _same(route: Route, tried: Tried) -> bool:
 def _reason(tried: Tried, target: NetworkView | None) -> str:
     """Why it is not reached; empty when it is not the network's fault."""
     if not tried.refused:
-        return f"{tried.result}: a firewall drops it?" if tried.result == SILENT else tried.result.lower()
+        return (
+            f"{tried.result}: a firewall drops it?"
+            if tried.result == SILENT
+            else tried.result.lower()
+        )
     if target is None:
         return "refused: nothing listens there, or a firewall rejects it"
     addresses = target.listens.get(tried.number, [])

@@ -1,4 +1,5 @@
-"""The whole site at one moment: every host asked, and what only all of them together show. For `fab status`, and for a deploy's end."""
+"""The whole site at one moment: every host asked, and what only all of them together show. For
+`fab status`, and for a deploy's end."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from .verdict import address_problem
 
 
 def ask_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Problem]]:
-    """Each host of `fleet`, and what is wrong with no single one of them. One session a host, all at once.
+    """Each host of `fleet`, and what is wrong with no single one of them. One session a host, all
+    at once.
 
     What one host says of another is left out where the network between them explains it.
     """
@@ -31,15 +33,21 @@ def ask_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[P
     explained = {name for problem in site if problem.cause for name in problem.about}
     for host in hosts:
         host.problems = [
-            one for one in host.problems if one.cause or not one.about or not explained.issuperset(one.about)
+            one
+            for one in host.problems
+            if one.cause or not one.about or not explained.issuperset(one.about)
         ]
     return hosts, site
 
 
-def site_problems(settings: Settings, hosts: Sequence[HostStatus], outside: Sequence[Problem]) -> list[Problem]:
+def site_problems(
+    settings: Settings, hosts: Sequence[HostStatus], outside: Sequence[Problem]
+) -> list[Problem]:
     """What only all `hosts` together show, then what users see from `outside`. Pure."""
     views = {host.host: host.network for host in hosts if host.reachable}
-    found = network.problems(settings, views, lost=[host.host for host in hosts if not host.reachable])
+    found = network.problems(
+        settings, views, lost=[host.host for host in hosts if not host.reachable]
+    )
     edges = [host.edge for host in hosts if host.edge]
     if edges and len(edges) == len(settings.inventory.having("edge")):
         address = address_problem(settings.edge.address, edges)
@@ -52,7 +60,8 @@ def site_problems(settings: Settings, hosts: Sequence[HostStatus], outside: Sequ
 def concerning(
     names: Collection[str], hosts: Sequence[HostStatus], site: Sequence[Problem]
 ) -> Iterator[tuple[str, Problem]]:
-    """What is down on the hosts called `names`, or between them and others, with the host that says it."""
+    """What is down on the hosts called `names`, or between them and others, with the host that
+    says it."""
     for problem in site:
         if problem.down and set(problem.about) & set(names):
             yield "", problem

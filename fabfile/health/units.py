@@ -1,4 +1,5 @@
-"""Whether our systemd units run, start at boot, and may start at all; and what a failed one said last."""
+"""Whether our systemd units run, start at boot, and may start at all; and what a failed one said
+last."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from ..steps.unit import RUNTIME_UNITS, TELLING
 NAME = "units"
 
 SLOW_START = 60
-"""Seconds after which a unit that is still starting is a problem (the app's own limit, app.service)."""
+"""Seconds after which a unit that is still starting is a problem (the app's own limit,
+app.service)."""
 
 OURS = "runbook-*"
 """Whatever else the runbook made on a host: oneshots behind timers, transient units."""
@@ -44,7 +46,8 @@ UNFELT = (f"{ROTATION}.timer", f"{ROTATION}.service")
 
 @dataclass(frozen=True)
 class UnitState:
-    """A unit as `systemctl show` sees it. Times are seconds since 1970 by the host's clock; 0: never."""
+    """A unit as `systemctl show` sees it. Times are seconds since 1970 by the host's clock; 0:
+    never."""
 
     name: str
     load: str = ""
@@ -72,7 +75,9 @@ class UnitState:
     @property
     def when(self) -> str:
         """`since 16:28:02 UTC (12 min ago)`, for people."""
-        return f"since {show_moment(self.since, self.now)}" if self.since else "since the host booted"
+        return (
+            f"since {show_moment(self.since, self.now)}" if self.since else "since the host booted"
+        )
 
     def __str__(self) -> str:
         return f"{self.active}, {self.restarts} restarts, {self.when}"
@@ -111,12 +116,14 @@ PROPERTIES = (
 
 
 def unit_probe(names: Sequence[str]) -> str:
-    """Read-only shell text that prints, for `parse_units`, the units `names` and all others of the runbook."""
+    """Read-only shell text that prints, for `parse_units`, the units `names` and all others of
+    the runbook."""
     units = " ".join(map(q, [*names, OURS]))
     return (
         f"timeout 2 systemctl show --timestamp=unix -p {PROPERTIES} {units}\n"
         f"for unit in {' '.join(map(q, names))}; do\n"
-        f'  [ ! {RUNTIME_UNITS}/"$unit" -ef /dev/null ] || printf "\\nId=%s\\nMasked=/run\\n" "$unit"\ndone\n'
+        f'  [ ! {RUNTIME_UNITS}/"$unit" -ef /dev/null ] || printf "\\nId=%s\\nMasked=/run\\n"'
+        ' "$unit"\ndone\n'
         f"timeout 2 systemctl list-units --state=failed,activating --plain --no-legend {units} |"
         " while read -r unit _; do\n"
         '  words() { timeout 1 journalctl -q -n 30 -o cat --no-pager "$@"; }\n'
@@ -129,13 +136,20 @@ def unit_probe(names: Sequence[str]) -> str:
 
 def parse_units(text: str) -> dict[str, UnitState]:
     """The units in the output of `unit_probe`, by name."""
-    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.split("\n\n")]
+    blocks = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        for block in text.split("\n\n")
+    ]
     now = next((int(block["Now"]) for block in blocks if block.get("Now", "").isdigit()), 0)
     merged: dict[str, dict[str, str]] = {}
     for block in blocks:
         if name := block.get("Id"):
             merged.setdefault(name, {}).update(block)
-    return {name: _parse_state(name, seen, now) for name, seen in merged.items() if "ActiveState" in seen}
+    return {
+        name: _parse_state(name, seen, now)
+        for name, seen in merged.items()
+        if "ActiveState" in seen
+    }
 
 
 def _parse_state(name: str, seen: dict[str, str], now: int) -> UnitState:
@@ -168,7 +182,11 @@ def judge_units(host: str, names: Sequence[str], seen: Reading) -> list[Problem]
         state = states.get(name, UnitState(name))
         found += [problem for rule in RULES if (problem := rule(host, state))][:1]
     others = [state for name, state in states.items() if name not in names]
-    found += [_stopped_unit(host, state) for state in others if state.active == "failed" or _starts_for_long(state)]
+    found += [
+        _stopped_unit(host, state)
+        for state in others
+        if state.active == "failed" or _starts_for_long(state)
+    ]
     return found
 
 
@@ -188,7 +206,9 @@ def _masked_unit(host: str, state: UnitState) -> Problem | None:
     if not state.masked:
         return None
     option = " --runtime" if state.masked == "/run" else ""
-    now = "it still runs, and will not start again" if state.runs else f"{state.active} {state.when}"
+    now = (
+        "it still runs, and will not start again" if state.runs else f"{state.active} {state.when}"
+    )
     return Problem(
         f"{state.name} is masked in {state.masked}: somebody forbade it to start; {now}",
         f"on {host}: systemctl unmask{option} {state.name}; then fab -H {host} deploy",
@@ -205,9 +225,15 @@ def _disabled_unit(host: str, state: UnitState) -> Problem | None:
 
 def _stopped_unit(host: str, state: UnitState) -> Problem:
     ended = f" ({state.exit})" if state.exit else ""
-    again = f", {state.restarts} restarts" if state.active == "activating" and state.restarts else ""
+    again = (
+        f", {state.restarts} restarts" if state.active == "activating" and state.restarts else ""
+    )
     verb = "has failed" if state.active == "failed" else f"is {state.active}"
-    parts = [f"{state.name} {verb}{ended} {state.when}{again}", COSTS.get(state.name, ""), state.words]
+    parts = [
+        f"{state.name} {verb}{ended} {state.when}{again}",
+        COSTS.get(state.name, ""),
+        state.words,
+    ]
     look = f"on {host}: journalctl -u {state.name} -n 20"
     return Problem(
         ": ".join(part for part in parts if part),
@@ -219,20 +245,26 @@ def _stopped_unit(host: str, state: UnitState) -> Problem:
 
 def _starts_for_long(state: UnitState) -> bool:
     """Starting for a minute, or again and again."""
-    return state.active == "activating" and (state.now - state.since >= SLOW_START or state.sub == "auto-restart")
+    return state.active == "activating" and (
+        state.now - state.since >= SLOW_START or state.sub == "auto-restart"
+    )
 
 
 def _starting_unit(host: str, state: UnitState) -> Problem | None:
     """A start that may well succeed: nobody is served by it yet."""
     if state.active != "activating":
         return None
-    return Problem(f"{state.name} is starting {state.when}", "fab status   (again in a minute)", cause=False)
+    return Problem(
+        f"{state.name} is starting {state.when}", "fab status   (again in a minute)", cause=False
+    )
 
 
 def _not_at_boot(host: str, state: UnitState) -> Problem | None:
     if state.enabled != "disabled":
         return None
-    return Problem(f"{state.name} runs, but does not start at boot", f"fab -H {host} deploy", down=False)
+    return Problem(
+        f"{state.name} runs, but does not start at boot", f"fab -H {host} deploy", down=False
+    )
 
 
 RULES: tuple[Callable[[str, UnitState], Problem | None], ...] = (

@@ -10,13 +10,24 @@ from ..engine.errors import DIFFERS, FAILED, OK
 from ..engine.problem import Problem
 
 
-def balancer_problems(servers: Mapping[str, Server], out: Sequence[str], edge: EdgeState | None) -> list[Problem]:
-    """On an edge: a balancer that does not answer, or that sees a node down which nobody took `out`."""
+def balancer_problems(
+    servers: Mapping[str, Server], out: Sequence[str], edge: EdgeState | None
+) -> list[Problem]:
+    """On an edge: a balancer that does not answer, or that sees a node down which nobody took
+    `out`."""
     found = []
     if not servers:
-        found.append(Problem("the balancer does not answer on its socket", "fab deploy", cause=False))
+        found.append(
+            Problem("the balancer does not answer on its socket", "fab deploy", cause=False)
+        )
     if edge and not edge.healthy:
-        found.append(Problem("no way through nginx and HAProxy to an answer on this edge", "fab deploy", cause=False))
+        found.append(
+            Problem(
+                "no way through nginx and HAProxy to an answer on this edge",
+                "fab deploy",
+                cause=False,
+            )
+        )
     for server in servers.values():
         if not server.up and server.node not in out:
             next_ = f"fab -H {server.node} app.restart"
@@ -33,10 +44,16 @@ def drain_problems(
     if edge and edge.drained:
         found.append(Problem(f"is drained: {edge.drained}", f"fab -H {host} undrain", down=False))
     for node, why in drained.items():
-        next_ = "fab deploy, or fab rollback" if why.startswith("gate ") else f"fab -H {node} undrain"
+        next_ = (
+            "fab deploy, or fab rollback" if why.startswith("gate ") else f"fab -H {node} undrain"
+        )
         found.append(Problem(f"holds {node} drained: {why}", next_, down=False))
     found += [
-        Problem(f"holds {node} drained: its healer restarts the app", "fab status   (again in a minute)", down=False)
+        Problem(
+            f"holds {node} drained: its healer restarts the app",
+            "fab status   (again in a minute)",
+            down=False,
+        )
         for node in healing
     ]
     return found
@@ -45,17 +62,23 @@ def drain_problems(
 def pending_problems(pending: Iterable[str]) -> list[Problem]:
     """Restarts and reloads that a change has asked for and that did not happen yet."""
     parts = [one.rpartition(".") for one in pending]
-    return [Problem(f"pending {action} of {unit}", "fab deploy", down=False) for unit, _, action in parts]
+    return [
+        Problem(f"pending {action} of {unit}", "fab deploy", down=False)
+        for unit, _, action in parts
+    ]
 
 
 def address_problem(address: str, edges: Sequence[EdgeState]) -> Problem | None:
-    """What is wrong with the floating address, given every edge of the site; None when exactly one holds it."""
+    """What is wrong with the floating address, given every edge of the site; None when exactly
+    one holds it."""
     holders = [edge.name for edge in edges if edge.holds]
     if len(holders) == 1:
         return None
     if not holders:
         names = tuple(edge.name for edge in edges)
-        return Problem(f"no edge holds {address}: users get no answer", "fab deploy", cause=False, about=names)
+        return Problem(
+            f"no edge holds {address}: users get no answer", "fab deploy", cause=False, about=names
+        )
     return Problem(
         f"{' and '.join(holders)} both hold {address}: they do not hear each other's VRRP adverts",
         "let IP protocol 112 (VRRP) through between the edges: nft list ruleset, security groups",
@@ -64,7 +87,8 @@ def address_problem(address: str, edges: Sequence[EdgeState]) -> Problem | None:
 
 
 def exit_code(problems: Sequence[Problem]) -> int:
-    """0 without problems. 1: something is down, and nothing here says why. 2: a cause is named, or something waits."""
+    """0 without problems. 1: something is down, and nothing here says why. 2: a cause is named,
+    or something waits."""
     if not problems:
         return OK
     down = [problem for problem in problems if problem.down]

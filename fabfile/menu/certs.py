@@ -41,7 +41,10 @@ def renew(c: Any, force: bool = False, json: str | None = None) -> int:
 
 @task(
     help={
-        "prepare": "only make the next authority and add it to the bundle, so that clients can learn it first",
+        "prepare": (
+            "only make the next authority and add it to the bundle, so that clients can learn it"
+            " first"
+        ),
         "finish": "drop the replaced authority from the bundle",
         **JSON,
     }
@@ -56,7 +59,9 @@ def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | N
 
     not_dry(c, "certs.rotate-ca")
     if prepare and finish:
-        raise RunbookError("--prepare and --finish exclude each other", "nothing was done", "inv certs.status")
+        raise RunbookError(
+            "--prepare and --finish exclude each other", "nothing was done", "inv certs.status"
+        )
     run = (
         certificates.prepare_authority
         if prepare

@@ -1,6 +1,7 @@
 """The menu of `inv db.*`: parts of the deploy that concern the database, and a look into it.
 
-Everything goes through the ssh link to the database's host; no database port is open to this machine.
+Everything goes through the ssh link to the database's host; no database port is open to this
+machine.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int
     from ..rollout.deploy import DeployOptions, deploy_hosts
     from ..settings.site_file import load_settings
 
-    return deploy_hosts(load_settings(), [], DeployOptions(task=f"db.{name}", phases=phases, dry=is_dry(c), json=json))
+    return deploy_hosts(
+        load_settings(),
+        [],
+        DeployOptions(task=f"db.{name}", phases=phases, dry=is_dry(c), json=json),
+    )
 
 
 @task(help=JSON)

@@ -15,7 +15,9 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 OPTIONS = {
     **JSON,
     "report": "leave a page with the results, curves and all, in this folder",
-    "without": "take a safety net away first: healer, retries, proof or guard; it is put back afterwards",
+    "without": (
+        "take a safety net away first: healer, retries, proof or guard; it is put back afterwards"
+    ),
     "yes-really": "also on a site that is no lab",
 }
 
@@ -53,7 +55,8 @@ NAMES = {
     "certificate-rotation": "Both edges get a new certificate.",
     "clock-wrong": "One clock is 90 s ahead (not in containers).",
 }
-"""Every drill and what happens in it. (A test holds it against drills/catalogue/, which the menu does not load.)"""
+"""Every drill and what happens in it. (A test holds it against drills/catalogue/, which the menu
+does not load.)"""
 
 
 @task(name="list", help=JSON)
@@ -70,7 +73,9 @@ def list_drills(c: Any, json: str | None = None) -> int:
 
 @task(name="all", help=OPTIONS)
 @run_as_task
-def all_drills(c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False) -> int:
+def all_drills(
+    c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False
+) -> int:
     """Run every drill; it takes 15 minutes.
 
     One after the other. Exit 1 when one did not hold.
@@ -94,20 +99,30 @@ def history(c: Any, name: list[str], json: str | None = None) -> int:
     return run(load_settings(), name, json)
 
 
-def run_named_drills(c: Any, names: list[str], json: str | None, report: str, without: str, yes_really: bool) -> int:
+def run_named_drills(
+    c: Any, names: list[str], json: str | None, report: str, without: str, yes_really: bool
+) -> int:
     """Run the drills called `names`; the exit code."""
     not_dry(c, "fab drill")
     from ..flows.drill import run_drills
     from ..settings.site_file import load_settings
 
-    return run_drills(load_settings(), names, json=json, report=report, without=without, yes_really=yes_really)
+    return run_drills(
+        load_settings(), names, json=json, report=report, without=without, yes_really=yes_really
+    )
 
 
 def make_drill_task(name: str, told: str) -> Task[Any]:
     """The task `drill.NAME`."""
 
     @run_as_task
-    def one(c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False) -> int:
+    def one(
+        c: Any,
+        json: str | None = None,
+        report: str = "",
+        without: str = "",
+        yes_really: bool = False,
+    ) -> int:
         return run_named_drills(c, [name], json, report, without, yes_really)
 
     one.__doc__ = f"""{told}
@@ -119,4 +134,6 @@ def make_drill_task(name: str, told: str) -> Task[Any]:
     return made
 
 
-namespace = Collection("drill", list_drills, all_drills, history, *(make_drill_task(*drill) for drill in NAMES.items()))
+namespace = Collection(
+    "drill", list_drills, all_drills, history, *(make_drill_task(*drill) for drill in NAMES.items())
+)

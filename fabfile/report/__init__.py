@@ -1,4 +1,5 @@
-"""One self-contained page of an acceptance and of drills: tables, curves, no network; and the same as JSON beside it."""
+"""One self-contained page of an acceptance and of drills: tables, curves, no network; and the
+same as JSON beside it."""
 
 from __future__ import annotations
 
@@ -17,8 +18,11 @@ __all__ = ["refuse_bad_folder", "write_report"]
 PAGE, DATA = "index.html", "report.json"
 
 
-def write_report(folder: Path, check: Mapping[str, Any] | None, drills: Sequence[Mapping[str, Any]]) -> Path:
-    """Write `folder`/index.html and `folder`/report.json, each whole or not at all; the page's path.
+def write_report(
+    folder: Path, check: Mapping[str, Any] | None, drills: Sequence[Mapping[str, Any]]
+) -> Path:
+    """Write `folder`/index.html and `folder`/report.json, each whole or not at all; the page's
+    path.
 
     Args:
         folder: made if it is not there.
@@ -53,7 +57,9 @@ def refuse_bad_folder(folder: Path) -> None:
         why = (error.strerror or str(error)).lower()
     if why:
         raise RunbookError(
-            f"{folder} cannot be written: {why}.", "The report is a folder.", "Give --report a folder of yours."
+            f"{folder} cannot be written: {why}.",
+            "The report is a folder.",
+            "Give --report a folder of yours.",
         )
 
 
@@ -65,5 +71,7 @@ def _put_file(path: Path, text: str) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise RunbookError(
-            f"{path} cannot be written: {error.strerror}.", "The figures are above.", "Give --report another folder."
+            f"{path} cannot be written: {error.strerror}.",
+            "The figures are above.",
+            "Give --report another folder.",
         ) from error

@@ -1,4 +1,5 @@
-"""The curves of the page: latency and request rate of a load, second by second, with what happened marked."""
+"""The curves of the page: latency and request rate of a load, second by second, with what
+happened marked."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE = (4.8, 3.1)
-"""Inches. Letters of 9 points in it can still be read on a phone, where it is as wide as the screen."""
+"""Inches. Letters of 9 points in it can still be read on a phone, where it is as wide as the
+screen."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -39,9 +41,14 @@ STYLE: dict[Any, Any] = {
 
 
 def load_curve(
-    name: str, told: str, timeline: Sequence[Mapping[str, Any]], rate: float, marks: Sequence[float] = ()
+    name: str,
+    told: str,
+    timeline: Sequence[Mapping[str, Any]],
+    rate: float,
+    marks: Sequence[float] = (),
 ) -> str:
-    """A load as an <svg>: above p50 and p90 in time with the bound, below what was answered and what failed.
+    """A load as an <svg>: above p50 and p90 in time with the bound, below what was answered and
+    what failed.
 
     Args:
         name: a word that no other picture of the page has.
@@ -84,7 +91,8 @@ def _to_ms(seconds: float | None) -> float:
 
 
 def _draw_rate(axes: Axes, timeline: Sequence[Mapping[str, Any]], rate: float) -> None:
-    """Right answers as an area, failures on top of it, hatched, a piece for each stretch of them."""
+    """Right answers as an area, failures on top of it, hatched, a piece for each stretch of
+    them."""
     edges = [*(second["t"] for second in timeline), timeline[-1]["t"] + 1]
     ok, failed = ([second[key] for second in timeline] for key in ("ok", "failed"))
     axes.stairs(ok, edges, fill=True, color=INK["good"], linewidth=0)
@@ -92,8 +100,15 @@ def _draw_rate(axes: Axes, timeline: Sequence[Mapping[str, Any]], rate: float) -
         if broken:
             first, *_, last = [*run] * 2
             stretch = slice(first, last + 1)
-            top = [below + height for below, height in zip(ok[stretch], failed[stretch], strict=True)]
-            red: dict[str, Any] = {"facecolor": "none", "edgecolor": INK["bad"], "hatch": "/////", "linewidth": 0.9}
+            top = [
+                below + height for below, height in zip(ok[stretch], failed[stretch], strict=True)
+            ]
+            red: dict[str, Any] = {
+                "facecolor": "none",
+                "edgecolor": INK["bad"],
+                "hatch": "/////",
+                "linewidth": 0.9,
+            }
             axes.stairs(top, edges[first : last + 2], baseline=ok[stretch], fill=True, **red)
     most = max((a + b for a, b in zip(ok, failed, strict=True)), default=0)
     axes.set_ylim(0, max(1.12 * most, 1.12 * rate, 1))
@@ -121,6 +136,11 @@ def _draw_marks(upper: Axes, lower: Axes, marks: Sequence[float]) -> None:
             va="bottom",
             fontsize=8,
             color=INK["text"],
-            bbox={"boxstyle": "circle,pad=0.18", "fill": False, "edgecolor": INK["text"], "linewidth": 0.8},
+            bbox={
+                "boxstyle": "circle,pad=0.18",
+                "fill": False,
+                "edgecolor": INK["text"],
+                "linewidth": 0.8,
+            },
             annotation_clip=False,
         )

@@ -34,7 +34,9 @@ def render_page(data: Json) -> str:
         check=check,
         began=format_moment(check["started"]) if check else "",
         title=f"Acceptance of {check['address']}" if check else "Drills",
-        counts=_count_rows([*rows, *({"verdict": drill["verdict"]} for drill in drills if not check)]),
+        counts=_count_rows(
+            [*rows, *({"verdict": drill["verdict"]} for drill in drills if not check)]
+        ),
         rows=rows,
         remarks=row_remarks(rows),
         phases=[_phase_picture(phase) for phase in check["phases"]] if check else [],
@@ -49,7 +51,11 @@ def _page_template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(
         ms=format_ms,
@@ -68,11 +74,14 @@ def _count_rows(rows: Sequence[Json]) -> list[tuple[str, int]]:
 
 
 def row_remarks(rows: Sequence[Json]) -> list[tuple[str, str]]:
-    """What rows with figures note: each text once, with the ids of the rows it is of. (Others say it in their line.)"""
+    """What rows with figures note: each text once, with the ids of the rows it is of. (Others
+    say it in their line.)"""
     said: dict[str, list[str]] = {}
     for row in rows:
         fresh = row["fresh"]
-        likely = [f"{fresh['state']}: {fresh['because']}"] if fresh and fresh["state"] != "fresh" else []
+        likely = (
+            [f"{fresh['state']}: {fresh['because']}"] if fresh and fresh["state"] != "fresh" else []
+        )
         for text in [*row["notes"], *likely] if row["n"] else []:
             said.setdefault(text, []).append(row["id"])
     return [(", ".join(dict.fromkeys(ids)), text) for text, ids in said.items()]
@@ -81,7 +90,10 @@ def row_remarks(rows: Sequence[Json]) -> list[tuple[str, str]]:
 def _phase_picture(phase: Json) -> dict[str, Any]:
     """A load's picture, and what it shows in words."""
     timeline = phase["timeline"]
-    told = f"{phase['name']} load, {phase['rate']:g} requests a second for {phase['seconds']:g} s: {_describe_curve(timeline)}"
+    told = (
+        f"{phase['name']} load, {phase['rate']:g} requests a second for {phase['seconds']:g} s:"
+        f" {_describe_curve(timeline)}"
+    )
     return {
         "name": phase["name"],
         "told": told,
@@ -110,7 +122,9 @@ def _drill_row(place: int, drill: Json) -> dict[str, Any]:
     }
 
 
-def _curve_svg(name: str, told: str, timeline: Sequence[Json], rate: float, marks: Sequence[float] = ()) -> str:
+def _curve_svg(
+    name: str, told: str, timeline: Sequence[Json], rate: float, marks: Sequence[float] = ()
+) -> str:
     return load_curve(name, told, timeline, rate, marks) if timeline else ""
 
 
@@ -120,10 +134,14 @@ def _describe_curve(timeline: Sequence[Json]) -> str:
     p90s = [second["p90"] for second in timeline if second["p90"] is not None]
     if not p90s:
         return f"{failed} requests failed, none was answered"
-    return f"{format_number(ok)} requests answered, {format_number(failed)} failed; p90 by the second from {format_ms(1e3 * min(p90s))} to {format_ms(1e3 * max(p90s))}"
+    return (
+        f"{format_number(ok)} requests answered, {format_number(failed)} failed; p90 by the second"
+        f" from {format_ms(1e3 * min(p90s))} to {format_ms(1e3 * max(p90s))}"
+    )
 
 
-# -- figures as people read them ----------------------------------------------------------------------------------------
+# -- figures as people read them
+# ----------------------------------------------------------------------------------------
 
 
 def format_ms(value: float | None) -> str:
@@ -155,12 +173,17 @@ def format_number(value: int) -> str:
 
 def format_moment(told: str | float) -> str:
     """An ISO time, or seconds since 1970, in UTC."""
-    at = datetime.fromtimestamp(told, UTC) if isinstance(told, int | float) else datetime.fromisoformat(told)
+    at = (
+        datetime.fromtimestamp(told, UTC)
+        if isinstance(told, int | float)
+        else datetime.fromisoformat(told)
+    )
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def spark_lines(line: Sequence[float | None], bound: float) -> list[str]:
-    """Polylines of a small curve: `line` in ms, as high as `bound` allows; it breaks where there was no answer."""
+    """Polylines of a small curve: `line` in ms, as high as `bound` allows; it breaks where there
+    was no answer."""
     return [" ".join(points) for points in _unbroken_runs(line, bound) if points]
 
 

@@ -1,4 +1,5 @@
-"""matplotlib's SVG made fit to stand inside a page: themed by it, named apart from its other pictures, without metadata."""
+"""matplotlib's SVG made fit to stand inside a page: themed by it, named apart from its other
+pictures, without metadata."""
 
 from __future__ import annotations
 
@@ -10,8 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INK = {"text": "#000001", "faint": "#000002", "grid": "#000003", "good": "#000004", "time": "#000005", "bad": "#000006"}
-"""Stand-ins that curves are drawn with, by the page's own colour; it has others in the dark and on paper."""
+INK = {
+    "text": "#000001",
+    "faint": "#000002",
+    "grid": "#000003",
+    "good": "#000004",
+    "time": "#000005",
+    "bad": "#000006",
+}
+"""Stand-ins that curves are drawn with, by the page's own colour; it has others in the dark and
+on paper."""
 
 
 def inline_svg(figure: Figure, name: str, told: str) -> str:
@@ -27,7 +36,9 @@ def inline_svg(figure: Figure, name: str, told: str) -> str:
     out = StringIO()
     # Text stays text, in the page's own typeface; ids depend on the content alone.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(
+            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
     text = out.getvalue()
     text = text[text.index("<svg") :]
     # Its style sheet would rule the whole page.
@@ -44,4 +55,6 @@ def inline_svg(figure: Figure, name: str, told: str) -> str:
     text = re.sub(r"font-family: [^;\"]*;?", "", text)
     for colour, stand_in in INK.items():
         text = text.replace(stand_in, f"var(--{colour})")
-    return text.replace("<svg", f'<svg role="img" aria-label="{escape(told, quote=True)}"', 1).strip()
+    return text.replace(
+        "<svg", f'<svg role="img" aria-label="{escape(told, quote=True)}"', 1
+    ).strip()

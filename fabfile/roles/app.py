@@ -1,6 +1,7 @@
 """The opaque binary on an app node: release, configuration, bounded log, fast start, hardened unit.
 
-Everything that is particular to the binary (paths, port, arguments, whom it calls) comes from discovery, as `Discovered`.
+Everything that is particular to the binary (paths, port, arguments, whom it calls) comes from
+discovery, as `Discovered`.
 """
 
 from __future__ import annotations
@@ -87,15 +88,24 @@ def app_steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]
         *_file_steps(settings, facts, restart),
         *_log_steps(settings, facts),
         Symlink(f"{ROOT}/current", f"releases/{app_release(settings, source).id}", notify=restart),
-        File(f"/etc/systemd/system/{service}", _service_text(settings, source, facts), validate=VERIFY, notify=restart),
+        File(
+            f"/etc/systemd/system/{service}",
+            _service_text(settings, source, facts),
+            validate=VERIFY,
+            notify=restart,
+        ),
         Unit("runbook-logrotate.timer"),
         Unit(service, timeout=150),
     ]
 
 
 def port_probe(settings: Settings) -> str:
-    """Read-only shell text that prints where the app on a node is set up to serve (`ExecStartPost` of its unit)."""
-    return f"sed -n 's|^ExecStartPost=.*/app-ready \\([0-9]*\\) .*|\\1|p' /etc/systemd/system/{app_unit(settings)} 2>/dev/null; true"
+    """Read-only shell text that prints where the app on a node is set up to serve
+    (`ExecStartPost` of its unit)."""
+    return (
+        "sed -n 's|^ExecStartPost=.*/app-ready \\([0-9]*\\) .*|\\1|p'"
+        f" /etc/systemd/system/{app_unit(settings)} 2>/dev/null; true"
+    )
 
 
 VERIFY = "systemd-analyze verify --recursive-errors=no {}"
@@ -103,14 +113,22 @@ VERIFY = "systemd-analyze verify --recursive-errors=no {}"
 
 def _file_steps(settings: Settings, facts: Discovered, restart: tuple[str, ...]) -> list[Step]:
     user = settings.app.user
-    made: list[Step] = [Directory(path, mode=0o750, owner=f"{user}:{user}") for path in facts.directories]
+    made: list[Step] = [
+        Directory(path, mode=0o750, owner=f"{user}:{user}") for path in facts.directories
+    ]
     if facts.config:
         made.append(Directory(facts.config.rpartition("/")[0]))
-        made.append(File(facts.config, app_config(settings), mode=0o640, owner=f"root:{user}", notify=restart))
+        made.append(
+            File(
+                facts.config, app_config(settings), mode=0o640, owner=f"root:{user}", notify=restart
+            )
+        )
     made.append(File(f"{TOOLS}/app-ready", render_template("app/ready"), mode=0o755))
     made.append(File(f"{TOOLS}/app-gate", render_template("app/app-gate"), mode=0o755))
     if facts.reject:
-        egress = render_template("app/egress.nft", table=EGRESS_TABLE, user=user, outbound=facts.reject)
+        egress = render_template(
+            "app/egress.nft", table=EGRESS_TABLE, user=user, outbound=facts.reject
+        )
         made.append(File(EGRESS, egress, validate="nft -c -f {}", notify=restart))
     return made
 
@@ -122,13 +140,21 @@ EGRESS_TABLE = "inet runbook_egress"
 
 def _log_steps(settings: Settings, facts: Discovered) -> list[Step]:
     app, timer = settings.app, "runbook-logrotate.timer"
-    bound = render_template("app/logrotate.conf", logs=facts.logs, size_mb=app.log_max_mb, user=app.user)
+    bound = render_template(
+        "app/logrotate.conf", logs=facts.logs, size_mb=app.log_max_mb, user=app.user
+    )
     return [
         File(f"{SETTINGS}/logrotate.conf", bound, validate="logrotate -d {}"),
         File(
-            "/etc/systemd/system/runbook-logrotate.service", render_template("app/logrotate.service"), validate=VERIFY
+            "/etc/systemd/system/runbook-logrotate.service",
+            render_template("app/logrotate.service"),
+            validate=VERIFY,
         ),
-        File(f"/etc/systemd/system/{timer}", render_template("app/logrotate.timer"), notify=(f"restart:{timer}",)),
+        File(
+            f"/etc/systemd/system/{timer}",
+            render_template("app/logrotate.timer"),
+            notify=(f"restart:{timer}",),
+        ),
     ]
 
 

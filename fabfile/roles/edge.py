@@ -14,11 +14,15 @@ CONFIGS = {
 
 
 def foreign(settings: Settings) -> list[NoForeignConfig]:
-    """One question a program: whether somebody else has configured it here. Those that the site file gives up are not asked."""
+    """One question a program: whether somebody else has configured it here. Those that the site
+    file gives up are not asked."""
     programs = ("nginx", "haproxy", *(["keepalived"] if settings.edge.address else []))
     return [
         NoForeignConfig(
-            name, CONFIGS[name][0], f"/etc/systemd/system/{name}.service.d/hardening.conf", CONFIGS[name][1]
+            name,
+            CONFIGS[name][0],
+            f"/etc/systemd/system/{name}.service.d/hardening.conf",
+            CONFIGS[name][1],
         )
         for name in programs
         if name not in settings.edge.replace

@@ -1,4 +1,5 @@
-"""The balancer behind nginx on each edge: checks, retries, one backend an endpoint, drains that survive a reload."""
+"""The balancer behind nginx on each edge: checks, retries, one backend an endpoint, drains that
+survive a reload."""
 
 from __future__ import annotations
 
@@ -18,8 +19,11 @@ from ..steps.package import Packages
 from ..steps.unit import Unit
 from .app import HEALTH
 
-SCRIPTS = tuple(f"/etc/haproxy/{name}.lua" for name in ("common", "ill", "database", "retries", "proof", "pace"))
-"""What HAProxy decides in Lua: who is out, what waits, what is asked again, which node gets a POST, and how much."""
+SCRIPTS = tuple(
+    f"/etc/haproxy/{name}.lua" for name in ("common", "ill", "database", "retries", "proof", "pace")
+)
+"""What HAProxy decides in Lua: who is out, what waits, what is asked again, which node gets a
+POST, and how much."""
 ILL = "I feel bad."
 """What an ill app says, with status 500, to everything."""
 READ = "/db_dummy"
@@ -39,7 +43,9 @@ def haproxy_steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
         Directory(drop_in),
         File(f"{drop_in}/state.conf", render_template("haproxy/state.conf")),
         File(
-            f"{drop_in}/hardening.conf", render_template("haproxy/hardening.conf"), notify=(f"restart:{HAPROXY_UNIT}",)
+            f"{drop_in}/hardening.conf",
+            render_template("haproxy/hardening.conf"),
+            notify=(f"restart:{HAPROXY_UNIT}",),
         ),
         *(_script_step(path, settings) for path in SCRIPTS),
         File(
@@ -50,7 +56,10 @@ def haproxy_steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
         ),
         Unit(
             HAPROXY_UNIT,
-            ready=f"timeout 20 sh -c 'until echo show info | {ADMIN} | grep -q ^Uptime; do sleep 0.1; done'",
+            ready=(
+                f"timeout 20 sh -c 'until echo show info | {ADMIN} | grep -q ^Uptime; do sleep 0.1;"
+                " done'"
+            ),
         ),
         NoLeftoverDrain(tuple(node.name for node in settings.inventory.having("app"))),
     ]
@@ -71,7 +80,8 @@ def _script_step(path: str, settings: Settings) -> File:
     return File(
         path,
         text,
-        validate=f"{config} | haproxy -c -q -f /dev/stdin 2>&1 || [ $? = 2 ]",  # 2: right, no listener
+        # 2: right, no listener
+        validate=f"{config} | haproxy -c -q -f /dev/stdin 2>&1 || [ $? = 2 ]",
         notify=(f"reload:{HAPROXY_UNIT}",),
     )
 

@@ -1,6 +1,8 @@
-"""The healer on an app node: `healer/` of this project as files, its configuration, a hardened unit.
+"""The healer on an app node: `healer/` of this project as files, its configuration, a hardened
+unit.
 
-What it does is told in `healer/`; what it needs of the edges is the last block of configs/haproxy/haproxy.cfg.
+What it does is told in `healer/`; what it needs of the edges is the last block of
+configs/haproxy/haproxy.cfg.
 """
 
 from __future__ import annotations
@@ -38,9 +40,17 @@ def healer_steps(settings: Settings, node: Node, facts: app.Discovered) -> list[
     return [
         Packages(("python3-minimal",)),
         Directory(folder),
-        *(File(f"{folder}/{path.name}", _our_path(path), notify=restart) for path in healer_sources()),
+        *(
+            File(f"{folder}/{path.name}", _our_path(path), notify=restart)
+            for path in healer_sources()
+        ),
         File(CONFIG, _healer_config(settings, node, facts), notify=restart),
-        File(f"/etc/systemd/system/{HEALER_UNIT}", _healer_unit(settings), validate=app.VERIFY, notify=restart),
+        File(
+            f"/etc/systemd/system/{HEALER_UNIT}",
+            _healer_unit(settings),
+            validate=app.VERIFY,
+            notify=restart,
+        ),
         Unit(HEALER_UNIT),
     ]
 
@@ -67,7 +77,8 @@ def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str
         port=facts.port,
         health=app.HEALTH,
         app=settings.app,
-        memory_max=int(settings.app.memory_max.rstrip("KMGT")) * _UNITS[settings.app.memory_max.lstrip("0123456789")],
+        memory_max=int(settings.app.memory_max.rstrip("KMGT"))
+        * _UNITS[settings.app.memory_max.lstrip("0123456789")],
         patience=FAST if facts.reject else SLOW,
         edges=settings.inventory.having("edge"),
         edge_port=settings.edge.healer_port,

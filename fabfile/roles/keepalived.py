@@ -1,4 +1,5 @@
-"""One address for all edges, and moving it to another edge on purpose without breaking a connection."""
+"""One address for all edges, and moving it to another edge on purpose without breaking a
+connection."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ CHECKER = "keepalived_script"
 """The user that the path check runs as."""
 REACH = f"{TOOLS}/edge-reach"
 CHECK = "sed 's/script_user .*/script_user root/' {} >{}.root && keepalived -t -f {}.root"
-"""Debian 12's keepalived 2.2.7 ends its own test with SIGTERM when a script runs as another user (keepalived issue 2587)."""
+"""Debian 12's keepalived 2.2.7 ends its own test with SIGTERM when a script runs as another user
+(keepalived issue 2587)."""
 
 
 def keepalived_steps(settings: Settings, node: Node) -> list[Step]:
@@ -37,11 +39,17 @@ def keepalived_steps(settings: Settings, node: Node) -> list[Step]:
     return [
         Packages(("keepalived", "curl", "nftables", "iproute2", "procps")),
         Account(CHECKER),
-        File(interface, render_template("keepalived/edge-interface", interface=INTERFACE), mode=0o755),
+        File(
+            interface, render_template("keepalived/edge-interface", interface=INTERFACE), mode=0o755
+        ),
         File(HANDOVER_TOOL, render_template("keepalived/edge-handover"), mode=0o755),
         File(REACH, render_template("keepalived/edge-reach", node=node), mode=0o755),
         Directory(drop_in),
-        File(f"{drop_in}/hardening.conf", render_template("keepalived/hardening.conf"), notify=restart),
+        File(
+            f"{drop_in}/hardening.conf",
+            render_template("keepalived/hardening.conf"),
+            notify=restart,
+        ),
         File(
             f"{drop_in}/start.conf",
             render_template("keepalived/start.conf", tools=TOOLS, address=node.address),
@@ -77,11 +85,16 @@ def keepalived_config(settings: Settings, node: Node) -> str:
 
 
 def _somebody_holds(edge: Edge, seconds: int = 15) -> str:
-    """Shell text: this edge or another has the floating address, at the latest after `seconds` (a host that boots waits 1 s before
-    it claims). Another is known by its answer, or, where a firewall keeps edges from each other's port, by ARP."""
-    ask = f"{CURL}{edge.address} -s -o /dev/null --max-time 1 http://{edge.address}:{edge.port}{EDGE_HEALTH}"
+    """Shell text: this edge or another has the floating address, at the latest after `seconds`
+    (a host that boots waits 1 s before it claims). Another is known by its answer, or, where a
+    firewall keeps edges from each other's port, by ARP."""
+    ask = (
+        f"{CURL}{edge.address} -s -o /dev/null --max-time 1"
+        f" http://{edge.address}:{edge.port}{EDGE_HEALTH}"
+    )
     arp = f"ip -4 neighbour show to {edge.address} nud reachable | grep -q ."
     wait = f"until {holds_probe(edge.address)} || {ask} || {arp}; do sleep 0.2; done"
     return (
-        f"{{ timeout {seconds} sh -c {q(wait)} || {{ echo no edge holds {edge.address} after {seconds} s; false; }}; }}"
+        f"{{ timeout {seconds} sh -c {q(wait)} || {{ echo no edge holds {edge.address} after"
+        f" {seconds} s; false; }}; }}"
     )

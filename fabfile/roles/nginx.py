@@ -1,4 +1,5 @@
-"""What users touch: nginx with http, https and HTTP/3 in front of the edge's own HAProxy, and the cache with its refresher."""
+"""What users touch: nginx with http, https and HTTP/3 in front of the edge's own HAProxy, and
+the cache with its refresher."""
 
 from __future__ import annotations
 
@@ -42,12 +43,22 @@ def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step
         certificate(material),
         Directory(CACHE),
         Directory(drop_in),
-        File(f"{drop_in}/hardening.conf", render_template("nginx/hardening.conf"), notify=(f"restart:{NGINX_UNIT}",)),
-        File("/etc/nginx/nginx.conf", nginx_config(settings, node), validate="nginx -t -q -c {}", notify=reload),
+        File(
+            f"{drop_in}/hardening.conf",
+            render_template("nginx/hardening.conf"),
+            notify=(f"restart:{NGINX_UNIT}",),
+        ),
+        File(
+            "/etc/nginx/nginx.conf",
+            nginx_config(settings, node),
+            validate="nginx -t -q -c {}",
+            notify=reload,
+        ),
         Unit(
             NGINX_UNIT,
             ready=_until_shell(
-                f"{CURL}127.0.0.1 -fsS -o /dev/null --max-time 2 http://127.0.0.1:{edge.port}{EDGE_HEALTH}"
+                f"{CURL}127.0.0.1 -fsS -o /dev/null --max-time 2"
+                f" http://127.0.0.1:{edge.port}{EDGE_HEALTH}"
             ),
         ),
         Served(material, node.address, edge.https_port, name, NGINX_UNIT),
@@ -57,7 +68,8 @@ def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step
 
 
 def certificate(material: Material) -> Certificate:
-    """The pair that nginx reads. Its master is root without the right to pass over modes: the key's mode counts for it, too."""
+    """The pair that nginx reads. Its master is root without the right to pass over modes: the
+    key's mode counts for it, too."""
     return Certificate(material, TLS, "www-data", notify=(f"reload:{NGINX_UNIT}",))
 
 
@@ -80,10 +92,17 @@ def nginx_config(settings: Settings, node: Node) -> str:
 
 
 def _refresher_steps() -> list[Step]:
-    unit = render_template("nginx/refresher.service", tools=TOOLS, pause=PAUSE, refresh=REFRESH, cached=CACHED)
+    unit = render_template(
+        "nginx/refresher.service", tools=TOOLS, pause=PAUSE, refresh=REFRESH, cached=CACHED
+    )
     restart = (f"restart:{REFRESHER_UNIT}",)
     return [
-        File(f"{TOOLS}/edge-refresher", render_template("nginx/refresher"), mode=0o755, notify=restart),
+        File(
+            f"{TOOLS}/edge-refresher",
+            render_template("nginx/refresher"),
+            mode=0o755,
+            notify=restart,
+        ),
         File(f"/etc/systemd/system/{REFRESHER_UNIT}", unit, notify=restart),
         Unit(REFRESHER_UNIT),
     ]

@@ -1,4 +1,5 @@
-"""Which ports each role listens on, and which ports of other hosts it must reach: one list for all who ask about the network."""
+"""Which ports each role listens on, and which ports of other hosts it must reach: one list for
+all who ask about the network."""
 
 from __future__ import annotations
 
@@ -31,7 +32,10 @@ class Port:
 def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> list[Port]:
     """What `role` listens on at `node`. `app_port` is None before discovery."""
     if role == "postgres":
-        return [Port(postgres.postgres_unit(settings), postgres.PORT, address) for address in (LOCAL, node.address)]
+        return [
+            Port(postgres.postgres_unit(settings), postgres.PORT, address)
+            for address in (LOCAL, node.address)
+        ]
     if role == "app":
         return [Port(app_unit(settings), app_port, ANY)] if app_port else []
     edge = settings.edge
@@ -49,7 +53,8 @@ def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> li
 
 @dataclass(frozen=True)
 class Route:
-    """A port of another host that a role must reach. `number` 0: the port that HAProxy's configuration on the host names."""
+    """A port of another host that a role must reach. `number` 0: the port that HAProxy's
+    configuration on the host names."""
 
     target: str
     address: str
@@ -58,15 +63,27 @@ class Route:
 
 
 def routes(settings: Settings, node: Node) -> list[Route]:
-    """Whom `node` must reach, by its roles. (VRRP between edges is no port: both edges hold the address when it is blocked.)"""
+    """Whom `node` must reach, by its roles. (VRRP between edges is no port: both edges hold the
+    address when it is blocked.)"""
     inventory = settings.inventory
     found: list[Route] = []
     if "app" in node.roles:
-        found += [Route(db.name, db.address, postgres.PORT, "PostgreSQL") for db in inventory.having("postgres")]
+        found += [
+            Route(db.name, db.address, postgres.PORT, "PostgreSQL")
+            for db in inventory.having("postgres")
+        ]
         port = settings.edge.healer_port
-        found += [Route(edge.name, edge.address, port, "HAProxy, for the healers") for edge in inventory.having("edge")]
+        found += [
+            Route(edge.name, edge.address, port, "HAProxy, for the healers")
+            for edge in inventory.having("edge")
+        ]
     if "edge" in node.roles:
-        found += [Route(other.name, other.address, 0, "the app") for other in inventory.having("app")]
+        found += [
+            Route(other.name, other.address, 0, "the app") for other in inventory.having("app")
+        ]
         shared = haproxy.other_edges(settings, node)
-        found += [Route(edge.name, edge.address, HAPROXY_PORT, "HAProxy, for the other edge") for edge in shared]
+        found += [
+            Route(edge.name, edge.address, HAPROXY_PORT, "HAProxy, for the other edge")
+            for edge in shared
+        ]
     return [route for route in found if route.target != node.name]

@@ -1,4 +1,5 @@
-"""PostgreSQL on a host of its own: reachable for the app nodes and nobody else, tuned, restarted when it dies."""
+"""PostgreSQL on a host of its own: reachable for the app nodes and nobody else, tuned, restarted
+when it dies."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from ..steps.unit import Unit
 from .postgres_steps import Cluster, IncludeDir, SettingsInEffect
 
 PORT = 5432
-"""Debian's first cluster; the runbook looks for its unix socket under this number (engine/pglink.py)."""
+"""Debian's first cluster; the runbook looks for its unix socket under this number
+(engine/pglink.py)."""
 
 
 def postgres_unit(settings: Settings) -> str:
@@ -52,7 +54,8 @@ def server_steps(settings: Settings, node: Node) -> list[Step]:
 
 
 def hba(settings: Settings, notify: tuple[str, ...] = ()) -> Block:
-    """Who may connect: our lines on top, others' below them; ours shut the app's database to whom theirs let in."""
+    """Who may connect: our lines on top, others' below them; ours shut the app's database to
+    whom theirs let in."""
     db = settings.database
     text = render_template("postgres/pg_hba.conf", db=db, nodes=settings.inventory.having("app"))
     guard = render_template("postgres/pg_hba.guard.conf", db=db)
@@ -61,17 +64,37 @@ def hba(settings: Settings, notify: tuple[str, ...] = ()) -> Block:
 
 
 def _block(
-    path: str, text: str, former: str, guard: str = "", guarded: str = "", notify: tuple[str, ...] = ()
+    path: str,
+    text: str,
+    former: str,
+    guard: str = "",
+    guarded: str = "",
+    notify: tuple[str, ...] = (),
 ) -> Block:
-    return Block(path, text, 0o640, "postgres:postgres", former=former, guard=guard, guarded=guarded, notify=notify)
+    return Block(
+        path,
+        text,
+        0o640,
+        "postgres:postgres",
+        former=former,
+        guard=guard,
+        guarded=guarded,
+        notify=notify,
+    )
 
 
-FORMER_HBA = r"# Written by the runbook\.|# TYPE |local +all +postgres +peer map=runbook$|host +\S+ +\S+ +\S+ +scram-sha-256   # "
+FORMER_HBA = (
+    r"# Written by the runbook\.|# TYPE |local +all +postgres +peer map=runbook$|host +\S+ +\S+"
+    r" +\S+ +scram-sha-256   # "
+)
 FORMER_IDENT = r"# |runbook +"
 """Lines of the files that the runbook wrote whole, before it kept others' lines."""
 
-NETWORK = r"^\s*(include|host\w*\s+\S+\s+\S+\s+(?=\S)(?!127\.0\.0\.1/32|::1/128|localhost\b|samehost\b))"
-"""A line of pg_hba.conf that may let somebody in over the network; not Debian's own ones for loopback."""
+NETWORK = (
+    r"^\s*(include|host\w*\s+\S+\s+\S+\s+(?=\S)(?!127\.0\.0\.1/32|::1/128|localhost\b|samehost\b))"
+)
+"""A line of pg_hba.conf that may let somebody in over the network; not Debian's own ones for
+loopback."""
 
 
 def wanted(settings: Settings, node: Node) -> dict[str, str]:
@@ -81,20 +104,24 @@ def wanted(settings: Settings, node: Node) -> dict[str, str]:
 
 
 def tuning_step(settings: Settings, node: Node) -> File:
-    """The settings file; PostgreSQL itself reads it before it takes its place, so a wrong value cannot stop the server."""
+    """The settings file; PostgreSQL itself reads it before it takes its place, so a wrong value
+    cannot stop the server."""
     db = settings.database
     postgres = f"/usr/lib/postgresql/{db.version}/bin/postgres"
     etc = f"/etc/postgresql/{db.version}/main"
     check = (
-        f'install -d -o postgres "$stage/conf.d" && cp {{}} "$stage/conf.d/" && chmod 0755 "$stage" && '
-        f'cp {etc}/postgresql.conf "$stage/postgresql.conf" && chown -R postgres "$stage" && '
-        f'sed -i "s|^include_dir.*|include_dir = \'$stage/conf.d\'|" "$stage/postgresql.conf" && '
-        f'runuser -u postgres -- {postgres} -C shared_buffers -c config_file="$stage/postgresql.conf" >/dev/null && '
-        f'rm -rf "$stage/conf.d" "$stage/postgresql.conf" && chown postgres:postgres {{}}'
+        'install -d -o postgres "$stage/conf.d" && cp {} "$stage/conf.d/" && chmod 0755 "$stage"'
+        f' && cp {etc}/postgresql.conf "$stage/postgresql.conf" && chown -R postgres "$stage" &&'
+        ' sed -i "s|^include_dir.*|include_dir = \'$stage/conf.d\'|" "$stage/postgresql.conf" &&'
+        f" runuser -u postgres -- {postgres} -C shared_buffers -c"
+        ' config_file="$stage/postgresql.conf" >/dev/null && rm -rf "$stage/conf.d"'
+        ' "$stage/postgresql.conf" && chown postgres:postgres {}'
     )
     return File(
         f"{etc}/conf.d/50-runbook.conf",
-        render_template("postgres/50-runbook.conf", db=db, port=PORT, listen=f"127.0.0.1, {node.address}"),
+        render_template(
+            "postgres/50-runbook.conf", db=db, port=PORT, listen=f"127.0.0.1, {node.address}"
+        ),
         owner="postgres:postgres",
         validate=check,
         notify=(f"restart:{postgres_unit(settings)}",),

@@ -1,4 +1,5 @@
-"""Steps that only PostgreSQL needs: its cluster, the line that reads our settings, and whether the server uses them."""
+"""Steps that only PostgreSQL needs: its cluster, the line that reads our settings, and whether
+the server uses them."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from .postgres_view import Cause, Overruled, broken, in_effect_query, overruled
 
 @dataclass(frozen=True)
 class Cluster(Step):
-    """The cluster VERSION/main exists. Debian's package makes it, unless its createcluster.conf says no or it was dropped."""
+    """The cluster VERSION/main exists. Debian's package makes it, unless its createcluster.conf
+    says no or it was dropped."""
 
     version: int
     notify: tuple[str, ...] = ()
@@ -29,14 +31,18 @@ class Cluster(Step):
         return f"cluster {self.version}/main"
 
     def probe(self) -> str:
-        """Whether its configuration and its data are there, and whether the package would make it."""
+        """Whether its configuration and its data are there, and whether the package would make
+        it."""
         return (
             f"etc=/etc/postgresql/{self.version}/main\n"
-            "data=$(sed -n \"s/^data_directory *= *'\\([^']*\\)'.*/\\1/p\" $etc/postgresql.conf 2>/dev/null | tail -n 1)\n"
+            "data=$(sed -n \"s/^data_directory *= *'\\([^']*\\)'.*/\\1/p\" $etc/postgresql.conf"
+            " 2>/dev/null | tail -n 1)\n"
             f'[ -n "$data" ] || data=/var/lib/postgresql/{self.version}/main\n'
-            '[ ! -e $etc/postgresql.conf ] || echo configured\n[ ! -e "$data/PG_VERSION" ] || echo filled\n'
+            '[ ! -e $etc/postgresql.conf ] || echo configured\n[ ! -e "$data/PG_VERSION" ] || echo'
+            " filled\n"
             '[ ! -d "$data" ] || [ -z "$(ls -A "$data")" ] || echo used\necho "data=$data"\n'
-            "cat /etc/postgresql-common/createcluster.conf /etc/postgresql-common/createcluster.d/*.conf 2>/dev/null |\n"
+            "cat /etc/postgresql-common/createcluster.conf"
+            " /etc/postgresql-common/createcluster.d/*.conf 2>/dev/null |\n"
             "  grep -Eiq '^ *create_main_cluster *=? *.?(false|no|off|0)' && echo unmade; true"
         )
 
@@ -60,7 +66,8 @@ class Cluster(Step):
             raise _half(self.version, data, configured="configured" in words)
         folder = f"/etc/postgresql/{self.version}/main"
         script = (
-            # Left by a run that wrote into a folder without a cluster: pg_createcluster refuses where one of these is.
+            # Left by a run that wrote into a folder without a cluster: pg_createcluster refuses
+            # where one of these is.
             f"rm -f {folder}/pg_hba.conf {folder}/pg_ident.conf\n"
             f"pg_createcluster --encoding UTF8 --locale C.UTF-8 {self.version} main >/dev/null"
         )
@@ -72,18 +79,21 @@ def _half(version: int, data: str, *, configured: bool) -> RunbookError:
         return RunbookError(
             f"cluster {version}/main is configured, but {data} holds no database",
             "its file system may not be mounted; an empty cluster in its place would hide the data",
-            f"on the host: ls -la {data}; findmnt; mount it, or pg_dropcluster {version} main to begin with an empty one",
+            f"on the host: ls -la {data}; findmnt; mount it, or pg_dropcluster {version} main to"
+            " begin with an empty one",
         )
     return RunbookError(
         f"{data} is in use, but /etc/postgresql/{version}/main/postgresql.conf is missing",
         "it may hold data, so no cluster was made there",
-        f"on the host: pg_createcluster {version} main   (takes over the data), or move {data} away",
+        f"on the host: pg_createcluster {version} main   (takes over the data), or move {data}"
+        " away",
     )
 
 
 @dataclass(frozen=True)
 class IncludeDir(Step):
-    """postgresql.conf reads our file: it has `include_dir = 'conf.d'`, which pg_createcluster may leave out."""
+    """postgresql.conf reads our file: it has `include_dir = 'conf.d'`, which pg_createcluster
+    may leave out."""
 
     folder: str
     notify: tuple[str, ...] = ()
@@ -95,7 +105,9 @@ class IncludeDir(Step):
 
     def probe(self) -> str:
         """Its include lines."""
-        return f"grep -E '^[[:space:]]*include_dir' {q(self.folder)}/postgresql.conf 2>/dev/null; true"
+        return (
+            f"grep -E '^[[:space:]]*include_dir' {q(self.folder)}/postgresql.conf 2>/dev/null; true"
+        )
 
     def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
         """A cluster that is yet to be made has the line."""
@@ -118,10 +130,11 @@ class IncludeDir(Step):
 
 @dataclass(frozen=True)
 class SettingsInEffect(DatabaseStep):
-    """The server uses the settings of our file: neither ALTER SYSTEM nor another file overrules them.
+    """The server uses the settings of our file: neither ALTER SYSTEM nor another file overrules
+    them.
 
-    What was set inside PostgreSQL (ALTER SYSTEM, ROLE, DATABASE) is reset, like a file of ours that was changed by
-    hand; others' files are not touched.
+    What was set inside PostgreSQL (ALTER SYSTEM, ROLE, DATABASE) is reset, like a file of ours that
+    was changed by hand; others' files are not touched.
     """
 
     wanted: Mapping[str, str] = field(repr=False)
@@ -138,7 +151,9 @@ class SettingsInEffect(DatabaseStep):
 
     def probe(self) -> str:
         """What is used and what set it; whether a restart is pending anyway."""
-        question = psql(self.database, in_effect_query(self.wanted, self.app_database, self.app_user))
+        question = psql(
+            self.database, in_effect_query(self.wanted, self.app_database, self.app_user)
+        )
         return f"[ ! -e {PENDING}/{self.unit.unit}.restart ] || echo pending\n{question}"
 
     def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
@@ -146,7 +161,9 @@ class SettingsInEffect(DatabaseStep):
         planned = tuple(owed)
         unit = self.unit.unit
         wakes = {f"restart:{unit}", f"unit {unit}", self.unit.name}
-        if wakes & set(planned) or any(one.startswith(("cluster ", "packages postgresql-")) for one in planned):
+        if wakes & set(planned) or any(
+            one.startswith(("cluster ", "packages postgresql-")) for one in planned
+        ):
             later = super().foresee(seen, planned)
             return later if later.out == LATER else Reading("pending\n" + later.out, later.code)
         return seen
@@ -175,7 +192,9 @@ class SettingsInEffect(DatabaseStep):
         for one in wrong:
             if one.cause in (Cause.OTHER_FILE, Cause.AT_START):
                 raise RunbookError(
-                    str(one), "the server does not do what the site file says", one.remedy(self.unit.unit)
+                    str(one),
+                    "the server does not do what the site file says",
+                    one.remedy(self.unit.unit),
                 )
         return self._take_over(wrong) if wrong else None
 

@@ -1,4 +1,5 @@
-"""The settings PostgreSQL uses, against those of our file: which differ, what overrules them, and where. Pure but for SQL text."""
+"""The settings PostgreSQL uses, against those of our file: which differ, what overrules them,
+and where. Pure but for SQL text."""
 
 from __future__ import annotations
 
@@ -31,9 +32,9 @@ FROM pg_file_settings f LEFT JOIN pg_settings s USING (name)
 WHERE f.error IS NOT NULL AND f.sourcefile IS NOT NULL AND s.context IS DISTINCT FROM 'postmaster';
 SELECT json_build_object('broken', error, 'file', current_setting('hba_file'), 'line', line_number)
 FROM pg_hba_file_rules WHERE error IS NOT NULL;"""
-"""What is used, which line of which file is the last to set it, what the app's role or database sets instead, and lines
-that the server cannot read. JSON lines. A setting that needs a restart, or is in no file any more, has an error in
-pg_file_settings until then, which is no broken line.
+"""What is used, which line of which file is the last to set it, what the app's role or database
+sets instead, and lines that the server cannot read. JSON lines. A setting that needs a restart, or
+is in no file any more, has an error in pg_file_settings until then, which is no broken line.
 """
 
 
@@ -76,29 +77,38 @@ class Overruled:
         }[self.cause]
         verb = "will use, once restarted or reloaded," if self.later else "uses"
         more = f" (and {self.others} more settings)" if self.others else ""
-        return f"PostgreSQL {verb} {self.name} = '{self.used}' instead of '{self.wanted}'{more}: {by}"
+        return (
+            f"PostgreSQL {verb} {self.name} = '{self.used}' instead of '{self.wanted}'{more}: {by}"
+        )
 
     def remedy(self, unit: str) -> str:
         """What to type."""
         act = f"systemctl {'restart' if self.restart else 'reload'} {unit}"
         return {
-            Cause.RESETTABLE: f'fab deploy   (or on the host: runuser -u postgres -- psql -c "{self.reset}" && {act})',
+            Cause.RESETTABLE: (
+                f'fab deploy   (or on the host: runuser -u postgres -- psql -c "{self.reset}" &&'
+                f" {act})"
+            ),
             Cause.OTHER_FILE: f"on the host: remove {self.name} at {self.where}, then {act}",
             Cause.NOT_READ: "fab deploy   (it adds include_dir = 'conf.d' to postgresql.conf)",
             Cause.STALE: f"fab deploy   (or on the host: {act})",
-            Cause.AT_START: f"on the host: grep -r {self.name} /etc/postgresql; take it out, then {act}",
+            Cause.AT_START: (
+                f"on the host: grep -r {self.name} /etc/postgresql; take it out, then {act}"
+            ),
         }[self.cause]
 
 
 def in_effect_query(wanted: Iterable[str], database: str, user: str) -> str:
-    """The question about the settings called `wanted`, and about the app's database and role; JSON lines."""
+    """The question about the settings called `wanted`, and about the app's database and role;
+    JSON lines."""
     names = ", ".join(map(literal, wanted))
     text = IN_EFFECT.replace("{names}", names)
     return text.replace("{database}", literal(database)).replace("{user}", literal(user))
 
 
 def overruled(wanted: Mapping[str, str], facts: Sequence[Mapping[str, Any]]) -> list[Overruled]:
-    """Pure: the settings whose value in use is not the wanted one, or will not be after the next restart."""
+    """Pure: the settings whose value in use is not the wanted one, or will not be after the next
+    restart."""
     settings = [fact for fact in facts if fact.get("setting") in wanted]
     return [found for fact in settings if (found := _overruled(wanted[fact["setting"]], fact))]
 
@@ -109,8 +119,14 @@ def _overruled(wanted: str, fact: Mapping[str, Any]) -> Overruled | None:
         used, reset = fact["role_value"], fact["reset"]
         where = reset.partition(" RESET ")[0]
         same = same_value(wanted, used, unit)
-        return None if same else Overruled(name, wanted, used, Cause.RESETTABLE, where, False, reset)
-    own = fact["source"] in ("user", "database", "database user")  # of the session that asks, not of the server
+        return (
+            None if same else Overruled(name, wanted, used, Cause.RESETTABLE, where, False, reset)
+        )
+    own = fact["source"] in (
+        "user",
+        "database",
+        "database user",
+    )  # of the session that asks, not of the server
     in_use = fact["text"] if own and fact["text"] is not None else fact["used"]
     cause, where = _cause(fact)
     reset = f"ALTER SYSTEM RESET {name}" if cause is Cause.RESETTABLE else ""
@@ -136,7 +152,8 @@ def _cause(fact: Mapping[str, Any]) -> tuple[Cause, str]:
 
 
 def merged(wrong: Sequence[Overruled]) -> list[Overruled]:
-    """Pure: those that come from a file which is not read as one, headed by the one that keeps users out, if it is there."""
+    """Pure: those that come from a file which is not read as one, headed by the one that keeps
+    users out, if it is there."""
     unread = [one for one in wrong if one.cause is Cause.NOT_READ]
     if not unread:
         return list(wrong)
@@ -145,8 +162,11 @@ def merged(wrong: Sequence[Overruled]) -> list[Overruled]:
 
 
 def broken(facts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines of PostgreSQL's files that it cannot read; until mended it takes over no change of that file."""
-    return [f"{fact['file']}:{fact['line']}: {fact['broken']}" for fact in facts if "broken" in fact]
+    """Lines of PostgreSQL's files that it cannot read; until mended it takes over no change of
+    that file."""
+    return [
+        f"{fact['file']}:{fact['line']}: {fact['broken']}" for fact in facts if "broken" in fact
+    ]
 
 
 _SIZES = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
@@ -154,7 +174,8 @@ _TIMES = {"us": 0.001, "ms": 1.0, "s": 1000.0, "min": 60_000.0, "h": 3_600_000.0
 
 
 def same_value(wanted: str, used: str, unit: str | None) -> bool:
-    """Whether `wanted`, as written in a file (512MB, 1s, on), is `used`, a number of `unit`s as pg_settings has it."""
+    """Whether `wanted`, as written in a file (512MB, 1s, on), is `used`, a number of `unit`s as
+    pg_settings has it."""
     if unit is None:
         return _plain(wanted) == _plain(used)
     ours, theirs = _amount(wanted, unit), _amount(used, unit)

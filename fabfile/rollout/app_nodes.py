@@ -1,6 +1,8 @@
-"""The app phase of a rollout: one node at a time, out of service while it is worked on, back through the gate.
+"""The app phase of a rollout: one node at a time, out of service while it is worked on, back
+through the gate.
 
-A release that fails the gate anywhere takes the fleet back to the release before it (`auto_rollback.py`).
+A release that fails the gate anywhere takes the fleet back to the release before it
+(`auto_rollback.py`).
 """
 
 from __future__ import annotations
@@ -29,14 +31,19 @@ class AppRollout:
     """One rollout's app nodes. What passed the gate is noted as proven when all of them have."""
 
     def __init__(self, rollout: RolloutSession) -> None:
-        self.rollout, self.balancer, self.settings = rollout, rollout.balancer, rollout.system.settings
+        self.rollout, self.balancer, self.settings = (
+            rollout,
+            rollout.balancer,
+            rollout.system.settings,
+        )
         self.passed: dict[str, tuple[ReleaseProven, GateVerdict]] = {}
         self.nodes: Sequence[Node] = ()
         self.paths: tuple[str, ...] | None = None
         """The reads by id that the gate watches; None until a node has to pass it."""
 
     def perform(self, nodes: Sequence[Node]) -> tuple[str, RunbookError] | None:
-        """All of them; stops at the first that fails: its name and the error, a GateFailed when the release is bad.
+        """All of them; stops at the first that fails: its name and the error, a GateFailed when the
+        release is bad.
 
         Raises:
             RunbookError: an edge does not answer; nothing was begun then.
@@ -67,22 +74,31 @@ class AppRollout:
             if done
             else report.first_error
             or RunbookError(
-                f"{node.name}: a step failed", "what comes after it was not begun", f"fab -H {node.name} plan"
+                f"{node.name}: a step failed",
+                "what comes after it was not begun",
+                f"fab -H {node.name} plan",
             )
         )
 
-    # -- before the first ---------------------------------------------------------------------------------------
+    # -- before the first
+    # ---------------------------------------------------------------------------------------
 
     def _lift_leftovers(self, nodes: Sequence[Node]) -> None:
-        """A deploy that died may have left a node drained; until it is back, no other may be drained for a restart."""
+        """A deploy that died may have left a node drained; until it is back, no other may be
+        drained for a restart."""
         for name in self.balancer.lift_leftovers(nodes):
             sentence = f"undrain {name} (a deploy that did not finish drained it)"
-            self.rollout.tell(self.settings.inventory.select([name])[0], Outcome("drain", State.CHANGED, sentence))
+            self.rollout.tell(
+                self.settings.inventory.select([name])[0], Outcome("drain", State.CHANGED, sentence)
+            )
 
     def _sick_first(self, nodes: Sequence[Node]) -> list[Node]:
-        """Nodes that serve nobody cost nothing to restart, and the others may be drained only once these are back."""
+        """Nodes that serve nobody cost nothing to restart, and the others may be drained only
+        once these are back."""
         view = self.balancer.view().values()
-        return sorted(nodes, key=lambda node: any(seen[node.name].up for seen in view if node.name in seen))
+        return sorted(
+            nodes, key=lambda node: any(seen[node.name].up for seen in view if node.name in seen)
+        )
 
     def _prepare_once(self) -> None:
         """Before the first node is touched.
@@ -96,7 +112,8 @@ class AppRollout:
             self.paths = paths
 
     def _prove_running_release(self, nodes: Sequence[Node]) -> None:
-        """What serves at this moment on a fleet that has never seen a gate is what there is to go back to."""
+        """What serves at this moment on a fleet that has never seen a gate is what there is to
+        go back to."""
         kept = self.kept(nodes)
         if any(one.proven for lying in kept.values() for one in lying):
             return
@@ -107,7 +124,11 @@ class AppRollout:
             note = ReleaseProven(app_unit(self.settings), running)
             link = self.rollout.fleet.link(node)
             if serves and running and "owed" not in link.read([note.probe()])[0].out.split():
-                link.run(note.settle({"proven": now(), "run": self.rollout.run.id, "how": "found serving"}))
+                link.run(
+                    note.settle(
+                        {"proven": now(), "run": self.rollout.run.id, "how": "found serving"}
+                    )
+                )
 
     def kept(self, nodes: Sequence[Node]) -> dict[str, list[releases.InstalledRelease]]:
         """The releases on each of `nodes`.
@@ -115,12 +136,17 @@ class AppRollout:
         Raises:
             Unreachable: a node does not answer.
         """
-        return {node.name: releases.releases_on(self.rollout.fleet.link(node), self.settings) for node in nodes}
+        return {
+            node.name: releases.releases_on(self.rollout.fleet.link(node), self.settings)
+            for node in nodes
+        }
 
-    # -- one node -----------------------------------------------------------------------------------------------
+    # -- one node
+    # -----------------------------------------------------------------------------------------------
 
     def _roll_node(self, system: System, node: Node) -> bool:
-        """Found out about if need be; only if its app must be restarted or watched, through the gate."""
+        """Found out about if need be; only if its app must be restarted or watched, through the
+        gate."""
         rollout = self.rollout
         if system.facts is None:
             found = self._discover_on(node, system)
@@ -131,7 +157,9 @@ class AppRollout:
             system = found
         plan = system.app_plan(node)
         steps, last = plan.steps, plan.gate
-        planned = predict_outcomes([*steps, last], read_steps(rollout.fleet.link(node), [*steps, last]))
+        planned = predict_outcomes(
+            [*steps, last], read_steps(rollout.fleet.link(node), [*steps, last])
+        )
         through = {f"unit {app_unit(self.settings)}", last.name}
         if any(outcome.step in through and outcome.state is State.WOULD for outcome in planned):
             self._prepare_once()
@@ -162,21 +190,30 @@ class AppRollout:
         if not rollout.converge(node, system.steps(node, "app")):
             return None
         progress = partial(rollout.say_of, node)
-        discovery = knowledge.find_facts(system.settings, rollout.fleet.link(node), rollout.run, rollout.out, progress)
+        discovery = knowledge.find_facts(
+            system.settings, rollout.fleet.link(node), rollout.run, rollout.out, progress
+        )
         rollout.run.note("discovery.json", {"trail": [row._asdict() for row in discovery.trail]})
         sentence = f"discovered what the binary wants in {len(discovery.trail)} attempts"
         rollout.tell(node, Outcome("discovery", State.CHANGED, sentence))
         return replace(system, facts=discovery.facts)
 
-    # -- after the last -----------------------------------------------------------------------------------------
+    # -- after the last
+    # -----------------------------------------------------------------------------------------
 
     def prove(self, nodes: Sequence[Node]) -> None:
-        """Note on each node that passed what it passed with. Only now: a release is proven on the fleet or not at all."""
+        """Note on each node that passed what it passed with. Only now: a release is proven on
+        the fleet or not at all."""
         for node in nodes:
             if node.name in self.passed:
                 last, verdict = self.passed[node.name]
                 figures = {figure.name: figure.seen for figure in verdict.figures}
-                facts = {"proven": now(), "run": self.rollout.run.id, "how": "passed the gate", **figures}
+                facts = {
+                    "proven": now(),
+                    "run": self.rollout.run.id,
+                    "how": "passed the gate",
+                    **figures,
+                }
                 self.rollout.fleet.link(node).run(last.settle(facts))
 
     def _name_others(self, nodes: Sequence[Node]) -> None:
@@ -185,4 +222,6 @@ class AppRollout:
         wanted = self.rollout.system.settings.app.sha256[:12]
         for name, runs in evidence.running_releases(self.settings, others).items():
             if runs != wanted:
-                self.rollout.out.print(f"{name:<8} was left out and runs {runs}, not {wanted}", style="yellow")
+                self.rollout.out.print(
+                    f"{name:<8} was left out and runs {runs}, not {wanted}", style="yellow"
+                )

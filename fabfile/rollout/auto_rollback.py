@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 
 ONCE_PROVEN = 2.0
-"""Seconds of probe load for a release that has passed the gate before: the sooner it is back, the less users wait."""
+"""Seconds of probe load for a release that has passed the gate before: the sooner it is back,
+the less users wait."""
 
 
 def system_of(settings: Settings, link: Link, release: str) -> System:
-    """The system with a release that lies on `link`'s host, and with all other settings as they are now.
+    """The system with a release that lies on `link`'s host, and with all other settings as they are
+    now.
 
     Raises:
         RunbookError: it does not lie there, or is not what it was.
@@ -47,7 +49,8 @@ def system_of(settings: Settings, link: Link, release: str) -> System:
 
 
 def roll_back_fleet(apps: AppRollout, failed: GateFailed, nodes: Sequence[Node]) -> RunbookError:
-    """Keep the evidence, then take every node of this rollout that runs the bad release back; how that ended.
+    """Keep the evidence, then take every node of this rollout that runs the bad release back; how
+    that ended.
 
     Raises:
         Unreachable: a node does not answer any more.
@@ -56,8 +59,12 @@ def roll_back_fleet(apps: AppRollout, failed: GateFailed, nodes: Sequence[Node])
     node = next(one for one in nodes if one.name == failed.node)
     logs = rollout.system.facts.logs if rollout.system.facts else ()
     rollout.say_of(node, f"{failed.number}: keeping evidence")
-    rollout.out.print(f"{node.name:<8} {'failed':<13}release {bad}: {failed.number}", style="bold red")
-    rollout.fleet.link(node).run(append_lines(rollout.run.entry("failed", f"gate {bad}", failed.seen)))
+    rollout.out.print(
+        f"{node.name:<8} {'failed':<13}release {bad}: {failed.number}", style="bold red"
+    )
+    rollout.fleet.link(node).run(
+        append_lines(rollout.run.entry("failed", f"gate {bad}", failed.seen))
+    )
     evidence.keep_evidence(rollout.fleet.link(node), rollout.run, apps.settings, logs, failed)
     where = f"the evidence is in {rollout.run.path}"
     try:
@@ -65,23 +72,33 @@ def roll_back_fleet(apps: AppRollout, failed: GateFailed, nodes: Sequence[Node])
     except RunbookError as error:
         return RunbookError(
             f"{failed.seen}; and {error.seen}",
-            f"that says nothing about the release: nothing was rolled back, {node.name} is out until it passes; {where}",
+            f"that says nothing about the release: nothing was rolled back, {node.name} is out"
+            f" until it passes; {where}",
             "bring the database back (fab status), then fab deploy",
         )
     kept = apps.kept(nodes)
     touched = sorted(
-        (one for one in nodes if releases.current_release(kept[one.name]) == bad), key=lambda one: one.name != node.name
+        (one for one in nodes if releases.current_release(kept[one.name]) == bad),
+        key=lambda one: one.name != node.name,
     )
     if any(one.proven for one in kept[node.name] if one.id == bad):
-        return _no_way_back(failed, f"it was proven before: its settings have changed, or its world; {where}")
+        return _no_way_back(
+            failed, f"it was proven before: its settings have changed, or its world; {where}"
+        )
     target = releases.previous_release({one.name: kept[one.name] for one in touched}, bad)
     if not target:
-        return _no_way_back(failed, f"no release before it was proven on {_name_list(touched) or node.name}; {where}")
+        return _no_way_back(
+            failed,
+            f"no release before it was proven on {_name_list(touched) or node.name}; {where}",
+        )
     return _take_back(apps, failed, touched, target, where)
 
 
-def _take_back(apps: AppRollout, failed: GateFailed, touched: Sequence[Node], target: str, where: str) -> RunbookError:
-    """The failing node first: it serves nobody. Then those that had passed, one at a time, through the gate as well."""
+def _take_back(
+    apps: AppRollout, failed: GateFailed, touched: Sequence[Node], target: str, where: str
+) -> RunbookError:
+    """The failing node first: it serves nobody. Then those that had passed, one at a time,
+    through the gate as well."""
     rollout = apps.rollout
     rollout.out.print(f"rolling back to {target}: {_name_list(touched)}", style="bold yellow")
     try:
@@ -99,13 +116,25 @@ def _take_back(apps: AppRollout, failed: GateFailed, touched: Sequence[Node], ta
                 f"fab status; fab rollback --to {target}",
             )
     apps.prove(touched)
-    others = [node for node in apps.settings.inventory.having("app") if node.name not in {one.name for one in touched}]
-    astray = {name for name, runs in evidence.running_releases(apps.settings, others).items() if runs != target}
-    left = f"; {', '.join(sorted(astray))} runs another release and was not touched" if astray else ""
+    others = [
+        node
+        for node in apps.settings.inventory.having("app")
+        if node.name not in {one.name for one in touched}
+    ]
+    astray = {
+        name
+        for name, runs in evidence.running_releases(apps.settings, others).items()
+        if runs != target
+    }
+    left = (
+        f"; {', '.join(sorted(astray))} runs another release and was not touched" if astray else ""
+    )
     return RunbookError(
         failed.seen,
-        f"{_name_list(touched)} {'is' if len(touched) == 1 else 'are'} back on release {target}{left}; {where}",
-        "look at the evidence; the site file still pins what it pinned, so the next fab deploy tries that again",
+        f"{_name_list(touched)} {'is' if len(touched) == 1 else 'are'} back on release"
+        f" {target}{left}; {where}",
+        "look at the evidence; the site file still pins what it pinned, so the next fab deploy"
+        " tries that again",
         ROLLED_BACK,
     )
 

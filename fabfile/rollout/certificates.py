@@ -1,8 +1,8 @@
 """Issuing, renewing and rotating: the store first, then the edges, one at a time.
 
-A rotation of the authority has three moments, so that no client ever meets a certificate it cannot verify: the bundle
-gets the next authority, the edges get a leaf of it, the bundle loses the old one. Each is a command of its own or goes on
-where a killed one stopped.
+A rotation of the authority has three moments, so that no client ever meets a certificate it cannot
+verify: the bundle gets the next authority, the edges get a leaf of it, the bundle loses the old
+one. Each is a command of its own or goes on where a killed one stopped.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from ..steps.cert import short_fingerprint
 from .deploy import DeployOptions, deploy_hosts
 
 
-def issue_certificate(settings: Settings, *, force: bool, dry: bool, json: str | None, task: str = "issue") -> int:
-    """Issue what is due (with `force` a new certificate in any case) and install it; the deploy's exit code.
+def issue_certificate(
+    settings: Settings, *, force: bool, dry: bool, json: str | None, task: str = "issue"
+) -> int:
+    """Issue what is due (with `force` a new certificate in any case) and install it; the deploy's
+    exit code.
 
     Raises:
         RunbookError: the site has no edge, or uses its own certificate and `force` is given.
@@ -37,7 +40,8 @@ def issue_certificate(settings: Settings, *, force: bool, dry: bool, json: str |
 
 
 def renew_certificate(settings: Settings, *, force: bool, dry: bool, json: str | None) -> int:
-    """The same, but never with a new authority: from a machine without the store that would shut all clients out.
+    """The same, but never with a new authority: from a machine without the store that would shut
+    all clients out.
 
     Raises:
         RunbookError: nothing was ever issued here; and as `issue_certificate`.
@@ -48,7 +52,8 @@ def renew_certificate(settings: Settings, *, force: bool, dry: bool, json: str |
 
 
 def prepare_authority(settings: Settings, json: str | None) -> int:
-    """Make the next authority, if there is none yet, and add it to the bundle; nothing is issued from it.
+    """Make the next authority, if there is none yet, and add it to the bundle; nothing is issued
+    from it.
 
     Raises:
         RunbookError: there is no authority to be replaced, or the last rotation is not finished.
@@ -63,13 +68,22 @@ def prepare_authority(settings: Settings, json: str | None) -> int:
             )
         made = store.certificate(NEXT) or store.make(NEXT).certificate
         store.settle()
-    _print_result(store, f"prepared {subject_name(made)}, sha256 {short_fingerprint(sha256_fingerprint(made))}…", json)
-    _print_result(store, f"let clients learn {store.bundle} (inv certs.trust), then: inv certs.rotate-ca", json)
+    _print_result(
+        store,
+        f"prepared {subject_name(made)}, sha256 {short_fingerprint(sha256_fingerprint(made))}…",
+        json,
+    )
+    _print_result(
+        store,
+        f"let clients learn {store.bundle} (inv certs.trust), then: inv certs.rotate-ca",
+        json,
+    )
     return OK
 
 
 def rotate_authority(settings: Settings, json: str | None) -> int:
-    """Go over to the prepared authority (or a new one): a leaf of it on all edges; the bundle holds both.
+    """Go over to the prepared authority (or a new one): a leaf of it on all edges; the bundle holds
+    both.
 
     Run again before `finish_rotation`, it only goes on with what is missing.
 
@@ -90,7 +104,11 @@ def rotate_authority(settings: Settings, json: str | None) -> int:
         _print_result(store, f"issued a certificate: {reason}", json)
     code = _install_material(settings, "rotate-ca", dry=False, json=json)
     if code == OK:
-        _print_result(store, f"{store.bundle} holds the old and the new authority; when all clients have it:", json)
+        _print_result(
+            store,
+            f"{store.bundle} holds the old and the new authority; when all clients have it:",
+            json,
+        )
         _print_result(store, "  inv certs.rotate-ca --finish", json)
     return code
 
@@ -105,18 +123,22 @@ def finish_rotation(settings: Settings, json: str | None) -> int:
     store = _open_store(settings)
     with store.locked():
         if store.certificate(PREVIOUS) in (None, store.certificate(CURRENT)):
-            raise RunbookError("no rotation is under way", "there is nothing to finish", "inv certs.rotate-ca")
+            raise RunbookError(
+                "no rotation is under way", "there is nothing to finish", "inv certs.rotate-ca"
+            )
         for one in ask_edges(settings):
             if one.error:
                 raise Unreachable(
                     f"{one.host} cannot be asked what it serves: {one.error}",
-                    "it may still serve a certificate of the old authority; the bundle was left as it is",
+                    "it may still serve a certificate of the old authority; the bundle was left as"
+                    " it is",
                     one.error.next,
                 )
             if one.certificate != store.certificate(LEAF):
                 raise RunbookError(
                     f"{one.host} does not serve the certificate of the new authority yet",
-                    "without the old one its clients would be shut out; the bundle was left as it is",
+                    "without the old one its clients would be shut out; the bundle was left as"
+                    " it is",
                     "inv certs.rotate-ca",
                 )
         (store.folder / PREVIOUS).unlink()
@@ -136,7 +158,9 @@ def _open_store(settings: Settings) -> Store:
 
 
 def _install_material(settings: Settings, task: str, *, dry: bool, json: str | None) -> int:
-    return deploy_hosts(settings, [], DeployOptions(task=f"certs.{task}", phases=("edge",), dry=dry, json=json))
+    return deploy_hosts(
+        settings, [], DeployOptions(task=f"certs.{task}", phases=("edge",), dry=dry, json=json)
+    )
 
 
 def _print_result(store: Store, text: str, json: str | None) -> None:

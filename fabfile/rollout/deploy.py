@@ -1,4 +1,5 @@
-"""The deploy: plan, lock, then phase by phase, one app node at a time; nothing at all when everything is right."""
+"""The deploy: plan, lock, then phase by phase, one app node at a time; nothing at all when
+everything is right."""
 
 from __future__ import annotations
 
@@ -36,13 +37,16 @@ def deploy_hosts(settings: Settings, names: Sequence[str], options: DeployOption
     """Make the hosts called `names` (all, without names) right; the exit code.
 
     Raises:
-        RunbookError: it could not begin (unknown host, wrong binary, locked, unreachable); nothing was changed then.
+        RunbookError: it could not begin (unknown host, wrong binary, locked, unreachable); nothing
+        was changed then.
     """
     started = time.monotonic()
     nodes = settings.inventory.select(names, {PHASES[phase].role for phase in options.phases})
     with open_fleet(settings, nodes, readonly=options.dry) as fleet:
         tls = (
-            certs.ready_material(settings, may_issue=not options.dry) if _touches_edges(fleet, options.phases) else None
+            certs.ready_material(settings, may_issue=not options.dry)
+            if _touches_edges(fleet, options.phases)
+            else None
         )
         system = System(
             settings,
@@ -55,7 +59,8 @@ def deploy_hosts(settings: Settings, names: Sequence[str], options: DeployOption
 
 
 def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: float) -> int:
-    """Make `fleet` what `system` says, if anything on it differs; print how it went (`started`: since when); the exit code.
+    """Make `fleet` what `system` says, if anything on it differs; print how it went (`started`:
+    since when); the exit code.
 
     Raises:
         RunbookError: it could not begin; nothing was changed then.
@@ -67,11 +72,17 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
     seen = survey_hosts(fleet, system, options.phases)
     hosts = seen.hosts
     report = Report("plan" if options.dry else options.task, hosts, 0, 0)
-    if not options.dry and (_to_do(hosts) or _has_orphaned_lock(seen.locks)) and not _has_lost_host(hosts):
+    if (
+        not options.dry
+        and (_to_do(hosts) or _has_orphaned_lock(seen.locks))
+        and not _has_lost_host(hosts)
+    ):
         if not options.take_over:
             _refuse_locked(seen.locks)
         run = Run(options.task, settings.state / "runs", options.reason)
-        run.note("plan.json", report.as_json())  # before any lock: a full disk here must not stop us half-way
+        run.note(
+            "plan.json", report.as_json()
+        )  # before any lock: a full disk here must not stop us half-way
         report.hosts = roll_out(RolloutSession(system, fleet, run, options, out))
         _verify(system, fleet, report, out)
         run.note("report.json", report.as_json())
@@ -86,7 +97,8 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
 
 @dataclass
 class Survey:
-    """What a deploy finds: each host's plan, the lock files, and the edges that hold the floating address."""
+    """What a deploy finds: each host's plan, the lock files, and the edges that hold the
+    floating address."""
 
     hosts: list[HostReport] = field(default_factory=list)
     locks: dict[str, str] = field(default_factory=dict)
@@ -102,10 +114,19 @@ def survey_hosts(fleet: Fleet, system: System, phases: Sequence[str]) -> Survey:
         before = preflight.preconditions(system, node, phases)
         holding = holds_probe(floating) if floating else "false"
         lock, holds, *readings = fleet.link(node).read(
-            [locks.PROBE, holding, *(asked.probe for asked in before), *(step.probe() for step in steps)]
+            [
+                locks.PROBE,
+                holding,
+                *(asked.probe for asked in before),
+                *(step.probe() for step in steps),
+            ]
         )
         unmet = preflight.unmet(before, readings[: len(before)])
-        return [*unmet, *predict_outcomes(steps, readings[len(before) :])], lock.out, holds.code == 0
+        return (
+            [*unmet, *predict_outcomes(steps, readings[len(before) :])],
+            lock.out,
+            holds.code == 0,
+        )
 
     found = Survey()
     for name, result in fleet.each(look).items():
@@ -119,20 +140,27 @@ def survey_hosts(fleet: Fleet, system: System, phases: Sequence[str]) -> Survey:
 
 
 def _verify(system: System, fleet: Fleet, report: Report, out: Console) -> None:
-    """Add to `report` what is wrong with the service now; nothing when a rollout lost its lock or a host."""
+    """Add to `report` what is wrong with the service now; nothing when a rollout lost its lock
+    or a host."""
     if report.exit_code in (LOCKED, UNREACHABLE):
         return
     with out.status("does it serve? …"):
-        report.at_end, report.sessions = verify(system.settings, fleet.nodes, failed=report.exit_code != OK)
+        report.at_end, report.sessions = verify(
+            system.settings, fleet.nodes, failed=report.exit_code != OK
+        )
 
 
 def _refuse_unknown(system: System, fleet: Fleet, phases: Sequence[str]) -> None:
-    """Edge and seeding need what discovery finds; it runs on an app node, so without one in this deploy it cannot."""
-    needed = [phase for phase in ("edge", "seed") if phase in phases and fleet.having(PHASES[phase].role)]
+    """Edge and seeding need what discovery finds; it runs on an app node, so without one in this
+    deploy it cannot."""
+    needed = [
+        phase for phase in ("edge", "seed") if phase in phases and fleet.having(PHASES[phase].role)
+    ]
     if system.facts is None and needed and not ("app" in phases and fleet.having("app")):
         raise RunbookError(
             "nobody has discovered yet what the binary wants",
-            f"phase {needed[0]} needs its port and commands, and no app node is part of this deploy",
+            f"phase {needed[0]} needs its port and commands, and no app node is part of this"
+            " deploy",
             "fab deploy   (or: fab app.discover, then again)",
         )
 
@@ -142,13 +170,17 @@ def _to_do(hosts: Sequence[HostReport]) -> bool:
 
 
 def _has_lost_host(hosts: Sequence[HostReport]) -> bool:
-    """An unreachable host, or a step that only a person can mend: then nothing is begun anywhere."""
+    """An unreachable host, or a step that only a person can mend: then nothing is begun
+    anywhere."""
     return any(host.first_error for host in hosts)
 
 
 def _has_orphaned_lock(lock_seen: dict[str, str]) -> bool:
-    """A killed run of this controller has left its lock; taking and releasing it clears it for everybody."""
-    return any(holder and holder.died_here() for holder in map(locks.parse_holder, lock_seen.values()))
+    """A killed run of this controller has left its lock; taking and releasing it clears it for
+    everybody."""
+    return any(
+        holder and holder.died_here() for holder in map(locks.parse_holder, lock_seen.values())
+    )
 
 
 def _refuse_locked(lock_seen: dict[str, str]) -> None:
@@ -159,11 +191,14 @@ def _refuse_locked(lock_seen: dict[str, str]) -> None:
 
 
 def _left_alone(fleet: Fleet, options: DeployOptions, settings: Settings) -> dict[str, int]:
-    """Where the app serves on the app nodes that this deploy does not touch, for the edges that it does."""
+    """Where the app serves on the app nodes that this deploy does not touch, for the edges that
+    it does."""
     if not _touches_edges(fleet, options.phases):
         return {}
     touched = fleet.having("app") if "app" in options.phases else ()
-    return knowledge.ports(settings, [node for node in settings.inventory.having("app") if node not in touched])
+    return knowledge.ports(
+        settings, [node for node in settings.inventory.having("app") if node not in touched]
+    )
 
 
 def _touches_edges(fleet: Fleet, phases: Sequence[str]) -> bool:

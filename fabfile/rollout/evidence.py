@@ -1,4 +1,5 @@
-"""What is kept of a release that failed the gate, before anything is done about it; and who runs what."""
+"""What is kept of a release that failed the gate, before anything is done about it; and who runs
+what."""
 
 from __future__ import annotations
 
@@ -15,20 +16,30 @@ from ..settings.settings import Settings
 from .gate import GateFailed
 
 STRACE = 1
-"""Seconds for which the failing process is traced, while users wait for a node: what it does, or waits for. No contents of reads
-and writes."""
+"""Seconds for which the failing process is traced, while users wait for a node: what it does, or
+waits for. No contents of reads and writes."""
 
 
-def keep_evidence(link: Link, run: Run, settings: Settings, logs: Sequence[str], failed: GateFailed) -> None:
-    """Leave in the run folder what `link`'s host shows of the failure; what cannot be had must not keep us from going back."""
+def keep_evidence(
+    link: Link, run: Run, settings: Settings, logs: Sequence[str], failed: GateFailed
+) -> None:
+    """Leave in the run folder what `link`'s host shows of the failure; what cannot be had must
+    not keep us from going back."""
     unit, name = q(app_unit(settings)), f"{failed.node}-{failed.release}"
-    run.note(f"gate-{name}.json", failed.verdict.as_json() if failed.verdict else {"failed": failed.number})
+    run.note(
+        f"gate-{name}.json",
+        failed.verdict.as_json() if failed.verdict else {"failed": failed.number},
+    )
     probes = {
-        "journal": f"journalctl -u {unit} -n 300 -o short-precise --no-pager; systemctl status --no-pager -l -n 0 {unit}; true",
+        "journal": (
+            f"journalctl -u {unit} -n 300 -o short-precise --no-pager; systemctl status --no-pager"
+            f" -l -n 0 {unit}; true"
+        ),
         "log": "\n".join(f"tail -n 200 {q(log)}" for log in logs) + "\ntrue",
         "strace": (
-            f'pid=$(systemctl show -p MainPID --value {unit}); [ "${{pid:-0}}" -gt 0 ] || {{ echo no process; exit 0; }}\n'
-            f'timeout {STRACE} strace -f -tt -T -s 0 -p "$pid" 2>&1 | tail -n 2000; true'
+            f'pid=$(systemctl show -p MainPID --value {unit}); [ "${{pid:-0}}" -gt 0 ] || {{ echo'
+            f' no process; exit 0; }}\ntimeout {STRACE} strace -f -tt -T -s 0 -p "$pid" 2>&1 | tail'
+            " -n 2000; true"
         ),
         "host": "date; uptime; free -m; df -h /; ss -tanp; true",
     }
@@ -42,7 +53,11 @@ def keep_evidence(link: Link, run: Run, settings: Settings, logs: Sequence[str],
 def running_releases(settings: Settings, nodes: Sequence[Node]) -> dict[str, str]:
     """The release each of `nodes` runs; those that do not answer, or have none, are left out."""
     with open_fleet(settings, nodes, readonly=True) as fleet:
-        seen = fleet.each(lambda node: fleet.link(node).read([f"readlink {ROOT}/current; true"])[0].out)
+        seen = fleet.each(
+            lambda node: fleet.link(node).read([f"readlink {ROOT}/current; true"])[0].out
+        )
     return {
-        name: text.strip().rpartition("/")[2] for name, text in seen.items() if isinstance(text, str) and text.strip()
+        name: text.strip().rpartition("/")[2]
+        for name, text in seen.items()
+        if isinstance(text, str) and text.strip()
     }

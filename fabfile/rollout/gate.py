@@ -1,4 +1,5 @@
-"""The health gate: what the app on a node shows before users get it, as figures with bounds, and what the balancers then see."""
+"""The health gate: what the app on a node shows before users get it, as figures with bounds, and
+what the balancers then see."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ class GateSample(NamedTuple):
     @property
     def good(self) -> bool:
         """Answered. A session may have been deleted since: the database was asked all the same."""
-        return self.status == "200" or (self.status == "404" and self.path.startswith("/api/session/"))
+        return self.status == "200" or (
+            self.status == "404" and self.path.startswith("/api/session/")
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class GateVerdict:
         return next((figure for figure in self.figures if not figure.held), None)
 
     def __str__(self) -> str:
-        return ", ".join(f"{figure.name} {figure.seen}" for figure in self.figures[-3:])  # the load's
+        return ", ".join(
+            f"{figure.name} {figure.seen}" for figure in self.figures[-3:]
+        )  # the load's
 
     def as_json(self) -> list[dict[str, Any]]:
         """For the run folder."""
@@ -67,7 +72,9 @@ class GateVerdict:
 class GateFailed(RunbookError):
     """A node's app did not pass. `number` says which figure failed."""
 
-    def __init__(self, node: str, release: str, number: str, verdict: GateVerdict | None = None) -> None:
+    def __init__(
+        self, node: str, release: str, number: str, verdict: GateVerdict | None = None
+    ) -> None:
         super().__init__(
             f"{node}: release {release} failed the gate: {number}",
             "users would have met it; the node is kept out of service",
@@ -76,11 +83,13 @@ class GateFailed(RunbookError):
         self.node, self.release, self.number, self.verdict = node, release, number, verdict
 
 
-# -- what can be asked ------------------------------------------------------------------------------------------
+# -- what can be asked
+# ------------------------------------------------------------------------------------------
 
 
 def gate_reads(settings: Settings) -> tuple[str, ...]:
-    """Which reads by id the gate may hold against a release: none before the data are there, few while an index is missing.
+    """Which reads by id the gate may hold against a release: none before the data are there, few
+    while an index is missing.
 
     Raises:
         RunbookError: the database does not answer, so nothing could be said of any release.
@@ -88,19 +97,23 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
     node = settings.inventory.one("postgres")
     indexes = postgres.index_steps(settings)
     with open_fleet(settings, [node], readonly=True) as fleet:
-        seeded, *seen = fleet.link(node).read([step.probe() for step in (Seeded(settings, None), *indexes)])
+        seeded, *seen = fleet.link(node).read(
+            [step.probe() for step in (Seeded(settings, None), *indexes)]
+        )
     try:
         mark = answer(seeded, settings.database.name)
     except RunbookError as error:
         raise RunbookError(
             f"{node.name}: {error.seen}",
-            "no release could be judged without it, and a node out of service for that would help nobody",
+            "no release could be judged without it, and a node out of service for that would help"
+            " nobody",
             error.next,
         ) from None
     if mark is None:
         raise RunbookError(
             f"{node.name}: database {settings.database.name} does not exist",
-            "no release could be judged without it, and a node out of service for that would help nobody",
+            "no release could be judged without it, and a node out of service for that would help"
+            " nobody",
             "fab deploy",
         )
     if not mark.startswith("runbook: seeded"):
@@ -109,11 +122,13 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
     return app.READS[:1] if missing else app.READS
 
 
-# -- on the node, while it is out of service --------------------------------------------------------------------
+# -- on the node, while it is out of service
+# --------------------------------------------------------------------
 
 
 def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> GateVerdict:
-    """Ask the app on `link`'s host and watch it under a small load; takes `gate.seconds`, less when it is hopeless.
+    """Ask the app on `link`'s host and watch it under a small load; takes `gate.seconds`, less when
+    it is hopeless.
 
     Raises:
         Unreachable: the host broke off.
@@ -138,9 +153,13 @@ def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str
 def judge_gate(out: str, gate: Gate) -> GateVerdict:
     """Pure: the figures in what `app-gate` printed."""
     lines = [line.split() for line in out.splitlines()]
-    states = [dict(word.split("=", 1) for word in line[1:]) for line in lines if line[:1] == ["unit"]] or [{}]
+    states = [
+        dict(word.split("=", 1) for word in line[1:]) for line in lines if line[:1] == ["unit"]
+    ] or [{}]
     asked = [GateSample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["ask"]]
-    watched = [GateSample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["watch"]]
+    watched = [
+        GateSample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["watch"]
+    ]
     return GateVerdict(
         (
             _unit_figure(states[0]),
@@ -178,31 +197,48 @@ def _load_figures(watched: Sequence[GateSample], gate: Gate) -> tuple[Figure, ..
     p90 = times[ceil(0.9 * len(times)) - 1] / 1000
     return (
         Figure("reads", str(len(watched)), "must be some", bool(watched)),
-        Figure("failed reads", f"{percent:.1f} %", f"at most {gate.error_percent:g} %", percent <= gate.error_percent),
+        Figure(
+            "failed reads",
+            f"{percent:.1f} %",
+            f"at most {gate.error_percent:g} %",
+            percent <= gate.error_percent,
+        ),
         Figure("p90 of reads", f"{p90:.0f} ms", f"at most {gate.p90_ms} ms", p90 <= gate.p90_ms),
     )
 
 
-# -- at the balancers, once users are back -----------------------------------------------------------------------
+# -- at the balancers, once users are back
+# -----------------------------------------------------------------------
 
 FEW = 2
-"""Errors in the balancers' eyes from which there is something to judge: one may be a user's own doing."""
+"""Errors in the balancers' eyes from which there is something to judge: one may be a user's own
+doing."""
 
 
 def seen_by_balancers(
-    node: str, before: Mapping[str, Mapping[str, Server]], after: Mapping[str, Mapping[str, Server]], gate: Gate
+    node: str,
+    before: Mapping[str, Mapping[str, Server]],
+    after: Mapping[str, Mapping[str, Server]],
+    gate: Gate,
 ) -> GateVerdict:
     """Pure: what every edge's counters say of `node` between two looks."""
     figures = []
     for edge, servers in after.items():
         now, then = servers.get(node), before.get(edge, {}).get(node)
-        if now is None or then is None or now.requests < then.requests:  # a balancer that was restarted starts anew
+        if (
+            now is None or then is None or now.requests < then.requests
+        ):  # a balancer that was restarted starts anew
             continue
         errors, requests = now.errors - then.errors, now.requests - then.requests
         share = 100 * errors / max(requests, errors, 1)
         held = errors < FEW or share <= gate.error_percent
         figures.append(Figure(f"{edge} sees it", now.status, "must be UP", now.up))
         figures.append(
-            Figure(f"{edge}: failed requests", f"{errors} of {requests}", f"at most {gate.error_percent:g} %", held)
+            Figure(
+                f"{edge}: failed requests",
+                f"{errors} of {requests}",
+                f"at most {gate.error_percent:g} %",
+                held,
+            )
         )
     return GateVerdict(tuple(figures))

@@ -12,9 +12,10 @@ from ..engine.errors import RunbookError, Unreachable
 from ..engine.host import Node
 from ..engine.interrupt import BrokenOff
 from ..engine.journal import append_lines
-from ..engine.link import Link, wait_until
+from ..engine.link import Link
 from ..engine.shell import q
 from ..engine.step import Step
+from ..engine.waiting import wait_until
 from ..steps.gate import ReleaseProven
 from . import gate
 from .gate import GateFailed, GateVerdict
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NodeRollout:
-    """`node` to the release of `system` by `steps`, then through the gate `last`, which watches reads of `paths`."""
+    """`node` to the release of `system` by `steps`, then through the gate `last`, which watches
+    reads of `paths`."""
 
     rollout: RolloutSession
     node: Node
@@ -37,16 +39,21 @@ class NodeRollout:
     paths: tuple[str, ...]
 
     def perform(self) -> tuple[GateVerdict, GateVerdict]:
-        """What the probe load saw, and what the balancers saw afterwards (nothing where none serves yet).
+        """What the probe load saw, and what the balancers saw afterwards (nothing where none serves
+        yet).
 
-        The gate is owed before anything is touched, and the balancers' note says so: whoever dies in between leaves a node
-        that is out and that the next rollout brings back through the gate.
+        The gate is owed before anything is touched, and the balancers' note says so: whoever dies
+        in between leaves a node that is out and that the next rollout brings back through the gate.
 
         Raises:
-            GateFailed: its release is bad; the node is out of service, unless it is the last one that serves.
-            RunbookError: something else went wrong. It is back if its old process still runs; else it is out, and that is noted.
+            GateFailed: its release is bad; the node is out of service, unless it is the last one
+            that serves.
+            RunbookError: something else went wrong. It is back if its old process still runs; else
+            it is out, and that is noted.
         """
-        ours = bool(self._the_balancer.view()) and not self._the_balancer.by_operator(self.node.name)
+        ours = bool(self._the_balancer.view()) and not self._the_balancer.by_operator(
+            self.node.name
+        )
         held = ours and bool(self._the_balancer.by_gate(self.node.name))
         before, load = self._invocation_id(), None
         self._node_link.run(self.last.owe())
@@ -54,7 +61,8 @@ class NodeRollout:
             if ours:
                 self.rollout.say_of(self.node, "drain")
                 self._the_balancer.drain(
-                    self.node.name, self._note_reason(f"release {self.last.release} is not proven yet")
+                    self.node.name,
+                    self._note_reason(f"release {self.last.release} is not proven yet"),
                 )
             self._converge_node()
             load = self._watch_release()
@@ -62,7 +70,9 @@ class NodeRollout:
             return load, self._put_back() if ours else GateVerdict(())
         except GateFailed as failed:
             if ours:
-                with contextlib.suppress(RunbookError):  # the last one that serves: better a bad one than nobody
+                with contextlib.suppress(
+                    RunbookError
+                ):  # the last one that serves: better a bad one than nobody
                     self._the_balancer.hold(self.node.name, self._note_reason(failed.number))
             raise
         except BaseException as error:
@@ -99,7 +109,9 @@ class NodeRollout:
         begin = f"pass release {self.last.release} through the gate"
         self._node_link.run(append_lines(self.rollout.run.entry("begin", self.last.name, begin)))
         self.rollout.say_of(self.node, f"gate: {settings.gate.seconds:g} s of probe load")
-        return self._gate_held(gate.watch_release(self._node_link, settings, self.system.facts.port, self.paths))
+        return self._gate_held(
+            gate.watch_release(self._node_link, settings, self.system.facts.port, self.paths)
+        )
 
     def _place(self) -> None:
         """The balancers find the app where this release and these settings made it serve."""
@@ -108,8 +120,14 @@ class NodeRollout:
 
     def _put_back(self) -> GateVerdict:
         """The gate's second half: users are back, and the balancers count."""
-        limits, before, verdict = self.system.settings.gate, self._the_balancer.view(), GateVerdict(())
-        self.rollout.say_of(self.node, f"gate: {limits.watch_seconds:g} s of the balancers' figures")
+        limits, before, verdict = (
+            self.system.settings.gate,
+            self._the_balancer.view(),
+            GateVerdict(()),
+        )
+        self.rollout.say_of(
+            self.node, f"gate: {limits.watch_seconds:g} s of the balancers' figures"
+        )
         try:
             self._the_balancer.undrain(self.node.name)
         except Unreachable:  # an edge: not the release's fault
@@ -119,7 +137,9 @@ class NodeRollout:
 
         def bad() -> bool:
             nonlocal verdict
-            verdict = gate.seen_by_balancers(self.node.name, before, self._the_balancer.view(), limits)
+            verdict = gate.seen_by_balancers(
+                self.node.name, before, self._the_balancer.view(), limits
+            )
             return verdict.failed is not None
 
         wait_until(bad, seconds=limits.watch_seconds, every=0.5)
@@ -134,7 +154,8 @@ class NodeRollout:
         return GateFailed(self.node.name, self.last.release, number, verdict)
 
     def _let_go(self, before: str, error: BaseException, *, passed: bool) -> None:
-        """Ended by something else than the gate: put back, if the old process runs on, or if the new one passes.
+        """Ended by something else than the gate: put back, if the old process runs on, or if the
+        new one passes.
 
         Otherwise it stays out: nobody has seen that it is well.
         """
@@ -149,4 +170,6 @@ class NodeRollout:
 
     def _invocation_id(self) -> str:
         """Tells one start of the app from another."""
-        return self._node_link.read([f"systemctl show -p InvocationID --value {q(self.last.unit)}"])[0].out.strip()
+        return self._node_link.read(
+            [f"systemctl show -p InvocationID --value {q(self.last.unit)}"]
+        )[0].out.strip()

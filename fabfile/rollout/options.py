@@ -9,7 +9,8 @@ from .system import PHASES
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """How a deploy was asked for. `phases` restricts it (`inv db.indexes` is the deploy of one phase)."""
+    """How a deploy was asked for. `phases` restricts it (`inv db.indexes` is the deploy of one
+    phase)."""
 
     task: str = "deploy"
     phases: tuple[str, ...] = tuple(PHASES)

@@ -19,9 +19,13 @@ from .system import PHASES
 
 
 def roll_out(session: RolloutSession) -> list[HostReport]:
-    """Go through the phases under the lock, and stop at the first that fails; the hosts' reports."""
+    """Go through the phases under the lock, and stop at the first that fails; the hosts'
+    reports."""
     links, options = list(session.fleet.links.values()), session.options
-    with session.out.status("") as session.status, Lock(links, session.run, take_over=options.take_over):
+    with (
+        session.out.status("") as session.status,
+        Lock(links, session.run, take_over=options.take_over),
+    ):
         try:
             for phase in options.phases:
                 session.say(f"{phase} …")
@@ -43,13 +47,19 @@ def _try_phase(session: RolloutSession, phase: str, nodes: Sequence[Node]) -> bo
 
 
 def _run_phase(session: RolloutSession, phase: str, nodes: Sequence[Node]) -> bool:
-    """All nodes at once, but app nodes and edges one after the other; false as soon as one failed."""
+    """All nodes at once, but app nodes and edges one after the other; false as soon as one
+    failed."""
     if phase == "app":
         return _run_app_phase(session, nodes)
-    work, batches = (lambda node: session.converge(node, session.system.steps(node, phase))), [nodes]
+    work, batches = (
+        (lambda node: session.converge(node, session.system.steps(node, phase))),
+        [nodes],
+    )
     if phase == "edge":
         work, nodes = partial(_converge_edge, session), session.edges.holder_last(nodes)
-        batches = [[node] for node in nodes] if session.balancer.view() else [nodes]  # the first serve nobody yet
+        batches = (
+            [[node] for node in nodes] if session.balancer.view() else [nodes]
+        )  # the first serve nobody yet
     for batch in batches:
         done = session.fleet.each(work, batch)
         for name, error in failed_hosts(done).items():
@@ -60,18 +70,22 @@ def _run_phase(session: RolloutSession, phase: str, nodes: Sequence[Node]) -> bo
 
 
 def _run_app_phase(session: RolloutSession, nodes: Sequence[Node]) -> bool:
-    """One node after the other. A release that fails the gate takes the fleet back to the release before it."""
+    """One node after the other. A release that fails the gate takes the fleet back to the
+    release before it."""
     apps = AppRollout(session)
     ended = apps.perform(nodes)
     if ended is None:
         return True
     name, error = ended
-    session.hosts[name].error = roll_back_fleet(apps, error, nodes) if isinstance(error, GateFailed) else error
+    session.hosts[name].error = (
+        roll_back_fleet(apps, error, nodes) if isinstance(error, GateFailed) else error
+    )
     return False
 
 
 def _converge_edge(session: RolloutSession, node: Node) -> bool:
-    """One edge: if anything on it changes, the floating address moves to another one first, without a failed request."""
+    """One edge: if anything on it changes, the floating address moves to another one first,
+    without a failed request."""
     steps = session.system.steps(node, "edge")
     planned = predict_outcomes(steps, read_steps(session.fleet.link(node), steps))
     if not any(outcome.state is State.WOULD for outcome in planned):

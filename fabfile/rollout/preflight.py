@@ -1,4 +1,5 @@
-"""Whether a host can take what a deploy would put on it: asked with the survey, before anything is changed anywhere."""
+"""Whether a host can take what a deploy would put on it: asked with the survey, before anything
+is changed anywhere."""
 
 from __future__ import annotations
 
@@ -21,19 +22,26 @@ NOTHING = "nothing was changed"
 
 @dataclass(frozen=True)
 class Precondition:
-    """One question to one host before a deploy. All questions of a host travel in the survey's script."""
+    """One question to one host before a deploy. All questions of a host travel in the survey's
+    script."""
 
     name: str
     probe: str
-    """Read-only shell text; it takes some 10 ms, for a deploy that changes nothing asks it as well."""
+    """Read-only shell text; it takes some 10 ms, for a deploy that changes nothing asks it as
+    well."""
     judge: Callable[[Reading], Sequence[RunbookError]]
-    """Pure. Each finding ends the deploy before it begins. An answer that could not be had is a finding."""
+    """Pure. Each finding ends the deploy before it begins. An answer that could not be had is a
+    finding."""
 
 
 def preconditions(system: System, node: Node, phases: Sequence[str]) -> list[Precondition]:
     """What must hold on `node` before `phases` change anything there."""
     settings = system.settings
-    roles = [PHASES[phase].role for phase in phases if phase in LISTENING and PHASES[phase].role in node.roles]
+    roles = [
+        PHASES[phase].role
+        for phase in phases
+        if phase in LISTENING and PHASES[phase].role in node.roles
+    ]
     if not roles:
         return []
     app_port = system.facts.port if system.facts else None
@@ -41,12 +49,17 @@ def preconditions(system: System, node: Node, phases: Sequence[str]) -> list[Pre
     asked = [Precondition("address", ADDRESSES, partial(judge_address, settings, node))]
     if needed:
         probe = listeners.probe(needed, settings.database.version)
-        asked.append(Precondition("ports", probe, lambda seen: judge_ports(node, listeners.conflicts(needed, seen))))
+        asked.append(
+            Precondition(
+                "ports", probe, lambda seen: judge_ports(node, listeners.conflicts(needed, seen))
+            )
+        )
     return asked
 
 
 def unmet(asked: Sequence[Precondition], readings: Sequence[Reading]) -> list[Outcome]:
-    """What does not hold, as failed steps of a plan: with one of them nothing is begun on any host."""
+    """What does not hold, as failed steps of a plan: with one of them nothing is begun on any
+    host."""
     return [
         Outcome(precondition.name, State.FAILED, error.seen, error=error)
         for precondition, seen in zip(asked, readings, strict=True)
@@ -74,46 +87,61 @@ def addresses(text: str) -> dict[str, str]:
 
 
 def _has(found: dict[str, str], address: str) -> bool:
-    """Whether the address is the host's own: one of an interface, or any of the whole network on `lo`."""
+    """Whether the address is the host's own: one of an interface, or any of the whole network on
+    `lo`."""
     from ipaddress import ip_address, ip_interface
 
     return any(
-        address == own.partition("/")[0] or (interface == "lo" and ip_address(address) in ip_interface(own).network)
+        address == own.partition("/")[0]
+        or (interface == "lo" and ip_address(address) in ip_interface(own).network)
         for own, interface in found.items()
     )
 
 
 def judge_address(settings: Settings, node: Node, seen: Reading) -> list[RunbookError]:
-    """The address of the site file is one of the host's own: what runs there binds to it, and sends from it."""
+    """The address of the site file is one of the host's own: what runs there binds to it, and
+    sends from it."""
     found = addresses(seen.out)
     if not found:
         return [_no_answer(node, "which addresses it has", seen)]
     if _has(found, node.address):
         return []
-    named = {own.partition("/")[0]: interface for own, interface in found.items() if interface != "lo"}
-    others = {address: interface for address, interface in named.items() if address != settings.edge.address}
-    has = ", ".join(f"{address} ({interface})" for address, interface in others.items()) or "none but localhost"
+    named = {
+        own.partition("/")[0]: interface for own, interface in found.items() if interface != "lo"
+    }
+    others = {
+        address: interface
+        for address, interface in named.items()
+        if address != settings.edge.address
+    }
+    has = (
+        ", ".join(f"{address} ({interface})" for address, interface in others.items())
+        or "none but localhost"
+    )
     likely = next(iter(others), "…")
     return [
         RunbookError(
-            f"{node.name} has no address {node.address}, it has {has}: is {node.address} a NAT or elastic IP?",
+            f"{node.name} has no address {node.address}, it has {has}: is {node.address} a NAT or"
+            " elastic IP?",
             f"{next(cost for role, cost in COSTS.items() if role in node.roles)}; {NOTHING}",
-            f'set address = "{likely}" under [hosts.{node.name}] in {settings.path}, and run this from a machine'
-            " that reaches it there (same network, VPN)",
+            f'set address = "{likely}" under [hosts.{node.name}] in {settings.path}, and run this'
+            " from a machine that reaches it there (same network, VPN)",
         )
     ]
 
 
 def judge_ports(node: Node, found: Sequence[Conflict] | Reading) -> list[RunbookError]:
-    """Every port is free, or held by the unit that the runbook puts there; each holder once, with all its ports."""
+    """Every port is free, or held by the unit that the runbook puts there; each holder once,
+    with all its ports."""
     if isinstance(found, Reading):
         return [_no_answer(node, "who listens on its ports", found)]
     return [
         RunbookError(
             f"{node.name}: {conflict.what}",
-            f"{conflict.wants} must listen there. It would not start, or take the port at the next restart or boot, and"
-            f" then the other's users are out; {NOTHING}",
-            f"on {node.name}: {conflict.way_out}; or give this role to another host in the site file",
+            f"{conflict.wants} must listen there. It would not start, or take the port at the next"
+            f" restart or boot, and then the other's users are out; {NOTHING}",
+            f"on {node.name}: {conflict.way_out}; or give this role to another host in the site"
+            " file",
         )
         for conflict in found
     ]

@@ -1,4 +1,5 @@
-"""A rollout under way: the hosts' links and reports, and the balancers, for everything that works on it."""
+"""A rollout under way: the hosts' links and reports, and the balancers, for everything that
+works on it."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 class RolloutSession:
     """One rollout: what it works on, what became of each host, and how its progress is shown."""
 
-    def __init__(self, system: System, fleet: Fleet, run: Run, options: DeployOptions, out: Console) -> None:
+    def __init__(
+        self, system: System, fleet: Fleet, run: Run, options: DeployOptions, out: Console
+    ) -> None:
         self.system, self.fleet, self.run, self.options, self.out = system, fleet, run, options, out
         self.balancer, self.edges = Balancer(system.settings), Edges(system.settings)
         self.hosts = {node.name: HostReport(node.name) for node in fleet}

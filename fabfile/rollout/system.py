@@ -1,4 +1,5 @@
-"""The whole system as steps: which phase puts what on which host. Read top to bottom, it is the documented procedure."""
+"""The whole system as steps: which phase puts what on which host. Read top to bottom, it is the
+documented procedure."""
 
 from __future__ import annotations
 
@@ -30,10 +31,12 @@ class System:
     facts: Facts | None
     tls: Material | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Where the app serves on the nodes that this deploy leaves as they are; on all others it is what `facts` say."""
+    """Where the app serves on the nodes that this deploy leaves as they are; on all others it is
+    what `facts` say."""
 
     def steps(self, node: Node, phase: str) -> list[Step]:
-        """What the phase called `phase` makes right on `node`; nothing when the node has another role."""
+        """What the phase called `phase` makes right on `node`; nothing when the node has another
+        role."""
         if PHASES[phase].role not in node.roles:
             return []
         own = PHASES[phase].steps(self, node)
@@ -97,13 +100,16 @@ def _index_steps(system: System, node: Node) -> Sequence[Step]:
 
 def _edge_steps(system: System, node: Node) -> Sequence[Step]:
     settings = system.settings
-    # Before anything is changed: a host that cannot do HTTP/3 is refused even before discovery has run.
+    # Before anything is changed: a host that cannot do HTTP/3 is refused even before discovery has
+    # run.
     possible = [Http3Possible()] if settings.edge.http3 else []
     foreign = edge.foreign(settings)
     if system.facts is None:
         return [*foreign, *possible, undiscovered("the balancer's configuration")]
     front = nginx.nginx_steps(settings, node, system.tls) if system.tls else [*possible, UNISSUED]
-    ports = {one.name: system.facts.port for one in settings.inventory.having("app")} | dict(system.ports)
+    ports = {one.name: system.facts.port for one in settings.inventory.having("app")} | dict(
+        system.ports
+    )
     floating = keepalived.keepalived_steps(settings, node) if settings.edge.address else []
     guarded = watchdog.steps() if system.tls else []
     return [*foreign, *haproxy.haproxy_steps(settings, node, ports), *front, *guarded, *floating]
@@ -120,7 +126,8 @@ PHASES = {
         Phase("edge", "edge", _edge_steps),
     )
 }
-"""By name, in the order of a deploy: the database, its role, the app (one node at a time), the data, the edge."""
+"""By name, in the order of a deploy: the database, its role, the app (one node at a time), the
+data, the edge."""
 
 
 def _first_phase(node: Node) -> str:

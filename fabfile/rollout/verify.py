@@ -1,4 +1,5 @@
-"""The end of a deploy: the site as `fab status` sees it. Steps that all succeeded are no service yet."""
+"""The end of a deploy: the site as `fab status` sees it. Steps that all succeeded are no service
+yet."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 SETTLE = 10.0
-"""Seconds that what was just changed gets to be well: an edge needs 4 to be seen again, an app that died 3 to start."""
+"""Seconds that what was just changed gets to be well: an edge needs 4 to be seen again, an app
+that died 3 to start."""
 
 
 class Verification(NamedTuple):
@@ -28,7 +30,8 @@ class Verification(NamedTuple):
 
 
 def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verification:
-    """What is down on `nodes`, or between them and others. Waits until all is well, for SETTLE seconds at most.
+    """What is down on `nodes`, or between them and others. Waits until all is well, for SETTLE
+    seconds at most.
 
     After a deploy that `failed` it asks once, and only for causes: they may be why it failed.
     """
@@ -36,7 +39,9 @@ def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verifi
     with open_fleet(settings, concerned(settings, nodes), readonly=True) as fleet:
         end = time.monotonic() + (0 if failed else SETTLE)
         while True:
-            asked = time.monotonic()  # on a slow host an answer takes longer than SETTLE, and may be as old
+            asked = (
+                time.monotonic()
+            )  # on a slow host an answer takes longer than SETTLE, and may be as old
             found = list(concerning(names, *ask_site(settings, fleet)))
             if not found or asked >= end:
                 break
@@ -47,7 +52,8 @@ def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verifi
 
 
 class Outside:
-    """Whether users are served, asked from this machine while the hosts are surveyed: it costs a deploy without work nothing."""
+    """Whether users are served, asked from this machine while the hosts are surveyed: it costs a
+    deploy without work nothing."""
 
     def __init__(self, settings: Settings, nodes: Sequence[Node]) -> None:
         self.settings = settings
@@ -59,22 +65,31 @@ class Outside:
             pool.shutdown(wait=False)
 
     def doubtful(self, holders: Sequence[str]) -> bool:
-        """Whether users are not served, or not exactly one edge holds the floating address: a reason to ask all hosts more."""
+        """Whether users are not served, or not exactly one edge holds the floating address: a
+        reason to ask all hosts more."""
         if self._asked is None:
             return False
-        return bool(self._asked.result()) or (bool(self.settings.edge.address) and len(holders) != 1)
+        return bool(self._asked.result()) or (
+            bool(self.settings.edge.address) and len(holders) != 1
+        )
 
 
 def concerned(settings: Settings, nodes: Sequence[Node]) -> list[Node]:
-    """`nodes` and those that they have to do with: the edges, the app nodes behind edges, the database behind app nodes."""
+    """`nodes` and those that they have to do with: the edges, the app nodes behind edges, the
+    database behind app nodes."""
     roles = {role for node in nodes for role in node.roles}
-    also = {"edge"} | ({"app"} if "edge" in roles else set()) | ({"postgres"} if "app" in roles else set())
+    also = (
+        {"edge"}
+        | ({"app"} if "edge" in roles else set())
+        | ({"postgres"} if "app" in roles else set())
+    )
     return [node for node in settings.inventory.nodes if node in nodes or set(node.roles) & also]
 
 
 def _error(host: str, problem: Problem) -> RunbookError:
     return RunbookError(
         f"{host}: {problem.message}" if host else problem.message,
-        "seen when the deploy was done, as fab status sees it: until this is put right the service is not whole",
+        "seen when the deploy was done, as fab status sees it: until this is put right the service"
+        " is not whole",
         problem.next,
     )

@@ -23,7 +23,8 @@ class Inventory:
         return tuple(node for node in self.nodes if set(node.roles) & set(roles))
 
     def select(self, names: Sequence[str], roles: Iterable[str] = ROLES) -> tuple[Node, ...]:
-        """The hosts a task works on: those called `names`, or, without names, all that have one of `roles`.
+        """The hosts a task works on: those called `names`, or, without names, all that have one of
+        `roles`.
 
         Raises:
             RunbookError: a name is not in the inventory.
@@ -49,6 +50,8 @@ class Inventory:
         found = self.having(role)
         if not found:
             raise RunbookError(
-                f"no host has the role {role}", "this task works on that role", "add it to [hosts.*] in the site file"
+                f"no host has the role {role}",
+                "this task works on that role",
+                "add it to [hosts.*] in the site file",
             )
         return found[0]

@@ -58,7 +58,8 @@ _TEXTS = {
         "a DNS name like api.example.com",
     ),
 }
-"""What a value must look like, and how that is said: these go into configuration files, paths and unit names as they are."""
+"""What a value must look like, and how that is said: these go into configuration files, paths
+and unit names as they are."""
 _EXAMPLES = {"edge.replace": "nginx", "tls.names": "api.example.com"}
 """What may stand in a list."""
 
@@ -75,14 +76,23 @@ class Reader:
         Raises:
             RunbookError: the first thing in `data` that does not fit, by its key.
         """
-        tables = {"ssh": Ssh, "app": App, "database": Database, "edge": Edge, "tls": Tls, "gate": Gate}
+        tables = {
+            "ssh": Ssh,
+            "app": App,
+            "database": Database,
+            "edge": Edge,
+            "tls": Tls,
+            "gate": Gate,
+        }
         known = {"name", "service", "hosts", *tables}
         self._no_strangers("", data, known)
         made = {key: self._read_table(key, kind, data.get(key, {})) for key, kind in tables.items()}
         name = self._read_value("name", str, data.get("name", self.path.stem))
         inventory = self._read_inventory(data.get("hosts", {}))
         self._check_floating(made["edge"], inventory)
-        service = self._read_value("service", str, data.get("service", self._default_service(inventory, made["edge"])))
+        service = self._read_value(
+            "service", str, data.get("service", self._default_service(inventory, made["edge"]))
+        )
         return Settings(
             path=self.path,
             name=name,
@@ -102,9 +112,13 @@ class Reader:
         if not edge.address:
             return
         if not _is_ipv4(edge.address):
-            raise self._wrong_value("edge.address", f"must be an IPv4 address like 10.0.0.10, not {edge.address!r}")
+            raise self._wrong_value(
+                "edge.address", f"must be an IPv4 address like 10.0.0.10, not {edge.address!r}"
+            )
         if taken := [node.name for node in inventory.nodes if node.address == edge.address]:
-            raise self._wrong_value("edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own")
+            raise self._wrong_value(
+                "edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own"
+            )
 
     def _read_inventory(self, hosts: Any) -> Inventory:
         if not isinstance(hosts, dict) or not hosts:
@@ -118,7 +132,9 @@ class Reader:
             self._check_rule("hosts", name)
             address = self._read_value(f"{at}.address", str, entry.get("address"))
             if not _is_ipv4(address):  # it goes into pg_hba.conf and haproxy.cfg as it is
-                raise self._wrong_value(f"{at}.address", f"must be an IPv4 address like 10.0.0.21, not {address!r}")
+                raise self._wrong_value(
+                    f"{at}.address", f"must be an IPv4 address like 10.0.0.21, not {address!r}"
+                )
             roles = entry.get("roles")
             if not isinstance(roles, list) or not roles or any(role not in ROLES for role in roles):
                 raise self._wrong_value(f"{at}.roles", f"must be a list out of {', '.join(ROLES)}")
@@ -196,7 +212,9 @@ class Reader:
         except (OSError, UnicodeDecodeError) as error:
             word = error.strerror if isinstance(error, OSError) else "it is no text"
             raise RunbookError(
-                f"the password file {file} cannot be read: {word}", "the app needs it", f"ls -l {file}"
+                f"the password file {file} cannot be read: {word}",
+                "the app needs it",
+                f"ls -l {file}",
             ) from None
         return self._one_line(f"database.password_file: {file}", text)
 

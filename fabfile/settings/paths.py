@@ -25,7 +25,8 @@ SETTINGS = "/etc/runbook"
 """Where configuration of ours lives that belongs to no package."""
 
 CURL = "curl -q --noproxy "
-"""Followed by the host that is asked: no .curlrc (so -q comes first), and no proxy, whatever the environment names."""
+"""Followed by the host that is asked: no .curlrc (so -q comes first), and no proxy, whatever the
+environment names."""
 
 PROVEN = "proven.json"
 """In a release's folder: when and how it was proven there."""

@@ -13,9 +13,12 @@ from .settings import Settings
 def host_address(settings: Settings, node: Node) -> Address:
     """How `node` is reached."""
     ssh = settings.ssh
-    return Address(node.name, node.address, ssh.port, ssh.user, ssh.key, ssh.known_hosts, ssh.timeout)
+    return Address(
+        node.name, node.address, ssh.port, ssh.user, ssh.key, ssh.known_hosts, ssh.timeout
+    )
 
 
 def open_fleet(settings: Settings, nodes: Iterable[Node], *, readonly: bool = False) -> Fleet:
-    """Links to `nodes`, opened when first used; use as a context manager. `readonly` refuses to change a host."""
+    """Links to `nodes`, opened when first used; use as a context manager. `readonly` refuses to
+    change a host."""
     return Fleet(nodes, lambda node: Link(host_address(settings, node), readonly=readonly))

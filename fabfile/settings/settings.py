@@ -13,7 +13,8 @@ from .project import PROJECT
 
 @dataclass(frozen=True)
 class Ssh:
-    """How hosts are reached. `key` and `known_hosts` are files; an empty `key` means the agent's keys."""
+    """How hosts are reached. `key` and `known_hosts` are files; an empty `key` means the agent's
+    keys."""
 
     user: str
     known_hosts: Path = Path("known_hosts")
@@ -25,7 +26,8 @@ class Ssh:
 
 @dataclass(frozen=True)
 class App:
-    """The opaque binary: where it comes from (a path or URL), what it must hash to, and as whom it runs."""
+    """The opaque binary: where it comes from (a path or URL), what it must hash to, and as whom
+    it runs."""
 
     binary: str
     sha256: str
@@ -33,14 +35,17 @@ class App:
     user: str = "bingo"
     memory_max: str = "512M"
     log_max_mb: int = 64
-    """Size at which the log is rotated; at most twice this and one minute's writing lies on the disk (R22)."""
+    """Size at which the log is rotated; at most twice this and one minute's writing lies on the
+    disk (R22)."""
     lifetime: int = 480
-    """Age in seconds at which the healer starts it anew, drained, before it dies by itself (after 10 to 25 minutes); 0: never."""
+    """Age in seconds at which the healer starts it anew, drained, before it dies by itself
+    (after 10 to 25 minutes); 0: never."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """The database the app uses. The password comes from `password_file` or the environment's DB_PASSWORD."""
+    """The database the app uses. The password comes from `password_file` or the environment's
+    DB_PASSWORD."""
 
     name: str = "bingo"
     user: str = "bingo"
@@ -53,7 +58,8 @@ class Database:
 
 @dataclass(frozen=True)
 class Edge:
-    """What users touch. `address` is the floating IPv4 address that moves between edges; empty: each has only its own."""
+    """What users touch. `address` is the floating IPv4 address that moves between edges; empty:
+    each has only its own."""
 
     address: str = ""
     port: int = 80
@@ -65,17 +71,21 @@ class Edge:
     node_maxconn: int = 16
     """Requests in flight at one app node and endpoint; more wait in the balancer."""
     node_rate: int = 92
-    """Requests a second that an app node gets, below the 100 it allows itself: checks and retries come on top."""
+    """Requests a second that an app node gets, below the 100 it allows itself: checks and
+    retries come on top."""
     stats_port: int = 8404
     healer_port: int = 8405
-    """On the edge's own address, for the app nodes only: their healers see the balancer and drain their own node there."""
+    """On the edge's own address, for the app nodes only: their healers see the balancer and
+    drain their own node there."""
     replace: tuple[str, ...] = ()
-    """Programs (nginx, haproxy, keepalived) whose configuration by others, found on an edge, the first deploy may replace."""
+    """Programs (nginx, haproxy, keepalived) whose configuration by others, found on an edge, the
+    first deploy may replace."""
 
 
 @dataclass(frozen=True)
 class Tls:
-    """The edges' certificate: issued by an authority of our own in `store`, or the user's own files."""
+    """The edges' certificate: issued by an authority of our own in `store`, or the user's own
+    files."""
 
     names: tuple[str, ...] = ()
     """DNS names it is for, besides the addresses."""
@@ -91,12 +101,14 @@ class Tls:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a release must show on a node before users meet it, and what the balancers must see of it afterwards."""
+    """What a release must show on a node before users meet it, and what the balancers must see
+    of it afterwards."""
 
     seconds: float = 6.0
     """Seconds of probe load on the drained node."""
     rate: int = 30
-    """Reads a second of it; with the balancers' checks well below the 100 requests that the app allows."""
+    """Reads a second of it; with the balancers' checks well below the 100 requests that the app
+    allows."""
     error_percent: float = 1.0
     """The share of failed requests from which a release is bad, in percent."""
     p90_ms: int = 400
@@ -107,7 +119,8 @@ class Gate:
 
 @dataclass(frozen=True)
 class Settings:
-    """A whole site. `path` is the file it came from; relative paths in it are relative to its folder."""
+    """A whole site. `path` is the file it came from; relative paths in it are relative to its
+    folder."""
 
     path: Path
     name: str
@@ -128,7 +141,8 @@ class Settings:
 
     @property
     def https(self) -> str:
-        """What users call over TLS: the service's host at the edges' https port; empty without a service."""
+        """What users call over TLS: the service's host at the edges' https port; empty without a
+        service."""
         host = urlsplit(self.service).hostname
         port = "" if self.edge.https_port == 443 else f":{self.edge.https_port}"
         return f"https://{host}{port}" if host else ""

@@ -48,7 +48,9 @@ def load_settings(path: Path | None = None) -> Settings:
         data = tomllib.loads(_text(path.read_bytes()))
     except FileNotFoundError:
         raise RunbookError(
-            f"the site file {path} does not exist", "SITE names it", f"cp site.example.toml {path}, then fill it in"
+            f"the site file {path} does not exist",
+            "SITE names it",
+            f"cp site.example.toml {path}, then fill it in",
         ) from None
     except (OSError, ValueError) as error:  # what is no TOML is a ValueError too
         said = error.strerror if isinstance(error, OSError) else error
@@ -65,7 +67,8 @@ def expand(text: str, named_by: str) -> Path:
     """The path `text`, a leading ~ as the home folder.
 
     Raises:
-        RunbookError: that home is not known: another user's, or of a user id without a name while HOME is not set.
+        RunbookError: that home is not known: another user's, or of a user id without a name while
+        HOME is not set.
     """
     try:
         return Path(text).expanduser()
@@ -84,7 +87,9 @@ def _text(content: bytes) -> str:
         ValueError: it is another encoding.
     """
     if b"\0" in content[:64]:  # every second byte of UTF-16 is one, in plain English
-        raise ValueError('it is saved as UTF-16 or UTF-32, and must be UTF-8 (an editor\'s "Unicode" means that)')
+        raise ValueError(
+            'it is saved as UTF-16 or UTF-32, and must be UTF-8 (an editor\'s "Unicode" means that)'
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,5 @@
-"""Real configuration files under configs/, filled in. Placeholders are Jinja's; an unknown one is an error, not an empty text."""
+"""Real configuration files under configs/, filled in. Placeholders are Jinja's; an unknown one
+is an error, not an empty text."""
 
 from __future__ import annotations
 

@@ -45,12 +45,17 @@ class Account(Step):
         has_group, member = group == "group", self.user in " ".join(rest).split()
         if passwd.split(":")[2:3] == ["0"]:
             raise RunbookError(
-                f"the user {self.user} is root", "the app must run unprivileged", "set app.user in the site file"
+                f"the user {self.user} is root",
+                "the app must run unprivileged",
+                "set app.user in the site file",
             )
         user = q(self.user)
         if passwd == "absent":
             primary = f"--gid {user}" if has_group else "--user-group"
-            script = f"useradd --system {primary} --no-create-home --home-dir / --shell /usr/sbin/nologin {user}"
+            script = (
+                f"useradd --system {primary} --no-create-home --home-dir / --shell"
+                f" /usr/sbin/nologin {user}"
+            )
             return Change(f"create system user {self.user}", (Shell(script),))
         if member:
             return None

@@ -1,4 +1,5 @@
-"""A part of a file that others write in, too: ours between two marks at its top, everything else stays as it is."""
+"""A part of a file that others write in, too: ours between two marks at its top, everything else
+stays as it is."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from ..engine.shell import Reading, q, write_file
 from ..engine.step import Change, Step, text_diff
 from ..settings.paths import OURS
 
-BEGIN = "# BEGIN runbook. Written by the runbook: do not edit up to END; the lines outside are yours."
+BEGIN = (
+    "# BEGIN runbook. Written by the runbook: do not edit up to END; the lines outside are yours."
+)
 END = "# END runbook"
 MARK = r"^# BEGIN runbook[^\n]*\n"
 """BEGIN, whatever an earlier version wrote after its first words."""
@@ -20,9 +23,11 @@ MARK = r"^# BEGIN runbook[^\n]*\n"
 
 @dataclass(frozen=True)
 class Block(Step):
-    """`path` begins with `text` between marks. `guard` comes after it while a line outside matches `guarded` (a pattern).
+    """`path` begins with `text` between marks. `guard` comes after it while a line outside matches
+    `guarded` (a pattern).
 
-    `former` matches our lines in a file that the runbook once wrote whole: those are taken out, and no others.
+    `former` matches our lines in a file that the runbook once wrote whole: those are taken out, and
+    no others.
     """
 
     path: str
@@ -88,7 +93,9 @@ class Block(Step):
         return parts[2], parts[1] + parts[3]
 
     def _sentence(self, others: str) -> str:
-        kept = sum(1 for line in others.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+        kept = sum(
+            1 for line in others.splitlines() if line.strip() and not line.lstrip().startswith("#")
+        )
         keeping = f", keep the {kept} line{'s' * (kept != 1)} of others" if kept else ""
         return f"write our part of {self.path}{keeping}"
 

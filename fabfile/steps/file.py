@@ -14,15 +14,20 @@ from ..settings.paths import OURS
 
 
 def _effective_text(text: str) -> str:
-    """A file that is not ours, without comments and blank lines: a diff of a package's own would be little else."""
-    return "\n".join(line for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;")
+    """A file that is not ours, without comments and blank lines: a diff of a package's own would
+    be little else."""
+    return "\n".join(
+        line for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"
+    )
 
 
 @dataclass(frozen=True)
 class File(Step):
-    """`path` holds exactly `content`, with this owner and mode. Replaced in one rename, after `validate` accepted it.
+    """`path` holds exactly `content`, with this owner and mode. Replaced in one rename, after
+    `validate` accepted it.
 
-    `validate` is a shell command in which `{}` stands for the candidate. The previous version is kept on the host.
+    `validate` is a shell command in which `{}` stands for the candidate. The previous version is
+    kept on the host.
     """
 
     path: str
@@ -48,7 +53,8 @@ class File(Step):
             f'case "${{known-}}" in {stat_line(self.path, self.owner, self.mode, kind)})\n'
             f'case "${{known-}}" in {sha256_line(self.path, digest)}) {right};; esac;; esac\n'
             f"stat -Lc '%U:%G %a %F' {path} 2>/dev/null || {{ echo absent; exit 0; }}\n"
-            f'case "$(sha256sum <{path})" in {digest}*) echo same;; *) echo differs; base64 -w0 {path};; esac'
+            f'case "$(sha256sum <{path})" in {digest}*) echo same;; *) echo differs; base64 -w0'
+            f" {path};; esac"
         )
 
     def decide(self, seen: Reading) -> Change | None:
@@ -67,8 +73,14 @@ class File(Step):
         if lines[1:2] != ["same"]:
             old = base64.b64decode(lines[2]).decode(errors="replace") if len(lines) > 2 else ""
             diff = text_diff(old if OURS in old else _effective_text(old), self.content, self.path)
-            changed = sum(line[:1] in "+-" and line[:3] not in ("+++", "---") for line in diff.splitlines() if line)
-            what = f"{changed} line{'s' * (changed != 1)}" if changed else "comments or secrets only"
+            changed = sum(
+                line[:1] in "+-" and line[:3] not in ("+++", "---")
+                for line in diff.splitlines()
+                if line
+            )
+            what = (
+                f"{changed} line{'s' * (changed != 1)}" if changed else "comments or secrets only"
+            )
             return self._write_change(f"change {self.path} ({what})", diff)
         if (owner, int(mode, 8)) != (self.owner, self.mode):
             script = f"chown {q(self.owner)} {q(self.path)} && chmod {self.mode:04o} {q(self.path)}"
@@ -77,7 +89,13 @@ class File(Step):
         return None
 
     def _write_change(self, sentence: str, diff: str) -> Change:
-        script = write_file(self.path, self.content.encode(), mode=self.mode, owner=self.owner, validate=self.validate)
+        script = write_file(
+            self.path,
+            self.content.encode(),
+            mode=self.mode,
+            owner=self.owner,
+            validate=self.validate,
+        )
         return Change(sentence, (Shell(script),), diff)
 
 
@@ -100,7 +118,8 @@ class Directory(Step):
         right = f"echo {q(f'{self.owner} {self.mode:o} directory')}; exit 0"
         return (
             f"{ask_known(self.path, content=False)}"
-            f'case "${{known-}}" in {stat_line(self.path, self.owner, self.mode, "directory")}) {right};; esac\n'
+            f'case "${{known-}}" in {stat_line(self.path, self.owner, self.mode, "directory")})'
+            f" {right};; esac\n"
             f"stat -Lc '%U:%G %a %F' {q(self.path)} 2>/dev/null || echo absent"
         )
 
@@ -119,7 +138,9 @@ class Directory(Step):
             if (found[0], int(found[1], 8)) == (self.owner, self.mode):
                 return None
             was = f"{found[0]} {found[1]}"
-            return Change(f"set {self.path} to {self.owner} {self.mode:o} (it was {was})", (Shell(script),))
+            return Change(
+                f"set {self.path} to {self.owner} {self.mode:o} (it was {was})", (Shell(script),)
+            )
         return Change(f"create directory {self.path}", (Shell(script),))
 
 

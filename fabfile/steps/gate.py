@@ -16,7 +16,8 @@ from ..settings.settings import Settings
 class ReleaseProven(Step):
     """The release has passed the gate on this node, since its last restart.
 
-    Stands in a plan for the gate, which only a rollout can do: the node must be out of service, and the others must serve.
+    Stands in a plan for the gate, which only a rollout can do: the node must be out of service, and
+    the others must serve.
     """
 
     unit: str
@@ -39,7 +40,10 @@ class ReleaseProven(Step):
 
     def probe(self) -> str:
         """Whether the note is there, and whether a restart still owes the gate."""
-        return f"[ -s {self.note} ] && echo proven\n[ -e {PENDING}/{q(self.unit)}.gate ] && echo owed\ntrue"
+        return (
+            f"[ -s {self.note} ] && echo proven\n[ -e {PENDING}/{q(self.unit)}.gate ] && echo"
+            " owed\ntrue"
+        )
 
     def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
         """With the restarts that earlier steps of a plan will owe."""

@@ -14,7 +14,8 @@ from ..engine.step import Change, Step
 
 @dataclass(frozen=True)
 class Http3Possible(Step):
-    """The host's nginx knows HTTP/3: 1.25 or newer, built with it; on a host without nginx, Debian 13 or newer."""
+    """The host's nginx knows HTTP/3: 1.25 or newer, built with it; on a host without nginx,
+    Debian 13 or newer."""
 
     @property
     def name(self) -> str:
@@ -23,7 +24,9 @@ class Http3Possible(Step):
 
     def probe(self) -> str:
         """nginx's version and modules, or the Debian it would come from."""
-        return "nginx -V 2>&1 || sed -n 's/^VERSION_ID=\"\\([0-9]*\\).*/debian=\\1/p' /etc/os-release"
+        return (
+            "nginx -V 2>&1 || sed -n 's/^VERSION_ID=\"\\([0-9]*\\).*/debian=\\1/p' /etc/os-release"
+        )
 
     def decide(self, seen: Reading) -> Change | None:
         """Nothing to do.
@@ -41,7 +44,8 @@ class Http3Possible(Step):
             )
             raise RunbookError(
                 found,
-                "HTTP/3 needs nginx 1.25 or newer with http_v3_module, as Debian 13 ships it; nothing was installed",
+                "HTTP/3 needs nginx 1.25 or newer with http_v3_module, as Debian 13 ships it;"
+                " nothing was installed",
                 "upgrade the host to Debian 13, or set http3 = false under [edge] in the site file",
             )
         return None
@@ -51,9 +55,9 @@ class Http3Possible(Step):
 class Http3Answers(Step):
     """QUIC handshakes for HTTP/3 succeed on this host.
 
-    A reload can leave nginx's old UDP sockets open until its old workers are gone; new connections that hash to them
-    hang (nginx issue 425). A restart mends that. Asked with openssl: Debian's curl loses one in seven answers of its own
-    after a QUIC Retry.
+    A reload can leave nginx's old UDP sockets open until its old workers are gone; new connections
+    that hash to them hang (nginx issue 425). A restart mends that. Asked with openssl: Debian's
+    curl loses one in seven answers of its own after a QUIC Retry.
     """
 
     address: str
@@ -72,7 +76,8 @@ class Http3Answers(Step):
         return f"{{ {clients}}} | grep -m{times} '^ALPN protocol: h3'"
 
     def probe(self) -> str:
-        """A line for each handshake that succeeded, of three at once: a socket that hangs is one of several."""
+        """A line for each handshake that succeeded, of three at once: a socket that hangs is one
+        of several."""
         return f"ss -Hlun sport = :{self.port} | grep -q . || exit 0\n{self._handshakes(3)}; true"
 
     def decide(self, seen: Reading) -> Change | None:
@@ -80,9 +85,9 @@ class Http3Answers(Step):
         if len(seen.out.splitlines()) == 3:
             return None
         script = (
-            f"systemctl restart {NGINX_UNIT} || exit 1\nfor _ in 1 2 3 4 5 6 7 8 9 10; do\n"
-            f"  {self._handshakes(1)} && exit 0\n  sleep 0.2\ndone\n"
-            f"echo 'nginx runs, but nothing answers over QUIC: is UDP port {self.port} blocked on this host? (nft list ruleset)' >&2\n"
-            "exit 1\n"
+            f"systemctl restart {NGINX_UNIT} || exit 1\nfor _ in 1 2 3 4 5 6 7 8 9 10; do\n "
+            f" {self._handshakes(1)} && exit 0\n  sleep 0.2\ndone\necho 'nginx runs, but nothing"
+            f" answers over QUIC: is UDP port {self.port} blocked on this host? (nft list ruleset)'"
+            " >&2\nexit 1\n"
         )
         return Change("restart nginx: it does not answer over HTTP/3", (Shell(script),))

@@ -18,10 +18,11 @@ from ..engine.step import Change, Step
 
 @dataclass(frozen=True)
 class NoLeftoverDrain(Step):
-    """No node stays drained by a deploy that died. What an operator drained stays drained (and `status` shows it).
+    """No node stays drained by a deploy that died. What an operator drained stays drained (and
+    `status` shows it).
 
-    A record of a node that is not (or no longer) one of `nodes` is removed: no server belongs to it, and it must not speak for
-    another node that gets the name one day.
+    A record of a node that is not (or no longer) one of `nodes` is removed: no server belongs to
+    it, and it must not speak for another node that gets the name one day.
     """
 
     nodes: tuple[str, ...]
@@ -40,21 +41,34 @@ class NoLeftoverDrain(Step):
         """Put the nodes back, and forget those that have left."""
         records = [line.partition(":") for line in seen.out.splitlines()]
         found = {path.rpartition("/")[2]: why for path, _, why in records}
-        left = [name for name, why in found.items() if name in self.nodes and why.startswith("deploy ")]
+        left = [
+            name for name, why in found.items() if name in self.nodes and why.startswith("deploy ")
+        ]
         gone = [name for name in found if name not in self.nodes]
         doings = [
-            *([f"undrain {', '.join(left)} (a deploy that did not finish drained it)"] if left else []),
-            *([f"forget that {', '.join(gone)} was drained (it is no app node any more)"] if gone else []),
+            *(
+                [f"undrain {', '.join(left)} (a deploy that did not finish drained it)"]
+                if left
+                else []
+            ),
+            *(
+                [f"forget that {', '.join(gone)} was drained (it is no app node any more)"]
+                if gone
+                else []
+            ),
         ]
         if not doings:
             return None
-        script = "".join(map(undrain_script, left)) + "".join(f"rm -f {DRAINED_NODES}/{q(name)}\n" for name in gone)
+        script = "".join(map(undrain_script, left)) + "".join(
+            f"rm -f {DRAINED_NODES}/{q(name)}\n" for name in gone
+        )
         return Change("; ".join(doings), (Shell(script),))
 
 
 @dataclass(frozen=True)
 class NoLeftoverHandover(Step):
-    """No edge stays drained, and no packet redirected, by a run that died. What an operator drained stays drained."""
+    """No edge stays drained, and no packet redirected, by a run that died. What an operator
+    drained stays drained."""
 
     address: str
     notify: tuple[str, ...] = ()
@@ -69,7 +83,7 @@ class NoLeftoverHandover(Step):
         return (
             f"run=$(sed -n 's/^run=//p' {LOCK} 2>/dev/null)\n"
             f"grep -s '^1 deploy ' {EDGE_DRAINED} | grep -v \"^1 deploy ${{run:-?}}\"\n"
-            f"nft list table netdev runbook_handover >/dev/null 2>&1 && echo rules\n"
+            "nft list table netdev runbook_handover >/dev/null 2>&1 && echo rules\n"
             f"ip -o -4 address show dev lo to {self.address} | grep -q . && echo address\ntrue"
         )
 

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from ..engine.link import Link
 
 LOCK_SECONDS = 120
-"""How long an installation waits for apt's locks: a first boot's own apt run takes about a minute."""
+"""How long an installation waits for apt's locks: a first boot's own apt run takes about a
+minute."""
 
 BUSY = 75
-"""Exit status of `install.sh`: another process holds a lock of apt's (EX_TEMPFAIL of sysexits.h)."""
+"""Exit status of `install.sh`: another process holds a lock of apt's (EX_TEMPFAIL of
+sysexits.h)."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,11 @@ class Packages(Step):
     def decide(self, seen: Reading) -> Change | None:
         """Install what is not installed and configured (`ii`; `hi` when it is held)."""
         lines = [line.split() for line in seen.out.splitlines()]
-        installed = {name for name, status in (line[:2] for line in lines if len(line) > 1) if status[1:] == "i"}
+        installed = {
+            name
+            for name, status in (line[:2] for line in lines if len(line) > 1)
+            if status[1:] == "i"
+        }
         missing = tuple(name for name in self.names if name not in installed)
         if not missing:
             return None
@@ -55,7 +61,8 @@ class Packages(Step):
 
 @dataclass(frozen=True)
 class InstallPackages:
-    """Runs `configs/packages/install.sh`, again and again while another process holds a lock of apt's."""
+    """Runs `configs/packages/install.sh`, again and again while another process holds a lock of
+    apt's."""
 
     names: tuple[str, ...]
 
@@ -96,7 +103,8 @@ def parse_findings(out: str) -> Findings:
 
 
 def explain_failure(host: str, names: Sequence[str], found: Findings, words: str) -> RunbookError:
-    """Pure: why `names` are not installed on `host`, and what to type. `words`: the last line of stderr."""
+    """Pure: why `names` are not installed on `host`, and what to type. `words`: the last line of
+    stderr."""
     missing = " ".join(found.get("missing", names))
     if "pid" in found:
         unit = found.get("unit", [f"{found['pid'][0]}   (the process)"])[0]
@@ -106,11 +114,15 @@ def explain_failure(host: str, names: Sequence[str], found: Findings, words: str
             f"on {host}: systemctl status {unit}; when it has ended: fab -H {host} deploy",
         )
     reasons = [*found.get("apt", []), *found.get("dpkg", []), *found.get("update", [])]
-    said = mask_secrets("; ".join(dict.fromkeys(reasons)))[:600] or words or "apt-get gave no reason"
+    said = (
+        mask_secrets("; ".join(dict.fromkeys(reasons)))[:600] or words or "apt-get gave no reason"
+    )
     if stuck := [name for name in found.get("stuck", []) if name not in names]:
         return RunbookError(
-            f"{host}: {missing} cannot be installed while {' and '.join(stuck)} is half-installed: {said}",
-            f"dpkg finishes {' and '.join(stuck)} first, and cannot; that package is not the runbook's",
+            f"{host}: {missing} cannot be installed while {' and '.join(stuck)} is half-installed:"
+            f" {said}",
+            f"dpkg finishes {' and '.join(stuck)} first, and cannot; that package is not the"
+            " runbook's",
             f"on {host}: dpkg --configure -a; dpkg --audit   (then repair or remove {stuck[0]})",
         )
     return RunbookError(

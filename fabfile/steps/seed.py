@@ -1,8 +1,9 @@
-"""Seeding the database once, with progress, so that a killed run neither seeds twice nor leaves half the data.
+"""Seeding the database once, with progress, so that a killed run neither seeds twice nor leaves
+half the data.
 
-The database's own comment says how far it came: absent, `runbook: seeding …`, `runbook: seeded …`. The seeding command is
-the binary's own (found by discovery); it runs on an app node as a transient systemd unit, so it outlives a lost connection
-and is followed, not started again, by the next run.
+The database's own comment says how far it came: absent, `runbook: seeding …`, `runbook: seeded …`.
+The seeding command is the binary's own (found by discovery); it runs on an app node as a transient
+systemd unit, so it outlives a lost connection and is followed, not started again, by the next run.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 
 from ..engine.command import Progress, Sql
 from ..engine.errors import RunbookError
-from ..engine.link import Link, wait_until
+from ..engine.link import Link
 from ..engine.psql import psql
 from ..engine.shell import q
 from ..engine.step import Change
+from ..engine.waiting import wait_until
 from ..engine.words import quoted
 from ..settings.paths import ROOT, binary_name
 from ..settings.settings import Settings
@@ -35,7 +37,8 @@ BEGIN
     SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r')
   THEN RAISE EXCEPTION 'the database holds tables that no unfinished seeding left (its mark: «%»)', mark; END IF;
 END $$"""
-"""Seeding empties the database first. A reading that failed (a restart, say) must not lead there: asked again, inside."""
+"""Seeding empties the database first. A reading that failed (a restart, say) must not lead
+there: asked again, inside."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class Seeded(DatabaseStep):
         lines = found.splitlines()
         if len(lines) != 2 or not re.fullmatch(r"\d+\|\d+", lines[1]):
             raise RunbookError(
-                f"whether database {database} is seeded cannot be told from the answer «{found.strip()[:80]}»",
+                f"whether database {database} is seeded cannot be told from the answer"
+                f" «{found.strip()[:80]}»",
                 "seeding begins by emptying it, so it is not begun on the strength of that",
                 "inv db.status; then again",
             )
@@ -86,14 +90,18 @@ class Seeded(DatabaseStep):
         if comment.startswith("runbook: seeded") and tables:
             return None
         if comment.startswith("runbook: seeding"):
-            return self._seed_change(f"seed database {database} (an earlier seeding did not finish)")
+            return self._seed_change(
+                f"seed database {database} (an earlier seeding did not finish)"
+            )
         if not tables:
             return self._seed_change(f"seed database {database}")
         if empty:
             raise RunbookError(
-                f"database {database} holds {tables} tables that the runbook did not make, {empty} of them empty",
+                f"database {database} holds {tables} tables that the runbook did not make, {empty}"
+                " of them empty",
                 "seeding over them could destroy somebody's data",
-                f"look at it (inv db.status); to start over: DROP the tables, or to keep it: {self._comment_statement('runbook: seeded by hand')}",
+                "look at it (inv db.status); to start over: DROP the tables, or to keep it:"
+                f" {self._comment_statement('runbook: seeded by hand')}",
             )
         adopt = Sql(database, (self._comment_statement("runbook: seeded (found so)"),))
         return Change(f"adopt the data found in database {database}", (adopt,))
@@ -103,16 +111,24 @@ class Seeded(DatabaseStep):
         return f"COMMENT ON DATABASE \"{name}\" IS '{text}'"
 
     def _seed_change(self, sentence: str) -> Change:
-        begin, end = self._comment_statement("runbook: seeding"), self._comment_statement("runbook: seeded")
+        begin, end = (
+            self._comment_statement("runbook: seeding"),
+            self._comment_statement("runbook: seeded"),
+        )
         database = self.settings.database.name
         prepare = Prepare(self.settings, self.command)
-        commands = (Sql(database, (GUARD, begin)), prepare, Finish(self.settings, Sql(database, (end,))))
+        commands = (
+            Sql(database, (GUARD, begin)),
+            prepare,
+            Finish(self.settings, Sql(database, (end,))),
+        )
         return Change(sentence, commands)
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """Runs the binary's seeding command on an app node, or follows the one that still runs there."""
+    """Runs the binary's seeding command on an app node, or follows the one that still runs
+    there."""
 
     settings: Settings
     command: tuple[str, ...] | None
@@ -125,7 +141,8 @@ class Prepare:
         """Run it to its end, rows counted on the way.
 
         Raises:
-            RunbookError: the binary has no such command, or it failed (its last words are in the message).
+            RunbookError: the binary has no such command, or it failed (its last words are in the
+            message).
         """
         if self.command is None:
             raise RunbookError(
@@ -158,7 +175,8 @@ class Prepare:
 
         with connect_database(link, self.settings.database.name) as connection:
             connection.execute(GUARD)  # asked again here, where the tables are dropped
-            # Unlinking the files of a table of gigabytes may take longer than a question of ours may.
+            # Unlinking the files of a table of gigabytes may take longer than a question of ours
+            # may.
             connection.execute("SET statement_timeout = 0")
             for (table,) in connection.execute(TABLES).fetchall():
                 connection.execute(f"DROP TABLE public.{table} CASCADE")
@@ -167,7 +185,8 @@ class Prepare:
         binary = f"{ROOT}/current/{binary_name(self.settings)}"
         words = " ".join(map(q, (binary, *(self.command or ()))))
         return (
-            f"{stop()}systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p RemainAfterExit=yes {words}"
+            f"{stop()}systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p"
+            f" RemainAfterExit=yes {words}"
         )
 
     def _follow_seeding(self, link: Link, node: Link, progress: Progress) -> None:
@@ -185,10 +204,15 @@ class Prepare:
 
     def _failed(self, node: Link, ended: bool) -> RunbookError:
         """How the seeding ended, in its own last words; nothing of it goes on."""
-        probe = f"systemctl show -p Result --value {UNIT}.service; journalctl -u {UNIT} -n 3 -o cat --no-pager"
+        probe = (
+            f"systemctl show -p Result --value {UNIT}.service; journalctl -u {UNIT} -n 3 -o cat"
+            " --no-pager"
+        )
         verdict, _, words = node.read([probe])[0].out.partition("\n")
         node.run(stop())
-        seen = f"ended with «{verdict}»" if ended else f"did not end within {LIMIT / 60:.0f} minutes"
+        seen = (
+            f"ended with «{verdict}»" if ended else f"did not end within {LIMIT / 60:.0f} minutes"
+        )
         return RunbookError(
             f"seeding on {node.name} {seen}: {quoted(words) or 'it printed nothing'}",
             "the database is not complete; the next run starts seeding over",
@@ -202,12 +226,16 @@ WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 2 DESC"""
 
 
 def _bytes_written(connection: Any) -> str:
-    """How much lies in each table by now: true for any way of seeding (COPY's own counter starts over with each batch)."""
+    """How much lies in each table by now: true for any way of seeding (COPY's own counter starts
+    over with each batch)."""
     from psycopg.errors import LockNotAvailable, QueryCanceled
 
     try:
         sizes = connection.execute(SIZES).fetchall()
-    except (LockNotAvailable, QueryCanceled):  # the seeding itself may lock its tables: that is no failure of it
+    except (
+        LockNotAvailable,
+        QueryCanceled,
+    ):  # the seeding itself may lock its tables: that is no failure of it
         return "seeding: its tables are locked"
     tables = ", ".join(f"{table} {size} MB" for table, size in sizes if size)
     return f"seeding: {tables or 'begun'}"

@@ -1,4 +1,5 @@
-"""The systemd unit in which the seeding runs on an app node: it outlives a lost connection, and keeps its result."""
+"""The systemd unit in which the seeding runs on an app node: it outlives a lost connection, and
+keeps its result."""
 
 from __future__ import annotations
 
@@ -29,14 +30,17 @@ class Seeding(StrEnum):
 
 def read_unit(node: Link) -> Seeding:
     """How far the seeding on `node` is; raises as `parse_unit`."""
-    return parse_unit(node.name, node.read([f"systemctl show -p LoadState,SubState,Result {UNIT}.service"])[0])
+    return parse_unit(
+        node.name, node.read([f"systemctl show -p LoadState,SubState,Result {UNIT}.service"])[0]
+    )
 
 
 def parse_unit(host: str, seen: Reading) -> Seeding:
     """Pure: the unit in what `systemctl show` printed.
 
     Raises:
-        RunbookError: it cannot be told; what follows empties the database or calls it complete, so nothing is guessed.
+        RunbookError: it cannot be told; what follows empties the database or calls it complete, so
+        nothing is guessed.
     """
     state = dict(line.split("=", 1) for line in seen.out.splitlines() if "=" in line)
     found = state.get("LoadState"), state.get("SubState"), state.get("Result")
@@ -70,12 +74,16 @@ def app_node(settings: Settings) -> Iterator[Link]:
 
 def stop() -> str:
     """Script: the unit and its result are gone."""
-    return f"systemctl stop {UNIT}.service 2>/dev/null; systemctl reset-failed {UNIT}.service 2>/dev/null; true\n"
+    return (
+        f"systemctl stop {UNIT}.service 2>/dev/null; systemctl reset-failed {UNIT}.service"
+        " 2>/dev/null; true\n"
+    )
 
 
 @dataclass(frozen=True)
 class Finish:
-    """The database's mark says that it is seeded; only then the unit goes, which has kept its result until now."""
+    """The database's mark says that it is seeded; only then the unit goes, which has kept its
+    result until now."""
 
     settings: Settings
     mark: Sql

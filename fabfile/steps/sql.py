@@ -1,4 +1,5 @@
-"""The database's inside. Read by psql in the probe script (peer, unix socket); changed by psycopg through the ssh link."""
+"""The database's inside. Read by psql in the probe script (peer, unix socket); changed by
+psycopg through the ssh link."""
 
 from __future__ import annotations
 
@@ -31,12 +32,14 @@ UNITS, CLUSTERS = "unit postgresql@", "cluster "
 
 
 class DatabaseStep(Step):
-    """A step that asks the database. What could not be asked is an error, never a change: it may be there."""
+    """A step that asks the database. What could not be asked is an error, never a change: it may
+    be there."""
 
     database: str
 
     def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
-        """When an earlier step of the plan starts PostgreSQL: an empty cluster's answer, or LATER."""
+        """When an earlier step of the plan starts PostgreSQL: an empty cluster's answer, or
+        LATER."""
         planned = tuple(owed)
         try:
             answer(seen, self.database)
@@ -61,12 +64,14 @@ class DatabaseStep(Step):
 
     @abstractmethod
     def compare(self, found: str | None) -> Change | None:
-        """Pure: the change that makes `found` right, or None. `found` is None when there is nothing to ask yet."""
+        """Pure: the change that makes `found` right, or None. `found` is None when there is
+        nothing to ask yet."""
 
 
 @dataclass(frozen=True)
 class SqlFile(DatabaseStep):
-    """One file of sql/, rendered: a `-- check` query that prints `ok` or what is to be done, and `-- apply` statements."""
+    """One file of sql/, rendered: a `-- check` query that prints `ok` or what is to be done, and
+    `-- apply` statements."""
 
     label: str
     text: str = field(repr=False)
@@ -88,18 +93,23 @@ class SqlFile(DatabaseStep):
         if verdict == "ok":
             return None
         sentence = verdict.splitlines()[0] if verdict else f"apply {self.label}"
-        statements = tuple(part.strip() for part in self._file_part("apply").split(";\n") if part.strip(" ;\n"))
+        statements = tuple(
+            part.strip() for part in self._file_part("apply").split(";\n") if part.strip(" ;\n")
+        )
         return Change(sentence, (Sql(self.database, statements),))
 
     def _file_part(self, title: str) -> str:
-        match = re.search(rf"^-- {title}\n(.*?)(?=^-- (?:check|apply)\n|\Z)", self.text, re.M | re.S)
+        match = re.search(
+            rf"^-- {title}\n(.*?)(?=^-- (?:check|apply)\n|\Z)", self.text, re.M | re.S
+        )
         assert match, f"{self.label} has no «-- {title}» part"
         return match[1]
 
 
 @dataclass(frozen=True)
 class LoginRole(DatabaseStep):
-    """A role that may log in with this password (SCRAM). The clear text never leaves the controller: a verifier does.
+    """A role that may log in with this password (SCRAM). The clear text never leaves the
+    controller: a verifier does.
 
     The stored verifier is checked against the password, so a second run changes nothing.
     """
@@ -119,9 +129,9 @@ class LoginRole(DatabaseStep):
         """The verifier and the attributes that matter."""
         return psql(
             "postgres",
-            "SELECT coalesce(rolpassword, 'none'), rolcanlogin AND NOT (rolsuper OR rolcreatedb OR rolcreaterole"
-            " OR rolreplication OR rolbypassrls), rolconnlimit FROM pg_authid"
-            f" WHERE rolname = {literal(self.user)};",
+            "SELECT coalesce(rolpassword, 'none'), rolcanlogin AND NOT (rolsuper OR rolcreatedb OR"
+            " rolcreaterole OR rolreplication OR rolbypassrls), rolconnlimit FROM pg_authid WHERE"
+            f" rolname = {literal(self.user)};",
         )
 
     def compare(self, found: str | None) -> Change | None:
@@ -130,21 +140,29 @@ class LoginRole(DatabaseStep):
         wanted = f"{rights} CONNECTION LIMIT {self.connections}"
         columns = (found or "").strip().split("|")
         exists = len(columns) == 3
-        if exists and columns[1:] == ["t", str(self.connections)] and verifies_password(columns[0], self.password):
+        if (
+            exists
+            and columns[1:] == ["t", str(self.connections)]
+            and verifies_password(columns[0], self.password)
+        ):
             return None
         verb, what = ("ALTER", "mend the attributes") if exists else ("CREATE", "create")
         if exists and not verifies_password(columns[0], self.password):
             what = "set the password"
         verifier = Secret(scram_verifier(self.password))
-        statement = f"{verb} ROLE {_quote_ident(self.user)} {wanted} PASSWORD {literal(verifier.reveal())}"
+        statement = (
+            f"{verb} ROLE {_quote_ident(self.user)} {wanted} PASSWORD {literal(verifier.reveal())}"
+        )
         return Change(
-            f"{what} of role {self.user}" if exists else f"create role {self.user}", (Sql("postgres", (statement,)),)
+            f"{what} of role {self.user}" if exists else f"create role {self.user}",
+            (Sql("postgres", (statement,)),),
         )
 
 
 @dataclass(frozen=True)
 class Index(DatabaseStep):
-    """One index, built without blocking writers; an invalid one (a build that was cut off) is dropped and built again.
+    """One index, built without blocking writers; an invalid one (a build that was cut off) is
+    dropped and built again.
 
     `definition` is what `pg_get_indexdef` prints, so that a changed definition is seen.
     `CREATE INDEX CONCURRENTLY IF NOT EXISTS` alone would call an invalid index done.
@@ -171,7 +189,10 @@ class Index(DatabaseStep):
 
     def probe(self) -> str:
         """Whether it is valid, and its definition."""
-        query = f"SELECT indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid = to_regclass('public.{self.index}');"
+        query = (
+            "SELECT indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid ="
+            f" to_regclass('public.{self.index}');"
+        )
         return psql(self.database, query)
 
     def compare(self, found: str | None) -> Change | None:
@@ -185,17 +206,22 @@ class Index(DatabaseStep):
         why = (
             ""
             if not exists
-            else " again (it was cut off and is invalid)"
-            if valid != "t"
-            else " again (its definition changed)"
+            else (
+                " again (it was cut off and is invalid)"
+                if valid != "t"
+                else " again (its definition changed)"
+            )
         )
-        # The build waits for transactions older than itself, which blocks nobody: shorter than these must not end it.
+        # The build waits for transactions older than itself, which blocks nobody: shorter than
+        # these must not end it.
         settings = ("SET statement_timeout = 0", "SET lock_timeout = '10min'")
         commands = (Sql(self.database, (*settings, *drop, create, f"ANALYZE {self.table}")),)
         return Change(f"build index {self.index} on {self.table} without blocking{why}", commands)
 
 
-def scram_verifier(password: Secret, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
+def scram_verifier(
+    password: Secret, salt: bytes | None = None, iterations: int = ITERATIONS
+) -> str:
     """A SCRAM-SHA-256 verifier as PostgreSQL stores it (RFC 5803)."""
     salt = salt or _random.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.reveal().encode(), salt, iterations)
@@ -209,7 +235,9 @@ def verifies_password(verifier: str, password: Secret) -> bool:
     match = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$.*", verifier)
     if not match:
         return False
-    return hmac.compare_digest(scram_verifier(password, base64.b64decode(match[2]), int(match[1])), verifier)
+    return hmac.compare_digest(
+        scram_verifier(password, base64.b64decode(match[2]), int(match[1])), verifier
+    )
 
 
 def _base64(data: bytes) -> str:

@@ -25,9 +25,11 @@ PUT_OFF = (408, 429)
 
 @dataclass(frozen=True)
 class Range:
-    """Ids 1..top of one table; `named` when the answers name the id, so that a wrong row can be told.
+    """Ids 1..top of one table; `named` when the answers name the id, so that a wrong row can be
+    told.
 
-    Not `known` when a question got no answer or the first rows are not there; then `top` is what is usual.
+    Not `known` when a question got no answer or the first rows are not there; then `top` is what is
+    usual.
     """
 
     top: int
@@ -37,7 +39,8 @@ class Range:
 
 
 def operation_call(number: int = 0) -> Request:
-    """R4. Bits 32-35 of the number are poison (leak, panic, 500s), so only small ones are ever sent."""
+    """R4. Bits 32-35 of the number are poison (leak, panic, 500s), so only small ones are ever
+    sent."""
     if not 0 <= number < 1 << 32:
         raise ValueError(f"{number} is not a harmless operation")
     return Request("R4", "POST", "/operation", json.dumps({"operation": number}).encode())
@@ -55,7 +58,12 @@ def ping_call() -> Request:
 
 def single_call(endpoint: str, number: int, *, named: bool) -> Request:
     """R6-R8: one row."""
-    return Request(endpoint, "GET", f"{SINGLE[endpoint]}/{number}", needle=str(number).encode() if named else b"")
+    return Request(
+        endpoint,
+        "GET",
+        f"{SINGLE[endpoint]}/{number}",
+        needle=str(number).encode() if named else b"",
+    )
 
 
 def any_row(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Request]:
@@ -64,9 +72,11 @@ def any_row(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Req
 
 
 async def find_range(wire: Client, endpoint: str, keep: Keep = lambda sample: None) -> Range:
-    """Which ids exist: the usual number if it answers, else found by halving (data may be scaled down).
+    """Which ids exist: the usual number if it answers, else found by halving (data may be scaled
+    down).
 
-    `keep` gets a sample of each question. A question without an answer ends the search: the range is then not `known`.
+    `keep` gets a sample of each question. A question without an answer ends the search: the range
+    is then not `known`.
     """
     usual = USUAL[endpoint]
     try:
@@ -86,7 +96,8 @@ async def find_range(wire: Client, endpoint: str, keep: Keep = lambda sample: No
 
 
 async def _highest_id(wire: Client, endpoint: str, usual: int, keep: Keep) -> int:
-    """The highest id below `usual`, 0 if the first three are not there. A few deleted rows do not mislead it."""
+    """The highest id below `usual`, 0 if the first three are not there. A few deleted rows do
+    not mislead it."""
     there, beyond = 1, usual
     while await _ask_row(wire, endpoint, there, keep) is None:
         there += 1

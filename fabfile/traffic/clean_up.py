@@ -1,7 +1,8 @@
 """After a run: its own sessions are deleted, also those whose creation got no answer.
 
-A POST that timed out, or was under way when the run was interrupted, may have been carried out. Its session has an id
-near those of our other sessions, and its start time, customer and movie are known: that tells it from users' sessions.
+A POST that timed out, or was under way when the run was interrupted, may have been carried out. Its
+session has an id near those of our other sessions, and its start time, customer and movie are
+known: that tells it from users' sessions.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ Seen = TypeVar("Seen")
 
 
 async def clean_up(ledger: OwnRows, wire: Client) -> None:
-    """Delete every session of the run; those that could not be deleted or found stay in the ledger."""
+    """Delete every session of the run; those that could not be deleted or found stay in the
+    ledger."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLEAN_UP):
             await _delete_known(ledger, wire)
@@ -55,12 +57,15 @@ async def _delete_known(ledger: OwnRows, wire: Client) -> None:
 
 
 async def _find_unanswered(ledger: OwnRows, wire: Client) -> None:
-    """Look at the ids just below a newest one. When that one is recognised there, what is not found does not exist."""
+    """Look at the ids just below a newest one. When that one is recognised there, what is not
+    found does not exist."""
     newest, sent = await _make_newest(ledger, wire)
     if newest is None:
         return
     mine = {session: start for start, session in ledger.unanswered.items()}
-    least = max(ledger.sessions.top + 1, (ledger.lowest or newest) - len(mine) - AROUND, newest - MOST)
+    least = max(
+        ledger.sessions.top + 1, (ledger.lowest or newest) - len(mine) - AROUND, newest - MOST
+    )
 
     async def read(number: int) -> Response:
         return await wire.ask(Request("R8", "GET", f"/api/session/{number}"), timeout=PATIENCE)

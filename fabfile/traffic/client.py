@@ -22,17 +22,20 @@ CONNECTIONS = 400
 """As many as the tester of the original task opens."""
 
 KEEP_IDLE = 4.0
-"""Seconds an idle connection is kept: less than any server here keeps it, so that no request meets a closing one."""
+"""Seconds an idle connection is kept: less than any server here keeps it, so that no request
+meets a closing one."""
 
 HEAD = 65536
 """Bytes of an answer that are kept; of a whole list only its beginning is read by anyone."""
 
 ADMISSION = re.compile(r"(?<!=)\b(hit|stale|updating|revalidated)\b", re.IGNORECASE)
-"""In X-Cache, X-Cache-Status, CF-Cache-Status, Cache-Status …; `fwd=stale` says that the service *was* asked."""
+"""In X-Cache, X-Cache-Status, CF-Cache-Status, Cache-Status …; `fwd=stale` says that the service
+*was* asked."""
 
 
 class Request(NamedTuple):
-    """A request to make. `needle` must be in the answer (if `whole`, be all of it), or it answers something else.
+    """A request to make. `needle` must be in the answer (if `whole`, be all of it), or it answers
+    something else.
 
     `arm` is the way of asking, where ways are compared.
     """
@@ -72,7 +75,12 @@ class Response:
     def mark(self) -> str:
         """The header by which a cache admits that the answer was its own, or nothing."""
         return next(
-            (f"{name}: {value}" for name, value in self.headers.items() if _admits_cache(name.lower(), value)), ""
+            (
+                f"{name}: {value}"
+                for name, value in self.headers.items()
+                if _admits_cache(name.lower(), value)
+            ),
+            "",
         )
 
 
@@ -96,7 +104,13 @@ def base_url(address: str) -> str:
         port_is_right = parts.port is None or parts.port > 0
     except ValueError:
         port_is_right = False
-    if parts.scheme != "http" or not parts.hostname or parts.path or parts.query or not port_is_right:
+    if (
+        parts.scheme != "http"
+        or not parts.hostname
+        or parts.path
+        or parts.query
+        or not port_is_right
+    ):
         raise RunbookError(
             f"{address!r} is not the address of a service",
             "The acceptance asks the service as its users do, over plain http.",
@@ -114,8 +128,11 @@ class Client:
         self._called = called
         self._slots = asyncio.Semaphore(CONNECTIONS)
 
-    async def ask(self, call: Request, *, timeout: float, due: float | None = None, seek: bytes = b"") -> Response:
-        """Make the request and read the whole answer; never raises for what a service or network does.
+    async def ask(
+        self, call: Request, *, timeout: float, due: float | None = None, seek: bytes = b""
+    ) -> Response:
+        """Make the request and read the whole answer; never raises for what a service or network
+        does.
 
         Args:
             call: what to ask.
@@ -131,7 +148,8 @@ class Client:
                 sent = loop.time()
                 return await self._exchange_once(call, sent, seek)
         except Exception as error:
-            # A slot that never came free leaves `sent` at `due`: the request was due, and the service kept it waiting.
+            # A slot that never came free leaves `sent` at `due`: the request was due, and the
+            # service kept it waiting.
             return Response(sent, loop.time(), error=failure_kind(error))
 
     async def _exchange_once(self, call: Request, sent: float, seek: bytes) -> Response:
@@ -147,11 +165,14 @@ class Client:
             head, size, digest, found = await _read_body(response, seek)
             error = _judge_answer(call, response.status, head, size)
             done = asyncio.get_running_loop().time()
-            return Response(sent, done, response.status, error, response.headers, head, size, digest, found)
+            return Response(
+                sent, done, response.status, error, response.headers, head, size, digest, found
+            )
 
 
 async def _read_body(response: ClientResponse, seek: bytes) -> tuple[bytes, int, str, bool]:
-    """The body's beginning, length and digest, and whether it holds `seek`; a list is never held as a whole."""
+    """The body's beginning, length and digest, and whether it holds `seek`; a list is never held
+    as a whole."""
     digest, head, size, found, rest = hashlib.blake2b(digest_size=16), b"", 0, False, b""
     async for chunk in response.content.iter_any():
         digest.update(chunk)
@@ -199,7 +220,8 @@ def failure_kind(error: BaseException) -> str:
 async def open_wire(
     address: str, *, tls: ssl.SSLContext | None = None, called: str | None = None
 ) -> AsyncIterator[Client]:
-    """A wire to the service; no cookies, proxies, redirects or second tries: what a verdict sees is what happened.
+    """A wire to the service; no cookies, proxies, redirects or second tries: what a verdict sees is
+    what happened.
 
     Args:
         address: of a service over plain http; with `tls`, an https URL.
@@ -209,7 +231,9 @@ async def open_wire(
     import aiohttp
 
     base = address if tls else base_url(address)
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_IDLE, ttl_dns_cache=300, ssl=tls or True)
+    connector = aiohttp.TCPConnector(
+        limit=CONNECTIONS, keepalive_timeout=KEEP_IDLE, ttl_dns_cache=300, ssl=tls or True
+    )
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -217,6 +241,7 @@ async def open_wire(
         headers={"User-Agent": "runbook-check", "Accept-Encoding": "identity"},
         auto_decompress=False,
     ) as session:
-        # aiohttp asks a second time when a kept connection closes under it; that would hide what a user sees of it.
+        # aiohttp asks a second time when a kept connection closes under it; that would hide what a
+        # user sees of it.
         session._retry_connection = False
         yield Client(session, base, called)

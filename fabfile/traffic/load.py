@@ -1,7 +1,8 @@
 """Open-loop load: requests leave when the schedule says so, however slow the answers are.
 
-A closed loop waits for an answer before it asks again, so a stall of a second costs it one slow request. Here it costs
-as many as users would have sent in that second, each with the latency it would have felt (no coordinated omission).
+A closed loop waits for an answer before it asks again, so a stall of a second costs it one slow
+request. Here it costs as many as users would have sent in that second, each with the latency it
+would have felt (no coordinated omission).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ LEAD = 0.05
 """Seconds between the start of a phase and its first request."""
 
 LATE = 0.02
-"""A generator whose own p99 lag is above this many seconds (1/20 of the latency bound) makes a measurement doubtful."""
+"""A generator whose own p99 lag is above this many seconds (1/20 of the latency bound) makes a
+measurement doubtful."""
 
 Seen = Callable[[Request, Sample, Response], None]
 """Told of each request as it ends."""
@@ -28,7 +30,8 @@ Seen = Callable[[Request, Sample, Response], None]
 
 @dataclass(frozen=True)
 class Load:
-    """A finished phase: what was offered (requests per second, seconds), what came of it, what it cost this machine."""
+    """A finished phase: what was offered (requests per second, seconds), what came of it, what
+    it cost this machine."""
 
     rate: float
     seconds: float
@@ -46,8 +49,11 @@ class Load:
         return self.lag_p99 > LATE
 
 
-def mix_calls(makers: Sequence[Callable[[], Request]], count: int, rng: random.Random) -> Iterator[Request]:
-    """`count` calls in equal shares; shuffled block by block, so that no endpoint keeps step with anything periodic."""
+def mix_calls(
+    makers: Sequence[Callable[[], Request]], count: int, rng: random.Random
+) -> Iterator[Request]:
+    """`count` calls in equal shares; shuffled block by block, so that no endpoint keeps step
+    with anything periodic."""
     block: list[Callable[[], Request]] = []
     for _ in range(count):
         if not block:
@@ -64,7 +70,8 @@ async def offer_load(
     timeout: float,
     seen: Seen | None = None,
 ) -> Load:
-    """Send `calls` at `rate` per second, wait for the last answer (at most `timeout` seconds after it was due)."""
+    """Send `calls` at `rate` per second, wait for the last answer (at most `timeout` seconds
+    after it was due)."""
     loop = asyncio.get_running_loop()
     samples: list[Sample] = []
     begin, cpu = loop.time() + LEAD, _cpu_seconds()

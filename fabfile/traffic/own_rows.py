@@ -1,7 +1,8 @@
-"""R12 and R13: sessions made by the check and deleted again. They are user data: none but our own is ever touched.
+"""R12 and R13: sessions made by the check and deleted again. They are user data: none but our own
+is ever touched.
 
-Each session that a run makes has a start time of its own. So one whose creation got no answer can be told from users'
-sessions when it is looked for afterwards (`leftovers.py`).
+Each session that a run makes has a start time of its own. So one whose creation got no answer can
+be told from users' sessions when it is looked for afterwards (`leftovers.py`).
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Session(NamedTuple):
 
 
 def id_in(answer: Response) -> int | None:
-    """The new session's id in a POST's answer: a `Location`, a bare number, or an id at the top or in a plain wrapper.
+    """The new session's id in a POST's answer: a `Location`, a bare number, or an id at the top or
+    in a plain wrapper.
 
     An id deeper inside may be a movie's or a customer's, so it is not looked for.
     """
@@ -71,8 +73,11 @@ def _id_of(value: Any, *, wrapped: bool) -> int | None:
 
 
 def session_in(value: Any) -> Session | None:
-    """The session that a row is (also one in a plain wrapper), if its shape tells; PostgreSQL's own form of times too."""
-    for inner in (value, *(value.get(key) for key in WRAPPERS)) if isinstance(value, Mapping) else ():
+    """The session that a row is (also one in a plain wrapper), if its shape tells; PostgreSQL's
+    own form of times too."""
+    for inner in (
+        (value, *(value.get(key) for key in WRAPPERS)) if isinstance(value, Mapping) else ()
+    ):
         if not isinstance(inner, Mapping):
             continue
         low = {str(key).lower().replace("_", ""): part for key, part in inner.items()}
@@ -100,9 +105,9 @@ def _reference(low: Mapping[str, Any], kind: str) -> int | None:
 class OwnRows:
     """Which sessions the check has made and not yet deleted.
 
-    `open` are those whose ids are known; `unanswered`, by their start times, those that may be there: an answer to their
-    creation never came, was an error, or named no id that is surely ours. `lowest` is the least id of our own. `refusal`
-    says why no more sessions are made, if so.
+    `open` are those whose ids are known; `unanswered`, by their start times, those that may be
+    there: an answer to their creation never came, was an error, or named no id that is surely ours.
+    `lowest` is the least id of our own. `refusal` says why no more sessions are made, if so.
     """
 
     sessions: Range
@@ -118,7 +123,9 @@ class OwnRows:
     def __post_init__(self) -> None:
         self._next = LATEST - timedelta(seconds=self.rng.randrange(YEARS // 2, YEARS))
         if not self.sessions.known:
-            self.refusal = "which sessions existed before could not be found out, so the check makes none"
+            self.refusal = (
+                "which sessions existed before could not be found out, so the check makes none"
+            )
 
     @property
     def lost(self) -> int:
@@ -126,7 +133,8 @@ class OwnRows:
         return len(self.unanswered)
 
     def post(self, customer: int = 0, movie: int = 0) -> Request:
-        """R12: a new session, of some customer and some movie where none is given. It may exist from now on."""
+        """R12: a new session, of some customer and some movie where none is given. It may exist
+        from now on."""
         start, self._next = f"{self._next:%Y-%m-%dT%H:%M:%SZ}", self._next + timedelta(seconds=1)
         customer = customer or self.rng.randint(1, self.customers.top)
         session = Session(start, customer, movie or self.rng.randint(1, self.movies.top))
@@ -137,14 +145,21 @@ class OwnRows:
         """Take down what a POST has made; None when no id that is surely ours came back."""
         start = json.loads(call.body or b"")["start_time"]
         if answer.error:
-            if 400 <= answer.status < 500:  # refused; after any other error it may have been made all the same
+            if (
+                400 <= answer.status < 500
+            ):  # refused; after any other error it may have been made all the same
                 self.unanswered.pop(start, None)
             return None
         number = id_in(answer)
         if number is None:
-            self.refusal = "the answer to POST /api/session names no id, so the check cannot know its own sessions"
+            self.refusal = (
+                "the answer to POST /api/session names no id, so the check cannot know its own"
+                " sessions"
+            )
         elif number <= self.sessions.top:
-            self.refusal = f"POST /api/session answered id {number}, which existed before; it may be a user's"
+            self.refusal = (
+                f"POST /api/session answered id {number}, which existed before; it may be a user's"
+            )
         elif number in self.open:
             self.refusal = f"POST /api/session answered id {number} twice"
         else:

@@ -1,7 +1,9 @@
-"""A question outside the loads. It is asked until it is answered, but no longer than a user would wait.
+"""A question outside the loads. It is asked until it is answered, but no longer than a user would
+wait.
 
-A run needs answers before it can offer its load, so it must ask again when one fails. Each try is kept and judged with
-the load's: an outage that is over when the load begins is an outage all the same.
+A run needs answers before it can offer its load, so it must ask again when one fails. Each try is
+kept and judged with the load's: an outage that is over when the load begins is an outage all the
+same.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from .client import Client, Request, Response
 from .sample import Sample
 
 WAIT = 3.0
-"""Seconds without a right answer from which an endpoint that answers in milliseconds is out of service."""
+"""Seconds without a right answer from which an endpoint that answers in milliseconds is out of
+service."""
 
 PAUSE = 0.2
 """Seconds between two tries."""
@@ -26,7 +29,9 @@ def is_right(answer: Response) -> bool:
     return not answer.error
 
 
-async def ask_alone(wire: Client, call: Request, keep: Keep, right: Callable[[Response], bool] = is_right) -> Response:
+async def ask_alone(
+    wire: Client, call: Request, keep: Keep, right: Callable[[Response], bool] = is_right
+) -> Response:
     """Ask until the answer is `right`, for WAIT seconds at most; `keep` gets a sample of each try.
 
     Returns:
@@ -38,7 +43,11 @@ async def ask_alone(wire: Client, call: Request, keep: Keep, right: Callable[[Re
         due = loop.time()
         answer = await wire.ask(call, timeout=end - due, due=due)
         error = "" if right(answer) else answer.error
-        keep(Sample(call.endpoint, due, due, answer.sent, answer.done, answer.status, error, answer.mark))
+        keep(
+            Sample(
+                call.endpoint, due, due, answer.sent, answer.done, answer.status, error, answer.mark
+            )
+        )
         if not error or loop.time() + PAUSE >= end:
             return answer
         await asyncio.sleep(PAUSE)
@@ -50,7 +59,8 @@ def no_answer(answer: Response) -> str:
 
 
 def failed_alone(alone: Sequence[Sample], load: Sequence[Sample], share: float) -> str:
-    """Why an endpoint fails when the tries outside its load count too; empty when at most `share` (0..1) of all failed."""
+    """Why an endpoint fails when the tries outside its load count too; empty when at most
+    `share` (0..1) of all failed."""
     errors = [sample.error for sample in alone if not sample.ok]
     asked, failed = len(alone) + len(load), len(errors) + sum(not sample.ok for sample in load)
     if not errors or failed <= share * asked:

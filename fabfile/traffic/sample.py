@@ -9,8 +9,9 @@ from typing import NamedTuple, Protocol
 class Sample(NamedTuple):
     """One request of a phase; all times in seconds from the phase's first intended request.
 
-    `intended` is when the schedule wanted it, `woke` when the generator came to it (the difference is its own lateness),
-    `sent` when a connection was free for it, `done` when its answer was complete or its time was over.
+    `intended` is when the schedule wanted it, `woke` when the generator came to it (the difference
+    is its own lateness), `sent` when a connection was free for it, `done` when its answer was
+    complete or its time was over.
     """
 
     endpoint: str
@@ -30,9 +31,11 @@ class Sample(NamedTuple):
 
     @property
     def latency(self) -> float:
-        """Seconds from the *intended* time, so that a stall is felt by all who would have come during it.
+        """Seconds from the *intended* time, so that a stall is felt by all who would have come
+        during it.
 
-        An error has no latency: it is slower than every answer, and a fast 500 improves no percentile.
+        An error has no latency: it is slower than every answer, and a fast 500 improves no
+        percentile.
         """
         return self.done - self.intended if self.ok else math.inf
 

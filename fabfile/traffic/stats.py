@@ -1,4 +1,5 @@
-"""What a number of samples proves: percentiles, exact bounds for a share, the worst stretch of time."""
+"""What a number of samples proves: percentiles, exact bounds for a share, the worst stretch of
+time."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ CONFIDENCE = 0.95
 """One-sided: of twenty claims made this way at most one is wrong."""
 
 WORST_SECONDS = 10.0
-"""Samples that follow each other are alike, so a bad stretch hides in a good minute; it is shown on its own."""
+"""Samples that follow each other are alike, so a bad stretch hides in a good minute; it is shown
+on its own."""
 
 
 def percentile_of(sorted_values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` (0..1) of the values do not exceed; no interpolation.
+    """The smallest value that at least `share` (0..1) of the values do not exceed; no
+    interpolation.
 
     Raises:
         ValueError: there are no values.
@@ -25,7 +28,8 @@ def percentile_of(sorted_values: Sequence[float], share: float) -> float:
 
 
 def binomial_tail(k: int, n: int, p: float) -> float:
-    """P(X <= k) for X ~ Binomial(n, p): how likely it is to see so few by chance. Exact, summed in logarithms."""
+    """P(X <= k) for X ~ Binomial(n, p): how likely it is to see so few by chance. Exact, summed
+    in logarithms."""
     if p <= 0 or k >= n:
         return 1.0
     if p >= 1:
@@ -38,9 +42,11 @@ def binomial_tail(k: int, n: int, p: float) -> float:
 
 
 def upper_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:
-    """The Clopper-Pearson one-sided upper bound of a share, k seen of n; 1.0 when nothing was seen at all.
+    """The Clopper-Pearson one-sided upper bound of a share, k seen of n; 1.0 when nothing was seen
+    at all.
 
-    It is the beta quantile B(confidence; k + 1, n - k), found by halving on the binomial tail it inverts.
+    It is the beta quantile B(confidence; k + 1, n - k), found by halving on the binomial tail it
+    inverts.
     """
     if n <= 0 or k >= n:
         return 1.0
@@ -75,8 +81,11 @@ class Window(NamedTuple):
     p90: float
 
 
-def sliding_windows(points: Sequence[tuple[float, float]], length: float = WORST_SECONDS) -> Iterator[Window]:
-    """Every stretch of `length` seconds, second by second, of points (intended time, latency; inf for an error)."""
+def sliding_windows(
+    points: Sequence[tuple[float, float]], length: float = WORST_SECONDS
+) -> Iterator[Window]:
+    """Every stretch of `length` seconds, second by second, of points (intended time, latency;
+    inf for an error)."""
     if not points:
         return
     ordered = sorted(points)
@@ -85,19 +94,26 @@ def sliding_windows(points: Sequence[tuple[float, float]], length: float = WORST
     while True:
         values = sorted(latency for when, latency in ordered if begin <= when < begin + length)
         if values:
-            yield Window(begin, len(values), sum(map(math.isinf, values)), percentile_of(values, 0.9))
+            yield Window(
+                begin, len(values), sum(map(math.isinf, values)), percentile_of(values, 0.9)
+            )
         begin += 1
         if begin + length > last + 1:
             return
 
 
-def worst_window(points: Sequence[tuple[float, float]], length: float = WORST_SECONDS) -> Window | None:
+def worst_window(
+    points: Sequence[tuple[float, float]], length: float = WORST_SECONDS
+) -> Window | None:
     """The stretch with the worst p90, then with the largest share of errors."""
     return max(sliding_windows(points, length), key=lambda w: (w.p90, w.errors / w.n), default=None)
 
 
-def p90_timeline(points: Sequence[tuple[float, float]], buckets: int, seconds: float) -> list[float | None]:
-    """The p90 of each of `buckets` equal parts of a phase of `seconds`; None where nothing was sent."""
+def p90_timeline(
+    points: Sequence[tuple[float, float]], buckets: int, seconds: float
+) -> list[float | None]:
+    """The p90 of each of `buckets` equal parts of a phase of `seconds`; None where nothing was
+    sent."""
     parts: list[list[float]] = [[] for _ in range(buckets)]
     for when, latency in points:
         parts[min(buckets - 1, max(0, int(when / seconds * buckets)))].append(latency)

@@ -16,8 +16,8 @@ from .stats import percentile_of
 class Second(NamedTuple):
     """The requests that were due in one second of a load.
 
-    `t` is its begin, counted from the load's. Latencies are seconds, of right answers, from the intended time; None where
-    there was no right answer.
+    `t` is its begin, counted from the load's. Latencies are seconds, of right answers, from the
+    intended time; None where there was no right answer.
     """
 
     t: int

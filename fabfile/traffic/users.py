@@ -1,4 +1,5 @@
-"""The users of a drill: a mixed open-loop load through the service's address, from a thread of its own."""
+"""The users of a drill: a mixed open-loop load through the service's address, from a thread of
+its own."""
 
 from __future__ import annotations
 
@@ -26,9 +27,11 @@ LONGEST = 900.0
 
 
 class UserLoad:
-    """Requests at `rate` per second for as long as the context lasts. `begin` (of time.monotonic) is their time zero.
+    """Requests at `rate` per second for as long as the context lasts. `begin` (of time.monotonic)
+    is their time zero.
 
-    `ranges` are the ids that exist, by endpoint; found out when empty, and kept there for the next drill.
+    `ranges` are the ids that exist, by endpoint; found out when empty, and kept there for the next
+    drill.
     """
 
     def __init__(self, address: str, rate: float, ranges: dict[str, Range]) -> None:
@@ -70,8 +73,14 @@ class UserLoad:
         if not self.running:
             return False
         since = self.now - seconds
-        recent = list(itertools.takewhile(lambda sample: sample.done >= since, reversed(self.samples)))
-        return since > 0 and len(recent) > 0.5 * self.rate * seconds and all(sample.ok for sample in recent)
+        recent = list(
+            itertools.takewhile(lambda sample: sample.done >= since, reversed(self.samples))
+        )
+        return (
+            since > 0
+            and len(recent) > 0.5 * self.rate * seconds
+            and all(sample.ok for sample in recent)
+        )
 
     def _run_loop(self) -> None:
         try:
@@ -97,14 +106,20 @@ class UserLoad:
             self._note_answer(ledger, call, sample, answer)
 
         count = int(self.rate * LONGEST)
-        calls = itertools.takewhile(lambda call: not self._stop.is_set(), self._make_calls(ledger, count))
+        calls = itertools.takewhile(
+            lambda call: not self._stop.is_set(), self._make_calls(ledger, count)
+        )
         await offer_load(wire, calls, rate=self.rate, timeout=TIMEOUT, seen=seen)
 
     def _make_calls(self, ledger: OwnRows, count: int) -> Iterator[Request]:
         each, new, gone, cached = SHARES
         rng = self._rng
         rows = [any_row(endpoint, self.ranges[endpoint], rng) for endpoint in SINGLE]
-        makers: list[Callable[[], Request]] = [lambda: operation_call(rng.randrange(1000)), dummy_call, *rows] * each
+        makers: list[Callable[[], Request]] = [
+            lambda: operation_call(rng.randrange(1000)),
+            dummy_call,
+            *rows,
+        ] * each
         makers += (
             [lambda: self._new_session(ledger)] * new
             + [lambda: self._delete_session(ledger)] * gone
@@ -118,14 +133,18 @@ class UserLoad:
     def _delete_session(self, ledger: OwnRows) -> Request:
         return ledger.delete(self._mine.pop()) if self._mine else self._new_session(ledger)
 
-    def _note_answer(self, ledger: OwnRows, call: Request, sample: Sample, answer: Response) -> None:
+    def _note_answer(
+        self, ledger: OwnRows, call: Request, sample: Sample, answer: Response
+    ) -> None:
         self.samples.append(sample)
         self.failed += not sample.ok
         if call.endpoint == "R12" and (number := ledger.posted(call, answer)) is not None:
             self._mine.append(number)
         elif call.endpoint == "R13":
             ledger.deleted(int(call.path.rpartition("/")[2]), answer)
-        elif call.endpoint == "R16" and sample.ok and (made := asked_at(answer.headers)) is not None:
+        elif (
+            call.endpoint == "R16" and sample.ok and (made := asked_at(answer.headers)) is not None
+        ):
             self.oldest = max(self.oldest or 0.0, time.time() - made)
 
 
@@ -135,6 +154,7 @@ def long_dummy() -> Request:
 
 
 def asked_at(headers: Mapping[str, str]) -> float | None:
-    """When the app was asked for an answer, by the edge's clock, which it bears; without that the answer's own date."""
+    """When the app was asked for an answer, by the edge's clock, which it bears; without that
+    the answer's own date."""
     stamp = headers.get("X-Answered-At", "")
     return float(stamp) if stamp.isdecimal() else date_of(headers.get("Date", ""))

@@ -1,4 +1,5 @@
-"""What the tests of certificates share: `inv certs.…`, what an edge serves, and clients that verify it."""
+"""What the tests of certificates share: `inv certs.…`, what an edge serves, and clients that
+verify it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ NAME = "bingo.lab"
 
 @pytest.fixture
 def certs(deployed: Deployed, run_inv: Runner, run_fab: Runner) -> Iterator[Runner]:
-    """`inv certs.…`, on the deployed lab; afterwards every edge serves what it should, and nothing is left to do."""
+    """`inv certs.…`, on the deployed lab; afterwards every edge serves what it should, and
+    nothing is left to do."""
 
     def call(task: str, *args: str, **more: object) -> Outcome:
         return run_inv(f"certs.{task}", *args, **more)  # type: ignore[arg-type]
@@ -62,7 +64,8 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 class Clients(Load):
-    """Who asks over https, on a new connection each time, and verifies against `trusted` for the address it called."""
+    """Who asks over https, on a new connection each time, and verifies against `trusted` for the
+    address it called."""
 
     PATHS = ("/ping", "/db_dummy", "/api/movie/7", "/")
 

@@ -1,8 +1,10 @@
-"""Lab number 7 (or TEST_LAB), up for the whole test session: a developer's own lab 0 is not touched. Where tests run side by side
-(pytest -n 2) each worker has a lab of its own, three numbers on.
+"""Lab number 7 (or TEST_LAB), up for the whole test session: a developer's own lab 0 is not
+touched. Where tests run side by side (pytest -n 2) each worker has a lab of its own, three numbers
+on.
 
-KEEP_LAB=1 leaves it standing afterwards, and uses one that stands. Where no lab can exist its tests are skipped, loudly;
-with CI=true they fail. A test that fails is tried once more, and if it holds then, the end of the run says so in red, with the failure.
+KEEP_LAB=1 leaves it standing afterwards, and uses one that stands. Where no lab can exist its tests
+are skipped, loudly; with CI=true they fail. A test that fails is tried once more, and if it holds
+then, the end of the run says so in red, with the failure.
 """
 
 from __future__ import annotations
@@ -71,7 +73,11 @@ def _no_lab(error: LabError) -> None:
 
 
 def _other_bridges() -> list[str]:
-    return [name for name in os.listdir("/sys/class/net") if name.startswith("rblab") and name != Lab(NUMBER).bridge]
+    return [
+        name
+        for name in os.listdir("/sys/class/net")
+        if name.startswith("rblab") and name != Lab(NUMBER).bridge
+    ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -84,11 +90,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if unsteady := terminalreporter.stats.get("rerun", []):
         terminalreporter.section("TRIED TWICE", sep="!", red=True, bold=True)
         for report in unsteady:
-            terminalreporter.line(f"{report.nodeid} failed at its first try:\n{report.longreprtext}", red=True)
-    skipped = [why for report in terminalreporter.stats.get("skipped", []) if NO_LAB in (why := report.longreprtext)]
+            terminalreporter.line(
+                f"{report.nodeid} failed at its first try:\n{report.longreprtext}", red=True
+            )
+    skipped = [
+        why
+        for report in terminalreporter.stats.get("skipped", [])
+        if NO_LAB in (why := report.longreprtext)
+    ]
     if skipped:
         terminalreporter.section("LAB TESTS SKIPPED", sep="!", red=True, bold=True)
-        terminalreporter.line(f"Nothing was shown on real hosts: {skipped[0].partition(NO_LAB)[2]}", red=True)
+        terminalreporter.line(
+            f"Nothing was shown on real hosts: {skipped[0].partition(NO_LAB)[2]}", red=True
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""What the tests of the deploy share: the deployed lab, copies of its site file, what a host holds, a light load."""
+"""What the tests of the deploy share: the deployed lab, copies of its site file, what a host
+holds, a light load."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Complaint(NamedTuple):
 
 
 def complaint(outcome: Outcome) -> Complaint:
-    """The one error in `outcome`'s output; also asserts that it is one, in three parts, without a traceback."""
+    """The one error in `outcome`'s output; also asserts that it is one, in three parts, without
+    a traceback."""
     found = complaints(outcome)
     assert len(set(found)) == 1, outcome
     return found[0]
@@ -51,7 +53,8 @@ def complaints(outcome: Outcome) -> list[Complaint]:
 
 
 def totals(outcome: Outcome) -> dict[str, int]:
-    """The numbers of the last line: `host`, `right`, `changed` or `to change`, `failed`, `skipped`, `ssh session`."""
+    """The numbers of the last line: `host`, `right`, `changed` or `to change`, `failed`,
+    `skipped`, `ssh session`."""
     lines = [line for line in outcome.out.splitlines() if " ssh sessions" in line]
     assert len(lines) == 1, outcome
     found = re.findall(r"(\d+) ([a-z]+(?: [a-z]+)?)", re.sub(r"[\d.]+ s ", "", lines[0]))
@@ -101,8 +104,11 @@ def deployed(lab: Lab, run_fab: Runner) -> Deployed:
 
 @pytest.fixture
 def healed(deployed: Deployed, run_fab: Runner) -> Iterator[Deployed]:
-    """The deployed lab, with nothing to do. Afterwards the next plain deploy makes good what the test did."""
-    outcome = run_fab("deploy")  # an earlier test may have left work, which would be counted as this one's
+    """The deployed lab, with nothing to do. Afterwards the next plain deploy makes good what the
+    test did."""
+    outcome = run_fab(
+        "deploy"
+    )  # an earlier test may have left work, which would be counted as this one's
     assert outcome.code == 0, outcome
     yield deployed
     outcome = run_fab("deploy")
@@ -110,11 +116,18 @@ def healed(deployed: Deployed, run_fab: Runner) -> Iterator[Deployed]:
     assert_unchanged(run_fab("deploy"))
 
 
-PATHS = (("ssh", "key"), ("ssh", "known_hosts"), ("app", "binary"), ("database", "password_file"), ("tls", "store"))
+PATHS = (
+    ("ssh", "key"),
+    ("ssh", "known_hosts"),
+    ("app", "binary"),
+    ("database", "password_file"),
+    ("tls", "store"),
+)
 
 
 class Variant:
-    """Writes copies of the lab's site file with some settings changed (None: left out), as environment for `fab`."""
+    """Writes copies of the lab's site file with some settings changed (None: left out), as
+    environment for `fab`."""
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         self.lab, self.folder, self.count = lab, folder, 0
@@ -152,7 +165,11 @@ def _toml(site: Mapping[str, Any], name: str = "") -> Iterator[str]:
     """TOML of nested tables; JSON's texts, numbers and lists are TOML's, too."""
     if name:
         yield f"[{name}]\n"
-    yield from (f"{key} = {json.dumps(value)}\n" for key, value in site.items() if not isinstance(value, dict))
+    yield from (
+        f"{key} = {json.dumps(value)}\n"
+        for key, value in site.items()
+        if not isinstance(value, dict)
+    )
     for key, value in site.items():
         if isinstance(value, dict):
             yield from _toml(value, f"{name}.{key}".lstrip("."))
@@ -163,14 +180,18 @@ VOLATILE = ("/var/lib/runbook/logrotate.state", "/etc/resolv.conf", "/etc/.pwd.l
 
 
 def files(ssh: Ssh, host: str, trees: str = TREES) -> dict[str, str]:
-    """Everything below `trees` by path: kind, owner, mode, link target, hash of the content. The app's log is left out."""
+    """Everything below `trees` by path: kind, owner, mode, link target, hash of the content. The
+    app's log is left out."""
     script = (
-        f"for t in {trees}; do [ ! -e $t ] || find $t ! -type d ! -name '*.log*' -printf '%y %u:%g %m %p %l\\n'; done\n"
-        f"for t in {trees}; do [ ! -e $t ] || find $t -type d -printf '%y %u:%g %m %p\\n'; done\n"
-        f"echo ---\nfor t in {trees}; do [ ! -e $t ] || find $t -type f ! -name '*.log*' -exec sha256sum {{}} +; done\n"
+        f"for t in {trees}; do [ ! -e $t ] || find $t ! -type d ! -name '*.log*' -printf '%y %u:%g"
+        f" %m %p %l\\n'; done\nfor t in {trees}; do [ ! -e $t ] || find $t -type d -printf '%y"
+        f" %u:%g %m %p\\n'; done\necho ---\nfor t in {trees}; do [ ! -e $t ] || find $t -type f !"
+        " -name '*.log*' -exec sha256sum {} +; done\n"
     )
     listing, _, sums = ssh(host, script).out.partition("---\n")
-    digests = {path: digest for digest, _, path in (line.partition("  ") for line in sums.splitlines())}
+    digests = {
+        path: digest for digest, _, path in (line.partition("  ") for line in sums.splitlines())
+    }
     found = {}
     for line in listing.splitlines():
         kind, owner, mode, path, *target = line.split(" ", 4)
@@ -180,7 +201,13 @@ def files(ssh: Ssh, host: str, trees: str = TREES) -> dict[str, str]:
 
 
 EDGE = "nginx haproxy keepalived"
-UNITS = {"edge1": EDGE, "edge2": EDGE, "node1": "bingo", "node2": "bingo", "db1": "postgresql@17-main"}
+UNITS = {
+    "edge1": EDGE,
+    "edge2": EDGE,
+    "node1": "bingo",
+    "node2": "bingo",
+    "db1": "postgresql@17-main",
+}
 
 
 def starts(ssh: Ssh, host: str) -> str:
@@ -190,11 +217,14 @@ def starts(ssh: Ssh, host: str) -> str:
 
 
 def untouched(ssh: Ssh, names: tuple[str, ...] = tuple(HOSTS)) -> dict[str, object]:
-    """What a deploy could touch on the hosts, to be compared before and after. The journal is among the files."""
+    """What a deploy could touch on the hosts, to be compared before and after. The journal is
+    among the files."""
     return on_each_host(lambda name: (files(ssh, name), starts(ssh, name)), names)
 
 
-def on_each_host(look: Callable[[str], Seen], names: Sequence[str] = tuple(HOSTS)) -> dict[str, Seen]:
+def on_each_host(
+    look: Callable[[str], Seen], names: Sequence[str] = tuple(HOSTS)
+) -> dict[str, Seen]:
     """What `look` says of each host, all asked at once."""
     with ThreadPoolExecutor(len(names)) as pool:
         return dict(zip(names, pool.map(look, names), strict=True))
@@ -202,16 +232,24 @@ def on_each_host(look: Callable[[str], Seen], names: Sequence[str] = tuple(HOSTS
 
 def journal(ssh: Ssh, host: str) -> list[dict[str, str]]:
     """The host's own journal."""
-    return [json.loads(line) for line in ssh(host, "cat /var/log/runbook/journal.jsonl").out.splitlines()]
+    return [
+        json.loads(line)
+        for line in ssh(host, "cat /var/log/runbook/journal.jsonl").out.splitlines()
+    ]
 
 
 def drained(ssh: Ssh) -> list[str]:
     """Nodes that any edge keeps out of service, by its files or in HAProxy's own eyes."""
-    return sorted(set[str]().union(*on_each_host(lambda edge: _drained_by(ssh, edge), EDGES).values()))
+    return sorted(
+        set[str]().union(*on_each_host(lambda edge: _drained_by(ssh, edge), EDGES).values())
+    )
 
 
 def _drained_by(ssh: Ssh, edge: str) -> set[str]:
-    script = "ls /var/lib/runbook/drained 2>/dev/null || true\necho 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock"
+    script = (
+        "ls /var/lib/runbook/drained 2>/dev/null || true\necho 'show stat' | socat -t2 stdio"
+        " unix-connect:/run/haproxy/admin.sock"
+    )
     lines = ssh(edge, script).out.splitlines()
     csv = [line.split(",") for line in lines if "," in line and not line.startswith("#")]
     listed = {line for line in lines if line and "," not in line}
@@ -220,7 +258,10 @@ def _drained_by(ssh: Ssh, edge: str) -> set[str]:
 
 def seen_by(ssh: Ssh, edge: str) -> dict[str, str]:
     """How the edge's balancer sees each node, in its own words."""
-    script = "echo 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock | grep ^health,node"
+    script = (
+        "echo 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock | grep"
+        " ^health,node"
+    )
     rows = [row.split(",") for row in ssh(edge, script).out.splitlines()]
     return {row[1]: row[17] for row in rows}
 
@@ -228,7 +269,10 @@ def seen_by(ssh: Ssh, edge: str) -> dict[str, str]:
 def wait_until_up(ssh: Ssh) -> None:
     """Both nodes get requests from both edges."""
     well = dict.fromkeys(EDGES, dict.fromkeys(NODES, "UP"))
-    until(lambda: on_each_host(lambda edge: seen_by(ssh, edge), EDGES) == well, "both nodes up in both balancers' eyes")
+    until(
+        lambda: on_each_host(lambda edge: seen_by(ssh, edge), EDGES) == well,
+        "both nodes up in both balancers' eyes",
+    )
 
 
 @contextlib.contextmanager
@@ -242,7 +286,8 @@ def unhealed(ssh: Ssh) -> Iterator[None]:
 
 
 class Load:
-    """A light, even load of GETs through the edge, from a thread of its own; `failed` holds what was not 200."""
+    """A light, even load of GETs through the edge, from a thread of its own; `failed` holds what
+    was not 200."""
 
     PATHS = ("/db_dummy", "/api/movie/7", "/api/customer/7", "/ping")
 

@@ -1,4 +1,5 @@
-"""What the tests of the floating address share: who holds it, whether all is calm, and a user who reads slowly."""
+"""What the tests of the floating address share: who holds it, whether all is calm, and a user
+who reads slowly."""
 
 from __future__ import annotations
 
@@ -47,16 +48,19 @@ def leftovers(lab: Lab, ssh: Ssh, name: str) -> str:
 
 
 def priority(ssh: Ssh, name: str) -> int:
-    """What it bids for the address with: 250 when all is well with it, below 200 when it cannot serve."""
+    """What it bids for the address with: 250 when all is well with it, below 200 when it cannot
+    serve."""
     words = (
-        "journalctl -u keepalived -b -o cat -q | grep -E 'effective priority|Entering BACKUP STATE .init' | tail -n 1"
+        "journalctl -u keepalived -b -o cat -q | grep -E 'effective priority|Entering BACKUP STATE"
+        " .init' | tail -n 1"
     )
     changed = re.search(r" to (\d+)$", ssh(name, words, check=False).out.strip())
     return int(changed[1]) if changed else 250
 
 
 def calm(lab: Lab, ssh: Ssh) -> bool:
-    """One edge holds the address; both could: keepalived runs and its checks, two in a row, are well."""
+    """One edge holds the address; both could: keepalived runs and its checks, two in a row, are
+    well."""
     return all(priority(ssh, name) >= 200 for name in EDGES) and len(holders(lab, ssh)) == 1
 
 

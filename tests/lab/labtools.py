@@ -26,13 +26,17 @@ class Outcome(NamedTuple):
 class Runner(Protocol):
     """Runs `fab` or `inv` from the project's root, on the session's lab."""
 
-    def __call__(self, *args: str, timeout: float = 600, env: dict[str, str] | None = None) -> Outcome: ...
+    def __call__(
+        self, *args: str, timeout: float = 600, env: dict[str, str] | None = None
+    ) -> Outcome: ...
 
 
 class Ssh(Protocol):
     """Runs a POSIX shell script as root on a host of a lab."""
 
-    def __call__(self, host: str, script: str, timeout: float = 120, check: bool = True) -> Outcome: ...
+    def __call__(
+        self, host: str, script: str, timeout: float = 120, check: bool = True
+    ) -> Outcome: ...
 
 
 def to(lab: Lab) -> Ssh:
@@ -57,9 +61,17 @@ def as_current(lab: Lab) -> Iterator[Lab]:
         os.environ["LAB"] = before
 
 
-def run(argv: list[str], timeout: float, env: dict[str, str] | None = None, stdin: str = "") -> Outcome:
+def run(
+    argv: list[str], timeout: float, env: dict[str, str] | None = None, stdin: str = ""
+) -> Outcome:
     """Run a command in the project's root."""
     done = subprocess.run(
-        argv, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=timeout, env={**os.environ, **(env or {})}
+        argv,
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **(env or {})},
     )
     return Outcome(done.stdout, done.stderr, done.returncode)

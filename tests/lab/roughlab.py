@@ -1,4 +1,5 @@
-"""What the tests of the lab itself share: labs for rough handling, and what is left of one on this machine."""
+"""What the tests of the lab itself share: labs for rough handling, and what is left of one on
+this machine."""
 
 from __future__ import annotations
 
@@ -42,13 +43,19 @@ def ssh(lab: Lab, host: str, script: str, check: bool = True) -> Outcome:
 
 def remains(lab: Lab) -> list[str]:
     """Everything of the lab that is on this machine now."""
-    found = [f"process of {name}" for name in container.all_running(lab)] + [str(path) for path in _cgroups(lab)]
+    found = [f"process of {name}" for name in container.all_running(lab)] + [
+        str(path) for path in _cgroups(lab)
+    ]
     found += [f"mount {point}" for point in mounts.below(lab.folder)]
     found += [
-        f"link {name}" for name in os.listdir("/sys/class/net") if re.fullmatch(rf"(vb-)?{lab.bridge}(-.*)?", name)
+        f"link {name}"
+        for name in os.listdir("/sys/class/net")
+        if re.fullmatch(rf"(vb-)?{lab.bridge}(-.*)?", name)
     ]
     found += [str(path) for path in Path("/run/systemd/nspawn").glob(f"*/{lab.bridge}-*")]
-    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    tables = subprocess.run(
+        ["nft", "list", "tables"], capture_output=True, text=True, check=True
+    ).stdout
     found += [line for line in tables.splitlines() if line.split()[-1] == lab.bridge]
     return found + [str(path) for path in (lab.folder, Path(f"{lab.folder}.lock")) if path.exists()]
 

@@ -24,7 +24,9 @@ def quick(run_fab: Runner, *args: str) -> dict[str, dict[str, Any]]:
 def test_the_edge_holds_what_it_must(deployed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
     wait_until_up(ssh)
     rows = quick(run_fab)
-    assert {id: (rows[id]["verdict"], rows[id]["why"]) for id in ROWS} == dict.fromkeys(ROWS, ("held", ""))
+    assert {id: (rows[id]["verdict"], rows[id]["why"]) for id in ROWS} == dict.fromkeys(
+        ROWS, ("held", "")
+    )
     tls, http3, cache = (rows[id]["more"] for id in ROWS)
     assert tls["certificate"]["verified"]
     assert (tls["http2"], tls["profile"]["compliant"]) == (True, True)
@@ -36,11 +38,13 @@ def test_the_edge_holds_what_it_must(deployed: Deployed, run_fab: Runner, ssh: S
 
 @pytest.fixture
 def in_the_way(healed: Deployed, ssh: Ssh) -> Iterator[None]:
-    """UDP to port 443 is dropped on both edges, as a firewall that forgot HTTP/3 does; gone afterwards."""
+    """UDP to port 443 is dropped on both edges, as a firewall that forgot HTTP/3 does; gone
+    afterwards."""
     for edge in EDGES:
         ssh(
             edge,
-            "nft add table inet intheway\nnft 'add chain inet intheway in { type filter hook input priority 0 ; }'",
+            "nft add table inet intheway\nnft 'add chain inet intheway in { type filter hook input"
+            " priority 0 ; }'",
         )
         ssh(edge, "nft add rule inet intheway in udp dport 443 drop")
     yield
@@ -52,19 +56,27 @@ def spoil(ssh: Ssh, *edits: str) -> None:
     """Change nginx's configuration on both edges by sed; the next deploy makes it good."""
     script = " ".join(f"-e '{edit}'" for edit in edits)
     for edge in EDGES:
-        ssh(edge, f"sed -i {script} /etc/nginx/nginx.conf\nnginx -tq\nsystemctl restart nginx runbook-refresher")
+        ssh(
+            edge,
+            f"sed -i {script} /etc/nginx/nginx.conf\nnginx -tq\nsystemctl restart nginx"
+            " runbook-refresher",
+        )
 
 
 @pytest.mark.usefixtures("in_the_way")
-def test_an_edge_spoilt_by_hand_fails_by_the_names_of_its_faults(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
-    """Nothing is kept, one path sends http away and browsers with it, TLS 1.1 is back, UDP is blocked."""
+def test_an_edge_spoilt_by_hand_fails_by_the_names_of_its_faults(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
+    """Nothing is kept, one path sends http away and browsers with it, TLS 1.1 is back, UDP is
+    blocked."""
     wait_until_up(ssh)
     away = "if ($scheme = http) { return 301 https://$host$request_uri; }"
     strict = "add_header Strict-Transport-Security max-age=60;"
     spoil(
         ssh,
         "s/^ *proxy_cache [^;]*;//",
-        f"s|^\\( *\\)location / {{|\\1location = /db_dummy {{ {away} {strict} proxy_pass http://balancer; }}\\n&|",
+        f"s|^\\( *\\)location / {{|\\1location = /db_dummy {{ {away} {strict} proxy_pass"
+        " http://balancer; }\\n&|",
         "s/ssl_protocols .*/ssl_protocols TLSv1.1 TLSv1.2 TLSv1.3;/",
         "s/ssl_ciphers .*/ssl_ciphers DEFAULT@SECLEVEL=0;/",
     )
@@ -81,14 +93,19 @@ def test_an_edge_spoilt_by_hand_fails_by_the_names_of_its_faults(healed: Deploye
     assert "took 1 s or more: is the answer kept at all?" in rows["R16"]["why"]
 
 
-def test_nginx_that_keeps_too_much_too_long_is_found(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
-    """A cache that minds no deadline, filled more than a minute before anybody asks; and films, which none may keep."""
+def test_nginx_that_keeps_too_much_too_long_is_found(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
+    """A cache that minds no deadline, filled more than a minute before anybody asks; and films,
+    which none may keep."""
     wait_until_up(ssh)
     spoil(
         ssh,
-        "s/proxy_ignore_headers .*/proxy_ignore_headers X-Accel-Expires Cache-Control Expires Set-Cookie Vary; proxy_cache_valid 10m;/",
+        "s/proxy_ignore_headers .*/proxy_ignore_headers X-Accel-Expires Cache-Control Expires"
+        " Set-Cookie Vary; proxy_cache_valid 10m;/",
         "s/proxy_cache_bypass 1;//",
-        "s|^\\( *\\)location / {|\\1location /api/movie/ { proxy_pass http://balancer; proxy_cache answers; }\\n&|",
+        "s|^\\( *\\)location / {|\\1location /api/movie/ { proxy_pass http://balancer; proxy_cache"
+        " answers; }\\n&|",
     )
     # What was kept before still has its deadline.
     cache = "$(sed -n 's/.*proxy_cache_path \\([^ ]*\\) .*/\\1/p' /etc/nginx/nginx.conf)"

@@ -1,4 +1,5 @@
-"""The acceptance fails when it must, on a real service, and names the row: an index lost, a node stopped, a cache in between."""
+"""The acceptance fails when it must, on a real service, and names the row: an index lost, a node
+stopped, a cache in between."""
 
 from __future__ import annotations
 
@@ -48,7 +49,10 @@ def test_a_lost_index_is_named_and_all_else_is_there(
     assert "sessions_id" in (tmp_path / "page" / "index.html").read_text()
 
 
-BLIND = "nft add table inet blind; nft 'add chain inet blind out { type filter hook output priority 0; }'\n"
+BLIND = (
+    "nft add table inet blind; nft 'add chain inet blind out { type filter hook output priority 0;"
+    " }'\n"
+)
 BLIND += "nft add rule inet blind out tcp dport 8404 reject"
 
 
@@ -78,10 +82,15 @@ def test_a_stopped_node_is_missed_at_peak_and_an_edge_without_figures_by_name(
 LOCK = "BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(45)"
 
 
-def test_a_table_locked_while_the_check_prepares_is_an_outage(deployed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_table_locked_while_the_check_prepares_is_an_outage(
+    deployed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     """The lock is gone before the run could end, if the run waited for it."""
     ssh("db1", f"systemd-run -q --unit=lock runuser -u postgres -- psql -qd bingo -c '{LOCK}'")
-    locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'sessions'::regclass"
+    locked = (
+        "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation ="
+        " 'sessions'::regclass"
+    )
     psql = "runuser -u postgres -- psql -qAtd bingo -c"
     until(lambda: ssh("db1", f'{psql} "{locked}"').out.strip() == "1", "the lock")
     last = int(ssh("db1", f"{psql} 'SELECT last_value FROM sessions_id_seq'").out)
@@ -92,7 +101,9 @@ def test_a_table_locked_while_the_check_prepares_is_an_outage(deployed: Deployed
     assert outcome.code == 1
     found = rows(outcome)
     assert [found[id]["verdict"] for id in ("R8", "R12", "R13")] == ["failed"] * 3
-    assert "GET /api/session/5000000 gave no right answer within 3 s (timed out)" in found["R8"]["why"]
+    assert (
+        "GET /api/session/5000000 gave no right answer within 3 s (timed out)" in found["R8"]["why"]
+    )
     assert "no session was made" in found["R12"]["why"]
     # By their ids: an insert that is refused leaves a gap, so counts say nothing.
     left = ssh("db1", f"{psql} 'SELECT count(*) FROM sessions WHERE id > {last}'").out.strip()
@@ -143,7 +154,9 @@ class CachingProxy:
             self.hits += 1
             return web.Response(status=status, body=body)
         asked = await request.read()
-        async with self._session.request(request.method, self.behind + request.path_qs, data=asked) as answer:
+        async with self._session.request(
+            request.method, self.behind + request.path_qs, data=asked
+        ) as answer:
             status, body = answer.status, await answer.read()
         if film:
             self.kept[request.path_qs] = (time.monotonic(), status, body)
@@ -158,9 +171,13 @@ def proxy(deployed: Deployed) -> Iterator[CachingProxy]:
     proxy.stop()
 
 
-def test_a_cache_in_between_is_found(deployed: Deployed, proxy: CachingProxy, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_cache_in_between_is_found(
+    deployed: Deployed, proxy: CachingProxy, run_fab: Runner, ssh: Ssh
+) -> None:
     wait_until_up(ssh)
-    outcome = run_fab("check", "--quick", "--json", "-", "--address", f"http://127.0.0.1:{proxy.port}")
+    outcome = run_fab(
+        "check", "--quick", "--json", "-", "--address", f"http://127.0.0.1:{proxy.port}"
+    )
     assert proxy.hits > 0
     assert outcome.code == 1
     found = rows(outcome)

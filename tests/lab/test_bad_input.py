@@ -1,4 +1,5 @@
-"""What an operator may type or name wrongly: one message in three parts, the exit code, and no host is touched."""
+"""What an operator may type or name wrongly: one message in three parts, the exit code, and no
+host is touched."""
 
 from __future__ import annotations
 
@@ -10,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Deployed, Variant, assert_unchanged, complaint, files, on_each_host, starts, until
+from deployed import (
+    Deployed,
+    Variant,
+    assert_unchanged,
+    complaint,
+    files,
+    on_each_host,
+    starts,
+    until,
+)
 from labtools import Runner, Ssh, run
 
 from lab import hosts
@@ -24,12 +34,15 @@ def nothing_is_touched(deployed: Deployed, run_fab: Runner, ssh: Ssh) -> Iterato
     """Over all of this file: the hosts are as before, and the next deploy has nothing to do."""
     ssh(
         "node1",
-        "id plain >/dev/null 2>&1 || useradd -m plain; cp -r /home/ops/.ssh /home/plain; chown -R plain: /home/plain",
+        "id plain >/dev/null 2>&1 || useradd -m plain; cp -r /home/ops/.ssh /home/plain; chown -R"
+        " plain: /home/plain",
     )
     calm = ("edge1", "edge2", "node1", "db1")  # node2 is switched off and on
 
     def look() -> object:
-        return on_each_host(lambda name: files(ssh, name)), on_each_host(lambda name: starts(ssh, name), calm)
+        return on_each_host(lambda name: files(ssh, name)), on_each_host(
+            lambda name: starts(ssh, name), calm
+        )
 
     before = look()
     yield
@@ -38,18 +51,46 @@ def nothing_is_touched(deployed: Deployed, run_fab: Runner, ssh: Ssh) -> Iterato
 
 
 SITES: dict[str, tuple[Tables, str, str]] = {
-    "sha256 of another file": ({"app": {"sha256": "0" * 64}}, "has sha256", "if this is it: set app.sha256 ="),
+    "sha256 of another file": (
+        {"app": {"sha256": "0" * 64}},
+        "has sha256",
+        "if this is it: set app.sha256 =",
+    ),
     "no sha256": ({"app": {"sha256": None}}, "app.sha256 is missing", "edit"),
     "sha256 that is none": ({"app": {"sha256": "abc"}}, "must be the 64 hex digits", "edit"),
     "no such binary": ({"app": {"binary": "/nowhere/bingo"}}, "no such file", "mend app.binary"),
-    "URL where nobody listens": ({"app": {"binary": "http://127.0.0.1:9/bingo"}}, "cannot be downloaded", "curl -I"),
+    "URL where nobody listens": (
+        {"app": {"binary": "http://127.0.0.1:9/bingo"}},
+        "cannot be downloaded",
+        "curl -I",
+    ),
     "URL that is none": ({"app": {"binary": "htp://bingo"}}, "cannot be downloaded", "curl -I"),
-    "wrong type": ({"database": {"max_connections": "many"}}, "must be a whole number, not 'many'", "edit"),
+    "wrong type": (
+        {"database": {"max_connections": "many"}},
+        "must be a whole number, not 'many'",
+        "edit",
+    ),
     "truth for a number": ({"ssh": {"port": True}}, "must be a whole number, not True", "edit"),
-    "unknown key": ({"app": {"memory": "1G"}}, "app.memory is not a setting; did you mean memory_max?", "edit"),
-    "unknown table": ({"": {"databse": {}}}, "databse is not a setting; did you mean database?", "edit"),
-    "unknown role": ({"hosts": {"x": {"address": "10.0.0.1", "roles": ["ap"]}}}, "must be a list out of", "edit"),
-    "no ssh key there": ({"ssh": {"key": "/nowhere/key"}}, "/nowhere/key does not exist", "mend the site file"),
+    "unknown key": (
+        {"app": {"memory": "1G"}},
+        "app.memory is not a setting; did you mean memory_max?",
+        "edit",
+    ),
+    "unknown table": (
+        {"": {"databse": {}}},
+        "databse is not a setting; did you mean database?",
+        "edit",
+    ),
+    "unknown role": (
+        {"hosts": {"x": {"address": "10.0.0.1", "roles": ["ap"]}}},
+        "must be a list out of",
+        "edit",
+    ),
+    "no ssh key there": (
+        {"ssh": {"key": "/nowhere/key"}},
+        "/nowhere/key does not exist",
+        "mend the site file",
+    ),
     "no password": (
         {"database": {"password_file": None}},
         "there is no database password",
@@ -94,7 +135,8 @@ def test_a_command_beside_a_task_is_refused(run_fab: Runner) -> None:
     assert "runs tasks, not loose commands" in outcome.out + outcome.err
 
 
-# --- A binary by URL -------------------------------------------------------------------------------------------------
+# --- A binary by URL
+# -------------------------------------------------------------------------------------------------
 
 
 class Shop(http.server.BaseHTTPRequestHandler):
@@ -141,7 +183,8 @@ def test_a_binary_by_url_is_taken_once_and_only_if_it_is_the_right_one(
     (kept / digest).unlink()
 
 
-# --- Who answers there, and who we are ----------------------------------------------------------------------------------
+# --- Who answers there, and who we are
+# ----------------------------------------------------------------------------------
 
 
 def test_a_host_that_is_off_stops_the_whole_deploy_but_not_one_of_others(
@@ -160,10 +203,15 @@ def test_a_host_that_is_off_stops_the_whole_deploy_but_not_one_of_others(
         assert run_fab("-H", "node2", "deploy", env=variant(ssh=soon)).code == 4
     finally:
         hosts.power_on("node2")
-    until(lambda: ssh("node2", "systemctl is-active bingo", check=False).out == "active\n", "the app on node2")
+    until(
+        lambda: ssh("node2", "systemctl is-active bingo", check=False).out == "active\n",
+        "the app on node2",
+    )
 
 
-def test_a_host_that_is_cut_off_is_given_up_in_time(deployed: Deployed, run_fab: Runner, variant: Variant) -> None:
+def test_a_host_that_is_cut_off_is_given_up_in_time(
+    deployed: Deployed, run_fab: Runner, variant: Variant
+) -> None:
     hosts.cut("edge1")
     try:
         outcome = run_fab("-H", "edge1", "deploy", env=variant(ssh={"timeout": 2.0}), timeout=20)
@@ -181,7 +229,9 @@ def test_an_unknown_host_key_is_refused_until_it_is_trusted(
     assert outcome.code == 4
     assert complaint(outcome).seen == "the host key of node1 is not pinned"
     assert complaint(outcome).next == "fab -H node1 trust"
-    assert run_fab("-H", "node1", "trust", env=nobody).code == 1  # nobody says yes on an empty stdin
+    assert (
+        run_fab("-H", "node1", "trust", env=nobody).code == 1
+    )  # nobody says yes on an empty stdin
     assert run_fab("-H", "node1", "trust", "--yes", env=nobody).code == 0
     assert_unchanged(run_fab("-H", "node1", "deploy", env=nobody))
 
@@ -193,30 +243,44 @@ def test_a_changed_host_key_is_refused_until_it_is_replaced(
     key = "/etc/ssh/ssh_host_ed25519_key"
     pins.write_text((lab.folder / "ssh/known_hosts").read_text())
     mine = variant(ssh={"known_hosts": str(pins)})
-    swap = f"cd /etc/ssh; cp -p {key} {key}.pub /root/; rm {key} {key}.pub; ssh-keygen -q -t ed25519 -N '' -f {key}"
+    swap = (
+        f"cd /etc/ssh; cp -p {key} {key}.pub /root/; rm {key} {key}.pub; ssh-keygen -q -t ed25519"
+        f" -N '' -f {key}"
+    )
     assert on_node2(deployed, lab.folder / "ssh/known_hosts", f"{swap}; systemctl restart ssh") == 0
     try:
         outcome = run_fab("-H", "node2", "deploy", env=mine)
         assert outcome.code == 4
-        assert "node2 shows another host key than the pinned one (now SHA256:" in complaint(outcome).seen
+        assert (
+            "node2 shows another host key than the pinned one (now SHA256:"
+            in complaint(outcome).seen
+        )
         assert complaint(outcome).next.endswith("fab -H node2 trust --replace")
         assert run_fab("-H", "node2", "trust", "--yes", env=mine).code == 2
         assert run_fab("-H", "node2", "deploy", env=mine).code == 4
         assert run_fab("-H", "node2", "trust", "--replace", "--yes", env=mine).code == 0
         assert_unchanged(run_fab("deploy", env=mine))
     finally:
-        back = "cp -p /root/ssh_host_ed25519_key* /etc/ssh/; rm /root/ssh_host_*; systemctl restart ssh"
+        back = (
+            "cp -p /root/ssh_host_ed25519_key* /etc/ssh/; rm /root/ssh_host_*; systemctl"
+            " restart ssh"
+        )
         assert on_node2(deployed, pins, back) == 0
 
 
 def on_node2(deployed: Deployed, pins: Path, script: str) -> int:
     """Run as root on node2, whose key is among `pins`."""
     argv = lab_ssh.command(deployed.lab, "node2")
-    argv = [f"UserKnownHostsFile={pins}" if word.startswith("UserKnownHostsFile=") else word for word in argv]
+    argv = [
+        f"UserKnownHostsFile={pins}" if word.startswith("UserKnownHostsFile=") else word
+        for word in argv
+    ]
     return run([*argv, "sudo -n sh -eu -s"], 60, stdin=script).code
 
 
-def test_a_key_that_is_not_ours(deployed: Deployed, run_fab: Runner, variant: Variant, tmp_path: Path) -> None:
+def test_a_key_that_is_not_ours(
+    deployed: Deployed, run_fab: Runner, variant: Variant, tmp_path: Path
+) -> None:
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], 20)
     outcome = run_fab("-H", "node1", "deploy", env=variant(ssh={"key": str(tmp_path / "other")}))
     assert outcome.code == 4
@@ -224,7 +288,9 @@ def test_a_key_that_is_not_ours(deployed: Deployed, run_fab: Runner, variant: Va
     assert "ssh-copy-id" in complaint(outcome).next
 
 
-def test_a_user_who_may_not_become_root(deployed: Deployed, run_fab: Runner, variant: Variant) -> None:
+def test_a_user_who_may_not_become_root(
+    deployed: Deployed, run_fab: Runner, variant: Variant
+) -> None:
     outcome = run_fab("-H", "node1", "deploy", env=variant(ssh={"user": "plain"}))
     assert outcome.code == 1
     assert complaint(outcome).seen == "node1: user plain may not use sudo without a password"

@@ -1,4 +1,5 @@
-"""Hosts on which something is in the way: it is named, what served goes on serving, and the next deploy converges."""
+"""Hosts on which something is in the way: it is named, what served goes on serving, and the next
+deploy converges."""
 
 from __future__ import annotations
 
@@ -9,7 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployed import Deployed, Variant, complaint, complaints, drained, files, starts, until, wait_until_up
+from deployed import (
+    Deployed,
+    Variant,
+    complaint,
+    complaints,
+    drained,
+    files,
+    starts,
+    until,
+    wait_until_up,
+)
 from labtools import Runner, Ssh
 
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d bingo"
@@ -23,7 +34,9 @@ def port(deployed: Deployed, ssh: Ssh) -> int:
 
 def served(deployed: Deployed) -> bool:
     """Users get their answer."""
-    with contextlib.closing(http.client.HTTPConnection(deployed.lab.floating, timeout=10)) as connection:
+    with contextlib.closing(
+        http.client.HTTPConnection(deployed.lab.floating, timeout=10)
+    ) as connection:
         connection.request("GET", "/ping")
         return connection.getresponse().status == 200
 
@@ -33,7 +46,8 @@ def squatter(ssh: Ssh, host: str, number: int, unit: str) -> Iterator[None]:
     """Something else listens at this port of the host, instead of `unit`."""
     ssh(
         host,
-        f"systemctl stop {unit}; systemd-run -q --unit=squatter systemd-socket-activate --accept --inetd -l {number} /bin/cat",
+        f"systemctl stop {unit}; systemd-run -q --unit=squatter systemd-socket-activate --accept"
+        f" --inetd -l {number} /bin/cat",
     )
     try:
         until(lambda: f":{number} " in ssh(host, "ss -ltn").out, "the squatter")
@@ -44,10 +58,15 @@ def squatter(ssh: Ssh, host: str, number: int, unit: str) -> Iterator[None]:
 
 def holder(ssh: Ssh, host: str) -> str:
     """The squatter, as it is named."""
-    return f"squatter.service (systemd-socket-, pid {ssh(host, 'systemctl show -P MainPID squatter').out.strip()})"
+    return (
+        "squatter.service (systemd-socket-, pid"
+        f" {ssh(host, 'systemctl show -P MainPID squatter').out.strip()})"
+    )
 
 
-def test_a_port_of_the_app_that_is_taken(healed: Deployed, port: int, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_port_of_the_app_that_is_taken(
+    healed: Deployed, port: int, run_fab: Runner, ssh: Ssh
+) -> None:
     with squatter(ssh, "node1", port, "bingo"):
         outcome = run_fab("deploy")
         assert outcome.code == 1
@@ -91,7 +110,10 @@ def test_the_port_of_the_edge_that_is_taken(healed: Deployed, run_fab: Runner, s
 BINARIES = {
     "exits at once": ("#!/bin/sh\nexit 7\n", "ends with exit 7"),
     "exits well at once": ("#!/bin/sh\n", "ends"),
-    "asks for a licence": ("#!/bin/sh\necho 'fatal: licence key required' >&2\nexit 1\n", "licence key required"),
+    "asks for a licence": (
+        "#!/bin/sh\necho 'fatal: licence key required' >&2\nexit 1\n",
+        "licence key required",
+    ),
     "is no program": ("hello\n", ""),
 }
 
@@ -109,7 +131,9 @@ def test_a_binary_that_does_not_serve(
     assert served(healed)
 
 
-def test_a_database_that_is_down_and_may_not_start(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_database_that_is_down_and_may_not_start(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     unit = "postgresql@17-main"
     ssh("db1", f"systemctl mask --now {unit} 2>/dev/null")
     try:
@@ -133,11 +157,17 @@ def small(ssh: Ssh, host: str, folder: str, megabytes: int) -> Iterator[None]:
         ssh(host, f"umount {folder}")
 
 
-def test_a_database_that_is_full(healed: Deployed, run_fab: Runner, run_inv: Runner, ssh: Ssh) -> None:
+def test_a_database_that_is_full(
+    healed: Deployed, run_fab: Runner, run_inv: Runner, ssh: Ssh
+) -> None:
     with small(ssh, "db1", "/mnt/small", 2):
         ssh("db1", "chown postgres: /mnt/small")
         ssh("db1", f"{PSQL} -c \"CREATE TABLESPACE small LOCATION '/mnt/small'\"")
-        ssh("db1", f"{PSQL} -c 'ALTER DATABASE bingo SET default_tablespace = small' -c 'DROP INDEX sessions_id'")
+        ssh(
+            "db1",
+            f"{PSQL} -c 'ALTER DATABASE bingo SET default_tablespace = small' -c 'DROP INDEX"
+            " sessions_id'",
+        )
         try:
             outcome = run_fab("deploy")
             assert outcome.code == 1
@@ -147,7 +177,11 @@ def test_a_database_that_is_full(healed: Deployed, run_fab: Runner, run_inv: Run
             assert run_inv("db.status").code == 2
             assert served(healed)
         finally:
-            ssh("db1", f"{PSQL} -c 'ALTER DATABASE bingo RESET default_tablespace' -c 'DROP INDEX sessions_id'")
+            ssh(
+                "db1",
+                f"{PSQL} -c 'ALTER DATABASE bingo RESET default_tablespace' -c 'DROP INDEX"
+                " sessions_id'",
+            )
             ssh("db1", f"{PSQL} -c 'DROP TABLESPACE small'")
 
 
@@ -164,7 +198,9 @@ def test_a_disk_that_is_full_during_the_upload(
     assert drained(ssh) == []
 
 
-def test_a_disk_that_is_full_for_everything(healed: Deployed, run_fab: Runner, ssh: Ssh, variant: Variant) -> None:
+def test_a_disk_that_is_full_for_everything(
+    healed: Deployed, run_fab: Runner, ssh: Ssh, variant: Variant
+) -> None:
     """Not even the lock can be written."""
     with small(ssh, "node2", "/var/lib/runbook", 1):
         ssh("node2", "dd if=/dev/zero of=/var/lib/runbook/ballast bs=4k 2>/dev/null || true")

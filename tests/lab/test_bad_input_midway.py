@@ -1,4 +1,5 @@
-"""Deploys that meet each other, and Ctrl-C: exit codes, messages, locks; the next deploy converges."""
+"""Deploys that meet each other, and Ctrl-C: exit codes, messages, locks; the next deploy
+converges."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ class Deploy:
 
 
 class Begin(Protocol):
-    """Starts a deploy and stops it, as by a laptop's lid, once it has done something to a file of a host."""
+    """Starts a deploy and stops it, as by a laptop's lid, once it has done something to a file
+    of a host."""
 
     def __call__(self, host: str, path: str) -> Deploy: ...
 
@@ -52,7 +54,9 @@ def begin(healed: Deployed, variant: Variant, ssh: Ssh) -> Iterator[Begin]:
     begun: list[Deploy] = []
 
     def start(host: str, path: str) -> Deploy:
-        file = healed.lab.host_folder(host) / "root" / path.lstrip("/")  # seen from outside, without a delay
+        file = (
+            healed.lab.host_folder(host) / "root" / path.lstrip("/")
+        )  # seen from outside, without a delay
         before = stamp(file)
         begun.append(Deploy(variant(app={"memory_max": "500M"}), "--reason", "more memory"))
         until(lambda: stamp(file) != before, f"the deploy to reach {host}:{path}")
@@ -83,7 +87,9 @@ def locks(ssh: Ssh) -> list[str]:
     return [name for name in HOSTS if ssh(name, f"test -e {LOCK}", check=False).code == 0]
 
 
-def test_a_second_deploy_is_refused_and_told_who_holds_the_first(begin: Begin, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_second_deploy_is_refused_and_told_who_holds_the_first(
+    begin: Begin, run_fab: Runner, ssh: Ssh
+) -> None:
     running = begin("node1", JOURNAL)
     assert locks(ssh) == list(HOSTS)
     ssh("node2", "chmod 0700 /usr/lib/runbook")  # so that the second has something to do
@@ -101,7 +107,9 @@ def test_a_second_deploy_is_refused_and_told_who_holds_the_first(begin: Begin, r
     assert locks(ssh) == []
 
 
-def test_a_deploy_that_was_taken_over_stops_at_its_next_change(begin: Begin, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_deploy_that_was_taken_over_stops_at_its_next_change(
+    begin: Begin, run_fab: Runner, ssh: Ssh
+) -> None:
     running = begin("node2", LOCK)  # the last one it takes
     ssh("node2", "chmod 0700 /usr/lib/runbook")
     taken = run_fab("deploy", "--take-over", "--reason", "the other one sleeps")
@@ -118,10 +126,15 @@ def test_a_deploy_that_was_taken_over_stops_at_its_next_change(begin: Begin, run
     assert drained(ssh) == []
 
 
-def test_ctrl_c_ends_the_step_in_hand_and_no_other_begins(begin: Begin, run_fab: Runner, ssh: Ssh) -> None:
+def test_ctrl_c_ends_the_step_in_hand_and_no_other_begins(
+    begin: Begin, run_fab: Runner, ssh: Ssh
+) -> None:
     running = begin("node1", JOURNAL)
     running.send(signal.SIGCONT)
-    until(lambda: "\nState:\tT" not in Path(f"/proc/{running.process.pid}/status").read_text(), "it to run on")
+    until(
+        lambda: "\nState:\tT" not in Path(f"/proc/{running.process.pid}/status").read_text(),
+        "it to run on",
+    )
     running.send(signal.SIGINT)
     outcome = running.outcome()
 
@@ -134,8 +147,13 @@ def test_ctrl_c_ends_the_step_in_hand_and_no_other_begins(begin: Begin, run_fab:
     told = journal(ssh, "node1")
     mine = [entry for entry in told if entry["run"] == told[-1]["run"]]
     assert [entry["event"] for entry in mine] == ["begin", "changed"] * (len(mine) // 2)
-    assert ssh("node2", "grep MemoryMax= /etc/systemd/system/bingo.service").out == "MemoryMax=512M\n"
-    changed, status = {entry["step"] for entry in mine if entry["event"] == "changed"}, run_fab("status").out
+    assert (
+        ssh("node2", "grep MemoryMax= /etc/systemd/system/bingo.service").out == "MemoryMax=512M\n"
+    )
+    changed, status = (
+        {entry["step"] for entry in mine if entry["event"] == "changed"},
+        run_fab("status").out,
+    )
     for file, unit in RESTARTED.items():
         owed = f"file {file}" in changed and f"unit {unit}" not in changed
         assert (f"node1: pending restart of {unit}" in status) == owed, (changed, status)

@@ -1,6 +1,8 @@
-"""A real browser's way to the service: Chromium over HTTP/3, HTTP/2 and plain http, at the floating address.
+"""A real browser's way to the service: Chromium over HTTP/3, HTTP/2 and plain http, at the floating
+address.
 
-The protocol is the browser's own word: `nextHopProtocol` of the page it has loaded, asked through the DevTools protocol.
+The protocol is the browser's own word: `nextHopProtocol` of the page it has loaded, asked through
+the DevTools protocol.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ QUIET = (
 
 
 class Page(NamedTuple):
-    """What the browser shows of a page: its final address, its text, and the protocol it came by."""
+    """What the browser shows of a page: its final address, its text, and the protocol it came
+    by."""
 
     url: str
     text: str
@@ -59,23 +62,33 @@ class Browser:
     def open(self, url: str) -> Page:
         """Load `url` in a new tab; AssertionError with the browser's words when it cannot."""
         target = self._call("Target.createTarget", {"url": "about:blank"})["targetId"]
-        tab = self._call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
+        tab = self._call("Target.attachToTarget", {"targetId": target, "flatten": True})[
+            "sessionId"
+        ]
         self._call("Page.enable", {}, tab)
         went = self._call("Page.navigate", {"url": url}, tab)
         assert not went.get("errorText"), f"{url}: {went['errorText']}"
-        self._until(lambda said: said.get("method") == "Page.loadEventFired" and said.get("sessionId") == tab)
+        self._until(
+            lambda said: (
+                said.get("method") == "Page.loadEventFired" and said.get("sessionId") == tab
+            )
+        )
         told = (
             "(() => { const [page] = performance.getEntriesByType('navigation');"
             " return [location.href, document.body.innerText, page.nextHopProtocol] })()"
         )
         return Page(
-            *self._call("Runtime.evaluate", {"expression": told, "returnByValue": True}, tab)["result"]["value"]
+            *self._call("Runtime.evaluate", {"expression": told, "returnByValue": True}, tab)[
+                "result"
+            ]["value"]
         )
 
     def _call(self, method: str, params: dict[str, Any], session: str = "") -> dict[str, Any]:
         self._number += 1
         number = self._number
-        message = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
+        message = {"id": number, "method": method, "params": params} | (
+            {"sessionId": session} if session else {}
+        )
         os.write(self._asks, json.dumps(message).encode() + b"\0")
         said = self._until(lambda said: said.get("id") == number)
         assert "result" in said, f"{method}: {said}"
@@ -130,7 +143,8 @@ def a_browser(folder: Path, *flags: str) -> Iterator[Browser]:
 
 
 def served_key(host: str) -> str:
-    """The hash of the served certificate's public key, by which Chromium accepts it without knowing its authority."""
+    """The hash of the served certificate's public key, by which Chromium accepts it without
+    knowing its authority."""
     certificate = x509.load_pem_x509_certificate(ssl.get_server_certificate((host, 443)).encode())
     spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(hashlib.sha256(spki).digest()).decode()
@@ -151,14 +165,18 @@ def test_chromium_gets_the_page(
     wait_until_up(ssh)
     host = deployed.lab.floating
     accepted = f"--ignore-certificate-errors-spki-list={served_key(host)}"
-    with a_browser(tmp_path / "profile", accepted, *(flag.format(host=host) for flag in flags)) as browser:
+    with a_browser(
+        tmp_path / "profile", accepted, *(flag.format(host=host) for flag in flags)
+    ) as browser:
         page = browser.open(f"{scheme}://{host}/")
     assert page.url == f"{scheme}://{host}/", "it was sent elsewhere"
     assert "index_page_is_awesome" in page.text
     assert page.protocol == protocol
 
 
-def test_chromium_stays_with_http_after_it_has_seen_https(deployed: Deployed, ssh: Ssh, tmp_path: Path) -> None:
+def test_chromium_stays_with_http_after_it_has_seen_https(
+    deployed: Deployed, ssh: Ssh, tmp_path: Path
+) -> None:
     """Neither HSTS nor Alt-Svc may carry a browser away from plain http."""
     wait_until_up(ssh)
     host = deployed.lab.floating

@@ -1,4 +1,5 @@
-"""Certificates on real edges: what clients verify, renewals and rotations under load, a user's own, and who is refused."""
+"""Certificates on real edges: what clients verify, renewals and rotations under load, a user's
+own, and who is refused."""
 
 from __future__ import annotations
 
@@ -18,30 +19,56 @@ from fabfile.certs.names import sort_names
 from fabfile.certs.store import Store
 from lab import hosts
 
-# -- what is there after a deploy ---------------------------------------------------------------------------------
+# -- what is there after a deploy
+# ---------------------------------------------------------------------------------
 
 
-def test_clients_can_verify_what_is_served(certs: Runner, deployed: Deployed, bundle: Path, site_address: str) -> None:
+def test_clients_can_verify_what_is_served(
+    certs: Runner, deployed: Deployed, bundle: Path, site_address: str
+) -> None:
     for address in (*addresses(deployed.lab), site_address):
         for name in (f"https://{address}", f"https://{NAME}"):
-            words = ["curl", "-sS", "--cacert", str(bundle), "--resolve", f"{NAME}:443:{address}", "-o", "/dev/null"]
+            words = [
+                "curl",
+                "-sS",
+                "--cacert",
+                str(bundle),
+                "--resolve",
+                f"{NAME}:443:{address}",
+                "-o",
+                "/dev/null",
+            ]
             assert run([*words, "-w", "%{http_code}", f"{name}/ping"], 20) == ("200", "", 0)
-        strict = ["openssl", "s_client", "-connect", f"{address}:443", "-CAfile", str(bundle), "-x509_strict"]
+        strict = [
+            "openssl",
+            "s_client",
+            "-connect",
+            f"{address}:443",
+            "-CAfile",
+            str(bundle),
+            "-x509_strict",
+        ]
         assert run([*strict, "-verify_return_error", "-verify_ip", address], 20).code == 0
-    assert run(["curl", "-sS", f"https://{site_address}/ping"], 20).code == 60, "nobody else trusts it"
+    assert run(["curl", "-sS", f"https://{site_address}/ping"], 20).code == 60, (
+        "nobody else trusts it"
+    )
 
 
 def test_keys_are_where_they_belong(certs: Runner, deployed: Deployed, ssh: Ssh) -> None:
     store = deployed.lab.folder / "secrets/tls"
     lines = {name: key_line(store / f"{name}.pem") for name in ("ca", "leaf")}
     for edge in EDGES:
-        assert ssh(edge, f"grep -rlF -e '{lines['ca']}' /etc /var /root /tmp /run || true").out == ""
+        assert (
+            ssh(edge, f"grep -rlF -e '{lines['ca']}' /etc /var /root /tmp /run || true").out == ""
+        )
         found = ssh(edge, f"grep -rlF -e '{lines['leaf']}' /etc /var /root /tmp").out.split()
         assert {path.rpartition("/")[2] for path in found} == {"key.pem"}, found
         stat = ssh(edge, "stat -Lc '%U:%G %a' /etc/nginx/tls /etc/nginx/tls/current/key.pem").out
         assert stat == "root:www-data 750\nroot:www-data 640\n"
     said = (
-        deployed.first.out + deployed.first.err + run(["grep", "-rlF", "-e", lines["leaf"], str(deployed.runs)], 20).out
+        deployed.first.out
+        + deployed.first.err
+        + run(["grep", "-rlF", "-e", lines["leaf"], str(deployed.runs)], 20).out
     )
     assert lines["leaf"] not in said
     assert "leaf.pem" not in said
@@ -52,10 +79,13 @@ def key_line(path: Path) -> str:
     return path.read_text().partition("PRIVATE KEY-----\n")[2].splitlines()[0]
 
 
-# -- renewing and rotating under load -----------------------------------------------------------------------------
+# -- renewing and rotating under load
+# -----------------------------------------------------------------------------
 
 
-def test_a_renewal_fails_nobody(certs: Runner, deployed: Deployed, bundle: Path, site_address: str) -> None:
+def test_a_renewal_fails_nobody(
+    certs: Runner, deployed: Deployed, bundle: Path, site_address: str
+) -> None:
     old = {served(address) for address in addresses(deployed.lab)}
     assert len(old) == 1
     with Clients(site_address, bundle) as clients:
@@ -93,7 +123,9 @@ def test_a_rotation_fails_nobody_who_learnt_in_time(
         clients.wait(20)
     assert (clients.failed, len(clients.seen)) == ([], 2)
     assert status.code == 2
-    assert [one["next"] for one in json.loads(status.out)["problems"]] == ["inv certs.rotate-ca --finish"]
+    assert [one["next"] for one in json.loads(status.out)["problems"]] == [
+        "inv certs.rotate-ca --finish"
+    ]
     assert finished.code == 0, finished
     assert certs("status").code == 0
     with Clients(site_address, before) as late:
@@ -110,16 +142,24 @@ def two_pairs(certs: Runner, ssh: Ssh) -> None:
         assert certs("renew", "--force").code == 0
 
 
-# -- status -------------------------------------------------------------------------------------------------------
+# -- status
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("two_pairs")
-def test_status_sees_an_edge_that_serves_another(certs: Runner, deployed: Deployed, ssh: Ssh, run_fab: Runner) -> None:
+def test_status_sees_an_edge_that_serves_another(
+    certs: Runner, deployed: Deployed, ssh: Ssh, run_fab: Runner
+) -> None:
     ssh("edge2", "cd /etc/nginx/tls; ln -sfn $(readlink previous) current; systemctl reload nginx")
-    until(lambda: len({served(address) for address in addresses(deployed.lab)}) == 2, "the old one on edge2")
+    until(
+        lambda: len({served(address) for address in addresses(deployed.lab)}) == 2,
+        "the old one on edge2",
+    )
     outcome = certs("status")
     assert outcome.code == 2, outcome
-    assert "edge2 serves another certificate than the store holds   (inv certs.renew)" in outcome.out
+    assert (
+        "edge2 serves another certificate than the store holds   (inv certs.renew)" in outcome.out
+    )
     plan = run_fab("plan")
     assert plan.code == 2
     assert "install the certificate in /etc/nginx/tls" in plan.out
@@ -148,11 +188,17 @@ def test_status_sees_a_key_that_nginx_could_not_read_again(
 
 
 @pytest.mark.usefixtures("two_pairs")
-def test_a_reload_that_somebody_forgot_is_made_good(certs: Runner, deployed: Deployed, ssh: Ssh) -> None:
-    """The right pair lies there, but the daemon does not serve it: only the look at what is served finds out."""
+def test_a_reload_that_somebody_forgot_is_made_good(
+    certs: Runner, deployed: Deployed, ssh: Ssh
+) -> None:
+    """The right pair lies there, but the daemon does not serve it: only the look at what is
+    served finds out."""
     good = served(deployed.lab.address("edge2"))
     now = ssh("edge2", "readlink /etc/nginx/tls/current").out.strip()
-    ssh("edge2", "cd /etc/nginx/tls && ln -sfn $(readlink previous) current && systemctl reload nginx")
+    ssh(
+        "edge2",
+        "cd /etc/nginx/tls && ln -sfn $(readlink previous) current && systemctl reload nginx",
+    )
     # A reload only signals nginx: the link may go back when the old pair is served, not before.
     until(lambda: served(deployed.lab.address("edge2")) != good, "the old one on edge2")
     ssh("edge2", f"ln -sfn {now} /etc/nginx/tls/current")
@@ -162,9 +208,13 @@ def test_a_reload_that_somebody_forgot_is_made_good(certs: Runner, deployed: Dep
     assert served(deployed.lab.address("edge2")) == good
 
 
-def test_status_and_deploy_know_when_it_is_due(certs: Runner, deployed: Deployed, run_fab: Runner) -> None:
+def test_status_and_deploy_know_when_it_is_due(
+    certs: Runner, deployed: Deployed, run_fab: Runner
+) -> None:
     store = Store(
-        deployed.lab.folder / "secrets/tls", f"lab{deployed.lab.number}", datetime.now(UTC) - timedelta(days=61)
+        deployed.lab.folder / "secrets/tls",
+        f"lab{deployed.lab.number}",
+        datetime.now(UTC) - timedelta(days=61),
     )
     wanted = sort_names([NAME, deployed.url.removeprefix("http://"), *addresses(deployed.lab)])
     with store.locked():
@@ -195,6 +245,10 @@ def test_status_of_an_edge_that_serves_nothing_or_is_gone(
     finally:
         hosts.heal("edge2")
     assert gone.code == 4
-    assert [one["state"] for one in json.loads(gone.out)["certificates"]] == ["", "right", "unreachable"]
+    assert [one["state"] for one in json.loads(gone.out)["certificates"]] == [
+        "",
+        "right",
+        "unreachable",
+    ]
     assert unfinished.code == 1
     assert complaint(unfinished).seen == "no rotation is under way"

@@ -1,4 +1,5 @@
-"""A certificate of the users' own on real edges: what is taken, what is refused by name, and what reissues."""
+"""A certificate of the users' own on real edges: what is taken, what is refused by name, and
+what reissues."""
 
 from __future__ import annotations
 
@@ -15,7 +16,12 @@ from labtools import Runner, Ssh, run
 
 @pytest.mark.parametrize("kind", ["PEM", "PKCS#12"])
 def test_a_certificate_of_the_users_own(
-    certs: Runner, variant: Variant, deployed: Deployed, users: tuple[str, str], tmp_path: Path, kind: str
+    certs: Runner,
+    variant: Variant,
+    deployed: Deployed,
+    users: tuple[str, str],
+    tmp_path: Path,
+    kind: str,
 ) -> None:
     own = leaf(*users)
     chain = [own.make(), MIDDLE.make(), ROOT.make()]
@@ -24,14 +30,27 @@ def test_a_certificate_of_the_users_own(
         key = str(put(tmp_path, "own.key", as_pem(own.key, b"correct-horse-9")))
         tls = {"certificate": str(put(tmp_path, "own.pem", pem(*chain))), "key": key}
     else:
-        tls = {"certificate": str(put(tmp_path, "own.p12", p12(own.key, chain[0], chain[1:], b"correct-horse-9")))}
+        tls = {
+            "certificate": str(
+                put(tmp_path, "own.p12", p12(own.key, chain[0], chain[1:], b"correct-horse-9"))
+            )
+        }
     env = variant(tls={**tls, **secret})
     outcome = certs("renew", env=env)
     assert outcome.code == 0, outcome
     assert "correct-horse-9" not in outcome.out + outcome.err
     root = put(tmp_path, "root.pem", pem(ROOT.make()))
     for address in (users[1], NAME):
-        words = ["curl", "-sS", "--cacert", str(root), "--resolve", f"{NAME}:443:{users[1]}", "-w", "%{http_code}"]
+        words = [
+            "curl",
+            "-sS",
+            "--cacert",
+            str(root),
+            "--resolve",
+            f"{NAME}:443:{users[1]}",
+            "-w",
+            "%{http_code}",
+        ]
         assert run([*words, "-o", "/dev/null", f"https://{address}/ping"], 20) == ("200", "", 0)
     assert certs("status", env=env).code == 0
     assert {served(address) for address in addresses(deployed.lab)} == {fingerprint(chain[0])}
@@ -39,7 +58,12 @@ def test_a_certificate_of_the_users_own(
 
 
 def test_a_bad_certificate_is_refused_and_nothing_is_touched(
-    certs: Runner, run_fab: Runner, variant: Variant, users: tuple[str, str], tmp_path: Path, ssh: Ssh
+    certs: Runner,
+    run_fab: Runner,
+    variant: Variant,
+    users: tuple[str, str],
+    tmp_path: Path,
+    ssh: Ssh,
 ) -> None:
     good, stale, other = leaf(*users), leaf(*users, end=NOW - DAY), leaf("other.example")
     cases: Mapping[str, tuple[bytes, bytes]] = {
@@ -49,14 +73,27 @@ def test_a_bad_certificate_is_refused_and_nothing_is_touched(
             pem(other.make(), MIDDLE.make(), ROOT.make()),
             as_pem(other.key),
         ),
-        "is incomplete: nobody here knows «CN=test intermediate»": (pem(good.make()), as_pem(good.key)),
-        "is encrypted": (pem(good.make(), MIDDLE.make(), ROOT.make()), as_pem(good.key, b"correct-horse-9")),
+        "is incomplete: nobody here knows «CN=test intermediate»": (
+            pem(good.make()),
+            as_pem(good.key),
+        ),
+        "is encrypted": (
+            pem(good.make(), MIDDLE.make(), ROOT.make()),
+            as_pem(good.key, b"correct-horse-9"),
+        ),
     }
     before = untouched(ssh, EDGES)
     for said, (certificate, key) in cases.items():
-        files = {"certificate": str(put(tmp_path, "own.pem", certificate)), "key": str(put(tmp_path, "own.key", key))}
+        files = {
+            "certificate": str(put(tmp_path, "own.pem", certificate)),
+            "key": str(put(tmp_path, "own.key", key)),
+        }
         env = variant(tls=files)
-        for outcome in (run_fab("deploy", env=env), certs("renew", env=env), run_fab("plan", env=env)):
+        for outcome in (
+            run_fab("deploy", env=env),
+            certs("renew", env=env),
+            run_fab("plan", env=env),
+        ):
             assert outcome.code == 1, outcome
             assert said in complaint(outcome).seen
         status = certs("status", env=env)
@@ -64,12 +101,23 @@ def test_a_bad_certificate_is_refused_and_nothing_is_touched(
     assert untouched(ssh, EDGES) == before
 
 
-def test_a_new_name_reissues(certs: Runner, variant: Variant, bundle: Path, users: tuple[str, str]) -> None:
+def test_a_new_name_reissues(
+    certs: Runner, variant: Variant, bundle: Path, users: tuple[str, str]
+) -> None:
     env = variant(tls={"names": [NAME, "shop.lab"]})
     outcome = certs("renew", env=env)
     assert outcome.code == 0, outcome
     assert "issued a certificate: it lacks shop.lab" in outcome.out
-    words = ["curl", "-sS", "--cacert", str(bundle), "--resolve", f"shop.lab:443:{users[1]}", "-o", "/dev/null"]
+    words = [
+        "curl",
+        "-sS",
+        "--cacert",
+        str(bundle),
+        "--resolve",
+        f"shop.lab:443:{users[1]}",
+        "-o",
+        "/dev/null",
+    ]
     assert run([*words, "-w", "%{http_code}", "https://shop.lab/ping"], 20) == ("200", "", 0)
 
 

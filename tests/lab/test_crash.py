@@ -1,4 +1,5 @@
-"""The runbook is killed in the middle of a deploy, ten times; the next deploy makes the same state each time.
+"""The runbook is killed in the middle of a deploy, ten times; the next deploy makes the same state
+each time.
 
 The moments are random but repeatable: CRASH_SEED (printed when a test fails) chooses them.
 """
@@ -15,7 +16,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deployed import EDGES, NODES, Deployed, assert_unchanged, drained, files, on_each_host, wait_until_up
+from deployed import (
+    EDGES,
+    NODES,
+    Deployed,
+    assert_unchanged,
+    drained,
+    files,
+    on_each_host,
+    wait_until_up,
+)
 from labtools import ROOT, Runner, Ssh
 
 from lab import hosts
@@ -24,7 +34,8 @@ from lab.names import HOSTS
 SEED = int(os.environ.get("CRASH_SEED", "20231121"))
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d bingo"
 
-# --- States that need changes -------------------------------------------------------------------------------------------
+# --- States that need changes
+# -------------------------------------------------------------------------------------------
 
 
 def drift(ssh: Ssh) -> None:
@@ -32,10 +43,14 @@ def drift(ssh: Ssh) -> None:
     for name in NODES:
         ssh(
             name,
-            "rm /srv/app/releases/*/facts.json; sed -i s/MemoryMax=.*/MemoryMax=1G/ /etc/systemd/system/bingo.service",
+            "rm /srv/app/releases/*/facts.json; sed -i s/MemoryMax=.*/MemoryMax=1G/"
+            " /etc/systemd/system/bingo.service",
         )
     ssh("node2", "sed -i 's/password: .*/password: wrong/' /opt/bingo/config.yaml")
-    ssh("db1", f"{PSQL} -c 'DROP INDEX IF EXISTS sessions_id' -c \"ALTER ROLE bingo PASSWORD 'wrong'\"")
+    ssh(
+        "db1",
+        f"{PSQL} -c 'DROP INDEX IF EXISTS sessions_id' -c \"ALTER ROLE bingo PASSWORD 'wrong'\"",
+    )
     for name in EDGES:
         ssh(name, "echo '# by hand' >>/etc/haproxy/haproxy.cfg")
     ssh("edge2", "sed -i '1i # by hand' /etc/nginx/nginx.conf /etc/keepalived/keepalived.conf")
@@ -44,7 +59,11 @@ def drift(ssh: Ssh) -> None:
 def lost_data(ssh: Ssh) -> None:
     """The data, and what is built upon it."""
     tables = "customers, movies, sessions, schema_migrations"
-    ssh("db1", f"{PSQL} -c 'DROP TABLE IF EXISTS {tables}' -c \"COMMENT ON DATABASE bingo IS 'runbook: seeding'\"")
+    ssh(
+        "db1",
+        f"{PSQL} -c 'DROP TABLE IF EXISTS {tables}' -c \"COMMENT ON DATABASE bingo IS 'runbook:"
+        " seeding'\"",
+    )
     ssh("node1", "sed -i s/MemoryMax=.*/MemoryMax=1G/ /etc/systemd/system/bingo.service")
 
 
@@ -59,14 +78,16 @@ def fresh_edge(ssh: Ssh) -> None:
 
 
 class Kind:
-    """A way to need a deploy; `seconds` is how long that deploy takes here, as far as it is known."""
+    """A way to need a deploy; `seconds` is how long that deploy takes here, as far as it is
+    known."""
 
     def __init__(self, spoil: Callable[[Ssh], None], seconds: float) -> None:
         self.spoil, self.seconds = spoil, seconds
 
 
 KINDS = {
-    kind.spoil.__name__: kind for kind in (Kind(drift, 5), Kind(lost_data, 6), Kind(fresh_node, 9), Kind(fresh_edge, 5))
+    kind.spoil.__name__: kind
+    for kind in (Kind(drift, 5), Kind(lost_data, 6), Kind(fresh_node, 9), Kind(fresh_edge, 5))
 }
 CRASHES = [
     "drift",
@@ -82,7 +103,8 @@ CRASHES = [
 ]
 
 
-# --- What must be the same afterwards -----------------------------------------------------------------------------------
+# --- What must be the same afterwards
+# -----------------------------------------------------------------------------------
 
 TLS = "/etc/nginx/tls"
 EDGE = "/etc/haproxy /etc/nginx /etc/keepalived /etc/sysctl.d /etc/systemd/system /usr/lib/runbook"
@@ -91,7 +113,10 @@ MANAGED = {
     "edge2": EDGE,
     "db1": "/etc/postgresql /etc/systemd/system /usr/lib/runbook",
 }
-NODE = "/etc/runbook /etc/systemd/system /opt /srv/app/current /srv/app/current/bingo /srv/app/current/facts.json /usr/lib/runbook"
+NODE = (
+    "/etc/runbook /etc/systemd/system /opt /srv/app/current /srv/app/current/bingo"
+    " /srv/app/current/facts.json /usr/lib/runbook"
+)
 DATABASE = """SELECT shobj_description(oid, 'pg_database'), datacl FROM pg_database WHERE datname = 'bingo';
 SELECT rolname, rolcanlogin, rolsuper, rolconnlimit FROM pg_roles WHERE rolname = 'bingo';
 SELECT indexrelid::regclass::text, indisvalid, pg_get_indexdef(indexrelid) FROM pg_index
@@ -102,16 +127,22 @@ SELECT name, setting FROM pg_settings WHERE sourcefile LIKE '%runbook%' ORDER BY
 
 def fingerprint(ssh: Ssh) -> dict[str, object]:
     """All that a deploy manages, and what runs."""
-    found: dict[str, object] = {"database": ssh("db1", f"{PSQL} <<'END'\n{DATABASE}\nEND").out, "drained": drained(ssh)}
+    found: dict[str, object] = {
+        "database": ssh("db1", f"{PSQL} <<'END'\n{DATABASE}\nEND").out,
+        "drained": drained(ssh),
+    }
     return found | on_each_host(lambda name: (managed(ssh, name), ssh(name, RUNNING).out))
 
 
 def managed(ssh: Ssh, host: str) -> dict[str, str]:
-    """The files a deploy makes right. The certificate an edge had before is its history: a fresh edge has none."""
+    """The files a deploy makes right. The certificate an edge had before is its history: a fresh
+    edge has none."""
     found = files(ssh, host, MANAGED.get(host, NODE))
     link = f"{TLS}/previous"
     past = f"{TLS}/{found[link].split()[3]}" if link in found else link
-    return {path: seen for path, seen in found.items() if path != link and not path.startswith(past)}
+    return {
+        path: seen for path, seen in found.items() if path != link and not path.startswith(past)
+    }
 
 
 RUNNING = """units='bingo* runbook* nginx* haproxy* keepalived* postgresql@*'; set -f
@@ -124,8 +155,8 @@ systemctl is-active runbook-seed.service | grep -v inactive || true"""
 
 
 def settled(ssh: Ssh, right: dict[str, object], seconds: float = 75) -> None:
-    """All is as it should be, at the latest after `seconds`: a log rotation that met the missing file in the minute it was
-    missing counts as failed until the next minute's."""
+    """All is as it should be, at the latest after `seconds`: a log rotation that met the missing
+    file in the minute it was missing counts as failed until the next minute's."""
     end = time.monotonic() + seconds
     while (found := fingerprint(ssh)) != right and time.monotonic() < end:
         time.sleep(0.5)
@@ -157,7 +188,9 @@ def right(deployed: Deployed, run_fab: Runner, ssh: Ssh) -> Iterator[dict[str, o
 killed_midway: list[float] = []
 
 
-@pytest.mark.parametrize("number", range(len(CRASHES)), ids=[f"{n}-{name}" for n, name in enumerate(CRASHES)])
+@pytest.mark.parametrize(
+    "number", range(len(CRASHES)), ids=[f"{n}-{name}" for n, name in enumerate(CRASHES)]
+)
 def test_a_killed_deploy_is_finished_by_the_next(
     right: dict[str, object], run_fab: Runner, ssh: Ssh, number: int
 ) -> None:
@@ -181,7 +214,9 @@ def test_a_killed_deploy_is_finished_by_the_next(
 def kill_a_deploy_after(seconds: float) -> bool:
     """Whether it was still at work."""
     fab = str(Path(sys.executable).with_name("fab"))
-    process = subprocess.Popen([fab, "deploy"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [fab, "deploy"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         process.wait(seconds)  # the moment is the point
     except subprocess.TimeoutExpired:
@@ -195,7 +230,9 @@ def test_they_were_killed_in_the_middle() -> None:
     assert len(killed_midway) >= len(CRASHES) // 2
 
 
-def test_a_seeding_whose_end_nobody_saw_is_recorded(right: dict[str, object], run_inv: Runner, ssh: Ssh) -> None:
+def test_a_seeding_whose_end_nobody_saw_is_recorded(
+    right: dict[str, object], run_inv: Runner, ssh: Ssh
+) -> None:
     """Killed between the end of the seeding and the note that it ended: what it wrote stays."""
     ssh("node1", "systemd-run -q --unit=runbook-seed -p RemainAfterExit=yes true")
     tables = f"{PSQL} -c 'SELECT oid FROM pg_class WHERE relnamespace = 2200 ORDER BY 1'"

@@ -1,4 +1,5 @@
-"""Clusters as Debian and other people leave them: another encoding, none at all, entries of others beside ours."""
+"""Clusters as Debian and other people leave them: another encoding, none at all, entries of
+others beside ours."""
 
 from __future__ import annotations
 
@@ -36,7 +37,10 @@ def test_a_database_in_sql_ascii_that_was_there_before_works_and_is_told(
     healed: Deployed, run_fab: Runner, run_inv: Runner, ssh: Ssh
 ) -> None:
     ssh("db1", f"{PSQL} -c 'DROP DATABASE bingo WITH (FORCE)'")
-    create = "CREATE DATABASE bingo OWNER bingo TEMPLATE template0 ENCODING SQL_ASCII LC_COLLATE 'C' LC_CTYPE 'C'"
+    create = (
+        "CREATE DATABASE bingo OWNER bingo TEMPLATE template0 ENCODING SQL_ASCII LC_COLLATE 'C'"
+        " LC_CTYPE 'C'"
+    )
     ssh("db1", f'{PSQL} -c "{create}"')
     try:
         outcome = run_fab("deploy")
@@ -51,9 +55,14 @@ def test_a_database_in_sql_ascii_that_was_there_before_works_and_is_told(
         ssh("db1", f"{PSQL} -c 'DROP DATABASE bingo WITH (FORCE)'")
 
 
-@pytest.mark.parametrize("left", ["true", f"mkdir -p {ETC}/conf.d; echo work_mem=1MB >{ETC}/conf.d/50-runbook.conf"])
-def test_no_cluster_is_made_one_that_reads_our_settings(healed: Deployed, run_fab: Runner, ssh: Ssh, left: str) -> None:
-    """createcluster.conf says no, or it was dropped; a run before this one may have made its conf.d."""
+@pytest.mark.parametrize(
+    "left", ["true", f"mkdir -p {ETC}/conf.d; echo work_mem=1MB >{ETC}/conf.d/50-runbook.conf"]
+)
+def test_no_cluster_is_made_one_that_reads_our_settings(
+    healed: Deployed, run_fab: Runner, ssh: Ssh, left: str
+) -> None:
+    """createcluster.conf says no, or it was dropped; a run before this one may have made its
+    conf.d."""
     ssh("db1", f"{DROP}; {left}")
     plan = run_fab("plan")
     assert plan.code == 2, plan
@@ -62,7 +71,10 @@ def test_no_cluster_is_made_one_that_reads_our_settings(healed: Deployed, run_fa
     outcome = run_fab("deploy")
     assert outcome.code == 0, outcome
     assert ssh("db1", f"grep -c '^include_dir' {ETC}/postgresql.conf").out == "1\n"
-    assert ssh("db1", f"{PSQL} -c 'SHOW shared_buffers' -c 'SHOW server_encoding'").out == "512MB\nUTF8\n"
+    assert (
+        ssh("db1", f"{PSQL} -c 'SHOW shared_buffers' -c 'SHOW server_encoding'").out
+        == "512MB\nUTF8\n"
+    )
 
 
 def test_data_without_configuration_and_the_other_way_round_are_left_to_a_person(
@@ -76,7 +88,11 @@ def test_data_without_configuration_and_the_other_way_round_are_left_to_a_person
                 assert outcome.code == 1, outcome
                 assert says in complaint(outcome).seen
         finally:
-            ssh("db1", f"rm -rf {move}; mv /var/tmp/kept {move}; systemctl reset-failed {UNIT}; systemctl start {UNIT}")
+            ssh(
+                "db1",
+                f"rm -rf {move}; mv /var/tmp/kept {move}; systemctl reset-failed {UNIT}; systemctl"
+                f" start {UNIT}",
+            )
 
 
 OTHERS = "host    shop  shop  10.0.0.0/8  scram-sha-256\nlocal   all   all   peer\n"
@@ -88,7 +104,8 @@ def test_entries_of_others_stay_and_a_new_one_of_ours_needs_no_restart(
     hba, ident = f"{ETC}/pg_hba.conf", f"{ETC}/pg_ident.conf"
     ssh(
         "db1",
-        f"cp -p {hba} {ident} /run/; printf '{OTHERS}' >{hba}; echo 'shop anna shop' >{ident}; chown postgres: {hba} {ident}",
+        f"cp -p {hba} {ident} /run/; printf '{OTHERS}' >{hba}; echo 'shop anna shop' >{ident};"
+        f" chown postgres: {hba} {ident}",
     )
     ssh("db1", f"systemctl reload {UNIT}")
     before = starts(ssh, "db1")

@@ -1,4 +1,5 @@
-"""A database that answers badly or not at all is told as that, with its cause: nothing is called missing, nothing hangs."""
+"""A database that answers badly or not at all is told as that, with its cause: nothing is called
+missing, nothing hangs."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def to_change(plan: Outcome) -> list[str]:
     return [step["said"] for step in host["steps"] if step["state"] == "would change"]
 
 
-# -- settings in effect --------------------------------------------------------------------------------------------
+# -- settings in effect
+# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,8 @@ def to_change(plan: Outcome) -> list[str]:
     [
         (f"{PSQL} -c \"ALTER SYSTEM SET listen_addresses = 'localhost'\"; systemctl restart {UNIT}", f"{AUTO}:3"),
         (f"{PSQL} -c \"ALTER SYSTEM SET work_mem = '1MB'\" -c 'SELECT pg_reload_conf()'", f"{AUTO}:3"),
-        (f"{PSQL} -c \"ALTER SYSTEM SET max_connections = 20\"", f"{AUTO}:3"),  # at the next restart only
+        # at the next restart only
+        (f"{PSQL} -c \"ALTER SYSTEM SET max_connections = 20\"", f"{AUTO}:3"),
         (f"{PSQL} -c \"ALTER ROLE bingo SET work_mem = '64kB'\"", "ALTER ROLE bingo"),
         (f"sed -i 's/^include_dir/#&/' {ETC}/postgresql.conf; systemctl restart {UNIT}", "not include our file"),
         (f"mkdir -p {ETC}/other.d; sed -i 's/^include_dir.*/include_dir = '\"'other.d'\"'/' {ETC}/postgresql.conf", "not include our file"),
@@ -90,7 +93,8 @@ def test_another_file_that_overrules_ours_is_left_alone_and_named(
         ssh("db1", f"rm {other}; systemctl reload {UNIT}")
 
 
-# -- a full disk ---------------------------------------------------------------------------------------------------
+# -- a full disk
+# ---------------------------------------------------------------------------------------------------
 
 
 REAL = "/var/lib/postgresql"
@@ -120,12 +124,22 @@ def full(ssh: Ssh, options: str, fill: str) -> Iterator[None]:
     ("options", "fill", "named"),
     [
         ("size=${size}m", "dd if=/dev/zero of=filler bs=4k 2>/dev/null || true", "is full"),
-        ("nr_inodes=$files", "mkdir m; i=0; while touch m/$i 2>/dev/null; do i=$((i+1)); done", "no inode left"),
+        (
+            "nr_inodes=$files",
+            "mkdir m; i=0; while touch m/$i 2>/dev/null; do i=$((i+1)); done",
+            "no inode left",
+        ),
     ],
     ids=["space", "inodes"],
 )
 def test_a_full_file_system_is_named_and_nothing_is_called_missing(
-    healed: Deployed, run_fab: Runner, run_inv: Runner, ssh: Ssh, options: str, fill: str, named: str
+    healed: Deployed,
+    run_fab: Runner,
+    run_inv: Runner,
+    ssh: Ssh,
+    options: str,
+    fill: str,
+    named: str,
 ) -> None:
     with full(ssh, options, fill):
         status = run_fab("status", "--json", "-")
@@ -146,17 +160,24 @@ def test_a_full_file_system_is_named_and_nothing_is_called_missing(
         assert "No space left on device" in complaint(tables).seen
 
 
-# -- a forgotten session --------------------------------------------------------------------------------------------
+# -- a forgotten session
+# --------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def forgotten(ssh: Ssh, statement: str) -> Iterator[str]:
     """A session that has run `statement` in a transaction and does nothing more; its pid."""
-    pid = "SELECT pid FROM pg_stat_activity WHERE application_name = 'night shift' AND state LIKE 'idle in%'"
-    session = f"(echo \"BEGIN; {statement};\"; sleep 600) | PGAPPNAME='night shift' psql -Xq -d bingo"
+    pid = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'night shift' AND state LIKE"
+        " 'idle in%'"
+    )
+    session = (
+        f"(echo \"BEGIN; {statement};\"; sleep 600) | PGAPPNAME='night shift' psql -Xq -d bingo"
+    )
     ssh(
         "db1",
-        f"cat >/run/session.sh <<'END'\n{session}\nEND\nsystemd-run -q --unit=forgotten -p User=postgres sh /run/session.sh",
+        f"cat >/run/session.sh <<'END'\n{session}\nEND\nsystemd-run -q --unit=forgotten -p"
+        " User=postgres sh /run/session.sh",
     )
     try:
         ask = f'{PSQL.replace("bingo", "postgres")} -c "{pid}"'
@@ -175,7 +196,11 @@ def test_a_locked_table_is_told_within_seconds_with_who_holds_it(
     healed: Deployed, run_fab: Runner, run_inv: Runner, ssh: Ssh, statement: str
 ) -> None:
     with forgotten(ssh, statement) as pid:
-        for run, task, code in ((run_fab, "status", 2), (run_fab, "plan", 1), (run_inv, "db.status", 1)):
+        for run, task, code in (
+            (run_fab, "status", 2),
+            (run_fab, "plan", 1),
+            (run_inv, "db.status", 1),
+        ):
             begun = time.monotonic()
             outcome = run(task, timeout=60)
             took = time.monotonic() - begun
@@ -192,14 +217,21 @@ def test_a_locked_table_is_told_within_seconds_with_who_holds_it(
         assert ours == "", "no question of ours waits on there"
 
 
-def test_sessions_that_wait_for_each_other_are_seen(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_sessions_that_wait_for_each_other_are_seen(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     """A row that is locked lets reads through: only who writes it waits."""
     with forgotten(ssh, "UPDATE movies SET name = name WHERE id = 1") as pid:
         waiter = f'{PSQL} -c "BEGIN; UPDATE movies SET name = name WHERE id = 1; ROLLBACK"'
         ssh("db1", f"systemd-run -q --unit=waiter {waiter}")
         until(
             lambda: (
-                ssh("db1", f"{PSQL} -c \"SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'\"").out != ""
+                ssh(
+                    "db1",
+                    f'{PSQL} -c "SELECT pid FROM pg_stat_activity WHERE wait_event_type ='
+                    " 'Lock'\"",
+                ).out
+                != ""
             ),
             "it",
         )
@@ -212,7 +244,8 @@ def test_sessions_that_wait_for_each_other_are_seen(healed: Deployed, run_fab: R
     ssh("db1", "systemctl stop waiter 2>/dev/null || true")
 
 
-# -- the operator's environment ---------------------------------------------------------------------------------------
+# -- the operator's environment
+# ---------------------------------------------------------------------------------------
 
 ELSEWHERE = {
     "PGHOSTADDR": "127.0.0.1", "PGHOST": "192.0.2.1", "PGPORT": "6543", "PGSERVICE": "shop", "PGUSER": "anna",
@@ -232,7 +265,9 @@ def test_the_operators_pg_variables_change_nothing(healed: Deployed, run_inv: Ru
 
 
 def test_the_hosts_pg_variables_change_nothing(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
-    lines = 'PGPORT=6543\\nPGHOST=192.0.2.1\\nPGDATABASE=shop\\nPGOPTIONS="-c statement_timeout=1"\\n'
+    lines = (
+        'PGPORT=6543\\nPGHOST=192.0.2.1\\nPGDATABASE=shop\\nPGOPTIONS="-c statement_timeout=1"\\n'
+    )
     ssh("db1", f"cp /etc/environment /run/environment; printf '{lines}' >>/etc/environment")
     try:
         assert run_fab("plan").code == 0

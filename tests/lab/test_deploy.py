@@ -1,4 +1,5 @@
-"""The deploy on real hosts: once is enough, plan tells the truth, one host is one host, and two controllers agree."""
+"""The deploy on real hosts: once is enough, plan tells the truth, one host is one host, and two
+controllers agree."""
 
 from __future__ import annotations
 
@@ -7,7 +8,18 @@ import shutil
 from pathlib import Path
 
 import pytest
-from deployed import NODES, Deployed, Variant, assert_unchanged, drained, files, journal, totals, until, untouched
+from deployed import (
+    NODES,
+    Deployed,
+    Variant,
+    assert_unchanged,
+    drained,
+    files,
+    journal,
+    totals,
+    until,
+    untouched,
+)
 from labtools import Runner, Ssh
 
 from lab import hosts
@@ -31,7 +43,8 @@ def test_a_second_deploy_is_one_ssh_session_a_host_says_the_server(
         ssh(name, f"echo LogLevel VERBOSE >{VERBOSE}; systemctl reload ssh")
     try:
         marks = {
-            name: ssh(name, "journalctl -n0 --show-cursor | sed -n 's/^-- cursor: //p'").out.strip() for name in HOSTS
+            name: ssh(name, "journalctl -n0 --show-cursor | sed -n 's/^-- cursor: //p'").out.strip()
+            for name in HOSTS
         }
         assert_unchanged(run_fab("deploy"))
         for name in HOSTS:
@@ -45,11 +58,14 @@ def test_a_second_deploy_is_one_ssh_session_a_host_says_the_server(
             ssh(name, f"rm -f {VERBOSE}; systemctl reload ssh")
 
 
-def test_plan_shows_what_was_done_by_hand_and_deploy_undoes_it(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_plan_shows_what_was_done_by_hand_and_deploy_undoes_it(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     right = files(ssh, "node1"), files(ssh, "edge1")
     ssh(
         "node1",
-        f"sed -i 's/^student_email: .*/student_email: me@example.com/; s/password: .*/password: typed-by-hand/' {CONFIG}",
+        "sed -i 's/^student_email: .*/student_email: me@example.com/; s/password: .*/password:"
+        f" typed-by-hand/' {CONFIG}",
     )
     ssh("edge1", "sed -i 's/^ *timeout queue .*/    timeout queue 77s/' /etc/haproxy/haproxy.cfg")
     wrong = untouched(ssh)
@@ -87,14 +103,20 @@ PROOF = "/proven.json"
 
 def files_but_ours(found: dict[str, str]) -> dict[str, str]:
     """Without what a deploy itself adds to: its journal, the kept previous versions, its notes."""
-    return {path: said for path, said in found.items() if not path.startswith(OURS) and not path.endswith(PROOF)}
+    return {
+        path: said
+        for path, said in found.items()
+        if not path.startswith(OURS) and not path.endswith(PROOF)
+    }
 
 
 def password(deployed: Deployed) -> str:
     return (deployed.lab.folder / "secrets/db-password").read_text().strip()
 
 
-def test_one_named_host_is_the_only_one_touched(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_one_named_host_is_the_only_one_touched(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     for name in HOSTS:
         ssh(name, "chmod 0700 /usr/lib/runbook")
     others = tuple(name for name in HOSTS if name != "node1")
@@ -109,11 +131,15 @@ def test_one_named_host_is_the_only_one_touched(healed: Deployed, run_fab: Runne
     assert untouched(ssh, others) == before
 
 
-def test_another_controller_finds_everything_right(deployed: Deployed, run_fab: Runner, tmp_path: Path) -> None:
+def test_another_controller_finds_everything_right(
+    deployed: Deployed, run_fab: Runner, tmp_path: Path
+) -> None:
     shutil.move(deployed.runs, tmp_path / "elsewhere")
     try:
         assert_unchanged(run_fab("deploy"))  # what discovery found out lies on the nodes
-        assert (deployed.runs / "facts.json").read_text() == (tmp_path / "elsewhere/facts.json").read_text()
+        assert (deployed.runs / "facts.json").read_text() == (
+            tmp_path / "elsewhere/facts.json"
+        ).read_text()
     finally:
         shutil.rmtree(deployed.runs)
         shutil.move(tmp_path / "elsewhere", deployed.runs)
@@ -126,7 +152,9 @@ def test_status_tells_well_from_waiting_from_sick_from_gone(
 
     def report() -> tuple[int, dict[str, list[str]]]:
         outcome = run_fab("status", "--json", "-", env=soon)
-        return outcome.code, {host["host"]: host["trouble"] for host in json.loads(outcome.out)["hosts"]}
+        return outcome.code, {
+            host["host"]: host["trouble"] for host in json.loads(outcome.out)["hosts"]
+        }
 
     assert report() == (0, {name: [] for name in HOSTS})
 
@@ -185,10 +213,15 @@ def test_two_nodes_have_the_same_files(deployed: Deployed, ssh: Ssh) -> None:
     one, two = (
         files_but_ours(
             files(
-                ssh, name, "/opt /srv/app/current /srv/app/current/ /etc/runbook /etc/systemd/system /usr/lib/runbook"
+                ssh,
+                name,
+                "/opt /srv/app/current /srv/app/current/ /etc/runbook /etc/systemd/system"
+                " /usr/lib/runbook",
             )
         )
         for name in NODES
     )
-    assert {path for path in one.keys() | two.keys() if one.get(path) != two.get(path)} == {"/etc/runbook/healer.conf"}
+    assert {path for path in one.keys() | two.keys() if one.get(path) != two.get(path)} == {
+        "/etc/runbook/healer.conf"
+    }
     assert journal(ssh, "node2")[0]["run"] == journal(ssh, "db1")[0]["run"]

@@ -1,4 +1,5 @@
-"""The database: doing it again changes nothing, what is broken is made again, and only the app's nodes get in."""
+"""The database: doing it again changes nothing, what is broken is made again, and only the app's
+nodes get in."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ WHERE relnamespace = 'public'::regnamespace ORDER BY 1"""
 
 
 @pytest.mark.parametrize("task", ["setup", "seed", "indexes", "tune", "status"])
-def test_a_database_task_changes_nothing_the_second_time(deployed: Deployed, run_inv: Runner, task: str) -> None:
+def test_a_database_task_changes_nothing_the_second_time(
+    deployed: Deployed, run_inv: Runner, task: str
+) -> None:
     outcome = run_inv(f"db.{task}", "--json", "-")
     assert outcome.code == 0, outcome
     report = json.loads(outcome.out)
@@ -50,7 +53,8 @@ def test_an_invalid_and_a_lost_index_are_built_again(
     assert run_inv("db.status").code == 0
 
 
-# A writer that does not end makes a concurrent build wait; then it is cancelled. What stays is an invalid index.
+# A writer that does not end makes a concurrent build wait; then it is cancelled. What stays is an
+# invalid index.
 CANCELLED = f"""
 {PSQL} -c 'DROP INDEX movies_id' -c 'DROP INDEX sessions_id'
 {PSQL} -c "BEGIN; UPDATE sessions SET customer_id = customer_id WHERE id = 1; SELECT pg_sleep(4)" >/dev/null &
@@ -63,10 +67,15 @@ wait
 def test_a_seeding_that_was_cut_off_is_done_again(
     deployed: Deployed, run_fab: Runner, run_inv: Runner, ssh: Ssh
 ) -> None:
-    count = f"{PSQL} -c 'SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM customers), (SELECT count(*) FROM movies)'"
+    count = (
+        f"{PSQL} -c 'SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM customers),"
+        " (SELECT count(*) FROM movies)'"
+    )
     right = ssh("db1", f"{PSQL} -c 'SELECT count(*) FROM movies' -c \"{INDEXES}\"").out
     ssh(
-        "db1", f"{PSQL} -c \"COMMENT ON DATABASE bingo IS 'runbook: seeding'\" -c 'DELETE FROM sessions WHERE id > 100'"
+        "db1",
+        f"{PSQL} -c \"COMMENT ON DATABASE bingo IS 'runbook: seeding'\" -c 'DELETE FROM sessions"
+        " WHERE id > 100'",
     )
 
     outcome = run_fab("deploy")
@@ -96,7 +105,9 @@ def way_through(deployed: Deployed, host: str, folder: Path) -> Iterator[str]:
 def tries(host: str, user: str, database: str, password: str) -> str:
     """What the database says to this."""
     try:
-        with psycopg.connect(host=host, user=user, dbname=database, password=password, connect_timeout=5) as connection:
+        with psycopg.connect(
+            host=host, user=user, dbname=database, password=password, connect_timeout=5
+        ) as connection:
             return str(connection.execute("SELECT current_user").fetchone())
     except psycopg.OperationalError as error:
         return str(error)

@@ -57,7 +57,9 @@ def test_two_named_nodes_are_one_rollout_without_a_failed_request(
     assert drained(ssh) == []
 
 
-def test_drain_undrain_and_restart_fail_no_request(deployed: Deployed, load: Load, run_fab: Runner, ssh: Ssh) -> None:
+def test_drain_undrain_and_restart_fail_no_request(
+    deployed: Deployed, load: Load, run_fab: Runner, ssh: Ssh
+) -> None:
     assert run_fab("-H", "node2", "drain").code == 0
     try:
         assert drained(ssh) == ["node2"]
@@ -78,7 +80,8 @@ def test_drain_undrain_and_restart_fail_no_request(deployed: Deployed, load: Loa
 def test_a_node_left_drained_by_a_dead_deploy_keeps_nobody_from_deploying(
     healed: Deployed, load: Load, run_fab: Runner, ssh: Ssh
 ) -> None:
-    """Killed after node1 was drained; node2 must be restarted, and it would be the last one that serves."""
+    """Killed after node1 was drained; node2 must be restarted, and it would be the last one that
+    serves."""
     for edge in EDGES:
         ssh(edge, drain_script("node1", "deploy 20200101T000000-dead00"))
     assert drained(ssh) == ["node1"]

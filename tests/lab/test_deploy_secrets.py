@@ -1,4 +1,5 @@
-"""The database password: turned everywhere by one deploy, and nowhere to be read but where the app reads it."""
+"""The database password: turned everywhere by one deploy, and nowhere to be read but where the
+app reads it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ WHERE = "/etc /home /opt /root /run /srv /tmp /usr/lib/runbook /usr/local /var"
 
 
 class Watch(threading.Thread):
-    """Looks for `secret` on every command line of this machine, and so of the hosts, which are containers on it."""
+    """Looks for `secret` on every command line of this machine, and so of the hosts, which are
+    containers on it."""
 
     def __init__(self, secret: str) -> None:
         super().__init__()
@@ -38,7 +40,9 @@ class Watch(threading.Thread):
         self.join()
 
 
-def test_a_changed_password_reaches_everything_and_shows_nowhere(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_changed_password_reaches_everything_and_shows_nowhere(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     new = {"DB_PASSWORD": secrets.token_urlsafe(24)}
     watch = Watch(new["DB_PASSWORD"])
     watch.start()

@@ -1,4 +1,5 @@
-"""Discovery on real hosts over ssh: the stand-in from nothing to serving, and a daemon out of Debian."""
+"""Discovery on real hosts over ssh: the stand-in from nothing to serving, and a daemon out of
+Debian."""
 
 from __future__ import annotations
 
@@ -19,13 +20,17 @@ NUMBER = 96  # a lab of its own: discovery leaves files on hosts that other test
 BINARY = "/srv/film/app"
 INSTALL = "apt-get update -qq; apt-get install -qq --no-install-recommends"
 TOOLS = {
-    "node1": f"""{INSTALL} strace nftables redis-server >/dev/null 2>&1
-        systemctl disable -q --now redis-server; useradd --system tenant; mkdir -p /srv/film""",
-    "db1": f"""{INSTALL} postgresql >/dev/null 2>&1
+    "node1": (
+        f"""{INSTALL} strace nftables redis-server >/dev/null 2>&1
+        systemctl disable -q --now redis-server; useradd --system tenant; mkdir -p /srv/film"""
+    ),
+    "db1": (
+        f"""{INSTALL} postgresql >/dev/null 2>&1
         cd /etc/postgresql/*/main
         echo "listen_addresses = '*'" >>postgresql.conf
         echo 'host all all samenet scram-sha-256' >>pg_hba.conf
-        systemctl stop postgresql""",
+        systemctl stop postgresql"""
+    ),
 }
 PSQL = "cd /; runuser -u postgres -- psql -q"
 
@@ -53,9 +58,9 @@ def links(site: Settings) -> Iterator[dict[str, Link]]:
 
 def film(link: Link, database: str) -> Discovery:
     config = (
-        "student_email: test@example.com\npostgres_cluster:\n  hosts:\n"
-        f"  - address: {database}\n    port: 5432\n"
-        "  user: film\n  password: pw-of-film\n  db_name: film\n  ssl_mode: disable\n  use_closest_node: false\n"
+        f"student_email: test@example.com\npostgres_cluster:\n  hosts:\n  - address: {database}\n  "
+        "  port: 5432\n  user: film\n  password: pw-of-film\n  db_name: film\n  ssl_mode:"
+        " disable\n  use_closest_node: false\n"
     )
     return find_out(
         link,
@@ -67,19 +72,30 @@ def film(link: Link, database: str) -> Discovery:
 
 
 def test_the_stand_in_from_nothing_to_serving(site: Settings, links: dict[str, Link]) -> None:
-    """One way, in order: no database, a wrong password, serving, the same again, and beside its running instance."""
+    """One way, in order: no database, a wrong password, serving, the same again, and beside its
+    running instance."""
     host, database = links["node1"], site.inventory.one("postgres").address
     with pytest.raises(Stopped) as caught:
         film(host, database)
-    assert caught.value.seen.startswith(f"It wants PostgreSQL at {database}:5432, which refuses the connection")
-    assert [row.did.split(" ")[0] for row in caught.value.trail] == ["use", "created", "created", ""]
+    assert caught.value.seen.startswith(
+        f"It wants PostgreSQL at {database}:5432, which refuses the connection"
+    )
+    assert [row.did.split(" ")[0] for row in caught.value.trail] == [
+        "use",
+        "created",
+        "created",
+        "",
+    ]
 
     links["db1"].run(
-        f"systemctl start postgresql; {PSQL} -c \"CREATE ROLE film LOGIN PASSWORD 'other'\" -c 'CREATE DATABASE film'"
+        f"systemctl start postgresql; {PSQL} -c \"CREATE ROLE film LOGIN PASSWORD 'other'\" -c"
+        " 'CREATE DATABASE film'"
     )
     with pytest.raises(Stopped) as caught:
         film(host, database)
-    assert caught.value.seen.startswith(f"It reaches PostgreSQL at {database}:5432, and then ends with exit 1")
+    assert caught.value.seen.startswith(
+        f"It reaches PostgreSQL at {database}:5432, and then ends with exit 1"
+    )
 
     links["db1"].run(f"{PSQL} -c \"ALTER ROLE film PASSWORD 'pw-of-film'\"")
     facts = film(host, database).facts
@@ -94,10 +110,16 @@ def test_the_stand_in_from_nothing_to_serving(site: Settings, links: dict[str, L
     assert any("yoohoo_server_launched" in line for line in facts.said or ())
     assert film(host, database).facts == facts
 
-    start = f"systemd-run -q --unit=film --uid=tenant --service-type=exec {BINARY} {facts.command[0]}"
-    host.run(f"nft 'add table inet film; add chain inet film out {{ type filter hook output priority 0; }}'; {start}")
+    start = (
+        f"systemd-run -q --unit=film --uid=tenant --service-type=exec {BINARY} {facts.command[0]}"
+    )
     host.run(
-        "nft 'add rule inet film out meta skuid tenant ip daddr 8.8.8.8 tcp dport 80 reject with tcp reset'; systemctl restart film"
+        "nft 'add table inet film; add chain inet film out { type filter hook output priority 0;"
+        f" }}'; {start}"
+    )
+    host.run(
+        "nft 'add rule inet film out meta skuid tenant ip daddr 8.8.8.8 tcp dport 80 reject with"
+        " tcp reset'; systemctl restart film"
     )
     listening = f"ss -Hltn 'sport = :{facts.port}' | grep -q ."
     host.run(f"for _ in $(seq 100); do {listening} && exit 0; sleep 0.05; done; exit 1")
@@ -122,4 +144,7 @@ def test_a_daemon_out_of_debian(links: dict[str, Link]) -> None:
     assert (found.facts.port, found.facts.config) == (7401, "/srv/kv/kv.conf")
     assert found.facts.logs == ("/srv/kv/log/kv.log",)
     assert found.facts.directories == ("/srv/kv/data", "/srv/kv/log")
-    assert find_out(links["node1"], program, content_for=lambda path, default: content).facts == found.facts
+    assert (
+        find_out(links["node1"], program, content_for=lambda path, default: content).facts
+        == found.facts
+    )

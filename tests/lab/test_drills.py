@@ -1,4 +1,5 @@
-"""Drills on real hosts: one that holds, one that must not, one that is interrupted, one that is killed."""
+"""Drills on real hosts: one that holds, one that must not, one that is interrupted, one that is
+killed."""
 
 from __future__ import annotations
 
@@ -35,13 +36,19 @@ def result(outcome: Outcome) -> dict[str, Any]:
 
 
 def failed_gets(row: dict[str, Any]) -> int:
-    return sum(sum(kinds.values()) for id, kinds in row["failed"].items() if id not in ("R4", "R12", "R13"))
+    return sum(
+        sum(kinds.values()) for id, kinds in row["failed"].items() if id not in ("R4", "R12", "R13")
+    )
 
 
-def test_an_app_that_is_killed_is_missed_by_nobody(well: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_an_app_that_is_killed_is_missed_by_nobody(
+    well: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     before = ssh("node1", "systemctl show -p MainPID --value bingo").out
     row = result(run_fab("drill.app-killed", "--json", "-"))
-    assert ssh("node1", "systemctl show -p MainPID --value bingo").out != before, "somebody was killed"
+    assert ssh("node1", "systemctl show -p MainPID --value bingo").out != before, (
+        "somebody was killed"
+    )
     assert row["requests"] > 5 * 120
     assert failed_gets(row) == 0
     assert 0 < row["recover_s"] < 60
@@ -117,7 +124,8 @@ def test_after_a_kill_the_host_mends_itself(well: Deployed, run_fab: Runner, ssh
 def test_a_site_that_is_no_lab_is_hurt_only_when_really_meant_and_only_so_far(
     well: Deployed, run_fab: Runner, ssh: Ssh, variant: Variant
 ) -> None:
-    """The same hosts by another site file. While the database refuses connections, four requests of five fail, after a wait of 6 s."""
+    """The same hosts by another site file. While the database refuses connections, four requests
+    of five fail, after a wait of 6 s."""
     elsewhere = variant()
     refused = run_fab("drill.db-exhausted", env=elsewhere)
     assert refused.code == 1

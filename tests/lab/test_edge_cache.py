@@ -1,4 +1,5 @@
-"""What the edge keeps, and what it does not: /long_dummy for less than a minute, everything else never (R16, R4 to R13)."""
+"""What the edge keeps, and what it does not: /long_dummy for less than a minute, everything else
+never (R16, R4 to R13)."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def long_dummies(ssh: Ssh, edge: str = "edge1") -> int:
 
 
 class Watched(NamedTuple):
-    """What a minute showed of an answer that was asked for twice a second, and a second one made then and left alone."""
+    """What a minute showed of an answer that was asked for twice a second, and a second one made
+    then and left alone."""
 
     first: Answer
     oldest: float
@@ -125,9 +127,18 @@ def test_a_post_is_neither_kept_nor_answered_from_what_is_kept(edge: str, ssh: S
 
 def test_nothing_else_is_kept(edge: str, ssh: Ssh) -> None:
     """Each request reaches the app, and what bears the app's time bears another one each time."""
-    timed = {"/db_dummy": "ep_db_dummy", "/api/movie/7": "ep_movie", "/api/customer/7": "ep_customer"}
+    timed = {
+        "/db_dummy": "ep_db_dummy",
+        "/api/movie/7": "ep_movie",
+        "/api/customer/7": "ep_customer",
+    }
     timed |= {"/api/session/7": "ep_session", "/no/such/path": "ep_other"}
-    paths = timed | {"/": "ep_root", "/ping": "ep_ping", "/api/movie": "ep_movies", "/api/customer": "ep_customers"}
+    paths = timed | {
+        "/": "ep_root",
+        "/ping": "ep_ping",
+        "/api/movie": "ep_movies",
+        "/api/customer": "ep_customers",
+    }
     before = counts(ssh)
     answers = {path: [ask(edge, path) for _ in range(3)] for path in paths}
     assert asked(before, counts(ssh)) == dict.fromkeys(paths.values(), 3)

@@ -1,4 +1,5 @@
-"""When something behind the edge fails: a request that may have been executed is not repeated, and a failure is quick and clear."""
+"""When something behind the edge fails: a request that may have been executed is not repeated,
+and a failure is quick and clear."""
 
 from __future__ import annotations
 
@@ -39,14 +40,18 @@ def test_an_operation_that_panics_fells_one_node(edge: str, ssh: Ssh) -> None:
 def test_an_operation_that_sickens_fells_one_node(deployed: Deployed, edge: str, ssh: Ssh) -> None:
     number = port(ssh)
     assert operate(edge, ILL).status == 500
-    # None of these is tried twice, so the ill one is out of service at once, not after its next checks.
+    # None of these is tried twice, so the ill one is out of service at once, not after its next
+    # checks.
     assert [operate(edge, 7).status for _ in range(20)].count(200) >= 18
 
     def ill(node: str) -> bool:
         return ask(f"{deployed.lab.address(node)}:{number}", "/ping").status == 500
 
     assert len(hurt(ill)) == 1
-    answers = [ask(edge, path) for path in ("/", "/db_dummy", "/api/movie/7", "/api/customer/7", "/api/session/7") * 3]
+    answers = [
+        ask(edge, path)
+        for path in ("/", "/db_dummy", "/api/movie/7", "/api/customer/7", "/api/session/7") * 3
+    ]
     assert {answer.status for answer in answers} == {200}  # the ill one's share as well
     assert len(hurt(ill)) == 1
 
@@ -116,7 +121,11 @@ def test_without_any_app_the_answer_is_quick_and_clear(edge: str, ssh: Ssh) -> N
 def test_a_moment_without_any_app_is_waited_for(edge: str, ssh: Ssh) -> None:
     """Neither its length nor who has noticed it matters."""
     with ThreadPoolExecutor(3) as pool, stopped(ssh, "bingo", *NODES):
-        answers = [pool.submit(ask, edge, "/"), pool.submit(ask, edge, "/db_dummy"), pool.submit(operate, edge, 7)]
+        answers = [
+            pool.submit(ask, edge, "/"),
+            pool.submit(ask, edge, "/db_dummy"),
+            pool.submit(operate, edge, 7),
+        ]
         until(lambda: not up(ssh), "HAProxy to see both nodes down", 10)
         assert not any(answer.done() for answer in answers)
     assert [answer.result().status for answer in answers] == [200, 200, 200]
@@ -125,13 +134,20 @@ def test_a_moment_without_any_app_is_waited_for(edge: str, ssh: Ssh) -> None:
 def up(ssh: Ssh) -> bool:
     """Whether HAProxy on edge1 sees any node up."""
     stat = "echo 'show stat' | socat -t2 stdio unix-connect:/run/haproxy/admin.sock"
-    return bool(ssh("edge1", f"{stat} | grep '^health,node[0-9]' | cut -d, -f18 | grep UP || true").out)
+    return bool(
+        ssh("edge1", f"{stat} | grep '^health,node[0-9]' | cut -d, -f18 | grep UP || true").out
+    )
 
 
 def test_without_its_haproxy_an_edge_uses_the_other_ones(edge: str, ssh: Ssh) -> None:
     with stopped(ssh, "haproxy", "edge1"):
-        assert {answer.status for answer in (*(ask(edge, path) for path in CALLS[:6]), operate(edge, 0))} == {200}
-        assert ssh("edge1", "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1/edge-health").out == "503"
+        assert {
+            answer.status for answer in (*(ask(edge, path) for path in CALLS[:6]), operate(edge, 0))
+        } == {200}
+        assert (
+            ssh("edge1", "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1/edge-health").out
+            == "503"
+        )
 
 
 def test_without_any_haproxy_the_answer_is_quick_and_clear(edge: str, ssh: Ssh) -> None:
@@ -141,14 +157,17 @@ def test_without_any_haproxy_the_answer_is_quick_and_clear(edge: str, ssh: Ssh) 
     until(lambda: ask(edge, "/ping").status == 200, "an answer through HAProxy", 10)
 
 
-def test_the_balancer_serves_its_own_host_and_the_other_edge_only(deployed: Deployed, edge: str, ssh: Ssh) -> None:
+def test_the_balancer_serves_its_own_host_and_the_other_edge_only(
+    deployed: Deployed, edge: str, ssh: Ssh
+) -> None:
     assert ask(f"{edge}:8081", "/ping").status == 403
     look = f"curl -s -o /dev/null -w '%{{http_code}}' http://{edge}:8081/ping"
     assert ssh("edge2", look).out == "200"
 
 
 def test_without_the_database_requests_wait(edge: str, ssh: Ssh) -> None:
-    """Only those fail that are under way when it goes, and in the moment until that is understood."""
+    """Only those fail that are under way when it goes, and in the moment until that is
+    understood."""
     with Users(edge, rate=40) as users:
         ssh("db1", "systemctl stop postgresql@17-main; sleep 3; systemctl start postgresql@17-main")
     print(f"\n{users.asked} asked, {dict(users.failed)} failed")

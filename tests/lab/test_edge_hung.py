@@ -20,7 +20,11 @@ def test_a_daemon_that_hangs_is_replaced_before_users_mind(
     outcome = run_fab(f"drill.{name}", "--json", "-")
     (row,) = json.loads(outcome.out)
     assert row["verdict"] == "held", row["why"]
-    assert {bound["what"] for bound in row["bounds"]} >= {"failed requests", "longest wait", "longest gap"}
+    assert {bound["what"] for bound in row["bounds"]} >= {
+        "failed requests",
+        "longest wait",
+        "longest gap",
+    }
     assert run_fab("plan").code == 0, "the host is as a deploy has left it"
 
 
@@ -35,7 +39,9 @@ def test_a_daemon_that_hangs_is_replaced_before_users_mind(
     ],
     ids=["one-nginx-worker", "nginx-workers", "nginx-master", "haproxy-worker", "haproxy-master"],
 )
-def test_a_part_of_a_daemon_that_hangs_is_replaced_or_continued(floating: Lab, ssh: Ssh, victims: str) -> None:
+def test_a_part_of_a_daemon_that_hangs_is_replaced_or_continued(
+    floating: Lab, ssh: Ssh, victims: str
+) -> None:
     edge = holder(floating, ssh)
     with Users(vip(floating), rate=60) as users:
         until(lambda: users.begun, "users at work")
@@ -53,4 +59,9 @@ def stopped(ssh: Ssh, host: str) -> str:
 
 
 def ask_health(ssh: Ssh, host: str) -> bool:
-    return ssh(host, "curl -fs -o /dev/null --max-time 1 http://127.0.0.1/edge-health", check=False).code == 0
+    return (
+        ssh(
+            host, "curl -fs -o /dev/null --max-time 1 http://127.0.0.1/edge-health", check=False
+        ).code
+        == 0
+    )

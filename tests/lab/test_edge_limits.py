@@ -47,7 +47,9 @@ def test_a_body_of_unsaid_length_has_the_same_limit(edge: str, ssh: Ssh) -> None
     assert asked(before, counts(ssh)) == {}
 
 
-@pytest.mark.parametrize(("number", "size"), [(1, 9 * KB), (3, 7 * KB), (6, 7 * KB)], ids=["one", "many", "more"])
+@pytest.mark.parametrize(
+    ("number", "size"), [(1, 9 * KB), (3, 7 * KB), (6, 7 * KB)], ids=["one", "many", "more"]
+)
 def test_a_big_header_is_the_clients_fault(edge: str, number: int, size: int) -> None:
     """Whichever of nginx and HAProxy finds it too big: no 5xx, which would be ours."""
     answer = ask(edge, "/ping", headers={f"X-Big-{n}": "x" * size for n in range(number)})
@@ -63,15 +65,20 @@ BODY = b"POST /operation HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{"
 
 
 def test_slow_clients_are_shown_the_door(edge: str) -> None:
-    """One that sends its header drop by drop for ever, one that never ends its body, one that says nothing at all."""
+    """One that sends its header drop by drop for ever, one that never ends its body, one that
+    says nothing at all."""
     with ThreadPoolExecutor(3) as pool:
-        times = [pool.submit(lasts, edge, begin, drip) for begin, drip in ((HEADER, b"x"), (BODY, b""), (b"", b""))]
+        times = [
+            pool.submit(lasts, edge, begin, drip)
+            for begin, drip in ((HEADER, b"x"), (BODY, b""), (b"", b""))
+        ]
         for time_ in times:
             assert TIMEOUT - 1 < time_.result() < TIMEOUT + 4
 
 
 def lasts(address: str, begin: bytes, drip: bytes) -> float:
-    """Seconds for which the edge bears with a client that sends `begin`, then `drip` twice a second."""
+    """Seconds for which the edge bears with a client that sends `begin`, then `drip` twice a
+    second."""
     began = time.monotonic()
     with socket.create_connection((address, 80), 2) as client:
         client.sendall(begin)
@@ -91,7 +98,15 @@ def lasts(address: str, begin: bytes, drip: bytes) -> float:
     return time.monotonic() - began
 
 
-UNKNOWN = ["/no/such/path", "/wp-login.php", "/api/movie/abc", "/api/movie/7/", "/operation/", "/.git/config", "//"]
+UNKNOWN = [
+    "/no/such/path",
+    "/wp-login.php",
+    "/api/movie/abc",
+    "/api/movie/7/",
+    "/operation/",
+    "/.git/config",
+    "//",
+]
 
 
 def test_unknown_paths_count_for_no_endpoint(edge: str, ssh: Ssh) -> None:
@@ -109,7 +124,8 @@ def slow_database(ssh: Ssh) -> Iterator[float]:
     for node in NODES:
         ssh(
             node,
-            f"sed -i '/^slow_ms/d' /etc/bingo-lab.conf; echo 'slow_ms = {seconds * 1000:.0f}' >>/etc/bingo-lab.conf",
+            f"sed -i '/^slow_ms/d' /etc/bingo-lab.conf; echo 'slow_ms = {seconds * 1000:.0f}'"
+            " >>/etc/bingo-lab.conf",
         )
     time.sleep(1.1)  # the stand-in reads the file once a second
     yield seconds
@@ -120,7 +136,9 @@ def slow_database(ssh: Ssh) -> Iterator[float]:
 
 def test_a_list_may_take_its_time(edge: str, slow_database: float) -> None:
     with ThreadPoolExecutor(3) as pool:
-        lists = [pool.submit(ask, edge, f"/api/{name}") for name in ("session", "movie", "customer")]
+        lists = [
+            pool.submit(ask, edge, f"/api/{name}") for name in ("session", "movie", "customer")
+        ]
         for one in lists:
             answer = one.result()
             assert answer.status == 200, answer.body[:200]

@@ -1,4 +1,5 @@
-"""More than the nodes can take: for a moment it waits, in the long run it is refused at once; what fits is served as ever."""
+"""More than the nodes can take: for a moment it waits, in the long run it is refused at once;
+what fits is served as ever."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def test_one_node_alone_serves_what_fits(alone: str, ssh: Ssh) -> None:
     assert users.load is not None
     samples = users.load.samples
     refused = [sample for sample in samples if sample.error]
-    print(f"\n{len(samples)} asked, {len(refused)} refused, first after {refused[0].intended:.1f} s")
+    print(
+        f"\n{len(samples)} asked, {len(refused)} refused, first after {refused[0].intended:.1f} s"
+    )
     assert seen == {"UP"}
     assert {sample.error for sample in refused} == {"status 503"}
     assert min(sample.intended for sample in refused) > GRACE - 2, "for a moment the surplus waits"

@@ -1,4 +1,5 @@
-"""App nodes that move, to another port or another address, come or go: the edges follow, and no user notices."""
+"""App nodes that move, to another port or another address, come or go: the edges follow, and no
+user notices."""
 
 from __future__ import annotations
 
@@ -7,7 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployed import EDGES, NODES, Deployed, Variant, assert_unchanged, on_each_host, seen_by, until, wait_until_up
+from deployed import (
+    EDGES,
+    NODES,
+    Deployed,
+    Variant,
+    assert_unchanged,
+    on_each_host,
+    seen_by,
+    until,
+    wait_until_up,
+)
 from edgetools import port
 from floating import vip
 from labtools import Runner, Ssh
@@ -21,13 +32,21 @@ OTHER = {"email": "somebody@example.com"}
 
 
 def places(ssh: Ssh, edge: str) -> dict[str, set[str]]:
-    """Where each node is for `edge`: in the HAProxy that runs, and in its configuration; one place, when all agree."""
+    """Where each node is for `edge`: in the HAProxy that runs, and in its configuration; one
+    place, when all agree."""
     shown = ssh(edge, f"echo 'show servers state' | {ADMIN}").out
-    rows = [row for row in map(str.split, shown.splitlines()) if len(row) > 18 and row[0].isdecimal()]
+    rows = [
+        row for row in map(str.split, shown.splitlines()) if len(row) > 18 and row[0].isdecimal()
+    ]
     found = [(row[3], f"{row[4]}:{row[18]}") for row in rows]
-    found += re.findall(r"^ +server (\S+) (\S+)", ssh(edge, "cat /etc/haproxy/haproxy.cfg").out, re.M)
+    found += re.findall(
+        r"^ +server (\S+) (\S+)", ssh(edge, "cat /etc/haproxy/haproxy.cfg").out, re.M
+    )
     names = {name.removeprefix("panic-") for name, _ in found}
-    return {name: {at for server, at in found if server.removeprefix("panic-") == name} for name in names}
+    return {
+        name: {at for server, at in found if server.removeprefix("panic-") == name}
+        for name in names
+    }
 
 
 def served_at(ssh: Ssh, lab: Lab) -> dict[str, set[str]]:
@@ -41,18 +60,25 @@ UNIT = "/etc/systemd/system/bingo.service"
 
 def wait_for_nodes(ssh: Ssh, edge: str) -> None:
     """HAProxy on `edge` is back, and sees both nodes up."""
-    until(lambda: ssh(edge, f"echo 'show info' | {ADMIN}", check=False).code == 0, "HAProxy after it was killed")
+    until(
+        lambda: ssh(edge, f"echo 'show info' | {ADMIN}", check=False).code == 0,
+        "HAProxy after it was killed",
+    )
     until(lambda: seen_by(ssh, edge) == dict.fromkeys(NODES, "UP"), "both nodes up")
 
 
 @pytest.fixture
 def users(floating: Lab, ssh: Ssh) -> Iterator[Users]:
-    """At work through the floating address during the whole test; none of them may notice anything."""
+    """At work through the floating address during the whole test; none of them may notice
+    anything."""
     wait_until_up(ssh)
     with Users(vip(floating), rate=60) as users:
         yield users
     bad = [sample for sample in users.load.samples if sample.error] if users.load else []
-    print(f"\n{bad}\n{users.asked} requests, {dict(users.failed)} failed, longest gap {users.gap:.3f} s")
+    print(
+        f"\n{bad}\n{users.asked} requests, {dict(users.failed)} failed, longest gap"
+        f" {users.gap:.3f} s"
+    )
     assert users.asked > 500
     assert users.failed == {}
 
@@ -64,7 +90,9 @@ def test_another_port_and_back_is_rolled_out_without_a_failed_request(
     moved = run_fab("deploy", env=other)
     assert moved.code == 0, moved
     assert port(ssh) != first
-    assert on_each_host(lambda edge: places(ssh, edge), EDGES) == dict.fromkeys(EDGES, served_at(ssh, healed.lab))
+    assert on_each_host(lambda edge: places(ssh, edge), EDGES) == dict.fromkeys(
+        EDGES, served_at(ssh, healed.lab)
+    )
     assert_unchanged(run_fab("deploy", env=other))
     back = run_fab("deploy")
     assert back.code == 0, back
@@ -75,7 +103,8 @@ def test_another_port_and_back_is_rolled_out_without_a_failed_request(
 def test_one_node_alone_at_another_port_is_found_by_edges_that_restart_or_are_deployed(
     healed: Deployed, users: Users, run_fab: Runner, ssh: Ssh, variant: Variant
 ) -> None:
-    """As after a deploy that was killed between two nodes: each node is served where it is, not where the site file says."""
+    """As after a deploy that was killed between two nodes: each node is served where it is, not
+    where the site file says."""
     other = variant(app=OTHER)
     outcome = run_fab("-H", "node1", "deploy", env=other)
     assert outcome.code == 0, outcome
@@ -83,7 +112,9 @@ def test_one_node_alone_at_another_port_is_found_by_edges_that_restart_or_are_de
     assert len({place.rpartition(":")[2] for (place,) in at.values()}) == 2
     assert on_each_host(lambda edge: places(ssh, edge), EDGES) == dict.fromkeys(EDGES, at)
 
-    idle = next(edge for edge in EDGES if vip(healed.lab) not in ssh(edge, "hostname -I").out.split())
+    idle = next(
+        edge for edge in EDGES if vip(healed.lab) not in ssh(edge, "hostname -I").out.split()
+    )
     for signal in ("TERM", "KILL"):
         ssh(idle, f"systemctl kill -s {signal} haproxy")
         wait_for_nodes(ssh, idle)
@@ -95,9 +126,13 @@ def test_one_node_alone_at_another_port_is_found_by_edges_that_restart_or_are_de
 
 
 def test_a_saved_state_of_another_place_is_not_believed(healed: Deployed, ssh: Ssh) -> None:
-    """One that an older HAProxy left, with ports of before: only who is drained, up or down counts."""
+    """One that an older HAProxy left, with ports of before: only who is drained, up or down
+    counts."""
     right = places(ssh, "edge2")
-    spoil = "sed -i -E 's/^(([^ ]+ ){18})[0-9]+ /\\11111 /' /var/lib/haproxy/server-state; grep -c ' 1111 ' /var/lib/haproxy/server-state"
+    spoil = (
+        "sed -i -E 's/^(([^ ]+ ){18})[0-9]+ /\\11111 /' /var/lib/haproxy/server-state; grep -c '"
+        " 1111 ' /var/lib/haproxy/server-state"
+    )
     ssh("edge2", f"/usr/lib/runbook/haproxy-save-state; {spoil}; systemctl kill -s KILL haproxy")
     wait_for_nodes(ssh, "edge2")
     assert places(ssh, "edge2") == right
@@ -109,9 +144,9 @@ def test_a_node_at_another_address_is_followed(
     lab = healed.lab
     new = f"10.77.{lab.number}.29"
     pins = (lab.folder / "ssh" / "known_hosts").read_text()
-    pins += next(line for line in pins.splitlines(True) if line.startswith(lab.address("node1"))).replace(
-        lab.address("node1"), new
-    )
+    pins += next(
+        line for line in pins.splitlines(True) if line.startswith(lab.address("node1"))
+    ).replace(lab.address("node1"), new)
     (tmp_path / "pins").write_text(pins)
     site = variant(
         ssh={"known_hosts": str(tmp_path / "pins")},
@@ -119,7 +154,8 @@ def test_a_node_at_another_address_is_followed(
         hosts={"node1": {"address": new, "roles": ["app"]}},
     )
     interface = ssh("node1", "ip -o -4 route show default | sed 's/.* dev //; s/ .*//'").out.strip()
-    route = f"ip route change 10.77.{lab.number}.0/24 dev {interface} src"  # by which the database knows it
+    # by which the database knows it
+    route = f"ip route change 10.77.{lab.number}.0/24 dev {interface} src"
     ssh("node1", f"ip address add {new}/24 dev {interface}; {route} {new}")
     try:
         outcome = run_fab("deploy", env=site)
@@ -140,7 +176,10 @@ def test_a_node_that_leaves_the_site_and_one_that_joins_it_are_followed(
 ) -> None:
     outcome = run_fab("deploy", env=variant(hosts={"node2": None}))
     assert outcome.code == 0, outcome
-    assert on_each_host(lambda edge: list(places(ssh, edge)), EDGES) == {"edge1": ["node1"], "edge2": ["node1"]}
+    assert on_each_host(lambda edge: list(places(ssh, edge)), EDGES) == {
+        "edge1": ["node1"],
+        "edge2": ["node1"],
+    }
     # It joins with an app that has to pass the gate, at balancers that do not know it yet.
     ssh("node2", f"sed -i s/MemoryMax=.*/MemoryMax=1G/ {UNIT}")
     joined = run_fab("deploy")

@@ -1,4 +1,5 @@
-"""What may be executed once only goes to a node that has just shown that it works; so a hung or ill one costs hardly any POST."""
+"""What may be executed once only goes to a node that has just shown that it works; so a hung or
+ill one costs hardly any POST."""
 
 from __future__ import annotations
 
@@ -26,16 +27,21 @@ def test_users_lose_no_more_posts_than_the_node_had_in_hand(edge: str, ssh: Ssh)
     with Users(edge, 120) as users:
         until(lambda: users.begun, "the load")
         ssh("node1", "systemctl kill -s STOP bingo")
-        until(lambda: seen_by(ssh, "edge1")["node1"].startswith("DOWN"), "edge1 to see node1 down", 10)
+        until(
+            lambda: seen_by(ssh, "edge1")["node1"].startswith("DOWN"), "edge1 to see node1 down", 10
+        )
     print(f"\n{users.failed.total()} of {users.asked} failed")
     assert users.failed.total() <= 4  # 15 a second go there, for two seconds
 
 
 def test_a_node_that_is_ill_is_found_out_by_reads(edge: str, deployed: Deployed, ssh: Ssh) -> None:
-    """They are asked again elsewhere, so nobody has seen a failure yet; still the node is out, before a POST meets it."""
+    """They are asked again elsewhere, so nobody has seen a failure yet; still the node is out,
+    before a POST meets it."""
     began = time.time()
     sicken(deployed.lab, ssh, "node1")
     assert [ask(edge, "/db_dummy").status for _ in range(4)] == [200] * 4
     assert [operate(edge, 7).status for _ in range(8)] == [200] * 8
-    log = ssh("edge1", f"journalctl -q -u haproxy --since @{began:.3f} | grep 'health/node1 is DOWN'").out
+    log = ssh(
+        "edge1", f"journalctl -q -u haproxy --since @{began:.3f} | grep 'health/node1 is DOWN'"
+    ).out
     assert "Lua" in log.splitlines()[0]

@@ -1,4 +1,5 @@
-"""http, https, HTTP/2 and HTTP/3 through the edge: the same answers; and who asks is known behind it."""
+"""http, https, HTTP/2 and HTTP/3 through the edge: the same answers; and who asks is known
+behind it."""
 
 from __future__ import annotations
 
@@ -49,12 +50,17 @@ def content(answer: Answer) -> object:
     """The body without what tells one node or moment from another."""
     if answer.headers["content-type"] != "application/json":
         return answer.body
-    return {name: value for name, value in json.loads(answer.body).items() if name not in ("time", "host")}
+    return {
+        name: value
+        for name, value in json.loads(answer.body).items()
+        if name not in ("time", "host")
+    }
 
 
 @pytest.mark.parametrize("path", ["/", "/long_dummy", "/no/such/path", "/edge-health"])
 def test_http_stays_http_and_https_offers_http3(edge: str, ssh: Ssh, ca: str, path: str) -> None:
-    """To strangers there is no /edge-health, says nginx itself: its own answers have the same headers."""
+    """To strangers there is no /edge-health, says nginx itself: its own answers have the same
+    headers."""
     for protocol in CURL:
         answer = curl(ssh, protocol, path, edge, ca)
         assert not answer.headers.keys() & {"location", "strict-transport-security"}
@@ -72,7 +78,9 @@ FORGED = {
 
 
 @pytest.mark.parametrize("forged", [{}, FORGED], ids=["honest", "forged"])
-def test_the_app_learns_the_clients_address_and_no_other(deployed: Deployed, edge: str, forged: dict[str, str]) -> None:
+def test_the_app_learns_the_clients_address_and_no_other(
+    deployed: Deployed, edge: str, forged: dict[str, str]
+) -> None:
     """Seen on the cable between the edge and the app nodes."""
     mark = secrets.token_hex(8)
     with Wire(deployed.lab, "edge1") as wire:

@@ -1,4 +1,5 @@
-"""What a client writes reaches the app as it is, from any edge in any state; and who names no host means the service."""
+"""What a client writes reaches the app as it is, from any edge in any state; and who names no
+host means the service."""
 
 from __future__ import annotations
 
@@ -59,9 +60,14 @@ def test_the_app_gets_the_path_as_it_was_written(
     target = f"{path}{'&' if '?' in path else '?'}{mark}"
     with Wire(deployed.lab, edge) as wire:
         answer = exchange(
-            deployed.lab.address(edge), f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+            deployed.lab.address(edge),
+            f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode(),
         )
-        until(lambda: any(mark.encode() in part for part in wire.sent), "the request on its way to the app", 5)
+        until(
+            lambda: any(mark.encode() in part for part in wire.sent),
+            "the request on its way to the app",
+            5,
+        )
     assert answer.startswith(b"HTTP/1.1 ")
     sent = b"".join(wire.sent)
     lines = [line for line in sent.split(b"\r\n") if mark.encode() in line]
@@ -74,20 +80,31 @@ def test_a_post_keeps_its_body_and_a_kept_answer_stays_one(
 ) -> None:
     address = deployed.lab.address(other(drained) if in_service else drained)
     body = b'{"operation": 7}'
-    head = f"POST /operation HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = (
+        "POST /operation HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length:"
+        f" {len(body)}\r\n\r\n".encode()
+    )
     assert status(exchange(address, head + body)) == 200
     ask = b"GET /long_dummy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     first, second = exchange(address, ask), exchange(address, ask)
     assert b"\r\nX-Cache-Status: HIT\r\n" in second
     assert first.partition(b"\r\n\r\n")[2] == second.partition(b"\r\n\r\n")[2]
-    assert status(exchange(address, b"GET /edge-health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")) == 404
+    assert (
+        status(
+            exchange(address, b"GET /edge-health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        )
+        == 404
+    )
 
 
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize(
-    "request_line", ["GET /ping HTTP/1.0", "HEAD / HTTP/1.0", "GET /api/movie/1 HTTP/1.0", "GET /ping"]
+    "request_line",
+    ["GET /ping HTTP/1.0", "HEAD / HTTP/1.0", "GET /api/movie/1 HTTP/1.0", "GET /ping"],
 )
-def test_a_probe_that_names_no_host_is_answered(deployed: Deployed, drained: str, edge: str, request_line: str) -> None:
+def test_a_probe_that_names_no_host_is_answered(
+    deployed: Deployed, drained: str, edge: str, request_line: str
+) -> None:
     mark = secrets.token_hex(8)
     method, path, *version = request_line.split()
     request = " ".join([method, f"{path}?{mark}", *version]).encode() + b"\r\n\r\n"

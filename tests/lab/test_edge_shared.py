@@ -1,4 +1,5 @@
-"""An edge on which somebody else already serves something: nothing of theirs ends without a word."""
+"""An edge on which somebody else already serves something: nothing of theirs ends without a
+word."""
 
 from __future__ import annotations
 
@@ -16,10 +17,14 @@ def test_a_shared_edge_is_refused_until_the_site_file_gives_it_up(
     hosts.reset(["edge2"])
     ssh(
         "edge2",
-        "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install nginx haproxy curl >/dev/null",
+        "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install nginx haproxy"
+        " curl >/dev/null",
     )
     assert run_fab("plan").code == 2, "what Debian's packages bring is nobody's"
-    ssh("edge2", f"echo 'server {{ listen 8080; return 200 shop; }}' >{SITE}; systemctl reload nginx")
+    ssh(
+        "edge2",
+        f"echo 'server {{ listen 8080; return 200 shop; }}' >{SITE}; systemctl reload nginx",
+    )
     before = untouched(ssh)
 
     for task in ("plan", "deploy"):

@@ -1,4 +1,5 @@
-"""The edge's daemons: they come back whatever ends them, remember who is drained, and can do little beyond their work."""
+"""The edge's daemons: they come back whatever ends them, remember who is drained, and can do
+little beyond their work."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def test_a_daemon_is_little_exposed(deployed: Deployed, ssh: Ssh, host: str, uni
 
 def test_nobody_who_serves_is_root(deployed: Deployed, ssh: Ssh) -> None:
     """Only nginx's master, which never sees a request."""
-    processes = ssh("edge1", "ps -eo user=,args= | grep -E '[n]ginx: |[/]sbin/haproxy'").out.splitlines()
+    processes = ssh(
+        "edge1", "ps -eo user=,args= | grep -E '[n]ginx: |[/]sbin/haproxy'"
+    ).out.splitlines()
     root = [line for line in processes if line.startswith("root ")]
     assert len(root) == 1, processes
     assert "nginx: master process" in root[0]
@@ -63,8 +66,9 @@ def test_it_is_started_as_often_as_it_takes(edge: str, ssh: Ssh) -> None:
 
 
 def kill(edge: str, ssh: Ssh, victim: str) -> None:
-    """The process whose number the shell command `victim` prints dies without a chance to say or save anything; another takes
-    its place and serves. (Without their master, workers serve on for a moment.)"""
+    """The process whose number the shell command `victim` prints dies without a chance to say or
+    save anything; another takes its place and serves. (Without their master, workers serve on
+    for a moment.)"""
     before = ssh("edge1", victim).out
     ssh("edge1", f"kill -9 {before}")
 
@@ -86,8 +90,12 @@ HAPROXY = "pgrep -o -x haproxy"
 
 
 def test_haproxy_is_started_once_while_it_is_looked_at(edge: str, ssh: Ssh) -> None:
-    """Who asks for its figures in the moment without its socket must not put anything in that place."""
-    look = f"for _ in $(seq 100); do ({haproxy_stats.stat_script()}) >/dev/null 2>&1 || true; sleep 0.02; done\n"
+    """Who asks for its figures in the moment without its socket must not put anything in that
+    place."""
+    look = (
+        f"for _ in $(seq 100); do ({haproxy_stats.stat_script()}) >/dev/null 2>&1 || true; sleep"
+        " 0.02; done\n"
+    )
     restarts = "systemctl show -P NRestarts haproxy\n"
     before, after = ssh("edge1", f"{restarts}kill -9 $({HAPROXY})\n{look}{restarts}").out.split()
     assert int(after) == int(before) + 1

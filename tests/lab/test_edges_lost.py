@@ -22,7 +22,10 @@ def test_power_failure_of_the_holder_and_its_return(floating: Lab, ssh: Ssh) -> 
         time.sleep(1)
         hosts.power_off(lost)
         time.sleep(3)
-    print(f"\npower failure: {users.asked} requests, {dict(users.failed)} failed, longest gap {users.gap:.3f} s")
+    print(
+        f"\npower failure: {users.asked} requests, {dict(users.failed)} failed, longest gap"
+        f" {users.gap:.3f} s"
+    )
     assert users.gap <= 0.7
     assert sum(users.failed.values()) <= 0.7 * users.rate
     with Users(vip(floating)) as back:
@@ -45,7 +48,10 @@ def test_a_cut_cable_costs_no_more_than_a_power_failure(floating: Lab, ssh: Ssh)
         time.sleep(3)
         hosts.heal(lost)
         until(lambda: holders(floating, ssh) in (["edge1"], ["edge2"]), "one holder")
-    print(f"\ncable cut: {users.asked} requests, {dict(users.failed)} failed, longest gap {users.gap:.3f} s")
+    print(
+        f"\ncable cut: {users.asked} requests, {dict(users.failed)} failed, longest gap"
+        f" {users.gap:.3f} s"
+    )
     assert users.gap <= 0.7
 
 
@@ -67,7 +73,9 @@ RULES
 """The cable is up and nothing passes, as when a switch fails; only we still reach the host."""
 
 
-def test_an_edge_that_was_cut_off_does_not_take_the_address_back(floating: Lab, ssh: Ssh, run_fab: Runner) -> None:
+def test_an_edge_that_was_cut_off_does_not_take_the_address_back(
+    floating: Lab, ssh: Ssh, run_fab: Runner
+) -> None:
     lost = EDGES[1]  # the higher address: it wins where priorities are equal
     if holder(floating, ssh) != lost:
         for task in ("drain", "undrain"):
@@ -82,7 +90,10 @@ def test_an_edge_that_was_cut_off_does_not_take_the_address_back(floating: Lab, 
             ssh(lost, "nft delete table netdev isolated")
         until(lambda: len(holders(floating, ssh)) == 1, "one holder")
         assert holder(floating, ssh) == other(lost)
-    print(f"\ncut off and back: {users.asked} requests, {dict(users.failed)} failed, longest gap {users.gap:.3f} s")
+    print(
+        f"\ncut off and back: {users.asked} requests, {dict(users.failed)} failed, longest gap"
+        f" {users.gap:.3f} s"
+    )
     assert users.gap <= 0.7
     assert sum(users.failed.values()) <= 0.7 * users.rate
 
@@ -93,22 +104,32 @@ def test_the_address_leaves_an_edge_that_cannot_serve(unit: str, floating: Lab, 
     ssh(sick, f"systemctl stop {unit}")
     stopped = time.monotonic()
     try:
-        until(lambda: holders(floating, ssh) == [other(sick)], "the other edge holding the address", seconds=6)
+        until(
+            lambda: holders(floating, ssh) == [other(sick)],
+            "the other edge holding the address",
+            seconds=6,
+        )
         took = time.monotonic() - stopped
     finally:
         ssh(sick, f"systemctl start {unit}")
     print(f"\n{unit} stopped: the address moved after {took:.1f} s")
-    assert took < 4  # two checks a second apart, three adverts; asking the hosts takes a moment, too
+    assert (
+        took < 4
+    )  # two checks a second apart, three adverts; asking the hosts takes a moment, too
     until(lambda: calm(floating, ssh), "both edges well")
     assert holder(floating, ssh) == other(sick)
 
 
-def test_when_no_edge_can_serve_the_address_stays_and_says_so_at_once(floating: Lab, ssh: Ssh, run_fab: Runner) -> None:
+def test_when_no_edge_can_serve_the_address_stays_and_says_so_at_once(
+    floating: Lab, ssh: Ssh, run_fab: Runner
+) -> None:
     first = holder(floating, ssh)
     try:
         for name in (other(first), first):
             ssh(name, "systemctl stop haproxy")
-            until(lambda name=name: priority(ssh, name) < 200, f"{name} to know that it cannot serve")
+            until(
+                lambda name=name: priority(ssh, name) < 200, f"{name} to know that it cannot serve"
+            )
         until(lambda: len(holders(floating, ssh)) == 1, "one holder")
         assert holder(floating, ssh) == first
         connection = http.client.HTTPConnection(vip(floating), timeout=2)

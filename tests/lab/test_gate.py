@@ -1,4 +1,5 @@
-"""A release that is bad in one of five ways never gets further than the gate, and the fleet goes back by itself: no request fails."""
+"""A release that is bad in one of five ways never gets further than the gate, and the fleet goes
+back by itself: no request fails."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def site(deployed: Deployed, variant: Variant, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def users(deployed: Deployed, ssh: Ssh) -> Iterator[Users]:
-    """Users at work during the whole test, with GETs and POSTs; none of them may notice anything."""
+    """Users at work during the whole test, with GETs and POSTs; none of them may notice
+    anything."""
     wait_until_up(ssh)
     with Users(deployed.lab.floating, rate=40) as users:
         yield users
@@ -88,18 +90,25 @@ def test_a_bad_release_is_rolled_back_and_nobody_notices(
     number, touched = BAD[kind]
     said = complaint(outcome)
     assert said.seen.startswith(f"{touched[0]}: release {pinned(env)} {number}"), said
-    assert f"{', '.join(touched)} {'is' if len(touched) == 1 else 'are'} back on release {before[0]}" in said.why
+    assert (
+        f"{', '.join(touched)} {'is' if len(touched) == 1 else 'are'} back on release {before[0]}"
+        in said.why
+    )
     assert running(ssh) == before
     assert drained(ssh) == []
     assert run_fab("status").code == 0
-    kept = {path.name.split("-")[0] for path in run_folder(outcome).glob(f"*-{touched[0]}-{pinned(env)}*")}
+    kept = {
+        path.name.split("-")[0]
+        for path in run_folder(outcome).glob(f"*-{touched[0]}-{pinned(env)}*")
+    }
     assert kept == {"gate", "journal", "log", "strace", "host"}
 
 
 def test_good_releases_come_and_go_and_a_rollback_takes_them_back(
     users: Users, run_fab: Runner, ssh: Ssh, site: Site
 ) -> None:
-    """Deployed; back by hand; the site file is the truth for the next deploy; back to a named one."""
+    """Deployed; back by hand; the site file is the truth for the next deploy; back to a named
+    one."""
     (first, _), env = running(ssh), site("good")
     second = pinned(env)
     deployed = run_fab("deploy", env=env)
@@ -121,7 +130,9 @@ def test_good_releases_come_and_go_and_a_rollback_takes_them_back(
             first: True,
             second: False,
         }
-        assert all(one["proven"] and one["size"] > 1e6 for one in kept if one["id"] in (first, second))
+        assert all(
+            one["proven"] and one["size"] > 1e6 for one in kept if one["id"] in (first, second)
+        )
 
     again = run_fab("-H", "node1", "deploy", env=env)
     assert again.code == 0, again
@@ -139,9 +150,18 @@ def test_a_deploy_killed_at_the_gate_keeps_the_node_out_until_it_passed(
     env = site("good")
     fab = str(Path(sys.executable).with_name("fab"))
     process = subprocess.Popen(
-        [fab, "deploy"], cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [fab, "deploy"],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    until(lambda: ssh("node1", "pgrep -f ^/bin/bash./usr/lib/runbook/app-gate", check=False).code == 0, "the gate")
+    until(
+        lambda: (
+            ssh("node1", "pgrep -f ^/bin/bash./usr/lib/runbook/app-gate", check=False).code == 0
+        ),
+        "the gate",
+    )
     process.send_signal(signal.SIGKILL)
     process.wait()
 

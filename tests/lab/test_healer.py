@@ -1,4 +1,5 @@
-"""The healer on real nodes: it sees what ails the app, mends it in time, and never takes both nodes away."""
+"""The healer on real nodes: it sees what ails the app, mends it in time, and never takes both
+nodes away."""
 
 from __future__ import annotations
 
@@ -7,9 +8,32 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from deployed import EDGES, NODES, Deployed, Load, Variant, assert_unchanged, on_each_host, until, wait_until_up
+from deployed import (
+    EDGES,
+    NODES,
+    Deployed,
+    Load,
+    Variant,
+    assert_unchanged,
+    on_each_host,
+    until,
+    wait_until_up,
+)
 from edgetools import ask
-from healing import ILL, LEAK, UNIT, counters, now, process, quiet, said, says, sicken, stat, tell_edge
+from healing import (
+    ILL,
+    LEAK,
+    UNIT,
+    counters,
+    now,
+    process,
+    quiet,
+    said,
+    says,
+    sicken,
+    stat,
+    tell_edge,
+)
 from labtools import Runner, Ssh
 
 SOON = 15.0
@@ -43,7 +67,9 @@ def test_a_crash_is_systemds_to_mend_and_noted(well: Deployed, ssh: Ssh) -> None
     began, before = now(), counters(ssh, "node1").get("crash", 0)
     ssh("node1", "kill -KILL $(systemctl show -P MainPID bingo)")
     assert says(ssh, "node1", "ended by itself; systemd started it", began).at - began < SOON
-    until(lambda: counters(ssh, "node1").get("crash", 0) == before + 1, "the crash to be counted", 5)
+    until(
+        lambda: counters(ssh, "node1").get("crash", 0) == before + 1, "the crash to be counted", 5
+    )
     assert not [one for one in said(ssh, "node1", began) if one.text.startswith("restart")]
 
 
@@ -58,14 +84,18 @@ def test_a_hung_app_is_restarted(well: Deployed, ssh: Ssh) -> None:
     assert counters(ssh, "node1")["hang"] >= 1
 
 
-def test_an_app_that_answers_500_is_restarted_and_users_see_nothing(well: Deployed, ssh: Ssh) -> None:
+def test_an_app_that_answers_500_is_restarted_and_users_see_nothing(
+    well: Deployed, ssh: Ssh
+) -> None:
     began = now()
     with Load(well.lab.floating, 40) as load:
         sicken(well.lab, ssh, "node2")
         done = says(ssh, "node2", r"^restart done \(wrong-answers\)", began)
         wait_until_up(ssh)
     assert done.at - began < SOON
-    assert [call for call in load.failed if call != "/ping: 500"] == []  # that one is an answer (R19)
+    assert [
+        call for call in load.failed if call != "/ping: 500"
+    ] == []  # that one is an answer (R19)
     assert load.asked > 100
 
 
@@ -109,7 +139,9 @@ def test_a_dead_database_is_not_the_apps_fault(well: Deployed, ssh: Ssh) -> None
     assert process(ssh, "node2") == before["node2"]
 
 
-def test_what_a_person_drained_stays_drained_and_is_let_alone(well: Deployed, ssh: Ssh, run_fab: Runner) -> None:
+def test_what_a_person_drained_stays_drained_and_is_let_alone(
+    well: Deployed, ssh: Ssh, run_fab: Runner
+) -> None:
     began, before = now(), process(ssh, "node1")
     assert run_fab("-H", "node1", "drain", "--reason", "disk").code == 0
     try:
@@ -119,7 +151,9 @@ def test_what_a_person_drained_stays_drained_and_is_let_alone(well: Deployed, ss
         assert process(ssh, "node1") == before
         assert f"{', '.join(EDGES)}: holds node1 drained: operator" in run_fab("status").out
     finally:
-        assert run_fab("-H", "node1", "undrain").code == 0  # waits for the node: its healer mends it now
+        assert (
+            run_fab("-H", "node1", "undrain").code == 0
+        )  # waits for the node: its healer mends it now
     says(ssh, "node1", "^restart done", began)
 
 
@@ -134,7 +168,11 @@ def test_whoever_kills_it_nothing_stays_drained_and_it_comes_back(well: Deployed
     assert stat(ssh, "edge1", "node1") == "DRAIN"
     ssh("node1", f"systemctl kill -s KILL {UNIT}")
     until(lambda: stat(ssh, "edge1", "node1") == "UP", "the drain to be lifted", 15)
-    until(lambda: ssh("node1", f"systemctl is-active {UNIT}", check=False).out == "active\n", "a new healer", 15)
+    until(
+        lambda: ssh("node1", f"systemctl is-active {UNIT}", check=False).out == "active\n",
+        "a new healer",
+        15,
+    )
     assert ssh("node1", f"systemctl show -P MainPID {UNIT}").out != before
     says(ssh, "node1", "the app is well", began)
 
@@ -163,7 +201,9 @@ def test_a_drain_that_was_left_behind_is_lifted_and_never_outlives_a_reload(
     until(lambda: stat(ssh, "edge1", "node1") == "UP", "a reload to forget the healer's drain", 10)
 
 
-def test_a_drain_waits_for_the_other_nodes_healer(well: Deployed, ssh: Ssh, run_fab: Runner) -> None:
+def test_a_drain_waits_for_the_other_nodes_healer(
+    well: Deployed, ssh: Ssh, run_fab: Runner
+) -> None:
     assert tell_edge(well.lab, ssh, "node2", "/lease") == 200
     assert tell_edge(well.lab, ssh, "node1", "/lease") == 409
     codes: list[int] = []
@@ -186,7 +226,10 @@ def test_before_it_is_old_the_app_is_recycled_and_users_see_nothing(
     assert run_fab("deploy", env=variant(app={"lifetime": 40})).code == 0
     with Load(well.lab.floating, 40) as load:
         spans = [
-            (says(ssh, node, "^recycle:", began, 90).at, says(ssh, node, "^recycle done", began, 30).at)
+            (
+                says(ssh, node, "^recycle:", began, 90).at,
+                says(ssh, node, "^recycle done", began, 30).at,
+            )
             for node in NODES
         ]
         assert ask(well.lab.address("edge1"), "/ping").status == 200

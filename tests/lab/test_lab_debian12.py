@@ -1,4 +1,5 @@
-"""An edge on Debian 12, whose nginx knows no HTTP/3: refused while it is asked for, served without it. In a lab of its own."""
+"""An edge on Debian 12, whose nginx knows no HTTP/3: refused while it is asked for, served
+without it. In a lab of its own."""
 
 from __future__ import annotations
 
@@ -42,13 +43,17 @@ def test_http3_is_refused_before_anything_is_changed(old: Lab, run_fab: Runner, 
     for task in ("plan", "deploy"):
         refused = run_fab(task)
         assert refused.code == 1
-        assert re.search(r"^edge1 +\S+ +\d+ +1 *$", refused.out, re.M), refused.out  # in the table: one failed
+        assert re.search(r"^edge1 +\S+ +\d+ +1 *$", refused.out, re.M), (
+            refused.out
+        )  # in the table: one failed
         assert complaint(refused).seen == "Debian 12 has no nginx with HTTP/3"
         assert "http3 = false" in complaint(refused).next
     assert look() == bare
 
 
-def test_without_http3_it_serves_http_and_https(old: Lab, run_fab: Runner, ssh: Ssh, tmp_path: Path) -> None:
+def test_without_http3_it_serves_http_and_https(
+    old: Lab, run_fab: Runner, ssh: Ssh, tmp_path: Path
+) -> None:
     without = Variant(old, tmp_path)(edge={"http3": False})
     deployed = run_fab("deploy", env=without)
     assert deployed.code == 0, deployed
@@ -56,8 +61,13 @@ def test_without_http3_it_serves_http_and_https(old: Lab, run_fab: Runner, ssh: 
 
     assert answer(http.client.HTTPConnection(old.address("edge1"), timeout=10)) == (200, None)
     context = ssl.create_default_context(cafile=str(trust_bundle(load_settings(old.site))))
-    assert answer(http.client.HTTPSConnection(old.address("edge1"), timeout=10, context=context)) == (200, None)
-    h2 = f"curl -sk -o /dev/null -w '%{{http_code}} %{{http_version}}' https://{old.address('edge1')}/ping"
+    assert answer(
+        http.client.HTTPSConnection(old.address("edge1"), timeout=10, context=context)
+    ) == (200, None)
+    h2 = (
+        "curl -sk -o /dev/null -w '%{http_code} %{http_version}'"
+        f" https://{old.address('edge1')}/ping"
+    )
     assert ssh("edge1", h2).out == "200 2"
     assert ssh("edge1", "ss -Hlun 'sport = :443'").out == ""
 

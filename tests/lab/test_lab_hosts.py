@@ -22,20 +22,32 @@ from lab.names import HOSTS, Lab
 def test_hosts_are_plain_debian_with_systemd_and_a_sudo_user(own: Lab) -> None:
     for name in HOSTS:
         outcome = run(
-            [*lab_ssh.command(own, name), "id -un; sudo -n id -un; hostname; . /etc/os-release; echo $ID"], 20
+            [
+                *lab_ssh.command(own, name),
+                "id -un; sudo -n id -un; hostname; . /etc/os-release; echo $ID",
+            ],
+            20,
         )
         assert outcome.out.split() == ["ops", "root", name, "debian"]
         assert (
-            ssh(own, name, "systemctl is-system-running --wait || systemctl --failed --plain --no-legend").out
+            ssh(
+                own,
+                name,
+                "systemctl is-system-running --wait || systemctl --failed --plain --no-legend",
+            ).out
             == "running\n"
         )
 
 
 def test_each_host_has_a_key_of_its_own_and_it_is_pinned(own: Lab) -> None:
-    pinned = dict(line.split(" ", 1) for line in (own.folder / "ssh/known_hosts").read_text().splitlines())
+    pinned = dict(
+        line.split(" ", 1) for line in (own.folder / "ssh/known_hosts").read_text().splitlines()
+    )
     assert len(set(pinned.values())) == len(HOSTS)
     for name in HOSTS:
-        assert ssh(own, name, "cat /etc/ssh/ssh_host_*_key.pub").out.startswith(pinned[own.address(name)])
+        assert ssh(own, name, "cat /etc/ssh/ssh_host_*_key.pub").out.startswith(
+            pinned[own.address(name)]
+        )
 
 
 def test_site_file_names_hosts_roles_and_the_binary(own: Lab) -> None:
@@ -57,17 +69,24 @@ def test_site_file_names_hosts_roles_and_the_binary(own: Lab) -> None:
 def test_packets_to_8_8_8_8_vanish(own: Lab) -> None:
     began = time.monotonic()
     outcome = ssh(own, "node1", "timeout 3 bash -c ': </dev/tcp/8.8.8.8/80'", check=False)
-    assert outcome.code == 124, outcome  # neither refused nor answered: still waiting when time was up
+    assert outcome.code == 124, (
+        outcome
+    )  # neither refused nor answered: still waiting when time was up
     assert time.monotonic() - began > 2.9
 
 
 def test_all_hosts_install_packages_at_once(own: Lab) -> None:
-    script = f"DEBIAN_FRONTEND=noninteractive {' '.join(INSTALL)} >/dev/null 2>&1; dpkg -s tree | grep ^Status"
-    argv = {name: [*lab_ssh.command(own, name), f"sudo -n sh -c '{script}'"] for name in HOSTS}
-    running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in argv.values()]
-    assert [process.communicate(timeout=180)[0] for process in running] == ["Status: install ok installed\n"] * len(
-        HOSTS
+    script = (
+        f"DEBIAN_FRONTEND=noninteractive {' '.join(INSTALL)} >/dev/null 2>&1; dpkg -s tree | grep"
+        " ^Status"
     )
+    argv = {name: [*lab_ssh.command(own, name), f"sudo -n sh -c '{script}'"] for name in HOSTS}
+    running = [
+        subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in argv.values()
+    ]
+    assert [process.communicate(timeout=180)[0] for process in running] == [
+        "Status: install ok installed\n"
+    ] * len(HOSTS)
 
 
 INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", "tree")
@@ -90,7 +109,11 @@ def test_reset_gives_a_fresh_disk_and_the_same_keys(own: Lab) -> None:
 
 def test_power_off_and_on_keeps_the_disk(own: Lab) -> None:
     ssh(own, "node2", "echo kept > /root/trace; sync")
-    boot = ssh(own, "node2", "cat /proc/sys/kernel/random/boot_id; systemctl show -P UserspaceTimestampMonotonic").out
+    boot = ssh(
+        own,
+        "node2",
+        "cat /proc/sys/kernel/random/boot_id; systemctl show -P UserspaceTimestampMonotonic",
+    ).out
     hosts.power_off("node2")
     assert not container.is_running(own, "node2")
     assert not lab_ssh.answers(own, "node2")
@@ -98,7 +121,11 @@ def test_power_off_and_on_keeps_the_disk(own: Lab) -> None:
     hosts.power_on("node2")
     assert ssh(own, "node2", "cat /root/trace").out == "kept\n"
     assert (
-        ssh(own, "node2", "cat /proc/sys/kernel/random/boot_id; systemctl show -P UserspaceTimestampMonotonic").out
+        ssh(
+            own,
+            "node2",
+            "cat /proc/sys/kernel/random/boot_id; systemctl show -P UserspaceTimestampMonotonic",
+        ).out
         != boot
     )
 
@@ -108,7 +135,15 @@ def test_a_cut_host_runs_on_unreached_until_it_is_healed(own: Lab) -> None:
     try:
         assert not lab_ssh.answers(own, "node1")
         assert container.init_pid(own, "node1")
-        assert ssh(own, "node2", f"timeout 2 bash -c ': </dev/tcp/{own.address('node1')}/22'", check=False).code != 0
+        assert (
+            ssh(
+                own,
+                "node2",
+                f"timeout 2 bash -c ': </dev/tcp/{own.address('node1')}/22'",
+                check=False,
+            ).code
+            != 0
+        )
     finally:
         hosts.heal("node1")
     lab_ssh.wait(own, ["node1"])
@@ -128,16 +163,24 @@ def test_settings_reach_running_hosts_and_stay(own: Lab) -> None:
     hosts.up(deaths="40")
     assert "deaths = 40\n" in ssh(own, "node1", "cat /etc/bingo-lab.conf").out
     hosts.up(deaths="off")
-    assert ssh(own, "node1", "cat /etc/bingo-lab.conf").out.splitlines()[1:] == ["deaths = off", "scale = 0.1"]
+    assert ssh(own, "node1", "cat /etc/bingo-lab.conf").out.splitlines()[1:] == [
+        "deaths = off",
+        "scale = 0.1",
+    ]
 
 
 def test_a_host_is_debian_12_where_that_is_wanted_until_it_is_not(spare: Lab) -> None:
     def release() -> list[str]:
-        return [ssh(spare, name, ". /etc/os-release; echo $VERSION_ID").out.strip() for name in ("edge1", "node1")]
+        return [
+            ssh(spare, name, ". /etc/os-release; echo $VERSION_ID").out.strip()
+            for name in ("edge1", "node1")
+        ]
 
     hosts.up(["edge1", "node1"], bookworm=["edge1"])
     assert release() == ["12", "13"]
-    running = ssh(spare, "edge1", "systemctl is-system-running --wait; touch /etc/trace; apt-get -qq update").out
+    running = ssh(
+        spare, "edge1", "systemctl is-system-running --wait; touch /etc/trace; apt-get -qq update"
+    ).out
     assert running == "running\n"
     hosts.up(["edge1", "node1"])  # leaves it alone
     ssh(spare, "edge1", "ls /etc/trace")
@@ -172,7 +215,9 @@ def test_down_leaves_nothing_behind(spare: Lab) -> None:
 
 
 def test_numbers_with_two_digits_work_too(own: Lab) -> None:
-    other = Lab(own.number + 10)  # its cables' names are too long for the kernel, which keeps them beside short ones
+    other = Lab(
+        own.number + 10
+    )  # its cables' names are too long for the kernel, which keeps them beside short ones
     with as_current(other):
         try:
             hosts.up(["edge1"])
@@ -194,7 +239,10 @@ def test_status_says_what_is_up_off_and_cut(own: Lab, tmp_path: Path) -> None:
         table = run(argv[:4], 30).out
     finally:
         hosts.up()
-    states = {line["name"]: line["state"] for line in json.loads((tmp_path / "status.json").read_text())["hosts"]}
+    states = {
+        line["name"]: line["state"]
+        for line in json.loads((tmp_path / "status.json").read_text())["hosts"]
+    }
     assert states == {"edge1": "off", "edge2": "up", "node1": "cut", "node2": "up", "db1": "up"}
     assert own.address("node2") in table
 

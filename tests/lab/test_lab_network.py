@@ -1,4 +1,5 @@
-"""The lab's part in the machine's network settings, each test in a network of its own (no other lab is touched)."""
+"""The lab's part in the machine's network settings, each test in a network of its own (no other
+lab is touched)."""
 
 from __future__ import annotations
 
@@ -54,7 +55,9 @@ network.up(one); network.down(one); show(forwarding())
     assert in_own_network(lab, tmp_path, script) == ["0"]
 
 
-def test_a_record_older_than_the_machines_last_start_is_not_believed(lab: Lab, tmp_path: Path) -> None:
+def test_a_record_older_than_the_machines_last_start_is_not_believed(
+    lab: Lab, tmp_path: Path
+) -> None:
     (tmp_path / "sysctls.json").write_text('{"net/ipv4/ip_forward": 0}')
     script = """
 FORWARD.write_text("1")
@@ -63,7 +66,9 @@ network.up(one); network.down(one); show(forwarding())
     assert in_own_network(lab, tmp_path, script) == ["1"]
 
 
-def test_a_firewall_that_forwards_nothing_gets_two_rules_and_loses_them_again(lab: Lab, tmp_path: Path) -> None:
+def test_a_firewall_that_forwards_nothing_gets_two_rules_and_loses_them_again(
+    lab: Lab, tmp_path: Path
+) -> None:
     script = """
 nft("add table ip filter")
 nft("add chain ip filter FORWARD { type filter hook forward priority filter; policy drop; }")

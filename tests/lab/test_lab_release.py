@@ -1,4 +1,5 @@
-"""The task that pins another release, on a real lab: for each kind the site file is one that the runbook takes."""
+"""The task that pins another release, on a real lab: for each kind the site file is one that the
+runbook takes."""
 
 from __future__ import annotations
 

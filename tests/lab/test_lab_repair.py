@@ -1,4 +1,5 @@
-"""A lab whose processes were killed at a bad moment: the next command makes it good, and leaves nothing behind."""
+"""A lab whose processes were killed at a bad moment: the next command makes it good, and leaves
+nothing behind."""
 
 from __future__ import annotations
 
@@ -71,7 +72,13 @@ def end(pid: int) -> None:
 def pids(lab: Lab, name: str, part: str) -> list[int]:
     """Processes of a host, or of one part of it (nspawn itself is its supervisor)."""
     tops = (container.trees()[0] / lab.bridge / name).glob(f"{part or '*'}")
-    return [int(pid) for top in tops if top.is_dir() for file in top.rglob("cgroup.procs") for pid in _read(file)]
+    return [
+        int(pid)
+        for top in tops
+        if top.is_dir()
+        for file in top.rglob("cgroup.procs")
+        for pid in _read(file)
+    ]
 
 
 def _read(file: Path) -> list[str]:

@@ -17,7 +17,8 @@ NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 
 
 def run_here(tmp_path: Path, arrange: str, command: str = "./run demo", **programs: str) -> Outcome:
-    """Run `command` after the shell text `arrange`; `programs` stand before the real ones in PATH."""
+    """Run `command` after the shell text `arrange`; `programs` stand before the real ones in
+    PATH."""
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents[:3]:
         parent.chmod(parent.stat().st_mode | 0o055)
@@ -40,7 +41,10 @@ def refusal(outcome: Outcome) -> tuple[str, str, str]:
 @pytest.mark.parametrize(
     ("release", "seen"),
     [
-        ('ID=fedora\nVERSION_ID=40\nID_LIKE="debian"', "This is fedora 40, not Debian 12 or newer."),
+        (
+            'ID=fedora\nVERSION_ID=40\nID_LIKE="debian"',
+            "This is fedora 40, not Debian 12 or newer.",
+        ),
         ('ID=debian\nVERSION_ID="11"', "This is debian 11, not Debian 12 or newer."),
         ("", "This is an unknown system , not Debian 12 or newer."),
     ],
@@ -56,7 +60,9 @@ def test_without_root_the_missing_packages_are_named(lab: Lab, tmp_path: Path) -
     shutil.copy(ROOT / "run", tmp_path)
     (tmp_path / "lab").mkdir()
     shutil.copy(ROOT / "lab/packages", tmp_path / "lab")
-    seen, why, todo = refusal(run_here(tmp_path, "", f"{NOBODY} {tmp_path}/run demo", dpkg_query="exit 1"))
+    seen, why, todo = refusal(
+        run_here(tmp_path, "", f"{NOBODY} {tmp_path}/run demo", dpkg_query="exit 1")
+    )
     assert seen.startswith("Missing Debian packages: ")
     assert "systemd-container mmdebstrap" in seen
     assert "not root" in why
@@ -82,7 +88,9 @@ def test_an_old_python_is_refused(lab: Lab, tmp_path: Path) -> None:
 def test_what_apt_cannot_install_ends_it(lab: Lab, tmp_path: Path) -> None:
     outcome = run_here(tmp_path, "", dpkg_query="exit 1", apt_get="exit 100")
     assert outcome.code == 1
-    assert "apt-get could not install: systemd-container" in outcome.err.replace(" python3 python3-venv", "")
+    assert "apt-get could not install: systemd-container" in outcome.err.replace(
+        " python3 python3-venv", ""
+    )
 
 
 def test_unknown_commands_show_how_it_is_used(lab: Lab, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Hosts as others set them up: a login file that greets, a proxy for everything, umask 027, folders that an earlier run
-closed. The first deploy succeeds, and each later answer is an answer. In a lab of its own."""
+"""Hosts as others set them up: a login file that greets, a proxy for everything, umask 027,
+folders that an earlier run closed. The first deploy succeeds, and each later answer is an
+answer. In a lab of its own."""
 
 from __future__ import annotations
 
@@ -54,16 +55,22 @@ def deployed(odd: Lab, run_fab: Runner) -> Lab:
     return odd
 
 
-def test_the_first_deploy_succeeds_and_the_second_changes_nothing(deployed: Lab, run_fab: Runner, ssh: Ssh) -> None:
+def test_the_first_deploy_succeeds_and_the_second_changes_nothing(
+    deployed: Lab, run_fab: Runner, ssh: Ssh
+) -> None:
     assert_unchanged(run_fab("deploy"))
-    modes = ssh("node1", "stat -c %a /srv/app /srv/app/releases /srv/app/releases/* /usr/lib/runbook /etc/runbook").out
+    modes = ssh(
+        "node1",
+        "stat -c %a /srv/app /srv/app/releases /srv/app/releases/* /usr/lib/runbook /etc/runbook",
+    ).out
     assert {word for word in modes.split() if word.isdigit()} == {"755"}
 
 
 def test_the_data_are_seeded_once(deployed: Lab, run_inv: Runner, ssh: Ssh) -> None:
     sql = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'bingo'"
     assert (
-        ssh("db1", f'runuser -u postgres -- psql -XAtqc "{sql}" 2>/dev/null').out.splitlines()[-1] == "runbook: seeded"
+        ssh("db1", f'runuser -u postgres -- psql -XAtqc "{sql}" 2>/dev/null').out.splitlines()[-1]
+        == "runbook: seeded"
     )
     assert_unchanged(run_inv("db.seed"))
 
@@ -80,7 +87,9 @@ def test_the_edges_are_seen_as_they_are(deployed: Lab, run_fab: Runner) -> None:
         assert run_fab("-H", edge, "undrain").code == 0
 
 
-def test_a_release_whose_folder_somebody_closed_is_opened_again(deployed: Lab, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_release_whose_folder_somebody_closed_is_opened_again(
+    deployed: Lab, run_fab: Runner, ssh: Ssh
+) -> None:
     ssh("node1", "chmod 750 /srv/app/releases/* /srv/app")
     outcome = run_fab("deploy")
     assert outcome.code == 0, outcome

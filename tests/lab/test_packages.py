@@ -1,4 +1,5 @@
-"""Packages on hosts as one meets them: apt at work, bad sources, another's package stuck, no IPv6."""
+"""Packages on hosts as one meets them: apt at work, bad sources, another's package stuck, no
+IPv6."""
 
 from __future__ import annotations
 
@@ -58,7 +59,9 @@ def apply(one_host: Lab, ssh: Ssh, tmp_path: Path) -> Iterator[Apply]:
     link = Link(host_address(settings, settings.inventory.select(["edge1"])[0]))
 
     def converge(*steps: Step) -> list[StepOutcome]:
-        return Converger(link, Run("deploy", tmp_path), lambda outcome: None, lambda text: None).apply(steps)
+        return Converger(
+            link, Run("deploy", tmp_path), lambda outcome: None, lambda text: None
+        ).apply(steps)
 
     yield converge
     link.close()
@@ -76,7 +79,12 @@ def message(outcomes: list[StepOutcome]) -> str:
 
 @pytest.mark.parametrize(
     "lock",
-    ["/var/lib/apt/lists/lock", "/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/cache/apt/archives/lock"],
+    [
+        "/var/lib/apt/lists/lock",
+        "/var/lib/dpkg/lock-frontend",
+        "/var/lib/dpkg/lock",
+        "/var/cache/apt/archives/lock",
+    ],
 )
 def test_an_installation_waits_for_every_lock_of_apt(lock: str, apply: Apply, ssh: Ssh) -> None:
     ssh("edge1", HOLD.format(lock=lock, seconds=6))
@@ -85,7 +93,9 @@ def test_an_installation_waits_for_every_lock_of_apt(lock: str, apply: Apply, ss
     assert time.monotonic() - began > 4
 
 
-def test_a_lock_held_for_too_long_names_its_holder(apply: Apply, ssh: Ssh, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_held_for_too_long_names_its_holder(
+    apply: Apply, ssh: Ssh, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(package, "LOCK_SECONDS", 1)
     ssh("edge1", HOLD.format(lock="/var/lib/apt/lists/lock", seconds=60))
     said = message(apply(Packages(("socat",))))
@@ -95,7 +105,9 @@ def test_a_lock_held_for_too_long_names_its_holder(apply: Apply, ssh: Ssh, monke
 
 
 @pytest.mark.parametrize(
-    "source", ["deb cdrom:[Debian]/ trixie main", "deb http://127.0.0.1:9/debian trixie main"], ids=["cdrom", "closed"]
+    "source",
+    ["deb cdrom:[Debian]/ trixie main", "deb http://127.0.0.1:9/debian trixie main"],
+    ids=["cdrom", "closed"],
 )
 def test_a_bad_source_beside_good_ones_does_not_matter(source: str, apply: Apply, ssh: Ssh) -> None:
     ssh("edge1", f"echo '{source}' >/etc/apt/sources.list.d/bad.list; rm -rf /var/lib/apt/lists/*")
@@ -106,16 +118,20 @@ def make_package(ssh: Ssh, control: str, postinst: str = "") -> Outcome:
     """Install a package of somebody else's, which gets stuck."""
     return ssh(
         "edge1",
-        f"mkdir -p /tmp/acme/DEBIAN; printf 'Package: acme\\nVersion: 1\\nArchitecture: all\\n"
-        f"Maintainer: a <a@b.c>\\nDescription: x\\n{control}' >/tmp/acme/DEBIAN/control\n"
-        f"printf '#!/bin/sh\\n{postinst}\\n' >/tmp/acme/DEBIAN/postinst; chmod 755 /tmp/acme/DEBIAN/postinst\n"
-        "dpkg-deb -b /tmp/acme /tmp/acme.deb >/dev/null; dpkg -i /tmp/acme.deb >/dev/null 2>&1 || true",
+        "mkdir -p /tmp/acme/DEBIAN; printf 'Package: acme\\nVersion: 1\\nArchitecture:"
+        f" all\\nMaintainer: a <a@b.c>\\nDescription: x\\n{control}'"
+        f" >/tmp/acme/DEBIAN/control\nprintf '#!/bin/sh\\n{postinst}\\n'"
+        " >/tmp/acme/DEBIAN/postinst; chmod 755 /tmp/acme/DEBIAN/postinst\ndpkg-deb -b /tmp/acme"
+        " /tmp/acme.deb >/dev/null; dpkg -i /tmp/acme.deb >/dev/null 2>&1 || true",
     )
 
 
 def test_another_ones_package_that_is_stuck_costs_no_second_deploy(apply: Apply, ssh: Ssh) -> None:
     make_package(ssh, "", "exit 1")
-    assert states(apply(Packages(("socat",)), Packages(("procps", "nftables", "strace")))) == [State.CHANGED] * 2
+    assert (
+        states(apply(Packages(("socat",)), Packages(("procps", "nftables", "strace"))))
+        == [State.CHANGED] * 2
+    )
 
 
 def test_another_ones_package_that_prevents_ours_is_named(apply: Apply, ssh: Ssh) -> None:
@@ -126,13 +142,24 @@ def test_another_ones_package_that_prevents_ours_is_named(apply: Apply, ssh: Ssh
 
 
 def test_no_daemon_starts_before_its_configuration_is_there(apply: Apply, ssh: Ssh) -> None:
-    """Without IPv6 the default site of nginx's package cannot start, which left the package half-configured."""
+    """Without IPv6 the default site of nginx's package cannot start, which left the package
+    half-configured."""
     ssh("edge1", "sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1")
-    ssh("edge1", "printf '#!/bin/sh\\nexit 0\\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d")
+    ssh(
+        "edge1",
+        "printf '#!/bin/sh\\nexit 0\\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d",
+    )
     listening = threading.Event()
 
     def watch() -> None:
-        if ssh("edge1", "timeout 60 sh -c 'until ss -Hltn | grep -q :80; do sleep 0.2; done'", check=False).code == 0:
+        if (
+            ssh(
+                "edge1",
+                "timeout 60 sh -c 'until ss -Hltn | grep -q :80; do sleep 0.2; done'",
+                check=False,
+            ).code
+            == 0
+        ):
             listening.set()
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -155,10 +182,18 @@ def test_no_daemon_starts_before_its_configuration_is_there(apply: Apply, ssh: S
         ("groupadd tenant; useradd -g users -G audio tenant", "users audio tenant"),
     ],
 )
-def test_an_account_or_group_that_is_there_is_used(account: str, groups: str, apply: Apply, ssh: Ssh) -> None:
+def test_an_account_or_group_that_is_there_is_used(
+    account: str, groups: str, apply: Apply, ssh: Ssh
+) -> None:
     ssh("edge1", account)
     steps = (Account("tenant"), File("/srv/for-the-app", "x", mode=0o640, owner="root:tenant"))
     assert State.FAILED not in states(apply(*steps))
     assert sorted(ssh("edge1", "id -nG tenant").out.split()) == sorted(groups.split())
-    assert ssh("edge1", "setpriv --reuid=tenant --regid=$(id -g tenant) --init-groups cat /srv/for-the-app").out == "x"
+    assert (
+        ssh(
+            "edge1",
+            "setpriv --reuid=tenant --regid=$(id -g tenant) --init-groups cat /srv/for-the-app",
+        ).out
+        == "x"
+    )
     assert states(apply(*steps)) == [State.RIGHT] * 2

@@ -1,4 +1,5 @@
-"""A host that cannot take what a deploy would put on it: plan and deploy say so before anything is changed on any host."""
+"""A host that cannot take what a deploy would put on it: plan and deploy say so before anything
+is changed on any host."""
 
 from __future__ import annotations
 
@@ -39,24 +40,38 @@ def cluster(ssh: Ssh, name: str) -> Iterator[None]:
 def test_another_cluster_on_the_port_of_ours(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
     with cluster(ssh, "other"):
         found = complaint(refused(run_fab, ssh))
-        assert found.seen == (
-            "db1: PostgreSQL's cluster 17/other does not run now, but it starts at boot and then takes port 5432"
+        assert (
+            found.seen
+            == "db1: PostgreSQL's cluster 17/other does not run now, but it starts at boot and then"
+            " takes port 5432"
         )
         assert "pg_conftool 17 other set port" in found.next
 
         ssh("db1", "systemctl stop postgresql@17-main; systemctl start postgresql@17-other")
         pid = ssh("db1", "systemctl show -P MainPID postgresql@17-other").out.strip()
         found = complaint(refused(run_fab, ssh))
-        assert found.seen == f"db1: port 5432 is held by postgresql@17-other.service (postgres, pid {pid})"
-        assert ssh("db1", "systemctl is-active postgresql@17-other postgresql@17-main", check=False).out.split() == [
+        assert (
+            found.seen
+            == f"db1: port 5432 is held by postgresql@17-other.service (postgres, pid {pid})"
+        )
+        assert ssh(
+            "db1", "systemctl is-active postgresql@17-other postgresql@17-main", check=False
+        ).out.split() == [
             "active",
             "inactive",
         ]
 
 
-def test_a_web_server_that_waits_for_the_next_boot(healed: Deployed, run_fab: Runner, ssh: Ssh) -> None:
-    """Debian's apache2, installed beside the nginx that serves: it could not start, and is enabled."""
-    ssh("edge2", "apt-get install -qy apache2 >/dev/null 2>&1; systemctl is-enabled -q apache2", timeout=300)
+def test_a_web_server_that_waits_for_the_next_boot(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
+    """Debian's apache2, installed beside the nginx that serves: it could not start, and is
+    enabled."""
+    ssh(
+        "edge2",
+        "apt-get install -qy apache2 >/dev/null 2>&1; systemctl is-enabled -q apache2",
+        timeout=300,
+    )
     try:
         found = complaint(refused(run_fab, ssh))
         assert found.seen.startswith(
@@ -66,17 +81,26 @@ def test_a_web_server_that_waits_for_the_next_boot(healed: Deployed, run_fab: Ru
 
         ssh("edge2", "systemctl stop nginx; systemctl restart apache2")
         pid = ssh("edge2", "systemctl show -P MainPID apache2").out.strip()
-        assert f"port 80 is held by apache2.service (apache2, pid {pid})" in complaint(refused(run_fab, ssh)).seen
+        assert (
+            f"port 80 is held by apache2.service (apache2, pid {pid})"
+            in complaint(refused(run_fab, ssh)).seen
+        )
     finally:
-        ssh("edge2", "apt-get purge -qy --autoremove apache2 apache2-bin apache2-data >/dev/null 2>&1", timeout=300)
+        ssh(
+            "edge2",
+            "apt-get purge -qy --autoremove apache2 apache2-bin apache2-data >/dev/null 2>&1",
+            timeout=300,
+        )
 
 
-# -- addresses --------------------------------------------------------------------------------------------------------
+# -- addresses
+# --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def nat(lab: Lab, outer: Mapping[str, str]) -> Iterator[None]:
-    """This machine reaches hosts by addresses that they do not have (TEST-NET-2): those of a NAT."""
+    """This machine reaches hosts by addresses that they do not have (TEST-NET-2): those of a
+    NAT."""
     table = f"runbook_nat{lab.number}"
     pairs = ", ".join(f"{address} : {lab.address(name)}" for name, address in outer.items())
     rules = f"""table ip {table} {{
@@ -122,7 +146,9 @@ def test_addresses_that_are_not_on_the_hosts(
     for task in ("plan", "deploy"):
         outcome = run_fab("-H", ",".join(OUTER), task, env=behind_nat)
         assert outcome.code == 1, outcome
-        found = re.findall(r"^✗ (\S+) has no address (\S+), it has (\S+) \(host0\)", outcome.out, re.M)
+        found = re.findall(
+            r"^✗ (\S+) has no address (\S+), it has (\S+) \(host0\)", outcome.out, re.M
+        )
         assert found == [(name, OUTER[name], lab.address(name)) for name in OUTER]
         assert outcome.out.count("\n✗ ") == len(OUTER)
         assert f'set address = "{lab.address("db1")}" under [hosts.db1]' in outcome.out

@@ -1,4 +1,5 @@
-"""`fab status` and its neighbours on hosts with something wrong: the cause is named, with the command to type."""
+"""`fab status` and its neighbours on hosts with something wrong: the cause is named, with the
+command to type."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def problems(outcome: Outcome) -> dict[str, str]:
 
 @contextlib.contextmanager
 def mounted(ssh: Ssh, host: str, folder: str, options: str, fill: str) -> Iterator[None]:
-    """A small file system over `folder`, filled by the script `fill`; what lies below stays open to whoever has it open."""
+    """A small file system over `folder`, filled by the script `fill`; what lies below stays open
+    to whoever has it open."""
     ssh(host, f"mount -t tmpfs -o {options} tmpfs {folder}")
     try:
         ssh(host, f"cd {folder}; {fill}")
@@ -47,17 +49,34 @@ FILES = 'i=0; while touch "ballast$i"; do i=$((i + 1)); done 2>/dev/null || true
     ("host", "folder", "options", "fill", "said", "typed"),
     [
         ("edge1", "/var/log", "size=1m", BYTES, "is full: ", "df -h /var/log"),
-        ("node1", "/var/lib/runbook", "nr_inodes=64", FILES, "has no inode left", "df -i /var/lib/runbook"),
+        (
+            "node1",
+            "/var/lib/runbook",
+            "nr_inodes=64",
+            FILES,
+            "has no inode left",
+            "df -i /var/lib/runbook",
+        ),
         ("db1", "/var/lib/postgresql", "size=1m", BYTES, "is full: ", "df -h /var/lib/postgresql"),
     ],
 )
 def test_a_file_system_that_is_full(
-    well: Deployed, run_fab: Runner, ssh: Ssh, host: str, folder: str, options: str, fill: str, said: str, typed: str
+    well: Deployed,
+    run_fab: Runner,
+    ssh: Ssh,
+    host: str,
+    folder: str,
+    options: str,
+    fill: str,
+    said: str,
+    typed: str,
 ) -> None:
     with mounted(ssh, host, folder, options, fill):
         outcome = run_fab("status")
         assert outcome.code == 2, outcome
-        ((message, command),) = [one for one in problems(outcome).items() if f"system {folder} {said}" in one[0]]
+        ((message, command),) = [
+            one for one in problems(outcome).items() if f"system {folder} {said}" in one[0]
+        ]
         assert message.startswith(f"{host}: ")
         assert typed in command
         assert len([line for line in outcome.out.splitlines() if line.startswith(f"{host} ")]) == 1
@@ -67,10 +86,14 @@ def test_a_read_only_file_system(well: Deployed, run_fab: Runner, ssh: Ssh) -> N
     with mounted(ssh, "node2", "/srv/app", "size=1m", "mount -o remount,ro /srv/app"):
         outcome = run_fab("status")
         assert outcome.code == 2, outcome
-        assert "node2: the file system /srv/app is read-only (the app's releases)" in problems(outcome)
+        assert "node2: the file system /srv/app is read-only (the app's releases)" in problems(
+            outcome
+        )
 
 
-def test_a_lock_that_cannot_be_written_for_want_of_inodes(well: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_lock_that_cannot_be_written_for_want_of_inodes(
+    well: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     with mounted(ssh, "node1", "/var/lib/runbook", "nr_inodes=64", FILES):
         outcome = run_fab("-H", "node1", "app.restart")
         assert outcome.code == 1
@@ -78,7 +101,9 @@ def test_a_lock_that_cannot_be_written_for_want_of_inodes(well: Deployed, run_fa
 
 
 @pytest.mark.parametrize(("host", "unit"), MASKED)
-def test_a_unit_masked_in_run(well: Deployed, run_fab: Runner, ssh: Ssh, host: str, unit: str) -> None:
+def test_a_unit_masked_in_run(
+    well: Deployed, run_fab: Runner, ssh: Ssh, host: str, unit: str
+) -> None:
     ssh(host, f"systemctl mask --runtime {unit}")
     try:
         status, plan = run_fab("status"), run_fab("plan")
@@ -87,13 +112,17 @@ def test_a_unit_masked_in_run(well: Deployed, run_fab: Runner, ssh: Ssh, host: s
     name = unit if "." in unit else f"{unit}.service"
     assert status.code == 2, status
     (found,) = problems(status).items()
-    assert found[0].startswith(f"{host}: {name} is masked in /run: somebody forbade it to start; it still runs")
+    assert found[0].startswith(
+        f"{host}: {name} is masked in /run: somebody forbade it to start; it still runs"
+    )
     assert f"systemctl unmask --runtime {name}" in found[1]
     assert plan.code == 1
     assert complaint(plan).seen == f"{name} is masked in /run"
 
 
-def test_a_rotation_that_fails_is_seen_while_the_log_is_small(well: Deployed, run_fab: Runner, ssh: Ssh) -> None:
+def test_a_rotation_that_fails_is_seen_while_the_log_is_small(
+    well: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
     state = "/var/lib/runbook/logrotate.state"
     ssh("node1", f"rm -f {state}; mkdir {state}; systemctl start {ROTATION} || true")
     try:
@@ -104,15 +133,21 @@ def test_a_rotation_that_fails_is_seen_while_the_log_is_small(well: Deployed, ru
     assert status.code == 2, status
     (message,) = problems(status)
     assert message.startswith(f"node1: {ROTATION}.service has failed (exit-code 3) since ")
-    assert message.endswith(f"the app's log is not rotated: error opening state file {state}: Is a directory")
+    assert message.endswith(
+        f"the app's log is not rotated: error opening state file {state}: Is a directory"
+    )
     (row,) = [row for row in json.loads(checked.out)["rows"] if row["id"] == "R22"]
     assert row["verdict"] == "failed"
     assert f"node1: the last rotation failed: error opening state file {state}" in row["why"]
     assert run_fab("status").code == 0
 
 
-def test_a_node_without_its_healer_is_not_called_well(well: Deployed, run_fab: Runner, ssh: Ssh) -> None:
-    started = int(ssh("node1", f'date -d "$(systemctl show -P ActiveEnterTimestamp {HEALER})" +%s').out)
+def test_a_node_without_its_healer_is_not_called_well(
+    well: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
+    started = int(
+        ssh("node1", f'date -d "$(systemctl show -P ActiveEnterTimestamp {HEALER})" +%s').out
+    )
     ssh("node1", f"systemctl stop {HEALER}")
     try:
         restarted, status = run_fab("-H", "node1", "app.restart"), run_fab("status")
@@ -124,7 +159,10 @@ def test_a_node_without_its_healer_is_not_called_well(well: Deployed, run_fab: R
     assert status.code == 1
     for outcome in (restarted, status):
         ((message, typed),) = problems(outcome).items()
-        assert re.match(rf"node1: {HEALER}\.service is inactive since .*\((\d+) s ago\): nothing restarts", message)
+        assert re.match(
+            rf"node1: {HEALER}\.service is inactive since .*\((\d+) s ago\): nothing restarts",
+            message,
+        )
         assert typed == "fab -H node1 deploy"
     stamp = ssh("node1", f"date -u -d @{started} +%H:%M:%S").out.strip()
     assert stamp not in status.out, "since when it is off, not when it had started"

@@ -1,4 +1,5 @@
-"""Why a unit did not come up: its own new start's words, else what its check found; never the end of the process before."""
+"""Why a unit did not come up: its own new start's words, else what its check found; never the
+end of the process before."""
 
 from __future__ import annotations
 
@@ -31,8 +32,8 @@ def host(deployed: object, ssh: Ssh) -> Iterator[str]:
     """A host with a unit that runs, and whose next start can be made to fail."""
     ssh(
         "db1",
-        f"cat >/etc/systemd/system/{NAME} <<'END'\n{SERVICE}END\ncat >/run/reasons.sh <<'END'\n{PROGRAM}END\n"
-        f"systemctl daemon-reload; systemctl enable -q --now {NAME}",
+        f"cat >/etc/systemd/system/{NAME} <<'END'\n{SERVICE}END\ncat >/run/reasons.sh"
+        f" <<'END'\n{PROGRAM}END\nsystemctl daemon-reload; systemctl enable -q --now {NAME}",
     )
     yield "db1"
     ssh(

@@ -1,4 +1,5 @@
-"""Users at work: 120 requests a second through the floating address over kept connections, none of them tried twice."""
+"""Users at work: 120 requests a second through the floating address over kept connections, none
+of them tried twice."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ CALLS = (
 
 
 class Users:
-    """At work for as long as the context lasts; afterwards `failed`, `asked` and `gap` tell how they fared."""
+    """At work for as long as the context lasts; afterwards `failed`, `asked` and `gap` tell how
+    they fared."""
 
     def __init__(self, address: str, rate: float = 120) -> None:
         self.address, self.rate = address, rate
@@ -39,7 +41,11 @@ class Users:
     async def _work(self) -> None:
         async with open_wire(self.address) as wire:
             self.load = await offer_load(
-                wire, self._calls(), rate=self.rate, timeout=8, seen=lambda *answer: self._begun.set()
+                wire,
+                self._calls(),
+                rate=self.rate,
+                timeout=8,
+                seen=lambda *answer: self._begun.set(),
             )
 
     def _calls(self) -> Iterator[Request]:

@@ -1,4 +1,5 @@
-"""The certificate's steps, really run by sh: against files, and against a real TLS server. Their texts are golden."""
+"""The certificate's steps, really run by sh: against files, and against a real TLS server. Their
+texts are golden."""
 
 from __future__ import annotations
 
@@ -23,12 +24,19 @@ from fabfile.steps.cert import Certificate, Material, Served
 
 GOLDEN = Path(__file__).parent / "golden-cert"
 GROUP = "www-data"
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root and a group, as on a host")
+as_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="gives files to root and a group, as on a host"
+)
 
 
 def sh(text: str, **env: str) -> Reading:
     done = subprocess.run(
-        ["dash"], input=wrap_script(text), capture_output=True, text=True, timeout=60, env={**os.environ, **env}
+        ["dash"],
+        input=wrap_script(text),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **env},
     )
     return Reading(done.stdout + done.stderr, done.returncode)
 
@@ -43,7 +51,13 @@ def script(change: Change | None) -> str:
 def material(maker: Maker) -> Material:
     made = maker.make()
     fingerprint = made.fingerprint(hashes.SHA256()).hex()
-    return Material(pem(made).decode(), Secret(key_pem(maker.key).decode()), fingerprint, maker.common, "some day")
+    return Material(
+        pem(made).decode(),
+        Secret(key_pem(maker.key).decode()),
+        fingerprint,
+        maker.common,
+        "some day",
+    )
 
 
 def test_the_texts_are_the_golden_ones() -> None:
@@ -66,7 +80,8 @@ def test_the_texts_are_the_golden_ones() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == texts.keys()
 
 
-# -- on files -----------------------------------------------------------------------------------------------------
+# -- on files
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -142,7 +157,8 @@ def test_what_a_killed_run_left_is_removed_and_what_is_not_ours_stays(folder: Pa
     assert listing(folder) == {"current", step.material.id, "notes-of-ann"}
 
 
-# -- against a server ---------------------------------------------------------------------------------------------
+# -- against a server
+# ---------------------------------------------------------------------------------------------
 
 
 class Server:
@@ -158,8 +174,18 @@ class Server:
     def serve(self, pair: Material) -> None:
         self.stop()
         (self.folder / "pair.pem").write_text(pair.chain + pair.key.reveal())
-        words = ["openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{self.port}", "-cert", "pair.pem"]
-        self.process = subprocess.Popen(words, cwd=self.folder, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        words = [
+            "openssl",
+            "s_server",
+            "-quiet",
+            "-accept",
+            f"127.0.0.1:{self.port}",
+            "-cert",
+            "pair.pem",
+        ]
+        self.process = subprocess.Popen(
+            words, cwd=self.folder, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         end = time.monotonic() + 20
         while socket.socket().connect_ex(("127.0.0.1", self.port)):
             assert time.monotonic() < end
@@ -193,26 +219,32 @@ def test_what_is_served_is_seen(server: Server, name: str) -> None:
     assert step.decide(sh(step.probe())) is None
 
 
-def test_a_reload_is_waited_for(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reload_is_waited_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The `systemctl` of this test takes its time to bring up the new server, as nginx does."""
     server.serve(OLD)
     step = Served(NEW, "127.0.0.1", server.port, "", "x.service")
     (tmp_path / "new.pem").write_text(NEW.chain + NEW.key.reveal())
     assert server.process
     (tmp_path / "systemctl").write_text(
-        f"#!/bin/sh\n[ \"$*\" = 'reload x.service' ] || exit 9\nkill {server.process.pid}\n"
-        f"(sleep 1; exec openssl s_server -quiet -accept 127.0.0.1:{server.port} -cert {tmp_path}/new.pem) "
-        f"</dev/null >/dev/null 2>&1 &\necho $! >{tmp_path}/pid\n"
+        f"#!/bin/sh\n[ \"$*\" = 'reload x.service' ] || exit 9\nkill {server.process.pid}\n(sleep"
+        f" 1; exec openssl s_server -quiet -accept 127.0.0.1:{server.port} -cert"
+        f" {tmp_path}/new.pem) </dev/null >/dev/null 2>&1 &\necho $! >{tmp_path}/pid\n"
     )
     (tmp_path / "systemctl").chmod(0o755)
     try:
-        assert sh(script(step.decide(sh(step.probe()))), PATH=f"{tmp_path}:{os.environ['PATH']}") == Reading("", 0)
+        assert sh(
+            script(step.decide(sh(step.probe()))), PATH=f"{tmp_path}:{os.environ['PATH']}"
+        ) == Reading("", 0)
         assert step.decide(sh(step.probe())) is None
     finally:
         os.kill(int((tmp_path / "pid").read_text()), 9)
 
 
-def test_a_reload_in_vain_is_an_error(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reload_in_vain_is_an_error(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("fabfile.steps.cert.DEADLINE", 1)
     server.serve(OLD)
     (tmp_path / "systemctl").symlink_to("/bin/true")
@@ -220,4 +252,8 @@ def test_a_reload_in_vain_is_an_error(server: Server, tmp_path: Path, monkeypatc
     done = sh(script(step.decide(sh(step.probe()))), PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done.code == 1
     wanted = NEW.fingerprint[:16]
-    assert done.out == f"x.service was reloaded, but 127.0.0.1:{server.port} does not serve certificate {wanted}\n"
+    assert (
+        done.out
+        == f"x.service was reloaded, but 127.0.0.1:{server.port} does not serve certificate"
+        f" {wanted}\n"
+    )

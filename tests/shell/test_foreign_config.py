@@ -1,4 +1,5 @@
-"""Somebody else's configuration on a host: found by a real sh, refused in words, given up only when the site file says so."""
+"""Somebody else's configuration on a host: found by a real sh, refused in words, given up only
+when the site file says so."""
 
 from __future__ import annotations
 
@@ -25,7 +26,10 @@ class Host:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.step = NoForeignConfig(
-            "nginx", f"{root}/nginx.conf", f"{root}/hardening.conf", (f"{root}/conf.d/*.conf", f"{root}/enabled/*")
+            "nginx",
+            f"{root}/nginx.conf",
+            f"{root}/hardening.conf",
+            (f"{root}/conf.d/*.conf", f"{root}/enabled/*"),
         )
         for folder in ("conf.d", "enabled", "available"):
             (root / folder).mkdir()
@@ -34,7 +38,9 @@ class Host:
         (root / "enabled" / "default").symlink_to(root / "available" / "default")
         known = [root / "nginx.conf", root / "available" / "default"]
         shipped = [f" {path} {hashlib.md5(path.read_bytes()).hexdigest()}" for path in known]
-        self.write("dpkg-query", "#!/bin/sh\ncat <<'X'\n" + "\n".join(shipped) + "\nX\n").chmod(0o755)
+        self.write("dpkg-query", "#!/bin/sh\ncat <<'X'\n" + "\n".join(shipped) + "\nX\n").chmod(
+            0o755
+        )
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
@@ -44,7 +50,12 @@ class Host:
     def foreign(self) -> list[str]:
         environment = {**os.environ, "PATH": f"{self.root}:{os.environ['PATH']}"}
         done = subprocess.run(
-            ["sh"], input=self.step.probe(), env=environment, capture_output=True, text=True, timeout=20
+            ["sh"],
+            input=self.step.probe(),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=20,
         )
         assert done.stderr == ""
         return [line.removeprefix(f"{self.root}/") for line in done.stdout.splitlines()]
@@ -85,7 +96,8 @@ def test_what_somebody_wrote_is_named(host: Host, name: str, text: str) -> None:
 
 @pytest.mark.parametrize("mark", ["nginx.conf", "hardening.conf"])
 def test_once_it_is_ours_a_difference_is_drift(host: Host, mark: str) -> None:
-    """A deploy repairs what somebody changed since; what lies beside it has not been read since then."""
+    """A deploy repairs what somebody changed since; what lies beside it has not been read since
+    then."""
     host.write("conf.d/gzip.conf", "gzip on;\n")
     host.write("nginx.conf", "events {}\n")
     assert host.foreign() == ["nginx.conf", "conf.d/gzip.conf"]

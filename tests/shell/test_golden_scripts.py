@@ -1,6 +1,7 @@
 """The exact text of what is run and written on hosts, for the sample site of tests/samples.py.
 
-After a change that is wanted: GOLDEN=write .venv/bin/pytest tests/shell, then read `git diff tests/shell/golden`.
+After a change that is wanted: GOLDEN=write .venv/bin/pytest tests/shell, then read `git diff
+tests/shell/golden`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ def change(step: Step, out: str) -> str:
     """The shell text of the change that `out` calls for."""
     decided = step.decide(Reading(out, 0))
     assert decided is not None
-    return "\n".join(command.script for command in decided.commands if isinstance(command, Shell)) + "\n"
+    return (
+        "\n".join(command.script for command in decided.commands if isinstance(command, Shell))
+        + "\n"
+    )
 
 
 def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
@@ -66,14 +70,21 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     monkeypatch.setattr(lock, "process_start", lambda pid: "4711")
     monkeypatch.setattr(lock.os, "getpid", lambda: 99)
     monkeypatch.setattr(lock, "now", lambda: "2026-01-02T03:04:05Z")
-    run = Run("deploy", Path("/nonexistent"), "it's urgent", who="anna@desk", id="20260102T030405-abcdef")
+    run = Run(
+        "deploy", Path("/nonexistent"), "it's urgent", who="anna@desk", id="20260102T030405-abcdef"
+    )
     monkeypatch.setattr(frame, "new_token", lambda: "0123456789abcdef")
     sent = frame.Frame()
     text = sent.around(wrap_script("grep -q it /etc/x"))
     yield "framed", text
     yield "command", sent.command("sudo -n /bin/sh") + "\n"
     yield "command_upload", sent.command("sudo -n /bin/sh", text) + "\n"
-    yield "write_file", write_file("/etc/it's here/x", b"text\n", mode=0o640, owner="root:app", validate="check -f {}")
+    yield (
+        "write_file",
+        write_file(
+            "/etc/it's here/x", b"text\n", mode=0o640, owner="root:app", validate="check -f {}"
+        ),
+    )
     yield "file_owner", change(File("/etc/x", "text\n"), "app:app 666 regular file\nsame\n")
     yield "directory", change(Directory("/srv/a b", mode=0o750, owner="app:app"), "absent\n")
     yield "symlink", change(Symlink("/srv/current", "releases/a b"), "absent\n")
@@ -81,10 +92,19 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "account_of_a_group", change(Account("bingo"), "absent\ngroup\n")
     yield "account_of_others", change(Account("bingo"), "bingo:x:9:9::/:/bin/sh\nno group\nusers\n")
     yield "packages", InstallPackages(("haproxy", "socat")).show()
-    yield "release_prune", change(Release("/srv/app", Path("/nonexistent"), SHA256, "bingo"), "absent\n")
+    yield (
+        "release_prune",
+        change(Release("/srv/app", Path("/nonexistent"), SHA256, "bingo"), "absent\n"),
+    )
     shown = "LoadState=loaded\nActiveState={}\nUnitFileState={}\nNeedDaemonReload=yes\n"
-    yield "unit_first_start", change(Unit("app.service", ready="is-ready"), shown.format("failed", "disabled"))
-    yield "unit_reload", change(Unit("haproxy.service"), shown.format("active", "enabled") + "owed=reload\n")
+    yield (
+        "unit_first_start",
+        change(Unit("app.service", ready="is-ready"), shown.format("failed", "disabled")),
+    )
+    yield (
+        "unit_reload",
+        change(Unit("haproxy.service"), shown.format("active", "enabled") + "owed=reload\n"),
+    )
     yield "owe", record_pending(("restart:postgresql@17-main.service", "reload:haproxy.service"))
     yield "journal", append_lines('{"event": "begin"}')
     yield "cluster", change(Cluster(17), "data=/var/lib/postgresql/17/main\n")
@@ -100,8 +120,15 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "haproxy_stat", haproxy_stats.stat_script() + "\n"
     yield "releases_look", releases.releases_probe(site()) + "\n"
     yield "gate_owe", proven_step(site()).owe()
-    yield "gate_settle", proven_step(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"})
-    asked = ((NODES[2], units.unit_checks), (NODES[4], disks.disk_checks), (NODES[2], logs.log_checks))
+    yield (
+        "gate_settle",
+        proven_step(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"}),
+    )
+    asked = (
+        (NODES[2], units.unit_checks),
+        (NODES[4], disks.disk_checks),
+        (NODES[2], logs.log_checks),
+    )
     for node, checks in asked:
         (check,) = checks(site(), node)
         yield f"health_{check.name}", f"{check.probe}\n"
@@ -167,7 +194,11 @@ def texts() -> Iterator[dict[str, str]]:
 
 def kept() -> dict[str, str]:
     """What the golden files hold."""
-    return {str(path.relative_to(GOLDEN)): path.read_text() for path in sorted(GOLDEN.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(GOLDEN)): path.read_text()
+        for path in sorted(GOLDEN.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_the_texts_are_the_golden_ones(texts: dict[str, str]) -> None:
@@ -203,12 +234,18 @@ def test_every_script_is_posix_sh(shell: list[str], all_scripts: list[Path]) -> 
         assert (done.returncode, done.stderr) == (0, ""), path.read_text()
 
 
-def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path], tmp_path: Path) -> None:
-    """Warnings as well as errors, in POSIX mode; in files with a first line of their own, in that shell's."""
+def test_shellcheck_finds_nothing(
+    texts: dict[str, str], all_scripts: list[Path], tmp_path: Path
+) -> None:
+    """Warnings as well as errors, in POSIX mode; in files with a first line of their own, in
+    that shell's."""
     program = str(Path(sys.executable).parent / "shellcheck")
-    # SC2148: what sh reads from its standard input has no first line. SC2154: $stage is write_file's.
+    # SC2148: what sh reads from its standard input has no first line. SC2154: $stage is
+    # write_file's.
     done = subprocess.run(
-        [program, "-s", "sh", "-S", "warning", "-e", "SC2148", *all_scripts], capture_output=True, text=True
+        [program, "-s", "sh", "-S", "warning", "-e", "SC2148", *all_scripts],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout
     scripted = {Path(name).name: text for name, text in texts.items() if text.startswith("#!")}
@@ -223,7 +260,9 @@ def test_shellcheck_finds_nothing(texts: dict[str, str], all_scripts: list[Path]
     }
     for name, text in scripted.items():
         (tmp_path / name).write_text(text)
-    done = subprocess.run([program, "-S", "warning", *scripted], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [program, "-S", "warning", *scripted], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -242,9 +281,14 @@ def test_no_check_of_our_own_hosts_goes_through_a_proxy(all_scripts: list[Path])
 
 def test_every_file_of_ours_says_whose_it_is(texts: dict[str, str]) -> None:
     unmarked = {
-        name for name, text in texts.items() if name.startswith("hosts/") and "Written by the runbook" not in text
+        name
+        for name, text in texts.items()
+        if name.startswith("hosts/") and "Written by the runbook" not in text
     }
-    assert {Path(name).name for name in unmarked} == {"config.yaml", "facts.json"}, "these are not read by people"
+    assert {Path(name).name for name in unmarked} == {
+        "config.yaml",
+        "facts.json",
+    }, "these are not read by people"
 
 
 def test_the_password_stands_in_one_file_that_not_everybody_may_read() -> None:

@@ -1,4 +1,5 @@
-"""Where app nodes are, as HAProxy on an edge has it: changed on disk and in the one that runs, never brought back by a saved state."""
+"""Where app nodes are, as HAProxy on an edge has it: changed on disk and in the one that runs,
+never brought back by a saved state."""
 
 from __future__ import annotations
 
@@ -23,16 +24,25 @@ from fabfile.steps.leftovers import NoLeftoverDrain
 HEAD = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state"
 
 
-def row(backend: str, server: str, admin: int = 0, at: str = "192.0.2.21 17000", state: int = 2) -> str:
+def row(
+    backend: str, server: str, admin: int = 0, at: str = "192.0.2.21 17000", state: int = 2
+) -> str:
     """A line of `show servers state`, as HAProxy 3.0 prints it."""
     address, port = at.split()
-    return f"4 {backend} 1 {server} {address} {state} {admin} 1 1 71 15 3 3 6 0 0 0 - {port} - 0 0 - - 0"
+    return (
+        f"4 {backend} 1 {server} {address} {state} {admin} 1 1 71 15 3 3 6 0 0 0 - {port} - 0 0"
+        " - - 0"
+    )
 
 
 def config() -> str:
     """An edge's haproxy.cfg."""
     steps = System(site(), Path("/nonexistent/bingo"), FACTS, MATERIAL).steps(NODES[0], "edge")
-    return next(step.content for step in steps if isinstance(step, File) and step.path.endswith("haproxy.cfg"))
+    return next(
+        step.content
+        for step in steps
+        if isinstance(step, File) and step.path.endswith("haproxy.cfg")
+    )
 
 
 class Edge:
@@ -56,7 +66,12 @@ class Edge:
             script = script.replace(f"{real}/", f"{self.root}/")
         environment = {**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}"}
         return subprocess.run(
-            ["sh", "-s", *words], input=script, env=environment, capture_output=True, text=True, timeout=20
+            ["sh", "-s", *words],
+            input=script,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=20,
         )
 
     def place(self, node: Node, port: int) -> subprocess.CompletedProcess[str]:
@@ -81,7 +96,8 @@ def test_a_node_is_moved_on_disk_in_every_backend_and_no_other_node(edge: Edge) 
 
 def test_a_name_is_not_a_pattern_nor_part_of_another(edge: Edge) -> None:
     edge.config.write_text(
-        "# Written by the runbook\n    server nodeX1 a:1\n    server node.1 a:1\n    server node.12 a:1\n"
+        "# Written by the runbook\n    server nodeX1 a:1\n    server node.1 a:1\n    server node.12"
+        " a:1\n"
     )
     assert edge.place(Node("node.1", "192.0.2.9", ("app",)), 2).returncode == 0
     assert edge.config.read_text().splitlines()[1:] == [
@@ -92,7 +108,10 @@ def test_a_name_is_not_a_pattern_nor_part_of_another(edge: Edge) -> None:
 
 
 def test_the_one_that_runs_is_told_what_it_has_otherwise_and_asked_again(edge: Edge) -> None:
-    others = [row("health", "node2", at="192.0.2.22 17000"), row("ep_root", "node1", at="192.0.2.21 3064")]
+    others = [
+        row("health", "node2", at="192.0.2.22 17000"),
+        row("ep_root", "node1", at="192.0.2.21 3064"),
+    ]
     wrong = [row("health", "node1"), row("ep_root", "panic-node1")]
     (edge.root / "state").write_text("\n".join([HEAD, *others, *wrong, ""]))
     done = edge.place(NODES[2], 3064)
@@ -100,7 +119,10 @@ def test_the_one_that_runs_is_told_what_it_has_otherwise_and_asked_again(edge: E
     assert "HAProxy does not move health/node1 to 192.0.2.21:3064" in done.stderr
     assert (edge.root / "asked").read_text().splitlines() == [
         "show servers state",
-        "set server health/node1 addr 192.0.2.21 port 3064;set server ep_root/panic-node1 addr 192.0.2.21 port 3064;",
+        (
+            "set server health/node1 addr 192.0.2.21 port 3064;set server ep_root/panic-node1 addr"
+            " 192.0.2.21 port 3064;"
+        ),
         "show servers state",
     ]
 
@@ -124,19 +146,33 @@ def test_what_is_not_ours_is_not_touched(edge: Edge, text: str | None) -> None:
     ("records", "sentence", "left"),
     [
         ({}, "", []),
-        ({"node1": "operator anna@desk: deploy later", "node2": "gate 1: x"}, "", ["node1", "node2"]),
+        (
+            {"node1": "operator anna@desk: deploy later", "node2": "gate 1: x"},
+            "",
+            ["node1", "node2"],
+        ),
         ({"node1": "deploy 1"}, "undrain node1 (a deploy that did not finish drained it)", []),
-        ({"node9": "operator anna"}, "forget that node9 was drained (it is no app node any more)", []),
+        (
+            {"node9": "operator anna"},
+            "forget that node9 was drained (it is no app node any more)",
+            [],
+        ),
         (
             {"node1": "deploy 1", "node2": "operator anna", "node9": "deploy 1"},
-            "undrain node1 (a deploy that did not finish drained it); forget that node9 was drained "
-            "(it is no app node any more)",
+            (
+                "undrain node1 (a deploy that did not finish drained it); forget that node9 was"
+                " drained (it is no app node any more)"
+            ),
             ["node2"],
         ),
     ],
 )
 def test_leftover_records_of_drains_are_settled(
-    edge: Edge, monkeypatch: pytest.MonkeyPatch, records: dict[str, str], sentence: str, left: list[str]
+    edge: Edge,
+    monkeypatch: pytest.MonkeyPatch,
+    records: dict[str, str],
+    sentence: str,
+    left: list[str],
 ) -> None:
     folder = edge.root / "drained"
     folder.mkdir()
@@ -165,7 +201,9 @@ SAVED = [
 
 
 @pytest.mark.parametrize("words", [(), ("kept",)], ids=["asked", "kept"])
-def test_the_saved_state_carries_drains_and_up_or_down_but_no_port(edge: Edge, words: tuple[str, ...]) -> None:
+def test_the_saved_state_carries_drains_and_up_or_down_but_no_port(
+    edge: Edge, words: tuple[str, ...]
+) -> None:
     (edge.saved if words else edge.root / "state").write_text("\n".join(SAVED))
     done = edge.run(render_template("haproxy/save-state"), *words)
     assert (done.returncode, done.stderr) == (0, "")

@@ -20,13 +20,22 @@ def sh(script: str, **environment: str) -> str:
     """Its output, errors of the shell included."""
     environment = {"PATH": os.environ["PATH"], **environment}
     out, end = subprocess.PIPE, subprocess.STDOUT
-    return subprocess.run(["sh"], input=script, stdout=out, stderr=end, text=True, timeout=20, env=environment).stdout
+    return subprocess.run(
+        ["sh"], input=script, stdout=out, stderr=end, text=True, timeout=20, env=environment
+    ).stdout
 
 
 @pytest.fixture
 def steps(tmp_path: Path) -> list[File | Directory]:
-    """Right ones first, then: other content, other mode, none there, a folder in a file's place, and the reverse."""
-    for name, text in (("right", "a\n"), ("it's [a] $x", "b\n"), ("empty", ""), ("other", "x\n"), ("mode", "a\n")):
+    """Right ones first, then: other content, other mode, none there, a folder in a file's place,
+    and the reverse."""
+    for name, text in (
+        ("right", "a\n"),
+        ("it's [a] $x", "b\n"),
+        ("empty", ""),
+        ("other", "x\n"),
+        ("mode", "a\n"),
+    ):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o644)
     (tmp_path / "mode").chmod(0o600)
@@ -43,19 +52,28 @@ def steps(tmp_path: Path) -> list[File | Directory]:
     }
     return [
         *(File(f"{tmp_path}/{name}", text, owner=OWNER) for name, text in files.items()),
-        *(Directory(f"{tmp_path}/{name}", owner=OWNER) for name in ("folder", "right", "no folder")),
+        *(
+            Directory(f"{tmp_path}/{name}", owner=OWNER)
+            for name in ("folder", "right", "no folder")
+        ),
     ]
 
 
 def test_the_answers_are_those_of_the_probes_alone(steps: list[File | Directory]) -> None:
     alone = [sh(step.probe()) for step in steps]
-    together = split_readings(sh(join_probes([step.probe() for step in steps], "#~x")), "#~x", len(steps))
+    together = split_readings(
+        sh(join_probes([step.probe() for step in steps], "#~x")), "#~x", len(steps)
+    )
     assert [reading.out for reading in together] == alone
-    right = [step.decide(reading) is None for step, reading in zip(steps[:6], together[:6], strict=True)]
+    right = [
+        step.decide(reading) is None for step, reading in zip(steps[:6], together[:6], strict=True)
+    ]
     assert right == [True, True, True, False, False, False]
 
 
-def test_what_is_right_costs_two_processes_however_many_files(steps: list[File | Directory], tmp_path: Path) -> None:
+def test_what_is_right_costs_two_processes_however_many_files(
+    steps: list[File | Directory], tmp_path: Path
+) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     for tool in ("stat", "sha256sum"):
@@ -65,7 +83,9 @@ def test_what_is_right_costs_two_processes_however_many_files(steps: list[File |
         (tools / tool).write_text(f'#!/bin/sh\necho {tool} >>{tools}/calls\nexec {real} "$@"\n')
         (tools / tool).chmod(0o755)
     right = [
-        step for step in steps if step.path.endswith(("/right", "$x", "/empty", "/folder")) and steps.index(step) != 8
+        step
+        for step in steps
+        if step.path.endswith(("/right", "$x", "/empty", "/folder")) and steps.index(step) != 8
     ]
     sh(join_probes([step.probe() for step in right], "#~x"), PATH=f"{tools}:{os.environ['PATH']}")
     assert len(right) == 4

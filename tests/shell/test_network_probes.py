@@ -1,4 +1,5 @@
-"""The questions about ports as a shell runs them: connections on this machine, HAProxy's real configuration, PostgreSQL's files."""
+"""The questions about ports as a shell runs them: connections on this machine, HAProxy's real
+configuration, PostgreSQL's files."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ from fabfile.steps.file import File
 
 
 def sh(script: str) -> str:
-    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=20, check=True).stdout
+    return subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, timeout=20, check=True
+    ).stdout
 
 
 @pytest.fixture
@@ -30,7 +33,9 @@ def listener() -> Iterator[socket.socket]:
 
 def test_connections_that_succeed_and_that_are_refused(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
-    with socket.socket() as other:  # bound, and nobody listens: nobody else gets this port meanwhile
+    with (
+        socket.socket() as other
+    ):  # bound, and nobody listens: nobody else gets this port meanwhile
         other.bind(("127.0.0.1", 0))
         closed = other.getsockname()[1]
         text = sh(f"{network.TRY}try one 127.0.0.1 {port} &\ntry two 127.0.0.1 {closed} &\nwait")
@@ -42,7 +47,9 @@ def test_connections_that_succeed_and_that_are_refused(listener: socket.socket) 
 def test_the_port_of_the_app_is_read_from_the_configuration_that_we_write(tmp_path: Path) -> None:
     step = next(
         step
-        for step in haproxy.haproxy_steps(site(), NODES[0], {"node1": FACTS.port, "node2": FACTS.port})
+        for step in haproxy.haproxy_steps(
+            site(), NODES[0], {"node1": FACTS.port, "node2": FACTS.port}
+        )
         if isinstance(step, File) and step.path.endswith("haproxy.cfg")
     )
     config = tmp_path / "haproxy.cfg"

@@ -34,7 +34,9 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "a folder" / "it's.conf"
 
 
-def text(target: Path, content: bytes, *, validate: str = "", mode: int = 0o640, owner: str = ME) -> str:
+def text(
+    target: Path, content: bytes, *, validate: str = "", mode: int = 0o640, owner: str = ME
+) -> str:
     return wrap_script(write_file(str(target), content, mode=mode, owner=owner, validate=validate))
 
 
@@ -68,14 +70,22 @@ def test_a_checker_sees_the_candidate_under_its_own_name_with_its_rights(target:
     check = f'sh -c \'stat -c "%a %n" "$1" >"{seen}"; cat "$1" >>"{seen}"\' - {{}}'
     assert run(text(target, b"new\n", validate=check)).returncode == 0
     first, second = seen.read_text().splitlines()
-    assert (first.split(" ", 1)[0], Path(first.split(" ", 1)[1]).name, second) == ("640", "it's.conf", "new")
+    assert (first.split(" ", 1)[0], Path(first.split(" ", 1)[1]).name, second) == (
+        "640",
+        "it's.conf",
+        "new",
+    )
 
 
 def test_a_refused_candidate_leaves_everything_as_it_was(target: Path, previous: Path) -> None:
     run(text(target, b"good\n"))
     done = run(
         text(
-            target, b"bad\n", validate='sh -c \'echo; echo first; printf "%s\\\\n" "back\\\\nslash %s" >&2; exit 3\' {}'
+            target,
+            b"bad\n",
+            validate=(
+                'sh -c \'echo; echo first; printf "%s\\\\n" "back\\\\nslash %s" >&2; exit 3\' {}'
+            ),
         )
     )
     assert done.returncode == 65
@@ -95,7 +105,11 @@ def test_an_owner_who_does_not_exist(target: Path, owner: str) -> None:
 def test_a_folder_in_its_place_stays(target: Path) -> None:
     (target / "inner").mkdir(parents=True)
     assert run(text(target, b"x\n")).returncode != 0
-    assert (target.is_dir(), beside(target), list(target.iterdir())) == (True, [], [target / "inner"])
+    assert (target.is_dir(), beside(target), list(target.iterdir())) == (
+        True,
+        [],
+        [target / "inner"],
+    )
 
 
 def test_a_symbolic_link_is_replaced_not_followed(target: Path) -> None:
@@ -104,7 +118,11 @@ def test_a_symbolic_link_is_replaced_not_followed(target: Path) -> None:
     other.write_text("other\n")
     target.symlink_to(other)
     assert run(text(target, b"new\n")).returncode == 0
-    assert (target.is_symlink(), target.read_text(), other.read_text()) == (False, "new\n", "other\n")
+    assert (target.is_symlink(), target.read_text(), other.read_text()) == (
+        False,
+        "new\n",
+        "other\n",
+    )
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(target: Path) -> None:

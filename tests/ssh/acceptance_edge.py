@@ -1,4 +1,5 @@
-"""A real edge on loopback: one service over http, https (aiohttp) and HTTP/3 (aioquic), with certificates of any kind."""
+"""A real edge on loopback: one service over http, https (aiohttp) and HTTP/3 (aioquic), with
+certificates of any kind."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ from load_server import Service
 
 NAME = "films.example"
 INTERMEDIATE = ":".join(
-    f"ECDHE-ECDSA-{kind}" for kind in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    f"ECDHE-ECDSA-{kind}"
+    for kind in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
 )
 
 
@@ -39,17 +41,30 @@ class Authority:
     """An authority in `folder`; `bundle` is the file to trust."""
 
     def __init__(self, folder: Path, title: str = "an authority") -> None:
-        self.folder, self.key, self.subject = folder, ec.generate_private_key(ec.SECP256R1()), _name(title)
+        self.folder, self.key, self.subject = (
+            folder,
+            ec.generate_private_key(ec.SECP256R1()),
+            _name(title),
+        )
         made = (
             self._builder(self.subject, self.key, 3650)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
+            .add_extension(
+                x509.KeyUsage(False, False, False, False, False, True, True, False, False),
+                critical=True,
+            )
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False
+            )
         )
         self.bundle = folder / f"{title.replace(' ', '-')}.pem"
-        self.bundle.write_bytes(made.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        self.bundle.write_bytes(
+            made.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -61,8 +76,11 @@ class Authority:
             .not_valid_after(now + timedelta(days=days))
         )
 
-    def issue(self, names: Sequence[str] = (NAME, "127.0.0.1"), days: float = 90) -> tuple[Path, Path]:
-        """A leaf for `names`, expired if `days` are negative: files with the certificate and its key."""
+    def issue(
+        self, names: Sequence[str] = (NAME, "127.0.0.1"), days: float = 90
+    ) -> tuple[Path, Path]:
+        """A leaf for `names`, expired if `days` are negative: files with the certificate and its
+        key."""
         key = ec.generate_private_key(ec.SECP256R1())
         own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         leaf = (
@@ -123,7 +141,8 @@ def alt_svc(request: web.Request, port: int) -> dict[str, str]:
 
 @dataclass
 class Faults:
-    """What is wrong with an edge. `answer` may answer instead of the service; `quic` is the status over QUIC, None for none."""
+    """What is wrong with an edge. `answer` may answer instead of the service; `quic` is the
+    status over QUIC, None for none."""
 
     headers: Header = alt_svc
     answer: Callable[[web.Request], web.Response | None] = lambda _: None
@@ -133,7 +152,9 @@ class Faults:
 
 
 @contextmanager
-def an_edge(service: Service, certificate: tuple[Path, Path], faults: Faults | None = None) -> Iterator[Edge]:
+def an_edge(
+    service: Service, certificate: tuple[Path, Path], faults: Faults | None = None
+) -> Iterator[Edge]:
     """Serve it from a thread of its own, on free ports of loopback; UDP has the number of https."""
     made = _Serving(service, certificate, faults or Faults())
     thread = threading.Thread(target=made.loop.run_forever)
@@ -172,7 +193,9 @@ class _Serving:
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
         http = self.runner.addresses[0][1]
         if self.faults.https:
-            await web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self.faults.tls(self.certificate)).start()
+            await web.TCPSite(
+                self.runner, "127.0.0.1", 0, ssl_context=self.faults.tls(self.certificate)
+            ).start()
         self.port = self.runner.addresses[-1][1] if self.faults.https else _free_port()
         if self.faults.quic is not None:
             configuration = QuicConfiguration(is_client=False, alpn_protocols=["h3"])

@@ -29,7 +29,9 @@ def _first(tmp_path_factory: pytest.TempPathFactory, client_key: Path) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def _second(tmp_path_factory: pytest.TempPathFactory, client_key: Path, _first: Host) -> Iterator[Host]:
+def _second(
+    tmp_path_factory: pytest.TempPathFactory, client_key: Path, _first: Host
+) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("two")
     with closing(Host("two", "127.77.0.2", folder, client_key, port=_first.port)) as host:
         yield host
@@ -58,8 +60,15 @@ def link(host: Host) -> Iterator[Link]:
 
 @pytest.fixture
 def site(tmp_path: Path, host: Host) -> Iterator[Path]:
-    """A site file of `host` alone, pinned, the app node and the edge; what discovery finds is known already."""
-    ssh = {"user": "ops", "key": str(host.key), "known_hosts": str(host.known_hosts), "port": host.port, "timeout": 3}
+    """A site file of `host` alone, pinned, the app node and the edge; what discovery finds is
+    known already."""
+    ssh = {
+        "user": "ops",
+        "key": str(host.key),
+        "known_hosts": str(host.known_hosts),
+        "port": host.port,
+        "timeout": 3,
+    }
     path = write_site(tmp_path, {host.name: (host.address, ["app", "edge"])}, **ssh)
     store.remember_facts(load_settings(path), FACTS)
     yield path

@@ -1,7 +1,8 @@
-"""Something as good as a host for discovery's tests, made in 0.1 s: namespaces over this machine's own files.
+"""Something as good as a host for discovery's tests, made in 0.1 s: namespaces over this machine's
+own files.
 
-Its files are an overlay (nothing here is touched), its network is its own: calls to 203.0.113.0/24 are dropped as a
-careless firewall drops them. Processes, mounts and rules in it end with it.
+Its files are an overlay (nothing here is touched), its network is its own: calls to 203.0.113.0/24
+are dropped as a careless firewall drops them. Processes, mounts and rules in it end with it.
 """
 
 from __future__ import annotations
@@ -39,12 +40,15 @@ NEEDED = ("unshare", "nsenter", "nft", "ip", "ss", "strace", "setpriv", "perl", 
 
 
 class Sandbox:
-    """A link to it, with the part of engine.link.Link that discovery uses; its unprivileged user is `tenant`."""
+    """A link to it, with the part of engine.link.Link that discovery uses; its unprivileged user
+    is `tenant`."""
 
     name = "sandbox"
 
     def __init__(self) -> None:
-        lacking = [tool for tool in NEEDED if shutil.which(tool) is None] + ["root"] * (os.geteuid() != 0)
+        lacking = [tool for tool in NEEDED if shutil.which(tool) is None] + ["root"] * (
+            os.geteuid() != 0
+        )
         assert not lacking, f"discovery cannot be tested here without {', '.join(lacking)}"
         self.process = subprocess.Popen(
             ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", SETUP],
@@ -62,7 +66,12 @@ class Sandbox:
     def run(self, script: str, *, timeout: float = 60, check: bool = True) -> Result:
         """Run `script` as root in it."""
         done = subprocess.run(
-            self.shell(), input=self.guarded(script), capture_output=True, text=True, timeout=timeout, errors="replace"
+            self.shell(),
+            input=self.guarded(script),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            errors="replace",
         )
         if check and done.returncode:
             raise RunbookError(f"exit {done.returncode}: {done.stderr or done.stdout}")
@@ -82,7 +91,8 @@ class Sandbox:
         self.run(f"cat >{path} <<'PROGRAM'\n{program}PROGRAM\nchmod 0755 {path}")
 
     def processes(self) -> list[str]:
-        """The command lines of what runs in it now, without its first process and the asking shell."""
+        """The command lines of what runs in it now, without its first process and the asking
+        shell."""
         listed = self.run(
             "for folder in /proc/[0-9]*; do case $folder in /proc/1 | /proc/$$) ;; "
             "*) (tr '\\0' ' ' <$folder/cmdline && echo) 2>/dev/null ;; esac; done; true"

@@ -1,4 +1,5 @@
-"""Real http servers on loopback for the acceptance: one that behaves as the service does, and a proxy that caches."""
+"""Real http servers on loopback for the acceptance: one that behaves as the service does, and a
+proxy that caches."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ LISTED = 300
 
 @dataclass
 class Service:
-    """The API over rows 1..top of each kind. `hinder` runs before every answer and may wait or give another one."""
+    """The API over rows 1..top of each kind. `hinder` runs before every answer and may wait or
+    give another one."""
 
     tops: dict[str, int] = field(default_factory=lambda: dict(TOPS))
 
@@ -85,8 +87,13 @@ class Service:
     async def whole(self, request: web.Request) -> web.Response:
         kind = request.match_info["kind"]
         if kind == "session":
-            newest = [*sorted(self.made.items(), reverse=True), *((n, (n, n)) for n in range(1, LISTED))]
-            return web.json_response([{"id": n, "customer_id": c, "movie": {"id": m}} for n, (c, m) in newest])
+            newest = [
+                *sorted(self.made.items(), reverse=True),
+                *((n, (n, n)) for n in range(1, LISTED)),
+            ]
+            return web.json_response(
+                [{"id": n, "customer_id": c, "movie": {"id": m}} for n, (c, m) in newest]
+            )
         return web.json_response([{"id": n} for n in range(1, LISTED)])
 
     async def single(self, request: web.Request) -> web.Response:
@@ -95,7 +102,11 @@ class Service:
             raise web.HTTPNotFound
         if number in self.starts:
             customer, movie = self.made[number]
-            row = {"start_time": self.starts[number], "customer": {"id": customer}, "movie": {"id": movie}}
+            row = {
+                "start_time": self.starts[number],
+                "customer": {"id": customer},
+                "movie": {"id": movie},
+            }
             return self._json({"id": number, **row})
         return self._json({"id": number})
 
@@ -116,7 +127,8 @@ class Service:
 class Rule(NamedTuple):
     """Keep answers to what `keeps` picks for `ttl` seconds, and give them as `way` says.
 
-    Ways: `age` adds an Age, `says` an X-Cache: HIT, `replays` gives the old headers again, `nginx` writes its own Date.
+    Ways: `age` adds an Age, `says` an X-Cache: HIT, `replays` gives the old headers again, `nginx`
+    writes its own Date.
     """
 
     keeps: Callable[[web.Request], bool]
@@ -147,12 +159,19 @@ class Cache:
         key, now = f"{request.method} {request.path_qs}", time.monotonic()
         if rule and key in self.kept and now - self.kept[key][0] < rule.ttl:
             since, body, headers = self.kept[key]
-            extra = {"age": {"Age": str(int(now - since) + 1)}, "says": {"X-Cache": "HIT from edge"}}.get(rule.way, {})
+            extra = {
+                "age": {"Age": str(int(now - since) + 1)},
+                "says": {"X-Cache": "HIT from edge"},
+            }.get(rule.way, {})
             return web.Response(body=body, headers={**headers, **extra})
-        asked = self.session.request(request.method, self.upstream + request.path_qs, data=await request.read())
+        asked = self.session.request(
+            request.method, self.upstream + request.path_qs, data=await request.read()
+        )
         async with asked as got:
             body = await got.read()
-            headers = {name: got.headers[name] for name in ("Content-Type", "Date") if name in got.headers}
+            headers = {
+                name: got.headers[name] for name in ("Content-Type", "Date") if name in got.headers
+            }
         if rule and rule.way == "nginx":
             headers.pop("Date", None)
         if rule and got.status == 200:

@@ -1,7 +1,9 @@
-"""A real sshd on loopback over a throw-away copy of this machine's files: as good as a host, made in 0.2 s.
+"""A real sshd on loopback over a throw-away copy of this machine's files: as good as a host, made
+in 0.2 s.
 
-Its files are an overlay in memory (nothing here is touched), its processes live in a PID namespace that ends with it. It has
-the users `ops` (sudo without a password), `asked` (sudo wants one), `plain` (no sudo at all) and root, let in by one key.
+Its files are an overlay in memory (nothing here is touched), its processes live in a PID namespace
+that ends with it. It has the users `ops` (sudo without a password), `asked` (sudo wants one),
+`plain` (no sudo at all) and root, let in by one key.
 """
 
 from __future__ import annotations
@@ -70,7 +72,8 @@ LogLevel VERBOSE
 
 
 def fab(site: Path, *words: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
-    """`fab WORDS` as an operator types it, with the site file `site`; an exit, never a traceback."""
+    """`fab WORDS` as an operator types it, with the site file `site`; an exit, never a
+    traceback."""
     done = subprocess.run(
         [str(Path(sys.executable).parent / "fab"), *words],
         cwd=ROOT,
@@ -89,7 +92,11 @@ def write_site(folder: Path, hosts: dict[str, tuple[str, list[str]]], **ssh: Any
     binary = folder / "bingo"
     binary.write_bytes(b"#!/bin/sh\n")
     digest = hashlib.sha256(binary.read_bytes()).hexdigest()
-    lines = [f'name = "tests-{os.getpid()}"', "[ssh]", *(f"{key} = {json.dumps(value)}" for key, value in ssh.items())]
+    lines = [
+        f'name = "tests-{os.getpid()}"',
+        "[ssh]",
+        *(f"{key} = {json.dumps(value)}" for key, value in ssh.items()),
+    ]
     lines += ["[app]", f'binary = "{binary}"', f'sha256 = "{digest}"', 'email = "test@example.com"']
     lines += ["[database]", 'password_file = "db-password"']
     lines += ["[edge]", "http3 = false"]  # the host is this machine, which may be Debian 12
@@ -101,7 +108,8 @@ def write_site(folder: Path, hosts: dict[str, tuple[str, list[str]]], **ssh: Any
 
 
 def _heed_ctrl_c() -> None:
-    """A shell that starts the tests in the background makes them deaf to Ctrl-C; what they start should hear it."""
+    """A shell that starts the tests in the background makes them deaf to Ctrl-C; what they start
+    should hear it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -123,7 +131,9 @@ def until(condition: Callable[[], bool], what: str, *, seconds: float = 10) -> N
 
 def new_key(path: Path) -> Path:
     """An ed25519 key pair."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True
+    )
     return path
 
 
@@ -132,7 +142,10 @@ class Host:
 
     def __init__(self, name: str, address: str, folder: Path, key: Path, port: int = 0) -> None:
         lacking = [package for tool, package in NEEDED.items() if shutil.which(tool) is None]
-        assert not lacking, f"the ssh tests need these Debian packages: {', '.join(lacking)} (./run test installs them)"
+        assert not lacking, (
+            f"the ssh tests need these Debian packages: {', '.join(lacking)} (./run test installs"
+            " them)"
+        )
         assert os.geteuid() == 0, "the ssh tests make namespaces: run them as root"
         self.name, self.address, self.folder, self.key = name, address, folder, key
         folder.mkdir(parents=True, exist_ok=True)
@@ -147,10 +160,15 @@ class Host:
         files = {
             "etc/ssh/test_host_key": self.host_key.read_bytes(),
             "etc/ssh/test_authorized_keys": self.key.with_suffix(".pub").read_bytes(),
-            "etc/ssh/test_config": f"{CONFIG}ListenAddress {self.address}\nPort {self.port}\n".encode(),
+            "etc/ssh/test_config": (
+                f"{CONFIG}ListenAddress {self.address}\nPort {self.port}\n".encode()
+            ),
         }
         script = SETUP + "\n".join(embed_bytes(content, to=path) for path, content in files.items())
-        script += "\nchmod 0600 etc/ssh/test_host_key\nexec chroot . /usr/sbin/sshd -D -e -f /etc/ssh/test_config\n"
+        script += (
+            "\nchmod 0600 etc/ssh/test_host_key\nexec chroot . /usr/sbin/sshd -D -e -f"
+            " /etc/ssh/test_config\n"
+        )
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 # However this process ends, the server ends with it.
@@ -173,7 +191,10 @@ class Host:
                 env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
                 start_new_session=True,
             )
-        until(lambda: "Server listening" in self.log.read_text() or self.process.poll() is not None, "sshd starts")
+        until(
+            lambda: "Server listening" in self.log.read_text() or self.process.poll() is not None,
+            "sshd starts",
+        )
         assert self.process.poll() is None, self.log.read_text()
         self.pid = int(_children(self.process.pid)[0])
 
@@ -185,15 +206,17 @@ class Host:
 
     def link(self, *, user: str = "ops", readonly: bool = False, timeout: float = 5.0) -> Link:
         """A link to it, as the runbook makes them."""
-        where = Address(self.name, self.address, self.port, user, self.key, self.known_hosts, timeout)
+        where = Address(
+            self.name, self.address, self.port, user, self.key, self.known_hosts, timeout
+        )
         return Link(where, readonly=readonly)
 
     def child(self, body: str, **options: Any) -> subprocess.Popen[str]:
         """A Python process of its own that runs `body`, in which `link` leads to this host."""
         code = (
-            f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\nfrom pathlib import *\n"
-            "from fabfile.engine.link import *\nfrom sshhost import finish\n"
-            f"link = Link({self.link(**options).address!r})\n{body}"
+            f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\nfrom"
+            " pathlib import *\nfrom fabfile.engine.link import *\nfrom sshhost import"
+            f" finish\nlink = Link({self.link(**options).address!r})\n{body}"
         )
         return subprocess.Popen(
             [sys.executable, "-c", code],

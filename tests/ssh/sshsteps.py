@@ -34,4 +34,7 @@ class Marker(Step):
 
 def journal(host: Host) -> list[dict[str, Any]]:
     """The entries of the host's journal."""
-    return [json.loads(line) for line in (host.files / "var/log/runbook/journal.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line)
+        for line in (host.files / "var/log/runbook/journal.jsonl").read_text().splitlines()
+    ]

@@ -23,11 +23,15 @@ from fabfile.traffic.client import open_wire
 
 @dataclass
 class Front:
-    """An app behind a cache that keeps an answer for `keep` seconds; the app `takes` some. `key` is what it tells questions apart by."""
+    """An app behind a cache that keeps an answer for `keep` seconds; the app `takes` some. `key`
+    is what it tells questions apart by."""
 
     keep: float
     takes: float = 0.12
-    key: Callable[[web.Request], Any] = lambda request: (request.method == "POST" and object(), request.path_qs)
+    key: Callable[[web.Request], Any] = lambda request: (
+        request.method == "POST" and object(),
+        request.path_qs,
+    )
     body: Callable[[int], dict[str, Any]] = lambda number: {"time": time.time_ns()}
     kept: dict[Any, tuple[float, dict[str, Any]]] = field(default_factory=dict)
     asked: int = 0
@@ -44,7 +48,9 @@ class Front:
 
     async def answer(self, request: web.Request) -> web.Response:
         key = self.key(request)
-        async with self.locks[key] if self.keep else contextlib.nullcontext():  # as nginx's proxy_cache_lock
+        async with (
+            self.locks[key] if self.keep else contextlib.nullcontext()
+        ):  # as nginx's proxy_cache_lock
             at, body = self.kept.get(key, (0.0, {}))
             if time.monotonic() - at >= self.keep:
                 self.asked += 1
@@ -106,7 +112,9 @@ def test_an_answer_without_a_time_fails_by_coming_again(row: Callable[..., Row])
 
 
 def test_a_cache_that_minds_no_query_fails(row: Callable[..., Row]) -> None:
-    seen = row(Front(keep=60, key=lambda request: (request.method == "POST" and object(), request.path)))
+    seen = row(
+        Front(keep=60, key=lambda request: (request.method == "POST" and object(), request.path))
+    )
     assert seen.verdict is Verdict.FAILED
     assert "s old (by the time in their bodies" in seen.why
 

@@ -1,4 +1,5 @@
-"""R14 and R15 against real servers: an edge that is well, and each fault that must fail by its name."""
+"""R14 and R15 against real servers: an edge that is well, and each fault that must fail by its
+name."""
 
 from __future__ import annotations
 
@@ -60,7 +61,11 @@ class Curl:
         return None
 
     def curl_http3(self, url: str, address: str) -> CurlAnswer | None:
-        assert (url.startswith(f"https://{NAME}:"), url.endswith("/ping"), address) == (True, True, "127.0.0.1")
+        assert (url.startswith(f"https://{NAME}:"), url.endswith("/ping"), address) == (
+            True,
+            True,
+            "127.0.0.1",
+        )
         if isinstance(self.said, RunbookError):
             raise self.said
         return self.said
@@ -91,7 +96,8 @@ def authority(folder: Path) -> Authority:
 
 @pytest.fixture
 def rows(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rows]:
-    """What the rows say of an edge with faults and a certificate, as a client that trusts `bundle` sees it."""
+    """What the rows say of an edge with faults and a certificate, as a client that trusts
+    `bundle` sees it."""
     monkeypatch.setattr("fabfile.acceptance.http3.TIMEOUT", 0.5)
 
     def see(
@@ -112,7 +118,9 @@ CURL = CurlAnswer("edge2", "curl 8.14.1", 200, "3", 0.02)
 
 def test_an_edge_that_is_well(rows: Callable[..., Rows]) -> None:
     seen = rows(facts=Curl(CURL))
-    assert {id: (row.verdict, row.why) for id, row in seen.items()} == dict.fromkeys(seen, (Verdict.HELD, ""))
+    assert {id: (row.verdict, row.why) for id, row in seen.items()} == dict.fromkeys(
+        seen, (Verdict.HELD, "")
+    )
     assert (seen["R14"].figures.n, seen["R15"].figures.n) == (24, 4)
     assert f"the certificate is verified for {NAME}, 127.0.0.1" in seen["R14"].notes[0]
     assert "2 connections by aioquic" in seen["R15"].notes[0]
@@ -123,21 +131,28 @@ def test_an_edge_that_is_well(rows: Callable[..., Rows]) -> None:
 def test_self_signed_is_allowed_where_no_authority_is_known(rows: Callable[..., Rows]) -> None:
     row = rows(bundle=None)["R14"]
     assert row.verdict is Verdict.HELD, row.why
-    assert "not verified, no authority is known (unable to get local issuer certificate)" in row.notes[0]
+    assert (
+        "not verified, no authority is known (unable to get local issuer certificate)"
+        in row.notes[0]
+    )
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_an_expired_certificate_fails_whether_its_authority_is_known_or_not(
     rows: Callable[..., Rows], authority: Authority, known: bool
 ) -> None:
-    row = rows(certificate=authority.issue(days=-3), bundle=authority.bundle if known else None)["R14"]
+    row = rows(certificate=authority.issue(days=-3), bundle=authority.bundle if known else None)[
+        "R14"
+    ]
     assert row.verdict is Verdict.FAILED
     assert row.why.startswith("the certificate has expired on 20")
     assert row.next.startswith("inv certs.issue")
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_certificate_for_others_fails(rows: Callable[..., Rows], authority: Authority, known: bool) -> None:
+def test_a_certificate_for_others_fails(
+    rows: Callable[..., Rows], authority: Authority, known: bool
+) -> None:
     others = authority.issue(["other.example", "127.0.0.2"])
     row = rows(certificate=others, bundle=authority.bundle if known else None)["R14"]
     assert row.verdict is Verdict.FAILED
@@ -146,7 +161,10 @@ def test_a_certificate_for_others_fails(rows: Callable[..., Rows], authority: Au
 
 def test_a_certificate_of_another_authority_fails(rows: Callable[..., Rows], folder: Path) -> None:
     seen = rows(certificate=Authority(folder, "a stranger").issue())
-    assert "was not issued by the authority in an-authority.pem: unable to get local issuer" in seen["R14"].why
+    assert (
+        "was not issued by the authority in an-authority.pem: unable to get local issuer"
+        in seen["R14"].why
+    )
     assert seen["R15"].verdict is Verdict.FAILED
     assert "no answer over QUIC (unable to get local issuer certificate)" in seen["R15"].why
 
@@ -160,7 +178,11 @@ def test_https_that_is_closed_fails_and_is_named(rows: Callable[..., Rows]) -> N
 def test_a_redirect_to_https_fails(rows: Callable[..., Rows]) -> None:
     def to_https(request: web.Request) -> web.Response | None:
         moved = {"Location": f"https://{NAME}{request.path}"}
-        return None if request.secure or request.path != "/ping" else web.Response(status=301, headers=moved)
+        return (
+            None
+            if request.secure or request.path != "/ping"
+            else web.Response(status=301, headers=moved)
+        )
 
     row = rows(Faults(answer=to_https))["R14"]
     assert row.verdict is Verdict.FAILED
@@ -169,16 +191,25 @@ def test_a_redirect_to_https_fails(rows: Callable[..., Rows]) -> None:
 
 def test_another_answer_over_https_fails(rows: Callable[..., Rows]) -> None:
     def welcome(request: web.Request) -> web.Response | None:
-        return web.Response(text="Welcome to nginx!") if request.secure and request.path.startswith("/api/") else None
+        return (
+            web.Response(text="Welcome to nginx!")
+            if request.secure and request.path.startswith("/api/")
+            else None
+        )
 
     row = rows(Faults(answer=welcome))["R14"]
     assert row.verdict is Verdict.FAILED
     assert "answers differ: GET /api/movie/" in row.why
-    assert "content type application/json;charset=utf-8 over http, text/plain;charset=utf-8 over https" in row.why
+    assert (
+        "content type application/json;charset=utf-8 over http, text/plain;charset=utf-8 over https"
+        in row.why
+    )
 
 
 def test_errors_over_https_fail(rows: Callable[..., Rows]) -> None:
-    row = rows(Faults(answer=lambda request: web.Response(status=502) if request.secure else None))["R14"]
+    row = rows(Faults(answer=lambda request: web.Response(status=502) if request.secure else None))[
+        "R14"
+    ]
     assert row.figures.errors == 24
     assert "over https 24 of 24 failed (status 502 ×24)" in row.why
 
@@ -196,7 +227,10 @@ def test_hsts_fails(rows: Callable[..., Rows]) -> None:
 def test_a_profile_that_is_not_met_is_told_in_sslyzes_words(rows: Callable[..., Rows]) -> None:
     row = rows(Faults(tls=lax))["R14"]
     assert row.verdict is Verdict.FAILED
-    assert "not Mozilla's intermediate profile 6.0: Cipher suites {'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA'}" in row.why
+    assert (
+        "not Mozilla's intermediate profile 6.0: Cipher suites"
+        " {'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA'}" in row.why
+    )
 
 
 def test_http3_that_is_not_offered_fails(rows: Callable[..., Rows]) -> None:
@@ -254,9 +288,17 @@ def test_all_of_it_in_one_run(authority: Authority, capsys: pytest.CaptureFixtur
     rows = {row["id"]: row for row in json.loads(out)["rows"]}
     assert code == 0, err
     assert [rows[id]["verdict"] for id in ("R14", "R15", "R16")] == ["held"] * 3
-    assert rows["R16"]["more"]["evidence"] == ["the time in their bodies", "when each body was first seen"]
+    assert rows["R16"]["more"]["evidence"] == [
+        "the time in their bodies",
+        "when each body was first seen",
+    ]
     assert rows["R16"]["more"]["oldest_s"] < 2
-    assert rows["R15"]["more"]["curl"] == {"host": "edge2", "version": "curl 8.14.1", "status": 200, "tries": 1}
+    assert rows["R15"]["more"]["curl"] == {
+        "host": "edge2",
+        "version": "curl 8.14.1",
+        "status": 200,
+        "tries": 1,
+    }
 
 
 def test_only_an_https_address_is_one() -> None:

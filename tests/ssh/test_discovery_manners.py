@@ -1,4 +1,5 @@
-"""Discovery's manners: it ends what it started, takes back what was in vain, and survives programs that have none."""
+"""Discovery's manners: it ends what it started, takes back what was in vain, and survives
+programs that have none."""
 
 from __future__ import annotations
 
@@ -71,10 +72,13 @@ def test_a_daemon_that_hides_and_does_not_listen_is_ended(box: Sandbox) -> None:
 
 @pytest.mark.parametrize("how", ["the connection goes", "the shell is ended"])
 def test_an_interrupted_attempt_cleans_up(box: Sandbox, how: str) -> None:
-    """The controller or the connection may go away at any moment; the script on the host ends properly by itself."""
+    """The controller or the connection may go away at any moment; the script on the host ends
+    properly by itself."""
     waiting = host.ProgramHost(box, program(box, WAITS), str)  # type: ignore[arg-type]
     script = waiting.script((), 30, [Destination("203.0.113.9", 81)], {})
-    shell = subprocess.Popen(box.shell(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    shell = subprocess.Popen(
+        box.shell(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert shell.stdin
     assert shell.stdout
     shell.stdin.write(box.guarded(script).encode())
@@ -94,7 +98,9 @@ def test_an_interrupted_attempt_cleans_up(box: Sandbox, how: str) -> None:
 
 def test_what_cannot_be_started_is_said(box: Sandbox) -> None:
     with pytest.raises(RunbookError) as caught:
-        find_out(box, program(box, "#!/usr/bin/no-such-interpreter\n"), content_for=lambda p, d: None)  # type: ignore[arg-type]
+        find_out(
+            box, program(box, "#!/usr/bin/no-such-interpreter\n"), content_for=lambda p, d: None
+        )  # type: ignore[arg-type]
     assert caught.value.seen.startswith(
         "/srv/program.pl could not be started on sandbox: timeout: failed to run command"
     )
@@ -120,7 +126,9 @@ def test_a_file_it_may_not_read_is_left_to_a_person(box: Sandbox) -> None:
     box.run("echo x >/srv/closed.yaml; chmod 0600 /srv/closed.yaml")
     with pytest.raises(Stopped) as caught:
         find_out(box, program(box, CLOSED), content_for=lambda p, d: None)  # type: ignore[arg-type]
-    assert caught.value.seen.startswith("User tenant may not read /srv/closed.yaml, and it ends with exit 13, saying")
+    assert caught.value.seen.startswith(
+        "User tenant may not read /srv/closed.yaml, and it ends with exit 13, saying"
+    )
     assert caught.value.next.startswith("chgrp tenant /srv/closed.yaml")
 
 

@@ -1,4 +1,5 @@
-"""Discovery on real programs under a real strace: from nothing to serving, and what only a person can give."""
+"""Discovery on real programs under a real strace: from nothing to serving, and what only a
+person can give."""
 
 from __future__ import annotations
 
@@ -83,8 +84,12 @@ def settled(_impatient: None) -> Iterator[tuple[Sandbox, Discovery]]:
     sandbox.close()
 
 
-def found(box: Sandbox, content: str | None = WANTED, path: str = "/srv/odd.pl", **more: object) -> Discovery:
-    return find_out(box, Program(path, "tenant"), content_for=lambda p, d: content, mask=["s3cret/pw"], **more)  # type: ignore[arg-type]
+def found(
+    box: Sandbox, content: str | None = WANTED, path: str = "/srv/odd.pl", **more: object
+) -> Discovery:
+    return find_out(
+        box, Program(path, "tenant"), content_for=lambda p, d: content, mask=["s3cret/pw"], **more
+    )  # type: ignore[arg-type]
 
 
 def stopped(box: Sandbox, **more: object) -> Stopped:
@@ -102,10 +107,12 @@ def wait_for(box: Sandbox, condition: str, seconds: float = 5) -> None:
 
 @contextmanager
 def fail_fast(box: Sandbox) -> Iterator[None]:
-    """What the app role sets up in the end: its user's calls to the place that does not answer are refused."""
+    """What the app role sets up in the end: its user's calls to the place that does not answer
+    are refused."""
     chain = "add table inet app; add chain inet app out { type filter hook output priority 0; }"
     box.run(
-        f"nft '{chain}; add rule inet app out meta skuid tenant ip daddr 203.0.113.9 tcp dport 81 reject with tcp reset'"
+        f"nft '{chain}; add rule inet app out meta skuid tenant ip daddr 203.0.113.9 tcp dport 81"
+        " reject with tcp reset'"
     )
     yield
     box.run("nft delete table inet app")
@@ -123,7 +130,11 @@ def test_a_program_gets_everything_it_wants(settled: Settled) -> None:
         "",
     ]
     facts = discovery.facts
-    assert (facts.command, facts.ports, facts.config) == ((), (Destination("0.0.0.0", 7123),), "/srv/odd/odd.json")
+    assert (facts.command, facts.ports, facts.config) == (
+        (),
+        (Destination("0.0.0.0", 7123),),
+        "/srv/odd/odd.json",
+    )
     assert facts.logs == ("/srv/odd/state/7123/events.log",)
     assert facts.directories == ("/srv/odd/state/7123",)
     assert facts.reject == (Destination("203.0.113.9", 81),)
@@ -132,7 +143,13 @@ def test_a_program_gets_everything_it_wants(settled: Settled) -> None:
     rights = box.run(
         "cd /srv/odd; stat -c '%a %U:%G' odd.json state/7123 state/7123/events.log state ."
     ).out.splitlines()
-    assert rights == ["640 root:tenant", "750 tenant:tenant", "644 tenant:tenant", "755 root:root", "755 root:root"]
+    assert rights == [
+        "640 root:tenant",
+        "750 tenant:tenant",
+        "644 tenant:tenant",
+        "755 root:root",
+        "755 root:root",
+    ]
 
 
 def test_nothing_stays_behind_and_no_secret_shows(settled: Settled) -> None:
@@ -159,7 +176,10 @@ def test_a_host_that_has_everything_gives_the_same_facts(settled: Settled) -> No
 def test_a_running_instance_is_not_disturbed(settled: Settled) -> None:
     box, first = settled
     with fail_fast(box):
-        box.run("setpriv --reuid=tenant --regid=tenant --init-groups setsid /srv/odd.pl >/dev/null 2>&1 &")
+        box.run(
+            "setpriv --reuid=tenant --regid=tenant --init-groups setsid /srv/odd.pl >/dev/null"
+            " 2>&1 &"
+        )
         wait_for(box, "ss -Hltn 'sport = :7123' | grep -q .")
         before = box.processes()
         second = found(box)
@@ -189,7 +209,8 @@ def test_somebody_elses_port_needs_a_person(box: Sandbox) -> None:
     box.install("/srv/odd.pl", ODD)
     fail_fast(box)
     box.run(
-        "perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 7123, Listen => 1); sleep 60' >/dev/null 2>&1 &"
+        "perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 7123, Listen => 1);"
+        " sleep 60' >/dev/null 2>&1 &"
     )
     wait_for(box, "ss -Hltn 'sport = :7123' | grep -q .")
     with fail_fast(box):
@@ -202,11 +223,16 @@ def test_somebody_elses_port_needs_a_person(box: Sandbox) -> None:
 def test_commands_are_found_in_the_help(box: Sandbox) -> None:
     box.install("/srv/cli.pl", CLI)
     box.run(
-        "perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 5432, Listen => 9); sleep 60' >/dev/null 2>&1 &"
+        "perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 5432, Listen => 9);"
+        " sleep 60' >/dev/null 2>&1 &"
     )
     wait_for(box, "ss -Hltn 'sport = :5432' | grep -q .")
     facts = found(box, None, path="/srv/cli.pl").facts
-    assert (facts.command, facts.port, facts.config) == (("start_web",), 7301, "/etc/opt/cli/config.yaml")
+    assert (facts.command, facts.port, facts.config) == (
+        ("start_web",),
+        7301,
+        "/etc/opt/cli/config.yaml",
+    )
     assert facts.prepare_command == ("prepare_db",)
     assert facts.default_config_command == ("print_default_config",)
     assert (facts.version_command, facts.version) == (("version",), "v7")
@@ -217,8 +243,10 @@ def test_commands_are_found_in_the_help(box: Sandbox) -> None:
 def test_an_absent_database_is_named(box: Sandbox) -> None:
     box.install("/srv/cli.pl", CLI)
     error = stopped(box, content=None, path="/srv/cli.pl", known=[("localhost", 5432)])
-    assert error.seen == (
-        "It wants PostgreSQL at 127.0.0.1:5432, which refuses the connection (ECONNREFUSED); it says 'Error: no store'."
+    assert (
+        error.seen
+        == "It wants PostgreSQL at 127.0.0.1:5432, which refuses the connection (ECONNREFUSED); it"
+        " says 'Error: no store'."
     )
     assert error.why == "it does not start without; the address comes from /etc/opt/cli/config.yaml"
     assert error.next.startswith("make 127.0.0.1:5432 answer this host")
@@ -227,14 +255,21 @@ def test_an_absent_database_is_named(box: Sandbox) -> None:
 def test_a_silent_database_is_waited_for_by_nobody(box: Sandbox) -> None:
     box.install("/srv/odd.pl", ODD)
     error = stopped(box, known=[("203.0.113.9", 81)])
-    assert error.seen.startswith("It wants a service at 203.0.113.9:81, which does not answer (packets are dropped")
+    assert error.seen.startswith(
+        "It wants a service at 203.0.113.9:81, which does not answer (packets are dropped"
+    )
     assert box.run("nft list tables").out == "table inet outside\n"
 
 
 def test_errors_of_the_host_have_three_parts(box: Sandbox) -> None:
     box.install("/srv/odd.pl", ODD)
-    box.run("mkdir -p /srv/closed/within; cp /srv/odd.pl /srv/closed/within/a.pl; chmod 750 /srv/closed")
-    closed = "user tenant cannot execute /srv/closed/within/a.pl on sandbox: the folder /srv/closed is closed to it"
+    box.run(
+        "mkdir -p /srv/closed/within; cp /srv/odd.pl /srv/closed/within/a.pl; chmod 750 /srv/closed"
+    )
+    closed = (
+        "user tenant cannot execute /srv/closed/within/a.pl on sandbox: the folder /srv/closed is"
+        " closed to it"
+    )
     for program, seen in (
         (Program("/srv/closed/within/a.pl", "tenant"), closed),
         (Program("/srv/odd.pl", "root"), "root is root"),

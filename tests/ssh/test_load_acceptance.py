@@ -1,4 +1,5 @@
-"""The whole acceptance against real servers on loopback: one that is well, and each thing that must make it fail."""
+"""The whole acceptance against real servers on loopback: one that is well, and each thing that
+must make it fail."""
 
 from __future__ import annotations
 
@@ -64,28 +65,41 @@ class Onlooker:
 
 
 def not_held(outcome: CheckOutcome) -> dict[str, Row]:
-    return {row.id: row for row in outcome.rows if row.verdict not in (Verdict.HELD, Verdict.NOT_TRIED)}
+    return {
+        row.id: row for row in outcome.rows if row.verdict not in (Verdict.HELD, Verdict.NOT_TRIED)
+    }
 
 
-async def side_by_side(urls: list[str], plans: list[Plan], watches: list[Onlooker]) -> list[CheckOutcome]:
+async def side_by_side(
+    urls: list[str], plans: list[Plan], watches: list[Onlooker]
+) -> list[CheckOutcome]:
     return await asyncio.gather(*map(measure_all, urls, plans, watches))
 
 
 def test_a_well_service_holds(capsys: pytest.CaptureFixture[str]) -> None:
     service = Service(tops=SMALL)
     with serving(service.app()) as (url,):
-        code = measure_service(url, plan=replace(TINY, peak=0.5, peak_rate=120), json_path="-", console=None)
+        code = measure_service(
+            url, plan=replace(TINY, peak=0.5, peak_rate=120), json_path="-", console=None
+        )
     out, err = capsys.readouterr()
     told = json.loads(out)
     assert code == 0, err
     assert told["ok"] is True
-    assert [row["id"] for row in told["rows"]] == ["R1", "R2", "R3", *(f"R{n}" for n in range(3, 23))]
+    assert [row["id"] for row in told["rows"]] == [
+        "R1",
+        "R2",
+        "R3",
+        *(f"R{n}" for n in range(3, 23)),
+    ]
     verdicts = {row["id"]: row["verdict"] for row in told["rows"]}
     # The address has a port, so nothing says where https is; and the hosts are not known.
     untried = ["R1", "R2", "R14", "R15", "R17", "R18", "R20", "R21", "R22"]
     assert verdicts == dict.fromkeys(verdicts, "held") | dict.fromkeys(untried, "not tried")
     states = {row["id"]: row["fresh"]["state"] for row in told["rows"] if row["fresh"]}
-    assert states == dict.fromkeys(FRESH_ROWS, "fresh") | dict.fromkeys(["R9", "R10"], "likely fresh")
+    assert states == dict.fromkeys(FRESH_ROWS, "fresh") | dict.fromkeys(
+        ["R9", "R10"], "likely fresh"
+    )
     assert told["ids"]["R8"] == {"top": SMALL["session"], "known": True}
     assert not service.made, "what was made was not deleted"
     assert "Acceptance of" in err
@@ -116,11 +130,13 @@ CACHES: list[dict[str, Rule]] = [
         "R10": Rule(path_is("/api/customer"), "replays", 60),
     },
 ]
-"""What each of three proxies keeps. The last is seen by its Date alone, which takes turns of the real length."""
+"""What each of three proxies keeps. The last is seen by its Date alone, which takes turns of the
+real length."""
 
 
 class Ill:
-    """Services with one fault each, by name. What they do to a request is a coroutine that may answer instead."""
+    """Services with one fault each, by name. What they do to a request is a coroutine that may
+    answer instead."""
 
     def __init__(self) -> None:
         self.watch = Onlooker()
@@ -149,13 +165,17 @@ class Ill:
 
 
 FAULTS = ["slow", "failing", "one_node", "sick", "pretending"]
-REPLIES: dict[str, Callable[[int], Any]] = {"no_id": lambda number: {"done": True}, "old_id": lambda number: {"id": 7}}
+REPLIES: dict[str, Callable[[int], Any]] = {
+    "no_id": lambda number: {"done": True},
+    "old_id": lambda number: {"id": 7},
+}
 Runs = dict[str, tuple[Service, CheckOutcome]]
 
 
 @pytest.fixture(scope="module")
 def runs() -> Runs:
-    """A run against each ill service and through each proxy, side by side: they wait more than they work."""
+    """A run against each ill service and through each proxy, side by side: they wait more than
+    they work."""
     ills = [Ill() for _ in FAULTS]
     services = [Service(hinder=getattr(ill, name)) for ill, name in zip(ills, FAULTS, strict=True)]
     services += [Service(reply_to_post=reply) for reply in REPLIES.values()]
@@ -166,7 +186,9 @@ def runs() -> Runs:
     plans = [replace(TINY, gap=1.6 if name == "cache2" else TINY.gap) for name in names]
     with serving(*(service.app() for service in services)) as origins:
         upstreams = origins[-len(CACHES) :]
-        proxies = [Cache(url, list(rules.values())) for url, rules in zip(upstreams, CACHES, strict=True)]
+        proxies = [
+            Cache(url, list(rules.values())) for url, rules in zip(upstreams, CACHES, strict=True)
+        ]
         with serving(*(proxy.app() for proxy in proxies)) as urls:
             outcomes = asyncio.run(side_by_side([*origins[: -len(CACHES)], *urls], plans, watches))
     return dict(zip(names, zip(services, outcomes, strict=True), strict=True))
@@ -206,7 +228,9 @@ def test_an_ill_node_is_seen_through_ping(runs: Runs) -> None:
     assert list(not_held(runs["sick"][1])) == ["R19"]
 
 
-@pytest.mark.parametrize(("reply", "word"), [("no_id", "names no id"), ("old_id", "id 7, which existed before")])
+@pytest.mark.parametrize(
+    ("reply", "word"), [("no_id", "names no id"), ("old_id", "id 7, which existed before")]
+)
 def test_sessions_that_may_be_a_users_are_not_deleted(runs: Runs, reply: str, word: str) -> None:
     service, outcome = runs[reply]
     row = next(row for row in outcome.rows if row.id == "R13")
@@ -258,7 +282,10 @@ def test_figures_that_cannot_be_written_are_refused_before_the_run(tmp_path: Pat
     service = Service()
     with serving(service.app()) as (url,), pytest.raises(RunbookError, match="cannot be written"):
         measure_service(
-            url, plan=TINY, json_path=str(tmp_path / "none" / "x.json"), console=Console(file=io.StringIO())
+            url,
+            plan=TINY,
+            json_path=str(tmp_path / "none" / "x.json"),
+            console=Console(file=io.StringIO()),
         )
     assert not service.paths
 
@@ -271,11 +298,20 @@ def test_drills_that_cannot_be_made_fail_their_rows_and_cost_no_other(tmp_path: 
         raise RunbookError("node1 is locked by ops", "nothing was broken", "fab status")
 
     with serving(Service(tops=SMALL).app()) as (url,):
-        measure_service(url, plan=QUICKEST, drill=locked, report=tmp_path / "page", console=Console(file=io.StringIO()))
+        measure_service(
+            url,
+            plan=QUICKEST,
+            drill=locked,
+            report=tmp_path / "page",
+            console=Console(file=io.StringIO()),
+        )
     told = json.loads((tmp_path / "page" / "report.json").read_text())["check"]
     rows = {row["id"]: row for row in told["rows"]}
     assert [rows[id]["verdict"] for id in ("R1", "R2", "R5")] == ["failed", "failed", "held"]
-    assert (rows["R1"]["why"], rows["R1"]["next"]) == ("could not be tried: node1 is locked by ops", "fab status")
+    assert (rows["R1"]["why"], rows["R1"]["next"]) == (
+        "could not be tried: node1 is locked by ops",
+        "fab status",
+    )
     assert [phase["name"] for phase in told["phases"]] == ["steady", "peak"]
     assert sum(second["ok"] for second in told["phases"][1]["timeline"]) == 5
 
@@ -286,6 +322,8 @@ def test_what_was_measured_is_shown_when_drills_are_broken_off() -> None:
 
     screen = io.StringIO()
     with serving(Service(tops=SMALL).app()) as (url,), pytest.raises(KeyboardInterrupt):
-        measure_service(url, plan=QUICKEST, drill=broken_off, console=Console(file=screen, width=120))
+        measure_service(
+            url, plan=QUICKEST, drill=broken_off, console=Console(file=screen, width=120)
+        )
     assert "· R1, R2 not tried: interrupted" in screen.getvalue()
     assert "GET /db_dummy" in screen.getvalue()

@@ -1,4 +1,5 @@
-"""The open-loop generator against real servers on loopback that stall, refuse, hang up or are slow."""
+"""The open-loop generator against real servers on loopback that stall, refuse, hang up or are
+slow."""
 
 from __future__ import annotations
 
@@ -43,14 +44,17 @@ def test_a_stall_is_felt_by_all_who_would_have_come_during_it() -> None:
         done = load(url, repeat(ping_call(), 210), rate=120)
     felt = sorted(s.latency for s in done.samples)
     assert all(s.ok for s in done.samples)
-    # Of a second in which 120 come, the 72 of its first 600 ms wait 400 ms or more; a closed loop would have seen one.
+    # Of a second in which 120 come, the 72 of its first 600 ms wait 400 ms or more; a closed loop
+    # would have seen one.
     waited = sum(latency >= 0.4 for latency in felt)
     assert waited >= 72 - 12
     # And nobody else did, but for those whom this machine itself kept waiting.
     late = sum(s.lag > 0.02 for s in done.samples)
     assert waited <= sum(seconds >= 0.4 for seconds in held) + late + 12
     assert percentile_of(felt, 0.99) > 0.9
-    assert max(s.sent - s.intended for s in done.samples) < 0.3, "the stall must not have kept requests from leaving"
+    assert max(s.sent - s.intended for s in done.samples) < 0.3, (
+        "the stall must not have kept requests from leaving"
+    )
 
 
 def test_the_rate_is_kept_and_the_connections_are_bounded() -> None:
@@ -125,7 +129,11 @@ def test_nobody_listens() -> None:
 def test_shares_are_equal_and_in_no_step() -> None:
     calls = list(mix_calls([operation_call, dummy_call, ping_call], 300, random.Random(1)))
     endpoints = [call.endpoint for call in calls]
-    assert {endpoint: endpoints.count(endpoint) for endpoint in endpoints} == {"R4": 100, "R5": 100, "R19": 100}
+    assert {endpoint: endpoints.count(endpoint) for endpoint in endpoints} == {
+        "R4": 100,
+        "R5": 100,
+        "R19": 100,
+    }
     assert endpoints[:30] != (endpoints[:3] * 10)
 
 
@@ -133,7 +141,9 @@ def test_a_silent_cache_of_rows_that_tell_no_time_is_seen_by_its_speed() -> None
     """Every trace in the answers is gone: the Date is the proxy's, the body the same for ever."""
     service = Service(hinder=lambda _: asyncio.sleep(0.008), tells_time=False)
     with serving(service.app()) as (origin,):
-        cache = Cache(origin, [Rule(lambda request: request.path.startswith("/api/movie/"), "nginx", 1)])
+        cache = Cache(
+            origin, [Rule(lambda request: request.path.startswith("/api/movie/"), "nginx", 1)]
+        )
         with serving(cache.app()) as (url,):
             for address, state in ((origin, Fresh.PROVEN), (url, Fresh.CACHED)):
                 make = in_three_ways("R6", Range(TOPS["movie"], named=True), random.Random(1))

@@ -1,4 +1,5 @@
-"""An outage that is over when the load begins, and sessions whose creation nobody answered: real servers on loopback."""
+"""An outage that is over when the load begins, and sessions whose creation nobody answered: real
+servers on loopback."""
 
 from __future__ import annotations
 
@@ -17,7 +18,10 @@ from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.run import CheckOutcome, measure_all
 
 PLAN = replace(TINY, rounds=2, pings=1, cache_seconds=0.1)
-ONE_BY_ONE = "which rows exist could not be found out: GET /api/session/5000000 gave no right answer within 3 s"
+ONE_BY_ONE = (
+    "which rows exist could not be found out: GET /api/session/5000000 gave no right answer"
+    " within 3 s"
+)
 
 
 def rows_that_failed(outcome: CheckOutcome) -> dict[str, Row]:
@@ -30,7 +34,8 @@ def run(service: Service, act: Callable[[Onlooker], None] = lambda _: None) -> C
 
 
 class Locked(Service):
-    """One kind of path hangs for `seconds` from the first request of it on, as those of a locked table do."""
+    """One kind of path hangs for `seconds` from the first request of it on, as those of a locked
+    table do."""
 
     def __init__(self, path: str, seconds: float) -> None:
         super().__init__(tops=dict(SMALL))
@@ -44,7 +49,8 @@ class Locked(Service):
 
 
 def test_a_lock_that_is_gone_before_the_load_fails_what_it_kept_from_being_asked() -> None:
-    """It lasts longer than one question is asked, and shorter than the run would once have waited."""
+    """It lasts longer than one question is asked, and shorter than the run would once have
+    waited."""
     service = Locked("/api/session", 5.0)
     outcome = run(service)
     failed = rows_that_failed(outcome)
@@ -53,7 +59,9 @@ def test_a_lock_that_is_gone_before_the_load_fails_what_it_kept_from_being_asked
     assert f"{ONE_BY_ONE} (timed out)" in failed["R8"].why
     assert failed["R12"].why.startswith(f"no session was made: {ONE_BY_ONE}")
     assert failed["R13"].next == "fab status"
-    assert failed["R8"].figures.errors == 0, "once it answers again, the load asks for rows that exist"
+    assert failed["R8"].figures.errors == 0, (
+        "once it answers again, the load asks for rows that exist"
+    )
     assert not [path for path in service.paths if path.startswith("POST /api/session")]
     assert (outcome.left, outcome.lost, service.made) == ([], 0, {})
     assert outcome.seconds < 25, "an outage is not waited out"
@@ -65,7 +73,11 @@ def test_a_row_locked_while_rows_are_asked_one_by_one_fails_too() -> None:
     ended: list[float] = []
 
     async def hang(request: web.Request) -> None:
-        if request.path.startswith("/api/customer/") and watch and watch[0].title.startswith("freshness"):
+        if (
+            request.path.startswith("/api/customer/")
+            and watch
+            and watch[0].title.startswith("freshness")
+        ):
             ended.append(ended[0] if ended else time.monotonic() + 3.5)
             await asyncio.sleep(max(0.0, ended[0] - time.monotonic()))
 
@@ -100,7 +112,9 @@ def test_one_failure_before_the_load_is_asked_again_and_forgiven() -> None:
         seen.extend([request.path] * first)
         return web.Response(status=503) if first else None
 
-    outcome = asyncio.run(_measure(Service(tops=dict(SMALL), hinder=once), replace(PLAN, peak=6, peak_rate=80)))
+    outcome = asyncio.run(
+        _measure(Service(tops=dict(SMALL), hinder=once), replace(PLAN, peak=6, peak_rate=80))
+    )
     assert "R6" not in rows_that_failed(outcome)
     assert seen
 
@@ -111,7 +125,8 @@ async def _measure(service: Service, plan: Any) -> CheckOutcome:
 
 
 class Silent(Service):
-    """Carries every so manieth POST out, and never answers it in time, or with an error of a proxy's."""
+    """Carries every so manieth POST out, and never answers it in time, or with an error of a
+    proxy's."""
 
     def __init__(self, every: int, status: int = 0) -> None:
         super().__init__(tops=dict(SMALL))
@@ -128,7 +143,8 @@ class Silent(Service):
 
 
 def _users_session(service: Service) -> int:
-    """A user's session among ours, of the same customer and movie as one of ours: only its start time is another."""
+    """A user's session among ours, of the same customer and movie as one of ours: only its start
+    time is another."""
     mine, number = max(service.made), next(service.numbers)
     service.made[number], service.starts[number] = service.made[mine], "2021-01-02T03:04:05Z"
     return number

@@ -18,7 +18,9 @@ def test_a_clock_that_is_ours_is_right(link: Link) -> None:
 
 
 @pytest.mark.parametrize("seconds", [30, -30])
-def test_a_clock_that_is_wrong_is_found_out(link: Link, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+def test_a_clock_that_is_wrong_is_found_out(
+    link: Link, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
     monkeypatch.setattr(clocks, "NOW", f"date -d '{seconds:+d} seconds' +%s.%N")
     clock = against_ours(link)
     assert abs(clock.ahead - seconds) <= clock.slack
@@ -42,6 +44,8 @@ def test_who_keeps_it_right(
     }
     link.run("mkdir -p /tmp/tools")
     for name, body in tools.items():
-        link.run(f"printf '#!/bin/sh\\n%s\\n' {q(body)} >/tmp/tools/{name}; chmod 755 /tmp/tools/{name}")
+        link.run(
+            f"printf '#!/bin/sh\\n%s\\n' {q(body)} >/tmp/tools/{name}; chmod 755 /tmp/tools/{name}"
+        )
     monkeypatch.setattr(clocks, "KEEPER", f"PATH=/tmp/tools:$PATH\n{clocks.KEEPER}")
     assert against_ours(link).keeper == keeper

@@ -1,4 +1,5 @@
-"""Converging a host: read, decide, apply, read again; what is owed outlives a killed run; every change is in the journal."""
+"""Converging a host: read, decide, apply, read again; what is owed outlives a killed run; every
+change is in the journal."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def apply(host: Host, link: Link, tmp_path: Path) -> Apply:
 
     def converge(*steps: Step) -> list[Outcome]:
         told: list[Outcome] = []
-        outcomes = Converger(link, Run("deploy", tmp_path), told.append, lambda text: None).apply(steps)
+        outcomes = Converger(link, Run("deploy", tmp_path), told.append, lambda text: None).apply(
+            steps
+        )
         assert told == outcomes
         return outcomes
 
@@ -60,7 +63,9 @@ def states(outcomes: list[Outcome]) -> list[State]:
     return [outcome.state for outcome in outcomes]
 
 
-def test_a_second_run_changes_nothing_and_costs_one_session(host: Host, link: Link, apply: Apply) -> None:
+def test_a_second_run_changes_nothing_and_costs_one_session(
+    host: Host, link: Link, apply: Apply
+) -> None:
     steps = (
         Account("tenant"),
         Directory("/srv/twice", mode=0o750, owner="tenant:tenant"),
@@ -73,14 +78,22 @@ def test_a_second_run_changes_nothing_and_costs_one_session(host: Host, link: Li
     assert set(states(apply(*steps))) == {State.RIGHT}
     assert (host.sessions() - before, len(journal(host)) - length) == (1, 0)
     link.run(
-        "chown ops:ops '/srv/twice/a b'; chmod 0777 /srv/twice; echo more >>/srv/twice/empty; ln -sfn / /srv/twice/current"
+        "chown ops:ops '/srv/twice/a b'; chmod 0777 /srv/twice; echo more >>/srv/twice/empty; ln"
+        " -sfn / /srv/twice/current"
     )
-    assert states(apply(*steps)) == [State.RIGHT, *[State.CHANGED] * 4], "what was changed by hand is mended"
+    assert states(apply(*steps)) == [
+        State.RIGHT,
+        *[State.CHANGED] * 4,
+    ], "what was changed by hand is mended"
     assert set(states(apply(*steps))) == {State.RIGHT}
 
 
-def test_a_step_that_does_not_become_right_has_failed_and_the_rest_is_skipped(host: Host, apply: Apply) -> None:
-    outcomes = apply(Marker("never", "true"), Marker("skipped", "touch /run/skipped"), Directory("/srv"))
+def test_a_step_that_does_not_become_right_has_failed_and_the_rest_is_skipped(
+    host: Host, apply: Apply
+) -> None:
+    outcomes = apply(
+        Marker("never", "true"), Marker("skipped", "touch /run/skipped"), Directory("/srv")
+    )
     assert states(outcomes) == [State.FAILED, State.SKIPPED, State.SKIPPED]
     assert outcomes[0].error is not None
     assert outcomes[0].error.seen == "one: after «make never» the host still says: make never"
@@ -96,10 +109,17 @@ def test_a_command_that_fails_is_told_in_its_own_words(apply: Apply) -> None:
 
 
 def test_a_refused_file_leaves_the_old_one(host: Host, apply: Apply) -> None:
-    assert states(apply(File("/srv/checked", "good\n", validate="grep -q good {}"))) == [State.CHANGED]
-    outcomes = apply(File("/srv/checked", "bad\n", validate="echo 'line 1 is bad'; grep -q good {}"))
+    assert states(apply(File("/srv/checked", "good\n", validate="grep -q good {}"))) == [
+        State.CHANGED
+    ]
+    outcomes = apply(
+        File("/srv/checked", "bad\n", validate="echo 'line 1 is bad'; grep -q good {}")
+    )
     assert states(outcomes) == [State.FAILED]
-    assert str(outcomes[0].error) == "one: the new /srv/checked was refused by its checker: line 1 is bad"
+    assert (
+        str(outcomes[0].error)
+        == "one: the new /srv/checked was refused by its checker: line 1 is bad"
+    )
     assert (host.files / "srv/checked").read_text() == "good\n"
     assert not list((host.files / "srv").glob(".runbook.*"))
 
@@ -140,7 +160,9 @@ def test_a_disk_that_is_full_is_one_failed_step(host: Host, link: Link, apply: A
     outcomes = apply(Marker("full", "touch /run/full"), Directory("/srv"))
     assert states(outcomes) == [State.FAILED, State.SKIPPED]
     assert "No space left" in str(outcomes[0].error)
-    assert not (host.files / "run/full").exists(), "a change that cannot be put on record is not made"
+    assert not (host.files / "run/full").exists(), (
+        "a change that cannot be put on record is not made"
+    )
     link.run("umount /var/log/runbook")
 
 
@@ -154,7 +176,11 @@ RESTART = ["daemon-reload", "restart some@1.service"]
 
 def test_a_change_restarts_what_it_concerns_once(host: Host, apply: Apply, shim: Path) -> None:
     owed = ("restart:some@1.service",)
-    steps = (File("/srv/a.conf", "1\n", notify=owed), File("/srv/b.conf", "1\n", notify=owed), Unit("some@1.service"))
+    steps = (
+        File("/srv/a.conf", "1\n", notify=owed),
+        File("/srv/b.conf", "1\n", notify=owed),
+        Unit("some@1.service"),
+    )
     first = apply(*steps)
     assert set(states(first)) == {State.CHANGED}
     assert first[-1].sentence == "start some@1.service"
@@ -177,21 +203,28 @@ Converger(link, Run("deploy", Path("/nonexistent")), print, print).apply(steps)
 """
 
 
-def test_what_a_killed_run_owes_is_done_by_the_next(host: Host, link: Link, apply: Apply, shim: Path) -> None:
+def test_what_a_killed_run_owes_is_done_by_the_next(
+    host: Host, link: Link, apply: Apply, shim: Path
+) -> None:
     link.run("rm -f /srv/killed.conf /run/begun; echo active >/run/shim-state")
     child = host.child(KILLED)
     until((host.files / "run/begun").exists, "the second step begins")
     child.kill()
     child.communicate()
     assert not shim.exists(), "killed between the change and the restart"
-    outcomes = apply(File("/srv/killed.conf", "new\n", notify=("restart:some.service",)), Unit("some.service"))
+    outcomes = apply(
+        File("/srv/killed.conf", "new\n", notify=("restart:some.service",)), Unit("some.service")
+    )
     assert states(outcomes) == [State.RIGHT, State.CHANGED]
     assert shim.read_text() == "daemon-reload\nrestart some.service\n"
 
 
 def test_warnings_of_psql_are_no_answer(host: Host, link: Link) -> None:
     """After an upgrade of the C library each connection warns of a collation's version."""
-    host.install("/usr/local/sbin/setpriv", "#!/bin/sh\necho 'WARNING:  collation version mismatch' >&2\necho ok\n")
+    host.install(
+        "/usr/local/sbin/setpriv",
+        "#!/bin/sh\necho 'WARNING:  collation version mismatch' >&2\necho ok\n",
+    )
     step = SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n")
     assert step.decide(link.read([step.probe()])[0]) is None
     (host.files / "usr/local/sbin/setpriv").unlink()

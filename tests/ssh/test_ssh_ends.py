@@ -1,4 +1,5 @@
-"""Trap 6: whatever ends a connection is one sentence within the time-out; no traceback, no hour of waiting."""
+"""Trap 6: whatever ends a connection is one sentence within the time-out; no traceback, no hour
+of waiting."""
 
 from __future__ import annotations
 
@@ -73,18 +74,26 @@ def test_no_such_address_and_no_such_name(host: Host) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mute", "talkative"])
-def test_what_listens_is_no_ssh_server(host: Host, kind: str, request: pytest.FixtureRequest) -> None:
+def test_what_listens_is_no_ssh_server(
+    host: Host, kind: str, request: pytest.FixtureRequest
+) -> None:
     where = request.getfixturevalue(kind)
     error = refusal(at(host, where))
     assert error.code == 4
-    assert f"({where[0]} port {where[1]}) takes the connection, but does not speak ssh within 0.5 s" in error.seen
+    assert (
+        f"({where[0]} port {where[1]}) takes the connection, but does not speak ssh within 0.5 s"
+        in error.seen
+    )
     with pytest.raises(Unreachable, match="does not speak ssh"):
         host_key(at(host, where).address)
 
 
 def test_a_key_the_host_does_not_know(host: Host, tmp_path: Path) -> None:
     error = refusal(Link(host.link().address._replace(key=new_key(tmp_path / "stranger"))))
-    assert (error.code, error.seen) == (4, f"one refuses user ops with the key {tmp_path / 'stranger'}")
+    assert (error.code, error.seen) == (
+        4,
+        f"one refuses user ops with the key {tmp_path / 'stranger'}",
+    )
     assert "ssh-copy-id" in error.next
 
 
@@ -137,7 +146,16 @@ def test_a_key_file_that_is_none(host: Host, tmp_path: Path) -> None:
 
 
 def test_a_key_with_a_passphrase(host: Host, tmp_path: Path) -> None:
-    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "a long passphrase", "-f", str(tmp_path / "locked")]
+    command = [
+        "ssh-keygen",
+        "-q",
+        "-t",
+        "ed25519",
+        "-N",
+        "a long passphrase",
+        "-f",
+        str(tmp_path / "locked"),
+    ]
     subprocess.run(command, check=True)
     error = refusal(Link(host.link().address._replace(key=tmp_path / "locked")))
     assert "has a passphrase" in error.seen
@@ -157,13 +175,17 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     where = tmp_path / "agent"
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SSH_AUTH_SOCK", str(where))
-    with subprocess.Popen(["ssh-agent", "-D", "-a", str(where)], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        ["ssh-agent", "-D", "-a", str(where)], stdout=subprocess.DEVNULL
+    ) as process:
         until(where.exists, "the agent listens")
         yield where
         process.terminate()
 
 
-def test_more_keys_in_the_agent_than_the_host_lets_us_try(host: Host, agent: Path, tmp_path: Path) -> None:
+def test_more_keys_in_the_agent_than_the_host_lets_us_try(
+    host: Host, agent: Path, tmp_path: Path
+) -> None:
     """sshd hangs up after six; the right key would have been the eighth."""
     for key in (*(new_key(tmp_path / f"key{number}") for number in range(7)), host.key):
         subprocess.run(["ssh-add", "-q", str(key)], check=True)
@@ -212,7 +234,9 @@ def test_a_host_that_falls_silent_in_the_middle(frozen: Host) -> None:
     assert not thread.is_alive()
     assert "the connection to one broke: it fell silent" in caught[0].seen
     assert caught[0].code == 4
-    assert link.run("echo back", timeout=5).out == "back\n", "the next script gets a fresh connection"
+    assert link.run("echo back", timeout=5).out == "back\n", (
+        "the next script gets a fresh connection"
+    )
 
 
 def test_a_host_that_falls_silent_between_scripts(frozen: Host) -> None:
@@ -257,16 +281,34 @@ finally:
 
 
 def test_a_network_that_dies_is_noticed_long_before_the_time_out(tmp_path: Path) -> None:
-    """Trap 6, the hour of hanging: the script may be silent for 600 s, but the network is gone (a namespace of its own)."""
-    code = DEAD_NETWORK.format(root=str(ROOT), here=str(Path(__file__).parent), folder=str(tmp_path))
-    command = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$0" -c "$1"', sys.executable, code]
+    """Trap 6, the hour of hanging: the script may be silent for 600 s, but the network is gone
+    (a namespace of its own)."""
+    code = DEAD_NETWORK.format(
+        root=str(ROOT), here=str(Path(__file__).parent), folder=str(tmp_path)
+    )
+    command = [
+        "unshare",
+        "--net",
+        "sh",
+        "-c",
+        'ip link set lo up; exec "$0" -c "$1"',
+        sys.executable,
+        code,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.stdout.startswith("4 the connection to one broke: "), done.stderr
     assert float(done.stdout.split()[-1]) < 8
 
 
-def test_the_menu_says_it_in_three_lines_and_exit_4(host: Host, mute: tuple[str, int], tmp_path: Path) -> None:
-    ssh = {"user": "ops", "key": str(host.key), "known_hosts": str(host.known_hosts), "timeout": 0.5}
+def test_the_menu_says_it_in_three_lines_and_exit_4(
+    host: Host, mute: tuple[str, int], tmp_path: Path
+) -> None:
+    ssh = {
+        "user": "ops",
+        "key": str(host.key),
+        "known_hosts": str(host.known_hosts),
+        "timeout": 0.5,
+    }
     refused = write_site(tmp_path, {"gone": ("127.77.0.9", ["app"])}, port=_closed_port(), **ssh)
     done = fab(refused, "app.restart")
     assert done.returncode == 4
@@ -286,7 +328,8 @@ def _closed_port() -> int:
 
 
 def test_a_command_that_ends_before_its_input_does_not_end_the_connection(link: Link) -> None:
-    """sshd drops a connection on which a channel's EOF follows its CLOSE: the last word must be said in order."""
+    """sshd drops a connection on which a channel's EOF follows its CLOSE: the last word must be
+    said in order."""
     transport = link.transport()
     send = transport._send_user_message
 

@@ -1,4 +1,5 @@
-"""Listening to a host for long: its lines as they come, an end to silence, and nothing left there afterwards."""
+"""Listening to a host for long: its lines as they come, an end to silence, and nothing left
+there afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ def test_lines_come_as_they_are_said_and_end_with_the_script(link: Link) -> None
 
 
 def test_whoever_listens_may_leave_and_the_script_ends(link: Link, host: Host) -> None:
-    lines = link.follow("while :; do echo tick || exit 0; date +%N >/tmp/tick; sleep 0.05; done", silence=5)
+    lines = link.follow(
+        "while :; do echo tick || exit 0; date +%N >/tmp/tick; sleep 0.05; done", silence=5
+    )
     assert [next(lines) for _ in range(3)] == ["tick"] * 3
     lines.close()  # type: ignore[attr-defined]
     tick, end = host.files / "tmp/tick", time.monotonic() + 20

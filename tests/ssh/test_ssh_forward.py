@@ -1,4 +1,5 @@
-"""The database's socket through the link: no port is opened, and other threads' messages stay whole."""
+"""The database's socket through the link: no port is opened, and other threads' messages stay
+whole."""
 
 from __future__ import annotations
 
@@ -102,7 +103,9 @@ def test_a_local_socket_that_leads_there_and_goes_again(link: Link, echo: str) -
 
 def test_no_database_is_one_sentence(link: Link) -> None:
     with (
-        pytest.raises(RunbookError, match="cannot be reached: nothing answers at /var/run/p") as failure,
+        pytest.raises(
+            RunbookError, match="cannot be reached: nothing answers at /var/run/p"
+        ) as failure,
         postgres.connect_database(link, "app"),
     ):
         pytest.fail("connected to nothing")
@@ -132,7 +135,8 @@ PG_VARIABLES = {
 
 @pytest.fixture
 def server(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
-    """Answers each client on PostgreSQL's socket with "in recovery"; the startup messages it got."""
+    """Answers each client on PostgreSQL's socket with "in recovery"; the startup messages it
+    got."""
     got: list[bytes] = []
     local = host.files / "tmp/.s.PGSQL.5432"
     local.unlink(missing_ok=True)
@@ -166,7 +170,9 @@ def test_the_operators_pg_variables_reach_no_connection(
         if name in (variable, "all"):
             monkeypatch.setenv(variable, value)
     with (
-        pytest.raises(RunbookError, match=r"one: PostgreSQL does not take connections yet .*the right server"),
+        pytest.raises(
+            RunbookError, match=r"one: PostgreSQL does not take connections yet .*the right server"
+        ),
         postgres.connect_database(link, "bingo"),
     ):
         pytest.fail("that server lets nobody in")
@@ -189,29 +195,44 @@ def new_tmpdir(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["x" * 100, "ü" * 120, "absent"])
 def test_any_tmpdir_will_do(
-    link: Link, server: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_tmpdir: None, name: str
+    link: Link,
+    server: list[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    new_tmpdir: None,
+    name: str,
 ) -> None:
     """A socket's path has room for 107 bytes; another folder is taken when TMPDIR is none."""
     folder = tmp_path / name
     if name != "absent":
         folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
-    with pytest.raises(RunbookError, match="the right server"), postgres.connect_database(link, "bingo"):
+    with (
+        pytest.raises(RunbookError, match="the right server"),
+        postgres.connect_database(link, "bingo"),
+    ):
         pytest.fail("that server lets nobody in")
     assert len(server) == 1
     assert name == "absent" or not list(folder.iterdir())
 
 
-def test_no_folder_at_all_is_one_sentence(link: Link, monkeypatch: pytest.MonkeyPatch, new_tmpdir: None) -> None:
+def test_no_folder_at_all_is_one_sentence(
+    link: Link, monkeypatch: pytest.MonkeyPatch, new_tmpdir: None
+) -> None:
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nonexistent"])
-    with pytest.raises(RunbookError, match="no folder for a temporary socket: No usable") as failure:
+    with pytest.raises(
+        RunbookError, match="no folder for a temporary socket: No usable"
+    ) as failure:
         postgres.connect_database(link, "bingo").__enter__()
     assert "TMPDIR=" in failure.value.next
 
 
 def test_file_descriptors_are_given_back(link: Link, echo: str) -> None:
     def once() -> None:
-        with postgres._forward_socket(link, echo) as (folder, _), socket.socket(socket.AF_UNIX) as client:
+        with (
+            postgres._forward_socket(link, echo) as (folder, _),
+            socket.socket(socket.AF_UNIX) as client,
+        ):
             client.connect(f"{folder}/echo.sock")
             client.sendall(b"x")
             assert client.recv(2)

@@ -1,4 +1,5 @@
-"""Ctrl-C in the middle of a deploy: the step in hand is finished, no other is begun, the locks are released."""
+"""Ctrl-C in the middle of a deploy: the step in hand is finished, no other is begun, the locks
+are released."""
 
 from __future__ import annotations
 
@@ -40,9 +41,14 @@ def interrupted(host: Host) -> Iterator[subprocess.Popen[str]]:
     child.communicate()
 
 
-def test_ctrl_c_finishes_the_step_in_hand_and_begins_no_other(host: Host, interrupted: subprocess.Popen[str]) -> None:
+def test_ctrl_c_finishes_the_step_in_hand_and_begins_no_other(
+    host: Host, interrupted: subprocess.Popen[str]
+) -> None:
     interrupted.send_signal(signal.SIGINT)
-    assert "finishing the step in hand" in interrupted.stderr.readline() + interrupted.stderr.readline()
+    assert (
+        "finishing the step in hand"
+        in interrupted.stderr.readline() + interrupted.stderr.readline()
+    )
     assert (host.files / "var/lib/runbook/lock").exists()
     (host.files / "run/a.go").touch()
     out, err = interrupted.communicate(timeout=10)
@@ -56,7 +62,10 @@ def test_ctrl_c_finishes_the_step_in_hand_and_begins_no_other(host: Host, interr
 
 def test_a_second_ctrl_c_does_not_wait(host: Host, interrupted: subprocess.Popen[str]) -> None:
     interrupted.send_signal(signal.SIGINT)
-    assert "finishing the step in hand" in interrupted.stderr.readline() + interrupted.stderr.readline()
+    assert (
+        "finishing the step in hand"
+        in interrupted.stderr.readline() + interrupted.stderr.readline()
+    )
     interrupted.send_signal(signal.SIGINT)
     out, err = interrupted.communicate(timeout=10)
     assert (interrupted.returncode, out, "Traceback" in err) == (1, "", False)

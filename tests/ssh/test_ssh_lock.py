@@ -1,4 +1,5 @@
-"""One deploy at a time: who holds the lock is named, the dead are not waited for, and a run that lost it is stopped on the host."""
+"""One deploy at a time: who holds the lock is named, the dead are not waited for, and a run that
+lost it is stopped on the host."""
 
 from __future__ import annotations
 
@@ -35,13 +36,17 @@ def second(host: Host) -> Iterator[Link]:
     link.close()
 
 
-def test_the_second_of_two_runs_is_told_who_holds_the_first(link: Link, second: Link, tmp_path: Path) -> None:
+def test_the_second_of_two_runs_is_told_who_holds_the_first(
+    link: Link, second: Link, tmp_path: Path
+) -> None:
     run = new_run(tmp_path, "ticket 7: it's urgent")
     with Lock([link], run):
         with pytest.raises(Locked) as refusal, Lock([second], new_run(tmp_path)):
             pytest.fail("two at once")
         assert refusal.value.code == 3
-        assert refusal.value.seen.startswith(f"one is locked by {run.who}: deploy (ticket 7: it's urgent), since 20")
+        assert refusal.value.seen.startswith(
+            f"one is locked by {run.who}: deploy (ticket 7: it's urgent), since 20"
+        )
         assert "fab deploy --take-over" in refusal.value.next
         link.run("true")
     assert holder(link) is None
@@ -61,7 +66,10 @@ def test_it_is_held_on_all_hosts_or_on_none(host: Host, other: Host, tmp_path: P
         for link in (one, two, third):
             links.callback(link.close)
         with Lock([two], new_run(tmp_path)):
-            with pytest.raises(Locked, match="two is locked"), Lock([third, one], new_run(tmp_path)):
+            with (
+                pytest.raises(Locked, match="two is locked"),
+                Lock([third, one], new_run(tmp_path)),
+            ):
                 pytest.fail("half a lock")
             assert holder(one) is None
             assert holder(two) is not None
@@ -77,7 +85,9 @@ with Lock([link], Run("deploy", Path("/nonexistent"), "about to die")):
 """
 
 
-def test_the_lock_of_a_killed_process_is_taken_over_by_itself(host: Host, link: Link, tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_taken_over_by_itself(
+    host: Host, link: Link, tmp_path: Path
+) -> None:
     child = host.child(HOLD)
     assert child.stdout
     assert child.stdout.readline() == "held\n"
@@ -92,7 +102,9 @@ def test_the_lock_of_a_killed_process_is_taken_over_by_itself(host: Host, link: 
         link.run("true")
 
 
-def test_an_expired_lock_is_no_lock(link: Link, second: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_lock_is_no_lock(
+    link: Link, second: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(locks, "TTL", 1)
     with Lock([link], new_run(tmp_path)):  # alive, but its heartbeat is far away
         until(lambda: holder(second) is None, "it expires", seconds=4)
@@ -130,13 +142,17 @@ def test_take_over_fences_the_old_run(host: Host, link: Link, second: Link, tmp_
                     change()
                 assert fenced.value.code == 3
             with pytest.raises(Locked):
-                Converger(link, old, lambda outcome: None, print).apply([File("/tmp/fenced", "after")])
+                Converger(link, old, lambda outcome: None, print).apply(
+                    [File("/tmp/fenced", "after")]
+                )
             second.run("true")
             assert link.read(["cat /tmp/fenced"])[0].out == "before\n", "it may still look"
     assert holder(second) is None
 
 
-def test_a_run_that_lost_the_lock_does_not_release_it(link: Link, second: Link, tmp_path: Path) -> None:
+def test_a_run_that_lost_the_lock_does_not_release_it(
+    link: Link, second: Link, tmp_path: Path
+) -> None:
     thief = Lock([second], new_run(tmp_path), take_over=True)
     with Lock([link], new_run(tmp_path)):
         thief.__enter__()
@@ -147,9 +163,14 @@ def test_a_run_that_lost_the_lock_does_not_release_it(link: Link, second: Link, 
     assert holder(second) is None
 
 
-def test_a_lock_that_cannot_be_written_is_one_sentence(host: Host, link: Link, tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_written_is_one_sentence(
+    host: Host, link: Link, tmp_path: Path
+) -> None:
     (host.files / "var/lib/runbook").write_text("a file where a folder should be")
-    with pytest.raises(RunbookError, match="the lock could not be written") as failure, Lock([link], new_run(tmp_path)):
+    with (
+        pytest.raises(RunbookError, match="the lock could not be written") as failure,
+        Lock([link], new_run(tmp_path)),
+    ):
         pytest.fail("no lock")
     assert failure.value.code == 1
     (host.files / "var/lib/runbook").unlink()

@@ -1,4 +1,5 @@
-"""Login shells and their files: what they print is no answer, and one that never runs our script is named within seconds."""
+"""Login shells and their files: what they print is no answer, and one that never runs our script
+is named within seconds."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ Login = Callable[[str, str], Link]
 
 @pytest.fixture
 def login(host: Host) -> Iterator[Login]:
-    """Gives `ops` a login shell and that shell's login file; a link with 2 s for it (`ssh.timeout`)."""
+    """Gives `ops` a login shell and that shell's login file; a link with 2 s for it
+    (`ssh.timeout`)."""
     users, made, links = host.files / "etc/passwd", list[Path](), list[Link]()
     before = users.read_text()
 
@@ -58,7 +60,9 @@ NOISE = {
     "much of it": "head -c 3000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero >&2",
     "an exit status of its own": "trap 'echo bye; exit 9' EXIT",
     "every command it runs": "set -xv",
-    "a frame that is not ours": "printf '\\n#~0123456789abcdef begin\\n\\n#~0123456789abcdef end 0\\n'",
+    "a frame that is not ours": (
+        "printf '\\n#~0123456789abcdef begin\\n\\n#~0123456789abcdef end 0\\n'"
+    ),
 }
 
 
@@ -66,7 +70,10 @@ NOISE = {
 def test_what_login_files_print_is_no_answer(login: Login, tmp_path: Path, text: str) -> None:
     link = login("bash", text + "\n")
     assert link.run("printf answer; echo word >&2; exit 5", check=False) == ("answer", "word\n", 5)
-    assert [tuple(seen) for seen in link.read(["echo one", "echo two >&2; exit 3"])] == [("one\n", 0), ("two\n", 3)]
+    assert [tuple(seen) for seen in link.read(["echo one", "echo two >&2; exit 3"])] == [
+        ("one\n", 0),
+        ("two\n", 3),
+    ]
     assert list(link.follow("echo first; echo second", silence=5)) == ["first", "second"]
     with pytest.raises(RunbookError) as failure:
         link.run("exit 4")
@@ -85,7 +92,9 @@ def test_scripts_and_files_travel_on_stdin_whatever_the_login_shell(
     assert link.run(f"cat <<'END'\n{nasty}END\nexit 3", check=False).out == nasty
     assert link.read(["id -un"])[0].out == "root\n"
     assert list(link.follow("echo tick", silence=5)) == ["tick"]
-    link.guard = "[ -d / ] || { echo 'lost' >&2; exit 73; }\n"  # as under a lock: csh fails at its newline
+    link.guard = (  # as under a lock: csh fails at its newline
+        "[ -d / ] || { echo 'lost' >&2; exit 73; }\n"
+    )
     binary = tmp_path / "it's $new"
     binary.write_bytes(os.urandom(700_001))
     digest = hashlib.sha256(binary.read_bytes()).hexdigest()
@@ -103,7 +112,10 @@ TAKEN = {
     "a shell from a csh": ("tcsh", "sh\n"),
     "a question": ("bash", "read -r answer\n"),
     "a menu": ("bash", "while read -r answer; do echo '1) shell  2) exit'; done; exit 1\n"),
-    "a menu that never ends": ("bash", "while :; do read -r answer; echo '1) shell  2) exit'; done\n"),
+    "a menu that never ends": (
+        "bash",
+        "while :; do read -r answer; echo '1) shell  2) exit'; done\n",
+    ),
     "something that waits": ("bash", "echo waiting for the cluster; sleep 30\n"),
     "an end": ("bash", "echo this host is being rebuilt >&2; exit 3\n"),
     "no shell": ("/usr/sbin/nologin", ""),
@@ -126,7 +138,9 @@ def test_a_login_that_does_not_run_our_script_is_named_soon(
     ]
     for call in calls:
         started = time.monotonic()
-        with pytest.raises(Unreachable, match="one does not run what it is asked to: the login of ops") as failure:
+        with pytest.raises(
+            Unreachable, match="one does not run what it is asked to: the login of ops"
+        ) as failure:
             call()
         assert time.monotonic() - started < 6
         assert (failure.value.code, proof.exists()) == (4, False)
@@ -141,9 +155,9 @@ def test_the_hosts_own_words_are_quoted(login: Login) -> None:
             login(shell, text).run("true")
         return str(failure.value)
 
-    assert said("bash", "echo first; printf '\\033[31mbeing rebuilt\\033[0m' >&2; exit 3\n").endswith(
-        "ends with exit 3 before it, and says «first / being rebuilt»"
-    )
+    assert said(
+        "bash", "echo first; printf '\\033[31mbeing rebuilt\\033[0m' >&2; exit 3\n"
+    ).endswith("ends with exit 3 before it, and says «first / being rebuilt»")
     assert "did not come to its end within 2 s (ssh.timeout), and says «waiting»" in said(
         "bash", "echo waiting; sleep 9\n"
     )
@@ -162,22 +176,31 @@ def forced(host: Host) -> Iterator[Callable[[str], None]]:
 
 def test_a_forced_command_is_quoted(host: Host, forced: Callable[[str], None]) -> None:
     """As cloud-init writes it into root's authorized_keys."""
-    forced('echo \'Please login as the user \\"debian\\" rather than the user \\"root\\".\';echo;sleep 10;exit 142')
+    forced(
+        'echo \'Please login as the user \\"debian\\" rather than the user \\"root\\".\';echo;sleep'
+        " 10;exit 142"
+    )
     link = host.link(user="root", timeout=2)
     for call in (lambda: link.run("true"), lambda: link.read(["true"])):
         started = time.monotonic()
         with pytest.raises(Unreachable) as failure:
             call()
         assert time.monotonic() - started < 6
-        assert '«Please login as the user "debian" rather than the user "root".»' in str(failure.value)
+        assert '«Please login as the user "debian" rather than the user "root".»' in str(
+            failure.value
+        )
         assert "command=" in failure.value.next
     link.close()
 
 
-def test_a_forced_command_that_prints_ours_does_not_pass_for_it(host: Host, forced: Callable[[str], None]) -> None:
+def test_a_forced_command_that_prints_ours_does_not_pass_for_it(
+    host: Host, forced: Callable[[str], None]
+) -> None:
     forced("echo denied: $SSH_ORIGINAL_COMMAND; cat; exit 1")
     link = host.link(timeout=2)
-    with pytest.raises(Unreachable, match="the login of ops ends with exit 1 before it, and says «"):
+    with pytest.raises(
+        Unreachable, match="the login of ops ends with exit 1 before it, and says «"
+    ):
         link.run("touch /tmp/ran")
     assert not (host.files / "tmp/ran").exists()
     link.close()
@@ -186,7 +209,9 @@ def test_a_forced_command_that_prints_ours_does_not_pass_for_it(host: Host, forc
 def test_words_of_sudo_are_the_reason(login: Login, host: Host) -> None:
     rules = host.files / "etc/sudoers.d/test"
     before = rules.read_text()
-    rules.write_text(before.replace("ops ALL=(ALL) NOPASSWD:ALL", "ops ALL=(ALL) NOPASSWD:/bin/true"))
+    rules.write_text(
+        before.replace("ops ALL=(ALL) NOPASSWD:ALL", "ops ALL=(ALL) NOPASSWD:/bin/true")
+    )
     try:
         with pytest.raises(RunbookError, match="user ops may not use sudo without a password"):
             login("bash", "echo Welcome\n").run("true")
@@ -226,15 +251,20 @@ OURS = {"PATH", "HOME", "LC_ALL", "DEBIAN_FRONTEND"} | {f"HOST_{name.upper()}" f
 
 @pytest.mark.parametrize("user", ["ops", "root"])
 def test_nothing_of_the_hosts_environment_gets_into_our_scripts(host: Host, user: str) -> None:
-    """sudo keeps it (env_keep, or pam_env with /etc/environment); a root's login file exports it."""
+    """sudo keeps it (env_keep, or pam_env with /etc/environment); a root's login file exports
+    it."""
     rules, users = host.files / "etc/sudoers.d/test", host.files / "etc/passwd"
     before = {file: file.read_text() for file in (rules, users)}
-    (host.files / "etc/leaky").write_text("".join(f"{name}='{value}'\n" for name, value in LEAKY.items()))
+    (host.files / "etc/leaky").write_text(
+        "".join(f"{name}='{value}'\n" for name, value in LEAKY.items())
+    )
     rules.write_text(f"{before[rules]}Defaults env_file=/etc/leaky\n")
     users.write_text(before[users].replace("root:/tmp:/bin/sh", "root:/tmp:/bin/bash"))
     (host.files / "tmp/bash-env").write_text("echo from BASH_ENV\n")
     bashrc = host.files / "tmp/.bashrc"
-    bashrc.write_text("".join(f"export {name}='{value}'\n" for name, value in LEAKY.items()) + "umask 077\n")
+    bashrc.write_text(
+        "".join(f"export {name}='{value}'\n" for name, value in LEAKY.items()) + "umask 077\n"
+    )
     link = host.link(user=user)
     try:
         names = {line.partition("=")[0] for line in link.run("env").out.splitlines()}
@@ -253,7 +283,9 @@ def test_the_banner_of_a_host_that_lets_nobody_in_is_quoted(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """sshd sends PAM's reason for a refusal that way."""
-    monkeypatch.setattr(sshhost, "CONFIG", f"{sshhost.CONFIG}Banner /etc/ssh/test_config\nAllowUsers nobody\n")
+    monkeypatch.setattr(
+        sshhost, "CONFIG", f"{sshhost.CONFIG}Banner /etc/ssh/test_config\nAllowUsers nobody\n"
+    )
     with closing(Host("shut", "127.77.0.4", tmp_path / "shut", host.key)) as shut:
         with pytest.raises(Unreachable) as failure:
             shut.link().run("true")
@@ -265,7 +297,10 @@ def test_a_host_that_is_closed_for_maintenance_says_so(host: Host) -> None:
     notice = host.files / "etc/nologin"
     notice.write_text("Back at 18:00.\n")
     try:
-        with closing(host.link(timeout=2)) as link, pytest.raises(Unreachable, match="Back at 18:00"):
+        with (
+            closing(host.link(timeout=2)) as link,
+            pytest.raises(Unreachable, match="Back at 18:00"),
+        ):
             link.run("true")
     finally:
         notice.unlink()

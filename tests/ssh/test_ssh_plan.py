@@ -1,4 +1,5 @@
-"""Trap 2: `fab --dry` of Fabric still uploads. A read-only link refuses, and a plan leaves the host as it was."""
+"""Trap 2: `fab --dry` of Fabric still uploads. A read-only link refuses, and a plan leaves the
+host as it was."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from fabfile.steps.file import File
 
 
 def listing(host: Host) -> list[str]:
-    """Everything the runbook could have left: what differs from the machine below (the overlay's upper layer)."""
+    """Everything the runbook could have left: what differs from the machine below (the overlay's
+    upper layer)."""
     upper = Path(f"/proc/{host.pid}/root")
     places = ("var/lib", "var/log", "etc", "srv", "usr/lib", "usr/local")
     return sorted(str(path) for place in places for path in (upper / place).iterdir())
@@ -43,7 +45,9 @@ def test_a_read_only_link_refuses_every_command_of_a_change(host: Host) -> None:
     for command in change.commands:
         with pytest.raises(Mutation):
             command.execute(link, print)
-    assert [outcome.state for outcome in predict_outcomes([step], read_steps(link, [step]))] == [State.WOULD]
+    assert [outcome.state for outcome in predict_outcomes([step], read_steps(link, [step]))] == [
+        State.WOULD
+    ]
     assert not (host.files / "tmp/planned").exists()
     link.close()
 
@@ -71,10 +75,18 @@ def test_a_plan_is_one_session_and_json_for_machines(host: Host, site: Path) -> 
 
 
 def test_one_file_configures_fabric() -> None:
-    """Trap 9: `fab` reads fabric.yaml, `inv` reads invoke.yaml; ours is the site file, and one official hook each."""
-    read_by_fabric = {f"{stem}.{kind}" for stem in ("fabric", "invoke") for kind in ("yaml", "yml", "json", "py")}
+    """Trap 9: `fab` reads fabric.yaml, `inv` reads invoke.yaml; ours is the site file, and one
+    official hook each."""
+    read_by_fabric = {
+        f"{stem}.{kind}" for stem in ("fabric", "invoke") for kind in ("yaml", "yml", "json", "py")
+    }
     assert {path.name for path in ROOT.iterdir()} & read_by_fabric == {"fabric.yaml", "invoke.yaml"}
-    hooks = {"fabric.yaml": "fabfile.console.executor.RolloutExecutor", "invoke.yaml": "lab.executor.MenuExecutor"}
+    hooks = {
+        "fabric.yaml": "fabfile.console.executor.RolloutExecutor",
+        "invoke.yaml": "lab.executor.MenuExecutor",
+    }
     for name, hook in hooks.items():
-        lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
+        lines = [
+            line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")
+        ]
         assert lines == ["tasks:", f"  executor_class: {hook}"]

@@ -1,4 +1,5 @@
-"""Trap 5: Fabric makes `-H a,b TASK` one serial call per host that stops at the first failure, without a summary."""
+"""Trap 5: Fabric makes `-H a,b TASK` one serial call per host that stops at the first failure,
+without a summary."""
 
 from __future__ import annotations
 
@@ -18,8 +19,18 @@ def pair(tmp_path: Path, site: Path, host: Host, other: Host) -> Path:
     """A site of two hosts, and a third that is not there."""
     known = tmp_path / "known_hosts"
     known.write_text(host.known_hosts.read_text() + other.known_hosts.read_text())
-    ssh = {"user": "ops", "key": str(host.key), "known_hosts": str(known), "port": host.port, "timeout": 2}
-    roles = {"one": (host.address, ["app"]), "two": (other.address, ["edge"]), "gone": ("127.77.0.9", ["postgres"])}
+    ssh = {
+        "user": "ops",
+        "key": str(host.key),
+        "known_hosts": str(known),
+        "port": host.port,
+        "timeout": 2,
+    }
+    roles = {
+        "one": (host.address, ["app"]),
+        "two": (other.address, ["edge"]),
+        "gone": ("127.77.0.9", ["postgres"]),
+    }
     return write_site(tmp_path, roles, **ssh)
 
 
@@ -73,5 +84,7 @@ def test_a_reader_that_leaves_early_is_no_error(pair: Path) -> None:
     program = Path(sys.executable).parent / "fab"
     environment = {**os.environ, "SITE": str(pair)}
     command = ["sh", "-c", f"{program} -H one,two status | head -c 1"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=20
+    )
     assert (len(done.stdout), done.stderr) == (1, "")

@@ -1,4 +1,5 @@
-"""What a link makes of a script: it arrives as it is, all of it, as root, over one session, and nothing is lost on the way."""
+"""What a link makes of a script: it arrives as it is, all of it, as root, over one session, and
+nothing is lost on the way."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from fabfile.engine.link import Link
 from fabfile.engine.secret import Secret
 from fabfile.engine.shell import PREVIOUS, q, write_file
 
-NASTY = 'it\'s "quoted" $HOME `id` $(id) \\n \\\\ %s !! *\tünïcödé ✓ -n\nsecond line; } </dev/null # no comment'
+NASTY = (
+    'it\'s "quoted" $HOME `id` $(id) \\n \\\\ %s !! *\tünïcödé ✓ -n\nsecond line; } </dev/null # no'
+    " comment"
+)
 
 
 def test_a_script_arrives_verbatim(link: Link) -> None:
@@ -24,14 +28,20 @@ def test_a_script_arrives_verbatim(link: Link) -> None:
 
 
 def test_it_runs_as_root_with_a_plain_environment(link: Link, host: Host) -> None:
-    assert link.run("id -u; echo $LC_ALL; echo $DEBIAN_FRONTEND").out.split() == ["0", "C.UTF-8", "noninteractive"]
+    assert link.run("id -u; echo $LC_ALL; echo $DEBIAN_FRONTEND").out.split() == [
+        "0",
+        "C.UTF-8",
+        "noninteractive",
+    ]
     assert link.run('echo "[$SSH_AUTH_SOCK$PYTHONPATH]"; pwd').out == "[]\n/\n", "nothing leaks in"
     root = host.link(user="root")
     assert root.run("id -u").out == "0\n", "root needs no sudo"
     root.close()
 
 
-@pytest.mark.parametrize("name", ["a file", 'quo"te', "it's", "$HOME", "back\\slash", "ünï", "-dash", "*"])
+@pytest.mark.parametrize(
+    "name", ["a file", 'quo"te', "it's", "$HOME", "back\\slash", "ünï", "-dash", "*"]
+)
 def test_file_names_are_only_names(link: Link, host: Host, name: str) -> None:
     path = f"/tmp/names of files/{name}"
     link.run(write_file(path, NASTY.encode(), mode=0o640, owner="root:ops"))
@@ -51,7 +61,10 @@ def test_a_small_file_costs_one_session_and_no_sftp(link: Link, host: Host) -> N
 
 
 def test_commands_that_read_do_not_eat_the_script(link: Link) -> None:
-    result = link.run("cat\nread line || echo nothing to read\nsudo -n cat\ndd bs=1 count=9 2>/dev/null\necho the end")
+    result = link.run(
+        "cat\nread line || echo nothing to read\nsudo -n cat\ndd bs=1 count=9 2>/dev/null\necho"
+        " the end"
+    )
     assert result.out == "nothing to read\nthe end\n"
 
 
@@ -77,7 +90,9 @@ def test_much_output_on_both_streams(link: Link) -> None:
 
 def test_a_long_script_arrives_whole(link: Link) -> None:
     text = "0123456789abcdef" * 300_000  # 4.8 MB: more than a channel's window
-    assert link.run(f"cat <<'END' | sha256sum\n{text}\nEND\necho done", timeout=20).out.endswith("done\n")
+    assert link.run(f"cat <<'END' | sha256sum\n{text}\nEND\necho done", timeout=20).out.endswith(
+        "done\n"
+    )
 
 
 def test_silence_is_counted_over_both_streams(link: Link) -> None:
@@ -117,9 +132,21 @@ def test_secrets_are_masked_in_what_commands_say(link: Link) -> None:
 
 def test_readings_are_kept_apart(link: Link) -> None:
     readings = link.read(
-        ["echo a; exit 3", "printf 'no newline'", "echo to stderr >&2", "cd /tmp; x=1; set -e; false", "pwd; echo $x"]
+        [
+            "echo a; exit 3",
+            "printf 'no newline'",
+            "echo to stderr >&2",
+            "cd /tmp; x=1; set -e; false",
+            "pwd; echo $x",
+        ]
     )
-    assert [reading.out for reading in readings] == ["a\n", "no newline", "to stderr\n", "", f"{link.run('pwd').out}\n"]
+    assert [reading.out for reading in readings] == [
+        "a\n",
+        "no newline",
+        "to stderr\n",
+        "",
+        f"{link.run('pwd').out}\n",
+    ]
     assert [reading.code for reading in readings] == [3, 0, 0, 1, 0]
 
 
@@ -144,8 +171,14 @@ def test_the_server_counts_as_many_sessions_as_the_link(link: Link, host: Host) 
 def test_a_user_without_the_right_to_sudo_gets_a_clear_word(host: Host, user: str) -> None:
     """Trap 3: Fabric would type `None` at the prompt."""
     link = host.link(user=user)
-    for call in (lambda: link.run("true"), lambda: link.read(["true"]), lambda: link.run("echo " + "x" * 3_000_000)):
-        with pytest.raises(RunbookError, match=f"user {user} may not use sudo without a password") as refusal:
+    for call in (
+        lambda: link.run("true"),
+        lambda: link.read(["true"]),
+        lambda: link.run("echo " + "x" * 3_000_000),
+    ):
+        with pytest.raises(
+            RunbookError, match=f"user {user} may not use sudo without a password"
+        ) as refusal:
             call()
         assert f"{user} ALL=(ALL) NOPASSWD:ALL" in refusal.value.next
     with pytest.raises(RunbookError, match="may not use sudo"):
@@ -155,13 +188,20 @@ def test_a_user_without_the_right_to_sudo_gets_a_clear_word(host: Host, user: st
 
 def test_a_unit_that_failed_is_told_in_its_own_words(link: Link, host: Host) -> None:
     """systemctl itself says only where to look."""
-    words = 'Job for some.service failed because of its exit code.\nSee "systemctl status some.service" for details.\n'
-    host.install("/usr/local/sbin/journalctl", "#!/bin/sh\necho \"[$*]\"; echo 'bind: address in use'\n")
+    words = (
+        'Job for some.service failed because of its exit code.\nSee "systemctl status some.service"'
+        " for details.\n"
+    )
+    host.install(
+        "/usr/local/sbin/journalctl", "#!/bin/sh\necho \"[$*]\"; echo 'bind: address in use'\n"
+    )
     try:
         with pytest.raises(RunbookError) as failure:
             link.run(f"cat >&2 <<'END'\n{words}END\nexit 1")
     finally:
         (host.files / "usr/local/sbin/journalctl").unlink()
-    assert str(failure.value) == (
-        "one: some.service failed: «[-u some.service -n 8 -o cat -q --no-pager] / bind: address in use»"
+    assert (
+        str(failure.value)
+        == "one: some.service failed: «[-u some.service -n 8 -o cat -q --no-pager] / bind: address"
+        " in use»"
     )

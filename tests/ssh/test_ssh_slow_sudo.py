@@ -1,4 +1,5 @@
-"""A host whose own name does not resolve: each sudo is late. Limits leave room for it, locks live on, and it is said once."""
+"""A host whose own name does not resolve: each sudo is late. Limits leave room for it, locks
+live on, and it is said once."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from sshhost import Host, fab
 from fabfile.engine import lock as locks
 from fabfile.engine import slowness
 from fabfile.engine.journal import Run
-from fabfile.engine.link import Link, wait_until
+from fabfile.engine.link import Link
 from fabfile.engine.lock import Lock
+from fabfile.engine.waiting import wait_until
 
 LATE = 2.5
 """Seconds; from 2 on it is worth a sentence."""
@@ -52,7 +54,9 @@ def links(slow: tuple[Host, Host]) -> Iterator[list[Link]]:
 
 def left(host: Host) -> float:
     """Seconds until the host's lock expires; read there without ssh."""
-    holder = locks.parse_holder((host.files / locks.FILE[1:]).read_text() + f"now={int(time.time())}\n")
+    holder = locks.parse_holder(
+        (host.files / locks.FILE[1:]).read_text() + f"now={int(time.time())}\n"
+    )
     return holder.left if holder else 0
 
 
@@ -61,7 +65,9 @@ def test_it_is_measured_and_a_limit_shorter_than_it_still_holds(links: list[Link
     assert links[0].run("echo done", timeout=1).out == "done\n"
 
 
-def test_it_is_said_once_with_the_line_for_etc_hosts(links: list[Link], capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_is_said_once_with_the_line_for_etc_hosts(
+    links: list[Link], capfd: pytest.CaptureFixture[str]
+) -> None:
     slowness._warned.clear()
     for link in (*links, *links):
         link.run("true")
@@ -70,8 +76,8 @@ def test_it_is_said_once_with_the_line_for_etc_hosts(links: list[Link], capfd: p
     assert said.count("! two takes") == 1
     assert "does not resolve" in said
     assert (
-        f"on one, as root: echo '127.0.1.1 {Path('/proc/sys/kernel/hostname').read_text().strip()}' >>/etc/hosts"
-        in said
+        f"on one, as root: echo '127.0.1.1 {Path('/proc/sys/kernel/hostname').read_text().strip()}'"
+        " >>/etc/hosts" in said
     )
 
 
@@ -95,7 +101,9 @@ def test_locks_of_slow_hosts_never_lapse(
             ends.add(int(time.time() + rest[0]))
             time.sleep(0.1)
         assert len(ends) > 1, "it was renewed"
-    assert not any((host.files / locks.FILE[1:]).exists() for host in slow), "given back, although slowly"
+    assert not any((host.files / locks.FILE[1:]).exists() for host in slow), (
+        "given back, although slowly"
+    )
 
 
 def test_an_answer_older_than_the_time_limit_is_asked_for_again() -> None:
@@ -115,11 +123,20 @@ def test_an_answer_older_than_the_time_limit_is_asked_for_again() -> None:
     [
         (
             "sudo: unable to resolve host db1.lan: Name or service not known",
-            "n takes 12 s to begin each command, so all work there is slow: its own name (db1.lan) does not resolve, "
-            "and sudo asks for it each time",
+            (
+                "n takes 12 s to begin each command, so all work there is slow: its own name"
+                " (db1.lan) does not resolve, and sudo asks for it each time"
+            ),
             "on n, as root: echo '127.0.1.1 db1.lan' >>/etc/hosts",
         ),
-        ("", "n takes 12 s to begin each command, so all work there is slow: sudo is slow to start there", "time sudo"),
+        (
+            "",
+            (
+                "n takes 12 s to begin each command, so all work there is slow: sudo is slow to"
+                " start there"
+            ),
+            "time sudo",
+        ),
     ],
 )
 def test_the_sentence(words: str, seen: str, next: str) -> None:

@@ -31,7 +31,10 @@ def test_a_command_is_much_faster_than_by_fabric_alone(host: Host) -> None:
     ours.run("true")
     theirs.run("true", hide=True, in_stream=False)
     pairs = [
-        (seconds(lambda: ours.run("true")), seconds(lambda: theirs.run("true", hide=True, in_stream=False)))
+        (
+            seconds(lambda: ours.run("true")),
+            seconds(lambda: theirs.run("true", hide=True, in_stream=False)),
+        )
         for _ in range(21)
     ]
     mine, fabrics = (statistics.median(column) for column in zip(*pairs, strict=True))

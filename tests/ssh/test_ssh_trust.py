@@ -1,4 +1,5 @@
-"""Trap 1: Fabric's connections accept any host key. Ours refuse unknown and changed ones; `fab trust` shows and pins them."""
+"""Trap 1: Fabric's connections accept any host key. Ours refuse unknown and changed ones; `fab
+trust` shows and pins them."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def test_a_host_whose_key_is_not_pinned_is_refused(host: Host, known_hosts: Path
     assert not known_hosts.exists(), "nothing was pinned by the way"
 
 
-def test_a_host_whose_key_changed_is_refused(host: Host, known_hosts: Path, strange_key: str) -> None:
+def test_a_host_whose_key_changed_is_refused(
+    host: Host, known_hosts: Path, strange_key: str
+) -> None:
     host.pin(strange_key)
     before = host.sessions()
     with pytest.raises(Unreachable, match="another host key than the pinned one") as refusal:
@@ -57,7 +60,9 @@ def test_trust_shows_the_fingerprint_and_pins_it(host: Host, known_hosts: Path, 
 
     trusted = fab(site, "-H", "one", "trust", "--yes")
     assert trusted.returncode == 0, trusted.stderr
-    listed = subprocess.run(["ssh-keygen", "-lf", str(host.host_key)], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ssh-keygen", "-lf", str(host.host_key)], capture_output=True, text=True, check=True
+    )
     assert listed.stdout.split()[1] in trusted.stdout
 
     assert fab(site, "-H", "one", "plan").returncode == 2
@@ -72,7 +77,9 @@ def test_trust_asks_first(known_hosts: Path, site: Path) -> None:
     assert not known_hosts.exists()
 
 
-def test_trust_replaces_a_key_only_when_told_to(host: Host, known_hosts: Path, site: Path, strange_key: str) -> None:
+def test_trust_replaces_a_key_only_when_told_to(
+    host: Host, known_hosts: Path, site: Path, strange_key: str
+) -> None:
     host.pin(strange_key)
     before = known_hosts.read_text()
     assert fab(site, "trust", "--yes").returncode == 2
@@ -86,12 +93,15 @@ def pin_of(key: Path) -> str:
     return " ".join(key.with_suffix(".pub").read_text().split()[:2])
 
 
-def test_other_lines_of_the_users_file_stay_byte_for_byte(host: Host, known_hosts: Path, site: Path) -> None:
+def test_other_lines_of_the_users_file_stay_byte_for_byte(
+    host: Host, known_hosts: Path, site: Path
+) -> None:
     key = pin_of(host.host_key)
     theirs = (
-        f"# my hosts\r\n\n@cert-authority *.example.com {key} company\n@revoked 127.77.0.* {pin_of(host.key)}\n"
-        "10.9.9.9 ssh-mldsa-65 bmV3ZXIgdGhhbiBwYXJhbWlrbw==\n|1|c2FsdA==|aGFzaA== ssh-ed25519 AAAA\n"
-        f"node9,10.9.9.9\t{key}  no end of line"
+        f"# my hosts\r\n\n@cert-authority *.example.com {key} company\n@revoked 127.77.0.*"
+        f" {pin_of(host.key)}\n10.9.9.9 ssh-mldsa-65"
+        " bmV3ZXIgdGhhbiBwYXJhbWlrbw==\n|1|c2FsdA==|aGFzaA== ssh-ed25519"
+        f" AAAA\nnode9,10.9.9.9\t{key}  no end of line"
     ).encode()
     known_hosts.write_bytes(theirs)
     known_hosts.chmod(0o640)
@@ -100,18 +110,30 @@ def test_other_lines_of_the_users_file_stay_byte_for_byte(host: Host, known_host
     assert known_hosts.read_bytes() == theirs + f"\r\n{entry} {key}\r\n".encode()
     assert known_hosts.stat().st_mode & 0o777 == 0o640
     host.link().run("true")
-    assert subprocess.run(["ssh-keygen", "-F", entry, "-f", str(known_hosts)], capture_output=True).returncode == 0
+    assert (
+        subprocess.run(
+            ["ssh-keygen", "-F", entry, "-f", str(known_hosts)], capture_output=True
+        ).returncode
+        == 0
+    )
 
 
-def test_a_pin_of_another_type_does_not_differ(host: Host, known_hosts: Path, site: Path, tmp_path: Path) -> None:
-    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(tmp_path / "rsa")], check=True)
+def test_a_pin_of_another_type_does_not_differ(
+    host: Host, known_hosts: Path, site: Path, tmp_path: Path
+) -> None:
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(tmp_path / "rsa")], check=True
+    )
     host.pin(pin_of(tmp_path / "rsa"))
     before = known_hosts.read_bytes()
     with pytest.raises(Unreachable, match="no host key of the type that is pinned") as refusal:
         host.link().run("true")
     assert refusal.value.next.startswith("fab -H one trust")
     assert fab(site, "trust", "--yes").returncode == 0
-    assert known_hosts.read_bytes() == before + f"[{host.address}]:{host.port} {pin_of(host.host_key)}\n".encode()
+    assert (
+        known_hosts.read_bytes()
+        == before + f"[{host.address}]:{host.port} {pin_of(host.host_key)}\n".encode()
+    )
     host.link().run("true")
 
 
@@ -126,10 +148,14 @@ def test_a_replaced_key_is_taken_from_that_host_only(
     assert fab(site, "trust", "--yes", "--replace").returncode == 0
     host.link().run("true")
     others = names.format(entry) + f",!{entry}" if "*" in names else "10.9.9.9"
-    assert known_hosts.read_text() == f"{others} {strange} rack 7\n{entry} {pin_of(host.host_key)}\n"
+    assert (
+        known_hosts.read_text() == f"{others} {strange} rack 7\n{entry} {pin_of(host.host_key)}\n"
+    )
 
 
-def test_a_revoked_key_is_neither_accepted_nor_pinned(host: Host, known_hosts: Path, site: Path) -> None:
+def test_a_revoked_key_is_neither_accepted_nor_pinned(
+    host: Host, known_hosts: Path, site: Path
+) -> None:
     host.pin()
     before = f"@revoked * {pin_of(host.host_key)}\n" + known_hosts.read_text()
     known_hosts.write_text(before)

@@ -1,4 +1,5 @@
-"""Uploads: streamed, verified on the host before they take their place, and stopped by nothing but the host itself."""
+"""Uploads: streamed, verified on the host before they take their place, and stopped by nothing
+but the host itself."""
 
 from __future__ import annotations
 
@@ -30,7 +31,12 @@ def sha256(path: Path) -> str:
 
 def test_it_arrives_executable_and_progress_is_told(link: Link, host: Host, source: Path) -> None:
     told: list[tuple[int, int]] = []
-    link.upload(source, "/srv/new folder/it's", sha256(source), progress=lambda sent, size: told.append((sent, size)))
+    link.upload(
+        source,
+        "/srv/new folder/it's",
+        sha256(source),
+        progress=lambda sent, size: told.append((sent, size)),
+    )
     target = host.files / "srv/new folder/it's"
     assert target.read_bytes() == source.read_bytes()
     assert (target.stat().st_mode & 0o7777, target.stat().st_uid) == (0o755, 0)
@@ -43,7 +49,9 @@ def test_a_wrong_sha256_leaves_the_target_and_no_rest(link: Link, host: Host, so
     with pytest.raises(RunbookError, match="the upload of binary failed") as failure:
         link.upload(source, "/srv/kept/binary", "0" * 64)
     assert failure.value.why == "/srv/kept/binary was not touched"
-    assert {path.name: path.read_text() for path in (host.files / "srv/kept").iterdir()} == {"binary": "old\n"}
+    assert {path.name: path.read_text() for path in (host.files / "srv/kept").iterdir()} == {
+        "binary": "old\n"
+    }
 
 
 def test_a_host_that_gives_up_early_says_why(link: Link, source: Path) -> None:
@@ -77,7 +85,8 @@ def test_100_megabytes_need_little_memory(host: Host, tmp_path: Path) -> None:
     body = (
         f"link.upload(Path({str(big)!r}), '/srv/big', '{digest.hexdigest()}')\n"
         # Not ru_maxrss, which begins with the size of whoever started the process.
-        "print(next(int(line.split()[1]) / 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+        "print(next(int(line.split()[1]) / 1024 for line in open('/proc/self/status') if"
+        " line.startswith('VmHWM')))"
     )
     child = host.child(body)
     out, err = child.communicate(timeout=30)
@@ -90,13 +99,20 @@ def test_100_megabytes_need_little_memory(host: Host, tmp_path: Path) -> None:
 def test_a_release_is_uploaded_once_and_old_ones_go(link: Link, host: Host, source: Path) -> None:
     step = Release("/srv/app", source, sha256(source), "bingo")
     link.run(
-        "mkdir -p /srv/app/releases; cd /srv/app/releases\n"
-        "for n in 1 2 3 4 5 6 7; do mkdir old$n; touch -d 2020-01-0$n old$n; done; ln -sfn releases/old1 ../current"
+        "mkdir -p /srv/app/releases; cd /srv/app/releases\nfor n in 1 2 3 4 5 6 7; do mkdir old$n;"
+        " touch -d 2020-01-0$n old$n; done; ln -sfn releases/old1 ../current"
     )
     change = step.decide(link.read([step.probe()])[0])
     assert change is not None
     for command in change.commands:
         command.execute(link, lambda text: None)
     left = {path.name for path in (host.files / "srv/app/releases").iterdir()}
-    assert left == {step.id, "old7", "old6", "old5", "old4", "old1"}, "the five newest and the current one"
+    assert left == {
+        step.id,
+        "old7",
+        "old6",
+        "old5",
+        "old4",
+        "old1",
+    }, "the five newest and the current one"
     assert step.decide(link.read([step.probe()])[0]) is None

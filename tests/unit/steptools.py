@@ -1,4 +1,5 @@
-"""What the tests of steps share: the decision that a step makes of what was read, as a sentence and as a script."""
+"""What the tests of steps share: the decision that a step makes of what was read, as a sentence
+and as a script."""
 
 from __future__ import annotations
 

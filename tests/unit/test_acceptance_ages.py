@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from fabfile.acceptance.cache_age import Ages, DatedAnswer, Offset, clock_offset, judge_ages, times_in
+from fabfile.acceptance.cache_age import (
+    Ages,
+    DatedAnswer,
+    Offset,
+    clock_offset,
+    judge_ages,
+    times_in,
+)
 from fabfile.acceptance.cache_probe import CacheSeen, Pattern
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.edge import cache_row
@@ -17,11 +24,18 @@ CLOCK = Offset(0.0, 0.1)
 
 
 def seen(
-    at: float, body: str, told: float | None = None, *, took: float = 0.01, stamp: float | None = None
+    at: float,
+    body: str,
+    told: float | None = None,
+    *,
+    took: float = 0.01,
+    stamp: float | None = None,
 ) -> DatedAnswer:
     """An answer `at` seconds into the run, with `told` (seconds into the run) in its body."""
     times = [] if told is None else [NOW + told]
-    return DatedAnswer(NOW + at - took, NOW + at, body, times, None, None if stamp is None else NOW + stamp)
+    return DatedAnswer(
+        NOW + at - took, NOW + at, body, times, None, None if stamp is None else NOW + stamp
+    )
 
 
 def fresh(*bodies: str, timed: bool = False) -> list[DatedAnswer]:
@@ -75,7 +89,8 @@ def test_a_time_that_is_not_the_answers_own_tells_nothing() -> None:
 
 
 def test_a_cache_that_minds_no_query_hides_nothing() -> None:
-    """It answers unique queries too, with old bodies; POST, or that the time moves on, unmasks it."""
+    """It answers unique queries too, with old bodies; POST, or that the time moves on, unmasks
+    it."""
     plain = [seen(0, "a", -300), seen(20, "a", -300)]
     stale = [seen(i, "a", -300) for i in (1, 2, 3)]
     posted = [seen(6, "p", 5.9, took=3), seen(7, "q", 6.9, took=3)]
@@ -96,7 +111,12 @@ def test_headers_may_only_make_it_older() -> None:
 def test_the_clock_is_found_from_dates_in_whole_seconds() -> None:
     """A service 100.3 s ahead, asked at odd moments: its Date is cut to whole seconds."""
     pings = [
-        DatedAnswer(NOW + i * 0.37, NOW + i * 0.37 + 0.004, "pong", date=float(int(NOW + 100.3 + i * 0.37 + 0.002)))
+        DatedAnswer(
+            NOW + i * 0.37,
+            NOW + i * 0.37 + 0.004,
+            "pong",
+            date=float(int(NOW + 100.3 + i * 0.37 + 0.002)),
+        )
         for i in range(12)
     ]
     found = clock_offset(pings)
@@ -112,7 +132,14 @@ def the_row(
     posted: Sequence[DatedAnswer] = (),
 ) -> Row:
     samples = [Sample("R16", i, i, i, i + (3.0 if i < slow else 0.01), 200) for i in range(100)]
-    cache = CacheSeen(Pattern(150, 66, 7), samples, list(plain), fresh("x", "y", "z"), list(posted), longest=longest)
+    cache = CacheSeen(
+        Pattern(150, 66, 7),
+        samples,
+        list(plain),
+        fresh("x", "y", "z"),
+        list(posted),
+        longest=longest,
+    )
     return cache_row(cache, proof=proof)
 
 
@@ -137,16 +164,25 @@ def test_speed(slow: int, proof: bool, verdict: Verdict, word: str) -> None:
 
 def test_age() -> None:
     old = the_row([*YOUNG, seen(61, "a")])
-    assert (old.verdict, old.why) == (Verdict.FAILED, "an answer was 61 s old (by when each body was first seen)")
+    assert (old.verdict, old.why) == (
+        Verdict.FAILED,
+        "an answer was 61 s old (by when each body was first seen)",
+    )
     assert "look at the edges' cache" in old.next
     silent = the_row([])
     assert the_row([seen(59, "a"), seen(0, "b")]).verdict is Verdict.HELD
-    assert (silent.verdict, silent.why) == (Verdict.UNPROVEN, "the answers do not tell how old they are")
+    assert (silent.verdict, silent.why) == (
+        Verdict.UNPROVEN,
+        "the answers do not tell how old they are",
+    )
 
 
 def test_what_a_short_run_has_not_shown_is_said() -> None:
     notes = the_row(YOUNG, longest=8).notes
-    assert "answers after more than 8 s without a request were not tried: fab check --cache-minutes 10" in notes
+    assert (
+        "answers after more than 8 s without a request were not tried: fab check --cache-minutes 10"
+        in notes
+    )
     assert not [note for note in the_row(YOUNG).notes if "not tried" in note]
 
 
@@ -159,9 +195,17 @@ def test_a_post_must_reach_the_app() -> None:
 
 
 def test_nothing_but_headers_proves_nothing() -> None:
-    cache = CacheSeen(Pattern(150, 66, 7), [Sample("R16", 0, 0, 0, 0.01, 200)], [seen(0, "ok", stamp=-3)], longest=66)
+    cache = CacheSeen(
+        Pattern(150, 66, 7),
+        [Sample("R16", 0, 0, 0, 0.01, 200)],
+        [seen(0, "ok", stamp=-3)],
+        longest=66,
+    )
     row = cache_row(cache, proof=False)
-    assert (row.verdict, row.why) == (Verdict.UNPROVEN, "the answers do not tell how old they are, only headers do")
+    assert (row.verdict, row.why) == (
+        Verdict.UNPROVEN,
+        "the answers do not tell how old they are, only headers do",
+    )
 
 
 def test_the_pattern_is_its_seeds_and_as_long_as_asked() -> None:

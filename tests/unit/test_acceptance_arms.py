@@ -29,7 +29,8 @@ def asked(repeat: float, unique: float, novel: float, n: int = 20, error: str = 
         ((3, 3, 3), Fresh.PROVEN),
         ((1, 3, 3), Fresh.CACHED),
         ((1, 3, 9), Fresh.CACHED),
-        # A cache that minds no query, or rows that have to be fetched from the disk: nobody can tell.
+        # A cache that minds no query, or rows that have to be fetched from the disk: nobody can
+        # tell.
         ((1, 1, 3), None),
         ((2.2, 3, 3), None),
         # Faster than usual, but not as a cache is.

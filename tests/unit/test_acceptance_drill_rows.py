@@ -13,7 +13,12 @@ from fabfile.drills.result import HELD as STOOD
 from fabfile.drills.result import DrillResult
 from fabfile.engine.errors import Locked
 
-HELD, FAILED, UNPROVEN, NOT_TRIED = Verdict.HELD, Verdict.FAILED, Verdict.UNPROVEN, Verdict.NOT_TRIED
+HELD, FAILED, UNPROVEN, NOT_TRIED = (
+    Verdict.HELD,
+    Verdict.FAILED,
+    Verdict.UNPROVEN,
+    Verdict.NOT_TRIED,
+)
 
 
 def drill(name: str = "app-killed", verdict: str = STOOD, **more: Any) -> DrillResult:
@@ -37,7 +42,11 @@ def lost(count: int) -> dict[str, dict[str, int]]:
         ),
         ([drill(verdict=BROKE, why="it; was; bad")], FAILED, "app-killed: it, and 2 more"),
         # 1 % of all together, but more of one: whatever the drill's own verdict.
-        ([drill(failed=lost(40)), drill("app-hung")], FAILED, "app-killed: 40 of 3600 failed, longest gap 0.0 s"),
+        (
+            [drill(failed=lost(40)), drill("app-hung")],
+            FAILED,
+            "app-killed: 40 of 3600 failed, longest gap 0.0 s",
+        ),
         ([drill(requests=100)], UNPROVEN, "0 errors of 100: at most 0 would prove ≤ 1 %"),
         ([drill(verdict="not tried", why="no lab")], NOT_TRIED, "app-killed: no lab"),
         ([drill(requirements=("R2",))], NOT_TRIED, "no drill speaks for R1"),
@@ -50,7 +59,11 @@ def test_loss_of_a_node(drills: list[DrillResult], verdict: Verdict, why: str) -
 
 def test_a_loss_has_the_figures_of_all_drills_that_were_tried() -> None:
     row = loss_row(
-        [drill(failed=lost(2)), drill("app-500", failed=lost(1)), drill("x", verdict="not tried", requests=9)]
+        [
+            drill(failed=lost(2)),
+            drill("app-500", failed=lost(1)),
+            drill("x", verdict="not tried", requests=9),
+        ]
     )
     assert (row.figures.n, row.figures.errors, row.figures.kinds) == (7200, 3, {"status 503": 3})
     assert 0.0004 < row.figures.error_upper < 0.01
@@ -68,7 +81,11 @@ def test_a_loss_has_the_figures_of_all_drills_that_were_tried() -> None:
             "app-500: not back by itself",
         ),
         ([drill(), drill("app-500", recover_s=None)], UNPROVEN, "app-500 took no time of recovery"),
-        ([drill(verdict="not tried", recover_s=None, why="no lab")], NOT_TRIED, "app-killed: no lab"),
+        (
+            [drill(verdict="not tried", recover_s=None, why="no lab")],
+            NOT_TRIED,
+            "app-killed: no lab",
+        ),
         # A drill may break a bound of R1 and still show that the node came back.
         ([drill(verdict=BROKE, why="3 GETs failed")], HELD, ""),
     ],
@@ -84,5 +101,7 @@ def test_both_rows_are_there_whatever_happened() -> None:
         ("R2", NOT_TRIED, "not asked for"),
     ]
     locked = drill_rows([], "", Locked("node1 is locked by ops", "", "fab status"))
-    assert [(row.verdict, row.why) for row in locked] == [(FAILED, "could not be tried: node1 is locked by ops")] * 2
+    assert [(row.verdict, row.why) for row in locked] == [
+        (FAILED, "could not be tried: node1 is locked by ops")
+    ] * 2
     assert [row.verdict for row in drill_rows([drill()], "")] == [HELD, HELD]

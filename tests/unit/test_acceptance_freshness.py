@@ -22,12 +22,15 @@ def looks(
     change: Callable[[FreshnessProbe], FreshnessProbe] = lambda look: look,
     seconds: float = 0.002,
 ) -> list[FreshnessProbe]:
-    """Two plain and two unique answers a turn, of an app whose Date is right; then changed as a cache would."""
+    """Two plain and two unique answers a turn, of an app whose Date is right; then changed as a
+    cache would."""
     made = []
     for turn in range(turns):
         for i, unique in enumerate((False, False, True, True)):
             sent = turn * GAP + i * 0.03
-            look = FreshnessProbe(turn, unique, sent, sent + seconds, "", date=float(int(START + sent)))
+            look = FreshnessProbe(
+                turn, unique, sent, sent + seconds, "", date=float(int(START + sent))
+            )
             made.append(change(look._replace(digest=body(look))))
     return made
 
@@ -40,7 +43,8 @@ def clock(digits: int) -> Callable[[FreshnessProbe], str]:
 def kept(
     ttl: float, body: Callable[[FreshnessProbe], str], *, date: bool = True
 ) -> Callable[[FreshnessProbe], FreshnessProbe]:
-    """Plain answers as a cache gives them: the first of each `ttl` again and again; with its Date, or a new one."""
+    """Plain answers as a cache gives them: the first of each `ttl` again and again; with its
+    Date, or a new one."""
 
     def change(look: FreshnessProbe) -> FreshnessProbe:
         if look.unique:
@@ -59,19 +63,30 @@ def test_bodies_that_tell_the_time_prove_freshness() -> None:
 
 def test_bodies_that_never_change_leave_the_date() -> None:
     assert judge_freshness(looks()).state is Fresh.LIKELY
-    assert judge_freshness(looks(change=lambda look: look._replace(date=None))).state is Fresh.UNKNOWN
+    assert (
+        judge_freshness(looks(change=lambda look: look._replace(date=None))).state is Fresh.UNKNOWN
+    )
     assert judge_freshness([]).state is Fresh.UNKNOWN
 
 
 @pytest.mark.parametrize(
     ("made", "word"),
     [
-        (looks(change=lambda look: look._replace(mark="Age: 3")), "12 of 12 answers say so themselves (Age: 3)"),
+        (
+            looks(change=lambda look: look._replace(mark="Age: 3")),
+            "12 of 12 answers say so themselves (Age: 3)",
+        ),
         (looks(change=kept(60, lambda look: "same")), "its Date moved by 0 s"),
         (looks(clock(6), change=kept(60, clock(6), date=False)), "repeats have the very same body"),
-        (looks(clock(0), change=kept(60, clock(0), date=False)), "the same body came again after 3.2 s"),
+        (
+            looks(clock(0), change=kept(60, clock(0), date=False)),
+            "the same body came again after 3.2 s",
+        ),
         (looks(clock(3), change=kept(1, clock(3), date=False)), "repeats have the very same body"),
-        (looks(seconds=0.1, change=kept(60, lambda look: "same", date=False)), "repeats came after 1 ms"),
+        (
+            looks(seconds=0.1, change=kept(60, lambda look: "same", date=False)),
+            "repeats came after 1 ms",
+        ),
     ],
 )
 def test_caches_are_found(made: list[FreshnessProbe], word: str) -> None:
@@ -90,7 +105,9 @@ def test_a_slow_list_that_was_asked_only_twice(later: float, state: Fresh) -> No
 def test_two_nodes_with_clocks_a_second_apart_are_no_cache() -> None:
     def skewed(look: FreshnessProbe) -> FreshnessProbe:
         behind = look.turn % 2
-        return look._replace(digest=f"{START + look.sent - behind:.0f}", date=float(int(START + look.sent - behind)))
+        return look._replace(
+            digest=f"{START + look.sent - behind:.0f}", date=float(int(START + look.sent - behind))
+        )
 
     assert judge_freshness(looks(change=skewed)).state is not Fresh.CACHED
 
@@ -111,7 +128,10 @@ def test_an_app_that_takes_its_time_proves_it() -> None:
     assert (found.state, found.because) == (Fresh.PROVEN, "no repeat came faster than 100 ms")
     assert found.floor == pytest.approx(0.1)
     # A long list takes its time from a cache too.
-    assert judge_freshness(looks(seconds=0.1, change=lambda look: look._replace(size=10**6))).state is Fresh.LIKELY
+    assert (
+        judge_freshness(looks(seconds=0.1, change=lambda look: look._replace(size=10**6))).state
+        is Fresh.LIKELY
+    )
 
 
 def test_what_was_written_must_be_in_the_next_answer() -> None:
@@ -122,7 +142,9 @@ def test_what_was_written_must_be_in_the_next_answer() -> None:
 
         return change
 
-    assert judge_freshness(looks(change=shown(True))).because.startswith("4 times a session just written was in it")
+    assert judge_freshness(looks(change=shown(True))).because.startswith(
+        "4 times a session just written was in it"
+    )
     missing = judge_freshness(looks(change=shown(False)))
     assert missing.state is Fresh.CACHED
     assert "a session written before is missing" in missing.because

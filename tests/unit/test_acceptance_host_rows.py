@@ -22,7 +22,12 @@ from fabfile.control.counters import EndpointCounts
 from fabfile.control.counters import sum_counters as counters_in
 from fabfile.engine.errors import Unreachable
 
-HELD, FAILED, UNPROVEN, NOT_TRIED = Verdict.HELD, Verdict.FAILED, Verdict.UNPROVEN, Verdict.NOT_TRIED
+HELD, FAILED, UNPROVEN, NOT_TRIED = (
+    Verdict.HELD,
+    Verdict.FAILED,
+    Verdict.UNPROVEN,
+    Verdict.NOT_TRIED,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +50,10 @@ def test_ready(seconds: dict[str, float], verdict: Verdict) -> None:
     [
         (LogBound(used=10, limit=100, free=1000), ""),
         (LogBound(used=10, limit=None, free=1000), "node1: nothing bounds the log"),
-        (LogBound(used=3_000_000, limit=2_000_000, free=1000), "node1: 3.0 MB, over its limit of 2.0 MB"),
+        (
+            LogBound(used=3_000_000, limit=2_000_000, free=1000),
+            "node1: 3.0 MB, over its limit of 2.0 MB",
+        ),
         (
             LogBound(used=0, limit=2_000_000, free=1000),
             "node1: the disk is full before the log reaches its limit of 2.0 MB",
@@ -69,10 +77,17 @@ ROWS = {"sessions": 10, "movies": 3}
         ([], DatabaseFacts({"movies": 0}), "movies is empty", "inv db.seed"),
         ([], DatabaseFacts({}), "no table was found", "inv db.seed"),
         (["node1: change a"], DatabaseFacts(ROWS), "node1: change a", "fab plan, then fab deploy"),
-        (list("abcde"), DatabaseFacts(ROWS), "a; b; c; 2 more differences", "fab plan, then fab deploy"),
+        (
+            list("abcde"),
+            DatabaseFacts(ROWS),
+            "a; b; c; 2 more differences",
+            "fab plan, then fab deploy",
+        ),
     ],
 )
-def test_one_command_deploys(differences: Sequence[str], data: DatabaseFacts | None, why: str, next: str) -> None:
+def test_one_command_deploys(
+    differences: Sequence[str], data: DatabaseFacts | None, why: str, next: str
+) -> None:
     row = deploy_row(differences, data)
     assert (row.verdict, row.why, row.next) == (FAILED if why else HELD, why, next)
 
@@ -81,7 +96,8 @@ def test_a_deploy_row_that_held_says_what_is_there() -> None:
     assert deploy_row([], DatabaseFacts(ROWS)).notes[1] == "10 sessions, 3 movies"
 
 
-# -- R17 ----------------------------------------------------------------------------------------------------------------
+# -- R17
+# ----------------------------------------------------------------------------------------------------------------
 
 EXPORTED = """haproxy_backend_http_requests_total{proxy="ep_movie"} 7
 haproxy_backend_http_requests_total{proxy="ep_other"} 4
@@ -118,7 +134,9 @@ def test_counters_are_summed_up_over_edges_and_named_by_requirement() -> None:
 def test_figures_must_have_counted_what_was_got(
     after: Mapping[str, EndpointCounts], verdict: Verdict, why: str
 ) -> None:
-    row = traffic_row({"R6": EndpointCounts(10, 0), "R7": EndpointCounts(0, 0)}, after, {"R6": 100, "R7": 30})
+    row = traffic_row(
+        {"R6": EndpointCounts(10, 0), "R7": EndpointCounts(0, 0)}, after, {"R6": 100, "R7": 30}
+    )
     assert (row.verdict, row.why) == (verdict, why)
 
 
@@ -126,7 +144,8 @@ def test_figures_of_nothing_prove_nothing() -> None:
     assert traffic_row({}, {}, {}).verdict is FAILED
 
 
-# -- R21 ----------------------------------------------------------------------------------------------------------------
+# -- R21
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -137,7 +156,11 @@ def test_figures_of_nothing_prove_nothing() -> None:
         ({"a": Clock(1.2, 0.1, "chrony")}, FAILED, "a is 1.2 s ahead"),
         ({"a": Clock(0.6, 0.7, "chrony")}, UNPROVEN, "a answers too slowly to tell: +0.6 ± 0.7 s"),
         ({"a": Clock(0.01, 0.02, "")}, UNPROVEN, "nothing keeps the clock of a right"),
-        ({"a": Clock(0.0, float("inf"), "chrony")}, UNPROVEN, "a answers too slowly to tell: +0.0 ± inf s"),
+        (
+            {"a": Clock(0.0, float("inf"), "chrony")},
+            UNPROVEN,
+            "a answers too slowly to tell: +0.0 ± inf s",
+        ),
         ({}, FAILED, "no host told"),
     ],
 )
@@ -147,13 +170,17 @@ def test_clocks(clocks: Mapping[str, Clock], verdict: Verdict, why: str) -> None
 
 
 def test_clocks_that_are_right_say_how_right_and_by_whom() -> None:
-    row = clock_row({"a": Clock(0.01, 0.02, "chrony"), "b": Clock(-0.04, 0.05, "systemd-timesyncd")})
+    row = clock_row(
+        {"a": Clock(0.01, 0.02, "chrony"), "b": Clock(-0.04, 0.05, "systemd-timesyncd")}
+    )
     assert row.notes == [
-        "2 hosts at most 90 ms from this machine's clock, transit included; kept by chrony, systemd-timesyncd"
+        "2 hosts at most 90 ms from this machine's clock, transit included; kept by chrony,"
+        " systemd-timesyncd"
     ]
 
 
-# -- all of them --------------------------------------------------------------------------------------------------------
+# -- all of them
+# --------------------------------------------------------------------------------------------------------
 
 
 class Hosts:
@@ -187,7 +214,9 @@ def test_rows_of_the_hosts() -> None:
     assert [(row.id, row.verdict) for row in node_rows(None)] == [(id, NOT_TRIED) for id in ids]
     hosts = Hosts()
     rows = node_rows(hosts, counted_requests(hosts), {"R6": 5})
-    assert [(row.id, row.verdict) for row in rows] == list(zip(ids, [HELD] * 4 + [FAILED], strict=True))
+    assert [(row.id, row.verdict) for row in rows] == list(
+        zip(ids, [HELD] * 4 + [FAILED], strict=True)
+    )
     assert rows[-1].why == "could not be read: node2 does not answer"
 
 

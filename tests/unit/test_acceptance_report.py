@@ -23,19 +23,45 @@ from fabfile.engine.errors import RunbookError
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
 
-SAMPLES = [Sample("R8", i / 24, i / 24, i / 24, i / 24 + 0.5, 200, "" if i else "status [503]") for i in range(240)]
+SAMPLES = [
+    Sample("R8", i / 24, i / 24, i / 24, i / 24 + 0.5, 200, "" if i else "status [503]")
+    for i in range(240)
+]
 FIGURES = Figures.of(SAMPLES, 10)
 SLOW = Row(
-    "R8", "GET /api/session/{id}", "p90 < 0.4 s", Verdict.FAILED, "p90 is 500 ms", "inv db.indexes", FIGURES, 0.01, True
+    "R8",
+    "GET /api/session/{id}",
+    "p90 < 0.4 s",
+    Verdict.FAILED,
+    "p90 is 500 ms",
+    "inv db.indexes",
+    FIGURES,
+    0.01,
+    True,
 )
 LIKELY = Freshness(Fresh.LIKELY, "its Date moves on")
-LIST = Row("R9", "GET /api/movie", "≤ 1 % errors", Verdict.HELD, figures=Figures.of(SAMPLES[1:7]), fresh=LIKELY)
-AWAY = [not_tried("R20", "fast start", "", "needs the hosts"), not_tried("R22", "bounded log", "", "needs the hosts")]
+LIST = Row(
+    "R9",
+    "GET /api/movie",
+    "≤ 1 % errors",
+    Verdict.HELD,
+    figures=Figures.of(SAMPLES[1:7]),
+    fresh=LIKELY,
+)
+AWAY = [
+    not_tried("R20", "fast start", "", "needs the hosts"),
+    not_tried("R22", "bounded log", "", "needs the hosts"),
+]
 
 
 def outcome(rows: Sequence[Row]) -> CheckOutcome:
-    ranges = {"R6": Range(29_019, named=True), "R8": Range(5000, named=True, why="5000 rows, usual are 5000000")}
-    return CheckOutcome("http://10.0.0.1", QUICK, 0, 22.2, [*rows], ranges, 1864, 0.0042, 0.18, False, [7, 9], 1)
+    ranges = {
+        "R6": Range(29_019, named=True),
+        "R8": Range(5000, named=True, why="5000 rows, usual are 5000000"),
+    }
+    return CheckOutcome(
+        "http://10.0.0.1", QUICK, 0, 22.2, [*rows], ranges, 1864, 0.0042, 0.18, False, [7, 9], 1
+    )
 
 
 def shown(rows: Sequence[Row], width: int = 132) -> str:
@@ -56,9 +82,15 @@ def test_remarks_are_said_once_for_all_rows_they_are_of() -> None:
     text = shown([LIST, *AWAY])
     assert "· R20, R22 not tried: needs the hosts" in text
     assert "· R9 likely fresh: its Date moves on" in text
-    assert "! 2 sessions made by this check are still there: 7, 9; 1 made by it may be, their ids are not known" in text
+    assert (
+        "! 2 sessions made by this check are still there: 7, 9; 1 made by it may be, their ids are"
+        " not known" in text
+    )
     assert "· not the usual number of rows: R8 has 5 000" in text
-    assert "1 held, 2 not tried · 1 864 requests in 22 s · own lateness 4.2 ms (p99), 18 % of a core" in text
+    assert (
+        "1 held, 2 not tried · 1 864 requests in 22 s · own lateness 4.2 ms (p99), 18 % of a core"
+        in text
+    )
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 140])
@@ -72,7 +104,10 @@ def test_every_width_shows_every_verdict_in_whole_words(width: int) -> None:
 
 
 def test_a_time_line_is_full_at_the_bound() -> None:
-    assert sparkline([0.0, 0.2, 0.39, 0.4, math.inf, None]) == ("[green]▁[/][green]▅[/][green]█[/][red]█[/][red]█[/] ")
+    assert (
+        sparkline([0.0, 0.2, 0.39, 0.4, math.inf, None])
+        == "[green]▁[/][green]▅[/][green]█[/][red]█[/][red]█[/] "
+    )
 
 
 def test_json_has_every_requirement_and_no_infinity() -> None:

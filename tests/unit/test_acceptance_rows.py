@@ -22,11 +22,22 @@ from fabfile.traffic.load import Load
 from fabfile.traffic.sample import Sample
 
 PROVEN = Freshness(Fresh.PROVEN, "told")
-HELD, FAILED, UNPROVEN, NOT_TRIED = Verdict.HELD, Verdict.FAILED, Verdict.UNPROVEN, Verdict.NOT_TRIED
+HELD, FAILED, UNPROVEN, NOT_TRIED = (
+    Verdict.HELD,
+    Verdict.FAILED,
+    Verdict.UNPROVEN,
+    Verdict.NOT_TRIED,
+)
 
 
 def samples(
-    n: int, *, errors: int = 0, slow: int = 0, endpoint: str = "R6", rate: float = 24, mark: str = ""
+    n: int,
+    *,
+    errors: int = 0,
+    slow: int = 0,
+    endpoint: str = "R6",
+    rate: float = 24,
+    mark: str = "",
 ) -> list[Sample]:
     """`n` samples, the first of them errors, the next slow, all others of 20 ms."""
     made = []
@@ -35,7 +46,16 @@ def samples(
         latency = 0.5 if errors <= i < errors + slow else 0.02
         error = "status 503" if i < errors else ""
         made.append(
-            Sample(endpoint, intended, intended, intended, intended + latency, 503 if error else 200, error, mark)
+            Sample(
+                endpoint,
+                intended,
+                intended,
+                intended,
+                intended + latency,
+                503 if error else 200,
+                error,
+                mark,
+            )
         )
     return made
 
@@ -61,8 +81,12 @@ def a_load(made: Sequence[Sample], rate: float = 120) -> Load:
         (0, 0, 0, False, FAILED, "nothing was asked"),
     ],
 )
-def test_errors_and_p90(n: int, errors: int, slow: int, proof: bool, verdict: Verdict, word: str) -> None:
-    found, why = judge_figures(Figures.of(samples(n, errors=errors, slow=slow)), 0.01, timed=True, proof=proof)
+def test_errors_and_p90(
+    n: int, errors: int, slow: int, proof: bool, verdict: Verdict, word: str
+) -> None:
+    found, why = judge_figures(
+        Figures.of(samples(n, errors=errors, slow=slow)), 0.01, timed=True, proof=proof
+    )
     assert found is verdict
     assert word in why
 
@@ -85,18 +109,27 @@ def test_a_row_that_is_slow_alone_is_told_from_one_that_waits_for_it() -> None:
     searching = slow_alone({"R6": [0.004, 0.005], "R7": [], "R8": [0.2, 0.09, 0.1]})
     assert searching == {"R8": 0.1}
     both = a_load([*samples(100, slow=30), *samples(100, slow=30, endpoint="R8")])
-    waits, searched = (single_row(id, "", both, PROVEN, searching, proof=False) for id in ("R6", "R8"))
+    waits, searched = (
+        single_row(id, "", both, PROVEN, searching, proof=False) for id in ("R6", "R8")
+    )
     assert (waits.why, waits.next) == ("p90 is 500 ms", "fab status")
     assert searched.why == "p90 is 500 ms; even asked alone it takes 100 ms: is its index there?"
     assert searched.next == "inv db.indexes"
-    assert rate_row("peak", a_load(samples(100, errors=9)), searching, proof=False).next == "inv db.indexes"
-    fast_enough = single_row("R8", "", a_load(samples(100, endpoint="R8")), PROVEN, searching, proof=False)
+    assert (
+        rate_row("peak", a_load(samples(100, errors=9)), searching, proof=False).next
+        == "inv db.indexes"
+    )
+    fast_enough = single_row(
+        "R8", "", a_load(samples(100, endpoint="R8")), PROVEN, searching, proof=False
+    )
     assert fast_enough.verdict is HELD
     assert fast_enough.notes == ["even asked alone it takes 100 ms: is its index there?"]
 
 
 def test_slow_alone_is_told_by_comparing() -> None:
-    assert slow_alone({"R6": [0.2], "R7": [0.3], "R8": [0.4]}) == {}, "a slow network is no missing index"
+    assert slow_alone({"R6": [0.2], "R7": [0.3], "R8": [0.4]}) == {}, (
+        "a slow network is no missing index"
+    )
     assert slow_alone({"R6": [0.002], "R7": [0.02], "R8": [0.031]}) == {"R8": 0.031}
     assert slow_alone({"R6": []}) == {}
 
@@ -131,22 +164,29 @@ def test_an_answer_in_no_time_was_not_in_the_database() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "errors", "verdict"), [(0.01, 0, HELD), (0.01, 1, FAILED), (0.05, 1, HELD), (0.05, 2, FAILED)]
+    ("share", "errors", "verdict"),
+    [(0.01, 0, HELD), (0.01, 1, FAILED), (0.05, 1, HELD), (0.05, 2, FAILED)],
 )
 def test_lists(share: float, errors: int, verdict: Verdict) -> None:
-    assert list_row("R11", "", samples(20, errors=errors, slow=19), PROVEN, share).verdict is verdict
+    assert (
+        list_row("R11", "", samples(20, errors=errors, slow=19), PROVEN, share).verdict is verdict
+    )
 
 
 def test_a_list_asked_once_is_not_blamed_for_it() -> None:
     row = list_row("R11", "", samples(1), Freshness(Fresh.UNKNOWN, "nothing"), 0.05)
     assert (row.verdict, row.fresh) == (HELD, None)
     assert row.notes == ["whether it is fresh was not tried: asked only once"]
-    assert list_row("R11", "", samples(2), Freshness(Fresh.UNKNOWN, "nothing"), 0.05).verdict is UNPROVEN
+    assert (
+        list_row("R11", "", samples(2), Freshness(Fresh.UNKNOWN, "nothing"), 0.05).verdict
+        is UNPROVEN
+    )
 
 
 def test_a_rate_is_carried_only_by_right_answers_in_time() -> None:
     assert rate_row("peak", a_load(samples(1560, rate=120)), {}, proof=False).verdict is HELD
-    # One node of 100 requests/s under 120: every answer is right, but each comes later than the one before.
+    # One node of 100 requests/s under 120: every answer is right, but each comes later than the one
+    # before.
     backlog = [s._replace(done=(i + 1) / 100) for i, s in enumerate(samples(1560, rate=120))]
     row = rate_row("peak", a_load(backlog), {}, proof=False)
     assert row.verdict is FAILED
@@ -172,7 +212,9 @@ def test_writes() -> None:
     assert (skipped.verdict, skipped.why) == (NOT_TRIED, "the answer names no id")
     none = write_row("R13", "", [], [])
     assert (none.verdict, none.why) == (FAILED, "no session could be made")
-    unknown = write_row("R13", "", [], ["no session was made: which rows exist could not be found out"], "unknown")
+    unknown = write_row(
+        "R13", "", [], ["no session was made: which rows exist could not be found out"], "unknown"
+    )
     assert unknown.verdict is FAILED, "what could not be asked is a failure"
 
 
@@ -182,10 +224,18 @@ def test_writes() -> None:
         (0, 15, [], HELD, ""),
         (1, 15, [], HELD, ""),
         (5, 15, [], FAILED, "before the load 5 of 15 failed (status 503 ×5)"),
-        (0, 15, ["it gave no right answer within 3 s (timed out)"], FAILED, "within 3 s (timed out)"),
+        (
+            0,
+            15,
+            ["it gave no right answer within 3 s (timed out)"],
+            FAILED,
+            "within 3 s (timed out)",
+        ),
     ],
 )
-def test_an_outage_before_the_load_counts(errors: int, n: int, problems: list[str], verdict: Verdict, why: str) -> None:
+def test_an_outage_before_the_load_counts(
+    errors: int, n: int, problems: list[str], verdict: Verdict, why: str
+) -> None:
     load = a_load(samples(312))
     row = single_row("R6", "", load, PROVEN, {}, proof=False)
     judged = with_those_alone(row, samples(n, errors=errors), load, problems)

@@ -1,4 +1,5 @@
-"""Percentiles and exact bounds of the acceptance, against the figures that were computed elsewhere."""
+"""Percentiles and exact bounds of the acceptance, against the figures that were computed
+elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +7,14 @@ import math
 
 import pytest
 
-from fabfile.traffic.stats import binomial_tail, most_allowed, p90_timeline, percentile_of, upper_bound, worst_window
+from fabfile.traffic.stats import (
+    binomial_tail,
+    most_allowed,
+    p90_timeline,
+    percentile_of,
+    upper_bound,
+    worst_window,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,14 +45,22 @@ def test_the_bound_inverts_the_tail() -> None:
     assert upper_bound(0, 0) == upper_bound(5, 5) == 1.0
 
 
-@pytest.mark.parametrize(("k", "n", "p", "tail"), [(0, 2, 0.5, 0.25), (1, 2, 0.5, 0.75), (2, 2, 0.5, 1), (0, 3, 0, 1)])
+@pytest.mark.parametrize(
+    ("k", "n", "p", "tail"), [(0, 2, 0.5, 0.25), (1, 2, 0.5, 0.75), (2, 2, 0.5, 1), (0, 3, 0, 1)]
+)
 def test_tail_of_small_cases(k: int, n: int, p: float, tail: float) -> None:
     assert binomial_tail(k, n, p) == pytest.approx(tail)
 
 
 def test_percentile_is_a_value_that_was_seen() -> None:
     values = [float(i) for i in range(1, 11)]
-    assert [percentile_of(values, share) for share in (0.0, 0.5, 0.9, 0.91, 1.0)] == [1, 5, 9, 10, 10]
+    assert [percentile_of(values, share) for share in (0.0, 0.5, 0.9, 0.91, 1.0)] == [
+        1,
+        5,
+        9,
+        10,
+        10,
+    ]
     assert percentile_of([1.0, math.inf], 0.9) == math.inf
     with pytest.raises(ValueError, match="no values"):
         percentile_of([], 0.9)

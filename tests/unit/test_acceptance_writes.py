@@ -16,11 +16,23 @@ SEEN = Session("2020-01-02T03:04:05Z", 7, 8)
 
 
 def answer(value: Any, status: int = 200, **headers: str) -> Response:
-    return Response(0, 0, status, "" if status < 400 else f"status {status}", headers, json.dumps(value).encode())
+    return Response(
+        0,
+        0,
+        status,
+        "" if status < 400 else f"status {status}",
+        headers,
+        json.dumps(value).encode(),
+    )
 
 
 def ledger(known: bool = True) -> OwnRows:
-    return OwnRows(Range(1000, named=True, known=known), Range(50, named=True), Range(20, named=True), random.Random(1))
+    return OwnRows(
+        Range(1000, named=True, known=known),
+        Range(50, named=True),
+        Range(20, named=True),
+        random.Random(1),
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,7 +117,10 @@ def test_each_session_has_a_start_time_of_its_own() -> None:
     [
         ({"start_time": "2020-01-02T03:04:05Z", "customer_id": 7, "movie_id": 8}, SEEN),
         ({"start_time": "2020-01-02 03:04:05", "customer": {"id": 7}, "movie": {"id": 8}}, SEEN),
-        ({"session": {"StartTime": "2020-01-02T03:04:05.000Z", "CustomerID": 7, "MovieID": 8}}, SEEN),
+        (
+            {"session": {"StartTime": "2020-01-02T03:04:05.000Z", "CustomerID": 7, "MovieID": 8}},
+            SEEN,
+        ),
         ({"start_time": "2020-01-02T03:04:05Z", "customer_id": 7}, None),
         ({"customer_id": 7, "movie_id": 8}, None),
         ([1], None),

@@ -17,11 +17,11 @@ from fabfile.steps.block import BEGIN, END
 HBA = postgres.hba(site())
 OURS = HBA.content("")
 DEBIAN = (
-    "# PostgreSQL Client Authentication Configuration File\n# TYPE  DATABASE  USER  ADDRESS  METHOD\n"
-    "local   all             postgres                                peer\n"
-    "local   all             all                                     peer\n"
-    "host    all             all             127.0.0.1/32            scram-sha-256\n"
-    "host    all             all             ::1/128                 scram-sha-256\n"
+    "# PostgreSQL Client Authentication Configuration File\n# TYPE  DATABASE  USER  ADDRESS "
+    " METHOD\nlocal   all             postgres                                peer\nlocal   all    "
+    "         all                                     peer\nhost    all             all            "
+    " 127.0.0.1/32            scram-sha-256\nhost    all             all             ::1/128       "
+    "          scram-sha-256\n"
 )
 FORMER = """# Written by the runbook. Who may connect: the superuser from this host, the app's role from the app nodes; nobody else.
 # TYPE  DATABASE        USER            ADDRESS                 METHOD
@@ -76,7 +76,9 @@ def test_what_lets_clients_in_over_the_network_does_not_open_the_apps_database(l
     ours, _, others = new.partition(f"{END}\n")
     assert others == f"{DEBIAN}{line}\n"
     rules = [rule.split() for rule in ours.splitlines() if rule.startswith("host")]
-    assert [rule[-3] if rule[-2] == "#" else rule[-1] for rule in rules] == ["scram-sha-256"] * 2 + ["reject"] * 2
+    assert [rule[-3] if rule[-2] == "#" else rule[-1] for rule in rules] == [
+        "scram-sha-256"
+    ] * 2 + ["reject"] * 2
     assert ["host", "bingo", "all", "all", "reject"] in rules
     assert ["host", "all", "bingo", "all", "reject"] in rules
 
@@ -101,7 +103,9 @@ def test_a_file_that_cannot_be_read_is_not_written() -> None:
 
 
 def test_secrets_of_others_are_not_shown() -> None:
-    change = HBA.decide(Reading(base64.b64encode(b'host all all all ldap ldapbindpasswd="sesame"\n').decode(), 0))
+    change = HBA.decide(
+        Reading(base64.b64encode(b'host all all all ldap ldapbindpasswd="sesame"\n').decode(), 0)
+    )
     assert change is not None
     assert "sesame" not in change.diff + change.sentence
     assert all("sesame" not in command.show() for command in change.commands)

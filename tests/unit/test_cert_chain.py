@@ -1,4 +1,5 @@
-"""Paths to a root: cross-signed, expired, in any order, beside other certificates. openssl must say the same."""
+"""Paths to a root: cross-signed, expired, in any order, beside other certificates. openssl must
+say the same."""
 
 from __future__ import annotations
 
@@ -33,13 +34,25 @@ ACCEPTED: dict[str, tuple[list[Maker], list[Maker], list[str]]] = {
     "a root that is known": ([MIDDLE], [ROOT], SHORT),
     "cross-signed by an expired root, known": ([MIDDLE, CROSS], [ROOT], SHORT),
     "cross-signed by an expired root, that too": ([MIDDLE, CROSS, OLD], [OLD, ROOT], SHORT),
-    "cross-signed, only the other root is known": ([MIDDLE, replace(CROSS, issuer=OTHER)], [OTHER], LONG),
-    "an expired cross certificate first": ([MIDDLE, CROSS_EXPIRED, replace(CROSS, issuer=OTHER)], [OTHER], LONG),
+    "cross-signed, only the other root is known": (
+        [MIDDLE, replace(CROSS, issuer=OTHER)],
+        [OTHER],
+        LONG,
+    ),
+    "an expired cross certificate first": (
+        [MIDDLE, CROSS_EXPIRED, replace(CROSS, issuer=OTHER)],
+        [OTHER],
+        LONG,
+    ),
     "both intermediates of one key": ([MIDDLE_BY_OTHER, MIDDLE], [ROOT], SHORT),
     "an expired intermediate of the same key first": ([MIDDLE_ENDED, MIDDLE], [ROOT], SHORT),
     "a namesake with another key first": ([NAMESAKE, MIDDLE], [ROOT], SHORT),
     "others that have no part in it": ([leaf("x"), OTHER, NAMESAKE, OLD, MIDDLE], [ROOT], SHORT),
-    "an expired root of the same name and key": ([MIDDLE], [replace(ROOT, end=NOW - DAY), ROOT], SHORT),
+    "an expired root of the same name and key": (
+        [MIDDLE],
+        [replace(ROOT, end=NOW - DAY), ROOT],
+        SHORT,
+    ),
 }
 
 
@@ -50,7 +63,12 @@ def made(makers: Sequence[Maker]) -> list[x509.Certificate]:
 def openssl(folder: Path, file: bytes, known: bytes) -> bool:
     """Whether openssl takes the leaf, with these files."""
     words = ["openssl", "verify", "-no-CAstore", "-no-CApath", "-purpose", "sslserver"]
-    paths = ["-CAfile", str(put(folder, "known", known)), "-untrusted", str(put(folder, "file", file))]
+    paths = [
+        "-CAfile",
+        str(put(folder, "known", known)),
+        "-untrusted",
+        str(put(folder, "file", file)),
+    ]
     done = subprocess.run([*words, *paths, str(folder / "file")], capture_output=True, text=True)
     return done.returncode == 0
 
@@ -66,7 +84,9 @@ def test_it_is_taken_and_openssl_takes_what_is_installed(
     monkeypatch.setattr(chain, "MACHINE", put(tmp_path, "machine.pem", store))
     material = taken(settings(tmp_path, content, key_pem(LEAF.key)))
     assert parts(material) == installed
-    assert openssl(tmp_path, material.chain.encode(), store), "a client without our patience must take it too"
+    assert openssl(tmp_path, material.chain.encode(), store), (
+        "a client without our patience must take it too"
+    )
 
 
 def test_the_leaf_need_not_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,8 +96,16 @@ def test_the_leaf_need_not_come_first(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 REFUSED: dict[str, tuple[list[Maker], list[Maker], str]] = {
-    "the only root is expired": ([MIDDLE, CROSS], [OLD], "ends at a root that expired on .*: «CN=old root»"),
-    "the private root in the file is expired": ([MIDDLE, CROSS, OLD], [], "ends at a root that expired on"),
+    "the only root is expired": (
+        [MIDDLE, CROSS],
+        [OLD],
+        "ends at a root that expired on .*: «CN=old root»",
+    ),
+    "the private root in the file is expired": (
+        [MIDDLE, CROSS, OLD],
+        [],
+        "ends at a root that expired on",
+    ),
     "the cross certificate is expired": (
         [MIDDLE, CROSS_EXPIRED],
         [OTHER],
@@ -94,7 +122,9 @@ REFUSED: dict[str, tuple[list[Maker], list[Maker], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_it_is_refused_as_openssl_refuses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+def test_it_is_refused_as_openssl_refuses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
     file, known, said = REFUSED[case]
     content, store = pem(LEAF.make(), *made(file)), pem(*made(known))
     assert not openssl(tmp_path, content, store or pem(NAMESAKE.make()))
@@ -115,7 +145,9 @@ def test_a_broken_certificate_in_the_machines_store_does_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bytes, last: bool
 ) -> None:
     good = pem(OTHER.make(), ROOT.make())
-    monkeypatch.setattr(chain, "MACHINE", put(tmp_path, "machine.pem", good + broken if last else broken + good))
+    monkeypatch.setattr(
+        chain, "MACHINE", put(tmp_path, "machine.pem", good + broken if last else broken + good)
+    )
     content = pem(LEAF.make(), MIDDLE.make())
     assert parts(taken(settings(tmp_path, content, key_pem(LEAF.key)))) == SHORT
 

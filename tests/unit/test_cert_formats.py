@@ -1,4 +1,5 @@
-"""Files that are almost a certificate or a key: each is called by its name, with the command that makes one of it."""
+"""Files that are almost a certificate or a key: each is called by its name, with the command
+that makes one of it."""
 
 from __future__ import annotations
 
@@ -19,25 +20,53 @@ CHAIN = [LEAF.make(), MIDDLE.make(), ROOT.make()]
 KEY = key_pem(LEAF.key)
 TAKEN = ["CN=shop.example", "CN=test intermediate"]
 
-REQUEST = x509.CertificateSigningRequestBuilder().subject_name(CHAIN[0].subject).sign(LEAF.key, hashes.SHA256())  # type: ignore[arg-type]
+REQUEST = (
+    x509.CertificateSigningRequestBuilder()
+    .subject_name(CHAIN[0].subject)
+    .sign(LEAF.key, hashes.SHA256())
+)  # type: ignore[arg-type]
 PUBLIC = LEAF.key.public_key()
 PLAIN = serialization.NoEncryption()
 SSH = LEAF.key.private_bytes(Encoding.PEM, serialization.PrivateFormat.OpenSSH, PLAIN)
 KEY_DER = LEAF.key.private_bytes(Encoding.DER, serialization.PrivateFormat.PKCS8, PLAIN)
 
 CERTIFICATES = {
-    "PKCS#7, PEM": (pkcs7.serialize_certificates(CHAIN, Encoding.PEM), "is PKCS#7", "openssl pkcs7 -inform PEM "),
-    "PKCS#7, DER": (pkcs7.serialize_certificates(CHAIN, Encoding.DER), "is PKCS#7", "openssl pkcs7 -inform DER "),
-    "request": (REQUEST.public_bytes(Encoding.PEM), r"is a certificate request \(CSR\)", "what comes back"),
-    "request, DER": (REQUEST.public_bytes(Encoding.DER), r"is a certificate request \(CSR\)", "what comes back"),
+    "PKCS#7, PEM": (
+        pkcs7.serialize_certificates(CHAIN, Encoding.PEM),
+        "is PKCS#7",
+        "openssl pkcs7 -inform PEM ",
+    ),
+    "PKCS#7, DER": (
+        pkcs7.serialize_certificates(CHAIN, Encoding.DER),
+        "is PKCS#7",
+        "openssl pkcs7 -inform DER ",
+    ),
+    "request": (
+        REQUEST.public_bytes(Encoding.PEM),
+        r"is a certificate request \(CSR\)",
+        "what comes back",
+    ),
+    "request, DER": (
+        REQUEST.public_bytes(Encoding.DER),
+        r"is a certificate request \(CSR\)",
+        "what comes back",
+    ),
     "public key": (
         PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
         "holds a public key",
         "tls.key",
     ),
-    "DER": (CHAIN[0].public_bytes(Encoding.DER), "is a certificate in DER, not PEM", "openssl x509 -inform DER "),
+    "DER": (
+        CHAIN[0].public_bytes(Encoding.DER),
+        "is a certificate in DER, not PEM",
+        "openssl x509 -inform DER ",
+    ),
     "key, DER": (KEY_DER, "is a private key in DER", "openssl pkey -inform DER "),
-    "Java keystore": (b"\xfe\xed\xfe\xed\0\0\0\2" + bytes(99), "is a Java keystore", "keytool -importkeystore "),
+    "Java keystore": (
+        b"\xfe\xed\xfe\xed\0\0\0\2" + bytes(99),
+        "is a Java keystore",
+        "keytool -importkeystore ",
+    ),
     "web page": (b"\n<!DOCTYPE html><html></html>", "is a web page", "download"),
     "nothing of it": (b"hello\n", "is neither PEM nor PKCS#12", "openssl pkcs12"),
 }
@@ -55,7 +84,10 @@ def test_a_file_that_is_no_certificate_is_called_by_its_name(tmp_path: Path, cas
 KEYS = {
     "certificate": (pem(CHAIN[0]), "own.key holds no private key"),
     "request": (REQUEST.public_bytes(Encoding.PEM), "own.key is a certificate request"),
-    "public key": (PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), "own.key holds a public key"),
+    "public key": (
+        PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        "own.key holds a public key",
+    ),
     "ssh": (SSH, "own.key is a key for ssh"),
     "DER": (KEY_DER, "own.key is a private key in DER"),
     "empty": (b"", "own.key holds no private key"),
@@ -76,7 +108,9 @@ def test_the_command_it_names_does_it(tmp_path: Path, case: str) -> None:
     content, _, _ = CERTIFICATES[case]
     with pytest.raises(RunbookError) as caught:
         taken(settings(tmp_path, content, KEY))
-    subprocess.run(caught.value.next.partition(", then")[0].split(), check=True, capture_output=True)
+    subprocess.run(
+        caught.value.next.partition(", then")[0].split(), check=True, capture_output=True
+    )
     made = (tmp_path / "own.pem").read_bytes()
     if case == "key, DER":
         assert parts(taken(settings(tmp_path, pem(*CHAIN), made))) == TAKEN
@@ -102,7 +136,17 @@ def test_a_file_that_holds_a_request_beside_all_else_is_taken(tmp_path: Path) ->
 
 def test_an_encrypted_key_in_openssls_old_form_wants_its_passphrase(tmp_path: Path) -> None:
     plain, locked = put(tmp_path, "plain", KEY), tmp_path / "locked"
-    words = ["openssl", "ec", "-in", str(plain), "-aes256", "-passout", "pass:horse-9", "-out", str(locked)]
+    words = [
+        "openssl",
+        "ec",
+        "-in",
+        str(plain),
+        "-aes256",
+        "-passout",
+        "pass:horse-9",
+        "-out",
+        str(locked),
+    ]
     subprocess.run(words, check=True, capture_output=True)
     with pytest.raises(RunbookError, match=r"own\.key is encrypted"):
         taken(settings(tmp_path, pem(*CHAIN), locked.read_bytes()))

@@ -1,4 +1,5 @@
-"""A user's own certificate: taken when clients would take it, else refused by name, with nothing installed."""
+"""A user's own certificate: taken when clients would take it, else refused by name, with nothing
+installed."""
 
 from __future__ import annotations
 
@@ -26,14 +27,20 @@ PASSPHRASE = b"correct-horse-9"
 
 
 def settings(
-    folder: Path, certificate: bytes, key: bytes | None = None, passphrase: bytes | None = None, **changes: object
+    folder: Path,
+    certificate: bytes,
+    key: bytes | None = None,
+    passphrase: bytes | None = None,
+    **changes: object,
 ) -> Settings:
     """The sample site with these files as its own certificate."""
     tls = Tls(
         names=("shop.example",),
         certificate=put(folder, "own", certificate),
         key=put(folder, "own.key", key) if key is not None else None,
-        passphrase_file=put(folder, "passphrase", passphrase + b"\n") if passphrase is not None else None,
+        passphrase_file=(
+            put(folder, "passphrase", passphrase + b"\n") if passphrase is not None else None
+        ),
     )
     return replace(site(), tls=replace(tls, **changes))  # type: ignore[arg-type]
 
@@ -43,10 +50,14 @@ def taken(site: Settings) -> Material:
 
 
 def parts(material: Material) -> list[str]:
-    return [one.subject.rfc4514_string() for one in x509.load_pem_x509_certificates(material.chain.encode())]
+    return [
+        one.subject.rfc4514_string()
+        for one in x509.load_pem_x509_certificates(material.chain.encode())
+    ]
 
 
-# -- taken --------------------------------------------------------------------------------------------------------
+# -- taken
+# --------------------------------------------------------------------------------------------------------
 
 GOOD = leaf(*USERS)
 CHAIN = [GOOD.make(), MIDDLE.make(), ROOT.make()]
@@ -71,7 +82,9 @@ def test_a_key_as_openssl_writes_it_is_taken(tmp_path: Path) -> None:
     numbers = put(tmp_path, "k", key_pem(GOOD.key))
     words = ["openssl", "ec", "-in", str(numbers), "-param_enc", "named_curve"]
     text = subprocess.run(words, capture_output=True, check=True).stdout
-    parameters = subprocess.run(["openssl", "ecparam", "-name", "prime256v1"], capture_output=True, check=True).stdout
+    parameters = subprocess.run(
+        ["openssl", "ecparam", "-name", "prime256v1"], capture_output=True, check=True
+    ).stdout
     assert b"BEGIN EC PRIVATE KEY" in text
     assert b"BEGIN EC PARAMETERS" in parameters
     assert parts(taken(settings(tmp_path, pem(*CHAIN) + parameters + text))) == INSTALLED
@@ -90,25 +103,32 @@ def test_pkcs12_is_taken(tmp_path: Path, passphrase: bytes | None) -> None:
 
 def test_rsa_and_wildcards_are_taken(tmp_path: Path) -> None:
     wild = leaf("*.shop.example", "192.0.2.10", key=rsa.generate_private_key(65537, 2048))
-    one = settings(tmp_path, pem(wild.make(), *CHAIN[1:]), key_pem(wild.key), names=("api.shop.example",))
+    one = settings(
+        tmp_path, pem(wild.make(), *CHAIN[1:]), key_pem(wild.key), names=("api.shop.example",)
+    )
     assert parts(taken(one)) == ["CN=*.shop.example", "CN=test intermediate"]
 
 
 def test_a_self_signed_one_is_taken(tmp_path: Path) -> None:
     alone = leaf(*USERS, issuer=None)
-    assert parts(taken(settings(tmp_path, pem(alone.make()), key_pem(alone.key)))) == ["CN=shop.example"]
+    assert parts(taken(settings(tmp_path, pem(alone.make()), key_pem(alone.key)))) == [
+        "CN=shop.example"
+    ]
 
 
 def test_a_root_that_this_machine_trusts_need_not_be_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        chain, "MACHINE", put(tmp_path, "machine.pem", pem(Maker("other", authority=True).make(), CHAIN[2]))
+        chain,
+        "MACHINE",
+        put(tmp_path, "machine.pem", pem(Maker("other", authority=True).make(), CHAIN[2])),
     )
     assert parts(taken(settings(tmp_path, pem(*CHAIN[:2]), key_pem(GOOD.key)))) == INSTALLED
 
 
-# -- refused ------------------------------------------------------------------------------------------------------
+# -- refused
+# ------------------------------------------------------------------------------------------------------
 
 EDWARDS = leaf(*USERS, key=ed25519.Ed25519PrivateKey.generate())
 SMALL = leaf(*USERS, key=rsa.generate_private_key(65537, 1024))
@@ -121,27 +141,66 @@ def chained(maker: Maker, middle: Maker = MIDDLE) -> tuple[bytes, bytes]:
 
 
 REFUSED = {
-    "another's key": (pem(*CHAIN), key_pem(new_key()), None, "the key does not match the certificate in"),
+    "another's key": (
+        pem(*CHAIN),
+        key_pem(new_key()),
+        None,
+        "the key does not match the certificate in",
+    ),
     "expired": (*chained(leaf(*USERS, end=NOW)), None, "the certificate in .* expired on"),
-    "of tomorrow": (*chained(leaf(*USERS, start=NOW + DAY)), None, "the certificate in .* is valid only from"),
-    "expired intermediate": (*chained(leaf(*USERS), ENDED), None, "an intermediate certificate in .* expired on"),
+    "of tomorrow": (
+        *chained(leaf(*USERS, start=NOW + DAY)),
+        None,
+        "the certificate in .* is valid only from",
+    ),
+    "expired intermediate": (
+        *chained(leaf(*USERS), ENDED),
+        None,
+        "an intermediate certificate in .* expired on",
+    ),
     "another name": (
         *chained(leaf("other.example", "192.0.2.10")),
         None,
         "is not for shop.example, but for other.example",
     ),
-    "no address": (*chained(leaf("shop.example")), None, "is not for 192.0.2.10, but for shop.example"),
-    "name only as common name": (*chained(leaf(common="shop.example")), None, "but for no name at all"),
-    "no intermediate": (pem(CHAIN[0]), key_pem(GOOD.key), None, "incomplete: nobody here knows «CN=test intermediate»"),
-    "no root": (pem(*CHAIN[:2]), key_pem(GOOD.key), None, "incomplete: nobody here knows «CN=test root»"),
+    "no address": (
+        *chained(leaf("shop.example")),
+        None,
+        "is not for 192.0.2.10, but for shop.example",
+    ),
+    "name only as common name": (
+        *chained(leaf(common="shop.example")),
+        None,
+        "but for no name at all",
+    ),
+    "no intermediate": (
+        pem(CHAIN[0]),
+        key_pem(GOOD.key),
+        None,
+        "incomplete: nobody here knows «CN=test intermediate»",
+    ),
+    "no root": (
+        pem(*CHAIN[:2]),
+        key_pem(GOOD.key),
+        None,
+        "incomplete: nobody here knows «CN=test root»",
+    ),
     "forged intermediate": (
         pem(CHAIN[0], Maker("test intermediate", authority=True, issuer=ROOT).make(), CHAIN[2]),
         key_pem(GOOD.key),
         None,
         "incomplete: nobody here knows «CN=test intermediate»",
     ),
-    "issued by a leaf": (*chained(leaf(*USERS), leaf("x")), None, "incomplete: nobody here knows «CN=x»"),
-    "for clients": (*chained(leaf(*USERS, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)), None, "is not for servers"),
+    "issued by a leaf": (
+        *chained(leaf(*USERS), leaf("x")),
+        None,
+        "incomplete: nobody here knows «CN=x»",
+    ),
+    "for clients": (
+        *chained(leaf(*USERS, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)),
+        None,
+        "is not for servers",
+    ),
     "Ed25519": (*chained(EDWARDS), None, "is none that browsers take"),
     "RSA 1024": (*chained(SMALL), None, "is none that browsers take"),
     "P-521": (*chained(CURVE), None, "is none that browsers take"),
@@ -159,14 +218,39 @@ REFUSED = {
         None,
         "own.key cannot be read",
     ),
-    "broken certificate": (pem(*CHAIN)[:200], key_pem(GOOD.key), None, "certificate number 1 in .*own cannot be read"),
-    "cut off at its end": (pem(*CHAIN)[:-40], key_pem(GOOD.key), None, "certificate number 3 in .*own cannot be read"),
+    "broken certificate": (
+        pem(*CHAIN)[:200],
+        key_pem(GOOD.key),
+        None,
+        "certificate number 1 in .*own cannot be read",
+    ),
+    "cut off at its end": (
+        pem(*CHAIN)[:-40],
+        key_pem(GOOD.key),
+        None,
+        "certificate number 3 in .*own cannot be read",
+    ),
     "only a key": (key_pem(GOOD.key), None, None, "own holds a private key, but no certificate"),
     "empty": (b"", None, None, "own is neither PEM nor PKCS#12"),
     "a picture": (b"\x89PNG\r\n" + bytes(300), None, None, "own is neither PEM nor PKCS#12"),
-    "locked PKCS#12": (p12(GOOD.key, CHAIN[0], CHAIN[1:], PASSPHRASE), None, None, "own is encrypted"),
-    "PKCS#12, wrong passphrase": (p12(GOOD.key, CHAIN[0], CHAIN[1:], PASSPHRASE), None, b"nope", "does not open .*own"),
-    "PKCS#12 without chain": (p12(GOOD.key, CHAIN[0], [], None), None, None, "incomplete: nobody here knows"),
+    "locked PKCS#12": (
+        p12(GOOD.key, CHAIN[0], CHAIN[1:], PASSPHRASE),
+        None,
+        None,
+        "own is encrypted",
+    ),
+    "PKCS#12, wrong passphrase": (
+        p12(GOOD.key, CHAIN[0], CHAIN[1:], PASSPHRASE),
+        None,
+        b"nope",
+        "does not open .*own",
+    ),
+    "PKCS#12 without chain": (
+        p12(GOOD.key, CHAIN[0], [], None),
+        None,
+        None,
+        "incomplete: nobody here knows",
+    ),
 }
 
 
@@ -190,11 +274,16 @@ def test_weak_signatures_are_refused(tmp_path: Path) -> None:
     put(tmp_path, "names", b"subjectAltName=DNS:shop.example,IP:192.0.2.10")
     for command in (
         "openssl req -new -key leaf -subj /CN=shop.example -out request",
-        "openssl x509 -req -sha1 -days 9 -in request -CA root -CAkey root -CAcreateserial -extfile names -out weak",
+        (
+            "openssl x509 -req -sha1 -days 9 -in request -CA root -CAkey root -CAcreateserial"
+            " -extfile names -out weak"
+        ),
     ):
         subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
     with pytest.raises(RunbookError, match="is signed with SHA1"):
-        provided.load_provided(settings(tmp_path, (tmp_path / "weak").read_bytes() + pem(CHAIN[2]), key_pem(GOOD.key)))
+        provided.load_provided(
+            settings(tmp_path, (tmp_path / "weak").read_bytes() + pem(CHAIN[2]), key_pem(GOOD.key))
+        )
 
 
 def test_an_odd_certificate_is_no_traceback(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def installed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Installed:
 
     monkeypatch.setattr(certificates, "_install_material", install)
     monkeypatch.setattr(
-        certificates, "ask_edges", lambda settings: [status.ServedCertificate("edge1", "192.0.2.11:443", seen[-1])]
+        certificates,
+        "ask_edges",
+        lambda settings: [status.ServedCertificate("edge1", "192.0.2.11:443", seen[-1])],
     )
     assert certificates.issue_certificate(settings, force=False, dry=False, json=None) == 0
     return seen
@@ -120,7 +122,9 @@ def test_finishing_waits_for_every_edge(
     old = installed[-1]
     certificates.rotate_authority(settings, None)
     late = status.ServedCertificate("edge2", "192.0.2.12:443", old)
-    gone = status.ServedCertificate("edge2", "192.0.2.12:443", error=RunbookError("off", next="switch it on"))
+    gone = status.ServedCertificate(
+        "edge2", "192.0.2.12:443", error=RunbookError("off", next="switch it on")
+    )
     for look, code, said in ((late, 1, "edge2 does not serve"), (gone, 4, "edge2 cannot be asked")):
         monkeypatch.setattr(certificates, "ask_edges", lambda settings, look=look: [look])
         with pytest.raises(RunbookError, match=said) as caught:
@@ -137,9 +141,15 @@ def test_renewing_never_makes_an_authority(settings: Settings) -> None:
     assert not settings.tls.store.exists()
 
 
-def test_who_has_a_certificate_of_his_own_rotates_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_who_has_a_certificate_of_his_own_rotates_nothing(
+    settings: Settings, tmp_path: Path
+) -> None:
     own = replace(settings, tls=replace(settings.tls, certificate=tmp_path / "own.pem"))
-    for run in (certificates.prepare_authority, certificates.rotate_authority, certificates.finish_rotation):
+    for run in (
+        certificates.prepare_authority,
+        certificates.rotate_authority,
+        certificates.finish_rotation,
+    ):
         with pytest.raises(RunbookError, match="the site uses its own certificate"):
             run(own, None)
     with pytest.raises(RunbookError, match="the site uses its own certificate"):
@@ -148,14 +158,17 @@ def test_who_has_a_certificate_of_his_own_rotates_nothing(settings: Settings, tm
         trust.show_trust(own, out=None, install=False, json=None)
 
 
-# -- status -------------------------------------------------------------------------------------------------------
+# -- status
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_status_says_what_needs_doing(settings: Settings, installed: Installed) -> None:
     now, served = datetime.now(UTC), installed[-1]
     right = status.ServedCertificate("edge1", "192.0.2.11:443", served)
 
-    def judged(*looks: status.ServedCertificate, later: timedelta = 0 * DAY) -> tuple[int, list[tuple[str, str]]]:
+    def judged(
+        *looks: status.ServedCertificate, later: timedelta = 0 * DAY
+    ) -> tuple[int, list[tuple[str, str]]]:
         one = status.judge_certificates(settings, list(looks), now + later)
         return one.exit_code, one.problems
 
@@ -181,20 +194,28 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
     assert judged(right) == (
         2,
         [
-            ("the replaced authority is still trusted; let clients learn the new one", "inv certs.rotate-ca --finish"),
+            (
+                "the replaced authority is still trusted; let clients learn the new one",
+                "inv certs.rotate-ca --finish",
+            ),
             ("edge1 serves another certificate than the store holds", "inv certs.renew"),
         ],
     )
     certificates.finish_rotation(settings, None)
     assert judged(status.ServedCertificate("edge1", "x", installed[-1])) == (0, [])
-    assert [next_ for _, next_ in judged(later=3400 * DAY)[1]] == ["inv certs.renew", "inv certs.rotate-ca --prepare"]
+    assert [next_ for _, next_ in judged(later=3400 * DAY)[1]] == [
+        "inv certs.renew",
+        "inv certs.rotate-ca --prepare",
+    ]
 
 
 def states(one: status.Judged) -> list[str]:
     return [row["state"] for row in status._json_rows(one)]
 
 
-def test_an_edge_with_a_key_that_cannot_be_read_again_is_not_right(settings: Settings, installed: Installed) -> None:
+def test_an_edge_with_a_key_that_cannot_be_read_again_is_not_right(
+    settings: Settings, installed: Installed
+) -> None:
     edge = status.ServedCertificate("edge1", "x", installed[-1], unfit=("key.pem is missing",))
     assert states(status.judge_certificates(settings, [edge], datetime.now(UTC))) == ["", "broken"]
 
@@ -216,11 +237,21 @@ def close(path: Path) -> None:
         (LEAF, cut_off_key, "leaf.pem is damaged", ["", "right"]),
         (CURRENT, cut_off_key, "ca.pem is damaged", ["", "right"]),
         (LEAF, close, "leaf.pem cannot be read: Is a directory", ["not readable", "not compared"]),
-        (LEAF, lambda path: path.write_bytes(b"?"), "leaf.pem is damaged", ["not readable", "not compared"]),
+        (
+            LEAF,
+            lambda path: path.write_bytes(b"?"),
+            "leaf.pem is damaged",
+            ["not readable", "not compared"],
+        ),
     ],
 )
 def test_a_key_of_the_store_that_nobody_can_use_is_a_problem(
-    settings: Settings, installed: Installed, name: str, spoil: Callable[[Path], object], said: str, state: list[str]
+    settings: Settings,
+    installed: Installed,
+    name: str,
+    spoil: Callable[[Path], object],
+    said: str,
+    state: list[str],
 ) -> None:
     spoil(settings.tls.store / name)
     one = status.judge_certificates(
@@ -237,13 +268,18 @@ def test_a_key_of_the_users_own_that_cannot_be_read_is_a_problem(
     (tmp_path / "own.pem").write_bytes((settings.tls.store / LEAF).read_bytes())
     tls = replace(settings.tls, certificate=tmp_path / "own.pem", key=tmp_path)
     one = status.judge_certificates(
-        replace(settings, tls=tls), [status.ServedCertificate("edge1", "x", installed[-1])], datetime.now(UTC)
+        replace(settings, tls=tls),
+        [status.ServedCertificate("edge1", "x", installed[-1])],
+        datetime.now(UTC),
     )
-    assert [f"{tmp_path} cannot be read: Is a directory" in seen for seen, _ in one.problems] == [True]
+    assert [f"{tmp_path} cannot be read: Is a directory" in seen for seen, _ in one.problems] == [
+        True
+    ]
     assert (one.exit_code, states(one)) == (2, ["not readable", "not compared"])
 
 
-# -- trust --------------------------------------------------------------------------------------------------------
+# -- trust
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_the_bundle_is_copied_but_never_over_what_is_not_ours(
@@ -274,9 +310,18 @@ def test_this_machine_is_made_to_trust_exactly_ours(
     local.mkdir()
     etc.mkdir()
     (tmp_path / "conf").write_text("")
-    options = ("--certsconf", str(tmp_path / "conf"), "--localcertsdir", str(local), "--etccertsdir", str(etc))
+    options = (
+        "--certsconf",
+        str(tmp_path / "conf"),
+        "--localcertsdir",
+        str(local),
+        "--etccertsdir",
+        str(etc),
+    )
     monkeypatch.setattr(trust, "MACHINE", local)
-    monkeypatch.setattr(trust, "UPDATE", (*trust.UPDATE, *options, "--hooksdir", str(tmp_path / "none")))
+    monkeypatch.setattr(
+        trust, "UPDATE", (*trust.UPDATE, *options, "--hooksdir", str(tmp_path / "none"))
+    )
     monkeypatch.setattr("os.geteuid", lambda: 0)
     certificates.prepare_authority(settings, None)
     assert trust.show_trust(settings, out=None, install=True, json=None) == 0
@@ -286,7 +331,9 @@ def test_this_machine_is_made_to_trust_exactly_ours(
     certificates.rotate_authority(settings, None)
     certificates.finish_rotation(settings, None)
     assert trust.show_trust(settings, out=None, install=True, json=None) == 0
-    assert x509.load_pem_x509_certificates((etc / "ca-certificates.crt").read_bytes()) == trusted(settings)
+    assert x509.load_pem_x509_certificates((etc / "ca-certificates.crt").read_bytes()) == trusted(
+        settings
+    )
     (only,) = local.iterdir()
     only.write_text("somebody else's")
     with pytest.raises(RunbookError, match="is not a bundle of ours"):

@@ -48,10 +48,19 @@ KEY = f"/etc/x/tls/{PAIR}/key.pem"
     [
         (RIGHT, []),
         (RIGHT.replace("data 640", "data 0"), [f"{KEY} is root:www-data 0, not root:www-data 640"]),
-        (RIGHT.replace("root:www-data 640", "1005:1005 600"), [f"{KEY} is 1005:1005 600, not root:www-data 640"]),
+        (
+            RIGHT.replace("root:www-data 640", "1005:1005 600"),
+            [f"{KEY} is 1005:1005 600, not root:www-data 640"],
+        ),
         (RIGHT.replace(f"{PAIR}/key.pem root:www-data 640\nsame\n", ""), [f"{KEY} is missing"]),
-        (RIGHT.replace("same\n", ""), [f"/etc/x/tls/{PAIR} holds another chain or key than was installed"]),
-        (RIGHT.replace(f"current {PAIR}", "current "), [f"/etc/x/tls/current is no link, not {PAIR}"]),
+        (
+            RIGHT.replace("same\n", ""),
+            [f"/etc/x/tls/{PAIR} holds another chain or key than was installed"],
+        ),
+        (
+            RIGHT.replace(f"current {PAIR}", "current "),
+            [f"/etc/x/tls/current is no link, not {PAIR}"],
+        ),
         ("absent\n", ["/etc/x/tls is missing"]),
     ],
 )
@@ -79,11 +88,17 @@ def shown(fingerprint: str) -> str:
     ("out", "said"),
     [
         (shown(MATERIAL.fingerprint), None),
-        ("served \n", "reload x.service: 192.0.2.11:443 serves no certificate, not abababababababab"),
+        (
+            "served \n",
+            "reload x.service: 192.0.2.11:443 serves no certificate, not abababababababab",
+        ),
         ("", "reload x.service: 192.0.2.11:443 serves no certificate, not abababababababab"),
         (
             shown("cd" * 32),
-            "reload x.service: 192.0.2.11:443 serves certificate cdcdcdcdcdcdcdcd, not abababababababab",
+            (
+                "reload x.service: 192.0.2.11:443 serves certificate cdcdcdcdcdcdcdcd, not"
+                " abababababababab"
+            ),
         ),
     ],
 )

@@ -1,4 +1,5 @@
-"""The authority and what it issues: what openssl thinks of it, when it is due, and every state of a rotation."""
+"""The authority and what it issues: what openssl thinks of it, when it is due, and every state
+of a rotation."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ def leaf(store: Store) -> x509.Certificate:
     return found
 
 
-# -- names --------------------------------------------------------------------------------------------------------
+# -- names
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -67,12 +69,29 @@ def leaf(store: Store) -> x509.Certificate:
             "a.example, 192.0.2.10",
             "a.example, 192.0.2.10, 192.0.2.11, 192.0.2.12",
         ),
-        ("http://shop.example", (), "shop.example", "shop.example, 192.0.2.10, 192.0.2.11, 192.0.2.12"),
-        ("http://198.51.100.7", (), "198.51.100.7", "192.0.2.10, 192.0.2.11, 192.0.2.12, 198.51.100.7"),
-        ("http://a.example", ("a.example", "a.example"), "a.example", "a.example, 192.0.2.10, 192.0.2.11, 192.0.2.12"),
+        (
+            "http://shop.example",
+            (),
+            "shop.example",
+            "shop.example, 192.0.2.10, 192.0.2.11, 192.0.2.12",
+        ),
+        (
+            "http://198.51.100.7",
+            (),
+            "198.51.100.7",
+            "192.0.2.10, 192.0.2.11, 192.0.2.12, 198.51.100.7",
+        ),
+        (
+            "http://a.example",
+            ("a.example", "a.example"),
+            "a.example",
+            "a.example, 192.0.2.10, 192.0.2.11, 192.0.2.12",
+        ),
     ],
 )
-def test_names_are_what_users_call_and_every_edge(service: str, names: tuple[str, ...], users: str, all_: str) -> None:
+def test_names_are_what_users_call_and_every_edge(
+    service: str, names: tuple[str, ...], users: str, all_: str
+) -> None:
     one = replace(site(), service=service, tls=Tls(names=names))
     assert str(called_names(one)) == users
     assert str(wanted_names(one)) == all_
@@ -88,14 +107,25 @@ def test_a_wildcard_covers_one_label() -> None:
     )
 
 
-# -- what is issued -----------------------------------------------------------------------------------------------
+# -- what is issued
+# -----------------------------------------------------------------------------------------------
 
 
 def test_openssl_accepts_it_strictly_for_every_name(store: Store, tmp_path: Path) -> None:
     chain = tmp_path / "chain.pem"
     chain.write_text(store.material(NAMES).chain)
     when = str(int(START.timestamp()))
-    base = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-attime", when, "-CAfile", str(store.bundle)]
+    base = [
+        "openssl",
+        "verify",
+        "-x509_strict",
+        "-purpose",
+        "sslserver",
+        "-attime",
+        when,
+        "-CAfile",
+        str(store.bundle),
+    ]
 
     def verdict(*words: str) -> str:
         done = subprocess.run([*base, *words, str(chain)], capture_output=True, text=True)
@@ -129,7 +159,9 @@ def test_the_leaf_is_what_it_should_be(store: Store) -> None:
     assert one.not_valid_after_utc - one.not_valid_before_utc == 90 * DAY
     assert usage.critical
     assert [
-        name for name in ("digital_signature", "key_cert_sign", "key_encipherment") if getattr(usage.value, name)
+        name
+        for name in ("digital_signature", "key_cert_sign", "key_encipherment")
+        if getattr(usage.value, name)
     ] == ["digital_signature"]
     assert list(purpose) == [ExtendedKeyUsageOID.SERVER_AUTH]
     assert one.serial_number.bit_length() > 64
@@ -151,13 +183,18 @@ def test_nothing_of_the_authority_is_installed_and_files_are_its_owners_only(sto
     assert pair.chain.count("BEGIN CERTIFICATE") == 1
     assert pair.key.reveal().encode() in (store.folder / LEAF).read_bytes()
     assert pair.key.reveal().encode() not in (store.folder / CURRENT).read_bytes()
-    modes = {path.name: path.stat().st_mode & 0o777 for path in store.folder.iterdir() if path.name != ".lock"}
+    modes = {
+        path.name: path.stat().st_mode & 0o777
+        for path in store.folder.iterdir()
+        if path.name != ".lock"
+    }
     assert modes == {CURRENT: 0o600, LEAF: 0o600, "bundle.pem": 0o644}
     assert store.folder.stat().st_mode & 0o777 == 0o700
     assert "PRIVATE" not in mask_secrets(pair.key.reveal()) + store.bundle.read_text() + repr(pair)
 
 
-# -- when it is due -----------------------------------------------------------------------------------------------
+# -- when it is due
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -220,12 +257,17 @@ def test_a_plan_issues_nothing(settings: Settings) -> None:
     assert trust_bundle(settings) == settings.tls.store / "bundle.pem"
 
 
-# -- what may be wrong with it ------------------------------------------------------------------------------------
+# -- what may be wrong with it
+# ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [CURRENT, LEAF])
-@pytest.mark.parametrize("content", [b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_a_damaged_file_is_named_and_left_alone(settings: Settings, name: str, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_a_damaged_file_is_named_and_left_alone(
+    settings: Settings, name: str, content: bytes
+) -> None:
     ready_material(settings, may_issue=True)
     (settings.tls.store / name).write_bytes(content)
     with pytest.raises(RunbookError, match=f"{name} is damaged") as caught:

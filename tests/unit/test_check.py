@@ -34,7 +34,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_another_address_is_asked_over_tls_at_the_same_host(asked: dict[str, Any]) -> None:
     check_service("10.0.0.9", CheckOptions(quick=True))
-    assert (asked["address"], asked["secure"], asked["plan"]) == ("10.0.0.9", Secure("https://10.0.0.9"), QUICK)
+    assert (asked["address"], asked["secure"], asked["plan"]) == (
+        "10.0.0.9",
+        Secure("https://10.0.0.9"),
+        QUICK,
+    )
     check_service("http://films.example:8080", CheckOptions())
     assert (asked["secure"], asked["plan"]) == (None, FULL)
     check_service("http://films.example:8080", CheckOptions(tls="https://films.example:8443/"))
@@ -53,7 +57,9 @@ def test_the_sites_own_address_brings_its_names_and_hosts(
     )
     monkeypatch.setattr(flow, "load_settings", lambda: site)
     check_service("", CheckOptions(quick=True))
-    assert asked["secure"] == Secure("https://10.0.0.10:8443", None, ("films.example",), http3=False)
+    assert asked["secure"] == Secure(
+        "https://10.0.0.10:8443", None, ("films.example",), http3=False
+    )
     assert asked["facts"].settings is site
 
 
@@ -68,7 +74,11 @@ def test_the_sites_own_address_brings_its_names_and_hosts(
     ],
 )
 def test_nodes_are_failed_in_a_lab_or_when_asked_for(
-    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, lab: bool, options: CheckOptions, why: str
+    asked: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    lab: bool,
+    options: CheckOptions,
+    why: str,
 ) -> None:
     site = dataclasses.replace(a_site(), path=LABS / "7" / "site.toml") if lab else a_site()
     monkeypatch.setattr(flow, "load_settings", lambda: site)
@@ -106,7 +116,9 @@ def test_what_is_no_time_is_refused(asked: dict[str, Any], typed: str) -> None:
         ("ftp://x", "", "a service"),
     ],
 )
-def test_addresses_that_are_none_are_refused(asked: dict[str, Any], address: str, tls: str, word: str) -> None:
+def test_addresses_that_are_none_are_refused(
+    asked: dict[str, Any], address: str, tls: str, word: str
+) -> None:
     with pytest.raises(RunbookError, match=word):
         check_service(address, CheckOptions(quick=True, tls=tls))
     assert not asked
@@ -117,5 +129,7 @@ def test_what_curl_writes_of_a_request_is_understood() -> None:
     assert good == CurlAnswer("edge2", "curl 8.14.1", 200, "3", 0.021847, tries=2)
     bad = _curl_answer("edge2", "curl 8.14.1", "1 000 0 5.001 QUIC connection has been shut down")
     assert (bad.status, bad.protocol, bad.error) == (0, "0", "QUIC connection has been shut down")
-    assert "--resolve films.example:443:10.0.0.10" in _curl_command("https://films.example:443/ping", "10.0.0.10")
+    assert "--resolve films.example:443:10.0.0.10" in _curl_command(
+        "https://films.example:443/ping", "10.0.0.10"
+    )
     assert "--resolve" not in _curl_command("https://films.example:443/ping", "")

@@ -1,4 +1,5 @@
-"""What a plan foresees from one reading, and what a report makes of outcomes: states, totals, exit codes."""
+"""What a plan foresees from one reading, and what a report makes of outcomes: states, totals,
+exit codes."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ class Word(Step):
         return None if seen.out == self.word else Change(f"say {self.word}", (), "+diff")
 
 
-RUNNING = Reading("LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n", 0)
+RUNNING = Reading(
+    "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n", 0
+)
 
 
 def states(steps: list[Step], *readings: Reading) -> list[State]:
@@ -59,18 +62,29 @@ def test_a_restart_is_foreseen_from_what_earlier_steps_would_change() -> None:
     owing = Word("a", notify=("restart:app.service",))
     assert states([owing, unit], Reading("a", 0), RUNNING) == [State.RIGHT, State.RIGHT]
     assert states([owing, unit], Reading("", 0), RUNNING) == [State.WOULD, State.WOULD]
-    assert predict_outcomes([owing, unit], [Reading("", 0), RUNNING])[1].sentence == "restart app.service"
-    assert states([Word("a", notify=("restart:other.service",)), unit], Reading("", 0), RUNNING) == [
+    assert (
+        predict_outcomes([owing, unit], [Reading("", 0), RUNNING])[1].sentence
+        == "restart app.service"
+    )
+    assert states(
+        [Word("a", notify=("restart:other.service",)), unit], Reading("", 0), RUNNING
+    ) == [
         State.WOULD,
         State.RIGHT,
     ]
-    assert states([unit, owing], RUNNING, Reading("", 0)) == [State.RIGHT, State.WOULD], "later steps owe later units"
+    assert states([unit, owing], RUNNING, Reading("", 0)) == [
+        State.RIGHT,
+        State.WOULD,
+    ], "later steps owe later units"
 
 
 def test_what_only_a_person_can_mend_is_a_failure_of_its_own() -> None:
     outcomes = predict_outcomes([Word("never"), Word("a")], [Reading("", 0), Reading("", 0)])
     assert [outcome.state for outcome in outcomes] == [State.FAILED, State.WOULD]
-    assert (outcomes[0].sentence, outcomes[0].error and outcomes[0].error.next) == ("it cannot be", "act")
+    assert (outcomes[0].sentence, outcomes[0].error and outcomes[0].error.next) == (
+        "it cannot be",
+        "act",
+    )
 
 
 def test_a_reading_for_every_step() -> None:
@@ -78,10 +92,14 @@ def test_a_reading_for_every_step() -> None:
         predict_outcomes([Word("a"), Word("b")], [Reading("a", 0)])
 
 
-# -- reports ----------------------------------------------------------------------------------------------------
+# -- reports
+# ----------------------------------------------------------------------------------------------------
 
 RIGHT, WOULD = Outcome("r", State.RIGHT), Outcome("w", State.WOULD, "do it")
-CHANGED, SKIPPED = Outcome("c", State.CHANGED, "did it"), Outcome("s", State.SKIPPED, "because f failed")
+CHANGED, SKIPPED = (
+    Outcome("c", State.CHANGED, "did it"),
+    Outcome("s", State.SKIPPED, "because f failed"),
+)
 FAILED = Outcome("f", State.FAILED, "tried it", error=RunbookError("it broke", "so what", "fix it"))
 GONE, LOCKED = Unreachable("no answer", "", ""), Locked("held", "", "")
 
@@ -108,7 +126,11 @@ def report(*hosts: HostReport, task: str = "deploy") -> Report:
 )
 def test_exit_codes(hosts: list[list[Outcome] | RunbookError], code: int) -> None:
     reports = [
-        HostReport(f"h{number}", error=host) if isinstance(host, RunbookError) else HostReport(f"h{number}", host)
+        (
+            HostReport(f"h{number}", error=host)
+            if isinstance(host, RunbookError)
+            else HostReport(f"h{number}", host)
+        )
         for number, host in enumerate(hosts)
     ]
     assert report(*reports).exit_code == code
@@ -123,7 +145,9 @@ def printed(made: Report, *, said: bool = False) -> list[str]:
 
 
 def test_only_what_is_not_right_is_listed_and_the_last_line_has_the_totals() -> None:
-    lines = printed(report(HostReport("one", [RIGHT, WOULD]), HostReport("two", error=GONE), task="plan"))
+    lines = printed(
+        report(HostReport("one", [RIGHT, WOULD]), HostReport("two", error=GONE), task="plan")
+    )
     assert lines[0].split() == ["one", "would", "change", "do", "it"]
     assert not any(line.split()[-1:] == ["r"] for line in lines)
     assert any(line.startswith("two") and line.endswith("unreachable") for line in lines)
@@ -136,20 +160,28 @@ def test_a_failure_is_told_in_three_parts_once() -> None:
     assert lines.count("✗ it broke") == 1
     assert "  why  so what" in lines
     assert "  next fix it" in lines
-    assert lines[-1] == "deploy: 2 hosts · 0 right · 0 changed · 2 failed · 1 skipped · 1.23 s · 2 ssh sessions"
+    assert (
+        lines[-1]
+        == "deploy: 2 hosts · 0 right · 0 changed · 2 failed · 1 skipped · 1.23 s · 2 ssh sessions"
+    )
 
 
 def test_what_was_said_while_it_happened_is_not_said_again() -> None:
     made = report(HostReport("one", [CHANGED]))
     assert "did it" in " ".join(printed(made))
     assert "did it" not in " ".join(printed(made, said=True))
-    assert printed(made, said=True)[-1] == "deploy: 1 host · 0 right · 1 changed · 1.23 s · 1 ssh sessions"
+    assert (
+        printed(made, said=True)[-1]
+        == "deploy: 1 host · 0 right · 1 changed · 1.23 s · 1 ssh sessions"
+    )
 
 
 def test_long_diffs_are_cut_and_text_is_no_markup() -> None:
     out = Console(file=io.StringIO(), width=120)
     diff = "\n".join(f"+line {number} [bold]" for number in range(50))
-    show_outcome(out, "one", Outcome("x", State.CHANGED, "set [red]x[/red]", diff, seconds=2.0), most=3)
+    show_outcome(
+        out, "one", Outcome("x", State.CHANGED, "set [red]x[/red]", diff, seconds=2.0), most=3
+    )
     assert isinstance(out.file, io.StringIO)
     text = out.file.getvalue()
     assert "set [red]x[/red]  2.0 s" in text
@@ -158,9 +190,13 @@ def test_long_diffs_are_cut_and_text_is_no_markup() -> None:
     assert "47 more lines" in text
 
 
-def test_json_for_machines_carries_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_for_machines_carries_no_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Secret("machine-secret")
-    made = report(HostReport("one", [Outcome("x", State.CHANGED, "set machine-secret", "+machine-secret")]))
+    made = report(
+        HostReport("one", [Outcome("x", State.CHANGED, "set machine-secret", "+machine-secret")])
+    )
     write_json(made.as_json(), str(tmp_path / "report.json"))
     text = (tmp_path / "report.json").read_text()
     assert "machine-secret" not in text

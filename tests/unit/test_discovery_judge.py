@@ -24,10 +24,21 @@ from fabfile.discovery.strace import parse_trace
 
 STATE = SearchState(Program("/srv/film", "tenant"), Commands())
 AWAY = Destination("203.0.113.9", 80)
-NO_CONFIG = 'openat(AT_FDCWD</>, "/opt/film/config.yaml", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)'
-CONFIG = 'openat(AT_FDCWD</>, "/opt/film/config.yaml", O_RDONLY|O_CLOEXEC) = 3</opt/film/config.yaml>'
-NO_PASS = 'openat(AT_FDCWD</>, "/home/tenant/.pgpass", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)'
-NO_LOG = 'openat(AT_FDCWD</>, "/opt/log/ab12/main.log", O_WRONLY|O_CREAT|O_APPEND, 0644) = -1 ENOENT (No such file)'
+NO_CONFIG = (
+    'openat(AT_FDCWD</>, "/opt/film/config.yaml", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or'
+    " directory)"
+)
+CONFIG = (
+    'openat(AT_FDCWD</>, "/opt/film/config.yaml", O_RDONLY|O_CLOEXEC) = 3</opt/film/config.yaml>'
+)
+NO_PASS = (
+    'openat(AT_FDCWD</>, "/home/tenant/.pgpass", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or'
+    " directory)"
+)
+NO_LOG = (
+    'openat(AT_FDCWD</>, "/opt/log/ab12/main.log", O_WRONLY|O_CREAT|O_APPEND, 0644) = -1 ENOENT (No'
+    " such file)"
+)
 
 
 def connect(to: str, port: int, result: str, socket: int = 1) -> str:
@@ -39,12 +50,15 @@ def connect(to: str, port: int, result: str, socket: int = 1) -> str:
 
 def bind(port: int, result: str) -> str:
     return (
-        f"bind(4<socket:[9]>, {{sa_family=AF_INET6, sin6_port=htons({port}), sin6_flowinfo=htonl(0), "
+        f"bind(4<socket:[9]>, {{sa_family=AF_INET6, sin6_port=htons({port}),"
+        " sin6_flowinfo=htonl(0), "
         f'inet_pton(AF_INET6, "::", &sin6_addr), sin6_scope_id=0}}, 28) = {result}'
     )
 
 
-def ended(code: int, err: str = "", *calls: str, out: str = "", args: tuple[str, ...] = ()) -> Attempt:
+def ended(
+    code: int, err: str = "", *calls: str, out: str = "", args: tuple[str, ...] = ()
+) -> Attempt:
     events = parse_trace(f"7 {100 + n}.0 {call}" for n, call in enumerate(calls))
     return Attempt(args, "exited", code, 0.1, tuple(events), out, err)
 
@@ -54,7 +68,9 @@ COMMANDS = Commands(("help", "run_server", "start", "version"), serve=("run_serv
 
 CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
     "a file whose absence kills": (
-        ended(2, "panic: failed to read config data\n\ngoroutine 1 [running]:\nmain.main()", NO_CONFIG),
+        ended(
+            2, "panic: failed to read config data\n\ngoroutine 1 [running]:\nmain.main()", NO_CONFIG
+        ),
         STATE,
         CreateFile(
             "It opens /opt/film/config.yaml, which does not exist, and ends with exit 2, "
@@ -66,8 +82,8 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(2, "panic: failed to build logger", CONFIG, NO_LOG),
         STATE,
         CreateDirectory(
-            "It creates /opt/log/ab12/main.log, but there is no directory /opt/log/ab12; it ends with exit 2, "
-            "saying 'panic: failed to build logger'.",
+            "It creates /opt/log/ab12/main.log, but there is no directory /opt/log/ab12; it ends"
+            " with exit 2, saying 'panic: failed to build logger'.",
             "/opt/log/ab12",
         ),
     ),
@@ -75,27 +91,36 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(
             1,
             "cannot log",
-            'openat(AT_FDCWD</>, "/var/log/x.log", O_WRONLY|O_CREAT, 0644) = -1 EACCES (Permission denied)',
+            'openat(AT_FDCWD</>, "/var/log/x.log", O_WRONLY|O_CREAT, 0644) = -1 EACCES (Permission'
+            " denied)",
         ),
         STATE,
         CreateFile(
-            "It may not write /var/log/x.log, and ends with exit 1, saying 'cannot log'.", "/var/log/x.log", True
+            "It may not write /var/log/x.log, and ends with exit 1, saying 'cannot log'.",
+            "/var/log/x.log",
+            True,
         ),
     ),
     "a directory it changes into": (
         ended(1, "", 'chdir("/srv/data") = -1 ENOENT (No such file or directory)'),
         STATE,
         CreateDirectory(
-            "It wants the directory /srv/data, which does not exist, and ends with exit 1 without a word.", "/srv/data"
+            "It wants the directory /srv/data, which does not exist, and ends with exit 1 without a"
+            " word.",
+            "/srv/data",
         ),
     ),
     "the directory of a unix socket": (
         ended(
-            1, "", 'bind(3, {sa_family=AF_UNIX, sun_path="/run/film/sock"}, 18) = -1 ENOENT (No such file or directory)'
+            1,
+            "",
+            'bind(3, {sa_family=AF_UNIX, sun_path="/run/film/sock"}, 18) = -1 ENOENT (No such file'
+            " or directory)",
         ),
         STATE,
         CreateDirectory(
-            "It creates /run/film/sock, but there is no directory /run/film; it ends with exit 1 without a word.",
+            "It creates /run/film/sock, but there is no directory /run/film; it ends with exit 1"
+            " without a word.",
             "/run/film",
         ),
     ),
@@ -103,7 +128,9 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(1, "", 'mkdir("/srv/a/b", 0755) = -1 ENOENT (No such file or directory)'),
         STATE,
         CreateDirectory(
-            "It creates /srv/a/b, but there is no directory /srv/a; it ends with exit 1 without a word.", "/srv/a"
+            "It creates /srv/a/b, but there is no directory /srv/a; it ends with exit 1 without a"
+            " word.",
+            "/srv/a",
         ),
     ),
     "a file it only looked at, but names": (
@@ -114,7 +141,8 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ),
         STATE,
         CreateFile(
-            "It opens /srv/licence.key, which does not exist, and ends with exit 1, saying 'no licence at /srv/licence.key'.",
+            "It opens /srv/licence.key, which does not exist, and ends with exit 1, saying 'no"
+            " licence at /srv/licence.key'.",
             "/srv/licence.key",
         ),
     ),
@@ -122,15 +150,22 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(0, out="Hello world\n"),
         replace(STATE, commands=COMMANDS),
         UseCommand(
-            "It prints 'Hello world' and ends: of the commands in its help, 'run_server' sounds like serving.",
+            "It prints 'Hello world' and ends: of the commands in its help, 'run_server' sounds"
+            " like serving.",
             ("run_server",),
         ),
     ),
     "a usage text and exit 2": (
-        ended(2, "usage: film {serve,version}\nfilm: error: the following arguments are required: command"),
+        ended(
+            2,
+            "usage: film {serve,version}\nfilm: error: the following arguments are required:"
+            " command",
+        ),
         replace(STATE, commands=Commands(("serve", "version"), serve=("serve",))),
         UseCommand(
-            "It prints how to call it and ends: of the commands in its help, 'serve' sounds like serving.", ("serve",)
+            "It prints how to call it and ends: of the commands in its help, 'serve' sounds like"
+            " serving.",
+            ("serve",),
         ),
     ),
     "usage shown after an error of the serving command is no reason to change it": (
@@ -145,7 +180,10 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
     "a serving command that ends with 0 twice": (
         ended(0, args=("run_server",)),
         replace(STATE, commands=COMMANDS, tried=frozenset({"run_server"}), retried=True),
-        UseCommand("It prints nothing and ends: of the commands in its help, 'start' sounds like serving.", ("start",)),
+        UseCommand(
+            "It prints nothing and ends: of the commands in its help, 'start' sounds like serving.",
+            ("start",),
+        ),
     ),
     "commands, but none that serves": (
         ended(0, out="Hi"),
@@ -160,17 +198,20 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         Attempt((), "stalled", seconds=2.1, stalled=AWAY),
         STATE,
         RejectOutbound(
-            "It waits for an answer from 203.0.113.9:80 that does not come: let this call fail at once.", AWAY
+            "It waits for an answer from 203.0.113.9:80 that does not come: let this call fail at"
+            " once.",
+            AWAY,
         ),
     ),
     "the database does not answer": (
         Attempt((), "stalled", seconds=2.1, stalled=AWAY, err="connecting"),
         replace(STATE, known=frozenset({AWAY})),
         NeedsHuman(
-            "It wants a service at 203.0.113.9:80, which does not answer (packets are dropped on the way, or the host is "
-            "down); it says 'connecting'.",
+            "It wants a service at 203.0.113.9:80, which does not answer (packets are dropped on"
+            " the way, or the host is down); it says 'connecting'.",
             "it does not start without",
-            "make 203.0.113.9:80 answer this host (fab deploy sets the database up first), then run the same command again",
+            "make 203.0.113.9:80 answer this host (fab deploy sets the database up first), then run"
+            " the same command again",
         ),
     ),
     "a rejected call that still waits": (
@@ -183,29 +224,45 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ),
     ),
     "a refused database, though a file was missing before": (
-        ended(1, "Error: could not connect to any host", CONFIG, NO_PASS, connect("10.0.0.5", 5432, REFUSED)),
+        ended(
+            1,
+            "Error: could not connect to any host",
+            CONFIG,
+            NO_PASS,
+            connect("10.0.0.5", 5432, REFUSED),
+        ),
         STATE,
         NeedsHuman(
             "It wants PostgreSQL at 10.0.0.5:5432, which refuses the connection (ECONNREFUSED); "
             "it says 'Error: could not connect to any host'.",
             "it does not start without; the address comes from /opt/film/config.yaml",
-            "start the service at 10.0.0.5:5432 or correct the address in /opt/film/config.yaml, then run the same command again",
+            "start the service at 10.0.0.5:5432 or correct the address in /opt/film/config.yaml,"
+            " then run the same command again",
         ),
     ),
     "a file that is missing after a refused call": (
         ended(1, "", connect("203.0.113.9", 80, REFUSED), NO_CONFIG),
         STATE,
         CreateFile(
-            "It opens /opt/film/config.yaml, which does not exist, and ends with exit 1 without a word.",
+            "It opens /opt/film/config.yaml, which does not exist, and ends with exit 1 without a"
+            " word.",
             "/opt/film/config.yaml",
         ),
     ),
     "a wrong password: files it did without before are not created": (
-        ended(1, "Error: password authentication failed", CONFIG, NO_PASS, connect("10.0.0.5", 5432, "0")),
+        ended(
+            1,
+            "Error: password authentication failed",
+            CONFIG,
+            NO_PASS,
+            connect("10.0.0.5", 5432, "0"),
+        ),
         replace(STATE, retried=True),
         NeedsHuman(
-            "It reaches PostgreSQL at 10.0.0.5:5432, and then ends with exit 1, saying 'Error: password authentication failed'.",
-            "it was probably turned away there: user, password, database name or the number of connections",
+            "It reaches PostgreSQL at 10.0.0.5:5432, and then ends with exit 1, saying 'Error:"
+            " password authentication failed'.",
+            "it was probably turned away there: user, password, database name or the number of"
+            " connections",
             "read the log of PostgreSQL on 10.0.0.5, correct it, then run the same command again",
         ),
     ),
@@ -220,26 +277,36 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
     ),
     "its own running instance": (
         replace(
-            ended(1, "bind: address already in use", bind(7000, "-1 EADDRINUSE (Address already in use)")),
+            ended(
+                1,
+                "bind: address already in use",
+                bind(7000, "-1 EADDRINUSE (Address already in use)"),
+            ),
             holder=PortHolder(41, "film", "tenant", "film.service", True),
         ),
         STATE,
         Serving(
-            "It got as far as its port: [::]:7000 is held by its running instance, film.service (pid 41, user tenant).",
+            "It got as far as its port: [::]:7000 is held by its running instance, film.service"
+            " (pid 41, user tenant).",
             (Destination("::", 7000),),
             "film.service (pid 41, user tenant)",
         ),
     ),
     "somebody else's port": (
         replace(
-            ended(1, "bind: address already in use", bind(7000, "-1 EADDRINUSE (Address already in use)")),
+            ended(
+                1,
+                "bind: address already in use",
+                bind(7000, "-1 EADDRINUSE (Address already in use)"),
+            ),
             holder=PortHolder(41, "nginx", "root", "nginx.service", False),
         ),
         STATE,
         NeedsHuman(
             "It wants the port [::]:7000, which nginx.service (pid 41, user root) holds.",
             "two processes cannot serve at one port, and the port is not ours to choose",
-            "stop or move what listens there (ss -ltnp 'sport = :7000'), then run the same command again",
+            "stop or move what listens there (ss -ltnp 'sport = :7000'), then run the same command"
+            " again",
         ),
     ),
     "a port below 1024": (
@@ -254,7 +321,10 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
     "an end without a reason": (
         ended(0),
         STATE,
-        Again("It ends with exit 0 without a word, and nothing that it asked for is missing: try once more."),
+        Again(
+            "It ends with exit 0 without a word, and nothing that it asked for is missing: try once"
+            " more."
+        ),
     ),
     "a signal": (
         ended(139),
@@ -266,7 +336,11 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ),
     ),
     "what was put there does not do": (
-        ended(1, "cannot parse /srv/key.pem", 'openat(AT_FDCWD</>, "/srv/key.pem", O_RDONLY) = 3</srv/key.pem>'),
+        ended(
+            1,
+            "cannot parse /srv/key.pem",
+            'openat(AT_FDCWD</>, "/srv/key.pem", O_RDONLY) = 3</srv/key.pem>',
+        ),
         replace(STATE, ruled_out=frozenset({"/srv/key.pem"}), retried=True),
         NeedsHuman(
             "It wants something in /srv/key.pem that only a person can give: it ends with exit 1, "
@@ -277,7 +351,9 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
     ),
     "only a unix socket": (
         replace(
-            ended(0, "", 'bind(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 9) = 0'), outcome="deadline", seconds=45.0
+            ended(0, "", 'bind(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 9) = 0'),
+            outcome="deadline",
+            seconds=45.0,
         ),
         STATE,
         NeedsHuman(
@@ -287,7 +363,12 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ),
     ),
     "serving": (
-        Attempt((), "listening", seconds=0.3, ports=(Destination("::", 7000), Destination("127.0.0.1", 7001))),
+        Attempt(
+            (),
+            "listening",
+            seconds=0.3,
+            ports=(Destination("::", 7000), Destination("127.0.0.1", 7001)),
+        ),
         STATE,
         Serving(
             "It serves: it listens at [::]:7000 and 127.0.0.1:7001, 0.3 s after its start.",

@@ -1,4 +1,5 @@
-"""What is read out of help texts, last words, paths and the serving run; facts as JSON; the tables."""
+"""What is read out of help texts, last words, paths and the serving run; facts as JSON; the
+tables."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ from fabfile.discovery import report
 from fabfile.discovery.facts import gather_facts, refused_calls
 from fabfile.discovery.help_text import Commands, read_help
 from fabfile.discovery.model import Attempt, Destination, Discovery, Facts, Program, TrailRow
-from fabfile.discovery.output import is_help, last_words, notable_lines, same_but_numbers, secret_masker
+from fabfile.discovery.output import (
+    is_help,
+    last_words,
+    notable_lines,
+    same_but_numbers,
+    secret_masker,
+)
 from fabfile.discovery.paths import config_rank, is_shared, is_system
 from fabfile.discovery.strace import parse_trace
 from fabfile.engine.secret import MASK
@@ -62,12 +69,25 @@ Commands:
         (COBRA, ("run_server",), "prepare_db", "print_default_config", "version"),
         (ARGPARSE, ("serve",), "migrate", "config-example", None),
         (CLAP, ("start",), "seed", None, None),
-        ("usage: darkhttpd /path/to/wwwroot [flags]\n\nflags:\t--port number\n", (), None, None, None),
+        (
+            "usage: darkhttpd /path/to/wwwroot [flags]\n\nflags:\t--port number\n",
+            (),
+            None,
+            None,
+            None,
+        ),
     ],
 )
-def test_help(text: str, serve: tuple[str, ...], prepare: str | None, default: str | None, version: str | None) -> None:
+def test_help(
+    text: str, serve: tuple[str, ...], prepare: str | None, default: str | None, version: str | None
+) -> None:
     found = read_help(text)
-    assert (found.serve[:1], found.prepare, found.default_config, found.version) == (serve, prepare, default, version)
+    assert (found.serve[:1], found.prepare, found.default_config, found.version) == (
+        serve,
+        prepare,
+        default,
+        version,
+    )
     assert is_help(text)
 
 
@@ -77,7 +97,10 @@ def test_help(text: str, serve: tuple[str, ...], prepare: str | None, default: s
         ("Hello world\n", "", "Hello world"),
         (
             "",
-            "panic: failed to build logger\n\ngoroutine 1 [running]:\nmain.main()\n\t/a/b.go:7 +0x1d\n",
+            (
+                "panic: failed to build logger\n\ngoroutine 1 [running]:\nmain.main()\n\t/a/b.go:7"
+                " +0x1d\n"
+            ),
             "panic: failed to build logger",
         ),
         ("starting\n", "Error: no store\nUsage:\n  app serve\n", "Error: no store"),
@@ -106,9 +129,23 @@ def test_sameness_does_not_look_at_numbers() -> None:
 
 def test_paths() -> None:
     assert all(
-        map(is_system, ("/proc/self/stat", "/usr/share/x", "/etc/ssl/certs/a.pem", "/lib64/libc.so.6", "/etc/hosts"))
+        map(
+            is_system,
+            (
+                "/proc/self/stat",
+                "/usr/share/x",
+                "/etc/ssl/certs/a.pem",
+                "/lib64/libc.so.6",
+                "/etc/hosts",
+            ),
+        )
     )
-    assert not any(map(is_system, ("/etc/app.conf", "/usr/local/etc/app.conf", "/opt/x", "/library/x", "/var/log/x")))
+    assert not any(
+        map(
+            is_system,
+            ("/etc/app.conf", "/usr/local/etc/app.conf", "/opt/x", "/library/x", "/var/log/x"),
+        )
+    )
     ranked = sorted(("/etc/lab.conf", "/opt/x/config.yaml", "/opt/x/data.bin"), key=config_rank)
     assert ranked == ["/opt/x/data.bin", "/etc/lab.conf", "/opt/x/config.yaml"]
     assert all(map(is_shared, ("/", "/var/log", "/tmp", "/run")))
@@ -128,7 +165,9 @@ SERVED = """\
 
 
 def served() -> Facts:
-    attempt = Attempt(("run",), "listening", 0, 0.4, tuple(parse_trace(SERVED.splitlines())), out="ready\n")
+    attempt = Attempt(
+        ("run",), "listening", 0, 0.4, tuple(parse_trace(SERVED.splitlines())), out="ready\n"
+    )
     return gather_facts(
         attempt,
         Program("/srv/x", "tenant"),
@@ -169,9 +208,18 @@ def test_facts_survive_json_and_depend_on_binary_and_configuration() -> None:
 
 
 def test_the_tables_show_the_trail_and_the_settings() -> None:
-    row = TrailRow(1, "x run", "exit 2: panic: [red]no[/red]", "It opens /opt/x/config.yaml.", "created it", 0.31)
+    row = TrailRow(
+        1,
+        "x run",
+        "exit 2: panic: [red]no[/red]",
+        "It opens /opt/x/config.yaml.",
+        "created it",
+        0.31,
+    )
     out = io.StringIO()
-    report.show_discovery(Console(file=out, width=140), Discovery(served(), (row,), "x.service (pid 7, user tenant)"))
+    report.show_discovery(
+        Console(file=out, width=140), Discovery(served(), (row,), "x.service (pid 7, user tenant)")
+    )
     text = out.getvalue()
     for part in (
         "panic: [red]no[/red]",

@@ -1,4 +1,5 @@
 """strace's lines, recorded from real runs (strace 6.1, `-f -ttt -y -s 0`), read as events."""
+
 # ruff: noqa: E501  (recorded lines are kept as they were)
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ def test_a_go_server_is_read_from_its_start_on() -> None:
         ("127.0.0.1", 5432, ""),
         ("8.8.8.8", 80, "ECONNREFUSED"),
     ]
-    assert [(e.address, e.port) for e in events if isinstance(e, Bind)] == [("::1", 0), ("::", 23456)]
+    assert [(e.address, e.port) for e in events if isinstance(e, Bind)] == [
+        ("::1", 0),
+        ("::", 23456),
+    ]
 
 
 def test_a_program_that_never_started_has_no_events() -> None:
@@ -57,42 +61,64 @@ def test_a_program_that_never_started_has_no_events() -> None:
 
 def test_a_call_in_two_halves_keeps_its_start() -> None:
     log = next(e for e in parse_trace(GO.splitlines()) if isinstance(e, Touch) and e.append)
-    assert log == Touch(776, 1795487511.690253, "", "open", "/opt/log/567159d622/main.log", True, True, True, False)
+    assert log == Touch(
+        776, 1795487511.690253, "", "open", "/opt/log/567159d622/main.log", True, True, True, False
+    )
 
 
 def test_a_call_without_an_answer_is_pending() -> None:
-    text = 'connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("203.0.113.9")}, 16'
+    text = (
+        "connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(80),"
+        ' sin_addr=inet_addr("203.0.113.9")}, 16'
+    )
     assert one(f"{text} <unfinished ...>") == Connect(12, 100.5, PENDING, "203.0.113.9", 80, True)
     assert one(f"{text}) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)").error == PENDING
 
 
 def test_asking_again_tells_how_the_first_call_went() -> None:
-    call = 'connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("203.0.113.9")}, 16)'
+    call = (
+        "connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(80),"
+        ' sin_addr=inet_addr("203.0.113.9")}, 16)'
+    )
     waits = f"1 1.0 {call} = -1 EINPROGRESS (Operation now in progress)"
-    for answer, error in (("0", ""), ("-1 EISCONN (x)", ""), ("-1 ECONNREFUSED (Connection refused)", "ECONNREFUSED")):
+    for answer, error in (
+        ("0", ""),
+        ("-1 EISCONN (x)", ""),
+        ("-1 ECONNREFUSED (Connection refused)", "ECONNREFUSED"),
+    ):
         (event,) = parse_trace([waits, f"1 1.1 {call} = {answer}"])
         assert event.error == error
 
 
 def test_datagrams_are_told_from_streams() -> None:
     socket = "1 1.0 socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_IP) = 3<socket:[9]>"
-    call = 'connect(3<socket:[9]>, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("192.0.2.1")}, 16) = 0'
+    call = (
+        "connect(3<socket:[9]>, {sa_family=AF_INET, sin_port=htons(53),"
+        ' sin_addr=inet_addr("192.0.2.1")}, 16) = 0'
+    )
     (event,) = parse_trace([socket, f"1 1.1 {call}"])
     assert event == Connect(1, 1.1, "", "192.0.2.1", 53, False)
 
 
 def test_other_families() -> None:
     mapped = (
-        'sa_family=AF_INET6, sin6_port=htons(80), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::ffff:192.0.2.7", &a)'
+        "sa_family=AF_INET6, sin6_port=htons(80), sin6_flowinfo=htonl(0), inet_pton(AF_INET6,"
+        ' "::ffff:192.0.2.7", &a)'
     )
     assert one(f"connect(3, {{{mapped}}}, 28) = 0") == Connect(12, 100.5, "", "192.0.2.7", 80, True)
-    unix = 'connect(3<socket:[1]>, {sa_family=AF_UNIX, sun_path="/run/db/.s.5432"}, 110) = -1 ENOENT (No such file)'
+    unix = (
+        'connect(3<socket:[1]>, {sa_family=AF_UNIX, sun_path="/run/db/.s.5432"}, 110) = -1 ENOENT'
+        " (No such file)"
+    )
     assert one(unix) == Connect(12, 100.5, "ENOENT", "/run/db/.s.5432", 0, True)
     abstract = one('bind(3, {sa_family=AF_UNIX, sun_path=@"/tmp/dbus"}, 12) = 0')
     assert abstract == Bind(12, 100.5, "", "@/tmp/dbus", 0, True)
     named = one('bind(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 12) = 0')
     assert named == Touch(12, 100.5, "", "socket", "/run/x", write=True, create=True)
-    assert parse_trace(["1 1.0 bind(3, {sa_family=AF_NETLINK, nl_pid=0, nl_groups=00000000}, 12) = 0"]) == []
+    assert (
+        parse_trace(["1 1.0 bind(3, {sa_family=AF_NETLINK, nl_pid=0, nl_groups=00000000}, 12) = 0"])
+        == []
+    )
 
 
 def test_relative_paths_are_made_absolute() -> None:
@@ -108,11 +134,22 @@ def test_relative_paths_are_made_absolute() -> None:
 
 
 def test_quoted_paths_are_unquoted() -> None:
-    event = one(r'openat(AT_FDCWD</>, "/srv/\"a\"\tb\303\274.conf", O_RDONLY) = -1 ENOENT (No such file or directory)')
+    event = one(
+        r'openat(AT_FDCWD</>, "/srv/\"a\"\tb\303\274.conf", O_RDONLY) = -1 ENOENT (No such file or'
+        r" directory)"
+    )
     assert isinstance(event, Touch)
     assert event.path == '/srv/"a"\tbü.conf'
 
 
 def test_what_names_no_path_is_left_out() -> None:
-    assert parse_trace(['1 1.0 newfstatat(3</x>, "", {st_mode=S_IFREG|0644, st_size=1, ...}, AT_EMPTY_PATH) = 0']) == []
+    assert (
+        parse_trace(
+            [
+                '1 1.0 newfstatat(3</x>, "", {st_mode=S_IFREG|0644, st_size=1, ...},'
+                " AT_EMPTY_PATH) = 0"
+            ]
+        )
+        == []
+    )
     assert parse_trace(['1 1.0 readlink("/proc/self/exe", ""..., 128) = 12', "garbage", ""]) == []

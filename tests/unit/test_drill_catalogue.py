@@ -45,7 +45,9 @@ def test_a_drill_believes_something_and_ends(drill: object) -> None:
     assert one.rules
     assert set(one.requirements) <= {f"R{number}" for number in range(1, 23)}
     assert 0 < one.rate <= 120
-    assert (one.hold or 0) + one.patience <= 180 - 30, "a host mends itself after 180 s, not in the middle of a drill"
+    assert (one.hold or 0) + one.patience <= 180 - 30, (
+        "a host mends itself after 180 s, not in the middle of a drill"
+    )
     assert "on a real site after" in one.abort
 
 
@@ -57,17 +59,23 @@ def test_an_unknown_drill_is_refused() -> None:
     assert set(OFF) == {"healer", "retries", "proof", "guard"}
 
 
-# -- victims ------------------------------------------------------------------------------------------------------
+# -- victims
+# ------------------------------------------------------------------------------------------------------
 
 
-def sight(edge1: str, edge2: str = "0 node1=UP node2=UP", app: str = "MainPID=7 SubState=running") -> Snapshot:
+def sight(
+    edge1: str, edge2: str = "0 node1=UP node2=UP", app: str = "MainPID=7 SubState=running"
+) -> Snapshot:
     return Snapshot(
-        {"edge1": parse_edge(edge1), "edge2": parse_edge(edge2)}, {"node1": parse_app(app), "node2": parse_app(app)}
+        {"edge1": parse_edge(edge1), "edge2": parse_edge(edge2)},
+        {"node1": parse_app(app), "node2": parse_app(app)},
     )
 
 
 def test_what_hosts_say_is_understood() -> None:
-    assert parse_edge("1 node1=UP node2=DOWN_1/2") == EdgeSnapshot(True, {"node1": "UP", "node2": "DOWN_1/2"})
+    assert parse_edge("1 node1=UP node2=DOWN_1/2") == EdgeSnapshot(
+        True, {"node1": "UP", "node2": "DOWN_1/2"}
+    )
     assert parse_edge("0") == EdgeSnapshot(False, {})
     assert parse_app("MainPID=12 SubState=start-post") == AppSeen(12, False)
     assert parse_app("MainPID=0 SubState=auto-restart") == AppSeen(0, False)
@@ -115,7 +123,11 @@ BOTH_UP = "1 node1=UP node2=UP"
     ("edge1", "edge2", "noticed"),
     [
         (BOTH_UP, "0 node1=UP node2=UP", False),
-        ("1 node1=UP_1/2 node2=UP", "0 node1=UP node2=UP", False),  # it has its doubts, and sends there still
+        (
+            "1 node1=UP_1/2 node2=UP",
+            "0 node1=UP node2=UP",
+            False,
+        ),  # it has its doubts, and sends there still
         ("1 node1=DOWN node2=UP", "0 node1=UP node2=UP", True),
         (BOTH_UP, "0 node1=DOWN node2=UP", False),  # only the edge that serves nobody
         ("1", "0 node1=UP node2=UP", True),
@@ -131,10 +143,13 @@ def test_a_site_with_one_edge_needs_no_floating_address() -> None:
     assert sight("0 node1=UP node2=UP").holder == "edge1"
 
 
-# -- a real site --------------------------------------------------------------------------------------------------
+# -- a real site
+# --------------------------------------------------------------------------------------------------
 
 
-def test_a_site_that_is_no_lab_is_spared_unless_really_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_site_that_is_no_lab_is_spared_unless_really_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made: list[object] = []
     monkeypatch.setattr(flow, "run_some", lambda *args, **options: made.append(options))
     site, options = a_site(), {"json": None, "report": "", "without": ""}
@@ -150,15 +165,21 @@ def test_a_site_that_is_no_lab_is_spared_unless_really_meant(monkeypatch: pytest
     assert len(made) == 2
 
 
-# -- what is kept -------------------------------------------------------------------------------------------------
+# -- what is kept
+# -------------------------------------------------------------------------------------------------
 
 
 def result(name: str, started: float, verdict: str = HELD, **more: object) -> DrillResult:
-    return DrillResult(name, "Nobody notices.", started=started, verdict=verdict, requests=900, **more)  # type: ignore[arg-type]
+    return DrillResult(
+        name, "Nobody notices.", started=started, verdict=verdict, requests=900, **more
+    )  # type: ignore[arg-type]
 
 
 def test_results_are_kept_in_order_and_read_again(tmp_path: Path) -> None:
-    first, second = result("app-hung", 1000.0, FAILED, why="x"), result("app-hung", 2000.0, recover_s=9.5)
+    first, second = (
+        result("app-hung", 1000.0, FAILED, why="x"),
+        result("app-hung", 2000.0, recover_s=9.5),
+    )
     other = result("app-killed", 1500.0, without="retries")
     for one in (second, first, other, result("edge-off", 1600.0, NOT_TRIED)):
         keep_result(tmp_path, one)
@@ -178,8 +199,17 @@ def shown(show: object, *things: object) -> str:
 
 
 def test_people_are_told() -> None:
-    failed = result("app-hung", 2000.0, FAILED, why="failed GETs: 3 of 9, allowed 0", failed={"R5": {"status 503": 3}})
-    told = shown(show_results, [failed, result("edge-off", 0.0, NOT_TRIED, why="no switch"), result("db-killed", 0.0)])
+    failed = result(
+        "app-hung",
+        2000.0,
+        FAILED,
+        why="failed GETs: 3 of 9, allowed 0",
+        failed={"R5": {"status 503": 3}},
+    )
+    told = shown(
+        show_results,
+        [failed, result("edge-off", 0.0, NOT_TRIED, why="no switch"), result("db-killed", 0.0)],
+    )
     assert "✗ app-hung: failed GETs: 3 of 9, allowed 0" in told
     assert "app-hung, failed: R5 3 status 503" in told
     assert "edge-off not tried: no switch" in told

@@ -17,12 +17,18 @@ from fabfile.traffic.sample import Sample
 from fabfile.traffic.users import asked_at
 
 
-def asked(at: float, took: float = 0.01, error: str = "", endpoint: str = "R5", status: int = 200) -> Sample:
+def asked(
+    at: float, took: float = 0.01, error: str = "", endpoint: str = "R5", status: int = 200
+) -> Sample:
     return Sample(endpoint, at, at, at, at + took, 0 if error == "timed out" else status, error)
 
 
 def steady(
-    until: float, *, rate: float = 20, but: Iterable[Sample] = (), quiet: tuple[float, float] = (0, 0)
+    until: float,
+    *,
+    rate: float = 20,
+    but: Iterable[Sample] = (),
+    quiet: tuple[float, float] = (0, 0),
 ) -> list[Sample]:
     """`rate` right answers a second, none due in `quiet`, and some others."""
     times = [number / rate for number in range(int(until * rate))]
@@ -41,8 +47,16 @@ def seen(samples: Iterable[Sample], **more: object) -> Observation:
         (steady(4, quiet=(1, 3)), 0.0, 2.05),
         (steady(4, quiet=(1, 3)), 3.5, 0.05),  # over before it counts
         (steady(4, quiet=(1, 3)), 2.0, 2.05),  # it began before: still whole
-        ([*steady(2), *(asked(2 + n / 20, error="status 503") for n in range(40))], 0.0, 2.0),  # to the very end
-        ([asked(1, error="status 503"), asked(3, error="status 503")], 1.0, 2.01),  # never an answer
+        (
+            [*steady(2), *(asked(2 + n / 20, error="status 503") for n in range(40))],
+            0.0,
+            2.0,
+        ),  # to the very end
+        (
+            [asked(1, error="status 503"), asked(3, error="status 503")],
+            1.0,
+            2.01,
+        ),  # never an answer
     ],
 )
 def test_the_longest_gap(samples: list[Sample], since: float, gap: float) -> None:
@@ -85,13 +99,21 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.few_failed_posts, seen([*POSTS, POST]), True),
         (rules.few_failed_posts, seen([*POSTS, POST, POST]), False),
         (rules.only_posts_in_hand, seen([*POSTS, IN_HAND, IN_HAND]), True),
-        (rules.only_posts_in_hand, seen([*POSTS, IN_HAND, POST]), False),  # sent there after the fault
+        (
+            rules.only_posts_in_hand,
+            seen([*POSTS, IN_HAND, POST]),
+            False,
+        ),  # sent there after the fault
         (rules.no_failures, seen([*POSTS, POST]), False),
         (rules.failed_at_most(2), seen(steady(4, but=[GET, POST])), True),
         (rules.failed_at_most(2), seen(steady(4, but=[GET, POST, POST])), False),
         (rules.answered_within(3), seen(steady(4, but=[asked(3, 2.9)])), True),
         (rules.answered_within(3), seen(steady(4, but=[asked(3, 3.1)])), False),
-        (rules.answered_within(3), seen(steady(4, but=[asked(3, 10, "timed out")])), False),  # in vain is no better
+        (
+            rules.answered_within(3),
+            seen(steady(4, but=[asked(3, 10, "timed out")])),
+            False,
+        ),  # in vain is no better
         (rules.within_budget, seen(steady(10, but=[GET, GET])), True),
         (rules.within_budget, seen(steady(10, but=[GET] * 3)), False),
         (rules.unaffected_hold("R4"), seen(steady(4, but=[GET])), True),
@@ -100,7 +122,11 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.gap_within(1), seen(steady(6, quiet=(3, 4.5))), False),
         (rules.recovered_within(10), seen([], recovered=9.0), True),
         (rules.recovered_within(10), seen([], recovered=13.0), False),
-        (rules.recovered_within(10), seen([], recovered=23.0, undone=20.0), True),  # counted from its end
+        (
+            rules.recovered_within(10),
+            seen([], recovered=23.0, undone=20.0),
+            True,
+        ),  # counted from its end
         (rules.recovered_within(10), seen([], recovered=None), False),  # never is not soon
         (rules.recovered_within(10), seen([], recovered=9.0, by_itself=False), False),
         (rules.dip_within(2, 20), seen(steady(9, quiet=(4, 5))), True),
@@ -127,7 +153,11 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.ended_with(5, "fab deploy"), seen([], exit=5), True),
         (rules.ended_with(5, "fab deploy"), seen([], exit=None), False),
         (rules.served_in_time(15, 0), seen(steady(10)), True),
-        (rules.served_in_time(15, 4), seen(steady(20, quiet=(3, 7))), True),  # the first seconds do not count
+        (
+            rules.served_in_time(15, 4),
+            seen(steady(20, quiet=(3, 7))),
+            True,
+        ),  # the first seconds do not count
         (rules.served_in_time(15, 0), seen(steady(10, quiet=(5, 9))), False),
         (rules.served_in_time(15, 0), seen([asked(t / 20, 0.5) for t in range(200)]), False),
     ],
@@ -141,8 +171,12 @@ def test_rules(rule: rules.Rule, observation: Observation, held: bool) -> None:
 
 
 def lives(*words: str) -> list[ProcessSample]:
-    """One look a second: `1` is the process 1, ready; `-` none; `2*` the process 2, not ready yet."""
-    return [ProcessSample(t, int(word.strip("*-") or 0), word[-1] not in "*-") for t, word in enumerate(words)]
+    """One look a second: `1` is the process 1, ready; `-` none; `2*` the process 2, not ready
+    yet."""
+    return [
+        ProcessSample(t, int(word.strip("*-") or 0), word[-1] not in "*-")
+        for t, word in enumerate(words)
+    ]
 
 
 BEFORE = {"node1": 1, "node2": 11}
@@ -167,12 +201,19 @@ def test_rules_about_restarts(node1: str, node2: str, alone: bool, once: bool, a
 
 
 def test_rules_about_who_was_restarted() -> None:
-    one = {"node1": lives("1", "1", "-", "2"), "node2": lives("11", "-", "11", "11")}  # node2: not heard for a moment
+    one = {
+        "node1": lives("1", "1", "-", "2"),
+        "node2": lives("11", "-", "11", "11"),
+    }  # node2: not heard for a moment
     both = {**one, "node2": lives("11", "-", "12")}
     assert not rules.every_app_restarted(seen([], lives=one, before=BEFORE)).held
     assert rules.every_app_restarted(seen([], lives=both, before=BEFORE)).held
-    assert rules.drained_first(seen([], lives=one, before=BEFORE, drained=frozenset({"node1"}))).held
-    assert not rules.drained_first(seen([], lives=both, before=BEFORE, drained=frozenset({"node1"}))).held
+    assert rules.drained_first(
+        seen([], lives=one, before=BEFORE, drained=frozenset({"node1"}))
+    ).held
+    assert not rules.drained_first(
+        seen([], lives=both, before=BEFORE, drained=frozenset({"node1"}))
+    ).held
     assert not rules.drained_first(seen([], lives={}, before=BEFORE)).held  # nobody was restarted
 
 
@@ -180,7 +221,11 @@ def test_how_often_a_node_went_out() -> None:
     looks = [
         (1.0, "edge1", EdgeSnapshot(True, {"node1": "DOWN", "node2": "UP"})),  # before the fault
         (2.0, "edge1", EdgeSnapshot(True, {"node1": "UP", "node2": "UP"})),
-        (3.0, "edge1", EdgeSnapshot(True, {"node1": "UP_1/2", "node2": "UP"})),  # going down is not down
+        (
+            3.0,
+            "edge1",
+            EdgeSnapshot(True, {"node1": "UP_1/2", "node2": "UP"}),
+        ),  # going down is not down
         (4.0, "edge1", EdgeSnapshot(True, {"node1": "DOWN", "node2": "UP"})),
         (4.1, "edge2", EdgeSnapshot(False, {"node1": "DOWN", "node2": "UP"})),
         (4.5, "node1", AppSeen(0, False)),
@@ -201,7 +246,11 @@ def test_the_age_of_an_answer_goes_by_the_edges_clock() -> None:
 
 
 DRILL = Drill(
-    "sample", "Nobody notices.", lambda stage: None, (rules.no_failures, rules.recovered_within(10)), ("R1", "R2")
+    "sample",
+    "Nobody notices.",
+    lambda stage: None,
+    (rules.no_failures, rules.recovered_within(10)),
+    ("R1", "R2"),
 )  # type: ignore[arg-type,return-value]
 
 
@@ -215,14 +264,18 @@ def test_the_verdict_names_every_bound_that_broke() -> None:
     assert (bad.recover_s, bad.failures, bad.failed) == (None, 1, {"R5": {"status 503": 1}})
     left = judge_drill(DRILL, seen(steady(8), recovered=4.0), left=["node1 was not ready"])
     assert (left.verdict, left.why) == (FAILED, "node1 was not ready")
-    stopped = judge_drill(DRILL, seen(steady(8), recovered=4.0), aborted="the error budget was spent")
+    stopped = judge_drill(
+        DRILL, seen(steady(8), recovered=4.0), aborted="the error budget was spent"
+    )
     assert (stopped.verdict, stopped.why) == (FAILED, "the error budget was spent")
     assert not_tried(DRILL, "no switch").verdict == NOT_TRIED
 
 
 def test_a_result_survives_json() -> None:
     result = add_times(
-        judge_drill(DRILL, seen(steady(4, but=[GET]), recovered=3.0), [Mark(2.0, "fault")]), 1.75e9, 9.04
+        judge_drill(DRILL, seen(steady(4, but=[GET]), recovered=3.0), [Mark(2.0, "fault")]),
+        1.75e9,
+        9.04,
     )
     assert from_json(json.loads(json.dumps(result.as_json()))) == result
     assert (result.started, result.seconds) == (1.75e9, 9.0)

@@ -105,7 +105,9 @@ def test_a_task_keeps_its_name_and_words() -> None:
         ("node1: permission denied", "fab plan", "fab plan"),
     ],
 )
-def test_no_space_left_may_mean_that_the_inodes_are_used_up(seen: str, next: str, hinted: str) -> None:
+def test_no_space_left_may_mean_that_the_inodes_are_used_up(
+    seen: str, next: str, hinted: str
+) -> None:
     assert RunbookError(seen, "", next).next == hinted
 
 

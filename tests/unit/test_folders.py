@@ -14,7 +14,13 @@ from fabfile.rollout.system import PHASES, System
 from fabfile.steps.file import Directory, File, Symlink
 from fabfile.steps.release import Release
 
-PACKAGES = ("/etc/haproxy", "/etc/nginx", "/etc/keepalived", "/etc/postgresql", "/etc/systemd/system")
+PACKAGES = (
+    "/etc/haproxy",
+    "/etc/nginx",
+    "/etc/keepalived",
+    "/etc/postgresql",
+    "/etc/systemd/system",
+)
 """Folders that Debian's packages make, with modes of their own."""
 
 
@@ -35,8 +41,14 @@ def test_each_folder_of_ours_is_checked_before_something_is_put_there(node: Node
 
 MODES = {
     "right": (f"{SHA256}  -\n755\n755\n", None),
-    "closed folder": (f"{SHA256}  -\n750\n755\n", "open release 5e5e5e5e5e5e to the app's user (mode 755)"),
-    "closed binary": (f"{SHA256}  -\n755\n700\n", "open release 5e5e5e5e5e5e to the app's user (mode 755)"),
+    "closed folder": (
+        f"{SHA256}  -\n750\n755\n",
+        "open release 5e5e5e5e5e5e to the app's user (mode 755)",
+    ),
+    "closed binary": (
+        f"{SHA256}  -\n755\n700\n",
+        "open release 5e5e5e5e5e5e to the app's user (mode 755)",
+    ),
     "absent, its folder closed": ("absent\n750\n", "upload release 5e5e5e5e5e5e (from its source)"),
 }
 
@@ -47,4 +59,7 @@ def test_a_release_that_an_umask_closed_is_opened(out: str, said: str | None) ->
     assert sentence(step, out) == said
     if said and said.startswith("open"):
         decided = step.decide(Reading(out, 0))
-        assert script(decided) == "chmod 0755 /srv/app/releases/5e5e5e5e5e5e /srv/app/releases/5e5e5e5e5e5e/bingo"
+        assert (
+            script(decided)
+            == "chmod 0755 /srv/app/releases/5e5e5e5e5e5e /srv/app/releases/5e5e5e5e5e5e/bingo"
+        )

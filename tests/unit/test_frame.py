@@ -17,7 +17,9 @@ def answer(frame: Frame, before: bytes, text: bytes, code: int = 0, after: bytes
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 100_000])
-@pytest.mark.parametrize("text", [b"", b"x", b"x\n", b"\n\n", b"\x00\xff", b"\n#~ end 0\n", b"y\n" * 5000])
+@pytest.mark.parametrize(
+    "text", [b"", b"x", b"x\n", b"\n\n", b"\x00\xff", b"\n#~ end 0\n", b"y\n" * 5000]
+)
 def test_an_answer_is_found_in_whatever_pieces_it_comes(size: int, text: bytes) -> None:
     frame = Frame()
     stream = Stream(frame)
@@ -49,7 +51,8 @@ def sh(command: str, text: str) -> subprocess.CompletedProcess[str]:
 
 
 def loaded(script: str, lost: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """`script` loaded as on a host, by a sh that is not root's, `stdin` behind it; the first `lost` letters do not arrive."""
+    """`script` loaded as on a host, by a sh that is not root's, `stdin` behind it; the first
+    `lost` letters do not arrive."""
     frame = Frame()
     text = frame.around(wrap_script(script, stdin="" if stdin else " </dev/null"))
     return sh(frame.command("/bin/sh", text if stdin else ""), (text + stdin)[lost:])
@@ -79,7 +82,11 @@ def test_another_shell_that_reads_it_ends_at_the_first_line() -> None:
 
 SAID = {
     "the last line": ("", "first\nsecond\n", "second (before that: «first»)"),
-    "what the screen said when stderr says one line": ("E: no key\n", "failed\n", "failed (before that: «E: no key»)"),
+    "what the screen said when stderr says one line": (
+        "E: no key\n",
+        "failed\n",
+        "failed (before that: «E: no key»)",
+    ),
     "stdout when stderr is mute": ("one\ntwo\n", "\n", "two (before that: «one»)"),
     "nothing": ("", "", ""),
     "not what systemctl says of it": (

@@ -18,7 +18,9 @@ UNIT = "unit MainPID=41 NRestarts=0 ActiveState=active"
 ASKED = ["ask /ping 200 900", "ask /db_dummy 200 101000", "ask /api/movie/1 200 3000"]
 
 
-def looked(watched: list[str], asked: list[str] = ASKED, first: str = UNIT, last: str = UNIT) -> str:
+def looked(
+    watched: list[str], asked: list[str] = ASKED, first: str = UNIT, last: str = UNIT
+) -> str:
     return "\n".join([first, *asked, *(f"watch {one}" for one in watched), last, ""])
 
 
@@ -34,16 +36,34 @@ CASES = {
         "port does not answer (must answer)",
     ),
     "it feels bad": (looked(GOOD, ["ask /ping 500 900"]), "GET /ping 500 (must be 200)"),
-    "no way to the database": (looked(GOOD, ["ask /ping 200 1", "ask /db_dummy 500 9"]), "GET /db_dummy 500"),
+    "no way to the database": (
+        looked(GOOD, ["ask /ping 200 1", "ask /db_dummy 500 9"]),
+        "GET /db_dummy 500",
+    ),
     "no row": (looked(GOOD, ["ask /ping 200 1", "ask /api/movie/1 404 9"]), "GET /api/movie/1 404"),
     "a deleted session": (looked(GOOD, [*ASKED, "ask /api/session/1 404 9"]), ""),
-    "it was restarted": (looked(GOOD, last=UNIT.replace("41", "57")), "process ended while it was watched"),
-    "it ended": (looked(GOOD, last=UNIT.replace("=active", "=activating")), "process ended while it was watched"),
+    "it was restarted": (
+        looked(GOOD, last=UNIT.replace("41", "57")),
+        "process ended while it was watched",
+    ),
+    "it ended": (
+        looked(GOOD, last=UNIT.replace("=active", "=activating")),
+        "process ended while it was watched",
+    ),
     "one in a hundred": (looked([*GOOD[1:], "/api/movie/1 500 10"]), ""),
-    "two in a hundred": (looked([*GOOD[2:], *["/api/movie/1 500 10"] * 2]), "failed reads 2.0 % (at most 1 %)"),
-    "two without answer": (looked([*GOOD[2:], *["/api/movie/1 000 2000000"] * 2]), "failed reads 2.0 % (at most 1 %)"),
+    "two in a hundred": (
+        looked([*GOOD[2:], *["/api/movie/1 500 10"] * 2]),
+        "failed reads 2.0 % (at most 1 %)",
+    ),
+    "two without answer": (
+        looked([*GOOD[2:], *["/api/movie/1 000 2000000"] * 2]),
+        "failed reads 2.0 % (at most 1 %)",
+    ),
     "ten slow": (looked([*GOOD[10:], *["/api/movie/1 200 700000"] * 10]), ""),
-    "eleven slow": (looked([*GOOD[11:], *["/api/movie/1 200 700000"] * 11]), "p90 of reads 700 ms (at most 400 ms)"),
+    "eleven slow": (
+        looked([*GOOD[11:], *["/api/movie/1 200 700000"] * 11]),
+        "p90 of reads 700 ms (at most 400 ms)",
+    ),
     "the script was cut off": ("", "unit ? (must be active)"),
     "nothing was watched": (looked([]), "reads 0 (must be some)"),
 }
@@ -65,9 +85,17 @@ BALANCERS = {
     "nobody came": ({"edge1": server(7, 3)}, {"edge1": server(7, 3)}, ""),
     "all went well": ({"edge1": server(7, 3)}, {"edge1": server(200, 3)}, ""),
     "one of few failed": ({"edge1": server(0, 0)}, {"edge1": server(10, 1)}, ""),
-    "two of few failed": ({"edge1": server(0, 0)}, {"edge1": server(10, 2)}, "edge1: failed requests 2 of 10"),
+    "two of few failed": (
+        {"edge1": server(0, 0)},
+        {"edge1": server(10, 2)},
+        "edge1: failed requests 2 of 10",
+    ),
     "two of many failed": ({"edge1": server(0, 0)}, {"edge1": server(200, 2)}, ""),
-    "all were asked elsewhere": ({"edge1": server(0, 0)}, {"edge1": server(0, 9)}, "edge1: failed requests 9 of 0"),
+    "all were asked elsewhere": (
+        {"edge1": server(0, 0)},
+        {"edge1": server(0, 9)},
+        "edge1: failed requests 9 of 0",
+    ),
     "not up at one": (
         {"edge1": server(0, 0), "edge2": server(0, 0)},
         {"edge1": server(0, 0), "edge2": server(0, 0, "DOWN 1/2")},
@@ -93,10 +121,19 @@ def kept(id: str, proven: str = "", current: bool = False) -> InstalledRelease:
 PREVIOUS = {
     "nothing but the bad one": ({"node1": [kept("bad")]}, ""),
     "one that was never proven": ({"node1": [kept("bad"), kept("a")]}, ""),
-    "the one proven last": ({"node1": [kept("bad"), kept("a", "2026-01-02"), kept("b", "2026-01-03")]}, "b"),
-    "not the bad one itself": ({"node1": [kept("bad", "2026-01-09"), kept("a", "2026-01-02")]}, "a"),
+    "the one proven last": (
+        {"node1": [kept("bad"), kept("a", "2026-01-02"), kept("b", "2026-01-03")]},
+        "b",
+    ),
+    "not the bad one itself": (
+        {"node1": [kept("bad", "2026-01-09"), kept("a", "2026-01-02")]},
+        "a",
+    ),
     "only what lies on all": (
-        {"node1": [kept("b", "2026-01-03"), kept("a", "2026-01-02")], "node2": [kept("a", "2026-01-02"), kept("bad")]},
+        {
+            "node1": [kept("b", "2026-01-03"), kept("a", "2026-01-02")],
+            "node2": [kept("a", "2026-01-02"), kept("bad")],
+        },
         "a",
     ),
     "proven on one of them": ({"node1": [kept("a", "2026-01-02")], "node2": [kept("a")]}, "a"),
@@ -112,9 +149,9 @@ def test_where_a_fleet_goes_back_to(case: str) -> None:
 
 def test_the_releases_of_a_node_are_read() -> None:
     out = (
-        'aaa 2026-01-01T00:00:00Z 8500000 - {"release": "aaa", "proven": "2026-01-02T00:00:00Z", "how": "so so"}\n'
-        "bbb 2026-02-01T00:00:00Z 8500001 current \n"
-        'ccc 2026-01-15T00:00:00Z 3 - {"release": "cc\n'
+        'aaa 2026-01-01T00:00:00Z 8500000 - {"release": "aaa", "proven": "2026-01-02T00:00:00Z",'
+        ' "how": "so so"}\nbbb 2026-02-01T00:00:00Z 8500001 current \nccc 2026-01-15T00:00:00Z 3 -'
+        ' {"release": "cc\n'
     )
     assert parse_releases(out) == [
         InstalledRelease("bbb", "2026-02-01T00:00:00Z", 8500001, True, ""),
@@ -123,7 +160,9 @@ def test_the_releases_of_a_node_are_read() -> None:
     ]
 
 
-@pytest.mark.parametrize(("seen", "due"), [("proven\n", False), ("", True), ("owed\n", True), ("proven\nowed\n", True)])
+@pytest.mark.parametrize(
+    ("seen", "due"), [("proven\n", False), ("", True), ("owed\n", True), ("proven\nowed\n", True)]
+)
 def test_who_must_pass_the_gate(seen: str, due: bool) -> None:
     step = ReleaseProven("bingo.service", "abc")
     assert (step.decide(Reading(seen, 0)) is not None) is due
@@ -139,8 +178,16 @@ def test_the_sample_site_has_a_gate() -> None:
 REFUSED = {
     "nothing begins so": ("zz", {"node1": [kept("aa")]}, "no release on the nodes begins with zz"),
     "two begin so": ("a", {"node1": [kept("aa"), kept("ab")]}, "aa, ab begin with a"),
-    "not on all": ("aa", {"node1": [kept("aa")], "node2": [kept("ab")]}, "release aa does not lie on node2"),
-    "the nodes differ": ("", {"node1": [kept("aa", current=True)], "node2": []}, "node1 runs aa, node2 runs none"),
+    "not on all": (
+        "aa",
+        {"node1": [kept("aa")], "node2": [kept("ab")]},
+        "release aa does not lie on node2",
+    ),
+    "the nodes differ": (
+        "",
+        {"node1": [kept("aa", current=True)], "node2": []},
+        "node1 runs aa, node2 runs none",
+    ),
     "nothing else was proven": (
         "",
         {"node1": [kept("aa", "2026-01-01", current=True), kept("ab")]},
@@ -159,5 +206,15 @@ def test_a_rollback_that_is_not_clear_is_refused(case: str) -> None:
 
 
 def test_a_rollback_goes_to_the_one_that_is_named_or_was_proven_before() -> None:
-    nodes = {"node1": [kept("abc", "2026-01-02"), kept("aef", "2026-01-01"), kept("now", "2026-01-03", current=True)]}
-    assert (named_release(nodes, "ae"), named_release(nodes, "now"), release_before(nodes)) == ("aef", "now", "abc")
+    nodes = {
+        "node1": [
+            kept("abc", "2026-01-02"),
+            kept("aef", "2026-01-01"),
+            kept("now", "2026-01-03", current=True),
+        ]
+    }
+    assert (named_release(nodes, "ae"), named_release(nodes, "now"), release_before(nodes)) == (
+        "aef",
+        "now",
+        "abc",
+    )

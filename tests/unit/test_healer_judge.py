@@ -32,11 +32,19 @@ CONFIG = Config(
 )
 
 
-def looks(*pings: Ping, every: float = 1.0, database: bool | None = None, **fixed: object) -> list[Observation]:
-    """Observations of one process, one after the other; the database is asked when a ping is bad."""
+def looks(
+    *pings: Ping, every: float = 1.0, database: bool | None = None, **fixed: object
+) -> list[Observation]:
+    """Observations of one process, one after the other; the database is asked when a ping is
+    bad."""
     well = Observation(at=0.0, active=True, pid=7, age=60.0, rss=50 * MB)
     return [
-        well._replace(at=100.0 + number * every, ping=ping, database=None if ping is Ping.OK else database, **fixed)  # type: ignore[arg-type]
+        well._replace(
+            at=100.0 + number * every,
+            ping=ping,
+            database=None if ping is Ping.OK else database,
+            **fixed,
+        )  # type: ignore[arg-type]
         for number, ping in enumerate(pings)
     ]
 
@@ -59,7 +67,9 @@ OK, BUSY, WRONG, HUNG, REFUSED = Ping.OK, Ping.BUSY, Ping.WRONG, Ping.HUNG, Ping
         ([HUNG, HUNG, BUSY, HUNG], Act.NOTHING, ""),
     ],
 )
-def test_three_bad_pings_in_a_row_are_an_illness(pings: Sequence[Ping], act: Act, cause: str) -> None:
+def test_three_bad_pings_in_a_row_are_an_illness(
+    pings: Sequence[Ping], act: Act, cause: str
+) -> None:
     decision = judge(CONFIG, looks(*pings, database=True))
     assert (decision.act, decision.cause) == (act, cause), decision.sentence
 
@@ -85,7 +95,9 @@ def test_a_dead_database_is_not_the_apps_fault_and_its_return_gets_time() -> Non
     assert judge(CONFIG, dead + back).act is Act.RESTART  # ten seconds later it has no excuse
 
 
-@pytest.mark.parametrize(("vain", "looked", "act"), [(0, 3, "R"), (1, 3, "N"), (1, 4, "R"), (4, 20, "N"), (4, 25, "R")])
+@pytest.mark.parametrize(
+    ("vain", "looked", "act"), [(0, 3, "R"), (1, 3, "N"), (1, 4, "R"), (4, 20, "N"), (4, 25, "R")]
+)
 def test_restarts_that_do_not_help_come_ever_more_rarely(vain: int, looked: int, act: str) -> None:
     decision = judge(CONFIG, looks(*[WRONG] * looked, database=True), vain)
     assert decision.act is (Act.RESTART if act == "R" else Act.NOTHING), decision.sentence
@@ -111,7 +123,10 @@ def test_they_come_once_in_45_seconds_in_the_end() -> None:
     ],
 )
 def test_a_leak_is_seen_by_size_or_by_climbing(sizes: list[int], act: Act) -> None:
-    seen = [one._replace(rss=size * MB) for one, size in zip(looks(*[OK] * len(sizes)), sizes, strict=True)]
+    seen = [
+        one._replace(rss=size * MB)
+        for one, size in zip(looks(*[OK] * len(sizes)), sizes, strict=True)
+    ]
     decision = judge(CONFIG, seen)
     assert decision.act is act, decision.sentence
     assert act is Act.NOTHING or decision.cause == "leak"
@@ -146,7 +161,8 @@ def test_an_old_app_that_hangs_is_not_drained_but_restarted() -> None:
     assert judge(CONFIG, looks(HUNG, HUNG, HUNG, age=999.0, database=True)).act is Act.RESTART
 
 
-# -- the guard ---------------------------------------------------------------------------------------------------
+# -- the guard
+# ---------------------------------------------------------------------------------------------------
 
 
 def node(status: str, since: float = 100, check: str = "L7OK") -> Seen:
@@ -156,7 +172,9 @@ def node(status: str, since: float = 100, check: str = "L7OK") -> Seen:
 def views(*peers: Seen, own: Seen | None = None) -> list[View]:
     """One edge for each way the peer is seen."""
     edges = enumerate(peers, 1)
-    return [View(f"edge{number}", {"node1": own or node("UP"), "node2": peer}) for number, peer in edges]
+    return [
+        View(f"edge{number}", {"node1": own or node("UP"), "node2": peer}) for number, peer in edges
+    ]
 
 
 ILLNESS = Decision(Act.RESTART, "hang", "it hangs")
@@ -192,13 +210,17 @@ UP, DOWN = node("UP"), node("DOWN", 3, "L4CON")
         (AGE, [], False),
     ],
 )
-def test_the_peer_must_serve_or_not_be_about_to_return(decision: Decision, seen: list[View], go: bool) -> None:
+def test_the_peer_must_serve_or_not_be_about_to_return(
+    decision: Decision, seen: list[View], go: bool
+) -> None:
     verdict = guard.may(CONFIG, decision, seen, ill_for=5, locked="", held=False)
     assert verdict.go is go, verdict.why
 
 
 @pytest.mark.parametrize(("order", "ill_for", "go"), [(0, 0, True), (1, 4, False), (1, 11, True)])
-def test_when_no_balancer_answers_the_nodes_take_turns(order: int, ill_for: float, go: bool) -> None:
+def test_when_no_balancer_answers_the_nodes_take_turns(
+    order: int, ill_for: float, go: bool
+) -> None:
     config = CONFIG._replace(order=order)
     assert guard.may(config, ILLNESS, [], ill_for=ill_for, locked="", held=False).go is go
 
@@ -206,14 +228,21 @@ def test_when_no_balancer_answers_the_nodes_take_turns(order: int, ill_for: floa
 @pytest.mark.parametrize("decision", [ILLNESS, LEAK, AGE])
 def test_a_drain_by_somebody_else_makes_it_stand_still(decision: Decision) -> None:
     assert not guard.may(CONFIG, decision, views(UP), ill_for=99, locked="", held=True).go
-    assert not guard.may(CONFIG, decision, views(UP), ill_for=99, locked="anna@desk's deploy", held=True).go
+    assert not guard.may(
+        CONFIG, decision, views(UP), ill_for=99, locked="anna@desk's deploy", held=True
+    ).go
 
 
 @pytest.mark.parametrize(
-    ("decision", "ill_for", "go"), [(ILLNESS, 5, False), (ILLNESS, 21, True), (LEAK, 99, False), (AGE, 99, False)]
+    ("decision", "ill_for", "go"),
+    [(ILLNESS, 5, False), (ILLNESS, 21, True), (LEAK, 99, False), (AGE, 99, False)],
 )
-def test_a_deploy_that_holds_the_node_gets_time_to_mend_it(decision: Decision, ill_for: float, go: bool) -> None:
-    verdict = guard.may(CONFIG, decision, views(UP), ill_for=ill_for, locked="anna@desk's deploy", held=False)
+def test_a_deploy_that_holds_the_node_gets_time_to_mend_it(
+    decision: Decision, ill_for: float, go: bool
+) -> None:
+    verdict = guard.may(
+        CONFIG, decision, views(UP), ill_for=ill_for, locked="anna@desk's deploy", held=False
+    )
     assert verdict.go is go
     assert go or "anna@desk" in verdict.why
 

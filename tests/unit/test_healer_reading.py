@@ -1,4 +1,5 @@
-"""What the healer reads and writes: its configuration, HAProxy's figures, the lock, answers on a socket, its counters."""
+"""What the healer reads and writes: its configuration, HAProxy's figures, the lock, answers on a
+socket, its counters."""
 
 from __future__ import annotations
 
@@ -37,7 +38,11 @@ def test_it_reads_what_the_role_writes() -> None:
     assert (config.memory_max, config.lifetime, config.patience) == (512 << 20, 480.0, 15.0)
     assert config.edges == (("edge1", "192.0.2.11"), ("edge2", "192.0.2.12"))
     assert config.edge_port == 8405
-    assert (config.databases, config.database_user, config.database_name) == ((("192.0.2.31", 5432),), "bingo", "bingo")
+    assert (config.databases, config.database_user, config.database_name) == (
+        (("192.0.2.31", 5432),),
+        "bingo",
+        "bingo",
+    )
     assert (config.lock, config.run) == ("/var/lib/runbook/lock", "/run/runbook-healer")
 
 
@@ -45,7 +50,9 @@ def test_it_needs_nothing_but_the_standard_library_and_itself() -> None:
     for path in healer.healer_sources():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
-                assert {alias.name.split(".")[0] for alias in node.names} <= sys.stdlib_module_names, path
+                assert {
+                    alias.name.split(".")[0] for alias in node.names
+                } <= sys.stdlib_module_names, path
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 assert (node.module or "").split(".")[0] in sys.stdlib_module_names, path
 
@@ -109,7 +116,9 @@ def test_counters_go_on_where_an_earlier_life_ended(tmp_path: Path) -> None:
     assert again.recovery == {"hang": 14.0, "age": 0.0}
 
 
-def test_a_folder_that_cannot_be_written_keeps_nobody_from_healing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_written_keeps_nobody_from_healing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     record = Record("/nonexistent/folder")
     record.begin("x")
     record.write(0, 0)
@@ -212,7 +221,10 @@ name = bingo
     ("said", "accepts"),
     [
         (b"R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0", True),
-        (b"E\0\0\0\x40SFATAL\0C28000\0Mno pg_hba.conf entry\0\0", True),  # it is there, whatever it thinks of us
+        (
+            b"E\0\0\0\x40SFATAL\0C28000\0Mno pg_hba.conf entry\0\0",
+            True,
+        ),  # it is there, whatever it thinks of us
         (b"E\0\0\0\x40SFATAL\0C57P03\0Mthe database system is starting up\0\0", False),
         (b"", False),
         (None, False),
@@ -235,7 +247,11 @@ proc.healer_until: type=sint value=<1030>
 now=1000
 """
     nodes = NODES[2:4]
-    assert haproxy_stats.parse_healing(nodes, text) == haproxy_stats.Healing(("node1",), "192.0.2.21")
-    assert haproxy_stats.parse_healing(nodes, text.replace("now=1000", "now=1030")).away == ""  # the lease has ended
+    assert haproxy_stats.parse_healing(nodes, text) == haproxy_stats.Healing(
+        ("node1",), "192.0.2.21"
+    )
+    assert (
+        haproxy_stats.parse_healing(nodes, text.replace("now=1000", "now=1030")).away == ""
+    )  # the lease has ended
     assert haproxy_stats.parse_healing(nodes, "now=1000\n") == haproxy_stats.Healing()
     assert haproxy_stats.parse_healing(nodes, "") == haproxy_stats.Healing()

@@ -54,14 +54,19 @@ def test_file_systems_with_room_are_well() -> None:
         ),
         (
             " 10%    900000   1000000   90%     100 /var/lib/postgresql /x\n",
-            "the file system /x has used 90 % of its inodes, 100 left: too many files (PostgreSQL's data)",
+            (
+                "the file system /x has used 90 % of its inodes, 100 left: too many files"
+                " (PostgreSQL's data)"
+            ),
             "on db1: df -i /x; du -x --inodes /x | sort -n | tail -n 15",
             False,
         ),
     ],
 )
 def test_what_is_full(row: str, message: str, next: str, down: bool) -> None:
-    assert judged("rw|PostgreSQL's data|/var/lib/postgresql\n", row) == [Problem(message, next, down=down)]
+    assert judged("rw|PostgreSQL's data|/var/lib/postgresql\n", row) == [
+        Problem(message, next, down=down)
+    ]
 
 
 def test_one_file_system_is_told_once_with_all_that_lies_on_it() -> None:

@@ -59,7 +59,9 @@ def test_a_rotation_that_does_not_work(changes: dict[str, str | int], fault: str
     text = seen(**changes)
     assert logs.parse_rotation(text).fault == fault
     row = log_row({"node1": HostFacts(site())._log_bound(text, found=True)})
-    assert (row.verdict, row.why) == ((Verdict.FAILED, f"node1: {fault}") if fault else (Verdict.HELD, ""))
+    assert (row.verdict, row.why) == (
+        (Verdict.FAILED, f"node1: {fault}") if fault else (Verdict.HELD, "")
+    )
 
 
 def test_the_largest_log_counts() -> None:
@@ -68,9 +70,13 @@ def test_the_largest_log_counts() -> None:
 
 def test_status_tells_what_the_units_do_not() -> None:
     assert logs.judge_rotation("node1", Reading(seen(), 0)) == []
-    assert logs.judge_rotation("node1", Reading(seen(timer="inactive"), 0)) == [], "health/units.py says so"
+    assert logs.judge_rotation("node1", Reading(seen(timer="inactive"), 0)) == [], (
+        "health/units.py says so"
+    )
     (late,) = logs.judge_rotation("node1", Reading(seen(StateChangeTimestamp=f"@{NOW - 3600}"), 0))
-    assert late.message.startswith("the app's log is not kept small: it last ran at 15:28:26 UTC (1 h ago)")
+    assert late.message.startswith(
+        "the app's log is not kept small: it last ran at 15:28:26 UTC (1 h ago)"
+    )
     assert not late.down
 
 

@@ -1,4 +1,5 @@
-"""What is said of systemd units: since when they are off, masks, starts that take long, failures, and the order of it."""
+"""What is said of systemd units: since when they are off, masks, starts that take long,
+failures, and the order of it."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ def test_units_that_run_are_no_problem() -> None:
 def test_a_stopped_unit_says_since_when_it_is_off_not_when_it_had_started() -> None:
     (stopped,) = judged(block(HEALER, "inactive"))
     assert stopped == Problem(
-        "runbook-healer.service is inactive since 16:24:26 UTC (4 min ago): nothing restarts an app that hangs",
+        "runbook-healer.service is inactive since 16:24:26 UTC (4 min ago): nothing restarts an app"
+        " that hangs",
         "fab -H node1 deploy",
         down=True,
         cause=False,
@@ -65,12 +67,23 @@ def test_a_stopped_unit_says_since_when_it_is_off_not_when_it_had_started() -> N
     ("seen", "message", "next"),
     [
         (
-            block(APP, "failed", Result="exit-code", ExecMainStatus=2) + f"\nId={APP}\nWords=panic: no licence = no\n",
-            "bingo.service has failed (exit-code 2) since 16:27:56 UTC (30 s ago): panic: no licence = no",
+            block(APP, "failed", Result="exit-code", ExecMainStatus=2)
+            + f"\nId={APP}\nWords=panic: no licence = no\n",
+            (
+                "bingo.service has failed (exit-code 2) since 16:27:56 UTC (30 s ago): panic: no"
+                " licence = no"
+            ),
             "on node1: journalctl -u bingo.service -n 20",
         ),
         (
-            block(APP, "activating", SubState="auto-restart", NRestarts=812, Result="oom-kill", ExecMainStatus=9),
+            block(
+                APP,
+                "activating",
+                SubState="auto-restart",
+                NRestarts=812,
+                Result="oom-kill",
+                ExecMainStatus=9,
+            ),
             "bingo.service is activating (oom-kill 9) since 16:27:56 UTC (30 s ago), 812 restarts",
             "on node1: journalctl -u bingo.service -n 20",
         ),
@@ -101,12 +114,18 @@ def test_a_stopped_unit_says_since_when_it_is_off_not_when_it_had_started() -> N
         ),
         (
             block(APP) + f"\nId={APP}\nMasked=/run\n",
-            "bingo.service is masked in /run: somebody forbade it to start; it still runs, and will not start again",
+            (
+                "bingo.service is masked in /run: somebody forbade it to start; it still runs, and"
+                " will not start again"
+            ),
             "on node1: systemctl unmask --runtime bingo.service; then fab -H node1 deploy",
         ),
         (
             block(APP, "inactive", LoadState="masked"),
-            "bingo.service is masked in /etc: somebody forbade it to start; inactive since 16:24:26 UTC (4 min ago)",
+            (
+                "bingo.service is masked in /etc: somebody forbade it to start; inactive since"
+                " 16:24:26 UTC (4 min ago)"
+            ),
             "on node1: systemctl unmask bingo.service; then fab -H node1 deploy",
         ),
         (
@@ -124,8 +143,9 @@ def test_what_is_wrong_with_a_unit(seen: str, message: str, next: str) -> None:
 def test_any_other_failed_unit_of_the_runbook_is_told_with_its_own_words() -> None:
     failed = block(ROTATION, "failed", Result="exit-code", ExecMainStatus=3)
     (problem,) = judged(failed + f"\nId={ROTATION}\nWords=error: state file is a directory\n")
-    assert problem.message == (
-        "runbook-logrotate.service has failed (exit-code 3) since 16:27:56 UTC (30 s ago): "
+    assert (
+        problem.message
+        == "runbook-logrotate.service has failed (exit-code 3) since 16:27:56 UTC (30 s ago): "
         "the app's log is not rotated: state file is a directory"
     )
     assert not problem.down, "users do not feel it"
@@ -134,13 +154,20 @@ def test_any_other_failed_unit_of_the_runbook_is_told_with_its_own_words() -> No
 
 def test_what_users_do_not_feel_is_a_warning() -> None:
     assert [problem.down for problem in judged(block(TIMER, "inactive"))] == [False]
-    assert [problem.down for problem in judged(block(TIMER, "inactive") + f"\nId={TIMER}\nMasked=/run\n")] == [False]
+    assert [
+        problem.down
+        for problem in judged(block(TIMER, "inactive") + f"\nId={TIMER}\nMasked=/run\n")
+    ] == [False]
     assert [problem.down for problem in judged(block(APP, UnitFileState="disabled"))] == [False]
 
 
 def test_a_host_that_says_nothing_of_its_units_is_not_well() -> None:
-    silent = units.judge_units("node1", needed, Reading("Failed to connect to bus: No such file or directory\n", 1))
-    assert [problem.message for problem in silent] == [f"{name}: systemd does not say how it is" for name in needed]
+    silent = units.judge_units(
+        "node1", needed, Reading("Failed to connect to bus: No such file or directory\n", 1)
+    )
+    assert [problem.message for problem in silent] == [
+        f"{name}: systemd does not say how it is" for name in needed
+    ]
     assert all(problem.down for problem in silent)
 
 

@@ -41,7 +41,9 @@ def read_modules(package: Path) -> dict[str, ast.Module]:
     found = {}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text())
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(
+            path.read_text()
+        )
     return found
 
 
@@ -50,8 +52,11 @@ def room_of(module: str) -> str:
     return module.partition(".")[0] or "menu"
 
 
-def imported_modules(module: str, tree: ast.AST, modules: Iterable[str], is_package: bool) -> set[str]:
-    """The modules of ours that an import anywhere in `tree` loads: in functions and under TYPE_CHECKING as well."""
+def imported_modules(
+    module: str, tree: ast.AST, modules: Iterable[str], is_package: bool
+) -> set[str]:
+    """The modules of ours that an import anywhere in `tree` loads: in functions and under
+    TYPE_CHECKING as well."""
     known, found = set(modules), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -61,7 +66,11 @@ def imported_modules(module: str, tree: ast.AST, modules: Iterable[str], is_pack
             for name in (alias.name for alias in node.names):
                 inner = f"{source}.{name}" if source else name
                 found.add(inner if inner in known else source)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "import " in node.value:
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and "import " in node.value
+        ):
             found |= set(_imports_in_string(node.value, known))
     return found - {module}
 
@@ -89,12 +98,17 @@ def _imports_in_string(text: str, known: set[str]) -> Iterator[str]:
 def import_graph(package: Path) -> dict[str, set[str]]:
     """Module → the modules of ours that it imports."""
     trees = read_modules(package)
-    packages = {".".join(path.parent.relative_to(package).parts) for path in package.rglob("__init__.py")}
-    return {name: imported_modules(name, tree, trees, name in packages) for name, tree in trees.items()}
+    packages = {
+        ".".join(path.parent.relative_to(package).parts) for path in package.rglob("__init__.py")
+    }
+    return {
+        name: imported_modules(name, tree, trees, name in packages) for name, tree in trees.items()
+    }
 
 
 def faults_of(graph: dict[str, set[str]]) -> list[str]:
-    """What the graph does that it must not: imports upwards or sideways, circles of files or of rooms."""
+    """What the graph does that it must not: imports upwards or sideways, circles of files or of
+    rooms."""
     faults = []
     rooms: dict[str, set[str]] = {room: set() for room in LEVEL}
     for module, others in graph.items():
@@ -106,7 +120,9 @@ def faults_of(graph: dict[str, set[str]]) -> list[str]:
             rooms.setdefault(mine, set()).add(room)
             allowed = ONLY.get(mine, {name for name in LEVEL if LEVEL[name] < LEVEL[mine]})
             if room not in allowed:
-                faults.append(f"{module or 'fabfile'} imports {other}: {mine} may not import {room}")
+                faults.append(
+                    f"{module or 'fabfile'} imports {other}: {mine} may not import {room}"
+                )
     for what, edges in (("files", graph), ("rooms", rooms)):
         try:
             list(TopologicalSorter(edges).static_order())
@@ -127,10 +143,17 @@ def test_every_import_goes_down() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "fault"),
     [
-        ("engine/words.py", "def later():\n    from ..flows import check\n", "engine may not import flows"),
         (
             "engine/words.py",
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..flows.check import CheckOptions\n",
+            "def later():\n    from ..flows import check\n",
+            "engine may not import flows",
+        ),
+        (
+            "engine/words.py",
+            (
+                "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..flows.check import"
+                " CheckOptions\n"
+            ),
             "circle of files",
         ),
         ("engine/words.py", "def later():\n    from .link import Link\n", "circle of files"),
@@ -148,8 +171,8 @@ def test_a_wrong_import_is_seen(module: str, line: str, fault: str) -> None:
 def test_no_room_holds_more_than_a_fifth() -> None:
     lines: Counter[str] = Counter()
     for path in (PROJECT / "fabfile").rglob("*.py"):
-        lines[room_of(".".join(path.relative_to(PROJECT / "fabfile").with_suffix("").parts))] += len(
-            path.read_text().splitlines()
+        lines[room_of(".".join(path.relative_to(PROJECT / "fabfile").with_suffix("").parts))] += (
+            len(path.read_text().splitlines())
         )
     lines["menu"] += lines.pop("__init__", 0)
     biggest, count = lines.most_common(1)[0]
@@ -166,7 +189,9 @@ def definitions(kind: type[ast.AST], *packages: str) -> Iterator[tuple[str, str]
 
 
 def test_most_functions_are_called_by_verb_and_object() -> None:
-    names = [name for name, _ in definitions(ast.FunctionDef, "fabfile") if not name.startswith("__")]
+    names = [
+        name for name, _ in definitions(ast.FunctionDef, "fabfile") if not name.startswith("__")
+    ]
     short = [name for name in names if "_" not in name.strip("_")]
     assert len(names) > 1000
     assert len(short) / len(names) < 0.45, Counter(short).most_common(20)
@@ -184,7 +209,9 @@ def test_no_task_wraps_in_a_list_of_80_columns(program: str) -> None:
     """Each task is one line, and the first line of its help at most 60 letters."""
     command = [str(Path(sys.executable).parent / program), "--list"]
     environment = {"PATH": "/usr/bin:/bin", "COLUMNS": "80", "HOME": "/nonexistent"}
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        command, cwd=PROJECT, capture_output=True, text=True, check=True, env=environment
+    )
     lines = done.stdout.splitlines()
     tasks = [line for line in lines if line.startswith("  ")]
     assert len(tasks) > 10

@@ -1,4 +1,5 @@
-"""Ctrl-C while something must be mended: the mending runs to its end, and is not forgotten to have been asked for."""
+"""Ctrl-C while something must be mended: the mending runs to its end, and is not forgotten to
+have been asked for."""
 
 from __future__ import annotations
 

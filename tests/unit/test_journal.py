@@ -1,4 +1,5 @@
-"""Runs and their traces: one line of JSON per change, one folder per run, nothing secret in either."""
+"""Runs and their traces: one line of JSON per change, one folder per run, nothing secret in
+either."""
 
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ def test_ids_sort_by_time_and_differ(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sudo_user", "who"), [("anna", "anna@"), ("", "root@")])
-def test_the_operator_is_who_typed_it(monkeypatch: pytest.MonkeyPatch, sudo_user: str, who: str) -> None:
+def test_the_operator_is_who_typed_it(
+    monkeypatch: pytest.MonkeyPatch, sudo_user: str, who: str
+) -> None:
     monkeypatch.setenv("SUDO_USER", sudo_user)
     monkeypatch.setenv("LOGNAME", "root")
     assert journal.operator_name().startswith(who)
@@ -54,7 +57,9 @@ def test_a_run_folder_is_made_at_first_use_for_its_owner_only(tmp_path: Path) ->
     run = Run("deploy", tmp_path / "runs", id="r1")
     assert not (tmp_path / "runs").exists()
     assert run.note("text", "as it is, note-secret").read_text() == "as it is, ••••••\n"
-    assert json.loads(run.note("data.json", {"ü": [1, "note-secret"]}).read_text()) == {"ü": [1, "••••••"]}
+    assert json.loads(run.note("data.json", {"ü": [1, "note-secret"]}).read_text()) == {
+        "ü": [1, "••••••"]
+    }
     assert run.path == tmp_path / "runs/r1-deploy"
     assert run.path.stat().st_mode & 0o777 == 0o700
 

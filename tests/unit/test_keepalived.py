@@ -1,4 +1,5 @@
-"""What is said of an edge, when the address is moved away from it, and what a dead run may have left."""
+"""What is said of an edge, when the address is moved away from it, and what a dead run may have
+left."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ def test_who_could_have_the_address_instead(second: EdgeState, others: list[str]
     assert bool(_nothing_to_move("edge1", view)) is not bool(others)
 
 
-def test_nothing_is_moved_from_an_edge_that_does_not_hold_it_nor_on_a_site_without_an_address() -> None:
+def test_nothing_is_moved_from_an_edge_that_does_not_hold_it_nor_on_a_site_without_an_address() -> (
+    None
+):
     view = {"edge1": HOLDER, "edge2": ABLE}
     assert _nothing_to_move("edge2", view) == "it does not hold the floating address"
     assert _nothing_to_move("edge1", {}) == "no floating address to move"
@@ -69,7 +72,9 @@ def test_nothing_is_moved_from_an_edge_that_does_not_hold_it_nor_on_a_site_witho
         ("address\n", False),
     ],
 )
-def test_a_dead_run_s_handover_is_ended_and_only_a_deploy_s_drain_undone(seen: str, undo: bool | None) -> None:
+def test_a_dead_run_s_handover_is_ended_and_only_a_deploy_s_drain_undone(
+    seen: str, undo: bool | None
+) -> None:
     change = NoLeftoverHandover("192.0.2.10").decide(Reading(seen, 0))
     assert (change is None) is (undo is None)
     if change:
@@ -84,5 +89,9 @@ def test_every_edge_speaks_to_all_others_and_none_has_a_claim_of_its_own() -> No
     assert "unicast_peer" not in keepalived.keepalived_config(alone, NODES[0])
     first, second = (keepalived.keepalived_config(site(), node) for node in NODES[:2])
     assert "unicast_src_ip 192.0.2.11\n    unicast_peer {\n        192.0.2.12\n    }" in first
-    swapped = first.replace("192.0.2.11", "?").replace("192.0.2.12", "192.0.2.11").replace("?", "192.0.2.12")
+    swapped = (
+        first.replace("192.0.2.11", "?")
+        .replace("192.0.2.12", "192.0.2.11")
+        .replace("?", "192.0.2.12")
+    )
     assert swapped == second

@@ -70,15 +70,23 @@ just words
 )
 def test_which_host_a_line_is_about(names: str, entry: str, pinned: bool) -> None:
     for end in ("\n", "\r\n", "", " a comment\n"):
-        assert KnownHosts(f"{names} {words(A)}{end}".encode()).pinned(entry) == ([A] if pinned else [])
+        assert KnownHosts(f"{names} {words(A)}{end}".encode()).pinned(entry) == (
+            [A] if pinned else []
+        )
 
 
 def test_the_name_of_an_entry() -> None:
-    assert (entry_name("10.0.0.7", 22), entry_name("10.0.0.7", 2222)) == ("10.0.0.7", "[10.0.0.7]:2222")
+    assert (entry_name("10.0.0.7", 22), entry_name("10.0.0.7", 2222)) == (
+        "10.0.0.7",
+        "[10.0.0.7]:2222",
+    )
 
 
 def test_authorities_comments_and_revoked_keys_pin_nothing() -> None:
-    text = f"#10.0.0.7 {words(A)}\n@cert-authority * {words(A)}\n@revoked * {words(B)}\n10.0.0.7 {words(B)}\n"
+    text = (
+        f"#10.0.0.7 {words(A)}\n@cert-authority * {words(A)}\n@revoked * {words(B)}\n10.0.0.7"
+        f" {words(B)}\n"
+    )
     known = KnownHosts(text.encode())
     assert known.pinned("10.0.0.7") == []
     assert known.revoked("10.0.0.7") == [B]
@@ -99,7 +107,10 @@ def test_a_new_pin_leaves_every_other_byte_alone(end: bytes) -> None:
 
 def test_a_file_without_an_end_of_line_gets_one() -> None:
     before = f"10.0.0.9 {words(A)}".encode()
-    assert KnownHosts(before).with_pin("10.0.0.7", B).content == before + f"\n10.0.0.7 {words(B)}\n".encode()
+    assert (
+        KnownHosts(before).with_pin("10.0.0.7", B).content
+        == before + f"\n10.0.0.7 {words(B)}\n".encode()
+    )
     assert KnownHosts().with_pin("10.0.0.7", B).content == f"10.0.0.7 {words(B)}\n".encode()
 
 
@@ -132,7 +143,11 @@ def test_it_is_written_through_a_link_with_its_mode_and_owner(tmp_path: Path) ->
     KnownHosts(OTHERS).with_pin("10.0.0.7", B).write(link)
     after = real.stat()
     assert (link.is_symlink(), list(real.parent.iterdir())) == (True, [real])
-    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
     assert real.read_bytes().startswith(OTHERS)
 
 

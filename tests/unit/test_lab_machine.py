@@ -22,7 +22,9 @@ from lab.errors import LabError
         ("nameserver fe80::1%eth0\n", "nameserver fe80::1%eth0\n"),
     ],
 )
-def test_hosts_ask_the_name_servers_they_can_reach(tmp_path: Path, text: str, expected: str) -> None:
+def test_hosts_ask_the_name_servers_they_can_reach(
+    tmp_path: Path, text: str, expected: str
+) -> None:
     (tmp_path / "resolv.conf").write_text(text)
     assert resolver.for_hosts((tmp_path / "resolv.conf",)) == expected
 
@@ -47,7 +49,16 @@ def test_settings_become_values_and_what_is_not_given_stays_open() -> None:
 
 @pytest.mark.parametrize(
     ("deaths", "scale"),
-    [("never", ""), ("-5", ""), ("0", ""), ("nan", ""), ("", "0"), ("", "big"), ("", "11"), ("", "nan")],
+    [
+        ("never", ""),
+        ("-5", ""),
+        ("0", ""),
+        ("nan", ""),
+        ("", "0"),
+        ("", "big"),
+        ("", "11"),
+        ("", "nan"),
+    ],
 )
 def test_settings_the_stand_in_does_not_know_are_refused(deaths: str, scale: str) -> None:
     with pytest.raises(LabError, match="is not a"):
@@ -60,8 +71,12 @@ def test_one_list_of_packages_holds_what_the_build_needs() -> None:
     assert listed["systemd-container"] == "systemd-nspawn"
 
 
-def test_a_missing_tool_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "packages").write_text("# a remark\nsome-package  no-such-command\nother-package -\n")
+def test_a_missing_tool_is_named_with_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "packages").write_text(
+        "# a remark\nsome-package  no-such-command\nother-package -\n"
+    )
     monkeypatch.setattr(preflight, "LIST", tmp_path / "packages")
     with pytest.raises(LabError, match=r"Missing packages: some-package\.") as caught:
         preflight.refuse_missing_tools()
@@ -83,9 +98,13 @@ with held(pathlib.Path(sys.argv[1]), "nobody"):
 """
 
 
-def test_a_lock_waits_for_its_holder_and_survives_its_death(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_lock_waits_for_its_holder_and_survives_its_death(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "lock"
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
     waiter = subprocess.Popen(

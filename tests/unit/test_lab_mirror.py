@@ -100,7 +100,9 @@ def test_sources_are_read_from_every_file_apt_reads(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d" / "b.sources").write_text(
         "Types: deb\nURIs: http://b.example/debian\nSuites: bookworm\nComponents: main\n"
     )
-    (tmp_path / "sources.list.d" / "c.sources.disabled").write_text("Types: deb\nURIs: http://c.example/debian\n")
+    (tmp_path / "sources.list.d" / "c.sources.disabled").write_text(
+        "Types: deb\nURIs: http://c.example/debian\n"
+    )
     assert [source.uri for source in mirror.machine_sources(tmp_path)] == [
         "http://a.example/debian",
         "http://b.example/debian",

@@ -1,4 +1,5 @@
-"""`inv lab.release`: the site file always pins the binary that lies there, and nothing else in it is changed."""
+"""`inv lab.release`: the site file always pins the binary that lies there, and nothing else in
+it is changed."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ def test_each_kind_is_pinned(lab: Lab, kind: str) -> None:
     id = hosts.pin(kind)
     assert f"release = {kind}-0".encode() in pinned(lab).read_bytes()
     assert sitefile.digest(pinned(lab)).startswith(id)
-    changed = [line for line in lab.site.read_text().splitlines() if line not in before.splitlines()]
+    changed = [
+        line for line in lab.site.read_text().splitlines() if line not in before.splitlines()
+    ]
     assert [line.split(" ")[0] for line in changed] == ["binary", "sha256"]
     assert hosts.pin(kind) == id, "twice is once"
     pinned(lab)
@@ -68,7 +71,9 @@ def test_only_the_pinned_release_is_kept_and_lab_up_pins_its_own_again(lab: Lab)
 
 
 @pytest.mark.parametrize("step", ["rename", "write"])
-def test_a_pin_that_breaks_off_leaves_what_was_pinned(lab: Lab, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_a_pin_that_breaks_off_leaves_what_was_pinned(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     hosts.pin("slow")
 
     def full(*_: object) -> None:
@@ -80,7 +85,9 @@ def test_a_pin_that_breaks_off_leaves_what_was_pinned(lab: Lab, monkeypatch: pyt
     assert b"release = slow-0" in pinned(lab).read_bytes()
 
 
-def test_another_stand_in_is_taken_without_a_site_file_that_pins_the_old_one(lab: Lab, tmp_path: Path) -> None:
+def test_another_stand_in_is_taken_without_a_site_file_that_pins_the_old_one(
+    lab: Lab, tmp_path: Path
+) -> None:
     newer = tmp_path / "newer"
     newer.write_bytes(b"built again")
     sitefile.take_binary(lab, newer)
@@ -91,7 +98,9 @@ def test_another_stand_in_is_taken_without_a_site_file_that_pins_the_old_one(lab
     assert lab.site.exists(), "the same again changes nothing"
 
 
-@pytest.mark.parametrize("text", ["", "[app]\nsha256 = 'x'\n", "[database]\nbinary = 'x'\nsha256 = 'x'\n"])
+@pytest.mark.parametrize(
+    "text", ["", "[app]\nsha256 = 'x'\n", "[database]\nbinary = 'x'\nsha256 = 'x'\n"]
+)
 def test_a_site_file_without_a_pin_is_left_alone(lab: Lab, text: str) -> None:
     lab.site.write_text(text)
     with pytest.raises(LabError, match="has no lines `binary` and `sha256`") as caught:

@@ -1,4 +1,5 @@
-"""Reading a lock: who holds it, for how long, and whether its process is one of this machine's dead."""
+"""Reading a lock: who holds it, for how long, and whether its process is one of this machine's
+dead."""
 
 from __future__ import annotations
 
@@ -24,12 +25,20 @@ now=1000
 
 def test_a_held_lock() -> None:
     holder = parse_holder(HELD)
-    assert holder == Holder("r1", "anna@desk", "deploy", "a = b", "2026-01-02T03:04:05Z", 60, "desk~m1/boot/7.8")
+    assert holder == Holder(
+        "r1", "anna@desk", "deploy", "a = b", "2026-01-02T03:04:05Z", 60, "desk~m1/boot/7.8"
+    )
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now=1000\n", HELD.replace("now=1000", "now=1060"), HELD.replace("now=1000", "now=2000"), "garbage\n\n"],
+    [
+        "",
+        "now=1000\n",
+        HELD.replace("now=1000", "now=1060"),
+        HELD.replace("now=1000", "now=2000"),
+        "garbage\n\n",
+    ],
 )
 def test_no_lock_or_one_that_expired(text: str) -> None:
     assert parse_holder(text) is None
@@ -41,7 +50,9 @@ def test_a_lock_of_an_older_version_lacks_fields() -> None:
     assert (holder.who, holder.controller, holder.died_here()) == ("?", "", False)
 
 
-def here(pid: int | str, started: str, *, boot: str | None = None, machine: str | None = None) -> Holder:
+def here(
+    pid: int | str, started: str, *, boot: str | None = None, machine: str | None = None
+) -> Holder:
     place = f"{machine or lock.machine_id()}/{boot or lock.boot_id()}/{pid}.{started}"
     return Holder("r", "w", "t", "", "s", 60, place)
 
@@ -73,11 +84,16 @@ def test_the_message_names_who_why_and_what_to_do() -> None:
     assert error.seen == "node1 is locked by anna@desk: deploy (ticket 7), since noon"
     assert "ends in 42 s" in error.why
     assert error.next.endswith("fab deploy --take-over")
-    assert "()" not in locked_error("node1", Holder("r", "anna@desk", "deploy", "", "noon", 42, "")).seen
+    assert (
+        "()"
+        not in locked_error("node1", Holder("r", "anna@desk", "deploy", "", "noon", 42, "")).seen
+    )
 
 
 def test_a_reason_cannot_forge_fields() -> None:
     script = lock.acquire_script(
-        Run("deploy", Path("/x"), "done\nrun=stolen\nexpires=9999999999"), force=False, instead_of=""
+        Run("deploy", Path("/x"), "done\nrun=stolen\nexpires=9999999999"),
+        force=False,
+        instead_of="",
     )
     assert "'reason=done run=stolen expires=9999999999'" in script

@@ -1,4 +1,5 @@
-"""`--help` after any task of `fab` and `inv` shows that task's help, also where the task wants a name."""
+"""`--help` after any task of `fab` and `inv` shows that task's help, also where the task wants a
+name."""
 
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ def call(program: str, *typed: str) -> int | None:
     if program == "fab":
         menu = Fab(name="fab", namespace=fabfile.namespace)
     else:
-        menu = Program(name="inv", binary="inv", namespace=tasks.namespace, executor_class=MenuExecutor)
+        menu = Program(
+            name="inv", binary="inv", namespace=tasks.namespace, executor_class=MenuExecutor
+        )
     try:
         menu.run([program, *typed])
     except SystemExit as ended:
@@ -55,7 +58,9 @@ def call(program: str, *typed: str) -> int | None:
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 @pytest.mark.parametrize(("program", "name"), TASKS, ids=lambda part: part)
-def test_help_after_a_task_is_its_help(capsys: pytest.CaptureFixture[str], program: str, name: str, flag: str) -> None:
+def test_help_after_a_task_is_its_help(
+    capsys: pytest.CaptureFixture[str], program: str, name: str, flag: str
+) -> None:
     code = call(program, name, flag)
     out, err = capsys.readouterr()
     assert code == 0
@@ -67,10 +72,15 @@ def test_help_after_a_task_is_its_help(capsys: pytest.CaptureFixture[str], progr
 
 def test_an_option_in_the_place_of_a_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("inv", "lab.power-off", "--now") == 1
-    assert capsys.readouterr().err == "lab.power-off has no option --now\n  next: inv --help lab.power-off\n"
+    assert (
+        capsys.readouterr().err
+        == "lab.power-off has no option --now\n  next: inv --help lab.power-off\n"
+    )
 
 
-def test_a_file_that_cannot_be_written_is_no_traceback(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_no_traceback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert call("inv", "lab.status", "--json", str(tmp_path / "none" / "x.json")) == 1
     said = capsys.readouterr().err.splitlines()
     assert said[0] == f"{tmp_path}/none/x.json: no such file or directory"
@@ -81,6 +91,8 @@ def test_inv_itself_answers() -> None:
     """invoke.yaml names the executor."""
     inv = Path(sys.executable).with_name("inv")
     for words in ((str(inv), "lab.ssh"), (sys.executable, "-m", "lab", "ssh")):
-        done = subprocess.run([*words, "--help"], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [*words, "--help"], cwd=PROJECT, capture_output=True, text=True, timeout=60
+        )
         assert (done.returncode, done.stderr) == (0, "")
         assert "Open a shell on a host, as the user ops" in done.stdout

@@ -1,4 +1,5 @@
-"""A user id without a line in /etc/passwd (containers, CI): Python 3.13 has no name for it, and Fabric asks for one at once."""
+"""A user id without a line in /etc/passwd (containers, CI): Python 3.13 has no name for it, and
+Fabric asks for one at once."""
 
 from __future__ import annotations
 
@@ -58,7 +59,9 @@ def names(folder: Path, who: str, **environment: str) -> list[str]:
 
 
 @pytest.mark.parametrize("environment", [{}, {"USERNAME": ""}])
-def test_a_user_without_a_name_is_called_by_his_number(folder: Path, environment: dict[str, str]) -> None:
+def test_a_user_without_a_name_is_called_by_his_number(
+    folder: Path, environment: dict[str, str]
+) -> None:
     config, user, number, operator = names(folder, "nameless", **environment)
     assert config == user == operator == number
 

@@ -26,7 +26,11 @@ def view(*tried: str, listens: str = "") -> NetworkView:
 
 
 def test_whom_each_host_must_reach() -> None:
-    assert [(one.target, one.number) for one in routes(site(), EDGE1)] == [("node1", 0), ("node2", 0), ("edge2", 8081)]
+    assert [(one.target, one.number) for one in routes(site(), EDGE1)] == [
+        ("node1", 0),
+        ("node2", 0),
+        ("edge2", 8081),
+    ]
     assert [(one.target, one.number) for one in routes(site(), NODE1)] == [
         ("db1", 5432),
         ("edge1", 8405),
@@ -41,9 +45,15 @@ def test_a_host_with_every_role_reaches_nobody() -> None:
 
 
 def test_what_a_host_has_seen() -> None:
-    text = "tried|node1|17000|open\ntried|node2|17000|no answer within 1 s\nlistens 127.0.0.53%lo:53\nlistens *:17000\n"
+    text = (
+        "tried|node1|17000|open\ntried|node2|17000|no answer within 1 s\nlistens"
+        " 127.0.0.53%lo:53\nlistens *:17000\n"
+    )
     seen = network.parse(text)
-    assert [(one.target, one.result) for one in seen.tried] == [("node1", "open"), ("node2", network.SILENT)]
+    assert [(one.target, one.result) for one in seen.tried] == [
+        ("node1", "open"),
+        ("node2", network.SILENT),
+    ]
     assert seen.listens == {53: ["127.0.0.53"], 17000: ["*"]}
 
 
@@ -53,8 +63,16 @@ def test_what_a_host_has_seen() -> None:
         ("no answer within 1 s", "*:17000", "no answer within 1 s: a firewall drops it?"),
         ("no answer within 1 s", "", "no answer within 1 s: a firewall drops it?"),
         ("No route to host", "*:17000", "no route to host"),
-        ("Connection refused", "*:17000", "refused, although it listens there: a firewall rejects it"),
-        ("Connection refused", "127.0.0.1:17000 [::1]:17000", "refused: it listens on 127.0.0.1, [::1] only"),
+        (
+            "Connection refused",
+            "*:17000",
+            "refused, although it listens there: a firewall rejects it",
+        ),
+        (
+            "Connection refused",
+            "127.0.0.1:17000 [::1]:17000",
+            "refused: it listens on 127.0.0.1, [::1] only",
+        ),
     ],
 )
 def test_a_port_that_is_not_reached(result: str, listens: str, reason: str) -> None:
@@ -71,12 +89,21 @@ def test_a_port_that_is_not_reached(result: str, listens: str, reason: str) -> N
 
 
 def test_the_way_out_names_port_and_addresses() -> None:
-    (found,) = network.problems(site(), {"node1": view("db1 5432 no answer within 1 s"), "db1": view()})
-    assert found.next == "on db1: nft list ruleset; and security groups: let TCP 5432 in from 192.0.2.21"
+    (found,) = network.problems(
+        site(), {"node1": view("db1 5432 no answer within 1 s"), "db1": view()}
+    )
+    assert (
+        found.next
+        == "on db1: nft list ruleset; and security groups: let TCP 5432 in from 192.0.2.21"
+    )
 
 
 def test_a_port_that_is_open_or_that_nobody_serves_is_not_the_networks_fault() -> None:
-    views = {"edge1": view("node1 17000 open", "node2 17000 Connection refused"), "node1": view(), "node2": view()}
+    views = {
+        "edge1": view("node1 17000 open", "node2 17000 Connection refused"),
+        "node1": view(),
+        "node2": view(),
+    }
     assert network.problems(site(), views) == []
 
 
@@ -86,14 +113,22 @@ def test_a_refusal_of_a_host_that_was_not_asked_may_be_either() -> None:
 
 
 def test_a_host_that_did_not_answer_over_ssh_either_is_reported_as_that() -> None:
-    assert network.problems(site(), {"edge1": view("node1 17000 no answer within 1 s")}, lost=["node1"]) == []
+    assert (
+        network.problems(
+            site(), {"edge1": view("node1 17000 no answer within 1 s")}, lost=["node1"]
+        )
+        == []
+    )
 
 
-# -- all hosts together -----------------------------------------------------------------------------------------------
+# -- all hosts together
+# -----------------------------------------------------------------------------------------------
 
 
 def edge(name: str, *, holds: bool, network: NetworkView | None = None) -> HostStatus:
-    return HostStatus(name, ("edge",), edge=EdgeState(name, holds=holds), network=network or NetworkView())
+    return HostStatus(
+        name, ("edge",), edge=EdgeState(name, holds=holds), network=network or NetworkView()
+    )
 
 
 PORT_80 = Problem("port 80 is closed", about=("edge1", "edge2"))
@@ -111,11 +146,15 @@ def test_two_holders() -> None:
 
 
 def test_ports_that_are_closed_to_users() -> None:
-    assert site_problems(site(), [edge("edge1", holds=True), edge("edge2", holds=False)], [PORT_80]) == [PORT_80]
+    assert site_problems(
+        site(), [edge("edge1", holds=True), edge("edge2", holds=False)], [PORT_80]
+    ) == [PORT_80]
 
 
 def test_without_a_holder_no_port_can_answer() -> None:
-    (found,) = site_problems(site(), [edge("edge1", holds=False), edge("edge2", holds=False)], [PORT_80])
+    (found,) = site_problems(
+        site(), [edge("edge1", holds=False), edge("edge2", holds=False)], [PORT_80]
+    )
     assert found.message.startswith("no edge holds 192.0.2.10")
 
 
@@ -135,8 +174,13 @@ def test_one_edge_of_two_asked_says_nothing_of_the_address() -> None:
 def test_a_limited_deploy_answers_for_its_own_hosts(names: set[str], found: list[str]) -> None:
     hosts = [
         HostStatus(
-            "edge1", ("edge",), problems=[Problem("DOWN", about=("node1",)), Problem("full"), Problem("x", down=False)]
+            "edge1",
+            ("edge",),
+            problems=[Problem("DOWN", about=("node1",)), Problem("full"), Problem("x", down=False)],
         )
     ]
-    shared = [Problem("silent", about=("edge1", "node1")), Problem("both hold", about=("edge1", "edge2"))]
+    shared = [
+        Problem("silent", about=("edge1", "node1")),
+        Problem("both hold", about=("edge1", "edge2")),
+    ]
     assert [problem.message for _, problem in concerning(names, hosts, shared)] == found

@@ -1,4 +1,5 @@
-"""nginx on the edge: what its host must be able to do, what its configuration says, when HTTP/3 is repaired."""
+"""nginx on the edge: what its host must be able to do, what its configuration says, when HTTP/3
+is repaired."""
 
 from __future__ import annotations
 
@@ -17,7 +18,10 @@ from fabfile.settings import endpoints
 from fabfile.settings.settings import Settings
 from fabfile.steps.http3 import Http3Answers, Http3Possible
 
-WITH = "nginx version: nginx/1.26.3\nconfigure arguments: --with-http_v2_module --with-http_v3_module\n"
+WITH = (
+    "nginx version: nginx/1.26.3\nconfigure arguments: --with-http_v2_module"
+    " --with-http_v3_module\n"
+)
 WITHOUT = "nginx version: nginx/1.22.1\nconfigure arguments: --with-http_v2_module\n"
 
 
@@ -30,7 +34,9 @@ def kinds(settings: Settings) -> list[type[Step]]:
     return [type(step) for step in nginx.nginx_steps(settings, NODES[0], MATERIAL)]
 
 
-@pytest.mark.parametrize("out", [WITH, "sh: nginx: not found\ndebian=13\n", "sh: nginx: not found\n"])
+@pytest.mark.parametrize(
+    "out", [WITH, "sh: nginx: not found\ndebian=13\n", "sh: nginx: not found\n"]
+)
 def test_http3_is_possible_or_not_known_to_be_impossible(out: str) -> None:
     assert Http3Possible().decide(Reading(out, 0)) is None
 
@@ -57,8 +63,15 @@ def test_a_site_without_http3_asks_for_none_of_it() -> None:
 
 
 def test_ports_follow_the_site() -> None:
-    text = nginx.nginx_config(replace(site(), edge=replace(site().edge, port=8080, https_port=8443)), NODES[0])
-    assert re.findall(r"listen (\S+)", text) == ["8080", "8443", "8443", f"127.0.0.1:{nginx.REFRESH};"]
+    text = nginx.nginx_config(
+        replace(site(), edge=replace(site().edge, port=8080, https_port=8443)), NODES[0]
+    )
+    assert re.findall(r"listen (\S+)", text) == [
+        "8080",
+        "8443",
+        "8443",
+        f"127.0.0.1:{nginx.REFRESH};",
+    ]
     assert 'h3=":8443"' in text
 
 
@@ -68,17 +81,27 @@ def test_only_what_bears_a_deadline_is_kept() -> None:
         "\n        default off",
         '\n        "~^/long_dummy$" answers',
     ]
-    assert re.findall(r"proxy_cache (\S+);", text) == ["$kept", "answers"]  # to users; by the refresher
-    assert re.findall(r"location = (\S+) \{\n +proxy_pass[^}]*?proxy_cache answers", text) == ["/long_dummy"]
+    assert re.findall(r"proxy_cache (\S+);", text) == [
+        "$kept",
+        "answers",
+    ]  # to users; by the refresher
+    assert re.findall(r"location = (\S+) \{\n +proxy_pass[^}]*?proxy_cache answers", text) == [
+        "/long_dummy"
+    ]
     assert not re.search(r"proxy_cache_valid|proxy_cache_use_stale (?!off)", text)
     kept = [endpoint for endpoint in endpoints.ENDPOINTS if endpoint.keep]
-    # Whole seconds, and the second that nginx itself rounds to: 55 is 56 at most, and a clock may be 4 s behind.
+    # Whole seconds, and the second that nginx itself rounds to: 55 is 56 at most, and a clock may
+    # be 4 s behind.
     assert [(endpoint.path, endpoint.keep) for endpoint in kept] == [("/long_dummy", 55)]
 
 
 @pytest.mark.parametrize(
     ("service", "name"),
-    [("http://192.0.2.10", "192.0.2.10"), ("https://shop.example:8443/x", "shop.example"), ("", "192.0.2.11")],
+    [
+        ("http://192.0.2.10", "192.0.2.10"),
+        ("https://shop.example:8443/x", "shop.example"),
+        ("", "192.0.2.11"),
+    ],
 )
 def test_who_names_no_host_means_the_service(service: str, name: str) -> None:
     assert f" server_name {name};" in nginx.nginx_config(replace(site(), service=service), NODES[0])

@@ -1,4 +1,5 @@
-"""Settings in effect: what the server says it uses → which of ours are overruled, by what, and what to type."""
+"""Settings in effect: what the server says it uses → which of ours are overruled, by what, and
+what to type."""
 
 from __future__ import annotations
 
@@ -46,7 +47,9 @@ def fact(**changes: Any) -> dict[str, Any]:
         ("nonsense", "16384", "kB", False),
     ],
 )
-def test_values_are_compared_by_what_they_mean(wanted: str, used: str, unit: str | None, same: bool) -> None:
+def test_values_are_compared_by_what_they_mean(
+    wanted: str, used: str, unit: str | None, same: bool
+) -> None:
     assert same_value(wanted, used, unit) is same
 
 
@@ -86,11 +89,14 @@ def test_what_overrules_a_setting(changes: dict[str, Any], cause: Cause | None, 
 def test_a_file_that_is_not_read_is_one_problem_headed_by_what_keeps_users_out() -> None:
     unread = {"used": "1", "unit": None, "read": False, "file": MAIN}
     facts = [fact(setting=name, **unread) for name in ("jit", "listen_addresses", "port")]
-    (one,) = merged(overruled({"jit": "off", "listen_addresses": "192.0.2.1", "port": "5432"}, facts))
+    (one,) = merged(
+        overruled({"jit": "off", "listen_addresses": "192.0.2.1", "port": "5432"}, facts)
+    )
     assert "listen_addresses = '16MB' instead of '192.0.2.1' (and 2 more settings)" in str(one)
 
 
-# -- what the health check makes of it ----------------------------------------------------------------------------
+# -- what the health check makes of it
+# ----------------------------------------------------------------------------
 
 DB1 = NODES[-1]
 WAIT = '{"waiting": 2, "longest": 9}'
@@ -128,14 +134,23 @@ def test_the_health_of_the_database(out: str, code: int, says: list[str]) -> Non
 
 @pytest.mark.parametrize("code", ["3D000", "42P01", "42704", "3F000"])
 def test_what_does_not_exist_is_an_answer(code: str) -> None:
-    assert answer(Reading(f"{REFUSED} 3\npsql:<stdin>:1: ERROR:  {code}: none\nLOCATION: x", 3)) is None
+    assert (
+        answer(Reading(f"{REFUSED} 3\npsql:<stdin>:1: ERROR:  {code}: none\nLOCATION: x", 3))
+        is None
+    )
 
 
 def test_who_locks_what_is_told_with_the_command_that_ends_it() -> None:
     locked = HOLDER.replace("null", '"movies"')
-    out = f"{REFUSED} 3\nERROR:  55P03: canceling statement due to lock timeout\nLOCATION: x\n{locked}\n"
+    out = (
+        f"{REFUSED} 3\nERROR:  55P03: canceling statement due to lock timeout\nLOCATION:"
+        f" x\n{locked}\n"
+    )
     with pytest.raises(RunbookError) as refusal:
         answer(Reading(out, 3))
-    assert "session 77 (anna, no name, from 192.0.2.9) locks movies since C (60 s, 2 wait for it)" in refusal.value.seen
+    assert (
+        "session 77 (anna, no name, from 192.0.2.9) locks movies since C (60 s, 2 wait for it)"
+        in refusal.value.seen
+    )
     assert "idle in transaction since A, last query at B: UPDATE x" in refusal.value.seen
     assert "pg_terminate_backend(77)" in refusal.value.next

@@ -1,4 +1,5 @@
-"""What must hold on a host before a deploy changes anything there: its address is its own, and its ports are free or ours."""
+"""What must hold on a host before a deploy changes anything there: its address is its own, and
+its ports are free or ours."""
 
 from __future__ import annotations
 
@@ -18,14 +19,20 @@ from fabfile.rollout.preflight import judge_address, judge_ports, preconditions,
 from fabfile.rollout.system import PHASES, System
 
 EDGE1, _, NODE1, _, DB1 = NODES
-LOOPBACK = "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n"
+LOOPBACK = (
+    "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n"
+)
 
 
 def on_interface(address: str, interface: str = "eth0") -> str:
-    return f"2: {interface}    inet {address}/24 brd 192.0.2.255 scope global {interface}\\       valid_lft forever\n"
+    return (
+        f"2: {interface}    inet {address}/24 brd 192.0.2.255 scope global {interface}\\      "
+        " valid_lft forever\n"
+    )
 
 
-# -- the address ------------------------------------------------------------------------------------------------------
+# -- the address
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("node", [EDGE1, NODE1, DB1])
@@ -47,13 +54,20 @@ def test_the_whole_network_of_lo_is_the_hosts_own() -> None:
 )
 def test_an_address_that_is_not_on_the_host(node: Node, cost: str) -> None:
     (found,) = judge_address(site(), node, Reading(LOOPBACK + on_interface("10.0.0.5"), 0))
-    assert found.seen.startswith(f"{node.name} has no address {node.address}, it has 10.0.0.5 (eth0)")
+    assert found.seen.startswith(
+        f"{node.name} has no address {node.address}, it has 10.0.0.5 (eth0)"
+    )
     assert cost in found.why
     assert f'set address = "10.0.0.5" under [hosts.{node.name}]' in found.next
 
 
 def test_the_floating_address_is_not_a_hosts_own() -> None:
-    text = LOOPBACK + on_interface("192.0.2.10") + on_interface("10.0.0.5") + on_interface("10.1.0.5", "eth1")
+    text = (
+        LOOPBACK
+        + on_interface("192.0.2.10")
+        + on_interface("10.0.0.5")
+        + on_interface("10.1.0.5", "eth1")
+    )
     (found,) = judge_address(site(), EDGE1, Reading(text, 0))
     assert "it has 10.0.0.5 (eth0), 10.1.0.5 (eth1):" in found.seen
 
@@ -63,13 +77,17 @@ def test_a_host_that_cannot_say_its_addresses() -> None:
     assert found.seen == "db1 does not say which addresses it has: sh: 1: ip: not found"
 
 
-# -- the ports --------------------------------------------------------------------------------------------------------
+# -- the ports
+# --------------------------------------------------------------------------------------------------------
 
 
-def socket(address: str, number: int, process: str = "", pid: int = 0, protocol: str = "tcp") -> str:
+def socket(
+    address: str, number: int, process: str = "", pid: int = 0, protocol: str = "tcp"
+) -> str:
     users = f'users:(("{process}",pid={pid + 1},fd=7),("{process}",pid={pid},fd=7))' if pid else ""
     return (
-        f"{protocol} {'LISTEN' if protocol == 'tcp' else 'UNCONN'} 0      511   {address}:{number}  0.0.0.0:* {users}\n"
+        f"{protocol} {'LISTEN' if protocol == 'tcp' else 'UNCONN'} 0      511   {address}:{number} "
+        f" 0.0.0.0:* {users}\n"
     )
 
 
@@ -78,7 +96,9 @@ def runs_in(pid: int, path: str) -> str:
 
 
 def apache(*addresses: str) -> str:
-    return "".join(socket(one, 80, "apache2", 812) for one in addresses) + runs_in(812, "/system.slice/apache2.service")
+    return "".join(socket(one, 80, "apache2", 812) for one in addresses) + runs_in(
+        812, "/system.slice/apache2.service"
+    )
 
 
 def judged(node: Node, role: str, text: str, code: int = 0) -> list[RunbookError]:
@@ -108,12 +128,37 @@ CLUSTER = "/system.slice/system-postgresql.slice/postgresql@{}.service"
     [
         (EDGE1, "edge", ""),
         (EDGE1, "edge", OWN),
-        (DB1, "postgres", socket("192.0.2.31", 5432, "postgres", 40) + runs_in(40, CLUSTER.format("17-main"))),
-        (NODE1, "app", socket("*", 17000, "bingo", 50) + runs_in(50, "/system.slice/bingo.service")),
-        (NODE1, "app", socket("*", 17000, "bingo", 50) + runs_in(50, "/system.slice/runbook-discovery.service")),
-        (EDGE1, "edge", socket("[::]", 80, "lighttpd", 60) + runs_in(60, "/system.slice/lighttpd.service")),
-        (EDGE1, "edge", socket("192.0.2.99", 8405, "x", 60) + runs_in(60, "/system.slice/x.service")),
-        (EDGE1, "edge", socket("*", 80, "systemd", 1) + "socket [::]:80 nginx.socket nginx.service\n"),
+        (
+            DB1,
+            "postgres",
+            socket("192.0.2.31", 5432, "postgres", 40) + runs_in(40, CLUSTER.format("17-main")),
+        ),
+        (
+            NODE1,
+            "app",
+            socket("*", 17000, "bingo", 50) + runs_in(50, "/system.slice/bingo.service"),
+        ),
+        (
+            NODE1,
+            "app",
+            socket("*", 17000, "bingo", 50)
+            + runs_in(50, "/system.slice/runbook-discovery.service"),
+        ),
+        (
+            EDGE1,
+            "edge",
+            socket("[::]", 80, "lighttpd", 60) + runs_in(60, "/system.slice/lighttpd.service"),
+        ),
+        (
+            EDGE1,
+            "edge",
+            socket("192.0.2.99", 8405, "x", 60) + runs_in(60, "/system.slice/x.service"),
+        ),
+        (
+            EDGE1,
+            "edge",
+            socket("*", 80, "systemd", 1) + "socket [::]:80 nginx.socket nginx.service\n",
+        ),
         (DB1, "postgres", "at-boot 5433 cluster 15/main\n"),
         (EDGE1, "edge", "at-boot 8080 unit apache2.service\n"),
     ],
@@ -138,8 +183,18 @@ def test_ports_that_are_free_or_ours(node: Node, role: str, text: str) -> None:
     ("node", "role", "text", "said"),
     [
         (EDGE1, "edge", apache("*"), "port 80 is held by apache2.service (apache2, pid 812)"),
-        (EDGE1, "edge", apache("127.0.0.1"), "port 80 is held by apache2.service (apache2, pid 812)"),
-        (EDGE1, "edge", apache("[::ffff:192.0.2.11]"), "port 80 is held by apache2.service (apache2, pid 812)"),
+        (
+            EDGE1,
+            "edge",
+            apache("127.0.0.1"),
+            "port 80 is held by apache2.service (apache2, pid 812)",
+        ),
+        (
+            EDGE1,
+            "edge",
+            apache("[::ffff:192.0.2.11]"),
+            "port 80 is held by apache2.service (apache2, pid 812)",
+        ),
         (
             EDGE1,
             "edge",
@@ -170,20 +225,27 @@ def test_ports_that_are_free_or_ours(node: Node, role: str, text: str) -> None:
         (
             DB1,
             "postgres",
-            socket("0.0.0.0", 5432, "docker-proxy", 40) + runs_in(40, "/system.slice/docker.service"),
+            socket("0.0.0.0", 5432, "docker-proxy", 40)
+            + runs_in(40, "/system.slice/docker.service"),
             "port 5432 is held by docker.service (docker-proxy, pid 40)",
         ),
         (
             DB1,
             "postgres",
             "at-boot 5432 cluster 15/main\n",
-            "PostgreSQL's cluster 15/main does not run now, but it starts at boot and then takes port 5432",
+            (
+                "PostgreSQL's cluster 15/main does not run now, but it starts at boot and then"
+                " takes port 5432"
+            ),
         ),
         (
             EDGE1,
             "edge",
             OWN + "at-boot 80 unit apache2.service\nat-boot 443 unit apache2.service\n",
-            "apache2.service does not run now, but it starts at boot and then takes ports 80 and 443",
+            (
+                "apache2.service does not run now, but it starts at boot and then takes ports 80"
+                " and 443"
+            ),
         ),
         (
             NODE1,
@@ -221,7 +283,8 @@ def test_a_host_that_cannot_say_who_listens() -> None:
     assert "edge1 does not say who listens on its ports: sh: 1: ss: not found" in found.seen
 
 
-# -- which questions, and what becomes of the answers -----------------------------------------------------------------
+# -- which questions, and what becomes of the answers
+# -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -234,7 +297,9 @@ def test_a_host_that_cannot_say_who_listens() -> None:
         (EDGE1, ("app",), []),
     ],
 )
-def test_a_host_is_asked_by_what_is_set_up_there(node: Node, phases: tuple[str, ...], asked: list[str]) -> None:
+def test_a_host_is_asked_by_what_is_set_up_there(
+    node: Node, phases: tuple[str, ...], asked: list[str]
+) -> None:
     system = System(site(), Path("/nonexistent"), FACTS)
     assert [one.name for one in preconditions(system, node, phases)] == asked
 
@@ -251,7 +316,9 @@ def test_an_edge_without_http3_needs_no_udp() -> None:
 
 def test_what_does_not_hold_is_a_failed_step_of_the_plan() -> None:
     asked = preconditions(System(site(), Path("/nonexistent"), FACTS), EDGE1, PHASES)
-    outcomes = unmet(asked, [Reading(LOOPBACK + on_interface("10.0.0.5"), 0), Reading(apache("*"), 0)])
+    outcomes = unmet(
+        asked, [Reading(LOOPBACK + on_interface("10.0.0.5"), 0), Reading(apache("*"), 0)]
+    )
     assert [(outcome.step, outcome.state) for outcome in outcomes] == [
         ("address", State.FAILED),
         ("ports", State.FAILED),

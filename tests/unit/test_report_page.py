@@ -1,4 +1,5 @@
-"""The page of a report: what it holds, that it needs nothing from elsewhere, and that no text of it can become markup."""
+"""The page of a report: what it holds, that it needs nothing from elsewhere, and that no text of
+it can become markup."""
 
 from __future__ import annotations
 
@@ -27,7 +28,10 @@ from fabfile.traffic.sample import Sample
 from fabfile.traffic.timeline import LoadPhase, by_second
 
 EVIL = '<script>alert("x")</script>'
-SAMPLES = [Sample("R8", i / 24, i / 24, i / 24, i / 24 + 0.05, 200, "" if i else "status 503") for i in range(240)]
+SAMPLES = [
+    Sample("R8", i / 24, i / 24, i / 24, i / 24 + 0.05, 200, "" if i else "status 503")
+    for i in range(240)
+]
 ROWS = [
     Row(
         "R8",
@@ -38,7 +42,9 @@ ROWS = [
         share=0.01,
         timed=True,
     ),
-    Row("R17", "figures", EVIL, Verdict.FAILED, f"{EVIL} is missing", "fab plan <now>", notes=[EVIL]),
+    Row(
+        "R17", "figures", EVIL, Verdict.FAILED, f"{EVIL} is missing", "fab plan <now>", notes=[EVIL]
+    ),
     not_tried("R20", "fast start", "ready in < 5 s", "needs the hosts"),
 ]
 OUTCOME = CheckOutcome(
@@ -70,7 +76,10 @@ DRILL = DrillResult(
     verdict=FAILED,
     why="not back by itself",
     bounds=(Bound("back", "never", "< 60 s", held=False),),
-    timeline=tuple(DrillSecond(t, 60 - 2 * (t == 4), 2 * (t == 4), 0.01, None if t == 5 else 0.1) for t in range(10)),
+    timeline=tuple(
+        DrillSecond(t, 60 - 2 * (t == 4), 2 * (t == 4), 0.01, None if t == 5 else 0.1)
+        for t in range(10)
+    ),
     marks=(Mark(4.6, "detected"), Mark(4.0, "fault"), Mark(9.0, EVIL)),
 )
 
@@ -80,7 +89,11 @@ class Reader(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.tags, self.attributes, self.texts = Counter[str](), list[tuple[str, str]](), list[str]()
+        self.tags, self.attributes, self.texts = (
+            Counter[str](),
+            list[tuple[str, str]](),
+            list[str](),
+        )
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -134,7 +147,9 @@ def test_the_page_needs_nothing_from_elsewhere(page: Reader, folder: Path) -> No
         assert all(value.startswith("#") for value in page.every(name)), name
     text = (folder / "index.html").read_text()
     assert not re.search(r"@import|url\((?!#)", text)
-    assert set(re.findall(r"https?://[^\s<\",]*", text)) == {"http://10.0.0.1"}, "the service's own address, as text"
+    assert set(re.findall(r"https?://[^\s<\",]*", text)) == {"http://10.0.0.1"}, (
+        "the service's own address, as text"
+    )
     assert not page.tags.keys() & {"script", "link", "iframe", "img", "object", "base"}
     assert "default-src 'none'" in " ".join(page.every("content"))
 
@@ -144,7 +159,9 @@ def test_no_text_becomes_markup(page: Reader) -> None:
     assert page.text.count(EVIL) >= 6
 
 
-def test_every_id_is_there_once_and_every_reference_leads_to_one(page: Reader, folder: Path) -> None:
+def test_every_id_is_there_once_and_every_reference_leads_to_one(
+    page: Reader, folder: Path
+) -> None:
     ids = Counter(page.every("id"))
     assert max(ids.values()) == 1
     references = [value[1:] for value in page.every("href")] + page.every("aria-labelledby")
@@ -156,17 +173,19 @@ def test_every_id_is_there_once_and_every_reference_leads_to_one(page: Reader, f
 def test_every_picture_is_told_in_words(page: Reader) -> None:
     told = [value for name, value in page.attributes if name == "aria-label"]
     assert (
-        "peak load, 24 requests a second for 10 s: 239 requests answered, 1 failed; p90 by the second from 50 ms to 50 ms"
-        in told
+        "peak load, 24 requests a second for 10 s: 239 requests answered, 1 failed; p90 by the"
+        " second from 50 ms to 50 ms" in told
     )
     assert any(text.startswith("drill app-500: 598 requests answered, 2 failed") for text in told)
-    assert page.tags["svg"] == page.every("role").count("img") - 2, "all pictures, and a sign at each of two bounds"
+    assert page.tags["svg"] == page.every("role").count("img") - 2, (
+        "all pictures, and a sign at each of two bounds"
+    )
 
 
 def test_the_table_says_what_was_found(page: Reader) -> None:
     assert (
-        "R8 GET /api/session/{id} p90 < 0.4 s 240 1 2 % 50 ms 50 ms 50 ms p90 50 ms, 1 of 240 failed ✓ held"
-        in page.text
+        "R8 GET /api/session/{id} p90 < 0.4 s 240 1 2 % 50 ms 50 ms 50 ms p90 50 ms, 1 of 240"
+        " failed ✓ held" in page.text
     )
     assert "R20 fast start ready in < 5 s needs the hosts – not tried" in page.text
     assert f"✗ failed R17 figures : {EVIL} is missing Next: fab plan <now>" in page.text
@@ -176,7 +195,9 @@ def test_the_table_says_what_was_found(page: Reader) -> None:
 
 def test_a_drill_says_what_was_found(page: Reader) -> None:
     assert "app-500 600 4 0.3 s 1.3 s – 67 % ✗ failed" in page.text
-    assert "fault at 4.0 s detected at 4.6 s" in page.text, "in the order of time, as they are numbered"
+    assert "fault at 4.0 s detected at 4.6 s" in page.text, (
+        "in the order of time, as they are numbered"
+    )
     assert "back: never allowed: < 60 s" in page.text
     assert "Failed: R6 status 503 ×3" in page.text
 
@@ -201,7 +222,8 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         report.write_report(tmp_path / "file" / "below", None, ())
 
 
-# -- curves -------------------------------------------------------------------------------------------------------------
+# -- curves
+# -------------------------------------------------------------------------------------------------------------
 
 
 def second(t: int, ok: int = 60, failed: int = 0, p90: float | None = 0.1) -> dict[str, Any]:
@@ -210,18 +232,24 @@ def second(t: int, ok: int = 60, failed: int = 0, p90: float | None = 0.1) -> di
 
 def test_failures_are_hatched_and_marks_are_numbered() -> None:
     plain = load_curve("a", "told", [second(t) for t in range(20)], 60)
-    marked = load_curve("a", "told", [second(t, failed=t == 7) for t in range(20)], 60, [7.2, 7.3, 15.0])
+    marked = load_curve(
+        "a", "told", [second(t, failed=t == 7) for t in range(20)], 60, [7.2, 7.3, 15.0]
+    )
     assert "pattern" not in plain
     assert "<pattern" in marked
     assert [n for n in "1234" if f">{n}</text>" in marked.replace(" ", "")] == ["1", "2", "3"]
-    assert not re.search(r"#0000|font-family|<style|<metadata|DOCTYPE", plain + marked), "all is the page's to choose"
+    assert not re.search(r"#0000|font-family|<style|<metadata|DOCTYPE", plain + marked), (
+        "all is the page's to choose"
+    )
 
 
 def test_numbers_of_marks_do_not_lie_on_each_other() -> None:
     drawn = load_curve("a", "told", [second(t) for t in range(100)], 60, [50.0, 50.1, 50.2])
-    places = [float(x) for x, n in re.findall(r'<text[^>]*x="([\d.]+)"[^>]*>\s*(\d)\s*</text>', drawn) if n in "123"][
-        -3:
-    ]
+    places = [
+        float(x)
+        for x, n in re.findall(r'<text[^>]*x="([\d.]+)"[^>]*>\s*(\d)\s*</text>', drawn)
+        if n in "123"
+    ][-3:]
     assert all(later - early > 10 for early, later in pairwise(places)), places
 
 
@@ -239,11 +267,18 @@ def test_seconds_without_a_request_are_seconds() -> None:
         Sample("R6", 3.6, 3.6, 3.6, 9, 0, "timed out")
     ]
     seen = by_second(samples, 5)
-    assert [(one.t, one.ok, one.failed) for one in seen] == [(0, 2, 0), (1, 0, 0), (2, 0, 0), (3, 1, 1), (4, 0, 0)]
+    assert [(one.t, one.ok, one.failed) for one in seen] == [
+        (0, 2, 0),
+        (1, 0, 0),
+        (2, 0, 0),
+        (3, 1, 1),
+        (4, 0, 0),
+    ]
     assert [one.p90 for one in seen] == [pytest.approx(0.2), None, None, pytest.approx(0.2), None]
 
 
-# -- figures ------------------------------------------------------------------------------------------------------------
+# -- figures
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -264,7 +299,12 @@ def test_a_bound_is_rounded_up(value: float | None, text: str) -> None:
 
 
 def test_latencies() -> None:
-    assert [format_ms(value) for value in (None, 4.4, 999.0, 1600.0)] == ["", "4 ms", "999 ms", "1.6 s"]
+    assert [format_ms(value) for value in (None, 4.4, 999.0, 1600.0)] == [
+        "",
+        "4 ms",
+        "999 ms",
+        "1.6 s",
+    ]
 
 
 def test_a_small_curve_breaks_where_there_was_no_answer() -> None:

@@ -40,7 +40,9 @@ def test_a_secret_within_a_secret_leaves_no_rest() -> None:
 
 def test_a_secret_is_masked_in_json_too() -> None:
     secret = Secret('sl\\ash "quoted" tab\t')
-    assert "ash" not in mask_secrets(json.dumps({"said": f"it is {secret.reveal()}"}, ensure_ascii=False))
+    assert "ash" not in mask_secrets(
+        json.dumps({"said": f"it is {secret.reveal()}"}, ensure_ascii=False)
+    )
 
 
 def test_a_short_secret_does_not_eat_every_sentence() -> None:

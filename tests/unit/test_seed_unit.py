@@ -28,9 +28,13 @@ UNKNOWN = {
     "nothing": Reading("", 0),
     "a greeting": Reading("Welcome to node1, no smoking\n", 0),
     "no bus": Reading("Failed to connect to bus: No such file or directory\n", 1),
-    "an answer of a command that failed": Reading("LoadState=not-found\nSubState=dead\nResult=success\n", 1),
+    "an answer of a command that failed": Reading(
+        "LoadState=not-found\nSubState=dead\nResult=success\n", 1
+    ),
     "half an answer": Reading("LoadState=loaded\nSubState=exited\n", 0),
-    "a state that is not known": Reading("LoadState=loaded\nSubState=cleaning\nResult=success\n", 0),
+    "a state that is not known": Reading(
+        "LoadState=loaded\nSubState=cleaning\nResult=success\n", 0
+    ),
     "a broken unit": Reading("LoadState=error\nSubState=dead\nResult=success\n", 0),
     "ended, but not well": Reading("LoadState=loaded\nSubState=exited\nResult=timeout\n", 0),
 }
@@ -38,6 +42,8 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("seen", UNKNOWN.values(), ids=UNKNOWN)
 def test_what_cannot_be_told_is_refused(seen: Reading) -> None:
-    with pytest.raises(RunbookError, match="node1: how far the seeding is cannot be told from") as failure:
+    with pytest.raises(
+        RunbookError, match="node1: how far the seeding is cannot be told from"
+    ) as failure:
         parse_unit("node1", seen)
     assert "nothing was done" in failure.value.why

@@ -1,4 +1,5 @@
-"""The site file: what is right becomes typed settings, what is wrong is named with its key and what would be right."""
+"""The site file: what is right becomes typed settings, what is wrong is named with its key and
+what would be right."""
 
 from __future__ import annotations
 
@@ -66,14 +67,24 @@ def test_a_whole_site(write: Write, tmp_path: Path) -> None:
         ("edge1", ("edge",)),
         ("node1", ("app", "postgres")),
     ]
-    assert (settings.database.version, settings.database.shared_buffers, settings.edge.port) == (17, "512MB", 80)
+    assert (settings.database.version, settings.database.shared_buffers, settings.edge.port) == (
+        17,
+        "512MB",
+        80,
+    )
     assert settings.password.reveal() not in repr(settings)
-    assert (settings.https, settings.tls) == ("https://10.0.0.11", Tls(store=tmp_path / "secrets/tls"))
+    assert (settings.https, settings.tls) == (
+        "https://10.0.0.11",
+        Tls(store=tmp_path / "secrets/tls"),
+    )
 
 
 def test_the_service_follows_the_edge_unless_it_is_named(write: Write) -> None:
     assert load_settings(write(GOOD + "[edge]\nport = 8080\n")).service == "http://10.0.0.11:8080"
-    assert load_settings(write('service = "https://example.com/"\n' + GOOD)).service == "https://example.com"
+    assert (
+        load_settings(write('service = "https://example.com/"\n' + GOOD)).service
+        == "https://example.com"
+    )
     assert load_settings(write(changed('"edge"', '"app"'))).service == ""
     floating = load_settings(write(GOOD + '[edge]\naddress = "10.0.0.10"\nhttps_port = 8443\n'))
     assert (floating.service, floating.https) == ("http://10.0.0.10", "https://10.0.0.10:8443")
@@ -82,7 +93,11 @@ def test_the_service_follows_the_edge_unless_it_is_named(write: Write) -> None:
 WRONG = [
     ('name = "shop"', 'nam = "shop"', "nam is not a setting; did you mean name?"),
     ('user = "ops"', 'usr = "ops"', "ssh.usr is not a setting; did you mean user?"),
-    ('email = "a@example.com"', 'colour = "red"', "app.colour is not a setting; known are binary, "),
+    (
+        'email = "a@example.com"',
+        'colour = "red"',
+        "app.colour is not a setting; known are binary, ",
+    ),
     ('roles = ["edge"]', 'roles = ["edge"]\nport = 1', "hosts.edge1.port is not a setting"),
     ('user = "ops"', "", "ssh.user is missing"),
     ('user = "ops"', "user = 7", "ssh.user must be a text, not 7"),
@@ -91,34 +106,90 @@ WRONG = [
     ('user = "ops"', 'user = "ops"\nport = 70000', "ssh.port must be from 1 to 65535, not 70000"),
     ('user = "ops"', 'user = "ops"\ntimeout = 0', "ssh.timeout must be from 0.1 to 600"),
     ('user = "ops"', 'user = "o ps"', "ssh.user must be a user's name, not 'o ps'"),
-    ('key = "ssh/id"', 'key = "~nobody-here/id"', "ssh.key names a home that does not exist: ~nobody-here/id"),
+    (
+        'key = "ssh/id"',
+        'key = "~nobody-here/id"',
+        "ssh.key names a home that does not exist: ~nobody-here/id",
+    ),
     ('[ssh]\nuser = "ops"\nkey = "ssh/id"', "ssh = 3", "ssh must be a table"),
-    ("0123456789abcdef0123", "0123", "app.sha256 must be the 64 hex digits that `sha256sum BINARY` prints"),
+    (
+        "0123456789abcdef0123",
+        "0123",
+        "app.sha256 must be the 64 hex digits that `sha256sum BINARY` prints",
+    ),
     ("0123456789abcdef0123", "0123456789ABCDEF0123", "app.sha256 must be the 64 hex digits"),
     ('"a@example.com"', '"a\\nb@example.com"', "app.email must be an e-mail address"),
-    ('email = "a@example.com"', 'email = "a@b.c"\nuser = "Root; rm"', "app.user must be a name of small letters"),
-    ('email = "a@example.com"', 'email = "a@b.c"\nmemory_max = "half"', "app.memory_max must be a size like 512M"),
-    ("[database]", '[database]\nwork_mem = "16 MB"', "database.work_mem must be a size like 512MB, not '16 MB'"),
-    ("[database]", "[database]\nmax_connections = 5", "database.max_connections must be from 20 to 10000, not 5"),
+    (
+        'email = "a@example.com"',
+        'email = "a@b.c"\nuser = "Root; rm"',
+        "app.user must be a name of small letters",
+    ),
+    (
+        'email = "a@example.com"',
+        'email = "a@b.c"\nmemory_max = "half"',
+        "app.memory_max must be a size like 512M",
+    ),
+    (
+        "[database]",
+        '[database]\nwork_mem = "16 MB"',
+        "database.work_mem must be a size like 512MB, not '16 MB'",
+    ),
+    (
+        "[database]",
+        "[database]\nmax_connections = 5",
+        "database.max_connections must be from 20 to 10000, not 5",
+    ),
     ("[database]", '[database]\nname = "a-b"', "database.name must be a name of small letters"),
-    ('name = "shop"', 'name = "../up"', "name must be letters, digits, dots, dashes and underscores"),
-    ('name = "shop"', 'service = "example.com"', "service must be an address like http://10.0.0.11"),
+    (
+        'name = "shop"',
+        'name = "../up"',
+        "name must be letters, digits, dots, dashes and underscores",
+    ),
+    (
+        'name = "shop"',
+        'service = "example.com"',
+        "service must be an address like http://10.0.0.11",
+    ),
     ('address = "10.0.0.11"', "", "hosts.edge1.address must be a text, not None"),
-    ('address = "10.0.0.11"', 'address = ""', "hosts.edge1.address must be an IPv4 address like 10.0.0.21, not ''"),
-    ('address = "10.0.0.11"', 'address = "edge.example"', "hosts.edge1.address must be an IPv4 address"),
+    (
+        'address = "10.0.0.11"',
+        'address = ""',
+        "hosts.edge1.address must be an IPv4 address like 10.0.0.21, not ''",
+    ),
+    (
+        'address = "10.0.0.11"',
+        'address = "edge.example"',
+        "hosts.edge1.address must be an IPv4 address",
+    ),
     ('["edge"]', '["nginx"]', "hosts.edge1.roles must be a list out of postgres, app, edge"),
     ('["edge"]', "[]", "hosts.edge1.roles must be a list"),
     ('["edge"]', '[["edge"]]', "hosts.edge1.roles must be a list"),
     ('["edge"]', '"edge"', "hosts.edge1.roles must be a list"),
-    ("[database]", '[edge]\naddress = "edge"\n[database]', "edge.address must be an IPv4 address like 10.0.0.10"),
+    (
+        "[database]",
+        '[edge]\naddress = "edge"\n[database]',
+        "edge.address must be an IPv4 address like 10.0.0.10",
+    ),
     (
         "[database]",
         '[edge]\naddress = "10.0.0.11"\n[database]',
         "edge.address must be free to move, but 10.0.0.11 is edge1's",
     ),
-    ("[database]", "[edge]\nvrrp_id = 256\n[database]", "edge.vrrp_id must be from 1 to 255, not 256"),
-    ("[database]", '[edge]\nhttp3 = "yes"\n[database]', "edge.http3 must be true or false, not 'yes'"),
-    ("[database]", '[tls]\nnames = "a.example"\n[database]', 'tls.names must be a list like ["api.example.com"]'),
+    (
+        "[database]",
+        "[edge]\nvrrp_id = 256\n[database]",
+        "edge.vrrp_id must be from 1 to 255, not 256",
+    ),
+    (
+        "[database]",
+        '[edge]\nhttp3 = "yes"\n[database]',
+        "edge.http3 must be true or false, not 'yes'",
+    ),
+    (
+        "[database]",
+        '[tls]\nnames = "a.example"\n[database]',
+        'tls.names must be a list like ["api.example.com"]',
+    ),
     (
         "[database]",
         '[tls]\nnames = ["a b"]\n[database]',
@@ -187,10 +258,13 @@ def test_a_password_is_made_once_for_its_owner_only(write: Write, tmp_path: Path
     assert load_settings(write(GOOD)).password == first
 
 
-def test_the_environment_gives_the_password_too(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_gives_the_password_too(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DB_PASSWORD", "from-outside")
     assert (
-        load_settings(write(changed('password_file = "secrets/db-password"', ""))).password.reveal() == "from-outside"
+        load_settings(write(changed('password_file = "secrets/db-password"', ""))).password.reveal()
+        == "from-outside"
     )
     assert not (tmp_path / "secrets").exists()
     monkeypatch.delenv("DB_PASSWORD")
@@ -199,7 +273,19 @@ def test_the_environment_gives_the_password_too(write: Write, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(
-    "text", ["", "two\nlines", "it's", 'say "so"', "back\\slash", "a #comment", "käse", "!tag", "&anchor", "colon:"]
+    "text",
+    [
+        "",
+        "two\nlines",
+        "it's",
+        'say "so"',
+        "back\\slash",
+        "a #comment",
+        "käse",
+        "!tag",
+        "&anchor",
+        "colon:",
+    ],
 )
 def test_a_password_that_no_configuration_file_can_hold_is_refused_unseen(
     write: Write, tmp_path: Path, text: str
@@ -259,9 +345,13 @@ def test_the_example_shows_every_setting_with_its_default(write: Write, tmp_path
     ):
         section = everything.partition(f"[{table}]")[2].partition("\n[")[0]
         for field in fields(kind):
-            assert re.search(rf"^{field.name} = ", section, re.M), f"{table}.{field.name} is not shown"
+            assert re.search(rf"^{field.name} = ", section, re.M), (
+                f"{table}.{field.name} is not shown"
+            )
             if field.default not in (MISSING, None, "", ()) and not isinstance(field.default, Path):
-                assert getattr(getattr(settings, table), field.name) == field.default, f"{table}.{field.name}"
+                assert getattr(getattr(settings, table), field.name) == field.default, (
+                    f"{table}.{field.name}"
+                )
     assert isinstance(settings, Settings)
 
 

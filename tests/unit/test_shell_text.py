@@ -6,11 +6,21 @@ import subprocess
 
 import pytest
 
-from fabfile.engine.shell import Reading, embed_bytes, join_probes, new_marker, q, split_readings, wrap_script
+from fabfile.engine.shell import (
+    Reading,
+    embed_bytes,
+    join_probes,
+    new_marker,
+    q,
+    split_readings,
+    wrap_script,
+)
 
 
 def sh(script: str) -> str:
-    return subprocess.run(["sh"], input=wrap_script(script), capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["sh"], input=wrap_script(script), capture_output=True, text=True, check=True
+    ).stdout
 
 
 PROBES = [
@@ -50,14 +60,22 @@ def test_markers_differ() -> None:
 
 def test_whole_keeps_the_exit_status() -> None:
     for code in (0, 3, 255):
-        assert subprocess.run(["sh"], input=wrap_script(f"exit {code}"), text=True).returncode == code
-        assert subprocess.run(["sh"], input=wrap_script(f"(exit {code})"), text=True).returncode == code
+        assert (
+            subprocess.run(["sh"], input=wrap_script(f"exit {code}"), text=True).returncode == code
+        )
+        assert (
+            subprocess.run(["sh"], input=wrap_script(f"(exit {code})"), text=True).returncode
+            == code
+        )
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\x00\xff\n" * 100, b"BASE64\n", "ünï\n".encode()])
 def test_embedded_bytes_arrive(content: bytes) -> None:
     assert (
-        subprocess.run(["sh"], input=embed_bytes(content).encode(), capture_output=True, check=True).stdout == content
+        subprocess.run(
+            ["sh"], input=embed_bytes(content).encode(), capture_output=True, check=True
+        ).stdout
+        == content
     )
 
 

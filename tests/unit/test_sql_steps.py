@@ -17,7 +17,14 @@ from fabfile.engine.shell import Reading
 from fabfile.engine.step import Change
 from fabfile.roles import postgres
 from fabfile.steps.seed import Seeded
-from fabfile.steps.sql import DatabaseStep, Index, LoginRole, SqlFile, scram_verifier, verifies_password
+from fabfile.steps.sql import (
+    DatabaseStep,
+    Index,
+    LoginRole,
+    SqlFile,
+    scram_verifier,
+    verifies_password,
+)
 from fabfile.steps.unit import Unit
 
 PASSWORD = Secret("open-sesame")
@@ -30,20 +37,29 @@ def refused(code: int, words: str, *facts: str) -> str:
 
 
 NO_DATABASE = refused(
-    2, 'psql: error: … FATAL:  database "bingo" does not exist', '{"databases" : ["postgres", "template1"]}'
+    2,
+    'psql: error: … FATAL:  database "bingo" does not exist',
+    '{"databases" : ["postgres", "template1"]}',
 )
 
 
 def statements(change: Change | None) -> list[str]:
     assert change is not None
-    return [text for command in change.commands if isinstance(command, Sql) for text in command.statements]
+    return [
+        text
+        for command in change.commands
+        if isinstance(command, Sql)
+        for text in command.statements
+    ]
 
 
-# -- SCRAM ------------------------------------------------------------------------------------------------------
+# -- SCRAM
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_a_verifier_as_postgresql_makes_it() -> None:
-    """The example of RFC 7677: user `user`, password `pencil`; its proofs are checked from our stored and server keys."""
+    """The example of RFC 7677: user `user`, password `pencil`; its proofs are checked from our
+    stored and server keys."""
     import base64
     import hmac
 
@@ -60,10 +76,14 @@ def test_a_verifier_as_postgresql_makes_it() -> None:
     signature = hmac.digest(stored, said, "sha256")
     client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
     assert hashlib.sha256(client_key).digest() == stored
-    assert hmac.digest(server, said, "sha256") == base64.b64decode("6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+    assert hmac.digest(server, said, "sha256") == base64.b64decode(
+        "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+    )
 
 
-@pytest.mark.parametrize("verifier", ["none", "", "md5abcdef", "SCRAM-SHA-256$4096:abc", "SCRAM-SHA-256$x:YQ==$a:b"])
+@pytest.mark.parametrize(
+    "verifier", ["none", "", "md5abcdef", "SCRAM-SHA-256$4096:abc", "SCRAM-SHA-256$x:YQ==$a:b"]
+)
 def test_what_is_no_verifier_verifies_nothing(verifier: str) -> None:
     assert not verifies_password(verifier, PASSWORD)
 
@@ -78,7 +98,8 @@ def test_verifiers_differ_and_all_verify() -> None:
     assert not verifies_password(second, Secret("open-sesamE"))
 
 
-# -- the role ---------------------------------------------------------------------------------------------------
+# -- the role
+# ---------------------------------------------------------------------------------------------------
 
 GOOD = scram_verifier(PASSWORD)
 
@@ -88,8 +109,18 @@ GOOD = scram_verifier(PASSWORD)
     [
         (f"{GOOD}|t|190\n", 0, None, ""),
         ("", 0, "create role bingo", "CREATE"),
-        ("setpriv: failed to execute psql: No such file or directory\n", 127, "create role bingo", "CREATE"),
-        (f"{scram_verifier(Secret('another one'))}|t|190\n", 0, "set the password of role bingo", "ALTER"),
+        (
+            "setpriv: failed to execute psql: No such file or directory\n",
+            127,
+            "create role bingo",
+            "CREATE",
+        ),
+        (
+            f"{scram_verifier(Secret('another one'))}|t|190\n",
+            0,
+            "set the password of role bingo",
+            "ALTER",
+        ),
         ("none|t|190\n", 0, "set the password of role bingo", "ALTER"),
         ("md5aaaaaaaa|t|190\n", 0, "set the password of role bingo", "ALTER"),
         (f"{GOOD}|f|190\n", 0, "mend the attributes of role bingo", "ALTER"),
@@ -101,7 +132,9 @@ def test_login_role(out: str, code: int, said: str | None, verb: str) -> None:
     assert (change.sentence if change else None) == said
     if change:
         (statement,) = statements(change)
-        assert statement.startswith(f'{verb} ROLE "bingo" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE ')
+        assert statement.startswith(
+            f'{verb} ROLE "bingo" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE '
+        )
         assert "CONNECTION LIMIT 190 PASSWORD 'SCRAM-SHA-256$4096:" in statement
         verifier = statement.partition("PASSWORD '")[2].rstrip("'")
         assert verifies_password(verifier, PASSWORD)
@@ -115,7 +148,8 @@ def test_names_are_quoted() -> None:
     assert statements(odd.decide(Reading("", 0)))[0].startswith('CREATE ROLE "o\'b""x" ')
 
 
-# -- indexes ----------------------------------------------------------------------------------------------------
+# -- indexes
+# ----------------------------------------------------------------------------------------------------
 
 DEFINITION = "CREATE INDEX movies_id ON public.movies USING btree (id)"
 INDEX = Index("bingo", DEFINITION)
@@ -132,13 +166,19 @@ DROP = "DROP INDEX CONCURRENTLY public.movies_id"
         (
             f"f|{DEFINITION}\n",
             0,
-            "build index movies_id on public.movies without blocking again (it was cut off and is invalid)",
+            (
+                "build index movies_id on public.movies without blocking again (it was cut off and"
+                " is invalid)"
+            ),
             True,
         ),
         (
             "t|CREATE INDEX movies_id ON public.movies USING btree (name)\n",
             0,
-            "build index movies_id on public.movies without blocking again (its definition changed)",
+            (
+                "build index movies_id on public.movies without blocking again (its definition"
+                " changed)"
+            ),
             True,
         ),
     ],
@@ -154,15 +194,24 @@ def test_index(out: str, code: int, said: str | None, dropped: bool) -> None:
 
 def test_the_indexes_of_the_project_are_written_as_postgresql_prints_them() -> None:
     steps = postgres.index_steps(site())
-    assert {"movies_id", "customers_id", "sessions_id"} <= {step.index for step in steps if isinstance(step, Index)}
+    assert {"movies_id", "customers_id", "sessions_id"} <= {
+        step.index for step in steps if isinstance(step, Index)
+    }
     for step in steps:
         assert isinstance(step, Index)
-        assert re.fullmatch(r"CREATE INDEX \w+ ON public\.\w+ USING btree \([^)]+\)", step.definition)
+        assert re.fullmatch(
+            r"CREATE INDEX \w+ ON public\.\w+ USING btree \([^)]+\)", step.definition
+        )
 
 
-# -- files of sql/ ----------------------------------------------------------------------------------------------
+# -- files of sql/
+# ----------------------------------------------------------------------------------------------
 
-FILE = SqlFile("020_x", "-- about\n-- check\nSELECT 'ok';\n-- apply\nGRANT a\n  TO b;\nREVOKE c FROM d;\n", "bingo")
+FILE = SqlFile(
+    "020_x",
+    "-- about\n-- check\nSELECT 'ok';\n-- apply\nGRANT a\n  TO b;\nREVOKE c FROM d;\n",
+    "bingo",
+)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +222,13 @@ FILE = SqlFile("020_x", "-- about\n-- check\nSELECT 'ok';\n-- apply\nGRANT a\n  
         ("let b in\nand more\n", 0, "let b in"),
         ("", 0, "apply 020_x"),
         (NO_DATABASE, 2, "apply 020_x"),
-        (refused(3, 'psql:<stdin>:1: ERROR:  42704: role "bingo" does not exist\nLOCATION:  x.c'), 3, "apply 020_x"),
+        (
+            refused(
+                3, 'psql:<stdin>:1: ERROR:  42704: role "bingo" does not exist\nLOCATION:  x.c'
+            ),
+            3,
+            "apply 020_x",
+        ),
     ],
 )
 def test_sql_file(out: str, code: int, said: str | None) -> None:
@@ -197,7 +252,8 @@ def test_every_file_of_the_project_has_a_check_and_statements() -> None:
         assert statements(step.decide(Reading("", 0)))
 
 
-# -- seeding ----------------------------------------------------------------------------------------------------
+# -- seeding
+# ----------------------------------------------------------------------------------------------------
 
 SEEDED = Seeded(site(), ("prepare_db",))
 
@@ -226,11 +282,15 @@ def test_seeded(out: str, code: int, said: str | None) -> None:
         assert prepare == "bingo prepare_db"
         assert end == "COMMENT ON DATABASE \"bingo\" IS 'runbook: seeded';"
     elif change:
-        assert statements(change) == ["COMMENT ON DATABASE \"bingo\" IS 'runbook: seeded (found so)'"]
+        assert statements(change) == [
+            "COMMENT ON DATABASE \"bingo\" IS 'runbook: seeded (found so)'"
+        ]
 
 
 def test_tables_that_nobody_knows_are_left_to_a_person() -> None:
-    with pytest.raises(RunbookError, match="3 tables that the runbook did not make, 2 of them empty") as refusal:
+    with pytest.raises(
+        RunbookError, match="3 tables that the runbook did not make, 2 of them empty"
+    ) as refusal:
         SEEDED.decide(Reading("\n3|2\n", 0))
     assert "inv db.status" in refusal.value.next
 
@@ -241,12 +301,19 @@ def test_an_answer_that_makes_no_sense_empties_no_database(answer: str) -> None:
         SEEDED.decide(Reading(answer, 0))
 
 
-# -- what could not be asked ------------------------------------------------------------------------------------
+# -- what could not be asked
+# ------------------------------------------------------------------------------------
 
 SOCKET = 'psql: error: connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" failed: '
-DOWN = refused(2, f"{SOCKET}No such file or directory\n\tIs the server running locally and accepting connections?")
+DOWN = refused(
+    2,
+    f"{SOCKET}No such file or directory\n\tIs the server running locally and accepting"
+    " connections?",
+)
 FULL = refused(
-    2, f"{SOCKET}FATAL:  could not write init file: No space left on device", '{"mount": "/data", "free_kb": 0}'
+    2,
+    f"{SOCKET}FATAL:  could not write init file: No space left on device",
+    '{"mount": "/data", "free_kb": 0}',
 )
 STEPS: list[DatabaseStep] = [ROLE, INDEX, FILE, SEEDED]
 
@@ -259,7 +326,11 @@ STEPS: list[DatabaseStep] = [ROLE, INDEX, FILE, SEEDED]
         (FULL, 2, "No space left on device; its file system /data is full"),
         (refused(3, "ERROR:  55P03: canceling statement due to lock timeout"), 3, "lock timeout"),
         (refused(2, f"{SOCKET}FATAL:  sorry, too many clients already"), 2, "no connection left"),
-        (refused(2, f"{SOCKET}FATAL:  the database system is starting up"), 2, "does not take connections yet"),
+        (
+            refused(2, f"{SOCKET}FATAL:  the database system is starting up"),
+            2,
+            "does not take connections yet",
+        ),
         (refused(2, f"{SOCKET}FEHLER:  irgendwas"), 2, "irgendwas"),
         (refused(124, ""), 124, "did not answer within 3 s"),
         ("", 1, "psql ended with 1"),
@@ -295,7 +366,10 @@ def test_one_cause_is_told_once_in_a_plan() -> None:
     assert plan((ROLE, FULL, 2), (INDEX, FULL, 2), (FILE, "ok\n", 0)) == [
         (
             State.FAILED,
-            "PostgreSQL refused: could not write init file: No space left on device; its file system /data is full",
+            (
+                "PostgreSQL refused: could not write init file: No space left on device; its file"
+                " system /data is full"
+            ),
         ),
         (State.SKIPPED, "index movies_id: not known, as for role bingo"),
         (State.RIGHT, ""),

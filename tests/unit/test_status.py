@@ -1,4 +1,5 @@
-"""How `fab status` reads and ends: one line a host at 80 columns, each problem once with its command, exit codes, JSON."""
+"""How `fab status` reads and ends: one line a host at 80 columns, each problem once with its
+command, exit codes, JSON."""
 
 from __future__ import annotations
 
@@ -22,11 +23,19 @@ from fabfile.flows.status_table import current_notes, gather_problems, show_host
 from fabfile.health import host as hosts
 from fabfile.health.host import HostStatus
 from fabfile.health.units import UnitState
-from fabfile.health.verdict import address_problem, balancer_problems, drain_problems, exit_code, pending_problems
+from fabfile.health.verdict import (
+    address_problem,
+    balancer_problems,
+    drain_problems,
+    exit_code,
+    pending_problems,
+)
 
 RELEASE = "releases/55abd3744e3f"
 FACTS = {"load": "12.66", "mem": "100", "disk": "100", "release": RELEASE}
-UP, DOWN = ({name: Server(name, state, 2, 0) for name in ("node1", "node2")} for state in ("UP", "DOWN"))
+UP, DOWN = (
+    {name: Server(name, state, 2, 0) for name in ("node1", "node2")} for state in ("UP", "DOWN")
+)
 
 
 def lab(**changes: dict[str, object]) -> list[HostStatus]:
@@ -38,14 +47,20 @@ def lab(**changes: dict[str, object]) -> list[HostStatus]:
             host.servers = dict(UP)
             host.edge = EdgeState(node.name, True, node.name == "edge2", True, True)
         if "postgres" in node.roles:
-            host.units = {"postgresql@17-main.service": UnitState("postgresql@17-main.service", active="active")}
+            host.units = {
+                "postgresql@17-main.service": UnitState(
+                    "postgresql@17-main.service", active="active"
+                )
+            }
         for key, value in changes.get(node.name, {}).items():
             setattr(host, key, value)
         made.append(host)
     return made
 
 
-def shown(found: list[HostStatus], width: int, *, verbose: bool = False, site: tuple[Problem, ...] = ()) -> list[str]:
+def shown(
+    found: list[HostStatus], width: int, *, verbose: bool = False, site: tuple[Problem, ...] = ()
+) -> list[str]:
     """What a terminal of `width` columns shows, line by line."""
     out = Console(file=io.StringIO(), width=width, highlight=False)
     show_hosts(out, found, site, verbose=verbose)
@@ -65,8 +80,10 @@ def test_five_hosts_that_are_well_are_six_lines_of_80_columns() -> None:
 
 
 LONG = Problem(
-    "PostgreSQL does not use our listen_addresses: /var/lib/postgresql/17/main/postgresql.auto.conf overrules it, line 3",
-    "on db1: runuser -u postgres -- psql -c 'ALTER SYSTEM RESET listen_addresses'; then fab -H db1 deploy",
+    "PostgreSQL does not use our listen_addresses: /var/lib/postgresql/17/main/postgresql.auto.conf"
+    " overrules it, line 3",
+    "on db1: runuser -u postgres -- psql -c 'ALTER SYSTEM RESET listen_addresses'; then fab -H db1"
+    " deploy",
 )
 
 
@@ -74,7 +91,11 @@ LONG = Problem(
 def test_only_a_command_may_be_longer_than_a_line(width: int) -> None:
     found = lab(
         db1={"problems": [LONG]},
-        node1={"reachable": False, "facts": {}, "problems": [Problem("cannot be reached", "ping 192.0.2.21")]},
+        node1={
+            "reachable": False,
+            "facts": {},
+            "problems": [Problem("cannot be reached", "ping 192.0.2.21")],
+        },
         edge1={"drained": {"node2": "operator ann"}, "servers": DOWN},
         edge2={"drained": {"node2": "operator ann"}, "servers": DOWN},
     )
@@ -98,12 +119,17 @@ def test_nothing_is_broken_where_no_terminal_reads() -> None:
 def test_units_are_shown_when_asked_for() -> None:
     assert not any("postgresql@" in line for line in shown(lab(), 120))
     lines = shown(lab(), 120, verbose=True)
-    assert "db1      postgresql@17-main.service     active, 0 restarts, since the host booted" in lines
+    assert (
+        "db1      postgresql@17-main.service     active, 0 restarts, since the host booted" in lines
+    )
     assert "edge1    sees node1 UP, 2 in flight, 0 queued" in lines
 
 
 def test_what_several_hosts_say_alike_is_told_once_and_what_is_down_first() -> None:
-    waits, down = Problem("holds node1 drained: operator ann", "x", down=False), Problem("no way through", "y")
+    waits, down = (
+        Problem("holds node1 drained: operator ann", "x", down=False),
+        Problem("no way through", "y"),
+    )
     found = lab(edge1={"problems": [waits]}, edge2={"problems": [waits, down]})
     assert gather_problems(found, [Problem("no edge holds it")]) == [
         ("", Problem("no edge holds it")),
@@ -119,8 +145,16 @@ def test_what_several_hosts_say_alike_is_told_once_and_what_is_down_first() -> N
         ("node1", {"edge1": {"reachable": False, "servers": {}}}, "UP on edge2"),
         ("node1", {"edge1": {"servers": {}}, "edge2": {"servers": {}}}, ""),
         ("node1", {"edge1": {"healing": ["node1"]}, "edge2": {"healing": ["node1"]}}, "restarting"),
-        ("edge1", {"edge1": {"edge": EdgeState("edge1", True, False, True, True, "operator ann")}}, "drained"),
-        ("edge1", {"edge1": {"edge": EdgeState("edge1", True, False, True, False)}}, "cannot take over"),
+        (
+            "edge1",
+            {"edge1": {"edge": EdgeState("edge1", True, False, True, True, "operator ann")}},
+            "drained",
+        ),
+        (
+            "edge1",
+            {"edge1": {"edge": EdgeState("edge1", True, False, True, False)}},
+            "cannot take over",
+        ),
         ("edge1", {"edge1": {"edge": None}}, "sees 2 of 2 nodes UP"),
         ("db1", {"db1": {"units": {}}}, ""),
         ("db1", {"db1": {"reachable": False}}, ""),
@@ -144,10 +178,15 @@ def test_a_healer_at_work_and_a_lock_are_no_problem_but_told() -> None:
     ]
 
 
-# -- judgements ---------------------------------------------------------------------------------------------------
+# -- judgements
+# ---------------------------------------------------------------------------------------------------
 
 
-SYMPTOM, CAUSE, WAITS = Problem("down", cause=False), Problem("full"), Problem("drained", down=False)
+SYMPTOM, CAUSE, WAITS = (
+    Problem("down", cause=False),
+    Problem("full"),
+    Problem("drained", down=False),
+)
 
 
 @pytest.mark.parametrize(
@@ -168,14 +207,20 @@ def test_exit_codes(problems: list[Problem], code: int) -> None:
 def test_a_node_that_is_out_on_purpose_is_not_down() -> None:
     edge = EdgeState("edge1", True, True, True, True)
     assert balancer_problems(UP, [], edge) == []
-    assert [problem.message for problem in balancer_problems(DOWN, ["node1"], edge)] == ["the balancer sees node2 DOWN"]
-    assert [problem.next for problem in balancer_problems(DOWN, ["node1"], edge)] == ["fab -H node2 app.restart"]
+    assert [problem.message for problem in balancer_problems(DOWN, ["node1"], edge)] == [
+        "the balancer sees node2 DOWN"
+    ]
+    assert [problem.next for problem in balancer_problems(DOWN, ["node1"], edge)] == [
+        "fab -H node2 app.restart"
+    ]
     assert len(balancer_problems({}, [], EdgeState("edge1", True, True, True, False))) == 2
 
 
 def test_who_is_out_and_what_is_pending_waits_for_a_person() -> None:
     away = EdgeState("edge1", True, False, True, True, "operator ann")
-    found = drain_problems("edge1", {"node1": "gate 2026: p90", "node2": "operator bob"}, ["node1"], away)
+    found = drain_problems(
+        "edge1", {"node1": "gate 2026: p90", "node2": "operator bob"}, ["node1"], away
+    )
     assert [problem.next for problem in found] == [
         "fab -H edge1 undrain",
         "fab deploy, or fab rollback",
@@ -188,18 +233,25 @@ def test_who_is_out_and_what_is_pending_waits_for_a_person() -> None:
 
 
 def test_exactly_one_edge_holds_the_address() -> None:
-    one, two, none = EdgeState("edge1", holds=True), EdgeState("edge2", holds=True), EdgeState("edge2")
+    one, two, none = (
+        EdgeState("edge1", holds=True),
+        EdgeState("edge2", holds=True),
+        EdgeState("edge2"),
+    )
     assert address_problem("192.0.2.10", [one, none]) is None
     both, nobody = address_problem("192.0.2.10", [one, two]), address_problem("192.0.2.10", [none])
     assert both is not None
-    assert both.message.startswith("edge1 and edge2 both hold 192.0.2.10: they do not hear each other's VRRP adverts")
+    assert both.message.startswith(
+        "edge1 and edge2 both hold 192.0.2.10: they do not hear each other's VRRP adverts"
+    )
     assert exit_code([both]) == 2
     assert nobody is not None
     assert nobody.message == "no edge holds 192.0.2.10: users get no answer"
     assert exit_code([nobody]) == 1
 
 
-# -- the whole ----------------------------------------------------------------------------------------------------
+# -- the whole
+# ----------------------------------------------------------------------------------------------------
 
 
 class Hosts:
@@ -214,7 +266,9 @@ class Hosts:
         return [Reading("", 0) for _ in probes]
 
 
-def test_hosts_that_answer_nothing_are_not_called_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_hosts_that_answer_nothing_are_not_called_well(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     mute = Hosts("node2")
 
     class Mute:
@@ -233,17 +287,35 @@ def test_hosts_that_answer_nothing_are_not_called_well(monkeypatch: pytest.Monke
     assert {"site", "trouble", "problems", "hosts"} == set(report)
     by_name = {host["host"]: host for host in report["hosts"]}
     assert all(host["problems"] for host in by_name.values()), "nobody is well who said nothing"
-    keys = {"roles", "reachable", "facts", "units", "servers", "drained", "edge", "healer", "healing", "owed", "lock"}
+    keys = {
+        "roles",
+        "reachable",
+        "facts",
+        "units",
+        "servers",
+        "drained",
+        "edge",
+        "healer",
+        "healing",
+        "owed",
+        "lock",
+    }
     assert keys | {"host", "trouble", "problems"} <= set(by_name["edge1"]), "scripts rely on them"
     assert by_name["node2"]["trouble"] == ["node2 cannot be reached"]
     assert by_name["node2"]["problems"][0]["next"] == "ping 192.0.2.22"
-    assert task.show_status(site(), ["node1"], None) == 2, "its file systems are not known: a cause, not only a symptom"
+    assert task.show_status(site(), ["node1"], None) == 2, (
+        "its file systems are not known: a cause, not only a symptom"
+    )
 
 
 def test_the_last_words_of_a_healer_that_is_off_are_not_about_now() -> None:
     made = HostStatus("node1", ("app",))
     name = "runbook-healer.service"
-    hosts._read_units(made, {name: UnitState(name, active="inactive", status="the app is well")}, [name])
+    hosts._read_units(
+        made, {name: UnitState(name, active="inactive", status="the app is well")}, [name]
+    )
     assert made.healer == ""
-    hosts._read_units(made, {name: UnitState(name, active="active", status="the app is well")}, [name])
+    hosts._read_units(
+        made, {name: UnitState(name, active="active", status="the app is well")}, [name]
+    )
     assert made.healer == "the app is well"

@@ -1,4 +1,5 @@
-"""What each kind of step decides from what it read: nothing when it is right, else one sentence and the commands."""
+"""What each kind of step decides from what it read: nothing when it is right, else one sentence
+and the commands."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from fabfile.steps.package import InstallPackages, Packages, explain_failure, pa
 from fabfile.steps.release import Release
 from fabfile.steps.unit import Unit
 
-# -- files ------------------------------------------------------------------------------------------------------
+# -- files
+# ------------------------------------------------------------------------------------------------------
 
 CONF = File("/etc/x.conf", "a = 1\nb = 2\n", mode=0o640, owner="root:app")
 
@@ -37,9 +39,18 @@ def was(content: str, owner: str = "root:app 640") -> str:
         (was("a = 1\nb = 3\n"), "change /etc/x.conf (2 lines)"),
         (was(""), "change /etc/x.conf (2 lines)"),
         (was("a = 1\n", "app:app 666"), "change /etc/x.conf (1 line)"),
-        (was("# the package's own words\n\na = 1\nb = 2\n"), "change /etc/x.conf (comments or secrets only)"),
-        ("app:app 640 regular file\nsame\n", "set /etc/x.conf to root:app 640 (it was app:app 640)"),
-        ("root:app 4640 regular file\nsame\n", "set /etc/x.conf to root:app 640 (it was root:app 4640)"),
+        (
+            was("# the package's own words\n\na = 1\nb = 2\n"),
+            "change /etc/x.conf (comments or secrets only)",
+        ),
+        (
+            "app:app 640 regular file\nsame\n",
+            "set /etc/x.conf to root:app 640 (it was app:app 640)",
+        ),
+        (
+            "root:app 4640 regular file\nsame\n",
+            "set /etc/x.conf to root:app 640 (it was root:app 4640)",
+        ),
         ("root:app 640 regular empty file\ndiffers\n", "change /etc/x.conf (2 lines)"),
     ],
 )
@@ -112,7 +123,8 @@ def test_symlink_never_replaces_a_folder() -> None:
         Symlink("/srv/current", "x").decide(Reading("? directory\n", 0))
 
 
-# -- packages and accounts --------------------------------------------------------------------------------------
+# -- packages and accounts
+# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -164,7 +176,9 @@ HELD = "file=/var/lib/apt/lists/lock\npid=77\ncommand=apt-get\nunit=apt-daily.se
         ("", "mktemp: No space left on device", "mktemp: No space left on device", "apt-get"),
     ],
 )  # fmt: skip
-def test_a_failed_installation_names_its_cause(out: str, words: str, problem: str, next_command: str) -> None:
+def test_a_failed_installation_names_its_cause(
+    out: str, words: str, problem: str, next_command: str
+) -> None:
     error = explain_failure("db1", ("nginx",), parse_findings(out), words)
     assert problem in error.seen
     assert next_command in error.next
@@ -175,8 +189,14 @@ def test_a_failed_installation_names_its_cause(out: str, words: str, problem: st
     [
         ("bingo:x:998:998::/:/usr/sbin/nologin\ngroup\nbingo\n", None),
         ("bingo:x:998:100::/:/usr/sbin/nologin\ngroup\nusers bingo\n", None),
-        ("bingo:x:998:100::/:/usr/sbin/nologin\ngroup\nusers bingo2\n", "put user bingo into group bingo"),
-        ("bingo:x:998:100::/:/usr/sbin/nologin\nno group\nusers\n", "put user bingo into group bingo"),
+        (
+            "bingo:x:998:100::/:/usr/sbin/nologin\ngroup\nusers bingo2\n",
+            "put user bingo into group bingo",
+        ),
+        (
+            "bingo:x:998:100::/:/usr/sbin/nologin\nno group\nusers\n",
+            "put user bingo into group bingo",
+        ),
         ("absent\ngroup\n", "create system user bingo"),
         ("absent\nno group\n", "create system user bingo"),
     ],
@@ -190,7 +210,8 @@ def test_account_refuses_a_superuser() -> None:
         Account("toor").decide(Reading("toor:x:0:0:root:/root:/bin/sh\n", 0))
 
 
-# -- releases ---------------------------------------------------------------------------------------------------
+# -- releases
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_release(tmp_path: Path) -> None:
@@ -212,7 +233,8 @@ def test_release(tmp_path: Path) -> None:
         assert "tail -n +6" in prune.show()
 
 
-# -- every kind -------------------------------------------------------------------------------------------------
+# -- every kind
+# -------------------------------------------------------------------------------------------------
 
 EVERY = [
     CONF,

@@ -26,8 +26,15 @@ print_error(RunbookError("«Köln» does not answer", "2 × tried", "fab status"
 
 def run(encoding: str) -> tuple[str, str]:
     """Both streams of a process whose terminal has `encoding`."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
-    done = subprocess.run([sys.executable, "-c", BODY], capture_output=True, env=environment, check=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONIOENCODING": encoding,
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "80",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", BODY], capture_output=True, env=environment, check=True
+    )
     name = encoding.partition(":")[0]
     return done.stdout.decode(name), done.stderr.decode(name)
 
@@ -68,8 +75,13 @@ def test_signs_that_a_terminal_does_not_have(encoding: str, out: str, err: str) 
 
 def test_json_on_stdout_is_utf_8_in_every_locale() -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
-    body = 'from fabfile.console.rollup import write_json\nimport fabfile\nwrite_json({"who": "Jürgen ✗"}, "-")'
-    done = subprocess.run([sys.executable, "-c", body], capture_output=True, env=environment, check=True)
+    body = (
+        'from fabfile.console.rollup import write_json\nimport fabfile\nwrite_json({"who": "Jürgen'
+        ' ✗"}, "-")'
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", body], capture_output=True, env=environment, check=True
+    )
     assert json.loads(done.stdout.decode("utf-8")) == {"who": "Jürgen ✗"}
 
 

@@ -1,4 +1,5 @@
-"""Text is UTF-8 by name wherever it is read or written: the operator's locale decides about his terminal only."""
+"""Text is UTF-8 by name wherever it is read or written: the operator's locale decides about his
+terminal only."""
 
 from __future__ import annotations
 
@@ -24,15 +25,25 @@ def is_text(call: ast.Call) -> bool:
         return True
     if name in PROGRAMS:
         return bool({"text", "universal_newlines"} & keywords.keys())
-    if name == "read" and isinstance(call.func, ast.Attribute) and "parser" in ast.unparse(call.func.value).lower():
+    if (
+        name == "read"
+        and isinstance(call.func, ast.Attribute)
+        and "parser" in ast.unparse(call.func.value).lower()
+    ):
         return True  # a ConfigParser
-    if name == "open" and isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "os":
+    if (
+        name == "open"
+        and isinstance(call.func, ast.Attribute)
+        and ast.unparse(call.func.value) == "os"
+    ):
         return False  # a file descriptor
     if name not in ("open", "fdopen", "NamedTemporaryFile", "TemporaryFile"):
         return False
     if name == "open" and isinstance(call.func, ast.Attribute) and not (call.args or keywords):
         return "connection" not in ast.unparse(call.func.value)
-    at = 0 if (name == "open" and isinstance(call.func, ast.Attribute)) or "Temporary" in name else 1
+    at = (
+        0 if (name == "open" and isinstance(call.func, ast.Attribute)) or "Temporary" in name else 1
+    )
     mode = keywords.get("mode") or (call.args[at] if len(call.args) > at else None)
     default = "w+b" if "Temporary" in name else "r"
     return "b" not in (mode.value if isinstance(mode, ast.Constant) else default)
@@ -43,14 +54,22 @@ def test_every_text_names_its_encoding(path: Path) -> None:
     unnamed = [
         f"line {node.lineno}: {ast.unparse(node)[:80]}"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and is_text(node) and "encoding" not in {word.arg for word in node.keywords}
+        if isinstance(node, ast.Call)
+        and is_text(node)
+        and "encoding" not in {word.arg for word in node.keywords}
     ]
     assert unnamed == []
 
 
 def test_the_rule_sees_what_it_should() -> None:
-    wrong = 'p.read_text()\nopen(f)\nopen(f, "w")\np.open()\nos.fdopen(h, "w")\nsubprocess.run(a, text=True)\nparser.read(f)'
-    right = 'open(f, "rb")\np.open("wb")\nos.open(f, 1)\nos.fdopen(h, "wb")\nsubprocess.run(a)\nconnection.open()\nlink.read([])'
+    wrong = (
+        'p.read_text()\nopen(f)\nopen(f, "w")\np.open()\nos.fdopen(h, "w")\nsubprocess.run(a,'
+        " text=True)\nparser.read(f)"
+    )
+    right = (
+        'open(f, "rb")\np.open("wb")\nos.open(f, 1)\nos.fdopen(h,'
+        ' "wb")\nsubprocess.run(a)\nconnection.open()\nlink.read([])'
+    )
     for text, expected in ((wrong, True), (right, False)):
         for line in text.splitlines():
             call = ast.parse(line).body[0].value  # type: ignore[attr-defined]

@@ -14,9 +14,18 @@ UNIT = Unit("app.service", ready="is-ready")
 
 
 def shown(
-    active: str = "active", enabled: str = "enabled", reload: str = "no", load: str = "loaded", *owed: str
+    active: str = "active",
+    enabled: str = "enabled",
+    reload: str = "no",
+    load: str = "loaded",
+    *owed: str,
 ) -> str:
-    lines = [f"LoadState={load}", f"ActiveState={active}", f"UnitFileState={enabled}", f"NeedDaemonReload={reload}"]
+    lines = [
+        f"LoadState={load}",
+        f"ActiveState={active}",
+        f"UnitFileState={enabled}",
+        f"NeedDaemonReload={reload}",
+    ]
     return "\n".join([*lines, *(f"owed={action}" for action in owed)]) + "\n"
 
 
@@ -27,7 +36,11 @@ def shown(
         (shown("reloading"), None, []),
         (shown(enabled="static"), None, []),
         (shown(enabled="enabled-runtime"), None, []),
-        (shown("inactive", "disabled"), "enable and start app.service", ["enable -q", "restart", "ready"]),
+        (
+            shown("inactive", "disabled"),
+            "enable and start app.service",
+            ["enable -q", "restart", "ready"],
+        ),
         (shown("inactive"), "start app.service", ["restart", "ready"]),
         (shown("failed"), "start app.service", ["reset-failed", "restart", "ready"]),
         (shown("activating"), "start app.service", ["restart", "ready"]),
@@ -43,7 +56,11 @@ def shown(
             "restart app.service",
             ["daemon-reload", "restart", "ready"],
         ),
-        (shown("active", "enabled", "no", "loaded", "reload"), "reload app.service", ["reload", "ready"]),
+        (
+            shown("active", "enabled", "no", "loaded", "reload"),
+            "reload app.service",
+            ["reload", "ready"],
+        ),
         (
             shown("active", "enabled", "no", "loaded", "restart", "reload"),
             "restart app.service",
@@ -54,7 +71,11 @@ def shown(
             "restart app.service",
             ["daemon-reload", "restart", "ready"],
         ),
-        (shown("inactive", "enabled", "no", "loaded", "reload"), "start app.service", ["restart", "ready"]),
+        (
+            shown("inactive", "enabled", "no", "loaded", "reload"),
+            "start app.service",
+            ["restart", "ready"],
+        ),
     ],
 )
 def test_unit(out: str, said: str | None, commands: list[str]) -> None:
@@ -63,10 +84,21 @@ def test_unit(out: str, said: str | None, commands: list[str]) -> None:
     if change:
         lines = script(change).splitlines()
         assert lines[0] == "set -e"
-        assert lines[-1] == f"rm -f {PENDING}/app.service.restart {PENDING}/app.service.reload", "forgotten last"
-        doing = [line.split(" ||")[0] for line in lines if line.startswith(("systemctl", "words=$(is-ready"))]
-        words = [line.replace("words=$(is-ready 2>&1)", "systemctl ready app.service") for line in doing]
-        expected = [f"systemctl {verb}" + (" app.service" if verb != "daemon-reload" else "") for verb in commands]
+        assert lines[-1] == f"rm -f {PENDING}/app.service.restart {PENDING}/app.service.reload", (
+            "forgotten last"
+        )
+        doing = [
+            line.split(" ||")[0]
+            for line in lines
+            if line.startswith(("systemctl", "words=$(is-ready"))
+        ]
+        words = [
+            line.replace("words=$(is-ready 2>&1)", "systemctl ready app.service") for line in doing
+        ]
+        expected = [
+            f"systemctl {verb}" + (" app.service" if verb != "daemon-reload" else "")
+            for verb in commands
+        ]
         assert words == expected
 
 
@@ -93,6 +125,8 @@ def test_a_unit_foresees_what_earlier_steps_will_owe_it() -> None:
 def test_what_is_owed_is_recorded_in_a_file_each() -> None:
     assert record_pending([]) == ""
     text = record_pending(["restart:postgresql@17-main.service", "reload:x y.service"])
-    assert text == (
-        f"mkdir -p {PENDING} && touch {PENDING}/postgresql@17-main.service.restart '{PENDING}/x y.service.reload'\n"
+    assert (
+        text
+        == f"mkdir -p {PENDING} && touch {PENDING}/postgresql@17-main.service.restart '{PENDING}/x"
+        " y.service.reload'\n"
     )

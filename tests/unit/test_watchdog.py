@@ -1,4 +1,5 @@
-"""The edge's watchdog: what counts as hung, and what becomes of real processes that hang, are slow, or are well."""
+"""The edge's watchdog: what counts as hung, and what becomes of real processes that hang, are
+slow, or are well."""
 
 from __future__ import annotations
 
@@ -25,10 +26,13 @@ UNIT = "sample.service"
 
 def unit(master: str = "S", *workers: str, switches: int = 7) -> Processes:
     """A master (1) and its workers (2 …) in these states."""
-    return {1: Process(0, master, 7)} | {2 + n: Process(1, state, switches) for n, state in enumerate(workers)}
+    return {1: Process(0, master, 7)} | {
+        2 + n: Process(1, state, switches) for n, state in enumerate(workers)
+    }
 
 
-# -- what counts as hung ------------------------------------------------------------------------------------------
+# -- what counts as hung
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,9 @@ def unit(master: str = "S", *workers: str, switches: int = 7) -> Processes:
         ({}, {}, set()),
     ],
 )
-def test_silence_is_a_hang_only_when_nothing_moves(before: Processes, after: Processes, hung: set[int]) -> None:
+def test_silence_is_a_hang_only_when_nothing_moves(
+    before: Processes, after: Processes, hung: set[int]
+) -> None:
     assert judge.silent(before, after) == hung
 
 
@@ -60,7 +66,9 @@ def test_silence_is_a_hang_only_when_nothing_moves(before: Processes, after: Pro
         ({}, unit("T", "T"), set()),
     ],
 )
-def test_who_is_stopped_hangs_though_others_answer(before: Processes, after: Processes, hung: set[int]) -> None:
+def test_who_is_stopped_hangs_though_others_answer(
+    before: Processes, after: Processes, hung: set[int]
+) -> None:
     assert judge.stopped(before, after) == hung
 
 
@@ -70,7 +78,9 @@ def test_a_master_is_whom_no_other_process_of_the_unit_has_started() -> None:
 
 
 def test_what_is_done_is_one_sentence() -> None:
-    assert sentence("nginx.service", {12, 9}, {7}) == "nginx.service hangs: killed 9 12, continued 7"
+    assert (
+        sentence("nginx.service", {12, 9}, {7}) == "nginx.service hangs: killed 9 12, continued 7"
+    )
     assert sentence("nginx.service", set(), {7}) == "nginx.service hangs: continued 7"
 
 
@@ -82,7 +92,8 @@ def test_both_daemons_of_an_edge_are_watched_where_they_answer_by_themselves() -
     ]
 
 
-# -- real sockets and processes -----------------------------------------------------------------------------------
+# -- real sockets and processes
+# -----------------------------------------------------------------------------------
 
 
 def listening() -> socket.socket:
@@ -133,7 +144,8 @@ while True:
     if not (pid := os.fork()): work()
     os.waitpid(pid, 0)
 """
-"""A master that replaces its worker, as nginx's does; asked for /sleep or /spin it hangs, or is far too busy."""
+"""A master that replaces its worker, as nginx's does; asked for /sleep or /spin it hangs, or is
+far too busy."""
 
 
 class Victim:
@@ -148,7 +160,8 @@ class Victim:
         self.until(lambda: len(self.pids()) == 2 and ask(self.port, "/", 1) == ANSWER)
 
     def pids(self) -> list[int]:
-        """The master and, if there is one, its worker; the list that systemd would keep is brought up to date."""
+        """The master and, if there is one, its worker; the list that systemd would keep is
+        brought up to date."""
         children = Path(f"/proc/{self.master.pid}/task/{self.master.pid}/children")
         ended = self.master.poll() is not None
         pids = [] if ended else [self.master.pid, *map(int, children.read_text().split())]
@@ -204,14 +217,18 @@ def ask_in_passing(victim: Victim, path: str) -> socket.socket:
     return connection
 
 
-def test_a_daemon_that_is_well_is_left_alone(victim: Victim, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_daemon_that_is_well_is_left_alone(
+    victim: Victim, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = victim.pids()
     victim.watch(5)
     assert (victim.pids(), capsys.readouterr().out) == (before, "")
 
 
 @pytest.mark.parametrize("who", ["worker", "both"])
-def test_a_worker_that_was_stopped_is_replaced_and_who_waits_is_answered(victim: Victim, who: str) -> None:
+def test_a_worker_that_was_stopped_is_replaced_and_who_waits_is_answered(
+    victim: Victim, who: str
+) -> None:
     master, worker = victim.pids()
     victim.stop(*([worker] if who == "worker" else [master, worker]))
     with ask_in_passing(victim, "/") as user:
@@ -230,7 +247,9 @@ def test_a_worker_that_sleeps_over_its_work_is_replaced(victim: Victim) -> None:
     assert ask(victim.port, "/", 5) == ANSWER
 
 
-def test_a_worker_that_is_far_too_busy_is_left_alone(victim: Victim, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_worker_that_is_far_too_busy_is_left_alone(
+    victim: Victim, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = victim.pids()
     with ask_in_passing(victim, "/spin"):
         victim.watch(5)
@@ -238,10 +257,14 @@ def test_a_worker_that_is_far_too_busy_is_left_alone(victim: Victim, capsys: pyt
     assert (victim.pids(), capsys.readouterr().out) == (before, "")
 
 
-def test_a_master_that_replaces_nobody_is_killed_too(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_master_that_replaces_nobody_is_killed_too(
+    victim: Victim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Here because nothing continues it; then systemd starts the unit anew."""
     kill = os.kill
-    monkeypatch.setattr(run.os, "kill", lambda pid, number: number == signal.SIGCONT or kill(pid, number))
+    monkeypatch.setattr(
+        run.os, "kill", lambda pid, number: number == signal.SIGCONT or kill(pid, number)
+    )
     victim.stop(*victim.pids())
     victim.watch_until_gone(victim.master.pid)
     assert victim.master.wait(5) == -signal.SIGKILL

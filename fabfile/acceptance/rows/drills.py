@@ -24,8 +24,11 @@ SHARE = 0.01
 NEXT = "fab drill.history, then the drill that failed by itself: fab drill.NAME"
 
 
-def drill_rows(drills: Sequence[DrillResult], why: str, error: RunbookError | None = None) -> list[Row]:
-    """R1 and R2; `why` they were not tried, when no drill was wanted; what kept the drills from being made, if it did."""
+def drill_rows(
+    drills: Sequence[DrillResult], why: str, error: RunbookError | None = None
+) -> list[Row]:
+    """R1 and R2; `why` they were not tried, when no drill was wanted; what kept the drills from
+    being made, if it did."""
     if error:
         seen = f"could not be tried: {error.seen}"
         return [Row(*what, Verdict.FAILED, seen, error.next) for what in (LOSS, BACK)]
@@ -38,23 +41,36 @@ def _drills_for(id: str, drills: Sequence[DrillResult]) -> tuple[list[DrillResul
     """The drills that tried something for a requirement, and why there are none, if so."""
     mine = [drill for drill in drills if id in drill.requirements]
     tried = [drill for drill in mine if drill.verdict != Verdict.NOT_TRIED]
-    reasons = "; ".join(dict.fromkeys(f"{drill.name}: {drill.why}" for drill in mine)) or f"no drill speaks for {id}"
+    reasons = (
+        "; ".join(dict.fromkeys(f"{drill.name}: {drill.why}" for drill in mine))
+        or f"no drill speaks for {id}"
+    )
     return tried, "" if tried else reasons
 
 
 def loss_row(drills: Sequence[DrillResult]) -> Row:
-    """R1: what users saw while nodes were lost; in each drill, whose own bounds are narrower, and in all together."""
+    """R1: what users saw while nodes were lost; in each drill, whose own bounds are narrower,
+    and in all together."""
     tried, why = _drills_for("R1", drills)
     if not tried:
         return not_tried(*LOSS, why)
     figures = _sum_figures(tried)
     verdict, why = judge_figures(figures, SHARE, timed=False, proof=True)
-    failed = [drill for drill in tried if drill.verdict == Verdict.FAILED or drill.failures > SHARE * drill.requests]
+    failed = [
+        drill
+        for drill in tried
+        if drill.verdict == Verdict.FAILED or drill.failures > SHARE * drill.requests
+    ]
     notes = [", ".join(f"{drill.name}: {_describe_drill(drill)}" for drill in tried)]
     if failed:
-        why = "; ".join(f"{drill.name}: {_first_broken(drill.why) or _describe_drill(drill)}" for drill in failed)
+        why = "; ".join(
+            f"{drill.name}: {_first_broken(drill.why) or _describe_drill(drill)}"
+            for drill in failed
+        )
         return Row(*LOSS, Verdict.FAILED, why, NEXT, figures, SHARE, notes=notes)
-    return Row(*LOSS, verdict, why, "" if verdict is Verdict.HELD else NEXT, figures, SHARE, notes=notes)
+    return Row(
+        *LOSS, verdict, why, "" if verdict is Verdict.HELD else NEXT, figures, SHARE, notes=notes
+    )
 
 
 def _first_broken(why: str) -> str:
@@ -90,7 +106,9 @@ def back_row(drills: Sequence[DrillResult]) -> Row:
             unknown.append(f"{drill.name} took no time of recovery")
         elif not drill.recover_s < BACK_SECONDS:
             wrong.append(f"{drill.name}: back only after {drill.recover_s:.0f} s")
-    times = ", ".join(f"{drill.name} {drill.recover_s:.1f} s" for drill in tried if drill.recover_s is not None)
+    times = ", ".join(
+        f"{drill.name} {drill.recover_s:.1f} s" for drill in tried if drill.recover_s is not None
+    )
     notes = [f"back after: {times}"] if times else []
     verdict = Verdict.FAILED if wrong else Verdict.UNPROVEN if unknown else Verdict.HELD
     why = "; ".join(wrong or unknown)

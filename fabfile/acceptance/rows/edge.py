@@ -33,7 +33,8 @@ def edge_rows(seen: EdgeEvidence | None, why: str) -> list[Row]:
 
 
 def tls_row(seen: EdgeEvidence) -> Row:
-    """R14: both answer, the same, neither pushes to the other; the certificate and the protocols are in order."""
+    """R14: both answer, the same, neither pushes to the other; the certificate and the protocols
+    are in order."""
     secure, shakes = seen.secure, seen.shakes
     over = [sample for sample in seen.same.samples if sample.arm == HTTPS]
     figures = Figures.of(over)
@@ -41,30 +42,56 @@ def tls_row(seen: EdgeEvidence) -> Row:
         why = f"{secure.address} does not answer ({closed.error}), asked for {closed.name}"
         return Row(*TLS, Verdict.FAILED, why, PLAN, figures)
     bad = list(dict.fromkeys(_certificate_problem(seen)))
-    wrong = [*bad, *_answer_leaks(seen), *(f"not {PROFILE}: {issue}" for issue in seen.issues or ())]
+    wrong = [
+        *bad,
+        *_answer_leaks(seen),
+        *(f"not {PROFILE}: {issue}" for issue in seen.issues or ()),
+    ]
     verdict, errors = judge_figures(figures, 0.01, timed=False, proof=False)
     if verdict is not Verdict.HELD:
         wrong.append(f"over https {errors}")
     more = {
         "address": secure.address,
-        "certificate": {"days_left": days_left(shakes[0].leaf), "verified": not shakes[0].distrust, "problems": bad},
+        "certificate": {
+            "days_left": days_left(shakes[0].leaf),
+            "verified": not shakes[0].distrust,
+            "problems": bad,
+        },
         "http2": shakes[0].alpn == "h2",
-        "profile": {"name": PROFILE, "compliant": seen.issues == [], "issues": list(seen.issues or ())},
+        "profile": {
+            "name": PROFILE,
+            "compliant": seen.issues == [],
+            "issues": list(seen.issues or ()),
+        },
     }
     if wrong:
-        return Row(*TLS, Verdict.FAILED, "; ".join(wrong), CERTS if bad else PLAN, figures, 0.01, more=more)
+        return Row(
+            *TLS, Verdict.FAILED, "; ".join(wrong), CERTS if bad else PLAN, figures, 0.01, more=more
+        )
     if seen.issues is None:
-        return Row(*TLS, Verdict.UNPROVEN, f"the TLS profile: {seen.unjudged}", "", figures, 0.01, more=more)
+        return Row(
+            *TLS,
+            Verdict.UNPROVEN,
+            f"the TLS profile: {seen.unjudged}",
+            "",
+            figures,
+            0.01,
+            more=more,
+        )
     return Row(*TLS, Verdict.HELD, "", "", figures, 0.01, notes=_tls_notes(seen), more=more)
 
 
 def _certificate_problem(seen: EdgeEvidence) -> Iterator[str]:
-    """What is wrong with any certificate that was shown. Without an authority of our own, self-signed is allowed."""
+    """What is wrong with any certificate that was shown. Without an authority of our own,
+    self-signed is allowed."""
     for shake in seen.shakes:
         found = certificate_problems(shake.leaf, [shake.name])
         yield from found
         if seen.secure.bundle and shake.distrust and not any(" expired " in text for text in found):
-            yield f"the certificate was not issued by the authority in {seen.secure.bundle.name}: {shake.distrust}"
+            yield (
+                f"the certificate was not issued by the authority in {seen.secure.bundle.name}:"
+                f" {shake.distrust}"
+            )
 
 
 def _answer_leaks(seen: EdgeEvidence) -> Iterator[str]:
@@ -73,7 +100,9 @@ def _answer_leaks(seen: EdgeEvidence) -> Iterator[str]:
     yield from (f"it redirects {said[0]}" for said in [same.redirects] if said)
     yield from (f"answers differ: {said}" for said in same.different[:2])
     yield from (
-        f"Strict-Transport-Security is sent ({said[0]}): browsers will refuse http" for said in [same.hsts] if said
+        f"Strict-Transport-Security is sent ({said[0]}): browsers will refuse http"
+        for said in [same.hsts]
+        if said
     )
 
 
@@ -83,11 +112,15 @@ def _tls_notes(seen: EdgeEvidence) -> list[str]:
     if first.distrust:
         trust = f"not verified, no authority is known ({first.distrust})"
     http2 = "HTTP/2 is offered" if first.alpn == "h2" else "HTTP/2 is not offered"
-    return [f"the certificate is {trust}, {days_left(first.leaf)} days left; {PROFILE}: compliant; {http2}"]
+    return [
+        f"the certificate is {trust}, {days_left(first.leaf)} days left; {PROFILE}: compliant;"
+        f" {http2}"
+    ]
 
 
 def http3_row(seen: EdgeEvidence) -> Row:
-    """R15: a real client gets 200 over QUIC, a second one too where there is one, and https (only) offers it."""
+    """R15: a real client gets 200 over QUIC, a second one too where there is one, and https
+    (only) offers it."""
     secure = seen.secure
     if not secure.http3:
         return not_tried(*HTTP3, "http3 = false in the site file")
@@ -102,16 +135,31 @@ def http3_row(seen: EdgeEvidence) -> Row:
     firsts = [sample.latency for sample in seen.quic if sample.ok and sample.arm == FIRST]
     more = {
         "first_answers_ms": [round(1000 * seconds, 1) for seconds in firsts],
-        "curl": {"host": curl.host, "version": curl.version, "status": curl.status, "tries": curl.tries}
-        if curl
-        else seen.curl_why,
+        "curl": (
+            {
+                "host": curl.host,
+                "version": curl.version,
+                "status": curl.status,
+                "tries": curl.tries,
+            }
+            if curl
+            else seen.curl_why
+        ),
         "alt_svc": sorted(seen.same.alt_svc[HTTPS]),
     }
     if wrong:
         return Row(*HTTP3, Verdict.FAILED, "; ".join(wrong), PLAN, figures, 0.0, more=more)
-    first = f"{len(firsts)} connections by aioquic, their first answers within {show_ms(max(firsts))}"
-    again = f" (at try {curl.tries}: it loses some answers itself)" if curl and curl.tries > 1 else ""
-    second = f"200 by {curl.version} on {curl.host}{again}" if curl else f"no second client: {seen.curl_why}"
+    first = (
+        f"{len(firsts)} connections by aioquic, their first answers within {show_ms(max(firsts))}"
+    )
+    again = (
+        f" (at try {curl.tries}: it loses some answers itself)" if curl and curl.tries > 1 else ""
+    )
+    second = (
+        f"200 by {curl.version} on {curl.host}{again}"
+        if curl
+        else f"no second client: {seen.curl_why}"
+    )
     return Row(*HTTP3, Verdict.HELD, "", "", figures, 0.0, notes=[f"{first}; {second}"], more=more)
 
 
@@ -151,29 +199,55 @@ def cache_row(seen: CacheSeen, *, proof: bool) -> Row:
     more = _cache_figures(seen, ages, slow, figures.n)
     if wrong:
         return Row(
-            *CACHE, Verdict.FAILED, "; ".join(wrong), f"{PLAN}, and look at the edges' cache", figures, 0.01, more=more
+            *CACHE,
+            Verdict.FAILED,
+            "; ".join(wrong),
+            f"{PLAN}, and look at the edges' cache",
+            figures,
+            0.01,
+            more=more,
         )
     doubts = []
     if proof and slow > (most := most_allowed(figures.n, MOST_SLOW)):
-        doubts.append(f"{slow} of {figures.n} took 1 s or more: at most {max(most, 0)} would prove ≤ 25 %")
+        doubts.append(
+            f"{slow} of {figures.n} took 1 s or more: at most {max(most, 0)} would prove ≤ 25 %"
+        )
     if not ages.evidence or ages.by_headers:
         said = ", only headers do" if ages.by_headers else ""
         doubts.append(f"the answers do not tell how old they are{said}")
     verdict = Verdict.UNPROVEN if doubts else Verdict.HELD
-    return Row(*CACHE, verdict, "; ".join(doubts), "", figures, 0.01, notes=_cache_notes(seen, ages, slow), more=more)
+    return Row(
+        *CACHE,
+        verdict,
+        "; ".join(doubts),
+        "",
+        figures,
+        0.01,
+        notes=_cache_notes(seen, ages, slow),
+        more=more,
+    )
 
 
 def _post_problem(seen: CacheSeen, ages: Ages) -> Iterator[str]:
     """POST must reach the app."""
     kept = {answer.digest for answer in (*seen.plain, *seen.unique)}
-    usual = percentile_of(sorted(answer.done - answer.sent for answer in seen.unique), 0.5) if seen.unique else 0.0
-    fast = [answer for answer in seen.posted if usual > 0.1 and answer.done - answer.sent < usual / 4]
+    usual = (
+        percentile_of(sorted(answer.done - answer.sent for answer in seen.unique), 0.5)
+        if seen.unique
+        else 0.0
+    )
+    fast = [
+        answer for answer in seen.posted if usual > 0.1 and answer.done - answer.sent < usual / 4
+    ]
     if seen.marks:
         yield f"POST {PATH} is answered from the cache ({seen.marks[0]})"
     elif ages.differ and any(answer.digest in kept for answer in seen.posted):
         yield f"POST {PATH} is answered from the cache: its body had been seen before"
     elif fast:
-        yield f"POST {PATH} is answered from the cache: in {show_ms(fast[0].done - fast[0].sent)}, the app takes {show_ms(usual)}"
+        yield (
+            f"POST {PATH} is answered from the cache: in {show_ms(fast[0].done - fast[0].sent)},"
+            f" the app takes {show_ms(usual)}"
+        )
 
 
 def _cache_figures(seen: CacheSeen, ages: Ages, slow: int, n: int) -> dict[str, object]:
@@ -182,16 +256,26 @@ def _cache_figures(seen: CacheSeen, ages: Ages, slow: int, n: int) -> dict[str, 
     return {
         "share_under_1s": round(1 - slow / n, 4) if n else None,
         "oldest_s": round(max(ages.ages), 2) if ages.evidence and ages.ages else None,
-        "age_s": {name: round(ages.at(share) or 0.0, 2) for name, share in parts.items()} if ages.evidence else None,
+        "age_s": (
+            {name: round(ages.at(share) or 0.0, 2) for name, share in parts.items()}
+            if ages.evidence
+            else None
+        ),
         "evidence": list(ages.evidence),
         "longest_idle_s": round(seen.longest, 1),
-        "pattern": {"seconds": pattern.seconds, "longest_gap_s": pattern.longest, "seed": pattern.seed},
+        "pattern": {
+            "seconds": pattern.seconds,
+            "longest_gap_s": pattern.longest,
+            "seed": pattern.seed,
+        },
     }
 
 
 def _cache_notes(seen: CacheSeen, ages: Ages, slow: int) -> list[str]:
     times = sorted(sample.latency for sample in seen.samples)
-    quick = f"{len(times) - slow} of {len(times)} under 1 s, p75 {show_ms(percentile_of(times, 0.75))}"
+    quick = (
+        f"{len(times) - slow} of {len(times)} under 1 s, p75 {show_ms(percentile_of(times, 0.75))}"
+    )
     old = (
         f"the oldest answer {max(ages.ages):.1f} s (by {' and '.join(ages.evidence)})"
         if ages.evidence
@@ -200,6 +284,7 @@ def _cache_notes(seen: CacheSeen, ages: Ages, slow: int) -> list[str]:
     notes = [f"{quick}; {old}; longest idle {seen.longest:.0f} s (seed {seen.pattern.seed})"]
     if seen.longest <= OLDEST:
         notes.append(
-            f"answers after more than {seen.longest:.0f} s without a request were not tried: fab check --cache-minutes 10"
+            f"answers after more than {seen.longest:.0f} s without a request were not tried: fab"
+            " check --cache-minutes 10"
         )
     return notes

@@ -1,4 +1,5 @@
-"""The rows that only the hosts can judge, R17, R18 and R20-R22; without a way to them they are shown as not tried."""
+"""The rows that only the hosts can judge, R17, R18 and R20-R22; without a way to them they are
+shown as not tried."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def counted_requests(facts: NodeFacts | None) -> Counted:
         return error
 
 
-def node_rows(facts: NodeFacts | None, before: Counted = None, asked: Mapping[str, int] | None = None) -> list[Row]:
+def node_rows(
+    facts: NodeFacts | None, before: Counted = None, asked: Mapping[str, int] | None = None
+) -> list[Row]:
     """Ask the hosts, if there is a way; a way that breaks is a failure, for the question was asked.
 
     Args:
@@ -76,8 +79,14 @@ def _ask_hosts(what: tuple[str, str, str], ask: Callable[[], Row]) -> Row:
 
 def ready_row(seconds: Mapping[str, float]) -> Row:
     """R20: each node is ready in time."""
-    late = [f"{node} took {value:.1f} s" for node, value in seconds.items() if not value < READY_SECONDS]
-    notes = [f"the slowest of {len(seconds)} nodes took {max(seconds.values()):.1f} s"] if seconds else []
+    late = [
+        f"{node} took {value:.1f} s" for node, value in seconds.items() if not value < READY_SECONDS
+    ]
+    notes = (
+        [f"the slowest of {len(seconds)} nodes took {max(seconds.values()):.1f} s"]
+        if seconds
+        else []
+    )
     return _make_row(READY, "; ".join(late) or ("" if seconds else "no node told"), notes)
 
 
@@ -88,42 +97,70 @@ def log_row(bounds: Mapping[str, LogBound]) -> Row:
         if bound.limit is None:
             wrong.append(f"{node}: {bound.how or 'nothing bounds the log'}")
         elif bound.used > bound.limit:
-            wrong.append(f"{node}: {_megabytes(bound.used)}, over its limit of {_megabytes(bound.limit)}")
+            wrong.append(
+                f"{node}: {_megabytes(bound.used)}, over its limit of {_megabytes(bound.limit)}"
+            )
         elif bound.limit - bound.used > bound.free:
-            wrong.append(f"{node}: the disk is full before the log reaches its limit of {_megabytes(bound.limit)}")
+            wrong.append(
+                f"{node}: the disk is full before the log reaches its limit of"
+                f" {_megabytes(bound.limit)}"
+            )
     notes = [
-        f"{node}: {_megabytes(bound.used)} of at most {_megabytes(bound.limit or 0)}" for node, bound in bounds.items()
+        f"{node}: {_megabytes(bound.used)} of at most {_megabytes(bound.limit or 0)}"
+        for node, bound in bounds.items()
     ]
-    return _make_row(LOG, "; ".join(wrong) or ("" if bounds else "no node told"), notes, "fab status, then fab plan")
+    return _make_row(
+        LOG,
+        "; ".join(wrong) or ("" if bounds else "no node told"),
+        notes,
+        "fab status, then fab plan",
+    )
 
 
 def traffic_row(
-    before: Mapping[str, EndpointCounts], after: Mapping[str, EndpointCounts], asked: Mapping[str, int]
+    before: Mapping[str, EndpointCounts],
+    after: Mapping[str, EndpointCounts],
+    asked: Mapping[str, int],
 ) -> Row:
-    """R17: each endpoint that was asked has figures of its own, and they have counted at least what we got from it."""
+    """R17: each endpoint that was asked has figures of its own, and they have counted at least
+    what we got from it."""
     wrong = []
     for id, n in asked.items():
         if id not in before or id not in after:
             wrong.append(f"{id} has no figures of its own")
         elif (moved := after[id].requests - before[id].requests) < n:
             wrong.append(f"{id}: {n} answers were got, its figures moved by {moved}")
-    moved = sum(after[id].requests - before[id].requests for id in asked if id in before and id in after)
-    errors = sum(after[id].errors - before[id].errors for id in asked if id in before and id in after)
-    notes = [f"the edges' exporters counted {moved} requests and {errors} errors of {len(asked)} endpoints meanwhile"]
+    moved = sum(
+        after[id].requests - before[id].requests for id in asked if id in before and id in after
+    )
+    errors = sum(
+        after[id].errors - before[id].errors for id in asked if id in before and id in after
+    )
+    notes = [
+        f"the edges' exporters counted {moved} requests and {errors} errors of {len(asked)}"
+        " endpoints meanwhile"
+    ]
     return _make_row(TRAFFIC, "; ".join(wrong) or ("" if asked else "nothing was asked"), notes)
 
 
 def deploy_row(differences: Sequence[str], data: DatabaseFacts | None) -> Row:
-    """R18: nothing is left for the one command to do, and what it is to bring about is there: the data and its indexes."""
+    """R18: nothing is left for the one command to do, and what it is to bring about is there:
+    the data and its indexes."""
     lacking = list(_missing_data(data)) if data else []
     wrong = [*lacking, *differences[:MOST_TOLD]]
     if len(differences) > MOST_TOLD:
         wrong.append(f"{len(differences) - MOST_TOLD} more differences")
-    notes = [", ".join(f"{rows:,} {table}".replace(",", " ") for table, rows in data.rows.items())] if data else []
+    notes = (
+        [", ".join(f"{rows:,} {table}".replace(",", " ") for table, rows in data.rows.items())]
+        if data
+        else []
+    )
     next = "fab plan, then fab deploy"
     if data and lacking:
         next = "inv db.indexes" if data.missing_indexes else "inv db.seed"
-    return _make_row(DEPLOY, "; ".join(wrong), ["no difference to what fab deploy would make", *notes], next)
+    return _make_row(
+        DEPLOY, "; ".join(wrong), ["no difference to what fab deploy would make", *notes], next
+    )
 
 
 def _missing_data(data: DatabaseFacts) -> Iterator[str]:
@@ -141,15 +178,20 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
         if off - clock.slack >= CLOCK_SECONDS:
             wrong.append(f"{host} is {off:.1f} s {'ahead' if clock.ahead > 0 else 'behind'}")
         elif off + clock.slack >= CLOCK_SECONDS:
-            doubts.append(f"{host} answers too slowly to tell: {clock.ahead:+.1f} ± {clock.slack:.1f} s")
+            doubts.append(
+                f"{host} answers too slowly to tell: {clock.ahead:+.1f} ± {clock.slack:.1f} s"
+            )
         if not clock.keeper:
             doubts.append(f"nothing keeps the clock of {host} right")
     if wrong or not clocks:
-        return Row(*CLOCK, Verdict.FAILED, "; ".join([*wrong, *doubts]) or "no host told", CLOCK_NEXT)
+        return Row(
+            *CLOCK, Verdict.FAILED, "; ".join([*wrong, *doubts]) or "no host told", CLOCK_NEXT
+        )
     most = max(abs(clock.ahead) + clock.slack for clock in clocks.values())
     keepers = ", ".join(sorted({clock.keeper for clock in clocks.values() if clock.keeper}))
     notes = [
-        f"{len(clocks)} hosts at most {show_ms(most)} from this machine's clock, transit included; kept by {keepers}"
+        f"{len(clocks)} hosts at most {show_ms(most)} from this machine's clock, transit included;"
+        f" kept by {keepers}"
     ]
     more = {
         host: {"ahead_s": round(c.ahead, 4), "slack_s": round(c.slack, 4), "keeper": c.keeper}
@@ -157,12 +199,19 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
     }
     if doubts:
         return Row(
-            *CLOCK, Verdict.UNPROVEN, "; ".join(doubts), CLOCK_NEXT, notes=notes[:1] if keepers else [], more=more
+            *CLOCK,
+            Verdict.UNPROVEN,
+            "; ".join(doubts),
+            CLOCK_NEXT,
+            notes=notes[:1] if keepers else [],
+            more=more,
         )
     return Row(*CLOCK, Verdict.HELD, notes=notes, more=more)
 
 
-def _make_row(what: tuple[str, str, str], wrong: str, notes: list[str], next: str = "fab plan") -> Row:
+def _make_row(
+    what: tuple[str, str, str], wrong: str, notes: list[str], next: str = "fab plan"
+) -> Row:
     if wrong:
         return Row(*what, Verdict.FAILED, wrong, next)
     return Row(*what, Verdict.HELD, notes=notes)

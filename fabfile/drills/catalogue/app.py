@@ -1,4 +1,5 @@
-"""Drills of the app and its nodes, in the order in which they are made: hypothesis, fault, load, and what must hold."""
+"""Drills of the app and its nodes, in the order in which they are made: hypothesis, fault, load,
+and what must hold."""
 
 from __future__ import annotations
 
@@ -35,13 +36,16 @@ AT_ONCE = (no_failed_gets, few_failed_posts, within_budget)
 INVISIBLE = (no_failed_gets, only_posts_in_hand, within_budget)
 """R1 for a loss that shows only when answers stay out, or are wrong."""
 HEALS = (recovered_within(HEALED), dip_within(HEALED, PEAK), restarted_at_most(1))
-"""R2 for one app at PEAK, and what that may cost meanwhile: one node takes 100 requests a second, the surplus waits in the balancer."""
+"""R2 for one app at PEAK, and what that may cost meanwhile: one node takes 100 requests a
+second, the surplus waits in the balancer."""
 BOTH = ("R1", "R2")
 
 
 def _log_full(stage: DrillTarget) -> Fault:
     if not stage.facts.logs:
-        raise NotPossible("discovery has found no log of the app's", "no disk can be filled by it", "fab deploy")
+        raise NotPossible(
+            "discovery has found no log of the app's", "no disk can be filled by it", "fab deploy"
+        )
     return app.LogFull(stage.victim, stage.facts.logs[0].rpartition("/")[0])
 
 
@@ -62,7 +66,8 @@ APP_DRILLS = (
     ),
     Drill(
         "app-500",
-        "An app that answers 500 to everything is left by the balancers and started anew by its healer.",
+        "An app that answers 500 to everything is left by the balancers and started anew by its"
+        " healer.",
         lambda stage: app.poison_app(stage, ILL, stage.victim),
         (*INVISIBLE, *HEALS),
         BOTH,
@@ -71,7 +76,13 @@ APP_DRILLS = (
         "app-leak",
         "An app that leaks is drained and started anew before its memory is gone.",
         lambda stage: app.poison_app(stage, LEAK, stage.victim),
-        (*INVISIBLE, drained_first, recovered_within(60), dip_within(HEALED, PEAK), restarted_at_most(1)),
+        (
+            *INVISIBLE,
+            drained_first,
+            recovered_within(60),
+            dip_within(HEALED, PEAK),
+            restarted_at_most(1),
+        ),
         BOTH,
         patience=75,
     ),
@@ -131,7 +142,8 @@ APP_DRILLS = (
     ),
     Drill(
         "slow-start",
-        "An app that hangs, and then takes 30 s to start, is back within a minute; nobody but a POST in its hand notices.",
+        "An app that hangs, and then takes 30 s to start, is back within a minute; nobody but a"
+        " POST in its hand notices.",
         lambda stage: app.slow_to_start(stage, app.hung_app(stage, stage.victim)),
         (*INVISIBLE, recovered_within(60), restarted_at_most(1)),
         BOTH,
@@ -161,16 +173,24 @@ APP_DRILLS = (
     ),
     Drill(
         "both-old",
-        "Nodes that reach their age together are started anew one after the other, even if a start takes 30 s.",
+        "Nodes that reach their age together are started anew one after the other, even if a start"
+        " takes 30 s.",
         lambda stage: app.slow_to_start(stage, app.old_app(stage, *stage.two_apps(), youngest=110)),
-        (no_failures, drained_first, never_both_at_once, recovered_within(110), restarted_at_most(1)),
+        (
+            no_failures,
+            drained_first,
+            never_both_at_once,
+            recovered_within(110),
+            restarted_at_most(1),
+        ),
         ("R1",),
         rate=STEADY,
         patience=120,
     ),
     Drill(
         "one-node-alone",
-        "One node alone at 120 requests/s serves what fits, and after a while refuses the excess at once.",
+        "One node alone at 120 requests/s serves what fits, and after a while refuses the excess at"
+        " once.",
         lambda stage: hosts.drained_node(stage, stage.victim),
         (served_in_time(80, after=HEALED), refused_fast(1.0), stays_up, apps_left_alone),
         ("R1", "R3"),

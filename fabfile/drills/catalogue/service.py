@@ -1,4 +1,5 @@
-"""Drills of all that is around the app: the database, the edges, what people do to them, in the order in which they are made."""
+"""Drills of all that is around the app: the database, the edges, what people do to them, in the
+order in which they are made."""
 
 from __future__ import annotations
 
@@ -33,24 +34,31 @@ HALF_DEAD = (
     recovered_within(10),
     apps_left_alone,
 )
-"""What a daemon that hangs on the edge that serves may cost: at 60 requests a second, 20 are those of a third of a second."""
+"""What a daemon that hangs on the edge that serves may cost: at 60 requests a second, 20 are
+those of a third of a second."""
 
 SERVICE_DRILLS = (
     Drill(
         "db-restarted",
-        "A restart of the database costs only requests that need it, and no app is restarted for it.",
-        lambda stage: hosts.unit_restarted(stage, stage.database, postgres.postgres_unit(stage.settings)),
+        "A restart of the database costs only requests that need it, and no app is restarted"
+        " for it.",
+        lambda stage: hosts.unit_restarted(
+            stage, stage.database, postgres.postgres_unit(stage.settings)
+        ),
         (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "db-killed",
         "A database that is killed is back within 10 s, and no app is restarted for it.",
-        lambda stage: hosts.unit_killed(stage, stage.database, postgres.postgres_unit(stage.settings)),
+        lambda stage: hosts.unit_killed(
+            stage, stage.database, postgres.postgres_unit(stage.settings)
+        ),
         (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "db-exhausted",
-        "While the database takes no connection, what needs none is served, and no app is restarted.",
+        "While the database takes no connection, what needs none is served, and no app is"
+        " restarted.",
         hosts.connections_refused,
         (NO_DATABASE, fault_was_felt(1), recovered_within(10), apps_left_alone),
         rate=STEADY,
@@ -58,8 +66,11 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "db-starved",
-        "A database that is far too slow for a while is caught up with within 10 s: no rush of retries holds it down.",
-        lambda stage: hosts.starved_unit(stage, stage.database, postgres.postgres_unit(stage.settings)),
+        "A database that is far too slow for a while is caught up with within 10 s: no rush of"
+        " retries holds it down.",
+        lambda stage: hosts.starved_unit(
+            stage, stage.database, postgres.postgres_unit(stage.settings)
+        ),
         (fault_was_felt(0.8), recovered_within(10), apps_left_alone),
         hold=20,
     ),

@@ -19,9 +19,13 @@ PIDS = "/run/runbook-drill.pid"
 
 
 def on_app(*nodes: Node, stage: DrillTarget, do: str) -> OnHosts:
-    """Something done to the app's process `$pid` on nodes. What was hurt is ended afterwards, if it still lives."""
+    """Something done to the app's process `$pid` on nodes. What was hurt is ended afterwards, if
+    it still lives."""
     unit = q(stage.unit)
-    before = f'pid=$(systemctl show -p MainPID --value {unit}); [ "$pid" != 0 ] || exit 1; echo $pid >{PIDS}\n'
+    before = (
+        f'pid=$(systemctl show -p MainPID --value {unit}); [ "$pid" != 0 ] || exit 1; echo $pid'
+        f" >{PIDS}\n"
+    )
     back = (
         f"[ ! -e {PIDS} ] || {{ pid=$(cat {PIDS}); rm -f {PIDS}\n"
         f'[ "$(systemctl show -p MainPID --value {unit})" != "$pid" ] || kill -KILL $pid; }}\n'
@@ -40,20 +44,29 @@ def poison_app(stage: DrillTarget, kind: int, *nodes: Node) -> OnHosts:
         f"Content-Length: {len(body)}",
     )
     request = "".join(f"{line}\\r\\n" for line in (*head, ""))
-    send = f"exec 3<>/dev/tcp/127.0.0.1/{stage.port}; printf '{request}%s' {q(body)} >&3; timeout 2 head -c1 <&3 >/dev/null; true"
+    send = (
+        f"exec 3<>/dev/tcp/127.0.0.1/{stage.port}; printf '{request}%s' {q(body)} >&3; timeout 2"
+        " head -c1 <&3 >/dev/null; true"
+    )
     return on_app(*nodes, stage=stage, do=f"bash -c {q(send)}\n")
 
 
 def slow_app(stage: DrillTarget, node: Node) -> OnHosts:
     """The app runs for a tenth of the time: a machine that is far too busy."""
-    loop = f"while kill -STOP $(cat {PIDS}); do sleep 0.45; kill -CONT $(cat {PIDS}); sleep 0.05; done"
-    back = f"systemctl stop runbook-drill-slow 2>/dev/null; pid=$(cat {PIDS}) && kill -CONT $pid; rm -f {PIDS}; true"
+    loop = (
+        f"while kill -STOP $(cat {PIDS}); do sleep 0.45; kill -CONT $(cat {PIDS}); sleep 0.05; done"
+    )
+    back = (
+        f"systemctl stop runbook-drill-slow 2>/dev/null; pid=$(cat {PIDS}) && kill -CONT $pid; rm"
+        f" -f {PIDS}; true"
+    )
     return OnHosts((node,), on_app(node, stage=stage, do=in_background(loop)).do, back)
 
 
 @dataclass(frozen=True)
 class LogFull:
-    """A file system of its own for the app's log, full to the last byte. The restarts it needs are drained, and no fault."""
+    """A file system of its own for the app's log, full to the last byte. The restarts it needs
+    are drained, and no fault."""
 
     node: Node
     folder: str
@@ -68,7 +81,10 @@ class LogFull:
             f"! {self._is_mounted} || {{ {self._unmount_script}; systemctl restart {unit}; }}",
             LATEST,
         )
-        mount = f"mount -t tmpfs -o size=512k,mode=0750 runbook-drill {q(self.folder)}; chown {user}:{user} {q(self.folder)}"
+        mount = (
+            f"mount -t tmpfs -o size=512k,mode=0750 runbook-drill {q(self.folder)}; chown"
+            f" {user}:{user} {q(self.folder)}"
+        )
         self._restart_after(stage, f"set -e; {mount}\n")
 
     def inject(self, stage: DrillTarget) -> None:
@@ -110,32 +126,39 @@ def killed_app(stage: DrillTarget, *nodes: Node) -> OnHosts:
 
 
 def healer_killed(stage: DrillTarget, node: Node) -> OnHosts:
-    """The healer dies, and right afterwards the app hangs: only a healer that came back can help."""
+    """The healer dies, and right afterwards the app hangs: only a healer that came back can
+    help."""
     require_unit(stage, node, healer.HEALER_UNIT)
-    return on_app(node, stage=stage, do=f"systemctl kill -s KILL {healer.HEALER_UNIT}\nkill -STOP $pid\n")
+    return on_app(
+        node, stage=stage, do=f"systemctl kill -s KILL {healer.HEALER_UNIT}\nkill -STOP $pid\n"
+    )
 
 
 def old_app(stage: DrillTarget, *nodes: Node, youngest: int = 30) -> OnHosts:
     """The app has reached the age at which the healer starts it anew: the age that it has just now.
 
-    `youngest` is the age, in seconds, below which none is old, or the next one would be while the drill still looks.
+    `youngest` is the age, in seconds, below which none is old, or the next one would be while the
+    drill still looks.
     """
     for node in nodes:
         require_unit(stage, node, healer.HEALER_UNIT)
     age = f"age() {{ ps -o etimes= -p $(systemctl show -p MainPID --value {q(stage.unit)}); }}\n"
     aged = age + set_healer_env("drill-old", "HEALER_LIFETIME", "$(($(age)))")
     grow = f'{age}until [ "$(age)" -ge {youngest} ]; do sleep 0.5; done\n'
-    return OnHosts(nodes, aged, clear_healer_env("drill-old"), grow, hurt=tuple(node.name for node in nodes))
+    return OnHosts(
+        nodes, aged, clear_healer_env("drill-old"), grow, hurt=tuple(node.name for node in nodes)
+    )
 
 
 def slow_to_start(stage: DrillTarget, fault: OnHosts) -> OnHosts:
-    """The same where a start takes as long as the binary likes: nothing refuses the call that it makes in vain (R20)."""
+    """The same where a start takes as long as the binary likes: nothing refuses the call that it
+    makes in vain (R20)."""
     if not stage.facts.reject:
         raise NotPossible("this binary's start waits for nothing", "it cannot be made slow", "")
     drop_in = f"/run/systemd/system/{stage.unit}.d"
     slow = (
-        f"set -e\nmkdir -p {q(drop_in)}; printf '[Service]\\nExecStartPre=\\n' >{q(drop_in)}/drill.conf\n"
-        f"systemctl daemon-reload\nnft delete table {app.EGRESS_TABLE}\n"
+        f"set -e\nmkdir -p {q(drop_in)}; printf '[Service]\\nExecStartPre=\\n'"
+        f" >{q(drop_in)}/drill.conf\nsystemctl daemon-reload\nnft delete table {app.EGRESS_TABLE}\n"
     )
     fast = f"rm -f {q(drop_in)}/drill.conf; systemctl daemon-reload; nft -f {q(app.EGRESS)}\n"
     return replace(fault, before=slow + fault.before, back=fast + fault.back)

@@ -15,12 +15,14 @@ from ..target import DrillTarget
 from . import undo_timer
 
 LATEST = 180.0
-"""Seconds after which a host mends itself if the drill does not come back to do so: more than any drill takes."""
+"""Seconds after which a host mends itself if the drill does not come back to do so: more than
+any drill takes."""
 
 
 @dataclass(frozen=True)
 class OnHosts:
-    """Scripts run as root on some hosts; each host's undo is on a timer there before its fault begins.
+    """Scripts run as root on some hosts; each host's undo is on a timer there before its fault
+    begins.
 
     `before` is no fault yet, and may take a while.
     """
@@ -33,11 +35,20 @@ class OnHosts:
     dark: str = ""
 
     def prepare(self, stage: DrillTarget) -> None:
-        """See to it that each host mends itself if nobody else does: so long from when all are ready."""
-        on_each(stage, self.nodes, lambda node: undo_timer.arm_timer(stage.fleet.link(node), self.back, LATEST))
+        """See to it that each host mends itself if nobody else does: so long from when all are
+        ready."""
+        on_each(
+            stage,
+            self.nodes,
+            lambda node: undo_timer.arm_timer(stage.fleet.link(node), self.back, LATEST),
+        )
         if self.before:
             on_each(stage, self.nodes, lambda node: stage.run(node, self.before, timeout=LATEST))
-            on_each(stage, self.nodes, lambda node: undo_timer.rearm_timer(stage.fleet.link(node), self.back, LATEST))
+            on_each(
+                stage,
+                self.nodes,
+                lambda node: undo_timer.rearm_timer(stage.fleet.link(node), self.back, LATEST),
+            )
 
     def inject(self, stage: DrillTarget) -> None:
         """All at once."""
@@ -83,7 +94,8 @@ class Power:
 
 @dataclass(frozen=True)
 class Task:
-    """A task of ours under load: it is no fault and must not look like one. `after` puts things back."""
+    """A task of ours under load: it is no fault and must not look like one. `after` puts things
+    back."""
 
     work: Callable[[DrillTarget], int]
     after: Callable[[DrillTarget], object] = lambda stage: None
@@ -112,22 +124,32 @@ def on_each(stage: DrillTarget, nodes: Sequence[Node], work: Callable[[Node], ob
             raise result
 
 
-# -- the network --------------------------------------------------------------------------------------------------
+# -- the network
+# --------------------------------------------------------------------------------------------------
 
 TABLE = "runbook_drill"
-MEND_NETWORK = f"for family in netdev inet; do nft delete table $family {TABLE} 2>/dev/null; done; true"
+MEND_NETWORK = (
+    f"for family in netdev inet; do nft delete table $family {TABLE} 2>/dev/null; done; true"
+)
 
 
 def cut_host(stage: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
-    """The cable pulled, but for our own ssh to mend it. `silent` is an address that must not be claimed by ARP either.
+    """The cable pulled, but for our own ssh to mend it. `silent` is an address that must not be
+    claimed by ARP either.
 
-    At the device, where also what a daemon sends past the host's own filters (keepalived's ARP) comes by.
+    At the device, where also what a daemon sends past the host's own filters (keepalived's ARP)
+    comes by.
     """
     port = stage.settings.ssh.port
     claim = f"meta protocol arp arp saddr ip {silent} drop; " if silent else ""
     here = 'device "$dev" priority -300; '
-    into = f"type filter hook ingress {here}meta protocol arp accept; tcp dport {port} accept; drop;"
-    out = f"type filter hook egress {here}{claim}meta protocol arp accept; tcp sport {port} accept; drop;"
+    into = (
+        f"type filter hook ingress {here}meta protocol arp accept; tcp dport {port} accept; drop;"
+    )
+    out = (
+        f"type filter hook egress {here}{claim}meta protocol arp accept; tcp sport {port} accept;"
+        " drop;"
+    )
     rules = f"table netdev {TABLE} {{\nchain in {{ {into} }}\nchain out {{ {out} }}\n}}\n"
     device = f"dev=$(ip -o -4 addr show to {node.address} | awk '{{ print $2; exit }}')\n"
     return OnHosts((node,), f"{device}nft -f - <<NFT\n{rules}NFT\n", MEND_NETWORK)
@@ -136,20 +158,24 @@ def cut_host(stage: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
 def reject_calls(stage: DrillTarget, node: Node) -> OnHosts:
     """Every connection to the app is refused by the node's firewall."""
     rules = (
-        f"add table inet {TABLE}\nadd chain inet {TABLE} input {{ type filter hook input priority -300; }}\n"
-        f"add rule inet {TABLE} input iifname != lo tcp dport {stage.port} reject with tcp reset\n"
+        f"add table inet {TABLE}\nadd chain inet {TABLE} input {{ type filter hook input priority"
+        f" -300; }}\nadd rule inet {TABLE} input iifname != lo tcp dport {stage.port} reject with"
+        " tcp reset\n"
     )
     return OnHosts((node,), f"nft -f - <<'NFT'\n{rules}NFT\n", MEND_NETWORK)
 
 
-# -- units --------------------------------------------------------------------------------------------------------
+# -- units
+# --------------------------------------------------------------------------------------------------------
 
 
 def unit_killed(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
     """All of a unit's processes die at once."""
     require_unit(stage, node, unit)
     return OnHosts(
-        (node,), f"systemctl kill -s KILL {q(unit)}\n", f"systemctl reset-failed {q(unit)}; systemctl start {q(unit)}"
+        (node,),
+        f"systemctl kill -s KILL {q(unit)}\n",
+        f"systemctl reset-failed {q(unit)}; systemctl start {q(unit)}",
     )
 
 
@@ -183,23 +209,32 @@ def starved_unit(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
 
 def in_background(loop: str) -> str:
     """Script: `loop`, a bash text, goes on as the unit runbook-drill-slow until that is stopped."""
-    return f"systemd-run -q --unit=runbook-drill-slow -p RuntimeMaxSec={LATEST:.0f} /bin/bash -c {q(loop)}\n"
+    return (
+        f"systemd-run -q --unit=runbook-drill-slow -p RuntimeMaxSec={LATEST:.0f} /bin/bash -c"
+        f" {q(loop)}\n"
+    )
 
 
 def require_unit(stage: DrillTarget, node: Node, unit: str) -> None:
     """Refuse when a unit does not run: there is nothing to break."""
     if not stage.has_unit(node, unit):
-        raise NotPossible(f"{unit} does not run on {node.name}", "there is nothing to break", "fab status")
+        raise NotPossible(
+            f"{unit} does not run on {node.name}", "there is nothing to break", "fab status"
+        )
 
 
-# -- the database, the balancer's view, the clock -----------------------------------------------------------------
+# -- the database, the balancer's view, the clock
+# -----------------------------------------------------------------
 
 
 def connections_refused(stage: DrillTarget) -> OnHosts:
-    """The database takes no further connection from the app: what it is like when others have used them all up."""
+    """The database takes no further connection from the app: what it is like when others have
+    used them all up."""
     kept = "/run/runbook-drill.limit"
     role = q(f"role={stage.settings.database.user}")
-    psql = f"runuser -u postgres -- env PGOPTIONS={q(LIMITS)} psql -qAtX -v ON_ERROR_STOP=1 -v {role}"
+    psql = (
+        f"runuser -u postgres -- env PGOPTIONS={q(LIMITS)} psql -qAtX -v ON_ERROR_STOP=1 -v {role}"
+    )
     limit = "SELECT rolconnlimit FROM pg_roles WHERE rolname = :'role';"
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = :'role';"
     alter = 'ALTER ROLE :"role" CONNECTION LIMIT'
@@ -213,16 +248,26 @@ def drained_node(stage: DrillTarget, node: Node) -> OnHosts:
     """A node out of service at every edge, as if it did not exist."""
     edges = stage.settings.inventory.having("edge")
     stage.two_apps()
-    return OnHosts(edges, drain_script(node.name, "deploy drill one-node-alone"), undrain_script(node.name))
+    return OnHosts(
+        edges, drain_script(node.name, "deploy drill one-node-alone"), undrain_script(node.name)
+    )
 
 
 def clock_wrong(stage: DrillTarget, node: Node) -> OnHosts:
     """A node's clock 90 s ahead."""
     if stage.fleet.link(node).read(["systemd-detect-virt -cq"])[0].code == 0:
-        raise NotPossible(f"{node.name} is a container", "it has no clock of its own that could be wrong", "")
+        raise NotPossible(
+            f"{node.name} is a container", "it has no clock of its own that could be wrong", ""
+        )
     kept = "/run/runbook-drill.clock"  # the right time at some moment since the boot
     moment = "cut -d' ' -f1 /proc/uptime"
-    do = f'set -e; echo "$(date +%s.%N) $({moment})" >{kept}; date -s "@$(($(date +%s) + 90))" >/dev/null\n'
+    do = (
+        f'set -e; echo "$(date +%s.%N) $({moment})" >{kept}; date -s "@$(($(date +%s) + 90))"'
+        " >/dev/null\n"
+    )
     right = f"$({moment}) - $(cut -d' ' -f2 {kept}) + $(cut -d' ' -f1 {kept})"
-    back = f'[ ! -e {kept} ] || {{ date -s "@$(awk "BEGIN {{ printf \\"%.3f\\", {right} }}")" >/dev/null && rm -f {kept}; }}'
+    back = (
+        f'[ ! -e {kept} ] || {{ date -s "@$(awk "BEGIN {{ printf \\"%.3f\\", {right} }}")"'
+        f" >/dev/null && rm -f {kept}; }}"
+    )
     return OnHosts((node,), do, back)

@@ -18,7 +18,8 @@ from ..target import DrillTarget
 from .hosts import Task
 
 MEGABYTES = 16
-"""How much more memory the app is allowed by the deploy of a drill: a change that restarts every node."""
+"""How much more memory the app is allowed by the deploy of a drill: a change that restarts every
+node."""
 
 
 def _run_quietly(work: Callable[[], int]) -> int:
@@ -38,7 +39,9 @@ def deploy_under_load(stage: DrillTarget) -> Task:
 
     def after(stage: DrillTarget) -> None:
         if _deploy_now(stage.settings) != OK:
-            raise RunbookError("the deploy that takes the drill's change back failed", "", "fab deploy")
+            raise RunbookError(
+                "the deploy that takes the drill's change back failed", "", "fab deploy"
+            )
 
     def work(stage: DrillTarget) -> int:
         app = stage.settings.app
@@ -46,9 +49,13 @@ def deploy_under_load(stage: DrillTarget) -> Task:
         return _deploy_now(replace(stage.settings, app=changed))
 
     if not stage.lab:
-        raise NotPossible("a deploy restarts every node", "only a lab is there for that", "fab deploy")
+        raise NotPossible(
+            "a deploy restarts every node", "only a lab is there for that", "fab deploy"
+        )
     if not stage.settings.app.memory_max.removesuffix("M").isdecimal():
-        raise NotPossible("app.memory_max is not in M", "the drill would not know a harmless change of it", "")
+        raise NotPossible(
+            "app.memory_max is not in M", "the drill would not know a harmless change of it", ""
+        )
     return Task(work, after, hurt=tuple(node.name for node in stage.apps))
 
 
@@ -57,7 +64,9 @@ def renew_certificate(stage: DrillTarget) -> Task:
     from ...rollout import certificates
 
     if stage.settings.tls.certificate:
-        raise NotPossible("the certificate is the user's own", "there is no other to put in its place", "")
+        raise NotPossible(
+            "the certificate is the user's own", "there is no other to put in its place", ""
+        )
     return Task(
         lambda stage: _run_quietly(
             lambda: certificates.renew_certificate(stage.settings, force=True, dry=False, json=None)
@@ -74,12 +83,18 @@ def bad_release(stage: DrillTarget) -> Task:
         from ...rollout.binary import file_sha256
 
         binary = _slow_release(stage.settings)
-        app = replace(stage.settings.app, binary=str(binary), sha256=file_sha256(binary, stage.settings))
+        app = replace(
+            stage.settings.app, binary=str(binary), sha256=file_sha256(binary, stage.settings)
+        )
         return _deploy_now(replace(stage.settings, app=app))
 
     def after(stage: DrillTarget) -> None:
-        if stage.exits != [ROLLED_BACK] and _deploy_now(stage.settings) != OK:  # also when it was broken off
-            raise RunbookError("the deploy of the good release failed", "the bad one may still serve", "fab deploy")
+        if (
+            stage.exits != [ROLLED_BACK] and _deploy_now(stage.settings) != OK
+        ):  # also when it was broken off
+            raise RunbookError(
+                "the deploy of the good release failed", "the bad one may still serve", "fab deploy"
+            )
 
     return Task(work, after)
 
@@ -89,7 +104,11 @@ def _slow_release(settings: Settings) -> Path:
     good, folder = settings.path.parent / settings.app.binary, settings.state / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "lab.releases", str(good), str(folder), "slow"]
-    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, encoding="utf-8", errors="replace")
+    done = subprocess.run(
+        argv, cwd=PROJECT, capture_output=True, text=True, encoding="utf-8", errors="replace"
+    )
     if done.returncode:
-        raise RunbookError("the lab made no bad release", done.stderr.strip()[-200:], "inv lab.status")
+        raise RunbookError(
+            "the lab made no bad release", done.stderr.strip()[-200:], "inv lab.status"
+        )
     return Path(done.stdout.strip())

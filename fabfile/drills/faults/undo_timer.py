@@ -12,7 +12,8 @@ NET = "runbook-drill-net"
 
 
 def arm_timer(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
-    """Have the host run `undo` after so long, unless `disarm_timer` comes first. What an earlier drill has left to be undone is undone now."""
+    """Have the host run `undo` after so long, unless `disarm_timer` comes first. What an earlier
+    drill has left to be undone is undone now."""
     pending = f"! systemctl is-active -q {name}.timer || systemctl start {name}.service || true\n"
     link.run(pending + _disarm_script(name) + _arm_script(undo, seconds, name), timeout=150)
 
@@ -33,4 +34,7 @@ def _arm_script(undo: str, seconds: float, name: str) -> str:
 
 
 def _disarm_script(name: str) -> str:
-    return f"systemctl stop {name}.timer 2>/dev/null; systemctl reset-failed {name}.service 2>/dev/null\n"
+    return (
+        f"systemctl stop {name}.timer 2>/dev/null; systemctl reset-failed {name}.service"
+        " 2>/dev/null\n"
+    )

@@ -1,6 +1,8 @@
-"""The stand-in against binary.md: real runs against a real PostgreSQL, in namespaces of this machine (no lab is needed).
+"""The stand-in against binary.md: real runs against a real PostgreSQL, in namespaces of this
+machine (no lab is needed).
 
-Needs root, the Debian packages in packages.txt, and what the build needs. Where something is missing the tests fail.
+Needs root, the Debian packages in packages.txt, and what the build needs. Where something is
+missing the tests fail.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ def home() -> Iterator[World]:
     lacking = [tool for tool in TOOLS if shutil.which(tool) is None]
     lacking += [] if programs() else ["postgresql"]
     lacking += [] if os.geteuid() == 0 else ["root"]
-    assert not lacking, f"the stand-in cannot be tested without {', '.join(lacking)}; see packages.txt beside this file"
+    assert not lacking, (
+        f"the stand-in cannot be tested without {', '.join(lacking)}; see packages.txt beside this"
+        " file"
+    )
     made = World()
     made.settings(deaths="off", scale=SCALE)
     yield made
@@ -50,7 +55,8 @@ def pg(home: World) -> Iterator[Postgres]:
 
 @contextmanager
 def fresh(pg: Postgres) -> Iterator[World]:
-    """A world that reaches the database by its socket; 8.8.8.8 is unreachable, nothing dies by itself."""
+    """A world that reaches the database by its socket; 8.8.8.8 is unreachable, nothing dies by
+    itself."""
     made = World()
     made.database = (str(pg.folder), pg.port)
     made.settings(deaths="off", scale=SCALE)
@@ -83,9 +89,11 @@ def app(pg: Postgres) -> Iterator[App]:
 
 
 class Waits(NamedTuple):
-    """What takes its time, begun before all other tests: a start that stalls, a list that is never done.
+    """What takes its time, begun before all other tests: a start that stalls, a list that is never
+    done.
 
-    `early` is seen 6 s after that start: the ports it listens on, whether a call to 8.8.8.8 is pending, what it said.
+    `early` is seen 6 s after that start: the ports it listens on, whether a call to 8.8.8.8 is
+    pending, what it said.
     """
 
     stalled: App

@@ -33,7 +33,9 @@ class Answer(NamedTuple):
 class App:
     """A running server. It reads its config only at the start, so several can run in one world."""
 
-    def __init__(self, world: World, text: str | None = None, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, world: World, text: str | None = None, env: dict[str, str] | None = None
+    ) -> None:
         world.write("/opt/bingo/config.yaml", text or world.config())
         self.world, self.began = world, time.time()
         self.said = Path(world.folder / f"said-{time.monotonic_ns()}")
@@ -87,7 +89,9 @@ class App:
             text = body if body is None or isinstance(body, str) else json.dumps(body)
             connection.request(method, path, text)
             answer = connection.getresponse()
-            return Answer(answer.status, answer.read(), dict(answer.headers), time.monotonic() - began)
+            return Answer(
+                answer.status, answer.read(), dict(answer.headers), time.monotonic() - began
+            )
         finally:
             connection.close()
 
@@ -97,7 +101,11 @@ class App:
 
     def memory(self) -> float:
         """Resident, in MB."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return (
+            int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+            * os.sysconf("SC_PAGE_SIZE")
+            / 1e6
+        )
 
     def ended(self, seconds: float = 10) -> int:
         """Its exit code, once it has ended; a negative signal's number if one ended it."""

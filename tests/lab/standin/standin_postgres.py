@@ -1,4 +1,5 @@
-"""A real PostgreSQL server for the tests, from the Debian package, listening in a world's own network."""
+"""A real PostgreSQL server for the tests, from the Debian package, listening in a world's own
+network."""
 
 from __future__ import annotations
 
@@ -13,7 +14,13 @@ from typing import Any
 import psycopg
 from standin_world import World, until
 
-FAST = ("fsync=off", "max_connections=200", "jit=off", "autovacuum=off", "listen_addresses=127.0.0.1")
+FAST = (
+    "fsync=off",
+    "max_connections=200",
+    "jit=off",
+    "autovacuum=off",
+    "listen_addresses=127.0.0.1",
+)
 
 
 def programs() -> Path | None:
@@ -25,7 +32,9 @@ def programs() -> Path | None:
 class Postgres:
     """A running server; its socket is in `folder`. A copy of `source` is its standby."""
 
-    def __init__(self, world: World, port: int = 5432, *options: str, source: Postgres | None = None) -> None:
+    def __init__(
+        self, world: World, port: int = 5432, *options: str, source: Postgres | None = None
+    ) -> None:
         self.world, self.port, self.folder = world, port, world.folder / f"pg{port}"
         bin = programs()
         assert bin
@@ -46,10 +55,26 @@ class Postgres:
                 "postgres",
             ]
         else:
-            made = ["initdb", "-A", "trust", "-U", "postgres", "-N", "-E", "UTF8", "--locale=C.UTF-8"]
+            made = [
+                "initdb",
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "-N",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+            ]
         user = world.argv("postgres")
-        subprocess.run([*user, str(bin / made[0]), *made[1:], "-D", str(self.data)], check=True, capture_output=True)
-        chosen = [f"-c{option}" for option in (*FAST, f"unix_socket_directories={self.folder}", *options)]
+        subprocess.run(
+            [*user, str(bin / made[0]), *made[1:], "-D", str(self.data)],
+            check=True,
+            capture_output=True,
+        )
+        chosen = [
+            f"-c{option}" for option in (*FAST, f"unix_socket_directories={self.folder}", *options)
+        ]
         self.process = subprocess.Popen(
             [*user, str(bin / "postgres"), "-D", str(self.data), f"-p{port}", *chosen],
             stderr=(self.folder / "log").open("w"),
@@ -67,7 +92,12 @@ class Postgres:
     def connect(self, database: str = "bingo") -> psycopg.Connection[Any]:
         """A connection as superuser, each statement its own transaction."""
         return psycopg.connect(
-            host=str(self.folder), port=self.port, dbname=database, user="postgres", autocommit=True, connect_timeout=5
+            host=str(self.folder),
+            port=self.port,
+            dbname=database,
+            user="postgres",
+            autocommit=True,
+            connect_timeout=5,
         )
 
     def ask(self, query: Any, database: str = "bingo") -> list[tuple[Any, ...]]:
@@ -107,7 +137,9 @@ def certificate(folder: Path) -> tuple[str, ...]:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1)
+        )
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -115,7 +147,11 @@ def certificate(folder: Path) -> tuple[str, ...]:
     (folder / "server.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     private = folder / "server.key"
     private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     )
     private.chmod(0o600)
     shutil.chown(private, "postgres")

@@ -1,6 +1,8 @@
-"""Something as good as a host for the stand-in, made in 0.1 s: a mount and a network namespace of this machine.
+"""Something as good as a host for the stand-in, made in 0.1 s: a mount and a network namespace of
+this machine.
 
-/opt and /etc in it are its own, its network knows only itself. What runs in it dies with the test run.
+/opt and /etc in it are its own, its network knows only itself. What runs in it dies with the test
+run.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ def until(seen: Callable[[], T], what: str, seconds: float = 10) -> T:
 
 
 class World:
-    """The namespaces, and how to act in them. Calls to 8.8.8.8 fail at once in a new one: there is no route."""
+    """The namespaces, and how to act in them. Calls to 8.8.8.8 fail at once in a new one: there
+    is no route."""
 
     database = ("127.0.0.1", 5432)
 
@@ -56,7 +59,9 @@ class World:
         self.folder = Path(tempfile.mkdtemp(prefix="standin-"))
         self.folder.chmod(0o755)
         self.holder = subprocess.Popen(
-            [*MORTAL, "unshare", "--net", "--mount", "sh", "-c", SETUP], stdout=subprocess.PIPE, text=True
+            [*MORTAL, "unshare", "--net", "--mount", "sh", "-c", SETUP],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self.holder.stdout
         assert self.holder.stdout.readline() == "ready\n", "no namespaces here"
@@ -89,18 +94,36 @@ class World:
         beside.chmod(mode)
         beside.rename(self.path(inside))
 
-    def config(self, email: str = EMAIL, hosts: Sequence[tuple[str, int]] = (), **changes: str) -> str:
+    def config(
+        self, email: str = EMAIL, hosts: Sequence[tuple[str, int]] = (), **changes: str
+    ) -> str:
         """A config.yaml for the tests' database, or for other hosts."""
-        values = {"user": "bingo", "password": "secret", "db_name": "bingo", "ssl_mode": "disable"} | changes
+        values = {
+            "user": "bingo",
+            "password": "secret",
+            "db_name": "bingo",
+            "ssl_mode": "disable",
+        } | changes
         lines = [f"student_email: {email}", "postgres_cluster:", "  hosts:"]
-        lines += [line for at, port in hosts or [self.database] for line in (f"  - address: {at}", f"    port: {port}")]
+        lines += [
+            line
+            for at, port in hosts or [self.database]
+            for line in (f"  - address: {at}", f"    port: {port}")
+        ]
         return "\n".join(
-            [*lines, *(f"  {key}: {value}" for key, value in values.items()), "  use_closest_node: false", ""]
+            [
+                *lines,
+                *(f"  {key}: {value}" for key, value in values.items()),
+                "  use_closest_node: false",
+                "",
+            ]
         )
 
     def settings(self, **values: object) -> None:
         """What the lab-only file says."""
-        self.write("/etc/bingo-lab.conf", "".join(f"{key} = {value}\n" for key, value in values.items()))
+        self.write(
+            "/etc/bingo-lab.conf", "".join(f"{key} = {value}\n" for key, value in values.items())
+        )
 
     def log(self, email: str = EMAIL) -> Path:
         """The stand-in's log, in a directory that it may write to."""
@@ -114,17 +137,31 @@ class World:
         subprocess.run([*self.argv("root"), "sh", "-ec", script], check=True)
 
     def argv(self, user: str = "nobody") -> list[str]:
-        """What to put before a command so that it runs in it, as an unprivileged user, and no longer than we do."""
+        """What to put before a command so that it runs in it, as an unprivileged user, and no
+        longer than we do."""
         enter = ["nsenter", f"--target={self.holder.pid}", "--net", "--mount"]
         if user == "root":
             return [*enter, *MORTAL]
-        group = subprocess.run(["id", "-gn", user], capture_output=True, text=True, check=True).stdout.strip()
-        return [*enter, "setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--pdeathsig=KILL"]
+        group = subprocess.run(
+            ["id", "-gn", user], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        return [
+            *enter,
+            "setpriv",
+            f"--reuid={user}",
+            f"--regid={group}",
+            "--clear-groups",
+            "--pdeathsig=KILL",
+        ]
 
     def run(self, *args: str, user: str = "nobody") -> subprocess.CompletedProcess[str]:
         """Run the stand-in to its end."""
         return subprocess.run(
-            [*self.argv(user), self.binary, *args], capture_output=True, text=True, timeout=60, env=PLAIN
+            [*self.argv(user), self.binary, *args],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=PLAIN,
         )
 
     def close(self) -> None:

@@ -25,13 +25,17 @@ def test_a_second_build_is_the_first(home: object) -> None:
 
 def test_as_a_command(home: object) -> None:
     def run(*args: str, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, str(BUILD), *args], capture_output=True, text=True, env={"PATH": path})
+        return subprocess.run(
+            [sys.executable, str(BUILD), *args], capture_output=True, text=True, env={"PATH": path}
+        )
 
     assert run("--packages").stdout.split() == list(module.PACKAGES)
     assert run(path="").stdout.strip() == str(build()), "a built one needs no Go"
 
 
-def test_the_same_sources_make_the_same_file(home: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_sources_make_the_same_file(
+    home: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = build()
     monkeypatch.setattr(module, "SHARED", tmp_path)
     monkeypatch.setattr(module, "GO_CACHE", before.parent / "go-build")
@@ -48,7 +52,9 @@ def test_without_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         build()
 
 
-def test_sources_that_do_not_compile(home: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_that_do_not_compile(
+    home: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "GO_CACHE", build().parent / "go-build")
     (tmp_path / "src").mkdir()
     (tmp_path / "src/main.go").write_text("package main\nfunc main() { nonsense }\n")
@@ -59,20 +65,31 @@ def test_sources_that_do_not_compile(home: object, tmp_path: Path, monkeypatch: 
     assert not list((tmp_path / "cache").glob("bingo-*"))
 
 
-def test_the_sources_are_formatted_vetted_and_pass_their_own_tests(home: object, tmp_path: Path) -> None:
-    assert subprocess.run(["gofmt", "-l", str(module.SOURCES)], capture_output=True, text=True).stdout == ""
+def test_the_sources_are_formatted_vetted_and_pass_their_own_tests(
+    home: object, tmp_path: Path
+) -> None:
+    assert (
+        subprocess.run(["gofmt", "-l", str(module.SOURCES)], capture_output=True, text=True).stdout
+        == ""
+    )
     package = tmp_path / "src" / "bingo"
     package.parent.mkdir()
     package.symlink_to(module.SOURCES)
     environment = module.environment(tmp_path)
     for command in ("vet", "test"):
         done = subprocess.run(
-            ["go", command, "-trimpath", "bingo"], cwd=package, env=environment, capture_output=True, text=True
+            ["go", command, "-trimpath", "bingo"],
+            cwd=package,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_old_builds_and_leftovers_go(home: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_builds_and_leftovers_go(
+    home: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "GO_CACHE", build().parent / "go-build")
     monkeypatch.setattr(module, "SHARED", tmp_path)
     (tmp_path / ".build-killed" / "src").mkdir(parents=True)

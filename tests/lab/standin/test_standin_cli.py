@@ -60,7 +60,11 @@ def test_help_lists_the_known_commands_and_no_flag_for_files(bare: World) -> Non
     ]
     assert [line.split()[0] for line in listed.splitlines()] == commands
     for command in ("run_server", "prepare_db"):
-        flags = [line for line in bare.run(command, "--help").stdout.splitlines() if line.strip().startswith("-")]
+        flags = [
+            line
+            for line in bare.run(command, "--help").stdout.splitlines()
+            if line.strip().startswith("-")
+        ]
         assert [flag.split()[:2] for flag in flags] == [["-h,", "--help"]]
 
 
@@ -76,7 +80,9 @@ def test_default_config_to_the_letter(bare: World) -> None:
 
 
 def test_current_config_is_what_the_file_says(bare: World) -> None:
-    text = bare.config("someone@example.com", [("10.0.0.1", 5432), ("10.0.0.2", 6432)], password="a:b '#c")
+    text = bare.config(
+        "someone@example.com", [("10.0.0.1", 5432), ("10.0.0.2", 6432)], password="a:b '#c"
+    )
     bare.write("/opt/bingo/config.yaml", text.replace("a:b '#c", '"a:b \'#c"'))
     done = bare.run("print_current_config")
     assert done.returncode == 0
@@ -116,7 +122,9 @@ def test_no_log_directory_is_a_panic_of_the_server(bare: World, unwritable: bool
 
 
 def test_no_database_is_an_error(bare: World) -> None:
-    bare.write("/opt/bingo/config.yaml", bare.config(hosts=[("127.0.0.1", 5432), ("127.0.0.1", 5433)]))
+    bare.write(
+        "/opt/bingo/config.yaml", bare.config(hosts=[("127.0.0.1", 5432), ("127.0.0.1", 5433)])
+    )
     log = bare.log()
     for command in ("run_server", "prepare_db"):
         done = bare.run(command)
@@ -147,7 +155,10 @@ def test_verified_tls(home: World, pg: Postgres) -> None:
     assert home.run("run_server").stderr == LOST
     with App(home, text, env={"SSL_CERT_FILE": f"{home.folder}/server.crt"}) as app:
         app.ready()
-        query = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'bingo' AND client_port > 0"
+        query = (
+            "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename"
+            " = 'bingo' AND client_port > 0"
+        )
         assert pg.ask(query) == [(True,)]
 
 
@@ -159,7 +170,9 @@ def test_order_of_the_start(home: World, pg: Postgres) -> None:
     trace.touch()
     trace.chmod(0o666)
     calls = ["strace", "-f", "-o", str(trace), "-e", "trace=openat,connect,listen"]
-    tracer = subprocess.Popen([*home.argv(), *calls, *MORTAL, home.binary, "run_server"], stdout=subprocess.DEVNULL)
+    tracer = subprocess.Popen(
+        [*home.argv(), *calls, *MORTAL, home.binary, "run_server"], stdout=subprocess.DEVNULL
+    )
     try:
         until(lambda: "listen(" in trace.read_text(), "listening", 20)
     finally:

@@ -7,7 +7,11 @@ import json
 from standin_postgres import Postgres
 from standin_world import World
 
-COUNTS = {"customers": 1000, "movies": 58, "sessions": 10000}  # at scale 0.002 of 500 000, 29 019, 5 000 000
+COUNTS = {
+    "customers": 1000,
+    "movies": 58,
+    "sessions": 10000,
+}  # at scale 0.002 of 500 000, 29 019, 5 000 000
 COLUMNS = """
     SELECT table_name || '.' || column_name, data_type, coalesce(character_maximum_length, 0), coalesce(column_default, '')
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'schema_migrations'
@@ -18,7 +22,11 @@ def prepare(world: World, database: str) -> tuple[int, list[str], str]:
     """Exit code, messages, errors."""
     world.write("/opt/bingo/config.yaml", world.config(db_name=database))
     done = world.run("prepare_db")
-    return done.returncode, [json.loads(line)["msg"] for line in done.stdout.splitlines()], done.stderr
+    return (
+        done.returncode,
+        [json.loads(line)["msg"] for line in done.stdout.splitlines()],
+        done.stderr,
+    )
 
 
 def counts(pg: Postgres, database: str) -> dict[str, int]:
@@ -49,31 +57,43 @@ def test_the_tables_to_the_letter(pg: Postgres) -> None:
         ("sessions.movie_id", "integer", 0, ""),
     ]
     assert (
-        pg.ask("SELECT 1 FROM information_schema.columns WHERE table_schema = 'public' AND is_nullable = 'YES'") == []
+        pg.ask(
+            "SELECT 1 FROM information_schema.columns WHERE table_schema = 'public' AND is_nullable"
+            " = 'YES'"
+        )
+        == []
     )
 
 
 def test_no_key_and_no_index(pg: Postgres) -> None:
     of = "'customers'::regclass, 'movies'::regclass, 'sessions'::regclass"
-    assert pg.ask(f"SELECT conname FROM pg_constraint WHERE conrelid IN ({of}) AND contype <> 'n'") == []
+    assert (
+        pg.ask(f"SELECT conname FROM pg_constraint WHERE conrelid IN ({of}) AND contype <> 'n'")
+        == []
+    )
     assert pg.ask(f"SELECT 1 FROM pg_index WHERE indrelid IN ({of})") == []
     assert pg.ask("SELECT dirty FROM schema_migrations") == [(False,)]
 
 
 def test_ids_are_one_to_n_and_go_on_from_there(pg: Postgres) -> None:
     for table, count in COUNTS.items():
-        assert pg.ask(f"SELECT min(id), max(id), count(DISTINCT id) FROM {table} WHERE id <= {count}") == [
-            (1, count, count)
-        ]
+        assert pg.ask(
+            f"SELECT min(id), max(id), count(DISTINCT id) FROM {table} WHERE id <= {count}"
+        ) == [(1, count, count)]
         assert pg.ask(f"SELECT last_value >= {count} FROM {table}_id_seq") == [(True,)]
-    lost = "SELECT 1 FROM sessions s WHERE id <= 10000 AND NOT EXISTS (SELECT FROM movies WHERE id = movie_id)"
+    lost = (
+        "SELECT 1 FROM sessions s WHERE id <= 10000 AND NOT EXISTS (SELECT FROM movies WHERE id ="
+        " movie_id)"
+    )
     assert pg.ask(lost) == []
 
 
 def test_two_seedings_are_alike(world: World, pg: Postgres) -> None:
     assert prepare(world, pg.database("twin"))[0] == 0
     for table, count in COUNTS.items():
-        digest = f"SELECT md5(string_agg(t::text, '' ORDER BY id)) FROM {table} t WHERE id <= {count}"
+        digest = (
+            f"SELECT md5(string_agg(t::text, '' ORDER BY id)) FROM {table} t WHERE id <= {count}"
+        )
         assert pg.ask(digest) == pg.ask(digest, "twin")
 
 
@@ -88,12 +108,16 @@ def test_tables_with_keys_are_tolerated(world: World, pg: Postgres) -> None:
     keyed = pg.database("keyed")
     with pg.connect(keyed) as connection:
         connection.execute("SET ROLE bingo")
-        connection.execute("CREATE TABLE movies (id serial PRIMARY KEY, name varchar, year int, duration bigint)")
         connection.execute(
-            "CREATE TABLE customers (id serial PRIMARY KEY, name varchar, surname varchar, birthday date, email varchar)"
+            "CREATE TABLE movies (id serial PRIMARY KEY, name varchar, year int, duration bigint)"
         )
         connection.execute(
-            "CREATE TABLE sessions (id bigserial PRIMARY KEY, start_time timestamp, customer_id int, movie_id int)"
+            "CREATE TABLE customers (id serial PRIMARY KEY, name varchar, surname varchar, birthday"
+            " date, email varchar)"
+        )
+        connection.execute(
+            "CREATE TABLE sessions (id bigserial PRIMARY KEY, start_time timestamp, customer_id"
+            " int, movie_id int)"
         )
     assert prepare(world, keyed)[0] == 0
     assert counts(pg, keyed) == COUNTS

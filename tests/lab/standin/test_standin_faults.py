@@ -15,8 +15,28 @@ import pytest
 from standin_app import App
 from standin_world import World, until
 
-KEYS = ["level", "timestamp", "caller", "msg", "app_name", "app_version", "log_path", "os_env", "os_hostname", "os_pid"]
-URLS = ("/", "/ping", "/db_dummy", "/long_dummy", "/operation", "/api/movie", "/api/session/1", "/nothing")
+KEYS = [
+    "level",
+    "timestamp",
+    "caller",
+    "msg",
+    "app_name",
+    "app_version",
+    "log_path",
+    "os_env",
+    "os_hostname",
+    "os_pid",
+]
+URLS = (
+    "/",
+    "/ping",
+    "/db_dummy",
+    "/long_dummy",
+    "/operation",
+    "/api/movie",
+    "/api/session/1",
+    "/nothing",
+)
 DEAD = "panic: we're all gonna die\n\ngoroutine "
 
 
@@ -119,7 +139,9 @@ def failing(app: App) -> float:
     return time.monotonic()
 
 
-def test_two_started_in_the_same_second_die_together_and_alike(world: World, another: World) -> None:
+def test_two_started_in_the_same_second_die_together_and_alike(
+    world: World, another: World
+) -> None:
     for each in (world, another):
         each.settings(deaths=2, leak_mb_per_s=400, leak_max_mb=1)
     start_of_a_second()
@@ -187,8 +209,18 @@ def test_the_log_is_never_reopened_but_may_be_truncated(world: World) -> None:
     log = world.log()
     with App(world) as app:
         app.ready()
-        [mine] = [fd for fd in os.listdir(fds(app)) if os.readlink(f"{fds(app)}/{fd}").endswith("main.log")]
-        flags = int(Path(f"/proc/{app.process.pid}/fdinfo/{mine}").read_text().split("flags:\t")[1].split()[0], 8)
+        [mine] = [
+            fd
+            for fd in os.listdir(fds(app))
+            if os.readlink(f"{fds(app)}/{fd}").endswith("main.log")
+        ]
+        flags = int(
+            Path(f"/proc/{app.process.pid}/fdinfo/{mine}")
+            .read_text()
+            .split("flags:\t")[1]
+            .split()[0],
+            8,
+        )
         assert flags & os.O_APPEND
         assert flags & os.O_ACCMODE == os.O_WRONLY
         os.truncate(log, 0)

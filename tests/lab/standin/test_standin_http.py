@@ -45,7 +45,9 @@ def age(stamp: str) -> float:
     return abs(time.time() - then)
 
 
-@pytest.mark.parametrize("path", ["/operation", "/db_dummy", "/api/movie/1", "/api/customer/1", "/api/session/1"])
+@pytest.mark.parametrize(
+    "path", ["/operation", "/db_dummy", "/api/movie/1", "/api/customer/1", "/api/session/1"]
+)
 def test_answers_carry_the_nodes_time(app: App, path: str) -> None:
     answer = app.operation(1) if path == "/operation" else app.ask(path)
     assert age(answer.json()["time"]) < 1
@@ -53,7 +55,9 @@ def test_answers_carry_the_nodes_time(app: App, path: str) -> None:
     assert abs(passed.total_seconds()) < 2
 
 
-@pytest.mark.parametrize("number", [0, 1, -1, 2**31, 1 << 32, 2 << 32, 6 << 32, 15 << 32, 2**63 - 1, 0x1200000005])
+@pytest.mark.parametrize(
+    "number", [0, 1, -1, 2**31, 1 << 32, 2 << 32, 6 << 32, 15 << 32, 2**63 - 1, 0x1200000005]
+)
 def test_harmless_operations(app: App, number: int) -> None:
     answer = app.operation(number).json()
     assert answer["operation"] == number
@@ -62,7 +66,15 @@ def test_harmless_operations(app: App, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{}", "[]", '{"operation": "1"}', '{"operation": 1.5}', '{"operation": 9223372036854775808}']
+    "body",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"operation": "1"}',
+        '{"operation": 1.5}',
+        '{"operation": 9223372036854775808}',
+    ],
 )
 def test_operations_that_are_none(app: App, body: str) -> None:
     answer = app.ask("/operation", "POST", body)
@@ -71,14 +83,18 @@ def test_operations_that_are_none(app: App, body: str) -> None:
 
 
 def test_single_rows_are_those_of_the_database(app: App, pg: Postgres) -> None:
-    movie, customer, session = (app.ask(f"/api/{kind}/5").json() for kind in ("movie", "customer", "session"))
+    movie, customer, session = (
+        app.ask(f"/api/{kind}/5").json() for kind in ("movie", "customer", "session")
+    )
     assert pg.ask("SELECT id, name, year, duration FROM movies WHERE id = 5") == [
         tuple(movie[key] for key in ("id", "name", "year", "duration"))
     ]
-    assert pg.ask("SELECT id, name, surname, birthday::text, email FROM customers WHERE id = 5") == [
-        tuple(customer[key] for key in ("id", "name", "surname", "birthday", "email"))
-    ]
-    [(start, who, what)] = pg.ask("SELECT start_time, customer_id, movie_id FROM sessions WHERE id = 5")
+    assert pg.ask(
+        "SELECT id, name, surname, birthday::text, email FROM customers WHERE id = 5"
+    ) == [tuple(customer[key] for key in ("id", "name", "surname", "birthday", "email"))]
+    [(start, who, what)] = pg.ask(
+        "SELECT start_time, customer_id, movie_id FROM sessions WHERE id = 5"
+    )
     assert session["start_time"] == f"{start.isoformat()}Z"
     assert (session["customer"]["id"], session["movie"]["id"]) == (who, what)
     assert session["movie"] | movie == app.ask(f"/api/movie/{what}").json() | movie
@@ -94,7 +110,12 @@ def test_rows_that_are_not_there(app: App, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("DELETE", "/api/movie/1"), ("POST", "/api/customer"), ("PUT", "/api/session/1"), ("GET", "/operation")],
+    [
+        ("DELETE", "/api/movie/1"),
+        ("POST", "/api/customer"),
+        ("PUT", "/api/session/1"),
+        ("GET", "/operation"),
+    ],
 )
 def test_methods_that_are_not_offered(app: App, method: str, path: str) -> None:
     assert app.ask(path, method).status == 405
@@ -108,8 +129,12 @@ def test_lists_are_whole_and_sorted(app: App, pg: Postgres) -> None:
     assert len(app.ask("/api/customer").json()) == 1000
     sessions = app.ask("/api/session").json()
     order = "ORDER BY movies.year DESC, movies.name, customers.id, sessions.id DESC"
-    tables = "sessions JOIN customers ON customer_id = customers.id JOIN movies ON movie_id = movies.id"
-    assert [one["id"] for one in sessions] == [row[0] for row in pg.ask(f"SELECT sessions.id FROM {tables} {order}")]
+    tables = (
+        "sessions JOIN customers ON customer_id = customers.id JOIN movies ON movie_id = movies.id"
+    )
+    assert [one["id"] for one in sessions] == [
+        row[0] for row in pg.ask(f"SELECT sessions.id FROM {tables} {order}")
+    ]
 
 
 def test_a_list_ends_at_100_000_rows(app: App, pg: Postgres) -> None:
@@ -125,9 +150,9 @@ def test_a_session_is_made_shown_and_deleted(app: App, pg: Postgres) -> None:
     made = app.ask("/api/session", "POST", SHOWING)
     number = made.json()["id"]
     assert (made.status, number > 10000) == (200, True)
-    assert pg.ask(f"SELECT start_time::text, customer_id, movie_id FROM sessions WHERE id = {number}") == [
-        ("2023-11-21 15:37:00", 7, 3)
-    ]
+    assert pg.ask(
+        f"SELECT start_time::text, customer_id, movie_id FROM sessions WHERE id = {number}"
+    ) == [("2023-11-21 15:37:00", 7, 3)]
     assert app.ask(f"/api/session/{number}").json()["start_time"] == "2023-11-21T15:37:00Z"
     assert app.ask(f"/api/session/{number}", "DELETE").json()["deleted"] == number
     assert app.ask(f"/api/session/{number}", "DELETE").status == 404

@@ -28,11 +28,16 @@ SESSION = {"start_time": "2023-11-21T15:37:00Z", "customer_id": 1, "movie_id": 1
         ("true", "true"),  # no route at all
         (f"ip route add prohibit {GOOGLE}", f"ip route del {GOOGLE}"),
         (f"ip route add unreachable {GOOGLE}", f"ip route del {GOOGLE}"),
-        (f"ip addr add {GOOGLE}/32 dev lo", f"ip addr del {GOOGLE}/32 dev lo"),  # a reset: nothing listens
+        (
+            f"ip addr add {GOOGLE}/32 dev lo",
+            f"ip addr del {GOOGLE}/32 dev lo",
+        ),  # a reset: nothing listens
     ],
     ids=["no-route", "prohibit", "unreachable", "reset"],
 )
-def test_where_the_call_fails_fast_it_starts_at_once_and_says_so(world: World, begin: str, end: str) -> None:
+def test_where_the_call_fails_fast_it_starts_at_once_and_says_so(
+    world: World, begin: str, end: str
+) -> None:
     world.sh(begin)
     try:
         began = time.monotonic()
@@ -113,18 +118,28 @@ CUT = """nft 'add table ip cut; add chain ip cut in { type filter hook input pri
     add rule ip cut in tcp sport 5433 drop; add rule ip cut in tcp dport 5433 drop'"""
 
 
-def test_it_finds_the_primary_by_itself_and_the_next_one_when_that_falls_silent(home: World) -> None:
+def test_it_finds_the_primary_by_itself_and_the_next_one_when_that_falls_silent(
+    home: World,
+) -> None:
     one = Postgres(home, 5433)
     two = Postgres(home, 5434, source=one)
     one.database("bingo")
-    one.ask("CREATE TABLE sessions (id bigserial, start_time timestamp, customer_id int, movie_id int)")
+    one.ask(
+        "CREATE TABLE sessions (id bigserial, start_time timestamp, customer_id int, movie_id int)"
+    )
     one.ask("ALTER TABLE sessions OWNER TO bingo")
-    until(lambda: two.ask("SELECT 1 FROM pg_database WHERE datname = 'bingo'", "postgres"), "replication")
+    until(
+        lambda: two.ask("SELECT 1 FROM pg_database WHERE datname = 'bingo'", "postgres"),
+        "replication",
+    )
     until(lambda: two.ask("SELECT 1 FROM pg_tables WHERE tablename = 'sessions'"), "replication")
     local = [("127.0.0.1", port) for port in (1, two.port, one.port)]  # nothing listens on port 1
     home.sh("ip route add 203.0.113.1 dev lo")  # a host that hangs
     home.log()
-    with ThreadPoolExecutor(50) as users, App(home, home.config(hosts=[("203.0.113.1", 5432), *local])) as app:
+    with (
+        ThreadPoolExecutor(50) as users,
+        App(home, home.config(hosts=[("203.0.113.1", 5432), *local])) as app,
+    ):
         app.ready(4)
         asked: list[Future[Answer]] = []
 
