@@ -1,6 +1,6 @@
 """strace's lines, recorded from real runs (strace 6.1, `-f -ttt -y -s 0`), read as events."""
 
-# ruff: noqa: E501  (recorded lines are kept as they were)
+
 
 from __future__ import annotations
 
