@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError
-from ..engine.fleet import Fleet
 from ..roles.nginx import TLS
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings

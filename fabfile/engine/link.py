@@ -24,7 +24,7 @@ from .words import explained, failed_unit, last, quoted
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
 
-__all__ = ["FENCED", "Address", "Link", "Result", "host_key", "key_fingerprint", "wait_until"]
+__all__ = ["FENCED", "Address", "Link", "Result", "host_key", "key_fingerprint"]
 
 FENCED = 73
 """Exit status of a script whose guard found the lock lost (see lock.py)."""

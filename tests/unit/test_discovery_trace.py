@@ -1,7 +1,5 @@
 """strace's lines, recorded from real runs (strace 6.1, `-f -ttt -y -s 0`), read as events."""
 
-
-
 from __future__ import annotations
 
 from fabfile.discovery.strace import PENDING, Bind, Connect, Event, Touch, of_program, parse_trace
