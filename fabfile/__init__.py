@@ -23,7 +23,7 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 @task(
     help={
         **JSON,
-        "reason": "why; shown to whoever meets the lock",
+        "reason": "why; shown to whoever finds the lock",
         "take-over": "break the lock of a run that is dead",
     }
 )
@@ -211,7 +211,7 @@ def releases(c: Any, json: str | None = None) -> int:
             "the release to go to, or how it begins (default: the one proven before the one that"
             " runs)"
         ),
-        "reason": "why; shown to whoever meets the lock",
+        "reason": "why; shown to whoever finds the lock",
         "take-over": "break the lock of a run that is dead",
     }
 )

@@ -51,8 +51,8 @@ class Healer:
         """For ever."""
         if left := self.edges.lift():
             self.record.say(
-                f"put back at {' and '.join(left)}: an earlier life of this healer had drained this"
-                " node"
+                f"put back at {' and '.join(left)}: a previous instance of this healer had drained"
+                " this node"
             )
         self.record.end()
         notify("READY=1")
@@ -99,7 +99,7 @@ class Healer:
             self.record.restarted("crash")
             self.record.recovered("crash", now.at - self._last_well)
             self.record.say(
-                "the app ended by itself; systemd started it, serving again after"
+                "the app exited; systemd restarted it, serving again after"
                 f" {self.record.last:.1f} s"
             )
             self._wrote = float("-inf")

@@ -193,9 +193,8 @@ def _total_line(outcome: CheckOutcome) -> str:
         f"[{COLOURS[v]}]{count} {v}[/]" for v, count in counts.items() if count or v is Verdict.HELD
     ]
     requests = f"{outcome.requests:,}".replace(",", " ")
-    own = f"own lateness {outcome.lag * 1000:.1f} ms (p99), {outcome.cpu:.0%} of a core".replace(
-        "%", " %"
-    )
+    cpu = f"{outcome.cpu * 100:.0f} % of a core"
+    own = f"load generator lag {outcome.lag * 1000:.1f} ms (p99), {cpu}"
     if outcome.doubtful:
         own = f"[yellow]{own}[/]"
     return f"{', '.join(parts)} · {requests} requests in {outcome.seconds:.0f} s · {own}"

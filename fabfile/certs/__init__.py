@@ -55,8 +55,8 @@ def _refuse_stranger(settings: Settings) -> None:
             f" {settings.tls.store}",
             "a new authority would shut out every client that trusts the old one; nothing was"
             " issued",
-            f"copy {settings.tls.store} from the machine that deployed last; or begin anew: inv"
-            " certs.issue",
+            f"copy {settings.tls.store} from the machine that deployed last; or start over:"
+            " inv certs.issue",
         )
 
 

@@ -63,7 +63,7 @@ def issue_leaf(authority: Pair, wanted: Names, now: datetime) -> Pair:
     if ends <= now:
         raise RunbookError(
             f"the authority ended on {ends:%Y-%m-%d}",
-            "nothing it issues would be believed; nothing was issued",
+            "nothing it issues would be trusted; nothing was issued",
             "inv certs.rotate-ca",
         )
     key = ec.generate_private_key(ec.SECP256R1())

@@ -210,7 +210,7 @@ def _unfit(certificate: x509.Certificate, now: datetime) -> tuple[str, str] | No
         and algorithm.name in ("md5", "sha1")
         and certificate.issuer != certificate.subject
     ):
-        return f"is signed with {algorithm.name.upper()}", "have it issued anew"
+        return f"is signed with {algorithm.name.upper()}", "have it issued again"
     return None
 
 
@@ -246,4 +246,4 @@ def _read_passphrase(file: Path, given: bytes | None) -> RunbookError:
 
 
 def _refusal(seen: str, next: str) -> RunbookError:
-    return RunbookError(seen, "clients would be turned away; nothing was installed", next)
+    return RunbookError(seen, "clients would refuse it; nothing was installed", next)

@@ -32,9 +32,9 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
         except interrupt.BrokenOff:
             print_error(
                 RunbookError(
-                    "broken off in the middle of a step",
-                    "its command may go on on the host; what it writes, it writes whole, and the"
-                    " next deploy reads first",
+                    "interrupted in the middle of a step",
+                    "its command may still run on the host; files are replaced in one rename, and"
+                    " the next deploy reads first",
                     "fab status, then fab deploy",
                 )
             )
@@ -43,8 +43,8 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
             print_error(
                 RunbookError(
                     "interrupted",
-                    "the step in hand was finished or not begun; nothing is half-written, the locks"
-                    " are released",
+                    "the current step either finished or never started; nothing is half-written,"
+                    " the locks are released",
                     "fab plan   (what is left to do), then fab deploy",
                 )
             )

@@ -147,7 +147,7 @@ class Edges:
                     "working on that edge now would be felt by the users; nothing is left of the"
                     " attempt",
                     f"journalctl -u keepalived on {giver} and {' and '.join(takers)}; restart it"
-                    " where it is stuck; then again",
+                    " where it hangs; then try again",
                 )
             progress(f"{self.address} has moved; its old connections end")
             left = (

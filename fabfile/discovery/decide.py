@@ -129,7 +129,7 @@ def _needs_command(a: Attempt, s: SearchState) -> Action | None:
         return NeedsHuman(
             f"It prints {told} and ends; none of its commands sounds like serving:"
             f" {', '.join(s.commands.names)}.",
-            "it has to be told what to do",
+            "it needs a command or an argument",
             "give the command to run as the program's arguments",
         )
     return None

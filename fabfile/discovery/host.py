@@ -161,7 +161,7 @@ class ProgramHost:
             need = (
                 "apt-get install nftables"
                 if "nft" in err and "not found" in err
-                else "look at the message above"
+                else "read the message above"
             )
             raise RunbookError(
                 f"{name}: the attempt broke off: {said}",

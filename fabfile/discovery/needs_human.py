@@ -44,8 +44,7 @@ def turned_away(a: Attempt, s: SearchState) -> NeedsHuman | None:
         return None
     return NeedsHuman(
         f"It reaches {SERVICES.get(to.port, 'the service')} at {to}, and then {describe_end(a)}.",
-        "it was probably turned away there: user, password, database name or the number of"
-        " connections",
+        "it was probably refused there: user, password, database name or the number of connections",
         f"read the log of {SERVICES.get(to.port, 'that service')} on {to.address}, correct it, then"
         f" {RETRY}",
     )

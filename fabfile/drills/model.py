@@ -1,4 +1,4 @@
-"""A drill as a value: what is believed, what is broken, what is asked meanwhile, when to stop,
+"""A drill as a value: hypothesis, what is broken, what is asked meanwhile, when to stop,
 and what must hold."""
 
 from __future__ import annotations

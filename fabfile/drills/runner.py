@@ -75,7 +75,9 @@ class DrillRun:
             except KeyboardInterrupt:
                 if self.left:
                     raise RunbookError(
-                        "; ".join(self.left), "interrupted, and not all is mended", "fab status"
+                        "; ".join(self.left),
+                        "interrupted, and not everything is repaired",
+                        "fab status",
                     ) from None
                 raise
         return add_times(result, started, time.monotonic() - begin)
@@ -107,7 +109,7 @@ class DrillRun:
         self.progress("waiting for a steady state")
         if not self._wait_until(self._is_well, BEGIN_WITHIN):
             return not_tried(
-                self.drill, f"not begun: {self._describe_unwell()} before anything was broken"
+                self.drill, f"not started: {self._describe_unwell()} before anything was broken"
             )
         self.record.before = self.eyes.sight()
         stage = DrillTarget(self.settings, self.fleet, self.record.before)
@@ -120,7 +122,7 @@ class DrillRun:
                 ):
                     return not_tried(
                         self.drill,
-                        f"not begun: {self._describe_unwell()} before anything was broken",
+                        f"not started: {self._describe_unwell()} before anything was broken",
                     )
                 self.record.before = self.eyes.sight()
                 self._break_it(fault, stage)
@@ -171,8 +173,7 @@ class DrillRun:
             return  # so it was not made either
         except RunbookError as error:
             self.left.append(
-                f"the repair failed: {error.seen}; what was done on a host ends there by itself"
-                " within 3 minutes"
+                f"the repair failed: {error.seen}; a fault on a host undoes itself within 3 minutes"
             )
 
     # -- looking

@@ -20,11 +20,11 @@ LAST = 12
 
 
 def show_list(out: Console, drills: Sequence[Drill]) -> None:
-    """Every drill: what is believed, under which load, for which requirement."""
+    """Every drill: hypothesis, under which load, for which requirement."""
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for title in ("fab drill.…", "what is believed", "load", "ends", "broken off", "for"):
+    for title in ("fab drill.…", "hypothesis", "load", "ends", "broken off", "for"):
         table.add_column(title, no_wrap=title in ("fab drill.…", "load"))
     for one in drills:
         ends = f"after {one.hold:.0f} s" if one.hold else "by itself"

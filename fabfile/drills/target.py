@@ -88,7 +88,7 @@ class DrillTarget:
         edges = self.settings.inventory.having("edge")
         if len(edges) < 2 or not self.settings.edge.address:
             raise NotPossible(
-                "this site has one edge", "without a second one its loss is the service's loss", ""
+                "this site has one edge", "with only one edge, losing it takes the service down", ""
             )
         return next(edge for edge in edges if edge.name == self.sight.holder)
 
@@ -147,7 +147,7 @@ class DrillTarget:
         except subprocess.TimeoutExpired:
             raise RunbookError(
                 f"inv lab.{' '.join(words)}: not done after 120 s",
-                "the drill cannot tell what became of it",
+                "the drill cannot see what became of it",
                 "inv lab.status",
             ) from None
         if done.returncode:

@@ -90,14 +90,14 @@ class _Pinned:
         if any(pin.kind == shown.kind for pin in pinned):
             raise Unreachable(
                 f"{a.name} shows another host key than the pinned one (now {key_fingerprint(key)})",
-                "somebody may sit between you and the host, or it was installed anew",
+                "somebody may sit between you and the host, or it was reinstalled",
                 f"if you know why: fab -H {a.name} trust --replace",
             )
         if damaged := self.known.damaged():
             raise RunbookError(
                 f"{a.known_hosts} holds a line that is no host key: {damaged[:60]}",
                 f"no other line pins {a.name}, and without a pin nobody knows who answers",
-                f"mend that line, or pin the host anew: fab -H {a.name} trust",
+                f"fix that line, or pin the host again: fab -H {a.name} trust",
             )
         raise Unreachable(
             f"the host key of {a.name} is not pinned",

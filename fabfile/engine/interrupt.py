@@ -75,4 +75,4 @@ def _note_interrupt(number: int, frame: FrameType | None) -> None:
     _asked += 1
     if _asked > 1:
         raise BrokenOff
-    os.write(2, b"\nfinishing the step in hand; Ctrl-C again to break it off\n")
+    os.write(2, b"\nfinishing the current step; Ctrl-C again to break it off\n")

@@ -47,7 +47,7 @@ def not_begun(a: Address, logged_in: bool, said: tuple[str, str], code: int | No
         return Unreachable(
             f"{a.name}: sudo did not start our script: {last(said[1]) or last(said[0]) or end}",
             NOTHING_DONE,
-            f"{try_it} sudo -n true   (it must end at once, with nothing said)",
+            f"{try_it} sudo -n true   (it must end at once and print nothing)",
         )
     return Unreachable(
         f"{a.name} does not run what it is asked to: the login of {a.user}"

@@ -50,7 +50,7 @@ def refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
         return Unreachable(
             f"{a.name} refuses user {a.user} with the key {a.key or 'of the agent'}{said_why}",
             "nothing was done on it",
-            f"ssh-copy-id -i {a.key or 'KEY'} {a.user}@{a.host}   (or mend [ssh] in the site file)",
+            f"ssh-copy-id -i {a.key or 'KEY'} {a.user}@{a.host}   (or fix [ssh] in the site file)",
         )
     if isinstance(error, paramiko.SSHException | EOFError | TimeoutError):
         return Unreachable(
@@ -106,7 +106,7 @@ def _own_files(a: Address, error: Exception) -> RunbookError | None:
             else f"cannot be read: {error.strerror}"
         )
         return RunbookError(
-            f"{error.filename} {word}", "[ssh] of the site file names it", "mend the site file"
+            f"{error.filename} {word}", "[ssh] of the site file names it", "fix the site file"
         )
     if isinstance(error, paramiko.PasswordRequiredException):
         return RunbookError(

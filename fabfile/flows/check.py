@@ -143,7 +143,7 @@ def _parse_minutes(typed: str) -> float:
     if 0 < minutes <= LONGEST:
         return minutes
     raise RunbookError(
-        f"--cache-minutes {typed} is no time to look at a cache",
+        f"--cache-minutes {typed} is not a time in minutes",
         "Nothing was measured.",
         f"Give minutes, at most {LONGEST:.0f}: fab check --cache-minutes 10",
     )

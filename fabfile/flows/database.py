@@ -80,7 +80,7 @@ def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
         mark = "[green]" if current.replace(" ", "") == value.replace(" ", "") else "[yellow]"
         table.add_row(
             name,
-            f"{mark}{current}[/]" + (" (restart owed)" if pending else ""),
+            f"{mark}{current}[/]" + (" (pending restart)" if pending else ""),
             value,
             WHY.get(name, ""),
         )

@@ -53,9 +53,9 @@ def run_drills(
         _make_each(settings, list(names or BY_NAME), without, out, made)
     except interrupt.BrokenOff:
         raise RunbookError(
-            "broken off while a drill was repaired",
-            "what was done on a host ends there by itself within 3 minutes; a host without power"
-            " stays so",
+            "interrupted while a drill was being undone",
+            "a fault on a host undoes itself within 3 minutes; a host that was powered off"
+            " stays off",
             "fab status (for a lab's host without power: inv lab.power-on NAME)",
         ) from None
     except KeyboardInterrupt:

@@ -78,7 +78,7 @@ def roll_back(settings: Settings, names: Sequence[str], to: str, options: Deploy
         code = carry_out(fleet, system, replace(options, task="rollback", phases=("app",)), began)
     if code == OK and system.settings.app.sha256 != settings.app.sha256 and not options.dry:
         open_console(options.json).print(
-            f"The site file still pins {settings.app.sha256[:12]}, and that is the truth: the next"
+            f"The site file still pins {settings.app.sha256[:12]}, so the next"
             " fab deploy deploys it again.\n"
             f'To stay, pin what runs: app.sha256 = "{system.settings.app.sha256}" in'
             f" {settings.path}, and its app.binary"
@@ -90,7 +90,7 @@ def _app_nodes(settings: Settings, names: Sequence[str]) -> list[Node]:
     nodes = [node for node in settings.inventory.select(names, ("app",)) if "app" in node.roles]
     if not nodes:
         raise RunbookError(
-            "none of these hosts is an app node", "releases lie on app nodes", "fab releases"
+            "none of these hosts is an app node", "releases are stored on app nodes", "fab releases"
         )
     return nodes
 
@@ -110,7 +110,8 @@ def named_release(kept: Mapping[str, Sequence[InstalledRelease]], to: str) -> st
         )
         raise RunbookError(
             seen,
-            "a rollback goes to one that lies there; another must be deployed",
+            "a rollback can only go to a release that is stored there; another one must be"
+            " deployed",
             "fab releases",
         )
     target = found.pop()
@@ -139,7 +140,7 @@ def release_before(kept: Mapping[str, Sequence[InstalledRelease]]) -> str:
     target = lying.previous_release(kept, next(iter(running.values()), ""))
     if not target:
         raise RunbookError(
-            "no other release that lies on every node was proven",
+            "no other release that is on every node has passed the gate",
             "an unproven one is a choice of yours",
             "fab releases, then fab rollback --to RELEASE",
         )

@@ -96,7 +96,7 @@ def judge(
 def _settings(
     wanted: Mapping[str, str], unit: str, facts: Sequence[Mapping[str, Any]]
 ) -> list[Problem]:
-    reload = f"mend that line, then: systemctl reload {unit}"
+    reload = f"fix that line, then: systemctl reload {unit}"
     unread = [
         Problem(f"PostgreSQL cannot read {line}; it may not start again", reload)
         for line in broken(facts)
@@ -155,7 +155,7 @@ def _encoding(facts: Sequence[Mapping[str, Any]], name: str) -> list[Problem]:
     encoding = next((fact["encoding"] for fact in facts if "encoding" in fact), "UTF8")
     if encoding == "UTF8":
         return []
-    move = f"pg_dump {name}, drop and deploy it anew, load the dump (in a quiet hour)"
+    move = f"pg_dump {name}, drop it, deploy, load the dump (in a quiet hour)"
     return [
         Problem(
             f"database {name} is encoded in {encoding}, not UTF8: what it stores is not checked",

@@ -187,7 +187,7 @@ class SettingsInEffect(DatabaseStep):
             raise RunbookError(
                 f"PostgreSQL cannot read {lines[0]}",
                 "it takes over no change of that file, and may not start again",
-                f"mend that line, then on the host: systemctl reload {self.unit.unit}",
+                f"fix that line, then on the host: systemctl reload {self.unit.unit}",
             )
         for one in wrong:
             if one.cause in (Cause.OTHER_FILE, Cause.AT_START):

@@ -75,7 +75,7 @@ class AppRollout:
             else report.first_error
             or RunbookError(
                 f"{node.name}: a step failed",
-                "what comes after it was not begun",
+                "the steps after it were not started",
                 f"fab -H {node.name} plan",
             )
         )

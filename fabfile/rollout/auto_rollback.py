@@ -83,13 +83,15 @@ def roll_back_fleet(apps: AppRollout, failed: GateFailed, nodes: Sequence[Node])
     )
     if any(one.proven for one in kept[node.name] if one.id == bad):
         return _no_way_back(
-            failed, f"it was proven before: its settings have changed, or its world; {where}"
+            failed,
+            "it passed the gate earlier, so its settings or environment must have changed;"
+            f" {where}",
         )
     target = releases.previous_release({one.name: kept[one.name] for one in touched}, bad)
     if not target:
         return _no_way_back(
             failed,
-            f"no release before it was proven on {_name_list(touched) or node.name}; {where}",
+            f"no earlier release passed the gate on {_name_list(touched) or node.name}; {where}",
         )
     return _take_back(apps, failed, touched, target, where)
 
@@ -133,8 +135,8 @@ def _take_back(
         failed.seen,
         f"{_name_list(touched)} {'is' if len(touched) == 1 else 'are'} back on release"
         f" {target}{left}; {where}",
-        "look at the evidence; the site file still pins what it pinned, so the next fab deploy"
-        " tries that again",
+        "read the evidence; the site file still pins this release, so the next fab deploy tries it"
+        " again",
         ROLLED_BACK,
     )
 
@@ -142,8 +144,8 @@ def _take_back(
 def _no_way_back(failed: GateFailed, why: str) -> RunbookError:
     return RunbookError(
         failed.seen,
-        f"there is nothing to go back to: {why}",
-        "mend it and fab deploy again, or fab releases, fab rollback --to RELEASE",
+        f"there is no release to go back to: {why}",
+        "fix the release and run fab deploy, or: fab releases, fab rollback --to RELEASE",
         FAILED,
     )
 

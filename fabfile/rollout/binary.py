@@ -50,7 +50,7 @@ def file_sha256(path: Path, settings: Settings) -> str:
         raise RunbookError(
             f"the binary {path} cannot be read: {(error.strerror or str(error)).lower()}",
             "there is nothing to deploy",
-            f"mend app.binary in {settings.path}",
+            f"fix app.binary in {settings.path}",
         ) from None
 
 

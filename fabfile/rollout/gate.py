@@ -77,7 +77,7 @@ class GateFailed(RunbookError):
     ) -> None:
         super().__init__(
             f"{node}: release {release} failed the gate: {number}",
-            "users would have met it; the node is kept out of service",
+            "it would have reached users; the node stays out of service",
             "fab status",
         )
         self.node, self.release, self.number, self.verdict = node, release, number, verdict

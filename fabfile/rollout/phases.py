@@ -98,4 +98,4 @@ def _leave_out(session: RolloutSession, failed: str) -> None:
     """Record why the remaining hosts were skipped."""
     for host in session.hosts.values():
         if not host.outcomes and not host.error:
-            host.left_out = f"not begun: phase {failed} failed"
+            host.left_out = f"not started: phase {failed} failed"

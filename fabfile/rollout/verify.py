@@ -89,7 +89,7 @@ def concerned(settings: Settings, nodes: Sequence[Node]) -> list[Node]:
 def _error(host: str, problem: Problem) -> RunbookError:
     return RunbookError(
         f"{host}: {problem.message}" if host else problem.message,
-        "seen when the deploy was done, as fab status sees it: until this is put right the service"
-        " is not whole",
+        "seen at the end of the deploy, as fab status sees it: until this is fixed the service is"
+        " degraded",
         problem.next,
     )

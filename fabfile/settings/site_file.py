@@ -76,7 +76,7 @@ def expand(text: str, named_by: str) -> Path:
         raise RunbookError(
             f"{named_by} names a home that does not exist: {text}",
             "a user id without a line in /etc/passwd has no home, unless HOME is set",
-            "write the whole path, or set HOME",
+            "write the full path, or set HOME",
         ) from None
 
 

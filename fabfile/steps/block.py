@@ -87,7 +87,7 @@ class Block(Step):
         if (begins, ends) != (1, 1) or not parts:
             raise RunbookError(
                 f"{self.path} has {begins} lines «# BEGIN runbook» and {ends} lines «{END}»",
-                "where our part ends and yours begins cannot be told, so it was left alone",
+                "it is unclear where our part ends and yours begins, so it was left alone",
                 f"edit {self.path}: take our marks and the lines between them out; then fab deploy",
             )
         return parts[2], parts[1] + parts[3]

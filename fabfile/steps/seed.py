@@ -81,9 +81,9 @@ class Seeded(DatabaseStep):
         lines = found.splitlines()
         if len(lines) != 2 or not re.fullmatch(r"\d+\|\d+", lines[1]):
             raise RunbookError(
-                f"whether database {database} is seeded cannot be told from the answer"
+                f"whether database {database} is seeded is not clear from the answer"
                 f" «{found.strip()[:80]}»",
-                "seeding begins by emptying it, so it is not begun on the strength of that",
+                "seeding starts by emptying it, so it is not started without a clear answer",
                 "inv db.status; then again",
             )
         comment, (tables, empty) = lines[0], map(int, lines[1].split("|"))
@@ -100,7 +100,7 @@ class Seeded(DatabaseStep):
                 f"database {database} holds {tables} tables that the runbook did not make, {empty}"
                 " of them empty",
                 "seeding over them could destroy somebody's data",
-                "look at it (inv db.status); to start over: DROP the tables, or to keep it:"
+                "check it (inv db.status); to start over: DROP the tables, or to keep it:"
                 f" {self._comment_statement('runbook: seeded by hand')}",
             )
         adopt = Sql(database, (self._comment_statement("runbook: seeded (found so)"),))

@@ -56,7 +56,7 @@ def parse_unit(host: str, seen: Reading) -> Seeding:
         case "not-found" | "loaded", "dead", _:
             return Seeding.ABSENT
     raise RunbookError(
-        f"{host}: how far the seeding is cannot be told from {quoted(seen.out) or 'no answer'}",
+        f"{host}: the state of the seeding is not clear from {quoted(seen.out) or 'no answer'}",
         "seeding begins by emptying the database, so nothing was done",
         f"on {host}: systemctl status {UNIT}.service; when it has ended: inv db.seed",
     )

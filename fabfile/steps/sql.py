@@ -146,7 +146,7 @@ class LoginRole(DatabaseStep):
             and verifies_password(columns[0], self.password)
         ):
             return None
-        verb, what = ("ALTER", "mend the attributes") if exists else ("CREATE", "create")
+        verb, what = ("ALTER", "fix the attributes") if exists else ("CREATE", "create")
         if exists and not verifies_password(columns[0], self.password):
             what = "set the password"
         verifier = Secret(scram_verifier(self.password))

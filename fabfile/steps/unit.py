@@ -89,7 +89,7 @@ class Unit(Step):
                 f"systemctl {'restart' if act != 'reload' else 'reload'} {q(self.unit)} || explain"
             )
         elif script and not doings:
-            doings.append("read anew the file of")
+            doings.append("reload the file of")
         if not script and not owed:
             return None
         if self.ready and act:

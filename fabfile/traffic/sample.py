@@ -10,7 +10,7 @@ class Sample(NamedTuple):
     """One request of a phase; all times in seconds from the phase's first intended request.
 
     `intended` is when the schedule wanted it, `woke` when the generator came to it (the difference
-    is its own lateness), `sent` when a connection was free for it, `done` when its answer was
+    is its load generator lag), `sent` when a connection was free for it, `done` when its answer was
     complete or its time was over.
     """
 

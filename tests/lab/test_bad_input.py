@@ -89,7 +89,7 @@ SITES: dict[str, tuple[Tables, str, str]] = {
     "no ssh key there": (
         {"ssh": {"key": "/nowhere/key"}},
         "/nowhere/key does not exist",
-        "mend the site file",
+        "fix the site file",
     ),
     "no password": (
         {"database": {"password_file": None}},

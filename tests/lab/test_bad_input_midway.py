@@ -141,7 +141,7 @@ def test_ctrl_c_ends_the_step_in_hand_and_no_other_begins(
     assert outcome.code == 1
     assert complaint(outcome).seen == "interrupted"
     assert complaint(outcome).next.startswith("fab plan")
-    assert "finishing the step in hand" in outcome.err
+    assert "finishing the current step" in outcome.err
     assert locks(ssh) == []
     assert drained(ssh) == []
     told = journal(ssh, "node1")

@@ -66,7 +66,7 @@ def test_it_is_small_and_little_exposed(well: Deployed, ssh: Ssh) -> None:
 def test_a_crash_is_systemds_to_mend_and_noted(well: Deployed, ssh: Ssh) -> None:
     began, before = now(), counters(ssh, "node1").get("crash", 0)
     ssh("node1", "kill -KILL $(systemctl show -P MainPID bingo)")
-    assert says(ssh, "node1", "ended by itself; systemd started it", began).at - began < SOON
+    assert says(ssh, "node1", "the app exited; systemd restarted it", began).at - began < SOON
     until(
         lambda: counters(ssh, "node1").get("crash", 0) == before + 1, "the crash to be counted", 5
     )
@@ -184,7 +184,7 @@ def test_a_drain_that_was_left_behind_is_lifted_and_never_outlives_a_reload(
     began = now()
     assert tell_edge(well.lab, ssh, "node1", "/", "s=node1&action=drain&b=health") == 303
     ssh("node1", f"systemctl start {UNIT}")
-    says(ssh, "node1", "^put back at edge1: an earlier life", began)
+    says(ssh, "node1", "^put back at edge1: a previous instance", began)
     until(lambda: stat(ssh, "edge1", "node1") == "UP", "the drain to be lifted", 5)
     ssh("node1", f"systemctl stop {UNIT}")
     assert tell_edge(well.lab, ssh, "node1", "/", "s=node1&action=drain&b=health") == 303

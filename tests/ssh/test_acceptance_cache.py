@@ -128,7 +128,7 @@ def test_a_cache_that_minds_no_method_fails(row: Callable[..., Row]) -> None:
 def test_an_app_that_always_says_the_same_cannot_be_judged(row: Callable[..., Row]) -> None:
     seen = row(Front(keep=60, body=lambda number: {"result": "ok"}), seconds=1)
     assert seen.verdict is Verdict.UNPROVEN
-    assert "do not tell how old they are" in seen.why
+    assert "do not show how old they are" in seen.why
 
 
 def test_errors_fail(row: Callable[..., Row]) -> None:

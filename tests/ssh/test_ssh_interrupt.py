@@ -46,7 +46,7 @@ def test_ctrl_c_finishes_the_step_in_hand_and_begins_no_other(
 ) -> None:
     interrupted.send_signal(signal.SIGINT)
     assert (
-        "finishing the step in hand"
+        "finishing the current step"
         in interrupted.stderr.readline() + interrupted.stderr.readline()
     )
     assert (host.files / "var/lib/runbook/lock").exists()
@@ -63,13 +63,13 @@ def test_ctrl_c_finishes_the_step_in_hand_and_begins_no_other(
 def test_a_second_ctrl_c_does_not_wait(host: Host, interrupted: subprocess.Popen[str]) -> None:
     interrupted.send_signal(signal.SIGINT)
     assert (
-        "finishing the step in hand"
+        "finishing the current step"
         in interrupted.stderr.readline() + interrupted.stderr.readline()
     )
     interrupted.send_signal(signal.SIGINT)
     out, err = interrupted.communicate(timeout=10)
     assert (interrupted.returncode, out, "Traceback" in err) == (1, "", False)
-    assert err.splitlines()[-3] == "✗ broken off in the middle of a step"
+    assert err.splitlines()[-3] == "✗ interrupted in the middle of a step"
     assert not (host.files / "var/lib/runbook/lock").exists()
     (host.files / "run/a.go").touch()
 
@@ -111,7 +111,7 @@ def test_ctrl_c_lets_every_host_finish_its_step(host: Host) -> None:
     until(lambda: all((host.files / f"run/{name}.begun").exists() for name in "xy"), "both begin")
     child.send_signal(signal.SIGINT)
     assert child.stderr
-    assert "finishing the step in hand" in child.stderr.readline() + child.stderr.readline()
+    assert "finishing the current step" in child.stderr.readline() + child.stderr.readline()
     (host.files / "run/x.go").touch()
     until((host.files / "run/x").exists, "x finishes")
     (host.files / "run/y.go").touch()

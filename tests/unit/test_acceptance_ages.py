@@ -173,7 +173,7 @@ def test_age() -> None:
     assert the_row([seen(59, "a"), seen(0, "b")]).verdict is Verdict.HELD
     assert (silent.verdict, silent.why) == (
         Verdict.UNPROVEN,
-        "the answers do not tell how old they are",
+        "the answers do not show how old they are",
     )
 
 
@@ -204,7 +204,7 @@ def test_nothing_but_headers_proves_nothing() -> None:
     row = cache_row(cache, proof=False)
     assert (row.verdict, row.why) == (
         Verdict.UNPROVEN,
-        "the answers do not tell how old they are, only headers do",
+        "the answers do not show how old they are, only headers do",
     )
 
 

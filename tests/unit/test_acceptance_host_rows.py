@@ -154,14 +154,18 @@ def test_figures_of_nothing_prove_nothing() -> None:
         ({"a": Clock(0.01, 0.02, "chrony"), "b": Clock(-0.9, 0.05, "chrony")}, HELD, ""),
         ({"a": Clock(-3.04, 0.02, "chrony")}, FAILED, "a is 3.0 s behind"),
         ({"a": Clock(1.2, 0.1, "chrony")}, FAILED, "a is 1.2 s ahead"),
-        ({"a": Clock(0.6, 0.7, "chrony")}, UNPROVEN, "a answers too slowly to tell: +0.6 ± 0.7 s"),
+        (
+            {"a": Clock(0.6, 0.7, "chrony")},
+            UNPROVEN,
+            "a answers too slowly to measure: +0.6 ± 0.7 s",
+        ),
         ({"a": Clock(0.01, 0.02, "")}, UNPROVEN, "nothing keeps the clock of a right"),
         (
             {"a": Clock(0.0, float("inf"), "chrony")},
             UNPROVEN,
-            "a answers too slowly to tell: +0.0 ± inf s",
+            "a answers too slowly to measure: +0.0 ± inf s",
         ),
-        ({}, FAILED, "no host told"),
+        ({}, FAILED, "no host reported"),
     ],
 )
 def test_clocks(clocks: Mapping[str, Clock], verdict: Verdict, why: str) -> None:

@@ -260,7 +260,7 @@ def test_it_is_refused_by_name(tmp_path: Path, case: str) -> None:
     with pytest.raises(RunbookError, match=said) as caught:
         taken(settings(tmp_path, certificate, key, passphrase))
     assert caught.value.code == 1
-    assert caught.value.why == "clients would be turned away; nothing was installed"
+    assert caught.value.why == "clients would refuse it; nothing was installed"
     assert caught.value.next
     shown = f"{caught.value.seen} {caught.value.next}"
     assert "PRIVATE KEY" not in shown

@@ -102,7 +102,7 @@ def test_a_longer_look_at_the_cache(asked: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("typed", ["abc", "-3", "0", "nan", "inf", "1441"])
 def test_what_is_no_time_is_refused(asked: dict[str, Any], typed: str) -> None:
-    with pytest.raises(RunbookError, match=f"--cache-minutes {typed} is no time") as caught:
+    with pytest.raises(RunbookError, match=f"--cache-minutes {typed} is not a time") as caught:
         check_service("10.0.0.9", CheckOptions(quick=True, cache_minutes=typed))
     assert caught.value.next == "Give minutes, at most 1440: fab check --cache-minutes 10"
     assert not asked

@@ -190,7 +190,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         replace(STATE, commands=Commands(("import", "help"))),
         NeedsHuman(
             "It prints 'Hi' and ends; none of its commands sounds like serving: import, help.",
-            "it has to be told what to do",
+            "it needs a command or an argument",
             "give the command to run as the program's arguments",
         ),
     ),
@@ -261,7 +261,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         NeedsHuman(
             "It reaches PostgreSQL at 10.0.0.5:5432, and then ends with exit 1, saying 'Error:"
             " password authentication failed'.",
-            "it was probably turned away there: user, password, database name or the number of"
+            "it was probably refused there: user, password, database name or the number of"
             " connections",
             "read the log of PostgreSQL on 10.0.0.5, correct it, then run the same command again",
         ),

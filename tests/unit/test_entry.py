@@ -69,7 +69,7 @@ def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
     assert ending(raising(KeyboardInterrupt())) == 1
     assert capsys.readouterr().err.startswith("✗ interrupted\n")
     assert ending(raising(BrokenOff())) == 1
-    assert "may go on on the host" in capsys.readouterr().err
+    assert "may still run on the host" in capsys.readouterr().err
 
 
 def test_a_file_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:

@@ -191,7 +191,7 @@ REFUSED = {
     "nothing else was proven": (
         "",
         {"node1": [kept("aa", "2026-01-01", current=True), kept("ab")]},
-        "no other release that lies on every node was proven",
+        "no other release that is on every node has passed the gate",
     ),
 }
 

@@ -43,7 +43,7 @@ UNKNOWN = {
 @pytest.mark.parametrize("seen", UNKNOWN.values(), ids=UNKNOWN)
 def test_what_cannot_be_told_is_refused(seen: Reading) -> None:
     with pytest.raises(
-        RunbookError, match="node1: how far the seeding is cannot be told from"
+        RunbookError, match="node1: the state of the seeding is not clear from"
     ) as failure:
         parse_unit("node1", seen)
     assert "nothing was done" in failure.value.why

@@ -123,8 +123,8 @@ GOOD = scram_verifier(PASSWORD)
         ),
         ("none|t|190\n", 0, "set the password of role bingo", "ALTER"),
         ("md5aaaaaaaa|t|190\n", 0, "set the password of role bingo", "ALTER"),
-        (f"{GOOD}|f|190\n", 0, "mend the attributes of role bingo", "ALTER"),
-        (f"{GOOD}|t|-1\n", 0, "mend the attributes of role bingo", "ALTER"),
+        (f"{GOOD}|f|190\n", 0, "fix the attributes of role bingo", "ALTER"),
+        (f"{GOOD}|t|-1\n", 0, "fix the attributes of role bingo", "ALTER"),
     ],
 )
 def test_login_role(out: str, code: int, said: str | None, verb: str) -> None:
@@ -297,7 +297,7 @@ def test_tables_that_nobody_knows_are_left_to_a_person() -> None:
 
 @pytest.mark.parametrize("answer", ["Welcome to db1\n", "\n", "\n0|0\nWelcome\n", "\nx|y\n"])
 def test_an_answer_that_makes_no_sense_empties_no_database(answer: str) -> None:
-    with pytest.raises(RunbookError, match="cannot be told from the answer"):
+    with pytest.raises(RunbookError, match="is not clear from the answer"):
         SEEDED.decide(Reading(answer, 0))
 
 

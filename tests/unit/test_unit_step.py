@@ -50,7 +50,7 @@ def shown(
             ["daemon-reload", "enable -q", "restart", "ready"],
         ),
         (shown(enabled="disabled"), "enable app.service", ["enable -q"]),
-        (shown(reload="yes"), "read anew the file of app.service", ["daemon-reload"]),
+        (shown(reload="yes"), "reload the file of app.service", ["daemon-reload"]),
         (
             shown("active", "enabled", "no", "loaded", "restart"),
             "restart app.service",

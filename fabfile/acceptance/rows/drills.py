@@ -21,7 +21,7 @@ BACK_SECONDS = 60.0
 SHARE = 0.01
 """R1: the most that may fail; none is the aim."""
 
-NEXT = "fab drill.history, then the drill that failed by itself: fab drill.NAME"
+NEXT = "fab drill.history, then the drill that failed, alone: fab drill.NAME"
 
 
 def drill_rows(

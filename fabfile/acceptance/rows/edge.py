@@ -214,7 +214,7 @@ def cache_row(seen: CacheSeen, *, proof: bool) -> Row:
         )
     if not ages.evidence or ages.by_headers:
         said = ", only headers do" if ages.by_headers else ""
-        doubts.append(f"the answers do not tell how old they are{said}")
+        doubts.append(f"the answers do not show how old they are{said}")
     verdict = Verdict.UNPROVEN if doubts else Verdict.HELD
     return Row(
         *CACHE,

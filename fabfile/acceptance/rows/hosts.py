@@ -87,7 +87,7 @@ def ready_row(seconds: Mapping[str, float]) -> Row:
         if seconds
         else []
     )
-    return _make_row(READY, "; ".join(late) or ("" if seconds else "no node told"), notes)
+    return _make_row(READY, "; ".join(late) or ("" if seconds else "no node reported"), notes)
 
 
 def log_row(bounds: Mapping[str, LogBound]) -> Row:
@@ -111,7 +111,7 @@ def log_row(bounds: Mapping[str, LogBound]) -> Row:
     ]
     return _make_row(
         LOG,
-        "; ".join(wrong) or ("" if bounds else "no node told"),
+        "; ".join(wrong) or ("" if bounds else "no node reported"),
         notes,
         "fab status, then fab plan",
     )
@@ -179,13 +179,13 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
             wrong.append(f"{host} is {off:.1f} s {'ahead' if clock.ahead > 0 else 'behind'}")
         elif off + clock.slack >= CLOCK_SECONDS:
             doubts.append(
-                f"{host} answers too slowly to tell: {clock.ahead:+.1f} ± {clock.slack:.1f} s"
+                f"{host} answers too slowly to measure: {clock.ahead:+.1f} ± {clock.slack:.1f} s"
             )
         if not clock.keeper:
             doubts.append(f"nothing keeps the clock of {host} right")
     if wrong or not clocks:
         return Row(
-            *CLOCK, Verdict.FAILED, "; ".join([*wrong, *doubts]) or "no host told", CLOCK_NEXT
+            *CLOCK, Verdict.FAILED, "; ".join([*wrong, *doubts]) or "no host reported", CLOCK_NEXT
         )
     most = max(abs(clock.ahead) + clock.slack for clock in clocks.values())
     keepers = ", ".join(sorted({clock.keeper for clock in clocks.values() if clock.keeper}))

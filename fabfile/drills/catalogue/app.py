@@ -52,14 +52,14 @@ def _log_full(stage: DrillTarget) -> Fault:
 APP_DRILLS = (
     Drill(
         "app-killed",
-        "An app that is killed starts again at once; nobody but a POST it had in hand notices.",
+        "An app that is killed starts again at once; only a POST that was in flight can fail.",
         lambda stage: app.killed_app(stage, stage.victim),
         (*AT_ONCE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-hung",
-        "An app that hangs is left by the balancers and started anew by its healer.",
+        "An app that hangs is taken out by the balancers and restarted by its healer.",
         lambda stage: app.hung_app(stage, stage.victim),
         (*INVISIBLE, *HEALS),
         BOTH,
@@ -74,7 +74,7 @@ APP_DRILLS = (
     ),
     Drill(
         "app-leak",
-        "An app that leaks is drained and started anew before its memory is gone.",
+        "An app that leaks is drained and restarted before its memory is used up.",
         lambda stage: app.poison_app(stage, LEAK, stage.victim),
         (
             *INVISIBLE,
@@ -134,7 +134,7 @@ APP_DRILLS = (
     ),
     Drill(
         "both-ill",
-        "Both apps ill at once are started anew one after the other.",
+        "Both apps ill at once are restarted one after the other.",
         lambda stage: app.poison_app(stage, ILL, *stage.apps),
         (never_both_at_once, gap_within(30), recovered_within(60), restarted_at_most(1)),
         ("R2",),
@@ -142,8 +142,8 @@ APP_DRILLS = (
     ),
     Drill(
         "slow-start",
-        "An app that hangs, and then takes 30 s to start, is back within a minute; nobody but a"
-        " POST in its hand notices.",
+        "An app that hangs, and then takes 30 s to start, is back within a minute; only a POST"
+        " that was in flight can fail.",
         lambda stage: app.slow_to_start(stage, app.hung_app(stage, stage.victim)),
         (*INVISIBLE, recovered_within(60), restarted_at_most(1)),
         BOTH,
@@ -167,14 +167,14 @@ APP_DRILLS = (
     ),
     Drill(
         "recycle",
-        "A node that has reached its age is drained and started anew without a failed request.",
+        "A node that has reached its age is drained and restarted without a failed request.",
         lambda stage: app.old_app(stage, stage.victim),
         (no_failures, drained_first, recovered_within(60)),
     ),
     Drill(
         "both-old",
-        "Nodes that reach their age together are started anew one after the other, even if a start"
-        " takes 30 s.",
+        "Nodes that reach their maximum age together are restarted one after the other, even if a"
+        " start takes 30 s.",
         lambda stage: app.slow_to_start(stage, app.old_app(stage, *stage.two_apps(), youngest=110)),
         (
             no_failures,

@@ -133,7 +133,7 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "bad-release",
-        "A release with slow reads is turned away by the gate, and no user meets it.",
+        "A release with slow reads fails the gate and never reaches users.",
         tasks.bad_release,
         (no_failures, ended_with(ROLLED_BACK, "fab deploy")),
         ("R1", "R18"),

@@ -77,7 +77,9 @@ def renew_certificate(stage: DrillTarget) -> Task:
 def bad_release(stage: DrillTarget) -> Task:
     """A release whose /ping is fine and whose reads are slow: the gate must turn it away."""
     if not stage.lab or not (PROJECT / "lab" / "releases.py").exists():
-        raise NotPossible("there is no bad release at hand", "a lab makes one of its stand-in", "")
+        raise NotPossible(
+            "there is no bad release to deploy", "a lab makes one of its stand-in", ""
+        )
 
     def work(stage: DrillTarget) -> int:
         from ...rollout.binary import file_sha256
