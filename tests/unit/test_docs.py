@@ -66,6 +66,18 @@ def test_every_path_exists(page: Path) -> None:
     assert missing == []
 
 
+NAMES_IN_FILE = re.compile(r"((?:`[\w-]+`(?:, | and )?)+) (?:in|of)\s+`([\w/-]+\.\w+)`")
+
+
+def test_names_said_to_be_in_a_file_are_there() -> None:
+    """As in: `COLUMNS` in `fabfile/flows/status_table.py`."""
+    found = NAMES_IN_FILE.findall((PROJECT / "docs/extending.md").read_text())
+    assert len(found) > 12
+    for names, path in found:
+        text = (PROJECT / path).read_text()
+        assert [name for name in re.findall(r"`([^`]+)`", names) if name not in text] == [], path
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_every_link_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
@@ -111,7 +123,17 @@ def test_a_wrong_call_is_seen(wrong: str) -> None:
     assert list(find_wrong_calls(f"Type this:\n\n{wrong}\n")) != []
 
 
-@pytest.mark.parametrize("page", sorted(PROJECT.glob("docs/decisions/*.md")), ids=name_page)
+DECISIONS = sorted(PROJECT.glob("docs/decisions/[0-9]*.md"))
+
+
+def test_every_decision_is_in_the_list() -> None:
+    index = (PROJECT / "docs/decisions/README.md").read_text()
+    for page in DECISIONS:
+        title = page.read_text().splitlines()[0].removeprefix("# ")
+        assert f"[{title}]({page.name})" in index
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=name_page)
 def test_a_decision_has_number_date_and_status(page: Path) -> None:
     title, _, status = page.read_text().splitlines()[:3]
     assert title.startswith(f"# {page.name[:4]} ")
