@@ -38,6 +38,10 @@ def test_lines_fit_into_100_columns(page: Path) -> None:
     assert [line for line in lines if len(line) > 100] == []
 
 
+def test_the_first_page_is_short() -> None:
+    assert len((PROJECT / "README.md").read_text().splitlines()) <= 120
+
+
 def find_code(text: str) -> Iterator[str]:
     """Every inline code span, and every line of a code block."""
     for block in re.findall(r"(?ms)^```.*?^```|(?:^ {4}.*\n?)+", text):
