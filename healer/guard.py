@@ -9,8 +9,7 @@ from .config import Config
 from .model import Act, Decision, Seen, Verdict, View
 
 SETTLED = 8.0
-"""Seconds the peer must have been up before this node leaves for no urgent reason (a new
-server's slow start takes 5)."""
+"""Seconds the peer must have been up before this node leaves for no urgent reason."""
 
 DEPLOYING = 20.0
 """Seconds an ill app is left to the deploy that holds its node; one that works on it has drained

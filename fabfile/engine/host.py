@@ -11,11 +11,13 @@ from .known_hosts import entry_name
 
 @dataclass(frozen=True)
 class Node:
-    """A host: the name used on the command line, where it answers, and its roles."""
+    """A host: the name used on the command line, its address and its roles."""
 
     name: str
     address: str
+    """The IPv4 address of the host. ssh and the other hosts use it."""
     roles: tuple[str, ...]
+    """What the host runs."""
 
 
 class Address(NamedTuple):

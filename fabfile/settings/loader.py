@@ -15,7 +15,7 @@ from .inventory import ROLES, Inventory
 from .settings import App, Database, Edge, Gate, Settings, Ssh, Tls
 
 _PORT = (1, 65535)
-_RANGES = {
+RANGES = {
     "ssh.port": _PORT,
     "ssh.timeout": (0.1, 600),
     "app.log_max_mb": (1, 100_000),
@@ -38,7 +38,7 @@ _RANGES = {
 _NAME = (r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores")
 _USER = (r"[a-z_][a-z0-9_-]{0,30}", "a name of small letters, digits, dashes and underscores")
 _SIZE = (r"[1-9][0-9]*(kB|MB|GB)", "a size like 512MB")
-_TEXTS = {
+TEXTS = {
     "name": _NAME,
     "hosts": _NAME,
     "service": (r"(https?://[^\s/]\S*)?", "an address like http://10.0.0.11"),
@@ -184,12 +184,12 @@ class Reader:
 
     def _check_rule(self, at: str, value: Any) -> None:
         """The rule for the value of `at`, if there is one."""
-        if at in _RANGES:
-            least, most = _RANGES[at]
+        if at in RANGES:
+            least, most = RANGES[at]
             if not least <= value <= most:
                 raise self._wrong_value(at, f"must be from {least} to {most}, not {value}")
-        elif at in _TEXTS:
-            pattern, words = _TEXTS[at]
+        elif at in TEXTS:
+            pattern, words = TEXTS[at]
             if not re.fullmatch(pattern, value):
                 raise self._wrong_value(at, f"must be {words}, not {value!r}")
 

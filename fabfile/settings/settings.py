@@ -13,108 +13,134 @@ from .project import PROJECT
 
 @dataclass(frozen=True)
 class Ssh:
-    """How hosts are reached. `key` and `known_hosts` are files; an empty `key` means the agent's
-    keys."""
+    """How the controller reaches the hosts."""
 
     user: str
+    """The user on every host. It needs `sudo` without a password."""
     known_hosts: Path = Path("known_hosts")
+    """The file with the pinned host keys. An unknown or changed key is refused; `fab trust`
+    pins it."""
     key: Path | None = None
+    """The private key. Without it, the keys of the ssh agent are used."""
     port: int = 22
+    """The TCP port of sshd on every host."""
     timeout: float = 8.0
-    """Seconds to wait for a connection, a banner and the authentication, each."""
+    """Seconds to wait for the connection, the banner, the authentication and the login files,
+    each."""
 
 
 @dataclass(frozen=True)
 class App:
-    """The opaque binary: where it comes from (a path or URL), what it must hash to, and as whom
-    it runs."""
+    """The opaque binary and how it runs on the app nodes."""
 
     binary: str
+    """Where the binary comes from: a path on the controller, or a URL."""
     sha256: str
+    """The checksum of the binary. It pins the release; another file is refused."""
     email: str
+    """The e-mail address that goes into the configuration of the binary."""
     user: str = "bingo"
+    """The unprivileged user the app runs as. It also names the unit and the binary on the
+    hosts."""
     memory_max: str = "512M"
+    """The memory limit of the app. Above it the kernel kills the app and systemd starts it
+    again."""
     log_max_mb: int = 64
-    """Size at which the log is rotated; at most twice this and one minute's writing lies on the
-    disk (R22)."""
+    """Megabytes at which the log is rotated. The log uses at most twice this size plus one
+    minute of writing (R22)."""
     lifetime: int = 480
-    """Age in seconds at which the healer starts it anew, drained, before it dies by itself
-    (after 10 to 25 minutes); 0: never."""
+    """Age in seconds at which the healer drains and restarts the app, before the app dies by
+    itself (after 10 to 25 minutes). 0: never."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """The database the app uses. The password comes from `password_file` or the environment's
-    DB_PASSWORD."""
+    """The PostgreSQL server and the database of the app. The password comes from
+    `password_file`, or from DB_PASSWORD in the environment."""
 
     name: str = "bingo"
+    """The database of the app."""
     user: str = "bingo"
+    """The database role of the app."""
     password_file: Path | None = None
+    """The file with the password. A missing file is created with a random password. Without
+    this setting, DB_PASSWORD must be set in the environment."""
     version: int = 17
+    """The major version of PostgreSQL, as the Debian of the host packages it."""
     shared_buffers: str = "512MB"
+    """PostgreSQL's `shared_buffers`. `inv db.tune` shows values that fit the host."""
     work_mem: str = "16MB"
+    """PostgreSQL's `work_mem`: memory for one sort or hash."""
     max_connections: int = 200
+    """PostgreSQL's `max_connections`."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """What users touch. `address` is the floating IPv4 address that moves between edges; empty:
-    each has only its own."""
+    """What users reach: nginx, HAProxy and the floating address."""
 
     address: str = ""
+    """The floating IPv4 address that moves between the edges. Leave it out on a site with one
+    edge."""
     port: int = 80
+    """The TCP port for http."""
     https_port: int = 443
+    """The TCP port for https, and the UDP port for HTTP/3."""
     http3: bool = True
-    """HTTP/3 on UDP `https_port`; needs nginx 1.25 or newer (Debian 13)."""
+    """Whether the edges serve HTTP/3. It needs nginx 1.25 or newer (Debian 13)."""
     vrrp_id: int = 77
-    """Tells this pair's VRRP adverts from other pairs' in the same network."""
+    """The VRRP id. It must differ from that of every other keepalived pair in the same
+    network."""
     node_maxconn: int = 16
-    """Requests in flight at one app node and endpoint; more wait in the balancer."""
+    """Requests in flight at one app node and endpoint. More wait in the balancer."""
     node_rate: int = 92
-    """Requests a second that an app node gets, below the 100 it allows itself: checks and
-    retries come on top."""
+    """Requests per second that one app node gets. More wait a moment, or are refused. Keep it
+    below the app's own limit of 100, because health checks and retries come on top."""
     stats_port: int = 8404
+    """The TCP port of HAProxy's statistics and Prometheus metrics, on the edge's loopback
+    only."""
     healer_port: int = 8405
-    """On the edge's own address, for the app nodes only: their healers see the balancer and
-    drain their own node there."""
+    """The TCP port, on the edge's own address, where healers read the balancer and drain their
+    own node. It answers the app nodes only."""
     replace: tuple[str, ...] = ()
-    """Programs (nginx, haproxy, keepalived) whose configuration by others, found on an edge, the
-    first deploy may replace."""
+    """Programs (nginx, haproxy, keepalived) whose existing configuration, written by others,
+    the first deploy may replace. Without it such an edge is refused."""
 
 
 @dataclass(frozen=True)
 class Tls:
-    """The edges' certificate: issued by an authority of our own in `store`, or the user's own
-    files."""
+    """The certificate of the edges: issued by an authority of this project, or your own."""
 
     names: tuple[str, ...] = ()
-    """DNS names it is for, besides the addresses."""
+    """DNS names in the certificate. The addresses of the edges are added."""
     store: Path = Path("secrets/tls")
-    """Where the authority and what it issued lie, on the controller only."""
+    """The folder with the authority and what it issued, on the controller only. Keep it
+    secret, and keep a backup."""
     certificate: Path | None = None
-    """The user's own: PEM, leaf first, or PKCS#12. Nothing is issued then."""
+    """Your own certificate: PEM (leaf first) or PKCS#12. Then nothing is issued."""
     key: Path | None = None
-    """Its key, when `certificate` is PEM."""
+    """The private key of `certificate`, when that is PEM."""
     passphrase_file: Path | None = None
-    """Holds the passphrase of the key or the PKCS#12 file."""
+    """The file with the passphrase of the key or of the PKCS#12 file."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What a release must show on a node before users meet it, and what the balancers must see
-    of it afterwards."""
+    """The health gate: what a release must show on each drained node before users reach it. A
+    release that fails takes the whole fleet back to the release before."""
 
     seconds: float = 6.0
     """Seconds of probe load on the drained node."""
     rate: int = 30
-    """Reads a second of it; with the balancers' checks well below the 100 requests that the app
-    allows."""
+    """Reads per second of the probe load. With the balancers' checks it must stay well below
+    the app's limit of 100."""
     error_percent: float = 1.0
-    """The share of failed requests from which a release is bad, in percent."""
+    """The highest share of failed requests, in percent. More fails the gate."""
     p90_ms: int = 400
-    """The p90 of the reads from which a release is bad, in milliseconds (R4-R8)."""
+    """The highest p90 of the reads, in milliseconds (R4-R8). A slower p90 fails the gate."""
     watch_seconds: float = 3.0
-    """Seconds for which the balancers' figures of a node just put back are watched."""
+    """Seconds for which the balancers' figures of a node are watched once users are back on
+    it."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +150,11 @@ class Settings:
 
     path: Path
     name: str
+    """Names the folder of this site's runs, facts and reports: `.runbook/NAME`. Default: the name
+    of the site file without its ending."""
     service: str
+    """The address that users call and that `fab check` measures. Default: the floating address,
+    else the address of the first edge."""
     ssh: Ssh
     app: App
     database: Database

@@ -1,0 +1,131 @@
+"""Writes docs/settings.md from the typed settings, so that the reference cannot age.
+
+Run it from the project's folder after every change of a setting: python -m docs.generate_settings
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from fabfile.engine.host import Node
+from fabfile.settings.inventory import ROLES
+from fabfile.settings.loader import RANGES, TEXTS
+from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls
+
+PAGE = Path(__file__).with_name("settings.md")
+
+TABLES: dict[str, type[Any]] = {
+    "ssh": Ssh,
+    "app": App,
+    "database": Database,
+    "edge": Edge,
+    "tls": Tls,
+    "gate": Gate,
+}
+
+INTRODUCTION = """\
+# Settings
+
+This page is generated from `fabfile/settings/settings.py`. To change it, change the docstrings
+there, then run `python -m docs.generate_settings`.
+
+The site file is TOML. It is the file that `SITE` names, else `site.toml`, else that of the running
+lab. Relative paths in it are relative to its folder. `site.example.toml` is a template with every
+setting. An unknown key, a wrong type or a value out of range is refused before anything is done.
+"""
+
+TYPES: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    Path: "path",
+    Path | None: "path",
+}
+
+
+def render_settings() -> str:
+    """The whole page."""
+    parts = [INTRODUCTION, _section("The site", Settings, "", ("name", "service"))]
+    parts.append(_section("`[hosts.NAME]`, one table per host", Node, "hosts.NAME"))
+    parts += [_section(f"`[{name}]`", table, name) for name, table in TABLES.items()]
+    return "\n".join(parts)
+
+
+def setting_names() -> list[str]:
+    """Every key of a site file, as `table.key`; hosts are in `hosts.NAME`."""
+    names = ["name", "service", "hosts.NAME.address", "hosts.NAME.roles"]
+    return names + [f"{name}.{spec.name}" for name, kind in TABLES.items() for spec in fields(kind)]
+
+
+def read_field_docs(kind: type[Any]) -> dict[str, str]:
+    """The docstring below each field of a dataclass. Python does not keep them, its source does."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for statement, following in zip(body.body, body.body[1:], strict=False):
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(following, ast.Expr):
+            continue
+        if isinstance(statement.target, ast.Name) and isinstance(following.value, ast.Constant):
+            found[statement.target.id] = " ".join(str(following.value.value).split())
+    return found
+
+
+def _section(title: str, kind: type[Any], table: str, only: tuple[str, ...] = ()) -> str:
+    docs, hints = read_field_docs(kind), get_type_hints(kind)
+    lines = [f"## {title}", ""]
+    if not only:
+        lines += [*_wrap(" ".join((kind.__doc__ or "").split())), ""]
+    for spec in fields(kind):
+        if (only and spec.name not in only) or (kind is Node and spec.name == "name"):
+            continue
+        key = f"{table}.{spec.name}".lstrip(".")
+        facts = "; ".join(_facts(key, hints[spec.name], spec))
+        lines += _wrap(f"`{key}` ({facts}): {docs[spec.name]}", "- ")
+    return "\n".join(lines) + "\n"
+
+
+def _facts(key: str, hint: Any, spec: Field[Any]) -> Iterator[str]:
+    """Type, allowed values and default, in words."""
+    if key.endswith(".roles"):
+        yield f"list of {', '.join(ROLES)}"
+    elif key in TEXTS:
+        yield f"list, each {TEXTS[key][1]}" if hint == tuple[str, ...] else TEXTS[key][1]
+    elif key in RANGES:
+        least, most = RANGES[key]
+        yield f"{TYPES[hint]} from {least} to {most}"
+    else:
+        yield TYPES[hint]
+    if key in ("name", "service"):
+        return  # their default depends on the rest of the site file: the docstring says how
+    if spec.default is MISSING:
+        yield "required"
+    elif spec.default not in (None, "", ()):
+        yield f"default {_in_toml(spec.default)}"
+
+
+def _in_toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
+    return f'`"{value}"`' if isinstance(value, str | Path) else f"`{value}`"
+
+
+def _wrap(text: str, mark: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        100,
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render_settings(), encoding="utf-8")
