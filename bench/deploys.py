@@ -149,16 +149,13 @@ def give_python(site: Path) -> None:
 
 def on_nodes(site: Path, script: str) -> None:
     """Run it as root on both nodes, through our own links."""
-    from fabfile.engine.fleet import failed_hosts
+    from fabfile.engine.fleet import raise_first
     from fabfile.settings.reach import open_fleet
     from fabfile.settings.site_file import load_settings
 
     settings = load_settings(site)
     with open_fleet(settings, settings.inventory.having("app")) as fleet:
-        for error in failed_hosts(
-            fleet.each(lambda node: fleet.link(node).run(script, timeout=300))
-        ).values():
-            raise error
+        raise_first(fleet.each(lambda node: fleet.link(node).run(script, timeout=300)))
 
 
 PYTHON = (

@@ -28,7 +28,10 @@ from fabfile.settings.settings import Settings
 
 FOLDER = "/run/runbook-bench"
 UNITS = ("bench-nginx", "bench-haproxy", "bench-app")
-INNER, REFRESH, STATS, APP = 17081, 17082, 17404, 17000
+INNER = 17081
+REFRESH = 17082
+STATS = 17404
+APP = 17000
 PORTS = {
     ("http", "chain"): 17080,
     ("https", "chain"): 17443,

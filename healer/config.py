@@ -44,7 +44,10 @@ def parse(text: str) -> Config:
     parser = ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)
-    node, app, edge, base = parser["node"], parser["app"], parser["edges"], parser["database"]
+    node = parser["node"]
+    app = parser["app"]
+    edge = parser["edges"]
+    base = parser["database"]
     return Config(
         node=node["name"],
         order=int(node["order"]),

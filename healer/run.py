@@ -72,7 +72,8 @@ class Healer:
             self.look_around()
         decision = judge(self.config, self.seen, self.vain, guard.peer_age(self.config, self.views))
         if decision.act is Act.NOTHING:
-            self.record.say(decision.sentence + "; somebody has drained this node" * self.held)
+            held = "; somebody has drained this node" if self.held else ""
+            self.record.say(decision.sentence + held)
         elif now.at >= self._not_before or decision.act is Act.RESTART:
             self._try(decision, now)
         if now.at - self._wrote > FIGURES:

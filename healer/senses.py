@@ -39,7 +39,15 @@ class Senses:
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - self._born if self._pid else 0.0
         now = time.monotonic()
         return Observation(
-            now, active, self._pid, age, rss(self._pid), ping, said, self._restarts, database
+            at=now,
+            active=active,
+            pid=self._pid,
+            age=age,
+            rss=rss(self._pid),
+            ping=ping,
+            said=said,
+            restarts=self._restarts,
+            database=database,
         )
 
     def _ask_systemd(self) -> bool:

@@ -32,7 +32,10 @@ class Absence:
     def __init__(
         self, config: Config, edges: Edges, beat: Callable[[], None], *, guarded: bool
     ) -> None:
-        self.config, self.edges, self._beat, self._guarded = config, edges, beat, guarded
+        self.config = config
+        self.edges = edges
+        self._beat = beat
+        self._guarded = guarded
         self._renewed = 0.0
 
     def perform(self, decision: Decision, seen: Observation) -> None:

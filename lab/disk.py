@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from . import mounts, resolver
+from .files import replace_file
 from .names import CACHE, USER, Lab
 from .shell import run
 
@@ -129,7 +130,7 @@ def _write_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> N
         ),
     }
     for path, (text, mode) in files.items():
-        _write(root / path, text, mode)
+        replace_file(root / path, text, mode)
     write_settings(lab, name, settings)
 
 
@@ -139,11 +140,4 @@ def write_settings(lab: Lab, name: str, settings: dict[str, str]) -> None:
         "# Written by the lab, for the stand-in of bingo only.",
         *(f"{k} = {v}" for k, v in settings.items()),
     ]
-    _write(lab.host_folder(name) / "root/etc/bingo-lab.conf", "\n".join(lines) + "\n", 0o644)
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    beside = path.with_name(f"{path.name}.lab-new")
-    beside.write_text(text, encoding="utf-8")
-    beside.chmod(mode)
-    beside.rename(path)
+    replace_file(lab.host_folder(name) / "root/etc/bingo-lab.conf", "\n".join(lines) + "\n", 0o644)

@@ -8,4 +8,7 @@ class LabError(Exception):
 
     def __init__(self, seen: str, why: str, next: str, code: int = 1) -> None:
         super().__init__(f"{seen}\n{why}\n{next}")
-        self.seen, self.why, self.next, self.code = seen, why, next, code
+        self.seen = seen
+        self.why = why
+        self.next = next
+        self.code = code

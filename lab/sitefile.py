@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 
 from .errors import LabError
+from .files import replace_file
 from .names import HOSTS, USER, Lab
 from .shell import run
 
@@ -40,7 +41,7 @@ def make_secrets(lab: Lab, names: list[str]) -> None:
         _make_key(lab.host_folder(name) / HOST_KEY, name)
     password = lab.folder / "secrets" / "db-password"
     if not password.exists():
-        _write(password, f"{secrets.token_urlsafe(24)}\n", 0o600)
+        replace_file(password, f"{secrets.token_urlsafe(24)}\n", 0o600, owner())
 
 
 def _make_key(path: Path, comment: str) -> None:
@@ -62,7 +63,7 @@ def pin_host_keys(lab: Lab, names: list[str]) -> None:
             (lab.host_folder(name) / f"{HOST_KEY}.pub").read_text(encoding="utf-8").split()[:2]
         )
         lines.append(f"{lab.address(name)} {kind} {key}\n")
-    _write(lab.folder / "ssh" / "known_hosts", "".join(lines), 0o644)
+    replace_file(lab.folder / "ssh" / "known_hosts", "".join(lines), 0o644, owner())
 
 
 def take_binary(lab: Lab, source: Path) -> None:
@@ -98,7 +99,7 @@ def pin(lab: Lab, made: Path) -> str:
             "They are what pins a release; nothing was changed.",
             "inv lab.up writes the site file anew",
         )
-    _write(lab.site, content, 0o644)
+    replace_file(lab.site, content, 0o644, owner())
     _forget_others(lab, target.name)
     return sha256[:12]
 
@@ -157,15 +158,5 @@ def write(lab: Lab, names: list[str], deaths: str) -> None:
     for folder in (lab.folder / "ssh", lab.folder / "secrets"):
         for path in (folder, *folder.rglob("*")):
             os.chown(path, *owner())
-    _write(lab.site, text(lab, names, digest(lab.folder / BINARY), deaths), 0o644)
+    replace_file(lab.site, text(lab, names, digest(lab.folder / BINARY), deaths), 0o644, owner())
     _forget_others(lab, BINARY)
-
-
-def _write(path: Path, content: str, mode: int) -> None:
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT, mode), "w", encoding="utf-8") as file:
-        file.write(content)
-    new.chmod(mode)
-    os.chown(new, *owner())
-    new.rename(path)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from .errors import LabError
+from .files import replace_file
 from .names import STATE
 
 PROC = Path("/proc/sys")
@@ -28,9 +29,7 @@ def raise_all(first: bool) -> None:
     A record that is there nevertheless is older than the machine's last start, and not believed.
     """
     if first or not RECORD.exists():
-        beside = RECORD.with_suffix(".new")
-        beside.write_text(json.dumps({name: read(name) for name in WANTED}), encoding="utf-8")
-        beside.rename(RECORD)
+        replace_file(RECORD, json.dumps({name: read(name) for name in WANTED}))
     for name, value in WANTED.items():
         if read(name) < value:
             _write(name, value)

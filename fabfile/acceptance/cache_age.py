@@ -139,10 +139,16 @@ def judge_ages(
         sure.append(
             max(since, told - clock.slack - whole, *(age - clock.slack - 1 for age in headers))
         )
-    evidence = ["the time in their bodies"] * timed + ["when each body was first seen"] * differ
+    evidence = []
+    if timed:
+        evidence.append("the time in their bodies")
+    if differ:
+        evidence.append("when each body was first seen")
     headers_too = any(seen.stamp is not None or seen.date is not None for seen in plain)
     only = headers_too and not evidence
-    return Ages(ages, max(sure, default=0.0), evidence or ["headers alone"] * only, only, differ)
+    if only:
+        evidence.append("headers alone")
+    return Ages(ages, max(sure, default=0.0), evidence, only, differ)
 
 
 def _by_headers(seen: DatedAnswer, clock: Offset) -> Iterator[float]:

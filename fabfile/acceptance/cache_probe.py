@@ -95,7 +95,16 @@ async def _ask_through(wires: Sequence[Client], seen: CacheSeen, timeout: float)
         for answer in sorted(answers, key=lambda answer: answer.done):
             sent, done = answer.sent - begin, answer.done - begin
             seen.samples.append(
-                Sample("R16", sent, sent, sent, done, answer.status, answer.error, answer.mark)
+                Sample(
+                    endpoint="R16",
+                    intended=sent,
+                    woke=sent,
+                    sent=sent,
+                    done=done,
+                    status=answer.status,
+                    error=answer.error,
+                    mark=answer.mark,
+                )
             )
             seen.plain += _right_answer(answer)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..engine.addresses import is_ip
 from ..engine.errors import RunbookError
 from ..traffic.client import Client
 from ..traffic.sample import Sample
@@ -13,7 +14,7 @@ from .host_facts import CurlAnswer, NodeFacts
 from .http3 import ask_over_quic
 from .run_state import CheckRun
 from .same_answers import Sameness, compare_protocols
-from .tls import Handshake, Secure, is_ip, shake_hands
+from .tls import Handshake, Secure, shake_hands
 from .tls_profile import profile_issues
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..engine.errors import RunbookError
-from ..engine.terminal import write_utf8
 from ..settings.requirements import LATENCY_BOUND
 from ..traffic.stats import Window
 from ..traffic.timeline import LoadPhase
@@ -79,15 +78,8 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 def _phase_json(phase: LoadPhase) -> dict[str, Any]:
     """A load second by second; the latencies in seconds, as in the drills' timelines."""
-    timeline = [
-        {key: _round_six(value) for key, value in second._asdict().items()}
-        for second in phase.timeline
-    ]
+    timeline = [asdict(second) for second in phase.timeline]
     return {"name": phase.name, "rate": phase.rate, "seconds": phase.seconds, "timeline": timeline}
-
-
-def _round_six(value: float | None) -> float | None:
-    return round(value, 6) if isinstance(value, float) else value
 
 
 def _window_json(window: Window | None) -> dict[str, Any] | None:
@@ -118,26 +110,3 @@ def refuse_bad_path(path: str) -> None:
             "Nothing was measured yet.",
             "Give a path in a folder of yours, or - for stdout.",
         )
-
-
-def write_json(outcome: CheckOutcome, path: str) -> None:
-    """To a file, whole or not at all; `-` is standard output.
-
-    Raises:
-        RunbookError: the file cannot be written.
-    """
-    text = json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
-    if path == "-":
-        write_utf8(text)
-        return
-    beside = Path(f"{path}.{os.getpid()}.new")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise RunbookError(
-            f"{path} cannot be written: {error.strerror}.",
-            "The run is over; its table is above.",
-            "Give another path.",
-        ) from error

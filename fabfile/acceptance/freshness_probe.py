@@ -103,15 +103,15 @@ async def _probe_once(
         digest = _digest_answer(answer, token)
         looks.append(
             FreshnessProbe(
-                turn,
-                unique,
-                answer.sent,
-                answer.done,
-                digest,
-                answer.size,
-                date,
-                answer.mark,
-                found,
+                turn=turn,
+                unique=unique,
+                sent=answer.sent,
+                done=answer.done,
+                digest=digest,
+                size=answer.size,
+                date=date,
+                mark=answer.mark,
+                found=found,
             )
         )
     return answer

@@ -62,7 +62,16 @@ async def _one_connection(secure: Secure, each: int) -> list[Sample]:
 
 def _make_sample(due: float, done: float, status: int, number: int, error: str = "") -> Sample:
     error = error or ("" if status == 200 else f"status {status}")
-    return Sample("R15", due, due, due, done, status, error, arm="" if number else FIRST)
+    return Sample(
+        endpoint="R15",
+        intended=due,
+        woke=due,
+        sent=due,
+        done=done,
+        status=status,
+        error=error,
+        arm="" if number else FIRST,
+    )
 
 
 @asynccontextmanager

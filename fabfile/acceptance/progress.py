@@ -43,7 +43,10 @@ class LiveView:
             disable=not console.is_terminal,
         )
         self._task: TaskID | None = None
-        self._title, self._n, self._errors, self._drawn = "", 0, 0, 0.0
+        self._title = ""
+        self._n = 0
+        self._errors = 0
+        self._drawn = 0.0
         self._recent: deque[tuple[float, float]] = deque()
 
     def __enter__(self) -> Self:

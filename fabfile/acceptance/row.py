@@ -64,18 +64,18 @@ class Figures:
         n, errors = len(samples), kinds.total()
         p50, p75, p90, p99 = (percentile_of(ordered, share) for share in (0.5, 0.75, 0.9, 0.99))
         return cls(
-            n,
-            errors,
-            dict(kinds.most_common()),
-            p50,
-            p75,
-            p90,
-            p99,
-            upper_bound(errors, n),
-            slow,
-            upper_bound(slow, n),
-            worst_window(points) if seconds else None,
-            p90_timeline(points, BUCKETS, seconds) if seconds else (),
+            n=n,
+            errors=errors,
+            kinds=dict(kinds.most_common()),
+            p50=p50,
+            p75=p75,
+            p90=p90,
+            p99=p99,
+            error_upper=upper_bound(errors, n),
+            slow=slow,
+            slow_upper=upper_bound(slow, n),
+            worst=worst_window(points) if seconds else None,
+            line=p90_timeline(points, BUCKETS, seconds) if seconds else (),
         )
 
 

@@ -45,14 +45,14 @@ class CheckRun:
         due = asyncio.get_running_loop().time()
         answer = await self.wire.ask(call, timeout=timeout, due=due, seek=seek)
         sample = Sample(
-            call.endpoint,
-            due,
-            due,
-            answer.sent,
-            answer.done,
-            answer.status,
-            answer.error,
-            answer.mark,
+            endpoint=call.endpoint,
+            intended=due,
+            woke=due,
+            sent=answer.sent,
+            done=answer.done,
+            status=answer.status,
+            error=answer.error,
+            mark=answer.mark,
         )
         self.samples[kept or call.endpoint].append(sample)
         self.watch.saw(sample)

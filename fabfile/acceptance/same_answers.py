@@ -80,15 +80,15 @@ def _keep_answer(run: CheckRun, told: Sameness, way: str, call: Request, answer:
     """Its sample, in which every answer is right but a server's error, and what its headers say."""
     error = answer.error if not 200 <= answer.status < 500 else ""
     sample = Sample(
-        call.endpoint,
-        answer.sent,
-        answer.sent,
-        answer.sent,
-        answer.done,
-        answer.status,
-        error,
-        answer.mark,
-        way,
+        endpoint=call.endpoint,
+        intended=answer.sent,
+        woke=answer.sent,
+        sent=answer.sent,
+        done=answer.done,
+        status=answer.status,
+        error=error,
+        mark=answer.mark,
+        arm=way,
     )
     told.samples.append(sample)
     run.watch.saw(sample)

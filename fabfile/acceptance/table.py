@@ -177,7 +177,9 @@ def _print_remarks(outcome: CheckOutcome) -> Iterator[str]:
 
 
 def _rows_left(outcome: CheckOutcome) -> str:
-    numbers = ", ".join(map(str, outcome.left[:10])) + ", …" * (len(outcome.left) > 10)
+    numbers = ", ".join(map(str, outcome.left[:10]))
+    if len(outcome.left) > 10:
+        numbers += ", …"
     parts = (
         [f"{len(outcome.left)} sessions made by this check are still there: {numbers}"]
         if outcome.left

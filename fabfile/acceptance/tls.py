@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from ..engine.addresses import is_ip
 from ..engine.errors import RunbookError
 from ..traffic.client import failure_kind
 
@@ -97,15 +97,6 @@ def https_url(address: str) -> str:
             "Give it as https://HOST or https://HOST:PORT.",
         )
     return f"https://{parts.netloc}"
-
-
-def is_ip(host: str) -> bool:
-    """Whether `host` is an address, not a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def unverified_context() -> ssl.SSLContext:

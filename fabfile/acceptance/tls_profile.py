@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+from ..engine.addresses import is_ip
 from ..engine.errors import RunbookError
-from .tls import Secure, is_ip
+from .tls import Secure
 
 if TYPE_CHECKING:
     from sslyze import ServerScanResult

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ..engine.addresses import is_ip
 from ..settings.settings import Settings
 
 
@@ -33,20 +33,11 @@ class Names:
         return (*dns, *(one for one in self.addresses if one not in others.addresses))
 
 
-def is_address(text: str) -> bool:
-    """Whether `text` is an IP address, which goes into another kind of name than a DNS name."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def sort_names(texts: Iterable[str]) -> Names:
     """`texts` sorted into the two kinds; empty ones are left out."""
     given = [text for text in dict.fromkeys(texts) if text]
-    dns = tuple(text for text in given if not is_address(text))
-    return Names(dns, tuple(text for text in given if is_address(text)))
+    dns = tuple(text for text in given if not is_ip(text))
+    return Names(dns, tuple(text for text in given if is_ip(text)))
 
 
 def called_names(settings: Settings) -> Names:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from ..console.rollup import open_console, write_json
+from ..console.json_file import write_json
+from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
 from ..engine.host import Node
 from ..roles.nginx import certificate

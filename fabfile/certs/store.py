@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,19 +21,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ..engine.errors import Locked, RunbookError
+from ..engine.files import replace_file
 from ..settings.paths import OURS
 from ..steps.cert import Material
 from . import authority
 from .authority import Pair
 from .names import Names
 
-CURRENT, NEXT, PREVIOUS, LEAF, BUNDLE = (
-    "ca.pem",
-    "ca-next.pem",
-    "ca-previous.pem",
-    "leaf.pem",
-    "bundle.pem",
-)
+CURRENT = "ca.pem"
+NEXT = "ca-next.pem"
+PREVIOUS = "ca-previous.pem"
+LEAF = "leaf.pem"
+BUNDLE = "bundle.pem"
 
 
 class Store:
@@ -199,15 +197,3 @@ def bundle_text(site: str, certificates: list[x509.Certificate]) -> bytes:
     blocks)."""
     head = f"# {OURS}: what to trust at site {site}\n".encode()
     return head + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
-
-
-def replace_file(path: Path, content: bytes, mode: int) -> None:
-    """Write a file beside `path`, to the disk, and rename it."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.chmod(mode)
-    beside.replace(path)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from cryptography import x509
 
-from ..console.rollup import open_console, write_json
+from ..console.json_file import write_json
+from ..console.rollup import open_console
 from ..engine.errors import OK, RunbookError
+from ..engine.files import replace_file
 from ..settings.paths import OURS
 from ..settings.settings import Settings
 from .authority import sha256_fingerprint, subject_name
-from .store import Store, bundle_text, replace_file
+from .store import Store, bundle_text
 
 MACHINE = Path("/usr/local/share/ca-certificates")
 """Where Debian takes further authorities from, one to a file."""

@@ -3,7 +3,6 @@ with totals."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import textwrap
@@ -17,7 +16,8 @@ from ..engine.converge import Outcome, State
 from ..engine.errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
 from ..engine.problem import Problem
 from ..engine.secret import mask_secrets
-from ..engine.terminal import write_utf8
+from ..engine.terminal import print_error
+from ..engine.words import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -151,28 +151,6 @@ def _leave_picture(out: Console, path: str) -> None:
     Path(path).write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S), encoding="utf-8")
 
 
-def write_json(data: Any, path: str | None) -> None:
-    """Write `data` to `path` (`-` is stdout; None is nowhere), secrets masked.
-
-    Raises:
-        RunbookError: the file cannot be written.
-    """
-    if path is None:
-        return
-    text = mask_secrets(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
-    if path == "-":
-        write_utf8(text)
-        return
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RunbookError(
-            f"{path} cannot be written: {error.strerror}",
-            "the report is lost",
-            "give --json another path",
-        ) from None
-
-
 def show_outcome(out: Console, host: str, outcome: Outcome, *, most: int = 1000) -> None:
     """One line, and at most `most` lines of diff, for a step that is not simply right."""
     from rich.text import Text
@@ -220,7 +198,7 @@ def show_report(out: Console, report: Report, *, said: bool) -> None:
     for shown in _distinct_errors(
         [*(error for host in report.hosts for error in host.errors), *report.at_end]
     ):
-        _print_error(out, shown)
+        print_error(shown, out)
     out.print(_last_line(report))
 
 
@@ -233,7 +211,7 @@ def _host_remark(host: HostReport) -> str:
 def _last_line(report: Report) -> str:
     counts = Counter({state: report.total(state) for state in State})
     parts = [
-        f"{len(report.hosts)} host{'s' * (len(report.hosts) != 1)}",
+        plural(len(report.hosts), "host"),
         f"{counts[State.RIGHT]} right",
     ]
     middle = State.WOULD if counts[State.WOULD] or report.task == "plan" else State.CHANGED
@@ -248,15 +226,6 @@ def _last_line(report: Report) -> str:
 
 def _distinct_errors(errors: Sequence[RunbookError | None]) -> list[RunbookError]:
     return list({str(error): error for error in errors if error}.values())
-
-
-def _print_error(out: Console, error: RunbookError) -> None:
-    from rich.text import Text
-
-    out.print(Text(f"✗ {mask_secrets(error.seen)}", "bold red"))
-    for label, text in (("why ", error.why), ("next", error.next)):
-        if text:
-            out.print(Text(f"  {label} ", "dim") + Text(mask_secrets(text)))
 
 
 def show_problem(out: Console, hosts: str, problem: Problem) -> None:

@@ -12,8 +12,7 @@ from invoke.exceptions import Exit
 
 from ..engine import interrupt
 from ..engine.errors import FAILED, RunbookError
-from ..engine.secret import mask_secrets
-from ..engine.terminal import typed
+from ..engine.terminal import print_error, typed
 
 
 def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
@@ -61,18 +60,6 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
             raise Exit(code=code)
 
     return task
-
-
-def print_error(error: RunbookError) -> None:
-    """Print an error on stderr: what was seen, why it matters, what to type next."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(Text(f"✗ {mask_secrets(error.seen)}", "bold red"))
-    for label, text in (("why ", error.why), ("next", error.next)):
-        if text:
-            console.print(Text(f"  {label} ", "dim") + Text(mask_secrets(text)))
 
 
 def _own_file(error: OSError) -> RunbookError:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ..engine.errors import RunbookError, Unreachable
-from ..engine.fleet import failed_hosts
+from ..engine.fleet import failed_hosts, raise_first
 from ..engine.host import Node
 from ..engine.waiting import wait_until
 from ..settings.reach import open_fleet
@@ -75,8 +75,7 @@ class Balancer:
         seen = self.fleet.each(self._read_edge)
         answered = {edge: look for edge, look in seen.items() if not isinstance(look, RunbookError)}
         if not any(look.holds for look in answered.values()):
-            for error in failed_hosts(seen).values():
-                raise error
+            raise_first(seen)
         return {edge: look.servers for edge, look in answered.items() if look.servers}
 
     def _read_edge(self, edge: Node) -> EdgeView:

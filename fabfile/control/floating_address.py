@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ..engine.errors import RunbookError
-from ..engine.fleet import failed_hosts
+from ..engine.fleet import raise_first
 from ..engine.host import Node
 from ..engine.waiting import wait_until
 from ..settings.reach import open_fleet
@@ -177,8 +177,7 @@ class Edges:
             [node for node in self.fleet if node.name in (giver, *takers)],
         )
         held = self.fleet.each(lambda node: self.fleet.link(node).read([probe])[0].code == 0, asked)
-        for error in failed_hosts(held).values():
-            raise error
+        raise_first(held)
         return not held.pop(giver) and any(held.values())
 
 

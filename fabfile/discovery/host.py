@@ -43,7 +43,10 @@ class ProgramHost:
         clean: Callable[[str], str],
         evidence: Path | None = None,
     ) -> None:
-        self.link, self.program, self.clean, self.evidence = link, program, clean, evidence
+        self.link = link
+        self.program = program
+        self.clean = clean
+        self.evidence = evidence
         self.runs = 0
         self.seen = self._check_host()
 

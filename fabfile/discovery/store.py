@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ..engine.files import replace_file
 from ..engine.host import Node
 from ..engine.journal import Run
 from ..engine.link import Link
@@ -77,9 +78,7 @@ def ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
 def remember_facts(settings: Settings, facts: Facts) -> None:
     """Keep them on the controller."""
     settings.state.mkdir(parents=True, exist_ok=True)
-    beside = settings.state / "facts.json.new"
-    beside.write_text(_facts_text(settings, facts), encoding="utf-8")
-    beside.replace(settings.state / "facts.json")
+    replace_file(settings.state / "facts.json", _facts_text(settings, facts))
 
 
 def facts_step(settings: Settings, facts: Facts) -> Step:

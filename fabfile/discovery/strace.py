@@ -122,13 +122,11 @@ class _Reader:
     def call(self, pid: int, at: float, text: str) -> None:
         if not (found := _CALL.match(text)):
             return
-        name, args, result, made, error = (
-            found[1],
-            found[2],
-            found[3],
-            found[4] or "",
-            found[5] or "",
-        )
+        name = found[1]
+        args = found[2]
+        result = found[3]
+        made = found[4] or ""
+        error = found[5] or ""
         if result == "?":
             error = PENDING  # interrupted, or never answered
         if name == "socket" and not error:
@@ -191,7 +189,15 @@ class _Reader:
         write = create or "O_WRONLY" in rest or "O_RDWR" in rest
         self.events.append(
             Touch(
-                pid, at, error, kind, path, write, create, "O_APPEND" in rest, "O_DIRECTORY" in rest
+                pid=pid,
+                at=at,
+                error=error,
+                call=kind,
+                path=path,
+                write=write,
+                create=create,
+                append="O_APPEND" in rest,
+                directory="O_DIRECTORY" in rest,
             )
         )
 

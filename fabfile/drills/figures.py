@@ -10,7 +10,6 @@ from itertools import pairwise
 from ..traffic.sample import Sample
 from ..traffic.stats import percentile_of
 from .model import BUDGET
-from .result import DrillSecond
 
 POSTS = ("R4", "R12")
 """Requirements whose requests may be executed once only, so nobody tries them again."""
@@ -38,20 +37,6 @@ def longest_gap(samples: Iterable[Sample], since: float = 0.0) -> float:
     points = [before, *(end for end in ends if end > since)]
     quiet = (later - earlier for earlier, later in pairwise(points))
     return max(*quiet, last - points[-1], 0.0)
-
-
-def request_timeline(samples: Iterable[Sample]) -> tuple[DrillSecond, ...]:
-    """The requests second by second, by when they were due."""
-    parts: defaultdict[int, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        parts[int(sample.intended)].append(sample)
-    return tuple(_make_second(t, parts[t]) for t in range(max(parts, default=-1) + 1))
-
-
-def _make_second(t: int, samples: Sequence[Sample]) -> DrillSecond:
-    right = sorted(sample.latency for sample in samples if sample.ok)
-    p50, p90 = (round(percentile_of(right, share), 4) if right else None for share in (0.5, 0.9))
-    return DrillSecond(t, len(right), len(samples) - len(right), p50, p90)
 
 
 def budget_share(samples: Sequence[Sample]) -> float:

@@ -4,11 +4,11 @@ time."""
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..engine.files import replace_file
 from .result import NOT_TRIED, DrillResult, from_json
 
 
@@ -19,9 +19,7 @@ def keep_result(folder: Path, result: DrillResult) -> Path | None:
     folder.mkdir(parents=True, exist_ok=True)
     when = datetime.fromtimestamp(result.started, UTC).strftime("%Y%m%dT%H%M%S")
     path = folder / f"{when}-{result.name}.json"
-    beside = path.with_suffix(f".{os.getpid()}.new")
-    beside.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    replace_file(path, json.dumps(result.as_json(), indent=1) + "\n")
     return path
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..traffic.timeline import Second
+
 HELD, FAILED, NOT_TRIED = "held", "FAILED", "not tried"
 """The verdicts. FAILED also when the drill was stopped before it could know."""
 
@@ -19,21 +21,6 @@ class Bound:
     seen: str
     bound: str
     held: bool
-
-
-@dataclass(frozen=True)
-class DrillSecond:
-    """The requests that were due in one second of the load.
-
-    `t` is the second's begin, counted from the load's; `p50` and `p90` are latencies in seconds of
-    the right answers, None where there was none.
-    """
-
-    t: int
-    ok: int
-    failed: int
-    p50: float | None
-    p90: float | None
 
 
 @dataclass(frozen=True)
@@ -92,7 +79,7 @@ class DrillResult:
     verdict: str = NOT_TRIED
     why: str = ""
     bounds: tuple[Bound, ...] = ()
-    timeline: tuple[DrillSecond, ...] = ()
+    timeline: tuple[Second, ...] = ()
     marks: tuple[Mark, ...] = ()
     lag_s: float = 0.0
     without: str = ""
@@ -117,6 +104,6 @@ def from_json(row: Mapping[str, Any]) -> DrillResult:
     plain = dict(row)
     plain["requirements"] = tuple(plain["requirements"])
     plain["left"] = tuple(plain.get("left", ()))
-    for name, kind in (("bounds", Bound), ("timeline", DrillSecond), ("marks", Mark)):
+    for name, kind in (("bounds", Bound), ("timeline", Second), ("marks", Mark)):
         plain[name] = tuple(kind(**one) for one in plain[name])
     return DrillResult(**plain)

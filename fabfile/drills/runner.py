@@ -11,6 +11,7 @@ from ..engine import interrupt
 from ..engine.errors import RunbookError
 from ..engine.journal import Run
 from ..engine.lock import Lock
+from ..engine.waiting import wait_until
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from ..traffic.calls import Range
@@ -160,9 +161,9 @@ class DrillRun:
         self.record.repaired = time.monotonic()
         with interrupt.mending():
             self._undo_fault(fault, stage)
-            if not self._wait_patiently(self._is_well, WELL_WITHIN):
+            if not wait_until(self._is_well, seconds=WELL_WITHIN, every=POLL):
                 self.left.append(f"{self._describe_unwell()} {WELL_WITHIN:.0f} s after the repair")
-            self._wait_patiently(lambda: self.traffic.calm(1.0), CALM)
+            wait_until(lambda: self.traffic.calm(1.0), seconds=CALM, every=POLL)
 
     def _undo_fault(self, fault: Fault, stage: DrillTarget) -> None:
         self.progress("mending it")
@@ -181,21 +182,16 @@ class DrillRun:
 
     def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for it, looking on; false when the time is over or the drill must be broken off."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.aborted:
-            interrupt.check()
-            self._update_progress()
-            if condition():
-                return True
-            time.sleep(POLL)
-        return False
+        held = False
 
-    def _wait_patiently(self, condition: Callable[[], bool], seconds: float) -> bool:
-        end = time.monotonic() + seconds
-        while not (done := condition()) and time.monotonic() < end:
-            interrupt.check()
-            time.sleep(POLL)
-        return done
+        def is_over() -> bool:
+            nonlocal held
+            self._update_progress()
+            held = not self.aborted and condition()
+            return held or bool(self.aborted)
+
+        wait_until(is_over, seconds=seconds, every=POLL)
+        return held
 
     def _update_progress(self) -> None:
         """Has the balancer that serves taken note? Is the budget spent? And a word of progress."""

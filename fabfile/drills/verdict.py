@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..traffic.timeline import split_seconds
 from . import figures, rules
 from .model import Drill, Observation
 from .result import FAILED, HELD, NOT_TRIED, Bound, DrillResult, Mark
@@ -31,11 +32,8 @@ def judge_drill(
 ) -> DrillResult:
     """The result of a drill that was made."""
     bounds = tuple(rule(seen) for rule in drill.rules)
-    why = "; ".join(
-        [aborted] * bool(aborted)
-        + [_broken_bound(bound) for bound in bounds if not bound.held]
-        + list(left)
-    )
+    broken = [_broken_bound(bound) for bound in bounds if not bound.held]
+    why = "; ".join(filter(None, [aborted, *broken, *left]))
     return DrillResult(
         drill.name,
         drill.hypothesis,
@@ -50,7 +48,7 @@ def judge_drill(
         verdict=FAILED if why else HELD,
         why=why,
         bounds=bounds,
-        timeline=figures.request_timeline(seen.samples),
+        timeline=tuple(split_seconds(seen.samples)),
         marks=tuple(marks),
         lag_s=round(figures.generator_lag(seen.samples), 4),
         left=tuple(left),

@@ -81,7 +81,10 @@ class Converger:
     host before it is made."""
 
     def __init__(self, link: Link, run: Run, tell: Tell, progress: Callable[[str], None]) -> None:
-        self.link, self.run, self.tell, self.progress = link, run, tell, progress
+        self.link = link
+        self.run = run
+        self.tell = tell
+        self.progress = progress
         self._done: list[str] = []
 
     def apply(self, steps: Sequence[Step]) -> list[Outcome]:

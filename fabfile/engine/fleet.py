@@ -76,3 +76,9 @@ class Fleet:
 def failed_hosts(results: Mapping[str, object]) -> dict[str, RunbookError]:
     """The failures among the results of `Fleet.each`."""
     return {name: result for name, result in results.items() if isinstance(result, RunbookError)}
+
+
+def raise_first(results: Mapping[str, object]) -> None:
+    """Raise the first failure among the results of `Fleet.each`, if there is one."""
+    for error in failed_hosts(results).values():
+        raise error

@@ -109,7 +109,10 @@ class Stream:
         self.logged_in = self.logged_in or self._frame.login in self.noise
         before, begin, after = self.noise.partition(self._frame.begin)
         if begin:
-            self.begun, self.logged_in, self.noise, self.text = True, True, before, after
+            self.begun = True
+            self.logged_in = True
+            self.noise = before
+            self.text = after
             self._find_end()
         else:
             del self.noise[:-NOISE]

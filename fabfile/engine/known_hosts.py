@@ -13,13 +13,13 @@ import hashlib
 import hmac
 import os
 import re
-import shutil
-import tempfile
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import RunbookError
+from .files import write_beside
 
 
 class HostKey(NamedTuple):
@@ -127,19 +127,10 @@ class KnownHosts:
                 f"{path} is no file", "[ssh] known_hosts names it", "edit the site file"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(self.content)
-                file.flush()
-                os.fsync(handle)
+        with write_beside(target, 0o600) as file:
+            file.write(self.content)
             if target.exists():
-                shutil.copymode(target, beside)
-                _copy_owner(target, beside)
-            os.replace(beside, target)
-        except BaseException:
-            os.unlink(beside)
-            raise
+                _copy_mode_and_owner(target, file.fileno())
 
     def _keys(self, entry: str, marker: str) -> list[HostKey]:
         lines = (_parse(raw) for raw in self.content.splitlines())
@@ -188,8 +179,9 @@ def _hashes_to(name: str, entry: str) -> bool:
     return hmac.compare_digest(hmac.new(salt, entry.encode(), hashlib.sha1).digest(), digest)
 
 
-def _copy_owner(source: Path, target: str) -> None:
-    """Only where it differs: who may not give files away may still write one of his own."""
-    old, new = source.stat(), os.stat(target)
+def _copy_mode_and_owner(source: Path, handle: int) -> None:
+    old, new = source.stat(), os.fstat(handle)
+    # Only where it differs: who may not give files away may still write one of his own.
     if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
-        os.chown(target, old.st_uid, old.st_gid)
+        os.fchown(handle, old.st_uid, old.st_gid)
+    os.fchmod(handle, stat.S_IMODE(old.st_mode))

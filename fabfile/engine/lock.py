@@ -72,7 +72,15 @@ def parse_holder(text: str) -> Holder | None:
         seen.get(key, "?") for key in ("run", "who", "task", "reason", "since")
     )
     return (
-        Holder(run, who, task, reason, since, left, seen.get("controller", ""))
+        Holder(
+            run=run,
+            who=who,
+            task=task,
+            reason=reason,
+            since=since,
+            left=left,
+            controller=seen.get("controller", ""),
+        )
         if left > 0
         else None
     )

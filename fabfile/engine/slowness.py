@@ -7,7 +7,7 @@ import re
 import threading
 
 from .errors import RunbookError
-from .secret import mask_secrets
+from .terminal import print_warning
 
 SLOW = 2.0
 """Seconds from the login to the begin of our script that are worth a sentence; sudo needs 0.01."""
@@ -25,15 +25,7 @@ def warn_once(name: str, seconds: float, words: str) -> None:
         if name in _warned:
             return
         _warned.add(name)
-    from rich.console import Console
-    from rich.text import Text
-
-    console, warning = (
-        Console(stderr=True, soft_wrap=True, highlight=False),
-        explain(name, seconds, words),
-    )
-    console.print(Text(f"! {mask_secrets(warning.seen)}", "yellow"))
-    console.print(Text("  next ", "dim") + Text(mask_secrets(warning.next)))
+    print_warning(explain(name, seconds, words))
 
 
 def explain(name: str, seconds: float, words: str) -> RunbookError:

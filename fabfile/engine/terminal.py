@@ -6,6 +6,13 @@ from __future__ import annotations
 import codecs
 import io
 import sys
+from typing import TYPE_CHECKING
+
+from .errors import RunbookError
+from .secret import mask_secrets
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PLAIN = str.maketrans("✗✓×…·•–—→←≤≥«»“”‘’│─━█⚠", 'x+x.-*--><<>""""\'\'|--#!')
 """One for one, so that columns stay in line."""
@@ -39,3 +46,27 @@ def typed(text: str) -> str:
     """What somebody typed for people to read, as it can be written anywhere: bytes of another
     locale become question marks."""
     return text.encode(errors="replace").decode()
+
+
+def print_error(error: RunbookError, console: Console | None = None) -> None:
+    """Print an error in three lines: what was seen, why it matters, what to type next.
+
+    Without a `console` it goes to stderr.
+    """
+    _print_parts(error, console, "✗ ", "bold red")
+
+
+def print_warning(warning: RunbookError) -> None:
+    """Print on stderr what does not end the task, in the lines of an error."""
+    _print_parts(warning, None, "! ", "yellow")
+
+
+def _print_parts(error: RunbookError, console: Console | None, mark: str, style: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    out = console or Console(stderr=True, soft_wrap=True, highlight=False)
+    out.print(Text(mark + mask_secrets(error.seen), style))
+    for label, text in (("why ", error.why), ("next", error.next)):
+        if text:
+            out.print(Text(f"  {label} ", "dim") + Text(mask_secrets(text)))

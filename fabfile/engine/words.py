@@ -20,6 +20,11 @@ def spoken(text: str) -> list[str]:
     return [mask_secrets(line) for line in clean if line]
 
 
+def plural(number: int, word: str) -> str:
+    """`number` and the word for it: `1 host`, `2 hosts`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def last(text: str) -> str:
     """The last line that says something."""
     lines = spoken(text)

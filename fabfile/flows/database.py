@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..console.rollup import open_console, write_json
+from ..console.json_file import write_json
+from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, OK
 from ..engine.postgres import connect_database
+from ..engine.words import plural
 from ..roles import postgres
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
@@ -118,7 +120,7 @@ def show_database(settings: Settings, json: str | None) -> int:
     out = open_console(json)
     out.print(_tables_table(f"{name} on {node.name}: {mark or 'never seeded'}", tables))
     for client, state, count in clients:
-        out.print(f"{client:<16} {state:<22} {count} connection{'s' * (count != 1)}")
+        out.print(f"{client:<16} {state:<22} {plural(count, 'connection')}")
     for sentence in missing:
         out.print(f"[yellow]to do:[/] {sentence}   [dim](inv db.indexes)[/]")
     report = {

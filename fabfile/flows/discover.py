@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ..console.rollup import open_console, show_outcome, write_json
+from ..console.json_file import write_json
+from ..console.rollup import open_console, show_outcome
 from ..discovery import store as knowledge
 from ..engine.converge import Converger, State
 from ..engine.errors import OK, RunbookError

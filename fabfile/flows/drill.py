@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..acceptance.export import refuse_bad_path
-from ..console.rollup import open_console, write_json
+from ..console.json_file import write_json
+from ..console.rollup import open_console
 from ..drills import DrillResult, chosen_drills, run_some
 from ..drills.catalogue.register import BY_NAME, DRILLS
 from ..drills.history import kept_results

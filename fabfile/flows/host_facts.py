@@ -15,7 +15,7 @@ from ..control.counters import EndpointCounts
 from ..discovery import store as knowledge
 from ..engine.converge import State
 from ..engine.errors import RunbookError
-from ..engine.fleet import failed_hosts
+from ..engine.fleet import raise_first
 from ..engine.host import Node
 from ..engine.shell import q
 from ..health import logs as rotation
@@ -72,8 +72,7 @@ class HostFacts:
         ssh tells."""
         with open_fleet(self.settings, self.settings.inventory.nodes, readonly=True) as fleet:
             seen = fleet.each(lambda node: against_ours(fleet.link(node)))
-        for error in failed_hosts(seen).values():
-            raise error
+        raise_first(seen)
         return {name: clock for name, clock in seen.items() if isinstance(clock, Clock)}
 
     def ready_seconds(self) -> Mapping[str, float]:
@@ -174,8 +173,7 @@ class HostFacts:
             self.settings, self.settings.inventory.having(*roles), readonly=True
         ) as fleet:
             seen = fleet.each(lambda node: fleet.link(node).read([probe])[0].out)
-        for error in failed_hosts(seen).values():
-            raise error
+        raise_first(seen)
         return {name: str(text) for name, text in seen.items()}
 
 

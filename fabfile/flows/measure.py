@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..acceptance.host_facts import NodeFacts
 from ..acceptance.plan import FULL, QUICK, Plan
 from ..acceptance.tls import Secure
+from ..console.json_file import write_json
 from ..engine.errors import RunbookError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def measure_service(
 
     from rich.console import Console
 
-    from ..acceptance.export import as_json, refuse_bad_path, write_json
+    from ..acceptance.export import as_json, refuse_bad_path
     from ..acceptance.progress import LiveView
     from ..acceptance.run import measure_all
     from ..acceptance.table import show_outcome_table
@@ -75,7 +76,7 @@ def measure_service(
     outcome = _add_drill_rows(outcome, drill, undrilled, screen)
     show_outcome_table(outcome, screen)
     if json_path:
-        write_json(outcome, json_path)
+        write_json(as_json(outcome), json_path)
     if report:
         page = write_report(report, as_json(outcome), [drill.as_json() for drill in outcome.drills])
         screen.print(f"The report: {page}", soft_wrap=True)

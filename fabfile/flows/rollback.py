@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from ..console.rollup import open_console, write_json
+from ..console.json_file import write_json
+from ..console.rollup import open_console
 from ..control import releases as lying
 from ..control.releases import InstalledRelease
 from ..engine.errors import DIFFERS, OK, RunbookError
-from ..engine.fleet import failed_hosts
+from ..engine.fleet import raise_first
 from ..engine.host import Node
 from ..rollout.auto_rollback import system_of
 from ..rollout.deploy import DeployOptions, carry_out
@@ -54,8 +55,7 @@ def show_releases(settings: Settings, names: Sequence[str], json: str | None) ->
     write_json(
         {"hosts": {name: [asdict(one) for one in many] for name, many in kept.items()}}, json
     )
-    for error in failed_hosts(seen).values():
-        raise error
+    raise_first(seen)
     return OK if len({lying.current_release(many) for many in kept.values()}) < 2 else DIFFERS
 
 
@@ -70,8 +70,7 @@ def roll_back(settings: Settings, names: Sequence[str], to: str, options: Deploy
     began = time.monotonic()
     with open_fleet(settings, _app_nodes(settings, names), readonly=options.dry) as fleet:
         seen = fleet.each(lambda node: lying.releases_on(fleet.link(node), settings))
-        for error in failed_hosts(seen).values():
-            raise error
+        raise_first(seen)
         kept = {name: many for name, many in seen.items() if not isinstance(many, RunbookError)}
         target = named_release(kept, to) if to else release_before(kept)
         system = system_of(settings, fleet.link(fleet.nodes[0]), target)

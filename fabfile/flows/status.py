@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..console.rollup import open_console, write_json
+from ..console.json_file import write_json
+from ..console.rollup import open_console
 from ..engine.errors import UNREACHABLE
 from ..engine.problem import Problem
+from ..engine.words import plural
 from ..health.host import HostStatus
 from ..health.overview import ask_site
 from ..health.verdict import exit_code
@@ -43,7 +45,7 @@ def _last_line(
 ) -> str:
     down = sum(host.down or not host.reachable for host in hosts)
     waits = sum(bool(host.problems) for host in hosts) - down
-    parts = [f"{len(hosts)} host{'s' * (len(hosts) != 1)}"]
+    parts = [plural(len(hosts), "host")]
     parts += [
         f"{count} {word}"
         for count, word in ((down, "in trouble"), (waits, "with a warning"))
@@ -51,7 +53,7 @@ def _last_line(
     ]
     if len(parts) == 1 and not site:
         parts.append("all well")
-    parts += [f"{seconds:.2f} s", f"{sessions} ssh session{'s' * (sessions != 1)}"]
+    parts += [f"{seconds:.2f} s", plural(sessions, "ssh session")]
     return "[bold]status[/]: " + " · ".join(parts)
 
 

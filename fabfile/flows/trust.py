@@ -11,6 +11,7 @@ from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.known_hosts import HostKey, KnownHosts
 from ..engine.link import Address, host_key, key_fingerprint
+from ..engine.words import plural
 from ..settings.reach import host_address
 from ..settings.settings import Settings
 
@@ -73,7 +74,7 @@ def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bo
     if not yes and not _has_agreed():
         raise RunbookError("not pinned", "you did not say yes", "fab trust")
     _pin(file, wanted)
-    out.print(f"{len(wanted)} key{'s' * (len(wanted) != 1)} pinned in {file}")
+    out.print(f"{plural(len(wanted), 'key')} pinned in {file}")
     return OK
 
 

@@ -13,10 +13,11 @@ from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.psql import HOLDERS, answer, json_lines, psql, rows
 from ..engine.shell import Reading, q
+from ..engine.sqltext import quote_ident, quote_literal
+from ..engine.words import plural
 from ..roles import postgres
 from ..roles.postgres_view import broken, in_effect_query, merged, overruled
 from ..settings.settings import Settings
-from ..steps.sql import literal
 
 WAITED = 3
 """Seconds from which a session that waits for a lock is a problem: users wait as long."""
@@ -50,11 +51,15 @@ def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     if "postgres" not in node.roles:
         return []
     db, wanted = settings.database, postgres.wanted(settings, node)
-    user, names = literal(db.user), ", ".join(map(literal, wanted))
+    user, names = quote_literal(db.user), ", ".join(map(quote_literal, wanted))
     state = STATE.replace("{names}", names).replace("{user}", user)
-    role = '"' + db.user.replace('"', '""') + '"'
     query = "\n".join(
-        [in_effect_query(wanted, db.name, db.user), state, HOLDERS, READ.replace("{role}", role)]
+        [
+            in_effect_query(wanted, db.name, db.user),
+            state,
+            HOLDERS,
+            READ.replace("{role}", quote_ident(db.user)),
+        ]
     )
     # Asked from the host itself: whether the server listens where the app nodes call, not whether
     # the network lets them.
@@ -119,8 +124,7 @@ def _waits(facts: Sequence[Mapping[str, Any]]) -> list[Problem]:
         return []
     number = waits["waiting"]
     sentence = (
-        f"{number} session{'s' * (number != 1)} of the database wait for a lock, since"
-        f" {waits['longest']} s"
+        f"{plural(number, 'session')} of the database wait for a lock, since {waits['longest']} s"
     )
     by = next((fact for fact in facts if fact.get("session") and fact.get("waiting")), None)
     by = by or next((fact for fact in facts if "prepared" in fact), None)

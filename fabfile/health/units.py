@@ -159,18 +159,18 @@ def _parse_state(name: str, seen: dict[str, str], now: int) -> UnitState:
     ended = f"{seen.get('Result')} {seen.get('ExecMainStatus', '')}".removesuffix(" 0").strip()
     in_etc = "/etc" if seen.get("LoadState") == "masked" else ""
     return UnitState(
-        name,
-        seen.get("LoadState", ""),
-        active,
-        seen.get("SubState", ""),
-        seen.get("UnitFileState", ""),
-        int(seen.get("NRestarts") or 0),
-        "" if seen.get("Result", "success") == "success" else ended,
-        int(stamp) if stamp.isdigit() else 0,
-        now,
-        seen.get("StatusText", ""),
-        seen.get("Words", "").removeprefix("error: "),
-        seen.get("Masked", "") or in_etc,
+        name=name,
+        load=seen.get("LoadState", ""),
+        active=active,
+        sub=seen.get("SubState", ""),
+        enabled=seen.get("UnitFileState", ""),
+        restarts=int(seen.get("NRestarts") or 0),
+        exit="" if seen.get("Result", "success") == "success" else ended,
+        since=int(stamp) if stamp.isdigit() else 0,
+        now=now,
+        status=seen.get("StatusText", ""),
+        words=seen.get("Words", "").removeprefix("error: "),
+        masked=seen.get("Masked", "") or in_etc,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.errors import RunbookError
+from ..engine.files import replace_file
 from ..engine.secret import mask_secrets
 
 __all__ = ["refuse_bad_folder", "write_report"]
@@ -64,12 +65,9 @@ def refuse_bad_folder(folder: Path) -> None:
 
 
 def _put_file(path: Path, text: str) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        replace_file(path, text)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise RunbookError(
             f"{path} cannot be written: {error.strerror}.",
             "The figures are above.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from ..steps.sql import literal
+from ..engine.sqltext import quote_literal
 
 OUR_FILE = "/conf.d/50-runbook.conf"
 
@@ -101,9 +101,11 @@ class Overruled:
 def in_effect_query(wanted: Iterable[str], database: str, user: str) -> str:
     """The question about the settings called `wanted`, and about the app's database and role;
     JSON lines."""
-    names = ", ".join(map(literal, wanted))
+    names = ", ".join(map(quote_literal, wanted))
     text = IN_EFFECT.replace("{names}", names)
-    return text.replace("{database}", literal(database)).replace("{user}", literal(user))
+    return text.replace("{database}", quote_literal(database)).replace(
+        "{user}", quote_literal(user)
+    )
 
 
 def overruled(wanted: Mapping[str, str], facts: Sequence[Mapping[str, Any]]) -> list[Overruled]:

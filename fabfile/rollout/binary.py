@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 from ..engine.errors import RunbookError
+from ..engine.files import write_beside
 from ..settings.settings import Settings
 from ..settings.site_file import expand
 
@@ -61,17 +60,16 @@ def download_file(url: str, path: Path) -> None:
     from http.client import HTTPException
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as out, urllib.request.urlopen(url, timeout=30) as answer:
+        with (
+            write_beside(path, 0o600) as out,
+            urllib.request.urlopen(url, timeout=30) as answer,
+        ):
             shutil.copyfileobj(answer, out, 262144)
             size = answer.headers.get("Content-Length")
             if size and out.tell() != int(size):  # http.client takes an early end for the end
                 raise OSError(f"it broke off after {out.tell()} of {size} bytes")
-        os.replace(beside, path)
     except (OSError, ValueError, HTTPException) as error:
         raise RunbookError(
             f"{url} cannot be downloaded: {error}", "there is nothing to deploy", f"curl -I {url}"
         ) from None
-    finally:
-        Path(beside).unlink(missing_ok=True)

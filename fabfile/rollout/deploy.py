@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .. import certs
-from ..console.rollup import HostReport, Report, open_console, show_report, write_json
+from ..console.json_file import write_json
+from ..console.rollup import HostReport, Report, open_console, show_report
 from ..control.keepalived import holds_probe
 from ..discovery import store as knowledge
 from ..engine import lock as locks

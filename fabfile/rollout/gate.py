@@ -80,7 +80,10 @@ class GateFailed(RunbookError):
             "it would have reached users; the node stays out of service",
             "fab status",
         )
-        self.node, self.release, self.number, self.verdict = node, release, number, verdict
+        self.node = node
+        self.release = release
+        self.number = number
+        self.verdict = verdict
 
 
 # -- what can be asked

@@ -86,7 +86,7 @@ class Conflict:
     @property
     def what(self) -> str:
         """In words: who has the ports now, or would take them."""
-        ports = f"port{'s' * (len(self.numbers) > 1)} {_and(self.numbers)}"
+        ports = f"{'ports' if len(self.numbers) > 1 else 'port'} {_and(self.numbers)}"
         if self.runs:
             return f"{ports} {'are' if len(self.numbers) > 1 else 'is'} held by {self.holder}"
         return f"{self.holder} does not run now, but it starts at boot and then takes {ports}"

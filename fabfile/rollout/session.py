@@ -29,7 +29,11 @@ class RolloutSession:
     def __init__(
         self, system: System, fleet: Fleet, run: Run, options: DeployOptions, out: Console
     ) -> None:
-        self.system, self.fleet, self.run, self.options, self.out = system, fleet, run, options, out
+        self.system = system
+        self.fleet = fleet
+        self.run = run
+        self.options = options
+        self.out = out
         self.balancer, self.edges = Balancer(system.settings), Edges(system.settings)
         self.hosts = {node.name: HostReport(node.name) for node in fleet}
         self.status: Status | None = None

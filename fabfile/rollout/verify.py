@@ -3,15 +3,14 @@ yet."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-from ..engine import interrupt
 from ..engine.errors import RunbookError
 from ..engine.host import Node
 from ..engine.problem import Problem
+from ..engine.waiting import wait_until
 from ..health import entrance
 from ..health.overview import ask_site, concerning
 from ..settings.reach import open_fleet
@@ -37,16 +36,13 @@ def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verifi
     """
     names = {node.name for node in nodes}
     with open_fleet(settings, concerned(settings, nodes), readonly=True) as fleet:
-        end = time.monotonic() + (0 if failed else SETTLE)
-        while True:
-            asked = (
-                time.monotonic()
-            )  # on a slow host an answer takes longer than SETTLE, and may be as old
-            found = list(concerning(names, *ask_site(settings, fleet)))
-            if not found or asked >= end:
-                break
-            interrupt.check()
-            time.sleep(0.5)
+        found: list[tuple[str, Problem]] = []
+
+        def is_well() -> bool:
+            found[:] = concerning(names, *ask_site(settings, fleet))
+            return not found
+
+        wait_until(is_well, seconds=0 if failed else SETTLE, every=0.5)
         wanted = [(host, problem) for host, problem in found if problem.cause or not failed]
         return Verification([_error(host, problem) for host, problem in wanted], fleet.sessions)
 

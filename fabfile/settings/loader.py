@@ -8,6 +8,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from ..engine.addresses import is_ipv4
 from ..engine.errors import RunbookError
 from ..engine.host import Node
 from ..engine.secret import Secret
@@ -111,7 +112,7 @@ class Reader:
         """The address that moves must not be a host's own."""
         if not edge.address:
             return
-        if not _is_ipv4(edge.address):
+        if not is_ipv4(edge.address):
             raise self._wrong_value(
                 "edge.address", f"must be an IPv4 address like 10.0.0.10, not {edge.address!r}"
             )
@@ -131,7 +132,7 @@ class Reader:
             self._no_strangers(at, entry, {"address", "roles"})
             self._check_rule("hosts", name)
             address = self._read_value(f"{at}.address", str, entry.get("address"))
-            if not _is_ipv4(address):  # it goes into pg_hba.conf and haproxy.cfg as it is
+            if not is_ipv4(address):  # it goes into pg_hba.conf and haproxy.cfg as it is
                 raise self._wrong_value(
                     f"{at}.address", f"must be an IPv4 address like 10.0.0.21, not {address!r}"
                 )
@@ -241,15 +242,6 @@ class Reader:
 
     def _wrong_value(self, key: str, what: str) -> RunbookError:
         return RunbookError(f"{self.path}: {key} {what}", "nothing was done", f"edit {self.path}")
-
-
-def _is_ipv4(text: str) -> bool:
-    import ipaddress
-
-    try:
-        return str(ipaddress.IPv4Address(text)) == text
-    except ValueError:
-        return False
 
 
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+from ..engine.sqltext import quote_ident, quote_literal
 from .project import PROJECT
 
 
@@ -24,8 +25,8 @@ def _jinja_environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # configuration files, not HTML
     )
-    environment.filters["ident"] = lambda text: '"' + str(text).replace('"', '""') + '"'
-    environment.filters["literal"] = lambda text: "'" + str(text).replace("'", "''") + "'"
+    environment.filters["ident"] = lambda text: quote_ident(str(text))
+    environment.filters["literal"] = lambda text: quote_literal(str(text))
     return environment
 
 

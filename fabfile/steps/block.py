@@ -11,6 +11,7 @@ from ..engine.command import Shell
 from ..engine.errors import RunbookError
 from ..engine.shell import Reading, q, write_file
 from ..engine.step import Change, Step, text_diff
+from ..engine.words import plural
 from ..settings.paths import OURS
 
 BEGIN = (
@@ -96,7 +97,7 @@ class Block(Step):
         kept = sum(
             1 for line in others.splitlines() if line.strip() and not line.lstrip().startswith("#")
         )
-        keeping = f", keep the {kept} line{'s' * (kept != 1)} of others" if kept else ""
+        keeping = f", keep the {plural(kept, 'line')} of others" if kept else ""
         return f"write our part of {self.path}{keeping}"
 
     def _diff(self, ours: str, others: str) -> str:

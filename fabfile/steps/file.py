@@ -10,6 +10,7 @@ from ..engine.command import Shell
 from ..engine.errors import RunbookError
 from ..engine.shell import Reading, ask_known, q, sha256_line, stat_line, write_file
 from ..engine.step import Change, Step, text_diff
+from ..engine.words import plural
 from ..settings.paths import OURS
 
 
@@ -66,7 +67,7 @@ class File(Step):
         lines = seen.out.splitlines()
         if not lines or lines[0] == "absent":
             length = len(self.content.splitlines())
-            return self._write_change(f"write {self.path} ({length} line{'s' * (length != 1)})", "")
+            return self._write_change(f"write {self.path} ({plural(length, 'line')})", "")
         owner, mode, kind = lines[0].split(maxsplit=2)
         if "file" not in kind:
             raise _in_the_way(self.path, kind, "a file")
@@ -78,9 +79,7 @@ class File(Step):
                 for line in diff.splitlines()
                 if line
             )
-            what = (
-                f"{changed} line{'s' * (changed != 1)}" if changed else "comments or secrets only"
-            )
+            what = plural(changed, "line") if changed else "comments or secrets only"
             return self._write_change(f"change {self.path} ({what})", diff)
         if (owner, int(mode, 8)) != (self.owner, self.mode):
             script = f"chown {q(self.owner)} {q(self.path)} && chmod {self.mode:04o} {q(self.path)}"

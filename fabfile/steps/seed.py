@@ -17,6 +17,7 @@ from ..engine.errors import RunbookError
 from ..engine.link import Link
 from ..engine.psql import psql
 from ..engine.shell import q
+from ..engine.sqltext import quote_ident, quote_literal
 from ..engine.step import Change
 from ..engine.waiting import wait_until
 from ..engine.words import quoted
@@ -60,11 +61,10 @@ class Seeded(DatabaseStep):
 
     def probe(self) -> str:
         """The database's comment, its tables, and how many of them are empty."""
-        name = self.settings.database.name.replace("'", "''")
         return psql(
             self.settings.database.name,
             "SELECT replace(coalesce(shobj_description(oid, 'pg_database'), ''), E'\\n', ' ')"
-            f" FROM pg_database WHERE datname = '{name}';\n"
+            f" FROM pg_database WHERE datname = {quote_literal(self.database)};\n"
             "SELECT count(*), count(*) FILTER (WHERE pg_relation_size(c.oid) = 0) FROM pg_class c"
             " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r';",
         )
@@ -107,8 +107,7 @@ class Seeded(DatabaseStep):
         return Change(f"adopt the data found in database {database}", (adopt,))
 
     def _comment_statement(self, text: str) -> str:
-        name = self.settings.database.name.replace('"', '""')
-        return f"COMMENT ON DATABASE \"{name}\" IS '{text}'"
+        return f"COMMENT ON DATABASE {quote_ident(self.database)} IS {quote_literal(text)}"
 
     def _seed_change(self, sentence: str) -> Change:
         begin, end = (

@@ -18,6 +18,7 @@ from ..engine.pgfault import NotRunning
 from ..engine.psql import answer, psql
 from ..engine.secret import Secret
 from ..engine.shell import Reading
+from ..engine.sqltext import quote_ident, quote_literal
 from ..engine.step import Change, Step
 
 ITERATIONS = 4096
@@ -131,7 +132,7 @@ class LoginRole(DatabaseStep):
             "postgres",
             "SELECT coalesce(rolpassword, 'none'), rolcanlogin AND NOT (rolsuper OR rolcreatedb OR"
             " rolcreaterole OR rolreplication OR rolbypassrls), rolconnlimit FROM pg_authid WHERE"
-            f" rolname = {literal(self.user)};",
+            f" rolname = {quote_literal(self.user)};",
         )
 
     def compare(self, found: str | None) -> Change | None:
@@ -150,9 +151,7 @@ class LoginRole(DatabaseStep):
         if exists and not verifies_password(columns[0], self.password):
             what = "set the password"
         verifier = Secret(scram_verifier(self.password))
-        statement = (
-            f"{verb} ROLE {_quote_ident(self.user)} {wanted} PASSWORD {literal(verifier.reveal())}"
-        )
+        statement = f"{verb} ROLE {quote_ident(self.user)} {wanted} PASSWORD {quote_literal(verifier.reveal())}"
         return Change(
             f"{what} of role {self.user}" if exists else f"create role {self.user}",
             (Sql("postgres", (statement,)),),
@@ -242,12 +241,3 @@ def verifies_password(verifier: str, password: Secret) -> bool:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _quote_ident(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """`text` as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"

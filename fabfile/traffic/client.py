@@ -166,14 +166,26 @@ class Client:
             error = _judge_answer(call, response.status, head, size)
             done = asyncio.get_running_loop().time()
             return Response(
-                sent, done, response.status, error, response.headers, head, size, digest, found
+                sent=sent,
+                done=done,
+                status=response.status,
+                error=error,
+                headers=response.headers,
+                head=head,
+                size=size,
+                digest=digest,
+                found=found,
             )
 
 
 async def _read_body(response: ClientResponse, seek: bytes) -> tuple[bytes, int, str, bool]:
     """The body's beginning, length and digest, and whether it holds `seek`; a list is never held
     as a whole."""
-    digest, head, size, found, rest = hashlib.blake2b(digest_size=16), b"", 0, False, b""
+    digest = hashlib.blake2b(digest_size=16)
+    head = b""
+    size = 0
+    found = False
+    rest = b""
     async for chunk in response.content.iter_any():
         digest.update(chunk)
         size += len(chunk)

@@ -80,15 +80,15 @@ async def offer_load(
         woke = loop.time() - begin
         answer = await wire.ask(call, timeout=timeout, due=begin + intended)
         sample = Sample(
-            call.endpoint,
-            intended,
-            woke,
-            answer.sent - begin,
-            answer.done - begin,
-            answer.status,
-            answer.error,
-            answer.mark,
-            call.arm,
+            endpoint=call.endpoint,
+            intended=intended,
+            woke=woke,
+            sent=answer.sent - begin,
+            done=answer.done - begin,
+            status=answer.status,
+            error=answer.error,
+            mark=answer.mark,
+            arm=call.arm,
         )
         samples.append(sample)
         if seen:

@@ -45,7 +45,14 @@ async def ask_alone(
         error = "" if right(answer) else answer.error
         keep(
             Sample(
-                call.endpoint, due, due, answer.sent, answer.done, answer.status, error, answer.mark
+                endpoint=call.endpoint,
+                intended=due,
+                woke=due,
+                sent=answer.sent,
+                done=answer.done,
+                status=answer.status,
+                error=error,
+                mark=answer.mark,
             )
         )
         if not error or loop.time() + PAUSE >= end:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from .load import Load
 from .sample import Sample
 from .stats import percentile_of
 
 
-class Second(NamedTuple):
+@dataclass(frozen=True)
+class Second:
     """The requests that were due in one second of a load.
 
     `t` is its begin, counted from the load's. Latencies are seconds, of right answers, from the
@@ -25,7 +25,7 @@ class Second(NamedTuple):
     failed: int
     p50: float | None
     p90: float | None
-    p99: float | None
+    p99: float | None = None  # results kept from earlier versions have none
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class LoadPhase:
     timeline: Sequence[Second]
 
 
-def by_second(samples: Sequence[Sample], seconds: float) -> list[Second]:
-    """Every second of a load of `seconds`, those in which nothing was due included."""
+def split_seconds(samples: Iterable[Sample], seconds: float = 0.0) -> list[Second]:
+    """The load second by second, those in which nothing was due included: of the `seconds` that
+    it lasts at least, or until the last sample."""
     due: defaultdict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
         due[int(sample.intended)].append(sample)
@@ -49,10 +50,11 @@ def by_second(samples: Sequence[Sample], seconds: float) -> list[Second]:
 
 def _make_second(t: int, samples: Sequence[Sample]) -> Second:
     times = sorted(sample.latency for sample in samples if sample.ok)
-    p50, p90, p99 = (percentile_of(times, share) if times else None for share in (0.5, 0.9, 0.99))
-    return Second(t, len(times), len(samples) - len(times), p50, p90, p99)
+    shares = (0.5, 0.9, 0.99)
+    p50, p90, p99 = (round(percentile_of(times, s), 6) if times else None for s in shares)
+    return Second(t, ok=len(times), failed=len(samples) - len(times), p50=p50, p90=p90, p99=p99)
 
 
 def phase_of(name: str, load: Load) -> LoadPhase:
     """A finished load as a curve."""
-    return LoadPhase(name, load.rate, load.seconds, by_second(load.samples, load.seconds))
+    return LoadPhase(name, load.rate, load.seconds, split_seconds(load.samples, load.seconds))

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fabfile.acceptance.export import as_json, refuse_bad_path, write_json
+from fabfile.acceptance.export import as_json, refuse_bad_path
 from fabfile.acceptance.freshness import Fresh, Freshness
 from fabfile.acceptance.plan import QUICK
 from fabfile.acceptance.progress import LiveView
 from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
 from fabfile.acceptance.run import CheckOutcome
 from fabfile.acceptance.table import show_outcome_table, sparkline
+from fabfile.console.json_file import write_json
 from fabfile.engine.errors import RunbookError
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
@@ -125,7 +126,7 @@ def test_json_has_every_requirement_and_no_infinity() -> None:
 
 def test_json_goes_to_a_file_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
-    write_json(outcome([LIST]), str(path))
+    write_json(as_json(outcome([LIST])), str(path))
     assert json.loads(path.read_text())["rows"][0]["id"] == "R9"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fabfile.console.rollup import HostReport, Report, show_outcome, show_report, write_json
+from fabfile.console.json_file import write_json
+from fabfile.console.rollup import HostReport, Report, show_outcome, show_report
 from fabfile.engine.converge import Outcome, State, predict_outcomes
 from fabfile.engine.errors import Locked, RunbookError, Unreachable
 from fabfile.engine.secret import Secret

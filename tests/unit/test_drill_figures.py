@@ -11,9 +11,10 @@ from fabfile.drills import figures, rules
 from fabfile.drills.model import Drill, Observation, ProcessSample
 from fabfile.drills.observer import AppSeen, EdgeSnapshot
 from fabfile.drills.recording import drained_nodes, times_out_of_service
-from fabfile.drills.result import FAILED, HELD, NOT_TRIED, DrillSecond, Mark, from_json
+from fabfile.drills.result import FAILED, HELD, NOT_TRIED, Mark, from_json
 from fabfile.drills.verdict import add_times, judge_drill, not_tried
 from fabfile.traffic.sample import Sample
+from fabfile.traffic.timeline import Second, split_seconds
 from fabfile.traffic.users import asked_at
 
 
@@ -65,12 +66,12 @@ def test_the_longest_gap(samples: list[Sample], since: float, gap: float) -> Non
 
 def test_the_seconds_one_by_one() -> None:
     samples = [asked(0.1, 0.2), asked(0.5, 0.4), asked(0.9, 3, "timed out"), asked(2.0, 0.1)]
-    assert figures.request_timeline(samples) == (
-        DrillSecond(0, 2, 1, 0.2, 0.4),
-        DrillSecond(1, 0, 0, None, None),
-        DrillSecond(2, 1, 0, 0.1, 0.1),
-    )
-    assert figures.request_timeline([]) == ()
+    assert split_seconds(samples) == [
+        Second(0, 2, 1, 0.2, 0.4, 0.4),
+        Second(1, 0, 0, None, None),
+        Second(2, 1, 0, 0.1, 0.1, 0.1),
+    ]
+    assert split_seconds([]) == []
 
 
 def test_failures_by_endpoint_and_kind() -> None:

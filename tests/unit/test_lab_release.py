@@ -79,7 +79,9 @@ def test_a_pin_that_breaks_off_leaves_what_was_pinned(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(*{"rename": (Path, "rename"), "write": (sitefile, "_write")}[step], full)
+    monkeypatch.setattr(
+        *{"rename": (Path, "rename"), "write": (sitefile, "replace_file")}[step], full
+    )
     with pytest.raises(OSError, match="No space left"):
         hosts.pin("dies")
     assert b"release = slow-0" in pinned(lab).read_bytes()

@@ -20,12 +20,12 @@ from fabfile.acceptance.export import as_json
 from fabfile.acceptance.plan import QUICK
 from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
 from fabfile.acceptance.run import CheckOutcome
-from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, DrillSecond, Mark
+from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark
 from fabfile.engine.errors import RunbookError
 from fabfile.report.curves import load_curve
 from fabfile.report.page import format_ms, format_share, spark_lines
 from fabfile.traffic.sample import Sample
-from fabfile.traffic.timeline import LoadPhase, by_second
+from fabfile.traffic.timeline import LoadPhase, Second, split_seconds
 
 EVIL = '<script>alert("x")</script>'
 SAMPLES = [
@@ -60,7 +60,7 @@ OUTCOME = CheckOutcome(
     False,
     [7],
     0,
-    [LoadPhase("peak", 24, 10, by_second(SAMPLES, 10))],
+    [LoadPhase("peak", 24, 10, split_seconds(SAMPLES, 10))],
 )
 DRILL = DrillResult(
     "app-500",
@@ -77,8 +77,7 @@ DRILL = DrillResult(
     why="not back by itself",
     bounds=(Bound("back", "never", "< 60 s", held=False),),
     timeline=tuple(
-        DrillSecond(t, 60 - 2 * (t == 4), 2 * (t == 4), 0.01, None if t == 5 else 0.1)
-        for t in range(10)
+        Second(t, 60 - 2 * (t == 4), 2 * (t == 4), 0.01, None if t == 5 else 0.1) for t in range(10)
     ),
     marks=(Mark(4.6, "detected"), Mark(4.0, "fault"), Mark(9.0, EVIL)),
 )
@@ -266,7 +265,7 @@ def test_seconds_without_a_request_are_seconds() -> None:
     samples = [Sample("R6", at, at, at, at + 0.2) for at in (0.1, 0.9, 3.5)] + [
         Sample("R6", 3.6, 3.6, 3.6, 9, 0, "timed out")
     ]
-    seen = by_second(samples, 5)
+    seen = split_seconds(samples, 5)
     assert [(one.t, one.ok, one.failed) for one in seen] == [
         (0, 2, 0),
         (1, 0, 0),

@@ -1,0 +1,40 @@
+"""Reports for machines: JSON in a file or on stdout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..engine.errors import RunbookError
+from ..engine.files import replace_file
+from ..engine.secret import mask_secrets
+from ..engine.terminal import write_utf8
+
+
+def write_json(data: Any, path: str | None, *, option: str = "--json") -> None:
+    """Write `data` to `path` (`-` is stdout; None is nowhere), secrets masked, whole or not at all.
+
+    `option` is the one that named the path.
+
+    Raises:
+        RunbookError: the file cannot be written.
+    """
+    if path is None:
+        return
+    text = mask_secrets(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+    if path == "-":
+        write_utf8(text)
+        return
+    target = Path(path)
+    try:
+        if target.exists() and not target.is_file():  # /dev/stderr, a pipe: nothing to rename
+            target.write_text(text, encoding="utf-8")
+        else:
+            replace_file(target.resolve(), text)
+    except OSError as error:
+        raise RunbookError(
+            f"{path} cannot be written: {error.strerror}",
+            "the report is lost",
+            f"give {option} another path",
+        ) from None

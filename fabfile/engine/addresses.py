@@ -1,0 +1,19 @@
+"""What is an IP address and what is a name."""
+
+from __future__ import annotations
+
+
+def is_ip(text: str) -> bool:
+    """Whether `text` is an IPv4 or IPv6 address."""
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_ipv4(text: str) -> bool:
+    """Whether `text` is an IPv4 address."""
+    return ":" not in text and is_ip(text)
