@@ -43,6 +43,7 @@ CLIENTS, STREAMS = 32, 4
 """Connections; with HTTP/2 half of them, each with so many requests under way. Below HAProxy's
 limit a node, and nginx's a connection."""
 
+ANSWER = f'{{"pong": true, "filled": "{"x" * 200}"}}'
 UPSTREAM = f"""global
     maxconn 4000
 defaults
@@ -52,7 +53,7 @@ defaults
     timeout connect 1s
 frontend app
     bind :{APP}
-    http-request return status 200 content-type application/json string '{{"pong": true, "filled": "{"x" * 200}"}}'
+    http-request return status 200 content-type application/json string '{ANSWER}'
 """
 TLS = f"""ssl crt {FOLDER}/both.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2"""
 

@@ -67,7 +67,8 @@ def forget(lab: Lab, name: str) -> None:
 
 
 def _mount(folder: Path, lower: list[Path]) -> None:
-    layers = f"lowerdir={':'.join(map(str, lower))},upperdir={folder / 'upper'},workdir={folder / 'work'}"
+    below = ":".join(map(str, lower))
+    layers = f"lowerdir={below},upperdir={folder / 'upper'},workdir={folder / 'work'}"
     run("mount", "-t", "overlay", "-o", layers, "overlay", str(folder / "root"))
 
 

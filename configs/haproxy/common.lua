@@ -34,9 +34,10 @@ local function exchange(node, path, seconds)
     return open, status and tonumber(status), said
 end
 
--- Whether it takes connections, the status, the first line; the last two are nil when no answer comes within `seconds`. Asked by
--- a task, and waited for by the clock: a socket whose time is over before HAProxy gets to it (the host is short of processor
--- time) never ends (HAProxy issue 3442), and a user's request that waited for that socket would not either.
+-- Whether it takes connections, the status, the first line; the last two are nil when no answer
+-- comes within `seconds`. Asked by a task, and waited for by the clock: a socket whose time is over
+-- before HAProxy gets to it (the host is short of processor time) never ends (HAProxy issue 3442),
+-- and a user's request that waited for that socket would not either.
 function ask(node, path, seconds)
     local sure, open, status, said = nil, true, nil, nil
     core.register_task(function()
@@ -51,7 +52,8 @@ end
 
 WELL, SILENT, AWAY = "well", "silent", "away"
 
--- How a node is, asked now: SILENT takes connections and does not answer. One that says it is ill is out of service by that.
+-- How a node is, asked now: SILENT takes connections and does not answer. One that says it is ill
+-- is out of service by that.
 function state(node, seconds)
     local open, status, said = ask(node, "{{ health }}", seconds)
     if not open then

@@ -1,11 +1,15 @@
--- Written by the runbook. While the database is away every node answers 500 to what needs it, at once, and to ask the other node
--- only doubles the load. So such requests wait here, before they are sent, until a read through any node works again.
-local PATIENCE = 6.0 -- seconds, from the outage's begin; longer ones are no restart, and then the app's own answer is better
+-- Written by the runbook. While the database is away every node answers 500 to what needs it, at
+-- once, and to ask the other node only doubles the load. So such requests wait here, before they
+-- are sent, until a read through any node works again.
+-- seconds, from the outage's begin; longer ones are no restart, and then the app's own answer is
+-- better
+local PATIENCE = 6.0
 
 local since = nil -- when the database was first found away; nil: it is there
 local looking = false
 
--- Whether every node that answers at all says 500. One that does not: the fault is a node's, or its own.
+-- Whether every node that answers at all says 500. One that does not: the fault is a node's, or its
+-- own.
 local function is_away()
     local bad = false
     for _, node in ipairs(NODES) do

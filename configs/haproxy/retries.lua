@@ -1,7 +1,9 @@
--- Written by the runbook. Retries help while one node is bad. When all are slow they multiply the load that made them so, and hold
--- them down. So they have a budget, of requests that were asked again, whatever came of it.
+-- Written by the runbook. Retries help while one node is bad. When all are slow they multiply the
+-- load that made them so, and hold them down. So they have a budget, of requests that were asked
+-- again, whatever came of it.
 local BUDGET = 200 -- more than a hung node causes until its checks fail …
-local REFILL = 20 -- … and so many of it come back each second: less than a fifth of what the nodes take
+-- … and so many of it come back each second: less than a fifth of what the nodes take
+local REFILL = 20
 
 local spent, counted, looked = 0, 0, 0.0
 

@@ -136,7 +136,6 @@ class DrillRun:
         return judge_drill(self.drill, seen, self.record.marks(begin), self.aborted, self.left)
 
     # -- the phases
-    # ------------------------------------------------------------------------------------------------
 
     def _break_it(self, fault: Fault, stage: DrillTarget) -> None:
         self.progress("breaking it")
@@ -178,7 +177,6 @@ class DrillRun:
             )
 
     # -- looking
-    # ---------------------------------------------------------------------------------------------------
 
     def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for it, looking on; false when the time is over or the drill must be broken off."""

@@ -54,7 +54,6 @@ class Link:
         self._root = "/bin/sh" if address.user == "root" else "sudo -n /bin/sh"
 
     # -- asking and changing
-    # ------------------------------------------------------------------------------
 
     def read(self, probes: Sequence[str], *, timeout: float = 60) -> list[Reading]:
         """Run read-only `probes` in one script over one session; their answers in order.
@@ -175,7 +174,6 @@ class Link:
             connection.close()
 
     # -- one channel
-    # --------------------------------------------------------------------------------------
 
     def _may_change(self, what: str) -> None:
         if self.readonly:

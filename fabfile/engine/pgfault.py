@@ -151,7 +151,8 @@ def holder(fact: Mapping[str, Any]) -> tuple[str, str]:
                 f"the prepared transaction «{fact['prepared']}» of {fact['user']} is open since"
                 f" {fact['transaction_since']}"
             ),
-            f"""on the host: {AS_SUPERUSER} -d DATABASE -c "ROLLBACK PREPARED '{fact["prepared"]}'\"""",
+            f"on the host: {AS_SUPERUSER} -d DATABASE -c"
+            f" \"ROLLBACK PREPARED '{fact['prepared']}'\"",
         )
     pid, state = fact["session"], fact.get("state") or "?"
     what = f"locks {fact['locked']}" if fact.get("locked") else "has a transaction open"

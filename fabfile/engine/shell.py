@@ -149,7 +149,8 @@ def write_file(path: str, content: bytes, *, mode: int, owner: str, validate: st
         refused = q(f"the new {path} was refused by its checker")
         lines += [
             f"if ! said=$({validate.replace('{}', candidate)} 2>&1); then",
-            f"""  printf '%s: %s\\n' {refused} "$(printf %s "$said" | grep -v '^$' | tail -n 1)" >&2; exit 65""",
+            "  said=$(printf %s \"$said\" | grep -v '^$' | tail -n 1)",
+            f"  printf '%s: %s\\n' {refused} \"$said\" >&2; exit 65",
             "fi",
         ]
     lines += [

@@ -41,7 +41,8 @@ MARK = (
     " current_database()"
 )
 
-CONNECTIONS = """SELECT coalesce(client_addr::text, 'local'), coalesce(state, '?'), count(*) FROM pg_stat_activity
+CONNECTIONS = """SELECT coalesce(client_addr::text, 'local'), coalesce(state, '?'), count(*)
+FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1, 2 ORDER BY 1, 2"""
 
 

@@ -25,14 +25,20 @@ WAITED = 3
 SPARE = 5
 """Connections below which they are called used up: each app node opens some at once."""
 
-STATE = """SELECT json_build_object('waiting', count(*), 'longest', coalesce(max(extract(epoch FROM now() - query_start))::int, 0))
+STATE = """SELECT json_build_object('waiting', count(*),
+  'longest', coalesce(max(extract(epoch FROM now() - query_start))::int, 0))
 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database();
-SELECT json_build_object('pending', name) FROM pg_settings WHERE pending_restart AND name NOT IN ({names});
-SELECT json_build_object('connections', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-  'most', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+SELECT json_build_object('pending', name) FROM pg_settings WHERE pending_restart
+  AND name NOT IN ({names});
+SELECT json_build_object('connections',
+  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+  'most', current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int,
   'own', (SELECT count(*) FROM pg_stat_activity WHERE usename = {user}),
-  'own_most', coalesce((SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = {user}), 1000000));
-SELECT json_build_object('encoding', pg_encoding_to_char(encoding)) FROM pg_database WHERE datname = current_database();
+  'own_most', coalesce((SELECT nullif(rolconnlimit, -1)
+    FROM pg_roles WHERE rolname = {user}), 1000000));
+SELECT json_build_object('encoding', pg_encoding_to_char(encoding))
+FROM pg_database WHERE datname = current_database();
 """
 """Lock waits, settings that wait for a restart, connections in all and of the app's role, the
 encoding; JSON lines."""

@@ -93,7 +93,8 @@ ours() {{
   done
 }}
 logs=$(sed -n 's|^\\(/[^ ]*\\)/[^/ ]* {{$|\\1|p' {SETTINGS}/logrotate.conf 2>/dev/null)
-data=$(sed -n "s/^data_directory *= *'\\([^']*\\)'.*/\\1/p" /etc/postgresql/{postgres}/main/postgresql.conf 2>/dev/null)
+data=$(sed -n "s/^data_directory *= *'\\([^']*\\)'.*/\\1/p" \\
+  /etc/postgresql/{postgres}/main/postgresql.conf 2>/dev/null)
 paths=$(
 {asked}
 )

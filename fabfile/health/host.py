@@ -25,7 +25,8 @@ from .network import NetworkView
 from .verdict import balancer_problems, drain_problems, pending_problems
 
 FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"
-printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}} END{{printf "%d", 100-100*a/t}}' /proc/meminfo)"
+printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}}
+  END{{printf "%d", 100-100*a/t}}' /proc/meminfo)"
 printf 'release=%s\\n' "$(readlink {ROOT}/current 2>/dev/null)"
 for owed in {PENDING}/*; do [ -e "$owed" ] && echo "owed=${{owed##*/}}"; done
 printf 'last=%s\\n' "$(tail -n 1 /var/log/runbook/journal.jsonl 2>/dev/null)"

@@ -24,7 +24,9 @@ TRY = f"""try() {{
   case $? in 0) answer='{OPEN}' ;; 124) answer='{SILENT}' ;; *) answer=${{answer##*: }} ;; esac
   echo "tried|$1|$3|$answer"
 }}
-app_port() {{ sed -n "s|^ *server $1 $2:\\([0-9]*\\) check.*|\\1|p" /etc/haproxy/haproxy.cfg 2>/dev/null; }}
+app_port() {{
+  sed -n "s|^ *server $1 $2:\\([0-9]*\\) check.*|\\1|p" /etc/haproxy/haproxy.cfg 2>/dev/null
+}}
 """
 
 

@@ -141,7 +141,6 @@ def _describe_curve(timeline: Sequence[Json]) -> str:
 
 
 # -- figures as people read them
-# ----------------------------------------------------------------------------------------
 
 
 def format_ms(value: float | None) -> str:

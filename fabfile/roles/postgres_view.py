@@ -13,20 +13,25 @@ from ..engine.sqltext import quote_literal
 
 OUR_FILE = "/conf.d/50-runbook.conf"
 
-IN_EFFECT = """SELECT json_build_object('setting', s.name, 'used', s.setting, 'shown', current_setting(s.name),
+IN_EFFECT = """SELECT json_build_object('setting', s.name, 'used', s.setting,
+  'shown', current_setting(s.name),
   'unit', s.unit, 'source', s.source, 'restart', s.context = 'postmaster',
-  'text', f.setting, 'file', f.sourcefile, 'line', f.sourceline, 'read', EXISTS (SELECT FROM pg_file_settings o
+  'text', f.setting, 'file', f.sourcefile, 'line', f.sourceline,
+  'read', EXISTS (SELECT FROM pg_file_settings o
     WHERE o.name = s.name AND o.sourcefile LIKE '%/conf.d/50-runbook.conf'))
-FROM pg_settings s LEFT JOIN (SELECT DISTINCT ON (name) * FROM pg_file_settings WHERE name IS NOT NULL
+FROM pg_settings s LEFT JOIN (
+  SELECT DISTINCT ON (name) * FROM pg_file_settings WHERE name IS NOT NULL
   ORDER BY name, seqno DESC) f USING (name) WHERE s.name IN ({names});
-SELECT json_build_object('setting', s.name, 'role_value', substr(c.line, length(s.name) + 2), 'unit', s.unit,
+SELECT json_build_object('setting', s.name,
+  'role_value', substr(c.line, length(s.name) + 2), 'unit', s.unit,
   'reset', format('ALTER %s RESET %I', CASE WHEN d.oid IS NULL THEN format('ROLE %I', r.rolname)
     WHEN r.oid IS NULL THEN format('DATABASE %I', d.datname)
     ELSE format('ROLE %I IN DATABASE %I', r.rolname, d.datname) END, s.name))
 FROM pg_db_role_setting x CROSS JOIN LATERAL unnest(x.setconfig) c(line)
 JOIN pg_settings s ON s.name = split_part(c.line, '=', 1)
 LEFT JOIN pg_database d ON d.oid = x.setdatabase LEFT JOIN pg_roles r ON r.oid = x.setrole
-WHERE s.name IN ({names}) AND (d.oid IS NULL OR d.datname = {database}) AND (r.oid IS NULL OR r.rolname = {user});
+WHERE s.name IN ({names}) AND (d.oid IS NULL OR d.datname = {database})
+  AND (r.oid IS NULL OR r.rolname = {user});
 SELECT json_build_object('broken', f.error, 'file', f.sourcefile, 'line', f.sourceline)
 FROM pg_file_settings f LEFT JOIN pg_settings s USING (name)
 WHERE f.error IS NOT NULL AND f.sourcefile IS NOT NULL AND s.context IS DISTINCT FROM 'postmaster';

@@ -81,7 +81,6 @@ class AppRollout:
         )
 
     # -- before the first
-    # ---------------------------------------------------------------------------------------
 
     def _lift_leftovers(self, nodes: Sequence[Node]) -> None:
         """A deploy that died may have left a node drained; until it is back, no other may be
@@ -142,7 +141,6 @@ class AppRollout:
         }
 
     # -- one node
-    # -----------------------------------------------------------------------------------------------
 
     def _roll_node(self, system: System, node: Node) -> bool:
         """Found out about if need be; only if its app must be restarted or watched, through the
@@ -199,7 +197,6 @@ class AppRollout:
         return replace(system, facts=discovery.facts)
 
     # -- after the last
-    # -----------------------------------------------------------------------------------------
 
     def prove(self, nodes: Sequence[Node]) -> None:
         """Note on each node that passed what it passed with. Only now: a release is proven on

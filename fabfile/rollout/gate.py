@@ -87,7 +87,6 @@ class GateFailed(RunbookError):
 
 
 # -- what can be asked
-# ------------------------------------------------------------------------------------------
 
 
 def gate_reads(settings: Settings) -> tuple[str, ...]:
@@ -126,7 +125,6 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
 
 
 # -- on the node, while it is out of service
-# --------------------------------------------------------------------
 
 
 def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> GateVerdict:
@@ -211,7 +209,6 @@ def _load_figures(watched: Sequence[GateSample], gate: Gate) -> tuple[Figure, ..
 
 
 # -- at the balancers, once users are back
-# -----------------------------------------------------------------------
 
 FEW = 2
 """Errors in the balancers' eyes from which there is something to judge: one may be a user's own

@@ -22,7 +22,8 @@ SERVERS = {
 
 CLUSTERS = r"""for file in /etc/postgresql/*/*/postgresql.conf; do
   folder=${file%/*}; name=${folder#/etc/postgresql/}
-  [ -e "$file" ] && [ "$name" != OURS ] && ! grep -qsE '^(manual|disabled)' "$folder/start.conf" || continue
+  [ -e "$file" ] && [ "$name" != OURS ] &&
+    ! grep -qsE '^(manual|disabled)' "$folder/start.conf" || continue
   data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" "$file")
   port=$(cat "$file" "$folder"/conf.d/*.conf "$data/postgresql.auto.conf" 2>/dev/null |
     sed -n "s/^ *port *=\{0,1\} *'\{0,1\}\([0-9]*\).*/\1/p" | tail -n 1)

@@ -68,7 +68,8 @@ class InstallPackages:
 
     def show(self) -> str:
         """The script."""
-        return f"{USE_PROXIES}\n{render_template('packages/install.sh', packages=self.names, seconds=10)}"
+        script = render_template("packages/install.sh", packages=self.names, seconds=10)
+        return f"{USE_PROXIES}\n{script}"
 
     def execute(self, link: Link, progress: Progress) -> None:
         """Install them.

@@ -32,11 +32,14 @@ LIMIT = 3600.0
 
 GUARD = """DO $$
 DECLARE
-  mark text := coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = current_database();
+  mark text := coalesce(shobj_description(oid, 'pg_database'), '')
+    FROM pg_database WHERE datname = current_database();
 BEGIN
   IF mark NOT LIKE 'runbook: seeding%' AND EXISTS (
     SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r')
-  THEN RAISE EXCEPTION 'the database holds tables that no unfinished seeding left (its mark: «%»)', mark; END IF;
+  THEN RAISE EXCEPTION
+    'the database holds tables that no unfinished seeding left (its mark: «%»)', mark;
+  END IF;
 END $$"""
 """Seeding empties the database first. A reading that failed (a restart, say) must not lead
 there: asked again, inside."""

@@ -151,7 +151,10 @@ class LoginRole(DatabaseStep):
         if exists and not verifies_password(columns[0], self.password):
             what = "set the password"
         verifier = Secret(scram_verifier(self.password))
-        statement = f"{verb} ROLE {quote_ident(self.user)} {wanted} PASSWORD {quote_literal(verifier.reveal())}"
+        statement = (
+            f"{verb} ROLE {quote_ident(self.user)} {wanted} PASSWORD "
+            f"{quote_literal(verifier.reveal())}"
+        )
         return Change(
             f"{what} of role {self.user}" if exists else f"create role {self.user}",
             (Sql("postgres", (statement,)),),

@@ -119,8 +119,9 @@ class Unit(Step):
             else "it says nothing in its journal"
         )
         return (
-            "began=$(date"
-            f" +%s.%3N)\nstart={old.replace('%s', 'InvocationID')}\npid={old.replace('%s', 'MainPID')}\n"
+            "began=$(date +%s.%3N)\n"
+            f"start={old.replace('%s', 'InvocationID')}\n"
+            f"pid={old.replace('%s', 'MainPID')}\n"
             'said() { journalctl "$@" --since "@$began" -q --no-pager; }\n'
             # matches for all values of a field but the old one; a process that ends late may pass
             # for a new start

@@ -136,7 +136,7 @@ def test_a_command_beside_a_task_is_refused(run_fab: Runner) -> None:
 
 
 # --- A binary by URL
-# -------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------
 
 
 class Shop(http.server.BaseHTTPRequestHandler):
@@ -184,7 +184,7 @@ def test_a_binary_by_url_is_taken_once_and_only_if_it_is_the_right_one(
 
 
 # --- Who answers there, and who we are
-# ----------------------------------------------------------------------------------
+# --------------------------------------------------------------------------
 
 
 def test_a_host_that_is_off_stops_the_whole_deploy_but_not_one_of_others(

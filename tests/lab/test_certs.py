@@ -20,7 +20,6 @@ from fabfile.certs.store import Store
 from lab import hosts
 
 # -- what is there after a deploy
-# ---------------------------------------------------------------------------------
 
 
 def test_clients_can_verify_what_is_served(
@@ -80,7 +79,6 @@ def key_line(path: Path) -> str:
 
 
 # -- renewing and rotating under load
-# -----------------------------------------------------------------------------
 
 
 def test_a_renewal_fails_nobody(
@@ -143,7 +141,6 @@ def two_pairs(certs: Runner, ssh: Ssh) -> None:
 
 
 # -- status
-# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("two_pairs")

@@ -35,7 +35,7 @@ SEED = int(os.environ.get("CRASH_SEED", "20231121"))
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d bingo"
 
 # --- States that need changes
-# -------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------
 
 
 def drift(ssh: Ssh) -> None:
@@ -104,7 +104,7 @@ CRASHES = [
 
 
 # --- What must be the same afterwards
-# -----------------------------------------------------------------------------------
+# --------------------------------------------------------------------------
 
 TLS = "/etc/nginx/tls"
 EDGE = "/etc/haproxy /etc/nginx /etc/keepalived /etc/sysctl.d /etc/systemd/system /usr/lib/runbook"
@@ -117,11 +117,13 @@ NODE = (
     "/etc/runbook /etc/systemd/system /opt /srv/app/current /srv/app/current/bingo"
     " /srv/app/current/facts.json /usr/lib/runbook"
 )
-DATABASE = """SELECT shobj_description(oid, 'pg_database'), datacl FROM pg_database WHERE datname = 'bingo';
+DATABASE = """SELECT shobj_description(oid, 'pg_database'), datacl
+FROM pg_database WHERE datname = 'bingo';
 SELECT rolname, rolcanlogin, rolsuper, rolconnlimit FROM pg_roles WHERE rolname = 'bingo';
 SELECT indexrelid::regclass::text, indisvalid, pg_get_indexdef(indexrelid) FROM pg_index
   JOIN pg_class c ON c.oid = indrelid WHERE relnamespace = 'public'::regnamespace ORDER BY 1;
-SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM customers), (SELECT count(*) FROM movies);
+SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM customers),
+(SELECT count(*) FROM movies);
 SELECT name, setting FROM pg_settings WHERE sourcefile LIKE '%runbook%' ORDER BY 1"""
 
 

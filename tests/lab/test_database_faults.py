@@ -33,22 +33,35 @@ def to_change(plan: Outcome) -> list[str]:
 
 
 # -- settings in effect
-# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
-        (f"{PSQL} -c \"ALTER SYSTEM SET listen_addresses = 'localhost'\"; systemctl restart {UNIT}", f"{AUTO}:3"),
-        (f"{PSQL} -c \"ALTER SYSTEM SET work_mem = '1MB'\" -c 'SELECT pg_reload_conf()'", f"{AUTO}:3"),
+        (
+            f"{PSQL} -c \"ALTER SYSTEM SET listen_addresses = 'localhost'\"; systemctl "
+            f"restart {UNIT}",
+            f"{AUTO}:3",
+        ),
+        (
+            f"{PSQL} -c \"ALTER SYSTEM SET work_mem = '1MB'\" -c 'SELECT pg_reload_conf()'",
+            f"{AUTO}:3",
+        ),
         # at the next restart only
-        (f"{PSQL} -c \"ALTER SYSTEM SET max_connections = 20\"", f"{AUTO}:3"),
+        (f'{PSQL} -c "ALTER SYSTEM SET max_connections = 20"', f"{AUTO}:3"),
         (f"{PSQL} -c \"ALTER ROLE bingo SET work_mem = '64kB'\"", "ALTER ROLE bingo"),
-        (f"sed -i 's/^include_dir/#&/' {ETC}/postgresql.conf; systemctl restart {UNIT}", "not include our file"),
-        (f"mkdir -p {ETC}/other.d; sed -i 's/^include_dir.*/include_dir = '\"'other.d'\"'/' {ETC}/postgresql.conf", "not include our file"),
+        (
+            f"sed -i 's/^include_dir/#&/' {ETC}/postgresql.conf; systemctl restart {UNIT}",
+            "not include our file",
+        ),
+        (
+            f"mkdir -p {ETC}/other.d; sed -i 's/^include_dir.*/include_dir = "
+            f"'\"'other.d'\"'/' {ETC}/postgresql.conf",
+            "not include our file",
+        ),
     ],
     ids=["auto", "auto-reload", "auto-later", "role", "include", "include-other"],
-)  # fmt: skip
+)
 def test_a_setting_that_is_overruled_is_named_and_put_right(
     healed: Deployed, run_fab: Runner, ssh: Ssh, spoil: str, named: str
 ) -> None:
@@ -94,7 +107,6 @@ def test_another_file_that_overrules_ours_is_left_alone_and_named(
 
 
 # -- a full disk
-# ---------------------------------------------------------------------------------------------------
 
 
 REAL = "/var/lib/postgresql"
@@ -161,7 +173,6 @@ def test_a_full_file_system_is_named_and_nothing_is_called_missing(
 
 
 # -- a forgotten session
-# --------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -245,15 +256,29 @@ def test_sessions_that_wait_for_each_other_are_seen(
 
 
 # -- the operator's environment
-# ---------------------------------------------------------------------------------------
 
 ELSEWHERE = {
-    "PGHOSTADDR": "127.0.0.1", "PGHOST": "192.0.2.1", "PGPORT": "6543", "PGSERVICE": "shop", "PGUSER": "anna",
-    "PGSERVICEFILE": "/nonexistent", "PGDATABASE": "shop", "PGCHANNELBINDING": "require", "PGSSLMODE": "verify-full",
-    "PGREQUIREAUTH": "scram-sha-256", "PGOPTIONS": "-c statement_timeout=1", "PGPASSFILE": "/nonexistent",
-    "PGTARGETSESSIONATTRS": "standby", "PGREQUIRESSL": "1", "PGGSSENCMODE": "require", "PGCLIENTENCODING": "LATIN1",
-    "PGSSLNEGOTIATION": "direct", "PGLOADBALANCEHOSTS": "random", "PGMINPROTOCOLVERSION": "3.2", "PGTZ": "Mars",
-}  # fmt: skip
+    "PGHOSTADDR": "127.0.0.1",
+    "PGHOST": "192.0.2.1",
+    "PGPORT": "6543",
+    "PGSERVICE": "shop",
+    "PGUSER": "anna",
+    "PGSERVICEFILE": "/nonexistent",
+    "PGDATABASE": "shop",
+    "PGCHANNELBINDING": "require",
+    "PGSSLMODE": "verify-full",
+    "PGREQUIREAUTH": "scram-sha-256",
+    "PGOPTIONS": "-c statement_timeout=1",
+    "PGPASSFILE": "/nonexistent",
+    "PGTARGETSESSIONATTRS": "standby",
+    "PGREQUIRESSL": "1",
+    "PGGSSENCMODE": "require",
+    "PGCLIENTENCODING": "LATIN1",
+    "PGSSLNEGOTIATION": "direct",
+    "PGLOADBALANCEHOSTS": "random",
+    "PGMINPROTOCOLVERSION": "3.2",
+    "PGTZ": "Mars",
+}
 
 
 def test_the_operators_pg_variables_change_nothing(healed: Deployed, run_inv: Runner) -> None:

@@ -17,7 +17,8 @@ from labtools import Runner, Ssh
 from lab import ssh as lab_ssh
 
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d bingo"
-INDEXES = """SELECT indexrelid::regclass::text, indisvalid FROM pg_index JOIN pg_class c ON c.oid = indrelid
+INDEXES = """SELECT indexrelid::regclass::text, indisvalid FROM pg_index
+JOIN pg_class c ON c.oid = indrelid
 WHERE relnamespace = 'public'::regnamespace ORDER BY 1"""
 
 
@@ -57,9 +58,12 @@ def test_an_invalid_and_a_lost_index_are_built_again(
 # invalid index.
 CANCELLED = f"""
 {PSQL} -c 'DROP INDEX movies_id' -c 'DROP INDEX sessions_id'
-{PSQL} -c "BEGIN; UPDATE sessions SET customer_id = customer_id WHERE id = 1; SELECT pg_sleep(4)" >/dev/null &
-until {PSQL} -c "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'" | grep -q 1; do sleep 0.1; done
-! {PSQL} -c "SET statement_timeout = '500ms'" -c 'CREATE INDEX CONCURRENTLY sessions_id ON sessions (id)' 2>/dev/null
+{PSQL} -c "BEGIN; UPDATE sessions SET customer_id = customer_id WHERE id = 1; SELECT pg_sleep(4)" \
+>/dev/null &
+until {PSQL} -c "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'" | grep -q 1; do \
+sleep 0.1; done
+! {PSQL} -c "SET statement_timeout = '500ms'" -c 'CREATE INDEX CONCURRENTLY sessions_id ON \
+sessions (id)' 2>/dev/null
 wait
 """
 

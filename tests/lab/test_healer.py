@@ -56,7 +56,8 @@ def test_it_is_small_and_little_exposed(well: Deployed, ssh: Ssh) -> None:
     awk '/VmRSS/ {{ print $2 }}' /proc/$pid/status
     awk '{{ print $14 + $15 }}' /proc/$pid/stat
     ps -o etimes= -p $pid
-    systemd-analyze security --no-pager {UNIT} | sed -n 's/.*exposure level for [^:]*: \\([0-9.]*\\).*/\\1/p'"""
+    systemd-analyze security --no-pager {UNIT} | sed -n 's/.*exposure level for [^:]*: \
+\\([0-9.]*\\).*/\\1/p'"""
     rss, ticks, age, exposure = map(float, ssh("node1", script).out.split())
     assert rss < 25_000  # kB
     assert ticks / 100 < 1 + 0.01 * age  # its start, and one percent

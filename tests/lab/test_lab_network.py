@@ -20,7 +20,8 @@ sysctls.RECORD = network.STATE / "sysctls.json"
 FORWARD = pathlib.Path("/proc/sys/net/ipv4/ip_forward")
 one, two = Lab(91), Lab(92)
 def forwarding(): return FORWARD.read_text().strip()
-def nft(*words): return subprocess.run(["nft", *words], check=True, capture_output=True, text=True).stdout
+def nft(*words): return subprocess.run(["nft", *words], check=True, capture_output=True, \
+text=True).stdout
 def show(*values): print(*values)
 """
 
@@ -74,7 +75,8 @@ nft("add table ip filter")
 nft("add chain ip filter FORWARD { type filter hook forward priority filter; policy drop; }")
 nft("add rule ip filter FORWARD accept comment \\"other\\"")
 before = nft("list", "chain", "ip", "filter", "FORWARD")
-network.up(one); network.up(one); network.up(two); show(nft("list", "chain", "ip", "filter", "FORWARD").count("rblab91\\" accept"))
+network.up(one); network.up(one); network.up(two); show(nft("list", "chain", "ip", "filter", \
+"FORWARD").count("rblab91\\" accept"))
 network.down(one); show(nft("list", "chain", "ip", "filter", "FORWARD").count("rblab92\\" accept"))
 network.down(two); show(nft("list", "chain", "ip", "filter", "FORWARD") == before)
 """

@@ -21,12 +21,15 @@ umask 027
 mkdir -p /srv/app/releases /usr/lib/runbook /etc/runbook /var/lib/runbook
 printf '%s\n' http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 >>/etc/environment
 mkdir -p /etc/systemd/system.conf.d
-printf '%s\n' '[Manager]' 'DefaultEnvironment=http_proxy=http://127.0.0.1:9' >/etc/systemd/system.conf.d/proxy.conf
+printf '%s\n' '[Manager]' 'DefaultEnvironment=http_proxy=http://127.0.0.1:9' \
+>/etc/systemd/system.conf.d/proxy.conf
 systemctl daemon-reexec
 echo 'proxy = "http://127.0.0.1:9"' >/root/.curlrc
 chmod 644 /root/.curlrc
-printf '%s\n' 'Defaults umask=0027, umask_override' 'Defaults env_keep += "http_proxy https_proxy"' >/etc/sudoers.d/odd
-printf '%s\n' 'echo "Welcome to $(hostname), no smoking"' 'printf "and no newline" >&2' >~ops/.bashrc
+printf '%s\n' 'Defaults umask=0027, umask_override' 'Defaults env_keep += "http_proxy \
+https_proxy"' >/etc/sudoers.d/odd
+printf '%s\n' 'echo "Welcome to $(hostname), no smoking"' 'printf "and no newline" >&2' \
+>~ops/.bashrc
 chmod 644 ~ops/.bashrc
 usermod -s /bin/bash ops
 """

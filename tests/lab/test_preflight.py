@@ -94,7 +94,6 @@ def test_a_web_server_that_waits_for_the_next_boot(
 
 
 # -- addresses
-# --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -24,7 +24,10 @@ PROGRAM = """trap 'echo "[ALERT] the old process ends"; exit 143' TERM
 [ ! -e /run/reasons.bad ] || { echo "fatal: cannot bind to 192.0.2.1"; exit 1; }
 while :; do sleep 0.05; done
 """
-RUNS = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\nowed=restart\n"
+RUNS = (
+    "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n"
+    "owed=restart\n"
+)
 
 
 @pytest.fixture

@@ -81,7 +81,6 @@ def test_the_texts_are_the_golden_ones() -> None:
 
 
 # -- on files
-# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -158,7 +157,6 @@ def test_what_a_killed_run_left_is_removed_and_what_is_not_ours_stays(folder: Pa
 
 
 # -- against a server
-# ---------------------------------------------------------------------------------------------
 
 
 class Server:

@@ -54,7 +54,8 @@ sed -i 's|^root:.*|root:x:0:0:root:/tmp:/bin/sh|' etc/passwd
 sed -i 's|^root:[^:]*|root:*|' etc/shadow
 useradd --root /mnt/root --create-home --shell /bin/sh --password '*' asked
 printf '%s\n' 'ops ALL=(ALL) NOPASSWD:ALL' 'asked ALL=(ALL) ALL' \
-    'Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"' >etc/sudoers.d/test
+    'Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"' \
+    >etc/sudoers.d/test
 chmod 0440 etc/sudoers.d/test
 """
 

@@ -17,7 +17,8 @@ from fabfile.discovery.report import as_dict, list_settings
 from fabfile.engine.errors import RunbookError
 
 ODD = """#!/usr/bin/perl
-# A daemon that tells nobody what it wants: a file, a directory, somebody at home, and a port out of the file.
+# A daemon that tells nobody what it wants: a file, a directory, somebody at home, and a port out \
+of the file.
 use strict; use IO::Socket::INET; use Socket;
 $| = 1;
 open(my $in, "<", "/srv/odd/odd.json") or die "cannot load settings\\n";
@@ -26,10 +27,12 @@ my ($port) = $text =~ /"port": *(\\d+)/ or die "no port in $text\\n";
 open(my $log, ">>", "/srv/odd/state/$port/events.log") or die "no journal\\n";
 syswrite($log, "start\\n");
 socket(my $friend, PF_INET, SOCK_STREAM, 0);
-connect($friend, sockaddr_in(82, inet_aton("198.51.100.1"))) or 1;  # refuses by itself: needs no rule
+connect($friend, sockaddr_in(82, inet_aton("198.51.100.1"))) or 1;  # refuses by itself: needs no \
+rule
 socket(my $home, PF_INET, SOCK_STREAM, 0);
 connect($home, sockaddr_in(81, inet_aton("203.0.113.9"))) or print "call home: $!\\n";
-my $served = IO::Socket::INET->new(LocalPort => $port, Listen => 5, Type => SOCK_STREAM) or die "cannot listen: $!\\n";
+my $served = IO::Socket::INET->new(LocalPort => $port, Listen => 5, Type => SOCK_STREAM) or die \
+"cannot listen: $!\\n";
 print "serving with $text\\n";
 while (my $client = $served->accept) { print $client "hello\\n"; close $client }
 """
@@ -42,10 +45,14 @@ my %does = (
   version => sub { print "v7\\n" },
   print_default_config => sub { print "listen: 7301\\nstore: 127.0.0.1:5432\\n" },
   start_web => sub {
-    open(my $in, "<", "/etc/opt/cli/config.yaml") or do { print STDERR "panic: failed to read config data\\n"; exit 2 };
-    my ($port, $store) = join("", <$in>) =~ /listen: (\\d+)\\nstore: (\\S+)/ or die "panic: bad config\\n";
-    IO::Socket::INET->new(PeerAddr => $store) or do { print STDERR "Error: no store\\nUsage:\\n  cli start_web\\n"; exit 1 };
-    my $served = IO::Socket::INET->new(LocalPort => $port, Listen => 5) or die "cannot listen: $!\\n";
+    open(my $in, "<", "/etc/opt/cli/config.yaml") or do { print STDERR "panic: failed to read \
+config data\\n"; exit 2 };
+    my ($port, $store) = join("", <$in>) =~ /listen: (\\d+)\\nstore: (\\S+)/ or die "panic: bad \
+config\\n";
+    IO::Socket::INET->new(PeerAddr => $store) or do { print STDERR "Error: no store\\nUsage:\\n  \
+cli start_web\\n"; exit 1 };
+    my $served = IO::Socket::INET->new(LocalPort => $port, Listen => 5) or die "cannot listen: \
+$!\\n";
     while (my $client = $served->accept) { close $client }
   },
 );

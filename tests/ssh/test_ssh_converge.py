@@ -24,9 +24,11 @@ from fabfile.steps.sql import SqlFile
 from fabfile.steps.unit import Unit
 
 SYSTEMCTL = """#!/bin/sh
-# Stands in for systemd: a unit is active once started, and every call that changes something is on record.
+# Stands in for systemd: a unit is active once started, and every call that changes something is \
+on record.
 case $1 in
-show) printf 'LoadState=loaded\\nUnitFileState=enabled\\nActiveState=%s\\n' "$(cat /run/shim-state || echo inactive)" ;;
+show) printf 'LoadState=loaded\\nUnitFileState=enabled\\nActiveState=%s\\n' "$(cat \
+/run/shim-state || echo inactive)" ;;
 *) echo "$@" >>/run/shim-calls; echo active >/run/shim-state ;;
 esac 2>/dev/null
 """
@@ -198,7 +200,8 @@ from fabfile.engine.converge import Converger
 from fabfile.engine.journal import Run
 from fabfile.steps.file import File
 from sshsteps import Marker
-steps = [File("/srv/killed.conf", "new\\n", notify=("restart:some.service",)), Marker("held", "touch /run/begun; sleep 60")]
+steps = [File("/srv/killed.conf", "new\\n", notify=("restart:some.service",)), Marker("held", \
+"touch /run/begun; sleep 60")]
 Converger(link, Run("deploy", Path("/nonexistent")), print, print).apply(steps)
 """
 

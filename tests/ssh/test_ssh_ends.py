@@ -269,7 +269,8 @@ connection.SILENCE, connection.KEEPALIVE = 1, 0.5
 folder = Path({folder!r})
 host = Host("one", "127.77.0.3", folder / "host", new_key(folder / "key"))
 link = host.link()
-subprocess.Popen(["sh", "-c", "until [ -e %s/tmp/begun ]; do sleep 0.05; done; ip link set lo down" % host.files])
+subprocess.Popen(["sh", "-c", "until [ -e %s/tmp/begun ]; do sleep 0.05; done; ip link set lo \
+down" % host.files])
 started = time.monotonic()
 try:
     link.run("touch /tmp/begun; sleep 60", timeout=600)

@@ -17,7 +17,8 @@ from fabfile.console.task import run_as_task
 from fabfile.engine.journal import Run
 from fabfile.engine.lock import Lock
 from sshsteps import Marker
-steps = [Marker(n, "touch /run/%s.begun; until [ -e /run/%s.go ]; do sleep 0.02; done; touch /run/%s" % (n, n, n)) for n in "ab"]
+steps = [Marker(n, "touch /run/%s.begun; until [ -e /run/%s.go ]; do sleep 0.02; done; touch \
+/run/%s" % (n, n, n)) for n in "ab"]
 
 @run_as_task
 def task():
@@ -87,13 +88,16 @@ from sshsteps import Marker
 @run_as_task
 def task():
     a = link.address
-    ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, timeout=a.timeout)
+    ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, \
+timeout=a.timeout)
     nodes = [Node(name, a.host, ("app",)) for name in "xy"]
     run = Run("deploy", Path("/nonexistent"))
-    with open_fleet(SimpleNamespace(ssh=ssh), nodes) as fleet, Lock(list(fleet.links.values()), run):
+    with open_fleet(SimpleNamespace(ssh=ssh), nodes) as fleet, Lock(list(fleet.links.values()), \
+run):
         def work(node):
             n = node.name
-            script = "touch /run/%s.begun; until [ -e /run/%s.go ]; do sleep 0.02; done; touch /run/%s" % (n, n, n)
+            script = "touch /run/%s.begun; until [ -e /run/%s.go ]; do sleep 0.02; done; touch \
+/run/%s" % (n, n, n)
             steps = [Marker(n, script), Marker("later", "touch /run/later")]
             tell = lambda outcome: print(outcome.step, outcome.state.value, flush=True)
             return Converger(fleet.link(node), run, tell, print).apply(steps)
@@ -131,7 +135,8 @@ from fabfile.settings.inventory import Node
 @run_as_task
 def task():
     a = link.address
-    ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, timeout=a.timeout)
+    ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, \
+timeout=a.timeout)
     with open_fleet(SimpleNamespace(ssh=ssh), [Node("one", a.host, ("app",))]) as fleet:
         fleet.each(lambda node: fleet.link(node).read(["touch /run/reading; sleep 60"]))
 

@@ -97,7 +97,6 @@ def test_a_deploy_row_that_held_says_what_is_there() -> None:
 
 
 # -- R17
-# ----------------------------------------------------------------------------------------------------------------
 
 EXPORTED = """haproxy_backend_http_requests_total{proxy="ep_movie"} 7
 haproxy_backend_http_requests_total{proxy="ep_other"} 4
@@ -145,7 +144,6 @@ def test_figures_of_nothing_prove_nothing() -> None:
 
 
 # -- R21
-# ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -184,7 +182,6 @@ def test_clocks_that_are_right_say_how_right_and_by_whom() -> None:
 
 
 # -- all of them
-# --------------------------------------------------------------------------------------------------------
 
 
 class Hosts:

@@ -23,7 +23,8 @@ DEBIAN = (
     " 127.0.0.1/32            scram-sha-256\nhost    all             all             ::1/128       "
     "          scram-sha-256\n"
 )
-FORMER = """# Written by the runbook. Who may connect: the superuser from this host, the app's role from the app nodes; nobody else.
+FORMER = """# Written by the runbook. Who may connect: the superuser from this host, the app's \
+role from the app nodes; nobody else.
 # TYPE  DATABASE        USER            ADDRESS                 METHOD
 local   all             postgres                                peer map=runbook
 local   all             all                                     peer
@@ -51,11 +52,15 @@ def written(old: str | bytes) -> str | None:
         (DEBIAN, DEBIAN),
         ("host shop shop 127.0.0.1/32 md5", "host shop shop 127.0.0.1/32 md5"),
         (FORMER, "local   all             all                                     peer\n"),
-        (FORMER + "local shop shop md5\n", "local   all             all                                     peer\nlocal shop shop md5\n"),
+        (
+            FORMER + "local shop shop md5\n",
+            "local   all             all                                     peer\nlocal "
+            "shop shop md5\n",
+        ),
         (f"# first\n{OURS}# last\n", "# first\n# last\n"),
         (f"{BEGIN}\nhost all all all trust\n{END}\n{DEBIAN}", DEBIAN),
     ],
-)  # fmt: skip
+)
 def test_lines_of_others_are_kept_below_ours(old: str, others: str) -> None:
     new = written(old)
     assert new == OURS + others

@@ -57,7 +57,6 @@ def parts(material: Material) -> list[str]:
 
 
 # -- taken
-# --------------------------------------------------------------------------------------------------------
 
 GOOD = leaf(*USERS)
 CHAIN = [GOOD.make(), MIDDLE.make(), ROOT.make()]
@@ -128,7 +127,6 @@ def test_a_root_that_this_machine_trusts_need_not_be_in_the_file(
 
 
 # -- refused
-# ------------------------------------------------------------------------------------------------------
 
 EDWARDS = leaf(*USERS, key=ed25519.Ed25519PrivateKey.generate())
 SMALL = leaf(*USERS, key=rsa.generate_private_key(65537, 1024))

@@ -159,7 +159,6 @@ def test_who_has_a_certificate_of_his_own_rotates_nothing(
 
 
 # -- status
-# -------------------------------------------------------------------------------------------------------
 
 
 def test_status_says_what_needs_doing(settings: Settings, installed: Installed) -> None:
@@ -279,7 +278,6 @@ def test_a_key_of_the_users_own_that_cannot_be_read_is_a_problem(
 
 
 # -- trust
-# --------------------------------------------------------------------------------------------------------
 
 
 def test_the_bundle_is_copied_but_never_over_what_is_not_ours(

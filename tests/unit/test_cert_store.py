@@ -56,7 +56,6 @@ def leaf(store: Store) -> x509.Certificate:
 
 
 # -- names
-# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -108,7 +107,6 @@ def test_a_wildcard_covers_one_label() -> None:
 
 
 # -- what is issued
-# -----------------------------------------------------------------------------------------------
 
 
 def test_openssl_accepts_it_strictly_for_every_name(store: Store, tmp_path: Path) -> None:
@@ -194,7 +192,6 @@ def test_nothing_of_the_authority_is_installed_and_files_are_its_owners_only(sto
 
 
 # -- when it is due
-# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -258,7 +255,6 @@ def test_a_plan_issues_nothing(settings: Settings) -> None:
 
 
 # -- what may be wrong with it
-# ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [CURRENT, LEAF])

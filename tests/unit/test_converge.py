@@ -94,7 +94,6 @@ def test_a_reading_for_every_step() -> None:
 
 
 # -- reports
-# ----------------------------------------------------------------------------------------------------
 
 RIGHT, WOULD = Outcome("r", State.RIGHT), Outcome("w", State.WOULD, "do it")
 CHANGED, SKIPPED = (

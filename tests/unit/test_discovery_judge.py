@@ -388,11 +388,14 @@ SYSTEM_FILES = """
     openat(AT_FDCWD</>, "/etc/nsswitch.conf", O_RDONLY) = -1 ENOENT (No such file or directory)
     openat(AT_FDCWD</>, "/etc/ld.so.preload", O_RDONLY) = -1 ENOENT (No such file or directory)
     openat(AT_FDCWD</>, "/usr/share/zoneinfo/UTC", O_RDONLY) = -1 ENOENT (No such file or directory)
-    openat(AT_FDCWD</>, "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY) = -1 ENOENT (No such file)
+    openat(AT_FDCWD</>, "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY) = -1 \
+ENOENT (No such file)
     openat(AT_FDCWD</>, "/proc/self/mountinfo2", O_RDONLY) = -1 ENOENT (No such file or directory)
     openat(AT_FDCWD</>, "/run/userdb/x.user", O_RDONLY) = -1 ENOENT (No such file or directory)
-    connect(3<socket:[1]>, {sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}, 110) = -1 ENOENT (No such file)
-    connect(3<socket:[2]>, {sa_family=AF_UNIX, sun_path="/dev/log"}, 110) = -1 ENOENT (No such file or directory)
+    connect(3<socket:[1]>, {sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}, 110) = -1 ENOENT \
+(No such file)
+    connect(3<socket:[2]>, {sa_family=AF_UNIX, sun_path="/dev/log"}, 110) = -1 ENOENT (No such \
+file or directory)
 """
 
 

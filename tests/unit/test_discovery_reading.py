@@ -155,12 +155,17 @@ def test_paths() -> None:
 SERVED = """\
 1 1.0 openat(AT_FDCWD</>, "/etc/lab.conf", O_RDONLY) = 3</etc/lab.conf>
 1 1.1 openat(AT_FDCWD</>, "/opt/x/config.yaml", O_RDONLY) = 3</opt/x/config.yaml>
-1 1.2 openat(AT_FDCWD</>, "/opt/log/ab/main.log", O_WRONLY|O_CREAT|O_APPEND, 0644) = 3</opt/log/ab/main.log>
+1 1.2 openat(AT_FDCWD</>, "/opt/log/ab/main.log", O_WRONLY|O_CREAT|O_APPEND, 0644) = \
+3</opt/log/ab/main.log>
 1 1.3 openat(AT_FDCWD</>, "/var/log/all.log", O_WRONLY|O_CREAT|O_APPEND, 0644) = 3</var/log/all.log>
-1 1.4 connect(4<socket:[1]>, {sa_family=AF_INET, sin_port=htons(5432), sin_addr=inet_addr("10.0.0.5")}, 16) = 0
-1 1.5 connect(4<socket:[2]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("203.0.113.9")}, 16) = -1 ECONNREFUSED (x)
-1 1.6 connect(4<socket:[3]>, {sa_family=AF_INET, sin_port=htons(99), sin_addr=inet_addr("10.0.0.6")}, 16) = -1 ECONNREFUSED (x)
-1 1.7 connect(4<socket:[5]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = -1 ECONNREFUSED (x)
+1 1.4 connect(4<socket:[1]>, {sa_family=AF_INET, sin_port=htons(5432), \
+sin_addr=inet_addr("10.0.0.5")}, 16) = 0
+1 1.5 connect(4<socket:[2]>, {sa_family=AF_INET, sin_port=htons(80), \
+sin_addr=inet_addr("203.0.113.9")}, 16) = -1 ECONNREFUSED (x)
+1 1.6 connect(4<socket:[3]>, {sa_family=AF_INET, sin_port=htons(99), \
+sin_addr=inet_addr("10.0.0.6")}, 16) = -1 ECONNREFUSED (x)
+1 1.7 connect(4<socket:[5]>, {sa_family=AF_INET, sin_port=htons(80), \
+sin_addr=inet_addr("127.0.0.1")}, 16) = -1 ECONNREFUSED (x)
 """
 
 

@@ -7,23 +7,37 @@ from fabfile.discovery.strace import PENDING, Bind, Connect, Event, Touch, of_pr
 GO = """\
 772   1795487511.600234 execve("/usr/bin/timeout", [...], 0x7ffcf8268258 /* 5 vars */) = 0
 772   1795487511.602942 access("/etc/ld.so.preload", R_OK) = -1 ENOENT (No such file or directory)
-772   1795487511.603019 openat(AT_FDCWD</>, "/etc/ld.so.cache", O_RDONLY|O_CLOEXEC) = 3</etc/ld.so.cache>
+772   1795487511.603019 openat(AT_FDCWD</>, "/etc/ld.so.cache", O_RDONLY|O_CLOEXEC) = \
+3</etc/ld.so.cache>
 773   1795487511.687634 execve("/usr/local/bin/film", [...], 0x7fff65cd0b80 /* 5 vars */) = 0
-773   1795487511.688248 openat(AT_FDCWD</>, "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY) = 3</sys/kernel/mm/transparent_hugepage/hpage_pmd_size>
-773   1795487511.690143 openat(AT_FDCWD</>, "/opt/film/config.yaml", O_RDONLY|O_CLOEXEC) = 3</opt/film/config.yaml>
-776   1795487511.690253 openat(AT_FDCWD</>, "/opt/log/567159d622/main.log", O_WRONLY|O_CREAT|O_APPEND|O_CLOEXEC, 0644 <unfinished ...>
-777   1795487511.690260 newfstatat(AT_FDCWD</>, "/etc/nsswitch.conf", {st_mode=S_IFREG|0644, st_size=494, ...}, 0) = 0
+773   1795487511.688248 openat(AT_FDCWD</>, "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", \
+O_RDONLY) = 3</sys/kernel/mm/transparent_hugepage/hpage_pmd_size>
+773   1795487511.690143 openat(AT_FDCWD</>, "/opt/film/config.yaml", O_RDONLY|O_CLOEXEC) = \
+3</opt/film/config.yaml>
+776   1795487511.690253 openat(AT_FDCWD</>, "/opt/log/567159d622/main.log", \
+O_WRONLY|O_CREAT|O_APPEND|O_CLOEXEC, 0644 <unfinished ...>
+777   1795487511.690260 newfstatat(AT_FDCWD</>, "/etc/nsswitch.conf", {st_mode=S_IFREG|0644, \
+st_size=494, ...}, 0) = 0
 776   1795487511.690262 <... openat resumed>) = 3</opt/log/567159d622/main.log>
-778   1795487511.692897 socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, IPPROTO_IP) = 7<socket:[454380]>
-778   1795487511.693015 connect(7<socket:[454380]>, {sa_family=AF_INET, sin_port=htons(5432), sin_addr=inet_addr("127.0.0.1")}, 16) = -1 EINPROGRESS (Operation now in progress)
+778   1795487511.692897 socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, IPPROTO_IP) = \
+7<socket:[454380]>
+778   1795487511.693015 connect(7<socket:[454380]>, {sa_family=AF_INET, sin_port=htons(5432), \
+sin_addr=inet_addr("127.0.0.1")}, 16) = -1 EINPROGRESS (Operation now in progress)
 778   1795487511.693324 getsockopt(7<socket:[454380]>, SOL_SOCKET, SO_ERROR, [0], [4]) = 0
-778   1795487511.693802 socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, IPPROTO_IP) = 8<socket:[454381]>
-778   1795487511.693908 connect(8<socket:[454381]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("8.8.8.8")}, 16) = -1 EINPROGRESS (Operation now in progress)
-778   1795487511.694132 getsockopt(8<socket:[454381]>, SOL_SOCKET, SO_ERROR, [ECONNREFUSED], [4]) = 0
-778   1795487511.694497 socket(AF_INET6, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, IPPROTO_TCP) = 8<socket:[454384]>
-778   1795487511.694540 bind(8<socket:[454384]>, {sa_family=AF_INET6, sin6_port=htons(0), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::1", &sin6_addr), sin6_scope_id=0}, 28) = 0
-778   1795487511.694833 socket(AF_INET6, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, IPPROTO_IP) = 8<socket:[454387]>
-778   1795487511.695071 bind(8<socket:[454387]>, {sa_family=AF_INET6, sin6_port=htons(23456), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::", &sin6_addr), sin6_scope_id=0}, 28) = 0
+778   1795487511.693802 socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, IPPROTO_IP) = \
+8<socket:[454381]>
+778   1795487511.693908 connect(8<socket:[454381]>, {sa_family=AF_INET, sin_port=htons(80), \
+sin_addr=inet_addr("8.8.8.8")}, 16) = -1 EINPROGRESS (Operation now in progress)
+778   1795487511.694132 getsockopt(8<socket:[454381]>, SOL_SOCKET, SO_ERROR, [ECONNREFUSED], [4]) \
+= 0
+778   1795487511.694497 socket(AF_INET6, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, IPPROTO_TCP) = \
+8<socket:[454384]>
+778   1795487511.694540 bind(8<socket:[454384]>, {sa_family=AF_INET6, sin6_port=htons(0), \
+sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::1", &sin6_addr), sin6_scope_id=0}, 28) = 0
+778   1795487511.694833 socket(AF_INET6, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, IPPROTO_IP) = \
+8<socket:[454387]>
+778   1795487511.695071 bind(8<socket:[454387]>, {sa_family=AF_INET6, sin6_port=htons(23456), \
+sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::", &sin6_addr), sin6_scope_id=0}, 28) = 0
 778   1795487511.900000 --- SIGTERM {si_signo=SIGTERM, si_code=SI_USER, si_pid=1, si_uid=0} ---
 773   1795487511.913095 +++ exited with 2 +++
 """

@@ -60,7 +60,6 @@ def test_an_unknown_drill_is_refused() -> None:
 
 
 # -- victims
-# ------------------------------------------------------------------------------------------------------
 
 
 def sight(
@@ -144,7 +143,6 @@ def test_a_site_with_one_edge_needs_no_floating_address() -> None:
 
 
 # -- a real site
-# --------------------------------------------------------------------------------------------------
 
 
 def test_a_site_that_is_no_lab_is_spared_unless_really_meant(
@@ -166,7 +164,6 @@ def test_a_site_that_is_no_lab_is_spared_unless_really_meant(
 
 
 # -- what is kept
-# -------------------------------------------------------------------------------------------------
 
 
 def result(name: str, started: float, verdict: str = HELD, **more: object) -> DrillResult:

@@ -7,7 +7,10 @@ import pytest
 from fabfile.control.haproxy_stats import Server, parse_stat
 from fabfile.settings.endpoints import ENDPOINTS
 
-HEAD = "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,"
+HEAD = (
+    "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,"
+    "wretr,wredis,status,weight,"
+)
 
 
 def line(backend: str, server: str, queued: int | str, current: int | str, status: str) -> str:

@@ -162,7 +162,6 @@ def test_an_old_app_that_hangs_is_not_drained_but_restarted() -> None:
 
 
 # -- the guard
-# ---------------------------------------------------------------------------------------------------
 
 
 def node(status: str, since: float = 100, check: str = "L7OK") -> Seen:

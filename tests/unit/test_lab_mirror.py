@@ -12,7 +12,8 @@ from lab.errors import LabError
 ONE_LINE = """
 # deb http://commented.example/debian bookworm main
 deb http://mirror.example/debian/ bookworm main contrib # a remark
-deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian bookworm-updates main
+deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
+http://mirror.example/debian bookworm-updates main
 deb http://security.example/debian-security bookworm-security main
 deb-src http://source.example/debian bookworm main
 deb http://mirror.example/debian bookworm-backports main

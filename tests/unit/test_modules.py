@@ -83,7 +83,6 @@ def test_modules_are_short_and_public_functions_documented(path: Path) -> None:
 
 
 # -- the menu
-# ---------------------------------------------------------------------------------------------------
 
 
 def everything(menu: Collection) -> Iterator[Task]:
@@ -140,7 +139,6 @@ def test_the_menu_lists_without_loading_what_only_tasks_need() -> None:
 
 
 # -- what is pinned
-# ---------------------------------------------------------------------------------------------
 
 
 def test_dependencies_are_pinned_by_hash_and_fit_each_other() -> None:

@@ -122,7 +122,6 @@ def test_a_host_that_did_not_answer_over_ssh_either_is_reported_as_that() -> Non
 
 
 # -- all hosts together
-# -----------------------------------------------------------------------------------------------
 
 
 def edge(name: str, *, holds: bool, network: NetworkView | None = None) -> HostStatus:

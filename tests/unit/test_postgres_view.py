@@ -22,8 +22,18 @@ MAIN = "/etc/postgresql/17/main/postgresql.conf"
 
 def fact(**changes: Any) -> dict[str, Any]:
     """What the server says of work_mem when all is well, with changes."""
-    well = {"setting": "work_mem", "used": "16384", "shown": "16MB", "unit": "kB", "source": "configuration file",
-            "restart": False, "text": "16MB", "file": OURS, "line": 8, "read": True}  # fmt: skip
+    well = {
+        "setting": "work_mem",
+        "used": "16384",
+        "shown": "16MB",
+        "unit": "kB",
+        "source": "configuration file",
+        "restart": False,
+        "text": "16MB",
+        "file": OURS,
+        "line": 8,
+        "read": True,
+    }
     return {**well, **changes}
 
 
@@ -58,14 +68,42 @@ def test_values_are_compared_by_what_they_mean(
     [
         ({}, None, ""),
         ({"file": AUTO, "line": 3, "text": "16384kB"}, None, ""),  # says the same
-        ({"used": "1024", "shown": "1MB", "text": "1MB", "file": AUTO, "line": 3}, Cause.RESETTABLE, f"{AUTO}:3 overrules"),
-        ({"text": "1MB", "file": AUTO, "line": 3}, Cause.RESETTABLE, "will use, once restarted or reloaded, work_mem = '1MB'"),
-        ({"used": "1024", "text": "1MB", "file": "/x/conf.d/99.conf", "line": 1}, Cause.OTHER_FILE, "/x/conf.d/99.conf:1"),
-        ({"used": "1024", "text": "1MB", "file": MAIN, "line": 900}, Cause.OTHER_FILE, f"{MAIN}:900 overrules"),
-        ({"used": "1024", "file": MAIN, "line": 66, "read": False}, Cause.NOT_READ, "does not include our file"),
-        ({"used": "1024", "file": None, "line": None, "read": False, "source": "default"}, Cause.NOT_READ, "include"),
+        (
+            {"used": "1024", "shown": "1MB", "text": "1MB", "file": AUTO, "line": 3},
+            Cause.RESETTABLE,
+            f"{AUTO}:3 overrules",
+        ),
+        (
+            {"text": "1MB", "file": AUTO, "line": 3},
+            Cause.RESETTABLE,
+            "will use, once restarted or reloaded, work_mem = '1MB'",
+        ),
+        (
+            {"used": "1024", "text": "1MB", "file": "/x/conf.d/99.conf", "line": 1},
+            Cause.OTHER_FILE,
+            "/x/conf.d/99.conf:1",
+        ),
+        (
+            {"used": "1024", "text": "1MB", "file": MAIN, "line": 900},
+            Cause.OTHER_FILE,
+            f"{MAIN}:900 overrules",
+        ),
+        (
+            {"used": "1024", "file": MAIN, "line": 66, "read": False},
+            Cause.NOT_READ,
+            "does not include our file",
+        ),
+        (
+            {"used": "1024", "file": None, "line": None, "read": False, "source": "default"},
+            Cause.NOT_READ,
+            "include",
+        ),
         # Our file was taken out, and nobody has restarted the server since.
-        ({"text": None, "file": None, "line": None, "read": False}, Cause.NOT_READ, "will use, once restarted or reloaded"),
+        (
+            {"text": None, "file": None, "line": None, "read": False},
+            Cause.NOT_READ,
+            "will use, once restarted or reloaded",
+        ),
         ({"used": "1024"}, Cause.STALE, "a reload is missing"),
         ({"used": "1024", "restart": True}, Cause.STALE, "a restart is missing"),
         ({"used": "1024", "source": "command line"}, Cause.AT_START, "comes from the command line"),
@@ -76,7 +114,7 @@ def test_values_are_compared_by_what_they_mean(
             "work_mem = '64kB' instead of '16MB': ALTER ROLE bingo overrules",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_overrules_a_setting(changes: dict[str, Any], cause: Cause | None, says: str) -> None:
     found = overruled({"work_mem": "16MB"}, [fact(**changes)])
     assert [one.cause for one in found] == ([cause] if cause else [])
@@ -96,13 +134,12 @@ def test_a_file_that_is_not_read_is_one_problem_headed_by_what_keeps_users_out()
 
 
 # -- what the health check makes of it
-# ----------------------------------------------------------------------------
 
 DB1 = NODES[-1]
 WAIT = '{"waiting": 2, "longest": 9}'
-HOLDER = """{"session": 77, "user": "anna", "application": "", "client": "192.0.2.9", "state": "idle in transaction",
- "state_since": "A", "query_since": "B", "transaction_since": "C", "seconds": 60, "query": "UPDATE x", "locked": null,
- "waiting": 2}""".replace("\n", "")
+HOLDER = """{"session": 77, "user": "anna", "application": "", "client": "192.0.2.9",
+ "state": "idle in transaction", "state_since": "A", "query_since": "B", "transaction_since": "C",
+ "seconds": 60, "query": "UPDATE x", "locked": null, "waiting": 2}""".replace("\n", "")
 FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
 
 
@@ -111,18 +148,45 @@ FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
     [
         ('{"encoding": "UTF8"}\n1\n1\n', 0, []),
         ("deaf\n" + FREE, 0, ["does not take connections at 192.0.2.31 port 5432"]),
-        (f"{WAIT}\n{HOLDER}", 0, ["2 sessions of the database wait for a lock, since 9 s: session 77 (anna, no name, from 192.0.2.9)"]),
+        (
+            f"{WAIT}\n{HOLDER}",
+            0,
+            [
+                "2 sessions of the database wait for a lock, since 9 s: session 77 (anna, no "
+                "name, from 192.0.2.9)"
+            ],
+        ),
         (WAIT.replace("9", "1"), 0, []),
-        (FREE.replace('"connections": 9', '"connections": 195'), 0, ["195 of PostgreSQL's 197 connections are used"]),
-        (FREE.replace('"own": 2', '"own": 190'), 0, ["190 of the 190 connections of role bingo are used"]),
+        (
+            FREE.replace('"connections": 9', '"connections": 195'),
+            0,
+            ["195 of PostgreSQL's 197 connections are used"],
+        ),
+        (
+            FREE.replace('"own": 2', '"own": 190'),
+            0,
+            ["190 of the 190 connections of role bingo are used"],
+        ),
         ('{"pending": "wal_level"}', 0, ["takes over wal_level at its next restart only"]),
-        ('{"broken": "syntax error", "file": "/x", "line": 3}', 0, ["PostgreSQL cannot read /x:3: syntax error"]),
+        (
+            '{"broken": "syntax error", "file": "/x", "line": 3}',
+            0,
+            ["PostgreSQL cannot read /x:3: syntax error"],
+        ),
         ('{"encoding": "SQL_ASCII"}', 0, ["database bingo is encoded in SQL_ASCII"]),
-        (f"{FREE}\n{REFUSED} 3\nERROR:  42501: permission denied for table movies\n", 3, ["permission denied for table movies"]),
-        (f"{REFUSED} 2\nFATAL: x\n" + '{"databases": ["postgres"]}', 2, ["database bingo, its role or a table is missing"]),
+        (
+            f"{FREE}\n{REFUSED} 3\nERROR:  42501: permission denied for table movies\n",
+            3,
+            ["permission denied for table movies"],
+        ),
+        (
+            f"{REFUSED} 2\nFATAL: x\n" + '{"databases": ["postgres"]}',
+            2,
+            ["database bingo, its role or a table is missing"],
+        ),
         ("", 1, ["psql ended with 1"]),
     ],
-)  # fmt: skip
+)
 def test_the_health_of_the_database(out: str, code: int, says: list[str]) -> None:
     settings = site()
     problems = judge(postgres.wanted(settings, DB1), settings, DB1, Reading(out, code))

@@ -32,7 +32,6 @@ def on_interface(address: str, interface: str = "eth0") -> str:
 
 
 # -- the address
-# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("node", [EDGE1, NODE1, DB1])
@@ -78,7 +77,6 @@ def test_a_host_that_cannot_say_its_addresses() -> None:
 
 
 # -- the ports
-# --------------------------------------------------------------------------------------------------------
 
 
 def socket(
@@ -92,7 +90,8 @@ def socket(
 
 
 def runs_in(pid: int, path: str) -> str:
-    return f"/proc/{pid}/cgroup:9:name=systemd:/\n/proc/{pid}/cgroup:1:cpu:/\n/proc/{pid}/cgroup:0::{path}\n"
+    groups = ("9:name=systemd:/", "1:cpu:/", f"0::{path}")
+    return "".join(f"/proc/{pid}/cgroup:{group}\n" for group in groups)
 
 
 def apache(*addresses: str) -> str:
@@ -284,7 +283,6 @@ def test_a_host_that_cannot_say_who_listens() -> None:
 
 
 # -- which questions, and what becomes of the answers
-# -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,6 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 # -- curves
-# -------------------------------------------------------------------------------------------------------------
 
 
 def second(t: int, ok: int = 60, failed: int = 0, p90: float | None = 0.1) -> dict[str, Any]:
@@ -277,7 +276,6 @@ def test_seconds_without_a_request_are_seconds() -> None:
 
 
 # -- figures
-# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

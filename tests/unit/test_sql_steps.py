@@ -54,7 +54,6 @@ def statements(change: Change | None) -> list[str]:
 
 
 # -- SCRAM
-# ------------------------------------------------------------------------------------------------------
 
 
 def test_a_verifier_as_postgresql_makes_it() -> None:
@@ -99,7 +98,6 @@ def test_verifiers_differ_and_all_verify() -> None:
 
 
 # -- the role
-# ---------------------------------------------------------------------------------------------------
 
 GOOD = scram_verifier(PASSWORD)
 
@@ -149,7 +147,6 @@ def test_names_are_quoted() -> None:
 
 
 # -- indexes
-# ----------------------------------------------------------------------------------------------------
 
 DEFINITION = "CREATE INDEX movies_id ON public.movies USING btree (id)"
 INDEX = Index("bingo", DEFINITION)
@@ -205,7 +202,6 @@ def test_the_indexes_of_the_project_are_written_as_postgresql_prints_them() -> N
 
 
 # -- files of sql/
-# ----------------------------------------------------------------------------------------------
 
 FILE = SqlFile(
     "020_x",
@@ -253,7 +249,6 @@ def test_every_file_of_the_project_has_a_check_and_statements() -> None:
 
 
 # -- seeding
-# ----------------------------------------------------------------------------------------------------
 
 SEEDED = Seeded(site(), ("prepare_db",))
 
@@ -302,7 +297,6 @@ def test_an_answer_that_makes_no_sense_empties_no_database(answer: str) -> None:
 
 
 # -- what could not be asked
-# ------------------------------------------------------------------------------------
 
 SOCKET = 'psql: error: connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" failed: '
 DOWN = refused(

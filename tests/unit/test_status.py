@@ -179,7 +179,6 @@ def test_a_healer_at_work_and_a_lock_are_no_problem_but_told() -> None:
 
 
 # -- judgements
-# ---------------------------------------------------------------------------------------------------
 
 
 SYMPTOM, CAUSE, WAITS = (
@@ -251,7 +250,6 @@ def test_exactly_one_edge_holds_the_address() -> None:
 
 
 # -- the whole
-# ----------------------------------------------------------------------------------------------------
 
 
 class Hosts:

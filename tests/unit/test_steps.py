@@ -21,7 +21,6 @@ from fabfile.steps.release import Release
 from fabfile.steps.unit import Unit
 
 # -- files
-# ------------------------------------------------------------------------------------------------------
 
 CONF = File("/etc/x.conf", "a = 1\nb = 2\n", mode=0o640, owner="root:app")
 
@@ -124,7 +123,6 @@ def test_symlink_never_replaces_a_folder() -> None:
 
 
 # -- packages and accounts
-# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -153,7 +151,10 @@ def test_packages_ask_nobody_and_install_only_what_is_missing() -> None:
     assert text.count("--force-confold") == 2
 
 
-HELD = "file=/var/lib/apt/lists/lock\npid=77\ncommand=apt-get\nunit=apt-daily.service\nsince=03:00:01\nage=130\n"
+HELD = (
+    "file=/var/lib/apt/lists/lock\npid=77\ncommand=apt-get\nunit=apt-daily.service\n"
+    "since=03:00:01\nage=130\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -162,20 +163,33 @@ HELD = "file=/var/lib/apt/lists/lock\npid=77\ncommand=apt-get\nunit=apt-daily.se
         (
             HELD,
             "",
-            "db1: nginx cannot be installed: apt-get (pid 77, apt-daily.service) holds /var/lib/apt/lists/lock"
+            "db1: nginx cannot be installed: apt-get (pid 77, apt-daily.service) holds "
+            "/var/lib/apt/lists/lock"
             " since 03:00:01, 130 s ago",
             "systemctl status apt-daily.service",
         ),
         (HELD.replace("unit=apt-daily.service\n", ""), "", "apt-get (pid 77) holds", "77"),
-        ("missing=nginx\nstuck=acme-agent\ndpkg=dpkg: error processing package acme-agent\n", "",
-         "while acme-agent is half-installed: dpkg: error processing package acme-agent", "dpkg --audit"),
-        ("missing=nginx\napt=Unable to locate package nginx\nupdate=Failed to fetch x\n", "",
-         "db1: nginx cannot be installed: Unable to locate package nginx; Failed to fetch x", "apt-get update"),
-        ("missing=nginx\nstuck=nginx\ndpkg=dpkg: error processing package nginx\n", "",
-         "db1: nginx cannot be installed: dpkg: error", "apt-get install nginx"),
+        (
+            "missing=nginx\nstuck=acme-agent\ndpkg=dpkg: error processing package acme-agent\n",
+            "",
+            "while acme-agent is half-installed: dpkg: error processing package acme-agent",
+            "dpkg --audit",
+        ),
+        (
+            "missing=nginx\napt=Unable to locate package nginx\nupdate=Failed to fetch x\n",
+            "",
+            "db1: nginx cannot be installed: Unable to locate package nginx; Failed to fetch x",
+            "apt-get update",
+        ),
+        (
+            "missing=nginx\nstuck=nginx\ndpkg=dpkg: error processing package nginx\n",
+            "",
+            "db1: nginx cannot be installed: dpkg: error",
+            "apt-get install nginx",
+        ),
         ("", "mktemp: No space left on device", "mktemp: No space left on device", "apt-get"),
     ],
-)  # fmt: skip
+)
 def test_a_failed_installation_names_its_cause(
     out: str, words: str, problem: str, next_command: str
 ) -> None:
@@ -211,7 +225,6 @@ def test_account_refuses_a_superuser() -> None:
 
 
 # -- releases
-# ---------------------------------------------------------------------------------------------------
 
 
 def test_release(tmp_path: Path) -> None:
@@ -234,7 +247,6 @@ def test_release(tmp_path: Path) -> None:
 
 
 # -- every kind
-# -------------------------------------------------------------------------------------------------
 
 EVERY = [
     CONF,

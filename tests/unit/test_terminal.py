@@ -76,7 +76,8 @@ def test_signs_that_a_terminal_does_not_have(encoding: str, out: str, err: str) 
 def test_json_on_stdout_is_utf_8_in_every_locale() -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
     body = (
-        'from fabfile.console.json_file import write_json\nimport fabfile\nwrite_json({"who": "Jürgen'
+        "from fabfile.console.json_file import write_json\nimport fabfile\n"
+        'write_json({"who": "Jürgen'
         ' ✗"}, "-")'
     )
     done = subprocess.run(

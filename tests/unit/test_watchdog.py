@@ -32,7 +32,6 @@ def unit(master: str = "S", *workers: str, switches: int = 7) -> Processes:
 
 
 # -- what counts as hung
-# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,6 @@ def test_both_daemons_of_an_edge_are_watched_where_they_answer_by_themselves() -
 
 
 # -- real sockets and processes
-# -----------------------------------------------------------------------------------
 
 
 def listening() -> socket.socket:

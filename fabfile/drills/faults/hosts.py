@@ -125,7 +125,6 @@ def on_each(stage: DrillTarget, nodes: Sequence[Node], work: Callable[[Node], ob
 
 
 # -- the network
-# --------------------------------------------------------------------------------------------------
 
 TABLE = "runbook_drill"
 MEND_NETWORK = (
@@ -166,7 +165,6 @@ def reject_calls(stage: DrillTarget, node: Node) -> OnHosts:
 
 
 # -- units
-# --------------------------------------------------------------------------------------------------------
 
 
 def unit_killed(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
@@ -224,7 +222,6 @@ def require_unit(stage: DrillTarget, node: Node, unit: str) -> None:
 
 
 # -- the database, the balancer's view, the clock
-# -----------------------------------------------------------------
 
 
 def connections_refused(stage: DrillTarget) -> OnHosts:

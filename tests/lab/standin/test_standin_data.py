@@ -13,8 +13,10 @@ COUNTS = {
     "sessions": 10000,
 }  # at scale 0.002 of 500 000, 29 019, 5 000 000
 COLUMNS = """
-    SELECT table_name || '.' || column_name, data_type, coalesce(character_maximum_length, 0), coalesce(column_default, '')
-    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'schema_migrations'
+    SELECT table_name || '.' || column_name, data_type, coalesce(character_maximum_length, 0), \
+coalesce(column_default, '')
+    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> \
+'schema_migrations'
     ORDER BY table_name, ordinal_position"""
 
 

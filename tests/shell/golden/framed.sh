@@ -6,7 +6,10 @@ export HOST_HTTP_PROXY="${http_proxy-}" HOST_HTTPS_PROXY="${https_proxy-}" HOST_
 set -f
 for word in $(export -p); do
   name=${word%%=*}
-  case $name in '' | HOST_*_PROXY | SHELLOPTS | BASHOPTS | [!A-Za-z_]* | *[!A-Za-z0-9_]*) ;; *) unset "$name" ;; esac
+  case $name in
+    '' | HOST_*_PROXY | SHELLOPTS | BASHOPTS | [!A-Za-z_]* | *[!A-Za-z0-9_]*) ;;
+    *) unset "$name" ;;
+  esac
 done
 set +f
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root

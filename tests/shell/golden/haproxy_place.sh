@@ -1,4 +1,5 @@
-# Where node1 is, for an edge's HAProxy: first on disk, so that it starts with that from now on, then in the one that runs.
+# Where node1 is, for an edge's HAProxy: first on disk, so that it starts with that from now on,
+# then in the one that runs.
 set -eu
 config=/etc/haproxy/haproxy.cfg
 grep -qs 'Written by the runbook' $config || exit 0   # no edge yet

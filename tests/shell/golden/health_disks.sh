@@ -8,7 +8,8 @@ ours() {
   done
 }
 logs=$(sed -n 's|^\(/[^ ]*\)/[^/ ]* {$|\1|p' /etc/runbook/logrotate.conf 2>/dev/null)
-data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" /etc/postgresql/17/main/postgresql.conf 2>/dev/null)
+data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" \
+  /etc/postgresql/17/main/postgresql.conf 2>/dev/null)
 paths=$(
 ours 'the system' /
 ours configuration /etc

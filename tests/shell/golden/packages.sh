@@ -9,8 +9,8 @@ words=$(mktemp) || exit 1
 trap 'rm -f "$words"' EXIT
 
 # A package's own start would run the daemon with the package's configuration: it may listen to the
-# world, or fail (no IPv6, a port that is taken) and leave the package half-configured for ever.
-# The environment decides, so that a policy which a killed run left here stops nobody else's packages.
+# world, or fail (no IPv6, a port that is taken) and leave the package half-configured for ever. The
+# environment decides, so that a policy which a killed run left here stops nobody else's packages.
 policy=/usr/sbin/policy-rc.d
 kept=$policy.before-runbook
 if ! grep -qs RUNBOOK_INSTALLS "$policy"; then

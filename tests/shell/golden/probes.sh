@@ -94,11 +94,15 @@ printf '%s\n' "#refused $code" "$words"
 context() {
   ask "$1" 2>/dev/null <<'SQL'
 SELECT json_build_object('databases', json_agg(datname)) FROM pg_database;
-SELECT json_build_object('session', a.pid, 'user', a.usename, 'application', a.application_name,
+SELECT json_build_object('session', a.pid, 'user', a.usename,
+  'application', a.application_name,
   'client', coalesce(host(a.client_addr), 'a local socket'), 'state', a.state,
-  'state_since', a.state_change::timestamptz(0)::text, 'query_since', a.query_start::timestamptz(0)::text,
-  'transaction_since', a.xact_start::timestamptz(0)::text, 'seconds', extract(epoch FROM now() - a.xact_start)::int,
-  'query', left(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'), '(password )''[^'']*''', '\1...', 'gi'), 100),
+  'state_since', a.state_change::timestamptz(0)::text,
+  'query_since', a.query_start::timestamptz(0)::text,
+  'transaction_since', a.xact_start::timestamptz(0)::text,
+  'seconds', extract(epoch FROM now() - a.xact_start)::int,
+  'query', left(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'),
+    '(password )''[^'']*''', '\1...', 'gi'), 100),
   'locked', locked.names, 'waiting', waiting.number)
 FROM pg_stat_activity a,
 LATERAL (SELECT string_agg(CASE WHEN l.database = d.oid THEN l.relation::regclass::text
@@ -107,17 +111,23 @@ LATERAL (SELECT string_agg(CASE WHEN l.database = d.oid THEN l.relation::regclas
     AND d.datname = current_database()) locked,
 LATERAL (SELECT count(*) AS number FROM pg_stat_activity w WHERE w.wait_event_type = 'Lock'
     AND a.pid = ANY(pg_blocking_pids(w.pid))) waiting
-WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.xact_start < now() - interval '1 s'
-ORDER BY waiting.number > 0 DESC, a.wait_event_type IS NOT DISTINCT FROM 'Lock', locked.names IS NULL, a.xact_start
+WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
+  AND a.xact_start < now() - interval '1 s'
+ORDER BY waiting.number > 0 DESC, a.wait_event_type IS NOT DISTINCT FROM 'Lock',
+  locked.names IS NULL, a.xact_start
 LIMIT 3;
-SELECT json_build_object('prepared', gid, 'user', owner, 'transaction_since', prepared::timestamptz(0)::text)
+SELECT json_build_object('prepared', gid, 'user', owner,
+  'transaction_since', prepared::timestamptz(0)::text)
 FROM pg_prepared_xacts WHERE prepared < now() - interval '1 s' ORDER BY prepared LIMIT 1;
 SQL
 }
 { [ "$code" = 3 ] && context postgres; } || context postgres
-data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" /etc/postgresql/*/main/postgresql.conf 2>/dev/null | tail -n 1)
-df -P "$data" "$data/pg_wal/" "$data"/pg_tblspc/*/ 2>/dev/null | awk 'NR>1{printf "{\"mount\": \"%s\", \"free_kb\": %d}\n", $6, $4}'
-df -Pi "$data" 2>/dev/null | awk 'NR>1 && $2>0{printf "{\"mount\": \"%s\", \"free_inodes\": %d}\n", $6, $4}'
+data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" \
+  /etc/postgresql/*/main/postgresql.conf 2>/dev/null | tail -n 1)
+df -P "$data" "$data/pg_wal/" "$data"/pg_tblspc/*/ 2>/dev/null |
+  awk 'NR>1{printf "{\"mount\": \"%s\", \"free_kb\": %d}\n", $6, $4}'
+df -Pi "$data" 2>/dev/null |
+  awk 'NR>1 && $2>0{printf "{\"mount\": \"%s\", \"free_inodes\": %d}\n", $6, $4}'
 for socket in /var/run/postgresql/.s.PGSQL.*; do
   case $socket in *.lock | *'*') ;; *) printf '{"socket": "%s"}\n' "$socket";; esac
 done
@@ -143,11 +153,15 @@ printf '%s\n' "#refused $code" "$words"
 context() {
   ask "$1" 2>/dev/null <<'SQL'
 SELECT json_build_object('databases', json_agg(datname)) FROM pg_database;
-SELECT json_build_object('session', a.pid, 'user', a.usename, 'application', a.application_name,
+SELECT json_build_object('session', a.pid, 'user', a.usename,
+  'application', a.application_name,
   'client', coalesce(host(a.client_addr), 'a local socket'), 'state', a.state,
-  'state_since', a.state_change::timestamptz(0)::text, 'query_since', a.query_start::timestamptz(0)::text,
-  'transaction_since', a.xact_start::timestamptz(0)::text, 'seconds', extract(epoch FROM now() - a.xact_start)::int,
-  'query', left(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'), '(password )''[^'']*''', '\1...', 'gi'), 100),
+  'state_since', a.state_change::timestamptz(0)::text,
+  'query_since', a.query_start::timestamptz(0)::text,
+  'transaction_since', a.xact_start::timestamptz(0)::text,
+  'seconds', extract(epoch FROM now() - a.xact_start)::int,
+  'query', left(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'),
+    '(password )''[^'']*''', '\1...', 'gi'), 100),
   'locked', locked.names, 'waiting', waiting.number)
 FROM pg_stat_activity a,
 LATERAL (SELECT string_agg(CASE WHEN l.database = d.oid THEN l.relation::regclass::text
@@ -156,17 +170,23 @@ LATERAL (SELECT string_agg(CASE WHEN l.database = d.oid THEN l.relation::regclas
     AND d.datname = current_database()) locked,
 LATERAL (SELECT count(*) AS number FROM pg_stat_activity w WHERE w.wait_event_type = 'Lock'
     AND a.pid = ANY(pg_blocking_pids(w.pid))) waiting
-WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.xact_start < now() - interval '1 s'
-ORDER BY waiting.number > 0 DESC, a.wait_event_type IS NOT DISTINCT FROM 'Lock', locked.names IS NULL, a.xact_start
+WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
+  AND a.xact_start < now() - interval '1 s'
+ORDER BY waiting.number > 0 DESC, a.wait_event_type IS NOT DISTINCT FROM 'Lock',
+  locked.names IS NULL, a.xact_start
 LIMIT 3;
-SELECT json_build_object('prepared', gid, 'user', owner, 'transaction_since', prepared::timestamptz(0)::text)
+SELECT json_build_object('prepared', gid, 'user', owner,
+  'transaction_since', prepared::timestamptz(0)::text)
 FROM pg_prepared_xacts WHERE prepared < now() - interval '1 s' ORDER BY prepared LIMIT 1;
 SQL
 }
 { [ "$code" = 3 ] && context bingo; } || context postgres
-data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" /etc/postgresql/*/main/postgresql.conf 2>/dev/null | tail -n 1)
-df -P "$data" "$data/pg_wal/" "$data"/pg_tblspc/*/ 2>/dev/null | awk 'NR>1{printf "{\"mount\": \"%s\", \"free_kb\": %d}\n", $6, $4}'
-df -Pi "$data" 2>/dev/null | awk 'NR>1 && $2>0{printf "{\"mount\": \"%s\", \"free_inodes\": %d}\n", $6, $4}'
+data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" \
+  /etc/postgresql/*/main/postgresql.conf 2>/dev/null | tail -n 1)
+df -P "$data" "$data/pg_wal/" "$data"/pg_tblspc/*/ 2>/dev/null |
+  awk 'NR>1{printf "{\"mount\": \"%s\", \"free_kb\": %d}\n", $6, $4}'
+df -Pi "$data" 2>/dev/null |
+  awk 'NR>1 && $2>0{printf "{\"mount\": \"%s\", \"free_inodes\": %d}\n", $6, $4}'
 for socket in /var/run/postgresql/.s.PGSQL.*; do
   case $socket in *.lock | *'*') ;; *) printf '{"socket": "%s"}\n' "$socket";; esac
 done
@@ -192,11 +212,15 @@ printf '%s\n' "#refused $code" "$words"
 context() {
   ask "$1" 2>/dev/null <<'SQL'
 SELECT json_build_object('databases', json_agg(datname)) FROM pg_database;
-SELECT json_build_object('session', a.pid, 'user', a.usename, 'application', a.application_name,
+SELECT json_build_object('session', a.pid, 'user', a.usename,
+  'application', a.application_name,
   'client', coalesce(host(a.client_addr), 'a local socket'), 'state', a.state,
-  'state_since', a.state_change::timestamptz(0)::text, 'query_since', a.query_start::timestamptz(0)::text,
-  'transaction_since', a.xact_start::timestamptz(0)::text, 'seconds', extract(epoch FROM now() - a.xact_start)::int,
-  'query', left(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'), '(password )''[^'']*''', '\1...', 'gi'), 100),
+  'state_since', a.state_change::timestamptz(0)::text,
+  'query_since', a.query_start::timestamptz(0)::text,
+  'transaction_since', a.xact_start::timestamptz(0)::text,
+  'seconds', extract(epoch FROM now() - a.xact_start)::int,
+  'query', left(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'),
+    '(password )''[^'']*''', '\1...', 'gi'), 100),
   'locked', locked.names, 'waiting', waiting.number)
 FROM pg_stat_activity a,
 LATERAL (SELECT string_agg(CASE WHEN l.database = d.oid THEN l.relation::regclass::text
@@ -205,17 +229,23 @@ LATERAL (SELECT string_agg(CASE WHEN l.database = d.oid THEN l.relation::regclas
     AND d.datname = current_database()) locked,
 LATERAL (SELECT count(*) AS number FROM pg_stat_activity w WHERE w.wait_event_type = 'Lock'
     AND a.pid = ANY(pg_blocking_pids(w.pid))) waiting
-WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.xact_start < now() - interval '1 s'
-ORDER BY waiting.number > 0 DESC, a.wait_event_type IS NOT DISTINCT FROM 'Lock', locked.names IS NULL, a.xact_start
+WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
+  AND a.xact_start < now() - interval '1 s'
+ORDER BY waiting.number > 0 DESC, a.wait_event_type IS NOT DISTINCT FROM 'Lock',
+  locked.names IS NULL, a.xact_start
 LIMIT 3;
-SELECT json_build_object('prepared', gid, 'user', owner, 'transaction_since', prepared::timestamptz(0)::text)
+SELECT json_build_object('prepared', gid, 'user', owner,
+  'transaction_since', prepared::timestamptz(0)::text)
 FROM pg_prepared_xacts WHERE prepared < now() - interval '1 s' ORDER BY prepared LIMIT 1;
 SQL
 }
 { [ "$code" = 3 ] && context bingo; } || context postgres
-data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" /etc/postgresql/*/main/postgresql.conf 2>/dev/null | tail -n 1)
-df -P "$data" "$data/pg_wal/" "$data"/pg_tblspc/*/ 2>/dev/null | awk 'NR>1{printf "{\"mount\": \"%s\", \"free_kb\": %d}\n", $6, $4}'
-df -Pi "$data" 2>/dev/null | awk 'NR>1 && $2>0{printf "{\"mount\": \"%s\", \"free_inodes\": %d}\n", $6, $4}'
+data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" \
+  /etc/postgresql/*/main/postgresql.conf 2>/dev/null | tail -n 1)
+df -P "$data" "$data/pg_wal/" "$data"/pg_tblspc/*/ 2>/dev/null |
+  awk 'NR>1{printf "{\"mount\": \"%s\", \"free_kb\": %d}\n", $6, $4}'
+df -Pi "$data" 2>/dev/null |
+  awk 'NR>1 && $2>0{printf "{\"mount\": \"%s\", \"free_inodes\": %d}\n", $6, $4}'
 for socket in /var/run/postgresql/.s.PGSQL.*; do
   case $socket in *.lock | *'*') ;; *) printf '{"socket": "%s"}\n' "$socket";; esac
 done
@@ -242,11 +272,15 @@ printf '%s\n' "#refused $code" "$words"
 context() {
   ask "$1" 2>/dev/null <<'SQL'
 SELECT json_build_object('databases', json_agg(datname)) FROM pg_database;
-SELECT json_build_object('session', a.pid, 'user', a.usename, 'application', a.application_name,
+SELECT json_build_object('session', a.pid, 'user', a.usename,
+  'application', a.application_name,
   'client', coalesce(host(a.client_addr), 'a local socket'), 'state', a.state,
-  'state_since', a.state_change::timestamptz(0)::text, 'query_since', a.query_start::timestamptz(0)::text,
-  'transaction_since', a.xact_start::timestamptz(0)::text, 'seconds', extract(epoch FROM now() - a.xact_start)::int,
-  'query', left(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'), '(password )''[^'']*''', '\1...', 'gi'), 100),
+  'state_since', a.state_change::timestamptz(0)::text,
+  'query_since', a.query_start::timestamptz(0)::text,
+  'transaction_since', a.xact_start::timestamptz(0)::text,
+  'seconds', extract(epoch FROM now() - a.xact_start)::int,
+  'query', left(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'),
+    '(password )''[^'']*''', '\1...', 'gi'), 100),
   'locked', locked.names, 'waiting', waiting.number)
 FROM pg_stat_activity a,
 LATERAL (SELECT string_agg(CASE WHEN l.database = d.oid THEN l.relation::regclass::text
@@ -255,17 +289,23 @@ LATERAL (SELECT string_agg(CASE WHEN l.database = d.oid THEN l.relation::regclas
     AND d.datname = current_database()) locked,
 LATERAL (SELECT count(*) AS number FROM pg_stat_activity w WHERE w.wait_event_type = 'Lock'
     AND a.pid = ANY(pg_blocking_pids(w.pid))) waiting
-WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.xact_start < now() - interval '1 s'
-ORDER BY waiting.number > 0 DESC, a.wait_event_type IS NOT DISTINCT FROM 'Lock', locked.names IS NULL, a.xact_start
+WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
+  AND a.xact_start < now() - interval '1 s'
+ORDER BY waiting.number > 0 DESC, a.wait_event_type IS NOT DISTINCT FROM 'Lock',
+  locked.names IS NULL, a.xact_start
 LIMIT 3;
-SELECT json_build_object('prepared', gid, 'user', owner, 'transaction_since', prepared::timestamptz(0)::text)
+SELECT json_build_object('prepared', gid, 'user', owner,
+  'transaction_since', prepared::timestamptz(0)::text)
 FROM pg_prepared_xacts WHERE prepared < now() - interval '1 s' ORDER BY prepared LIMIT 1;
 SQL
 }
 { [ "$code" = 3 ] && context bingo; } || context postgres
-data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" /etc/postgresql/*/main/postgresql.conf 2>/dev/null | tail -n 1)
-df -P "$data" "$data/pg_wal/" "$data"/pg_tblspc/*/ 2>/dev/null | awk 'NR>1{printf "{\"mount\": \"%s\", \"free_kb\": %d}\n", $6, $4}'
-df -Pi "$data" 2>/dev/null | awk 'NR>1 && $2>0{printf "{\"mount\": \"%s\", \"free_inodes\": %d}\n", $6, $4}'
+data=$(sed -n "s/^data_directory *= *'\([^']*\)'.*/\1/p" \
+  /etc/postgresql/*/main/postgresql.conf 2>/dev/null | tail -n 1)
+df -P "$data" "$data/pg_wal/" "$data"/pg_tblspc/*/ 2>/dev/null |
+  awk 'NR>1{printf "{\"mount\": \"%s\", \"free_kb\": %d}\n", $6, $4}'
+df -Pi "$data" 2>/dev/null |
+  awk 'NR>1 && $2>0{printf "{\"mount\": \"%s\", \"free_inodes\": %d}\n", $6, $4}'
 for socket in /var/run/postgresql/.s.PGSQL.*; do
   case $socket in *.lock | *'*') ;; *) printf '{"socket": "%s"}\n' "$socket";; esac
 done

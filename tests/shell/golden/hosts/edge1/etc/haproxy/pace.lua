@@ -1,6 +1,7 @@
--- Written by the runbook. The app takes so many requests a second and node, pings included, and what it does with the surplus
--- is its own affair; so the surplus waits here, in the order of its coming. Short of a node for a moment, users wait and nobody
--- is refused. When it lasts, a queue would only make all of them slow: then what does not fit is refused at once.
+-- Written by the runbook. The app takes so many requests a second and node, pings included, and
+-- what it does with the surplus is its own affair; so the surplus waits here, in the order of its
+-- coming. Short of a node for a moment, users wait and nobody is refused. When it lasts, a queue
+-- would only make all of them slow: then what does not fit is refused at once.
 local RATE = 92 -- requests a second that one node gets
 local PATIENCE = 5.0 -- seconds that a request may have to wait at most …
 local GRACE = 15.0 -- … until for so many seconds there has always been somebody waiting;
@@ -16,7 +17,8 @@ local in_service = #NODES -- nodes up when last looked
 local function capacity(txn)
     local up = txn.f:nbsrv("health")
     if up > in_service and waiting_since then
-        waiting_since = now() -- a node is back: what waits now can be served, and is no sign that the shortage lasts
+        -- a node is back: what waits now can be served, and is no sign that the shortage lasts
+        waiting_since = now()
     end
     in_service = up
     return RATE * (up > 0 and up or #NODES)

@@ -1,10 +1,13 @@
--- Written by the runbook. Which nodes work is known from their answers, sooner than from any check. While none does, requests
--- wait for the first: an app that was killed is back within a second, and a refusal would come too early. And what may be
--- executed once only cannot be asked again when no answer comes, so it goes only to a node that has just shown that it works, by
--- a right answer to anybody, or by one to us now. (A hang is seen by the checks after two seconds. Until then every POST that
--- the node gets would be lost.)
-local READ, ONCE = 30, 10 -- ms for which an answer is proof to a read, and to what is executed once …
-local AT_LIMIT = 100 -- … or to all, where every turn is taken: nodes then answer in bursts, every 50 ms …
+-- Written by the runbook. Which nodes work is known from their answers, sooner than from any check.
+-- While none does, requests wait for the first: an app that was killed is back within a second, and
+-- a refusal would come too early. And what may be executed once only cannot be asked again when no
+-- answer comes, so it goes only to a node that has just shown that it works, by a right answer to
+-- anybody, or by one to us now. (A hang is seen by the checks after two seconds. Until then every
+-- POST that the node gets would be lost.)
+-- ms for which an answer is proof to a read, and to what is executed once …
+local READ, ONCE = 30, 10
+-- … or to all, where every turn is taken: nodes then answer in bursts, every 50 ms …
+local AT_LIMIT = 100
 local WAITING = 60 -- … or to who waits, and looks every 50 ms
 local SOON = 0.15 -- seconds within which a node must answer us
 local PATIENCE = 5.0 -- seconds of an outage that are waited for
@@ -49,7 +52,8 @@ local function any(txn, fresh)
     end
     for _, node in ipairs(NODES) do
         local found = serves(txn, node) and asked_now(txn, node)
-        if found == WELL or found == SILENT then -- a read that gets no answer is asked again elsewhere
+        -- a read that gets no answer is asked again elsewhere
+        if found == WELL or found == SILENT then
             return node.name
         end
     end
@@ -87,8 +91,8 @@ local function watch()
     end)
 end
 
--- What `choose` finds, waited for if need be. All who wait count from the outage's begin, so that nobody waits for what has long
--- been away.
+-- What `choose` finds, waited for if need be. All who wait count from the outage's begin, so that
+-- nobody waits for what has long been away.
 local function await(txn, choose, fresh)
     local came = now()
     while true do
@@ -112,5 +116,6 @@ core.register_action("await_node", { "http-req" }, function(txn)
 end)
 
 core.register_action("choose_node", { "http-req" }, function(txn)
-    txn:set_var("txn.node", await(txn, next_one, ONCE)) -- empty: the balancer chooses as for any other
+    -- empty: the balancer chooses as for any other
+    txn:set_var("txn.node", await(txn, next_one, ONCE))
 end)
