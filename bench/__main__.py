@@ -2,10 +2,12 @@
 
     python -m bench                    a no-op deploy, and one Fabric run per step
     python -m bench --rivals           also ansible-core and pyinfra, installed into .bench-venv at
-    first use python -m bench --upload           also the peak memory while a 100 MB binary is
-    uploaded (restarts the lab's app) python -m bench --edge             instead: what the edge
-    costs, in latency and in throughput python -m bench --soak 30          instead: minutes of users
-    while both nodes die once a minute (inv lab.up --deaths 60)
+                                       first use
+    python -m bench --upload           also the peak memory while a 100 MB binary is uploaded
+                                       (restarts the lab's app)
+    python -m bench --edge             instead: what the edge costs, in latency and in throughput
+    python -m bench --soak 30          instead: minutes of users while both nodes die once a minute
+                                       (inv lab.up --deaths 60)
 
 Prints tables and writes bench/result.json, result-edge.json or result-soak.json.
 """

@@ -11,54 +11,13 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-HERE = Path(__file__).resolve().parent
-PROJECT = HERE.parent
-BIN = Path(sys.executable).parent
-RIVALS = PROJECT / ".bench-venv"
-
-
-class Run(NamedTuple):
-    """One finished process: wall seconds, and the peak memory of its largest process in MB."""
-
-    seconds: float
-    megabytes: float
-
-
-class Contender(NamedTuple):
-    """A command to be timed; after its first run it has nothing left to do."""
-
-    name: str
-    command: list[str]
-    environment: dict[str, str] | None = None
-
-
-def once(contender: Contender) -> Run:
-    """Run it to its end.
-
-    Raises:
-        SystemExit: it failed; its output says why.
-    """
-    started = time.perf_counter()
-    with subprocess.Popen(
-        contender.command,
-        cwd=PROJECT,
-        env={**os.environ, **(contender.environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        assert process.stdout
-        said = process.stdout.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(contender.command)} ended with {process.returncode}:\n{said[-2000:]}")
-    return Run(time.perf_counter() - started, usage.ru_maxrss / 1024)
+from .competitors import TRACES, on_nodes, rival_contenders
+from .processes import BIN, HERE, Contender, Run, once
 
 
 def measure(contenders: list[Contender], runs: int) -> dict[str, list[Run]]:
@@ -88,114 +47,8 @@ def contenders(site: Path, rivals: bool) -> list[Contender]:
         ),
     ]
     if rivals:
-        write_inventories(site)
-        on_nodes(site, PYTHON)
-        give_python(site)
-        programs = install_rivals()
-        books = HERE / "rivals"
-        ansible = {
-            "ANSIBLE_PIPELINING": "True",
-            "ANSIBLE_HOST_KEY_CHECKING": "True",
-            "LC_ALL": "C.UTF-8",
-        }
-        chosen += [
-            Contender(
-                "ansible-core, pipelining, 2 nodes",
-                [
-                    str(programs / "ansible-playbook"),
-                    "-i",
-                    str(RIVALS / "inventory.ini"),
-                    str(books / "playbook.yml"),
-                ],
-                ansible,
-            ),
-            Contender(
-                "pyinfra, 2 nodes",
-                [
-                    str(programs / "pyinfra"),
-                    "-y",
-                    str(RIVALS / "inventory.py"),
-                    str(books / "deploy.py"),
-                ],
-            ),
-        ]
+        chosen += rival_contenders(site)
     return chosen
-
-
-def install_rivals() -> Path:
-    """A virtual environment of their own, so that nothing of theirs comes near ours."""
-    programs = RIVALS / "bin"
-    if not (programs / "pyinfra").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(RIVALS)], check=True)
-        subprocess.run(
-            [str(programs / "pip"), "-q", "install", "ansible-core", "pyinfra"], check=True
-        )
-    return programs
-
-
-def give_python(site: Path) -> None:
-    """Ansible needs a Python on its hosts; the lab's have none."""
-    from fabfile.settings.reach import open_fleet
-    from fabfile.settings.site_file import load_settings
-
-    script = (
-        "[ -x /usr/bin/python3 ] || { apt-get -qq update && apt-get -qq -y install python3-apt"
-        " >/dev/null; }"
-    )
-    settings = load_settings(site)
-    with open_fleet(settings, settings.inventory.having("app")) as fleet:
-        fleet.each(lambda node: fleet.link(node).run(script, timeout=300))
-
-
-def on_nodes(site: Path, script: str) -> None:
-    """Run it as root on both nodes, through our own links."""
-    from fabfile.engine.fleet import raise_first
-    from fabfile.settings.reach import open_fleet
-    from fabfile.settings.site_file import load_settings
-
-    settings = load_settings(site)
-    with open_fleet(settings, settings.inventory.having("app")) as fleet:
-        raise_first(fleet.each(lambda node: fleet.link(node).run(script, timeout=300)))
-
-
-PYTHON = (
-    "command -v python3 >/dev/null || { apt-get -qq update; apt-get -qq -y install python3"
-    " python3-apt >/dev/null; }"
-)
-"""Ansible needs it on the hosts; bare ones have none."""
-
-TRACES = "rm -rf /opt/bench; userdel bench 2>/dev/null; true"
-
-
-def write_inventories(site: Path) -> None:
-    """The two nodes for both rivals, reached with the lab's own key and pinned host keys."""
-    from fabfile.settings.site_file import load_settings
-
-    settings = load_settings(site)
-    ssh, nodes = settings.ssh, settings.inventory.having("app")
-    options = (
-        f"-o UserKnownHostsFile={ssh.known_hosts} -o StrictHostKeyChecking=yes -o"
-        " ControlMaster=auto -o ControlPersist=60s"
-    )
-    RIVALS.mkdir(exist_ok=True)
-    lines = [
-        f"{n.name} ansible_host={n.address} ansible_user={ssh.user}"
-        f" ansible_ssh_private_key_file={ssh.key} ansible_ssh_common_args='{options}'"
-        for n in nodes
-    ]
-    (RIVALS / "inventory.ini").write_text("[nodes]\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    hosts = [
-        (
-            n.address,
-            {
-                "ssh_user": ssh.user,
-                "ssh_key": str(ssh.key),
-                "ssh_known_hosts_file": str(ssh.known_hosts),
-            },
-        )
-        for n in nodes
-    ]
-    (RIVALS / "inventory.py").write_text(f"nodes = {hosts!r}\n", encoding="utf-8")
 
 
 def upload(site: Path) -> Run:

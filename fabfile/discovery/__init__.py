@@ -11,7 +11,8 @@ unprivileged user.
 from __future__ import annotations
 
 from .model import Destination, Discovery, Facts, Program, TrailRow
-from .search import ContentFor, Stopped, find_out
+from .search import Stopped, find_out
+from .wanted_files import ContentFor
 
 __all__ = [
     "ContentFor",

@@ -7,10 +7,11 @@ import base64
 import gzip
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError
 from ..engine.shell import q
+from .host_check import AGAIN, check_host
 from .model import Attempt, Destination, PortHolder, Program
 from .strace import of_program, parse_trace
 
@@ -21,16 +22,6 @@ ATTEMPT = Path(__file__).with_name("attempt.sh")
 STALL, SETTLE = 2.0, 0.5
 """Seconds without an answer that make a call a stall; seconds it must go on listening to count
 as serving."""
-
-AGAIN = "then run the same command again"
-
-
-class HostCheck(NamedTuple):
-    """What the host says about the program before it is run: sha256, its user's home and group."""
-
-    sha256: str
-    home: str
-    group: str
 
 
 class ProgramHost:
@@ -48,60 +39,7 @@ class ProgramHost:
         self.clean = clean
         self.evidence = evidence
         self.runs = 0
-        self.seen = self._check_host()
-
-    def _check_host(self) -> HostCheck:
-        p, name = self.program, self.link.name
-        script = (
-            f"for tool in strace ss; do command -v $tool >/dev/null || echo no $tool; done\n"
-            f"uid=$(id -u {q(p.user)} 2>/dev/null) && gid=$(id -g {q(p.user)}) || {{ echo no user;"
-            " exit 0; }\n"
-            f'[ "$uid" != 0 ] || echo no unprivileged\n'
-            f'as_user() {{ setpriv --reuid="$uid" --regid="$gid" --init-groups "$@"; }}\n'
-            f"path={q(p.path)} closed=\n"
-            f'as_user test -x "$path" || {{\n  echo no program\n'
-            f'  while [ "$path" != / ]; do\n    path=$(dirname "$path")\n'
-            f'    as_user test -x "$path" || closed=$path\n  done\n  echo "closed $closed"\n}}\n'
-            f"echo home $(getent passwd {q(p.user)} | cut -d: -f6); echo group $(id -gn"
-            f" {q(p.user)})\n"
-            f"[ ! -r {q(p.path)} ] || echo sha256 $(sha256sum <{q(p.path)})\n"
-        )
-        answer = [line.split(maxsplit=1) for line in self.link.run(script).out.splitlines()]
-        problems = {words[1] for words in answer if words[:1] == ["no"]}
-        found = {line[0]: line[1] for line in answer if len(line) > 1}
-        closed = f": the folder {found['closed']} is closed to it" if "closed" in found else ""
-        install = f"apt-get install --no-install-recommends strace iproute2 on {name}, {AGAIN}"
-        words = {
-            "strace": (
-                f"{name} has no strace",
-                "discovery watches the program's system calls with it",
-                install,
-            ),
-            "ss": (
-                f"{name} has no ss (iproute2)",
-                "discovery sees by it which port is opened",
-                install,
-            ),
-            "user": (
-                f"{name} has no user {p.user}",
-                "the program must run as its unprivileged user",
-                "fab deploy creates it",
-            ),
-            "unprivileged": (
-                f"{p.user} is root",
-                "an unknown program is never run as root",
-                "set app.user in the site file",
-            ),
-            "program": (
-                f"user {p.user} cannot execute {p.path} on {name}{closed}",
-                "it is to be run",
-                f"namei -l {p.path} on {name}   (the rights of each folder above it)",
-            ),
-        }
-        for problem, parts in words.items():
-            if problem in problems:
-                raise RunbookError(*parts)
-        return HostCheck(found["sha256"].split()[0], found.get("home", "/"), found["group"])
+        self.seen = check_host(link, program)
 
     def attempt(
         self,
@@ -151,26 +89,9 @@ class ProgramHost:
         return f"{head}set -- {command}\n{ATTEMPT.read_text(encoding='utf-8')}"
 
     def _read_attempt(self, args: tuple[str, ...], out: str, err: str) -> Attempt:
-        name = self.link.name
         lines = out.splitlines()
-        if lines[-1:] == ["busy"]:
-            raise RunbookError(
-                f"another discovery runs on {name}",
-                "two would see each other's ports",
-                "wait for it (at most minutes), " + AGAIN,
-            )
         if lines[-1:] != ["end"]:
-            said = self.clean(_last_line(err))
-            need = (
-                "apt-get install nftables"
-                if "nft" in err and "not found" in err
-                else "read the message above"
-            )
-            raise RunbookError(
-                f"{name}: the attempt broke off: {said}",
-                "nothing was learnt from it",
-                f"{need}, {AGAIN}",
-            )
+            raise self._broken_off(lines, err)
         part = dict(line.partition(" ")[::2] for line in lines)
         raw, trace, err = (_unpack_text(part[name]) for name in ("out", "trace", "err"))
         self._keep_trace(trace)
@@ -178,12 +99,7 @@ class ProgramHost:
             parse_trace(trace.splitlines(), self.program.directory), self.program.path
         )
         if events is None:
-            raise RunbookError(
-                f"{self.program.path} could not be started on {name}:"
-                f" {self.clean(_last_line(err)) or 'no word why'}",
-                "nothing can be learnt about a program that does not run",
-                f"file {self.program.path} on {name}: is it built for this machine?",
-            )
+            raise self._not_started(err)
         return Attempt(
             args=args,
             outcome=part["outcome"],
@@ -199,6 +115,33 @@ class ProgramHost:
                 )
             ),
             stalled=_parse_destination(part["stalled"]) if part["stalled"] else None,
+        )
+
+    def _broken_off(self, lines: list[str], err: str) -> RunbookError:
+        """Why the script of an attempt did not come to its end."""
+        name = self.link.name
+        if lines[-1:] == ["busy"]:
+            return RunbookError(
+                f"another discovery runs on {name}",
+                "two would see each other's ports",
+                f"wait for it (at most minutes), {AGAIN}",
+            )
+        need = "read the message above"
+        if "nft" in err and "not found" in err:
+            need = "apt-get install nftables"
+        return RunbookError(
+            f"{name}: the attempt broke off: {self.clean(_last_line(err))}",
+            "nothing was learnt from it",
+            f"{need}, {AGAIN}",
+        )
+
+    def _not_started(self, err: str) -> RunbookError:
+        name, path = self.link.name, self.program.path
+        return RunbookError(
+            f"{path} could not be started on {name}:"
+            f" {self.clean(_last_line(err)) or 'no word why'}",
+            "nothing can be learnt about a program that does not run",
+            f"file {path} on {name}: is it built for this machine?",
         )
 
     def _keep_trace(self, trace: str) -> None:

@@ -27,18 +27,13 @@ from .missing_path import got_on
 from .model import Attempt, Destination, Discovery, Facts, Program, TrailRow
 from .needs_human import in_short
 from .output import notable_lines, secret_masker
-from .paths import config_rank
-from .placing import create_path, take_back, text_sha256
+from .placing import text_sha256
 from .state import SERVICES, SearchState
 from .strace import Bind
+from .wanted_files import ContentFor, WantedFiles
 
 if TYPE_CHECKING:
     from ..engine.link import Link
-
-ContentFor = Callable[[str, str | None], str | None]
-"""Gives the content of a file the program wants: (path, its own default configuration if the
-path looks like a configuration and it has one) → content, or None for "no idea": then the
-default is taken, or the file stays empty."""
 
 MOST = 25
 """Attempts after which it is given up: programs want a handful of things."""
@@ -89,11 +84,11 @@ def find_out(
     search = _Search(
         node,
         program,
-        content_for,
-        node.resolve(known),
-        clean,
-        progress or (lambda _: None),
-        deadline,
+        content_for=content_for,
+        known=node.resolve(known),
+        clean=clean,
+        progress=progress or (lambda _: None),
+        deadline=deadline,
     )
     try:
         return search.run()
@@ -107,23 +102,23 @@ class _Search:
         self,
         node: ProgramHost,
         program: Program,
+        *,
         content_for: ContentFor,
         known: frozenset[Destination],
         clean: Callable[[str], str],
         progress: Callable[[str], None],
         deadline: float,
     ) -> None:
-        self.node, self.program, self.content_for = node, program, content_for
-        self.clean, self.progress, self.deadline = clean, progress, deadline
+        self.node = node
+        self.program = program
+        self.clean = clean
+        self.progress = progress
+        self.deadline = deadline
+        self.files = WantedFiles(node, program, content_for)
         self.state = SearchState(program, Commands(), known)
         self.args = program.args
         self.trail: list[TrailRow] = []
-        self.shadows: dict[str, str] = {}
-        self.contents: dict[str, str] = {}
-        self.made: tuple[str, ...] = ()
-        """What the last action created; taken back if it turns out to have been in vain."""
         self.before: Attempt | None = None
-        self.default: str | None = None
         self.version = ""
 
     def run(self) -> Discovery:
@@ -154,7 +149,7 @@ class _Search:
             self.args,
             deadline=self.deadline,
             rejects=sorted(self.state.rejected),
-            shadows=self.shadows,
+            shadows=self.files.shadows,
         )
         taken = [e.port for e in attempt.events if isinstance(e, Bind) and e.error == "EADDRINUSE"]
         return replace(attempt, holder=self.node.holder(taken[-1])) if taken else attempt
@@ -170,25 +165,23 @@ class _Search:
         self.state = replace(self.state, commands=commands)
         if commands.default_config:
             printed = self.node.attempt((*args, commands.default_config), deadline=ANSWER)
-            self.default = printed.raw if printed.outcome == "exited" and not printed.code else None
+            self.files.default = (
+                printed.raw if printed.outcome == "exited" and not printed.code else None
+            )
         if commands.version:
             said = notable_lines(self.node.attempt((*args, commands.version), deadline=ANSWER).out)
             self.version = said[-1] if said else ""
 
     def _carry_out(self, action: Action) -> str:
         """Carry the action out; what was done, for the trail."""
-        self.made = ()
+        self.files.made = ()
         match action:
             case CreateFile(path=path, writable=writable):
-                content = "" if writable else self._content_for(path)
-                self.made = self._create_path(path, content or "", writable=writable)
-                self.contents[path] = content or ""
                 self._rule_out(path)
-                return f"created {path} ({self._content_origin(path)})"
+                return self.files.create_file(path, writable=writable)
             case CreateDirectory(path=path):
-                self.made = self._create_path(path, None)
                 self._rule_out(path)
-                return f"created {path}/"
+                return self.files.create_folder(path)
             case RejectOutbound(to=to):
                 self.state = replace(self.state, rejected=self.state.rejected | {to})
                 return f"reject {to} for {self.program.user} while it is tried"
@@ -200,56 +193,23 @@ class _Search:
                 self.state = replace(self.state, retried=True)
         return ""
 
-    def _create_path(
-        self, path: str, content: str | None, *, writable: bool = False
-    ) -> tuple[str, ...]:
-        return create_path(
-            self.node.link, self.program, self.node.seen.group, path, content, writable=writable
-        )
-
     def _rule_out(self, path: str) -> None:
         self.state = replace(self.state, ruled_out=self.state.ruled_out | {path})
-
-    def _content_for(self, path: str) -> str | None:
-        default = self.default if config_rank(path) else None
-        given = self.content_for(path, default)
-        return default if given is None else given
-
-    def _content_origin(self, path: str) -> str:
-        content = self.contents[path]
-        if not content:
-            return "empty"
-        return (
-            "its own default"
-            if content == self.default
-            else f"content given, {len(content.encode())} bytes"
-        )
 
     def _undo_if_in_vain(self, attempt: Attempt) -> str:
         """Programs look for files they do not need. One whose creation changed nothing is taken
         away again."""
-        before, made = self.before, self.made
-        if (
-            not made
-            or before is None
-            or attempt.outcome != before.outcome
-            or got_on(before, attempt)
-        ):
+        before = self.before
+        if before is None or attempt.outcome != before.outcome or got_on(before, attempt):
             return ""
-        take_back(self.node.link, made, self.contents.pop(made[-1], None))
-        return f"removed {made[-1]} again (it changed nothing)"
+        return self.files.take_last_back()
 
     def _shown_other_config(self, attempt: Attempt) -> bool:
         """A configuration that is there but not the wanted one is shown to the program as
         wanted; the file stays."""
         path = config_of(attempt.events, self.program.path)
-        if path is None or path in self.contents or path in self.shadows:
+        if path is None or not self.files.shadow_config(path):
             return False
-        content = self.content_for(path, self.default)
-        if content is None or text_sha256(content) == self.node.digest(path):
-            return False
-        self.shadows[path] = content
-        self.made = ()
         why = f"It reads {path}, which is not what this site asks for."
         self._note_attempt(attempt, why, "show it the wanted content; the file stays as it is")
         return True
@@ -263,7 +223,7 @@ class _Search:
 
     def _found_facts(self, attempt: Attempt, action: Serving) -> Discovery:
         config = config_of(attempt.events, self.program.path)
-        shown = self.shadows.get(config) if config else None
+        shown = self.files.shadows.get(config) if config else None
         found: Facts = gather_facts(
             attempt,
             self.program,

@@ -3,10 +3,6 @@ bounds come from the requirements."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-from ..settings.requirements import LATENCY_BOUND
-from ..traffic.stats import percentile_of
 from . import figures
 from .model import BUDGET, Observation, Rule
 from .result import Bound
@@ -137,55 +133,6 @@ def recovery_seconds(seen: Observation) -> float | None:
     return max(0.0, seen.recovered - (seen.fault if seen.undone is None else seen.undone))
 
 
-def dip_within(seconds: float, rate: float) -> Rule:
-    """How long fewer than nine tenths of the `rate` offered were answered each second: the
-    surplus that waits for the other node."""
-
-    def rule(seen: Observation) -> Bound:
-        done = [0] * (int(max((s.done for s in seen.samples), default=0)) + 1)
-        for sample in seen.samples:
-            if sample.ok:
-                done[int(sample.done)] += 1
-        slow = [
-            t for t, count in enumerate(done[:-1]) if t >= int(seen.fault) and count < 0.9 * rate
-        ]
-        length = slow[-1] - slow[0] + 1 if slow else 0
-        return Bound("dip in answers a second", f"{length} s", f"{seconds:g} s", length <= seconds)
-
-    return rule
-
-
-def apps_left_alone(seen: Observation) -> Bound:
-    """No app was restarted: what ails is not theirs."""
-    others = _restarted_nodes(seen)
-    return Bound("apps restarted", ", ".join(others) or "none", "none", not others)
-
-
-def every_app_restarted(seen: Observation) -> Bound:
-    """It was no task that had nothing to do."""
-    others = _restarted_nodes(seen)
-    return Bound(
-        "apps restarted", ", ".join(others) or "none", "all", others == sorted(seen.before)
-    )
-
-
-def drained_first(seen: Observation) -> Bound:
-    """Who was restarted had been taken out of service before."""
-    hasty = [node for node in _restarted_nodes(seen) if node not in seen.drained]
-    shown = ", ".join(hasty) or f"none of {', '.join(_restarted_nodes(seen)) or 'none'}"
-    return Bound("restarted undrained", shown, "none", not hasty and bool(_restarted_nodes(seen)))
-
-
-def _restarted_nodes(seen: Observation) -> list[str]:
-    """The nodes with another process than before. (No process may only mean that the host was
-    not heard.)"""
-    return sorted(
-        node
-        for node, pid in seen.before.items()
-        if {life.pid for life in seen.lives.get(node, ())} - {0, pid}
-    )
-
-
 def fault_was_felt(slow: float) -> Rule:
     """There was a fault: while it lasted a request failed, or took longer than `slow` seconds."""
 
@@ -201,95 +148,6 @@ def fault_was_felt(slow: float) -> Rule:
         )
 
     return rule
-
-
-def never_both_at_once(seen: Observation) -> Bound:
-    """Ill nodes are restarted one after the other: at no moment was no app ready."""
-    moments = sorted(
-        (life.t, node, life.ready)
-        for node, lives in seen.lives.items()
-        for life in lives
-        if life.t >= seen.fault
-    )
-    state = dict.fromkeys(seen.lives, True)
-    together = 0.0
-    for (t, node, ready), (later, _, _) in pairwise(
-        [*moments, (moments[-1][0] if moments else 0.0, "", True)]
-    ):
-        state[node] = ready
-        together += later - t if not any(state.values()) else 0.0
-    return Bound("both apps restarting", f"{together:.1f} s", "never", together == 0)
-
-
-def restarted_at_most(times: int) -> Rule:
-    """No restart loop: so many processes each node at most, besides the one before."""
-
-    def rule(seen: Observation) -> Bound:
-        fresh = {
-            node: {life.pid for life in lives} - {0, seen.before.get(node, 0)}
-            for node, lives in seen.lives.items()
-        }
-        most = max(map(len, fresh.values()), default=0)
-        return Bound("restarts of a node", str(most), str(times), most <= times)
-
-    return rule
-
-
-def served_in_time(rate: float, after: float) -> Rule:
-    """What fits is served: so many right answers a second, nine in ten of them in less than 400 ms
-    (R4-R8).
-
-    The first seconds do not count: until `after`, all may wait for the lost node to come back, so
-    that nobody is refused.
-    """
-
-    def rule(seen: Observation) -> Bound:
-        begin = seen.fault + after + SETTLE
-        end = (
-            seen.undone
-            if seen.undone is not None
-            else max((s.intended for s in seen.samples), default=0.0)
-        )
-        right = sorted(s.latency for s in seen.samples if s.ok and begin <= s.intended < end)
-        served = len(right) / max(1e-9, end - begin)
-        p90 = percentile_of(right, 0.9) if right else float("inf")
-        shown = f"{served:.0f}/s, p90 {p90 * 1000:.0f} ms"
-        held = served >= rate and p90 < LATENCY_BOUND
-        return Bound(
-            f"served after {after:.0f} s",
-            shown,
-            f"{rate:.0f}/s, p90 < {LATENCY_BOUND * 1000:.0f} ms",
-            held,
-        )
-
-    return rule
-
-
-SETTLE = 5.0
-"""Seconds more until the queue of the time before is empty: so long it may get (pace.lua)."""
-
-
-def refused_fast(seconds: float) -> Rule:
-    """What is refused is refused at once, with an answer."""
-
-    def rule(seen: Observation) -> Bound:
-        bad = [s for s in seen.samples if not s.ok]
-        slowest = max((s.done - s.intended for s in bad), default=0.0)
-        mute = sum(not s.status for s in bad)
-        shown = f"{len(bad)}, slowest {slowest:.2f} s, {mute} without answer"
-        return Bound(
-            "refused", shown, f"{seconds:g} s, all answered", slowest <= seconds and not mute
-        )
-
-    return rule
-
-
-def stays_up(seen: Observation) -> Bound:
-    """Health checks do not flap: the victim itself is seen out of service, once, and nobody
-    else."""
-    times = sum(seen.outs.values())
-    shown = ", ".join(f"{node} {count}" for node, count in sorted(seen.outs.items())) or "none"
-    return Bound("nodes seen out of service", shown, "one, once", times == 1)
 
 
 def never_older_than(seconds: float) -> Rule:

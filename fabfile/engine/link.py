@@ -3,26 +3,17 @@ read, change, upload."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from .channel import WINDOW, Answer, Result, end_input, heard_out, start_command, stream_file
-from .connection import host_key, key_fingerprint, open_connection
+from .channel import Result, stream_file
+from .connection import host_key, key_fingerprint
+from .conversation import Conversation
 from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
-from .frame import Frame
 from .host import Address
-from .login import not_begun
-from .refusal import lost
 from .shell import Reading, join_probes, new_marker, q, split_readings, wrap_script
-from .slowness import warn_once
 from .words import explained, failed_unit, last, quoted
-
-if TYPE_CHECKING:
-    from paramiko import Channel, Transport
 
 __all__ = ["FENCED", "Address", "Link", "Result", "host_key", "key_fingerprint"]
 
@@ -30,28 +21,15 @@ FENCED = 73
 """Exit status of a script whose guard found the lock lost (see lock.py)."""
 
 
-class Link:
-    """One ssh connection to one host, opened at first use; `readonly` refuses everything that could
-    change the host.
-
-    Threads may share it: each script has a channel of its own.
-    """
+class Link(Conversation):
+    """One host; `readonly` refuses everything that could change it. Threads may share it."""
 
     def __init__(self, address: Address, *, readonly: bool = False) -> None:
-        self.address = address
-        self.name = address.name
+        super().__init__(address)
         self.readonly = readonly
         self.guard = ""
         """Shell text that runs before every change; the lock sets it, so that a lost lock stops
         us on the host itself."""
-        self.sessions = 0
-        """Channels opened so far: what a no-op costs."""
-        self.delay = 0.0
-        """Seconds that sudo took at most to begin a script of ours; every limit on the host must
-        leave room for it."""
-        self._connection: Any = None
-        self._opening = threading.Lock()
-        self._root = "/bin/sh" if address.user == "root" else "sudo -n /bin/sh"
 
     # -- asking and changing
 
@@ -108,19 +86,7 @@ class Link:
             Unreachable: the host cannot be reached, does not run our script, or said nothing for
             `silence` seconds.
         """
-        frame = Frame()
-        text = frame.around(wrap_script(script))
-        _, channel = self._open_channel(frame.command(self._root), silence)
-        try:
-            answer = Answer(channel, frame)
-            self._submit(channel, text)
-            end_input(channel)
-            self._await_begin(answer, silence)
-            yield from answer.take_lines(silence)
-        except (OSError, EOFError) as error:
-            raise lost(self.name, error) from None
-        finally:
-            channel.close()
+        yield from self._take_lines(wrap_script(script), silence)
 
     def upload(
         self,
@@ -162,19 +128,6 @@ class Link:
                 f"fab -H {self.name} deploy",
             )
 
-    def transport(self) -> Transport:
-        """The open paramiko transport, for forwarding."""
-        transport: Transport = self._open_once().transport
-        return transport
-
-    def close(self) -> None:
-        """Close the connection; it opens again when used."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    # -- one channel
-
     def _may_change(self, what: str) -> None:
         if self.readonly:
             line = what.strip().partition("\n")[0][:60]
@@ -206,97 +159,3 @@ class Link:
                 " nothing was changed",
                 "fab status   (who works there now), then fab plan",
             )
-
-    def _converse(
-        self, script: str, timeout: float, send: Callable[[Channel], None] | None = None
-    ) -> Result:
-        """Run `script`, take its answer; `send` writes what it reads from its stdin, after the
-        script itself."""
-        frame = Frame()
-        text = frame.around(script)
-        _, channel = self._open_channel(frame.command(self._root, text if send else ""), timeout)
-        answer = Answer(channel, frame)
-        try:
-            self._submit(channel, text)
-            if send:
-                self._await_login(answer)
-                channel.settimeout(timeout)
-                with heard_out(channel):
-                    send(channel)
-            end_input(channel)
-            self._await_begin(answer, timeout)
-            result = answer.finish(timeout)
-        except (OSError, EOFError) as error:
-            raise lost(self.name, error) from None
-        finally:
-            channel.close()
-        if result.code < 0 and not channel.get_transport().is_active():
-            raise lost(self.name, EOFError("the host closed it"))
-        warn_once(self.name, self.delay, answer.err.words())
-        return result
-
-    def _submit(self, channel: Channel, text: str) -> None:
-        """Send a script. A login that takes no more of it shows itself when its answer is
-        awaited."""
-        channel.settimeout(self.address.timeout)
-        with suppress(TimeoutError), heard_out(channel):
-            channel.sendall(text.encode())
-
-    def _await_login(self, answer: Answer) -> None:
-        """Until the login files are done, for `ssh.timeout` seconds.
-
-        Raises:
-            Unreachable, RunbookError: they do not let us in (see login.py).
-            EOFError: the host closed the connection.
-        """
-        if not answer.await_login(self.address.timeout):
-            raise self._refused(answer)
-
-    def _await_begin(self, answer: Answer, timeout: float) -> None:
-        """Until our script has begun; sudo may be silent for `timeout` seconds, and longer if it is
-        known to be slow.
-
-        Raises as `_await_login`.
-        """
-        self._await_login(answer)
-        started = time.monotonic()
-        with suppress(TimeoutError):
-            if answer.await_begin(timeout + 2 * self.delay):
-                self.delay = max(self.delay, time.monotonic() - started)
-                return
-        raise self._refused(answer)
-
-    def _refused(self, answer: Answer) -> Exception:
-        """Why our script did not begin."""
-        if not answer.channel.get_transport().is_active():
-            return EOFError("the host closed it")
-        return not_begun(self.address, answer.out.logged_in, answer.noise(), answer.exit_status())
-
-    def _open_once(self) -> Any:
-        with self._opening:
-            if self._connection is None:
-                self._connection = open_connection(self.address)
-            return self._connection
-
-    def _open_channel(self, command: str, timeout: float) -> tuple[Any, Channel]:
-        import paramiko
-
-        for fresh in (False, True):
-            connection = self._open_once()
-            try:
-                channel: Channel = connection.transport.open_session(
-                    window_size=WINDOW, timeout=self.address.timeout
-                )
-                self.sessions += 1
-                channel.settimeout(timeout)
-                start_command(connection.transport, channel, command)
-                return connection, channel
-            except (paramiko.SSHException, OSError, EOFError) as error:
-                with (
-                    self._opening
-                ):  # an idle connection may have died: one fresh try, others finish on the old one
-                    if self._connection is connection:
-                        self._connection = None
-                if fresh:
-                    raise lost(self.name, error) from None
-        raise AssertionError("unreachable")

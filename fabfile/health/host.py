@@ -22,6 +22,7 @@ from ..settings.settings import Settings
 from . import disks, network, units
 from .checks import health_checks
 from .network import NetworkView
+from .unit_state import UnitState, parse_units
 from .verdict import balancer_problems, drain_problems, pending_problems
 
 FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"
@@ -48,7 +49,7 @@ class HostStatus:
     facts: dict[str, str] = field(default_factory=dict)
     """`load`, `mem` (percent), `disk` (percent of the fullest file system), `release`, `last`
     (line of the journal)."""
-    units: dict[str, units.UnitState] = field(default_factory=dict)
+    units: dict[str, UnitState] = field(default_factory=dict)
     """Those that must run here."""
     servers: dict[str, haproxy_stats.Server] = field(default_factory=dict)
     drained: dict[str, str] = field(default_factory=dict)
@@ -110,7 +111,7 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     for check, answer in zip(checks, answers[len(probes) :], strict=True):
         host.problems.extend(check.judge(answer))
         if check.name == units.NAME:
-            _read_units(host, units.parse_units(answer.out), units.needed_units(settings, node))
+            _read_units(host, parse_units(answer.out), units.needed_units(settings, node))
         if check.name == disks.NAME and (systems := disks.parse_mounts(answer.out)):
             host.facts["disk"] = str(max(system.space for system in systems))
     if is_edge:
@@ -131,7 +132,7 @@ def _read_figures(host: HostStatus, seen: Reading) -> None:
             host.facts[key] = value
 
 
-def _read_units(host: HostStatus, seen: dict[str, units.UnitState], needed: Sequence[str]) -> None:
+def _read_units(host: HostStatus, seen: dict[str, UnitState], needed: Sequence[str]) -> None:
     """A healer that is not running says nothing: its last words are not about now."""
     host.units = {name: seen[name] for name in needed if name in seen}
     state = host.units.get(healer.HEALER_UNIT)

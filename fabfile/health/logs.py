@@ -13,7 +13,8 @@ from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
 from ..settings.paths import SETTINGS
 from ..settings.settings import Settings
-from .units import ROTATION, show_moment
+from .unit_state import show_moment
+from .units import ROTATION
 
 LATE = 300
 """Seconds without a run; the timer fires every minute."""

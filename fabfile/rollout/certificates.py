@@ -8,8 +8,8 @@ one. Each is a command of its own or goes on where a killed one stopped.
 from __future__ import annotations
 
 from ..certs.authority import sha256_fingerprint, subject_name
+from ..certs.judge import ask_edges
 from ..certs.names import wanted_names
-from ..certs.status import ask_edges
 from ..certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from ..console.rollup import open_console
 from ..engine.errors import OK, RunbookError, Unreachable

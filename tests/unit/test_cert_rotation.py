@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from samples import site
 
-from fabfile.certs import authority, ready_material, status, trust
+from fabfile.certs import authority, judge, ready_material, status, trust
 from fabfile.certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from fabfile.engine.errors import RunbookError
 from fabfile.rollout import certificates
@@ -41,7 +41,7 @@ def installed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Installed:
     monkeypatch.setattr(
         certificates,
         "ask_edges",
-        lambda settings: [status.ServedCertificate("edge1", "192.0.2.11:443", seen[-1])],
+        lambda settings: [judge.ServedCertificate("edge1", "192.0.2.11:443", seen[-1])],
     )
     assert certificates.issue_certificate(settings, force=False, dry=False, json=None) == 0
     return seen
@@ -121,8 +121,8 @@ def test_finishing_waits_for_every_edge(
 ) -> None:
     old = installed[-1]
     certificates.rotate_authority(settings, None)
-    late = status.ServedCertificate("edge2", "192.0.2.12:443", old)
-    gone = status.ServedCertificate(
+    late = judge.ServedCertificate("edge2", "192.0.2.12:443", old)
+    gone = judge.ServedCertificate(
         "edge2", "192.0.2.12:443", error=RunbookError("off", next="switch it on")
     )
     for look, code, said in ((late, 1, "edge2 does not serve"), (gone, 4, "edge2 cannot be asked")):
@@ -163,24 +163,24 @@ def test_who_has_a_certificate_of_his_own_rotates_nothing(
 
 def test_status_says_what_needs_doing(settings: Settings, installed: Installed) -> None:
     now, served = datetime.now(UTC), installed[-1]
-    right = status.ServedCertificate("edge1", "192.0.2.11:443", served)
+    right = judge.ServedCertificate("edge1", "192.0.2.11:443", served)
 
     def judged(
-        *looks: status.ServedCertificate, later: timedelta = 0 * DAY
+        *looks: judge.ServedCertificate, later: timedelta = 0 * DAY
     ) -> tuple[int, list[tuple[str, str]]]:
-        one = status.judge_certificates(settings, list(looks), now + later)
+        one = judge.judge_certificates(settings, list(looks), now + later)
         return one.exit_code, one.problems
 
     assert judged(right) == (0, [])
     code, problems = judged(right, later=61 * DAY)
     assert (code, problems[0][1]) == (2, "inv certs.renew")
     assert problems[0][0].startswith("a certificate must be issued: two thirds")
-    assert judged(right, status.ServedCertificate("edge2", "x")) == (
+    assert judged(right, judge.ServedCertificate("edge2", "x")) == (
         2,
         [("edge2 serves no certificate at x", "inv certs.renew")],
     )
     off = RunbookError("edge2 is off", next="switch it on")
-    assert judged(right, status.ServedCertificate("edge2", "x", error=off)) == (
+    assert judged(right, judge.ServedCertificate("edge2", "x", error=off)) == (
         4,
         [("edge2 cannot be asked: edge2 is off", "switch it on")],
     )
@@ -201,22 +201,22 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
         ],
     )
     certificates.finish_rotation(settings, None)
-    assert judged(status.ServedCertificate("edge1", "x", installed[-1])) == (0, [])
+    assert judged(judge.ServedCertificate("edge1", "x", installed[-1])) == (0, [])
     assert [next_ for _, next_ in judged(later=3400 * DAY)[1]] == [
         "inv certs.renew",
         "inv certs.rotate-ca --prepare",
     ]
 
 
-def states(one: status.Judged) -> list[str]:
+def states(one: judge.Judged) -> list[str]:
     return [row["state"] for row in status._json_rows(one)]
 
 
 def test_an_edge_with_a_key_that_cannot_be_read_again_is_not_right(
     settings: Settings, installed: Installed
 ) -> None:
-    edge = status.ServedCertificate("edge1", "x", installed[-1], unfit=("key.pem is missing",))
-    assert states(status.judge_certificates(settings, [edge], datetime.now(UTC))) == ["", "broken"]
+    edge = judge.ServedCertificate("edge1", "x", installed[-1], unfit=("key.pem is missing",))
+    assert states(judge.judge_certificates(settings, [edge], datetime.now(UTC))) == ["", "broken"]
 
 
 def cut_off_key(path: Path) -> None:
@@ -253,8 +253,8 @@ def test_a_key_of_the_store_that_nobody_can_use_is_a_problem(
     state: list[str],
 ) -> None:
     spoil(settings.tls.store / name)
-    one = status.judge_certificates(
-        settings, [status.ServedCertificate("edge1", "x", installed[-1])], datetime.now(UTC)
+    one = judge.judge_certificates(
+        settings, [judge.ServedCertificate("edge1", "x", installed[-1])], datetime.now(UTC)
     )
     assert said in one.problems[0][0]
     assert one.problems[0][1]
@@ -266,9 +266,9 @@ def test_a_key_of_the_users_own_that_cannot_be_read_is_a_problem(
 ) -> None:
     (tmp_path / "own.pem").write_bytes((settings.tls.store / LEAF).read_bytes())
     tls = replace(settings.tls, certificate=tmp_path / "own.pem", key=tmp_path)
-    one = status.judge_certificates(
+    one = judge.judge_certificates(
         replace(settings, tls=tls),
-        [status.ServedCertificate("edge1", "x", installed[-1])],
+        [judge.ServedCertificate("edge1", "x", installed[-1])],
         datetime.now(UTC),
     )
     assert [f"{tmp_path} cannot be read: Is a directory" in seen for seen, _ in one.problems] == [

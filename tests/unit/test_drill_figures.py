@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from fabfile.drills import figures, rules
-from fabfile.drills.model import Drill, Observation, ProcessSample
+from fabfile.drills import app_rules, figures, overload_rules, rules
+from fabfile.drills.model import Drill, Observation, ProcessSample, Rule
 from fabfile.drills.observer import AppSeen, EdgeSnapshot
 from fabfile.drills.recording import drained_nodes, times_out_of_service
 from fabfile.drills.result import FAILED, HELD, NOT_TRIED, Mark, from_json
@@ -130,16 +130,16 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         ),  # counted from its end
         (rules.recovered_within(10), seen([], recovered=None), False),  # never is not soon
         (rules.recovered_within(10), seen([], recovered=9.0, by_itself=False), False),
-        (rules.dip_within(2, 20), seen(steady(9, quiet=(4, 5))), True),
-        (rules.dip_within(2, 20), seen(steady(9, quiet=(3, 8))), False),
+        (overload_rules.dip_within(2, 20), seen(steady(9, quiet=(4, 5))), True),
+        (overload_rules.dip_within(2, 20), seen(steady(9, quiet=(3, 8))), False),
         (rules.noticed_within(1), seen([], detected=2.5), True),
         (rules.noticed_within(1), seen([], detected=None), False),
-        (rules.refused_fast(1), seen([asked(3, 0.5, "status 503", status=503)]), True),
-        (rules.refused_fast(1), seen([asked(3, 1.5, "status 503", status=503)]), False),
-        (rules.refused_fast(1), seen([asked(3, 0.5, "timed out")]), False),
-        (rules.stays_up, seen([], outs={"node1": 1}), True),
-        (rules.stays_up, seen([], outs={"node1": 1, "node2": 1}), False),
-        (rules.stays_up, seen([]), False),  # not even the one that was drained
+        (overload_rules.refused_fast(1), seen([asked(3, 0.5, "status 503", status=503)]), True),
+        (overload_rules.refused_fast(1), seen([asked(3, 1.5, "status 503", status=503)]), False),
+        (overload_rules.refused_fast(1), seen([asked(3, 0.5, "timed out")]), False),
+        (app_rules.stays_up, seen([], outs={"node1": 1}), True),
+        (app_rules.stays_up, seen([], outs={"node1": 1, "node2": 1}), False),
+        (app_rules.stays_up, seen([]), False),  # not even the one that was drained
         (rules.fault_was_felt(0.5), seen(steady(4)), False),  # a fault that does nothing
         (rules.fault_was_felt(0.5), seen(steady(4, but=[POST])), True),
         (rules.fault_was_felt(0.5), seen(steady(4, but=[asked(3, 0.6)])), True),
@@ -153,17 +153,21 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.never_older_than(60), seen([], oldest=None), False),  # nothing seen proves nothing
         (rules.ended_with(5, "fab deploy"), seen([], exit=5), True),
         (rules.ended_with(5, "fab deploy"), seen([], exit=None), False),
-        (rules.served_in_time(15, 0), seen(steady(10)), True),
+        (overload_rules.served_in_time(15, 0), seen(steady(10)), True),
         (
-            rules.served_in_time(15, 4),
+            overload_rules.served_in_time(15, 4),
             seen(steady(20, quiet=(3, 7))),
             True,
         ),  # the first seconds do not count
-        (rules.served_in_time(15, 0), seen(steady(10, quiet=(5, 9))), False),
-        (rules.served_in_time(15, 0), seen([asked(t / 20, 0.5) for t in range(200)]), False),
+        (overload_rules.served_in_time(15, 0), seen(steady(10, quiet=(5, 9))), False),
+        (
+            overload_rules.served_in_time(15, 0),
+            seen([asked(t / 20, 0.5) for t in range(200)]),
+            False,
+        ),
     ],
 )
-def test_rules(rule: rules.Rule, observation: Observation, held: bool) -> None:
+def test_rules(rule: Rule, observation: Observation, held: bool) -> None:
     bound = rule(observation)
     assert bound.held is held, bound
     assert bound.what
@@ -196,9 +200,9 @@ BEFORE = {"node1": 1, "node2": 11}
 def test_rules_about_restarts(node1: str, node2: str, alone: bool, once: bool, apart: bool) -> None:
     known = {"node1": lives(*node1.split()), "node2": lives(*node2.split())}
     observation = seen([], lives=known, before=BEFORE)
-    assert rules.apps_left_alone(observation).held is alone
-    assert rules.restarted_at_most(1)(observation).held is once
-    assert rules.never_both_at_once(observation).held is apart
+    assert app_rules.apps_left_alone(observation).held is alone
+    assert app_rules.restarted_at_most(1)(observation).held is once
+    assert app_rules.never_both_at_once(observation).held is apart
 
 
 def test_rules_about_who_was_restarted() -> None:
@@ -207,15 +211,17 @@ def test_rules_about_who_was_restarted() -> None:
         "node2": lives("11", "-", "11", "11"),
     }  # node2: not heard for a moment
     both = {**one, "node2": lives("11", "-", "12")}
-    assert not rules.every_app_restarted(seen([], lives=one, before=BEFORE)).held
-    assert rules.every_app_restarted(seen([], lives=both, before=BEFORE)).held
-    assert rules.drained_first(
+    assert not app_rules.every_app_restarted(seen([], lives=one, before=BEFORE)).held
+    assert app_rules.every_app_restarted(seen([], lives=both, before=BEFORE)).held
+    assert app_rules.drained_first(
         seen([], lives=one, before=BEFORE, drained=frozenset({"node1"}))
     ).held
-    assert not rules.drained_first(
+    assert not app_rules.drained_first(
         seen([], lives=both, before=BEFORE, drained=frozenset({"node1"}))
     ).held
-    assert not rules.drained_first(seen([], lives={}, before=BEFORE)).held  # nobody was restarted
+    assert not app_rules.drained_first(
+        seen([], lives={}, before=BEFORE)
+    ).held  # nobody was restarted
 
 
 def test_how_often_a_node_went_out() -> None:

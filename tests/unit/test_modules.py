@@ -62,9 +62,8 @@ def test_no_module_is_called_like_one_of_the_standard_library_or_a_dependency() 
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_modules_are_short_and_public_functions_documented(path: Path) -> None:
+def test_modules_and_public_functions_are_documented(path: Path) -> None:
     text = path.read_text()
-    assert len(text.splitlines()) <= 340
     tree = ast.parse(text)
     if not text.strip():
         return
@@ -80,6 +79,20 @@ def test_modules_are_short_and_public_functions_documented(path: Path) -> None:
         *(node for node in methods if isinstance(node, ast.FunctionDef) and node.name[0] != "_"),
     ]:
         assert ast.get_docstring(node), f"{node.name} (line {node.lineno}) has no docstring"
+
+
+STILL_LONG = ("fabfile/acceptance/run.py", "fabfile/acceptance/rows/edge.py")
+"""To be split; nothing may join them."""
+
+
+@pytest.mark.parametrize("package", ["fabfile", "healer", "watchdog", "lab", "bench"])
+def test_modules_are_short(package: str) -> None:
+    """At most 260 lines: a module holds one idea."""
+    paths = {str(path.relative_to(PROJECT)): path for path in (PROJECT / package).rglob("*.py")}
+    lines = {name: len(path.read_text().splitlines()) for name, path in paths.items()}
+    for name in STILL_LONG:
+        lines.pop(name, None)
+    assert {path: count for path, count in lines.items() if count > 260} == {}
 
 
 # -- the menu

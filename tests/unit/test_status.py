@@ -22,7 +22,7 @@ from fabfile.flows import status as task
 from fabfile.flows.status_table import current_notes, gather_problems, show_hosts, what_it_does
 from fabfile.health import host as hosts
 from fabfile.health.host import HostStatus
-from fabfile.health.units import UnitState
+from fabfile.health.unit_state import UnitState
 from fabfile.health.verdict import (
     address_problem,
     balancer_problems,

@@ -3,26 +3,27 @@ and what must hold."""
 
 from __future__ import annotations
 
+from ..app_rules import (
+    apps_left_alone,
+    drained_first,
+    never_both_at_once,
+    restarted_at_most,
+    stays_up,
+)
 from ..errors import NotPossible
 from ..faults import app, hosts
+from ..faults.fault import Power
 from ..model import PEAK, STEADY, Drill, Fault
+from ..overload_rules import dip_within, refused_fast, served_in_time
 from ..rules import (
-    apps_left_alone,
-    dip_within,
-    drained_first,
     fault_was_felt,
     few_failed_posts,
     gap_within,
-    never_both_at_once,
     no_failed_gets,
     no_failures,
     noticed_within,
     only_posts_in_hand,
     recovered_within,
-    refused_fast,
-    restarted_at_most,
-    served_in_time,
-    stays_up,
     within_budget,
 )
 from ..target import DrillTarget
@@ -104,7 +105,7 @@ APP_DRILLS = (
     Drill(
         "node-off",
         "A node without power is missed by nobody, nor is its return noticed.",
-        lambda stage: hosts.Power(stage.victim),
+        lambda stage: Power(stage.victim),
         (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
         hold=15,

@@ -7,13 +7,13 @@ from ...control.haproxy import HAPROXY_UNIT
 from ...control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ...engine.errors import OK, ROLLED_BACK
 from ...roles import postgres
+from ..app_rules import apps_left_alone, every_app_restarted
 from ..faults import hosts, tasks
+from ..faults.fault import Power
 from ..model import STEADY, Drill
 from ..rules import (
     answered_within,
-    apps_left_alone,
     ended_with,
-    every_app_restarted,
     failed_at_most,
     fault_was_felt,
     gap_within,
@@ -103,7 +103,7 @@ SERVICE_DRILLS = (
     Drill(
         "edge-off",
         "When the edge that serves loses its power the other one has its address within 0.7 s.",
-        lambda stage: hosts.Power(stage.holder),
+        lambda stage: Power(stage.holder),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),

@@ -12,7 +12,8 @@ from ..errors import NotPossible
 from ..overrides import clear_healer_env, set_healer_env
 from ..target import DrillTarget
 from . import undo_timer
-from .hosts import LATEST, OnHosts, in_background, require_unit
+from .fault import LATEST, OnHosts
+from .hosts import in_background, require_unit
 
 PIDS = "/run/runbook-drill.pid"
 """On a host: the process that a drill has hurt. It must not outlive the drill."""

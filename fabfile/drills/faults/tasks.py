@@ -15,7 +15,7 @@ from ...settings.project import PROJECT
 from ...settings.settings import Settings
 from ..errors import NotPossible
 from ..target import DrillTarget
-from .hosts import Task
+from .fault import Task
 
 MEGABYTES = 16
 """How much more memory the app is allowed by the deploy of a drill: a change that restarts every

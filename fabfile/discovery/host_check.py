@@ -1,0 +1,90 @@
+"""Whether a host can run the program at all, asked before it is run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..engine.errors import RunbookError
+from ..engine.shell import q
+from .model import Program
+
+if TYPE_CHECKING:
+    from ..engine.link import Link
+
+AGAIN = "then run the same command again"
+
+
+class HostCheck(NamedTuple):
+    """What the host says about the program before it is run: sha256, its user's home and group."""
+
+    sha256: str
+    home: str
+    group: str
+
+
+def check_host(link: Link, program: Program) -> HostCheck:
+    """Ask `link`'s host about the program, its user and the tools that discovery needs.
+
+    Raises:
+        RunbookError: a tool, the user or the program is missing, or the user is root.
+    """
+    answer = [line.split(maxsplit=1) for line in link.run(_check_script(program)).out.splitlines()]
+    missing = {words[1] for words in answer if words[:1] == ["no"]}
+    found = {line[0]: line[1] for line in answer if len(line) > 1}
+    for problem, parts in _problem_texts(link.name, program, found.get("closed", "")).items():
+        if problem in missing:
+            raise RunbookError(*parts)
+    return HostCheck(found["sha256"].split()[0], found.get("home", "/"), found["group"])
+
+
+def _check_script(program: Program) -> str:
+    user, path = q(program.user), q(program.path)
+    return (
+        f"for tool in strace ss; do command -v $tool >/dev/null || echo no $tool; done\n"
+        f"uid=$(id -u {user} 2>/dev/null) && gid=$(id -g {user}) || {{ echo no user;"
+        " exit 0; }\n"
+        f'[ "$uid" != 0 ] || echo no unprivileged\n'
+        f'as_user() {{ setpriv --reuid="$uid" --regid="$gid" --init-groups "$@"; }}\n'
+        f"path={path} closed=\n"
+        f'as_user test -x "$path" || {{\n  echo no program\n'
+        f'  while [ "$path" != / ]; do\n    path=$(dirname "$path")\n'
+        f'    as_user test -x "$path" || closed=$path\n  done\n  echo "closed $closed"\n}}\n'
+        f"echo home $(getent passwd {user} | cut -d: -f6); echo group $(id -gn"
+        f" {user})\n"
+        f"[ ! -r {path} ] || echo sha256 $(sha256sum <{path})\n"
+    )
+
+
+def _problem_texts(name: str, program: Program, closed: str) -> dict[str, tuple[str, str, str]]:
+    """What to raise for each word that the script says is missing, in this order. `closed` is the
+    folder that the user cannot enter."""
+    user, path = program.user, program.path
+    install = f"apt-get install --no-install-recommends strace iproute2 on {name}, {AGAIN}"
+    folder = f": the folder {closed} is closed to it" if closed else ""
+    return {
+        "strace": (
+            f"{name} has no strace",
+            "discovery watches the program's system calls with it",
+            install,
+        ),
+        "ss": (
+            f"{name} has no ss (iproute2)",
+            "discovery sees by it which port is opened",
+            install,
+        ),
+        "user": (
+            f"{name} has no user {user}",
+            "the program must run as its unprivileged user",
+            "fab deploy creates it",
+        ),
+        "unprivileged": (
+            f"{user} is root",
+            "an unknown program is never run as root",
+            "set app.user in the site file",
+        ),
+        "program": (
+            f"user {user} cannot execute {path} on {name}{folder}",
+            "it is to be run",
+            f"namei -l {path} on {name}   (the rights of each folder above it)",
+        ),
+    }

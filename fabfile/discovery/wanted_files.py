@@ -1,0 +1,86 @@
+"""The files that a program wants: created with the right content, shown in place of others, and
+taken back when they were of no use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .host import ProgramHost
+from .model import Program
+from .paths import config_rank
+from .placing import create_path, take_back, text_sha256
+
+ContentFor = Callable[[str, str | None], str | None]
+"""Gives the content of a file the program wants: (path, its own default configuration if the
+path looks like a configuration and it has one) → content, or None for "no idea": then the
+default is taken, or the file stays empty."""
+
+
+class WantedFiles:
+    """What discovery has created for the program, and what it only shows to it.
+
+    Attributes:
+        shadows: path → content that the program sees instead of the file's own.
+        made: what the last action created, the path itself last.
+        default: the program's own default configuration, if it prints one.
+    """
+
+    def __init__(self, node: ProgramHost, program: Program, content_for: ContentFor) -> None:
+        self.node = node
+        self.program = program
+        self.content_for = content_for
+        self.shadows: dict[str, str] = {}
+        self.made: tuple[str, ...] = ()
+        self.default: str | None = None
+        self._contents: dict[str, str] = {}
+
+    def create_file(self, path: str, *, writable: bool) -> str:
+        """Create it with the content that the site gives, or its default; what was done."""
+        content = "" if writable else self._find_content(path) or ""
+        self.made = self._create_path(path, content, writable=writable)
+        self._contents[path] = content
+        return f"created {path} ({self._describe_content(content)})"
+
+    def create_folder(self, path: str) -> str:
+        """Create it, with the folders above; what was done."""
+        self.made = self._create_path(path, None)
+        return f"created {path}/"
+
+    def take_last_back(self) -> str:
+        """Remove what the last action created; what was done, "" when there was nothing."""
+        if not self.made:
+            return ""
+        path = self.made[-1]
+        take_back(self.node.link, self.made, self._contents.pop(path, None))
+        return f"removed {path} again (it changed nothing)"
+
+    def shadow_config(self, path: str) -> bool:
+        """Show the program the wanted content in place of a configuration that was there before;
+        whether that differs."""
+        if path in self._contents or path in self.shadows:
+            return False
+        content = self.content_for(path, self.default)
+        if content is None or text_sha256(content) == self.node.digest(path):
+            return False
+        self.shadows[path] = content
+        self.made = ()
+        return True
+
+    def _create_path(
+        self, path: str, content: str | None, *, writable: bool = False
+    ) -> tuple[str, ...]:
+        return create_path(
+            self.node.link, self.program, self.node.seen.group, path, content, writable=writable
+        )
+
+    def _find_content(self, path: str) -> str | None:
+        default = self.default if config_rank(path) else None
+        given = self.content_for(path, default)
+        return default if given is None else given
+
+    def _describe_content(self, content: str) -> str:
+        if not content:
+            return "empty"
+        if content == self.default:
+            return "its own default"
+        return f"content given, {len(content.encode())} bytes"

@@ -1,0 +1,80 @@
+"""What must hold for the apps in a drill: which are restarted, how often, and what balancers see
+of them. Pure, as rules.py."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from .model import Observation, Rule
+from .result import Bound
+
+
+def apps_left_alone(seen: Observation) -> Bound:
+    """No app was restarted: what ails is not theirs."""
+    others = _restarted_nodes(seen)
+    return Bound("apps restarted", ", ".join(others) or "none", "none", not others)
+
+
+def every_app_restarted(seen: Observation) -> Bound:
+    """It was no task that had nothing to do."""
+    others = _restarted_nodes(seen)
+    return Bound(
+        "apps restarted", ", ".join(others) or "none", "all", others == sorted(seen.before)
+    )
+
+
+def drained_first(seen: Observation) -> Bound:
+    """Who was restarted had been taken out of service before."""
+    hasty = [node for node in _restarted_nodes(seen) if node not in seen.drained]
+    shown = ", ".join(hasty) or f"none of {', '.join(_restarted_nodes(seen)) or 'none'}"
+    return Bound("restarted undrained", shown, "none", not hasty and bool(_restarted_nodes(seen)))
+
+
+def _restarted_nodes(seen: Observation) -> list[str]:
+    """The nodes with another process than before. (No process may only mean that the host was
+    not heard.)"""
+    return sorted(
+        node
+        for node, pid in seen.before.items()
+        if {life.pid for life in seen.lives.get(node, ())} - {0, pid}
+    )
+
+
+def never_both_at_once(seen: Observation) -> Bound:
+    """Ill nodes are restarted one after the other: at no moment was no app ready."""
+    moments = sorted(
+        (life.t, node, life.ready)
+        for node, lives in seen.lives.items()
+        for life in lives
+        if life.t >= seen.fault
+    )
+    state = dict.fromkeys(seen.lives, True)
+    together = 0.0
+    for (t, node, ready), (later, _, _) in pairwise(
+        [*moments, (moments[-1][0] if moments else 0.0, "", True)]
+    ):
+        state[node] = ready
+        together += later - t if not any(state.values()) else 0.0
+    return Bound("both apps restarting", f"{together:.1f} s", "never", together == 0)
+
+
+def restarted_at_most(times: int) -> Rule:
+    """No restart loop: so many processes each node at most, besides the one before."""
+
+    def rule(seen: Observation) -> Bound:
+        fresh = {
+            node: {life.pid for life in lives} - {0, seen.before.get(node, 0)}
+            for node, lives in seen.lives.items()
+        }
+        most = max(map(len, fresh.values()), default=0)
+        return Bound("restarts of a node", str(most), str(times), most <= times)
+
+    return rule
+
+
+def stays_up(seen: Observation) -> Bound:
+    """Health checks do not flap: the victim itself is seen out of service, once, and nobody
+    else."""
+    times = sum(seen.outs.values())
+    shown = ", ".join(f"{node} {count}" for node, count in sorted(seen.outs.items())) or "none"
+    return Bound("nodes seen out of service", shown, "one, once", times == 1)

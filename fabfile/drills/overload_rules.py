@@ -1,0 +1,75 @@
+"""What must hold in a drill when more is asked than the apps can take. Pure, as rules.py."""
+
+from __future__ import annotations
+
+from ..settings.requirements import LATENCY_BOUND
+from ..traffic.stats import percentile_of
+from .model import Observation, Rule
+from .result import Bound
+
+
+def dip_within(seconds: float, rate: float) -> Rule:
+    """How long fewer than nine tenths of the `rate` offered were answered each second: the
+    surplus that waits for the other node."""
+
+    def rule(seen: Observation) -> Bound:
+        done = [0] * (int(max((s.done for s in seen.samples), default=0)) + 1)
+        for sample in seen.samples:
+            if sample.ok:
+                done[int(sample.done)] += 1
+        slow = [
+            t for t, count in enumerate(done[:-1]) if t >= int(seen.fault) and count < 0.9 * rate
+        ]
+        length = slow[-1] - slow[0] + 1 if slow else 0
+        return Bound("dip in answers a second", f"{length} s", f"{seconds:g} s", length <= seconds)
+
+    return rule
+
+
+def served_in_time(rate: float, after: float) -> Rule:
+    """What fits is served: so many right answers a second, nine in ten of them in less than 400 ms
+    (R4-R8).
+
+    The first seconds do not count: until `after`, all may wait for the lost node to come back, so
+    that nobody is refused.
+    """
+
+    def rule(seen: Observation) -> Bound:
+        begin = seen.fault + after + SETTLE
+        end = (
+            seen.undone
+            if seen.undone is not None
+            else max((s.intended for s in seen.samples), default=0.0)
+        )
+        right = sorted(s.latency for s in seen.samples if s.ok and begin <= s.intended < end)
+        served = len(right) / max(1e-9, end - begin)
+        p90 = percentile_of(right, 0.9) if right else float("inf")
+        shown = f"{served:.0f}/s, p90 {p90 * 1000:.0f} ms"
+        held = served >= rate and p90 < LATENCY_BOUND
+        return Bound(
+            f"served after {after:.0f} s",
+            shown,
+            f"{rate:.0f}/s, p90 < {LATENCY_BOUND * 1000:.0f} ms",
+            held,
+        )
+
+    return rule
+
+
+SETTLE = 5.0
+"""Seconds more until the queue of the time before is empty: so long it may get (pace.lua)."""
+
+
+def refused_fast(seconds: float) -> Rule:
+    """What is refused is refused at once, with an answer."""
+
+    def rule(seen: Observation) -> Bound:
+        bad = [s for s in seen.samples if not s.ok]
+        slowest = max((s.done - s.intended for s in bad), default=0.0)
+        mute = sum(not s.status for s in bad)
+        shown = f"{len(bad)}, slowest {slowest:.2f} s, {mute} without answer"
+        return Bound(
+            "refused", shown, f"{seconds:g} s, all answered", slowest <= seconds and not mute
+        )
+
+    return rule

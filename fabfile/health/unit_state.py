@@ -1,0 +1,126 @@
+"""A systemd unit as its host sees it: the question, and the answer read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..engine.shell import q
+from ..steps.unit import RUNTIME_UNITS, TELLING
+
+OURS = "runbook-*"
+"""Whatever else the runbook made on a host: oneshots behind timers, transient units."""
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """A unit as `systemctl show` sees it. Times are seconds since 1970 by the host's clock; 0:
+    never."""
+
+    name: str
+    load: str = ""
+    active: str = ""
+    sub: str = ""
+    enabled: str = ""
+    restarts: int = 0
+    exit: str = ""
+    """How its last process ended: `exit-code 1`, `oom-kill 9`; empty when it ended well."""
+    since: int = 0
+    """When it came into this state: since when it is active, or inactive, or starting."""
+    now: int = 0
+    status: str = ""
+    """What the running service says of itself."""
+    words: str = ""
+    """Its last telling line in the journal; asked for only when it is not well."""
+    masked: str = ""
+    """`/run` or `/etc`: where somebody forbade it to start."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it does its work."""
+        return self.active in ("active", "reloading", "refreshing")
+
+    @property
+    def when(self) -> str:
+        """`since 16:28:02 UTC (12 min ago)`, for people."""
+        return (
+            f"since {show_moment(self.since, self.now)}" if self.since else "since the host booted"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.active}, {self.restarts} restarts, {self.when}"
+
+
+def show_moment(at: int, now: int) -> str:
+    """A time and its age. The date is told when it is not today's."""
+    age = max(0, now - at)
+    steps = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    size, unit = next((step for step in steps if age >= step[0]), steps[-1])
+    form = "%H:%M:%S UTC" if at // 86_400 == now // 86_400 else "%Y-%m-%d %H:%M UTC"
+    return f"{time.strftime(form, time.gmtime(at))} ({age // size} {unit} ago)"
+
+
+PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,ExecMainStatus,StatusText,"
+    "StateChangeTimestamp,ActiveEnterTimestamp,InactiveEnterTimestamp"
+)
+
+
+def unit_probe(names: Sequence[str]) -> str:
+    """Read-only shell text that prints, for `parse_units`, the units `names` and all others of
+    the runbook."""
+    units = " ".join(map(q, [*names, OURS]))
+    return (
+        f"timeout 2 systemctl show --timestamp=unix -p {PROPERTIES} {units}\n"
+        f"for unit in {' '.join(map(q, names))}; do\n"
+        f'  [ ! {RUNTIME_UNITS}/"$unit" -ef /dev/null ] || printf "\\nId=%s\\nMasked=/run\\n"'
+        ' "$unit"\ndone\n'
+        f"timeout 2 systemctl list-units --state=failed,activating --plain --no-legend {units} |"
+        " while read -r unit _; do\n"
+        '  words() { timeout 1 journalctl -q -n 30 -o cat --no-pager "$@"; }\n'
+        f'  said=$(words _SYSTEMD_UNIT="$unit" | grep -iE {q(TELLING)} | tail -n 1)\n'
+        '  [ -n "$said" ] || said=$(words -u "$unit" | tail -n 1)\n'
+        '  printf "\\nId=%s\\nWords=%s\\n" "$unit" "$said"\ndone\n'
+        'printf "\\nNow=%s\\n" "$(date +%s)"'
+    )
+
+
+def parse_units(text: str) -> dict[str, UnitState]:
+    """The units in the output of `unit_probe`, by name."""
+    blocks = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        for block in text.split("\n\n")
+    ]
+    now = next((int(block["Now"]) for block in blocks if block.get("Now", "").isdigit()), 0)
+    merged: dict[str, dict[str, str]] = {}
+    for block in blocks:
+        if name := block.get("Id"):
+            merged.setdefault(name, {}).update(block)
+    return {
+        name: _parse_state(name, seen, now)
+        for name, seen in merged.items()
+        if "ActiveState" in seen
+    }
+
+
+def _parse_state(name: str, seen: dict[str, str], now: int) -> UnitState:
+    active = seen["ActiveState"]
+    entered = {"active": "ActiveEnterTimestamp", "inactive": "InactiveEnterTimestamp"}
+    stamp = seen.get(entered.get(active, "StateChangeTimestamp"), "").lstrip("@")
+    ended = f"{seen.get('Result')} {seen.get('ExecMainStatus', '')}".removesuffix(" 0").strip()
+    in_etc = "/etc" if seen.get("LoadState") == "masked" else ""
+    return UnitState(
+        name=name,
+        load=seen.get("LoadState", ""),
+        active=active,
+        sub=seen.get("SubState", ""),
+        enabled=seen.get("UnitFileState", ""),
+        restarts=int(seen.get("NRestarts") or 0),
+        exit="" if seen.get("Result", "success") == "success" else ended,
+        since=int(stamp) if stamp.isdigit() else 0,
+        now=now,
+        status=seen.get("StatusText", ""),
+        words=seen.get("Words", "").removeprefix("error: "),
+        masked=seen.get("Masked", "") or in_etc,
+    )
