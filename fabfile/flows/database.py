@@ -3,7 +3,7 @@ and connections."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..console.json_file import write_json
@@ -49,8 +49,6 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1, 2 ORD
 def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
     """Print each setting as it is and as it should be; `only`: it is the whole report, so it is
     what goes to `json`."""
-    from rich.table import Table
-
     node = settings.inventory.one("postgres")
     should = postgres.wanted(settings, node)
     with (
@@ -68,6 +66,21 @@ def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
             .out.strip()
         )
     now = {name: (value, pending, source) for name, value, pending, source in rows}
+    open_console(json).print(_tuning_table(f"{node.name}, {memory} MB", should, now))
+    report = {
+        "host": node.name,
+        "memory_mb": int(memory),
+        "settings": {n: {"now": now.get(n, ("?",))[0], "wanted": v} for n, v in should.items()},
+    }
+    write_json(report, json if only else None)
+
+
+def _tuning_table(
+    title: str, should: Mapping[str, str], now: Mapping[str, tuple[str, bool, str]]
+) -> Table:
+    """`now` is the value of each setting, whether a restart is pending, and its source."""
+    from rich.table import Table
+
     table = Table(
         "setting",
         "now",
@@ -75,7 +88,7 @@ def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
         "why",
         box=None,
         header_style="dim",
-        title=f"{node.name}, {memory} MB",
+        title=title,
         title_justify="left",
     )
     for name, value in should.items():
@@ -87,13 +100,7 @@ def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
             value,
             WHY.get(name, ""),
         )
-    open_console(json).print(table)
-    report = {
-        "host": node.name,
-        "memory_mb": int(memory),
-        "settings": {n: {"now": now.get(n, ("?",))[0], "wanted": v} for n, v in should.items()},
-    }
-    write_json(report, json if only else None)
+    return table
 
 
 def show_database(settings: Settings, json: str | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..engine.command import Shell
@@ -59,13 +59,7 @@ class Unit(Step):
         state = dict(
             line.split("=", 1) for line in lines if "=" in line and not line.startswith("owed=")
         )
-        if state.get("LoadState") == "masked" or "masked" in state:
-            option, where = (" --runtime", " in /run") if "masked" in state else ("", "")
-            raise RunbookError(
-                f"{self.unit} is masked{where}",
-                "somebody forbade it to start, which is a person's decision",
-                f"on the host: systemctl unmask{option} {self.unit}; then again",
-            )
+        self._refuse_masked(state)
         doings, script = [], []
         # systemd 252 (Debian 12) does not notice a unit's first drop-in by itself, so an owed
         # restart always reads anew.
@@ -100,6 +94,16 @@ class Unit(Step):
         )
         return Change(
             f"{' and '.join(doings) or 'settle'} {self.unit}", (Shell(text, self.timeout),)
+        )
+
+    def _refuse_masked(self, state: Mapping[str, str]) -> None:
+        if state.get("LoadState") != "masked" and "masked" not in state:
+            return
+        option, where = (" --runtime", " in /run") if "masked" in state else ("", "")
+        raise RunbookError(
+            f"{self.unit} is masked{where}",
+            "somebody forbade it to start, which is a person's decision",
+            f"on the host: systemctl unmask{option} {self.unit}; then again",
         )
 
     def _choose_action(self, active: str, owed: set[str]) -> str:
