@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.errors import RunbookError
+from ..engine.scripts import purpose
 from ..engine.shell import q
 from .model import Attempt, Destination, PortHolder, Program
 from .strace import of_program, parse_trace
@@ -100,6 +101,7 @@ class ProgramHost:
                 raise RunbookError(*parts)
         return HostCheck(found["sha256"].split()[0], found.get("home", "/"), found["group"])
 
+    @purpose("run the binary under strace")
     def attempt(
         self,
         args: Sequence[str],

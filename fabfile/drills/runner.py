@@ -11,6 +11,7 @@ from ..engine import interrupt
 from ..engine.errors import RunbookError
 from ..engine.journal import Run
 from ..engine.lock import Lock
+from ..engine.script_log import ScriptLog
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from ..traffic.calls import Range
@@ -102,7 +103,7 @@ class DrillRun:
             yield
             return
         run = Run("drill", self.settings.state / "runs", self.drill.name)
-        with Lock([self.fleet.link(node) for node in self.fleet], run):
+        with ScriptLog(run), Lock([self.fleet.link(node) for node in self.fleet], run):
             yield
 
     def _perform_inside(self) -> DrillResult:

@@ -12,6 +12,7 @@ from . import interrupt
 from .errors import Locked, RunbookError, Unreachable
 from .journal import Run, append_lines
 from .link import Link
+from .scripts import purpose
 from .shell import Reading
 from .step import Change, PlanOnly, Step, record_pending
 
@@ -123,8 +124,9 @@ class Converger:
             change = step.decide(seen)
             if change is None:
                 return Outcome(step.name, State.RIGHT), None
-            self._carry_out(step, change)
-            again = read_steps(self.link, rest)
+            with purpose(step.name):
+                self._carry_out(step, change)
+                again = read_steps(self.link, rest)
             left = step.decide(again[0])
             if left is not None:
                 raise RunbookError(

@@ -17,6 +17,7 @@ from .frame import Frame
 from .host import Address
 from .login import not_begun
 from .refusal import lost
+from .scripts import report_script
 from .shell import Reading, join_probes, new_marker, q, split_readings, wrap_script
 from .slowness import warn_once
 from .words import explained, failed_unit, last, quoted
@@ -65,7 +66,8 @@ class Link:
             RunbookError: its user may not use sudo.
         """
         marker = new_marker()
-        result = self._converse(wrap_script(join_probes(probes, marker)), timeout)
+        action = f"read {len(probes)} probe{'s' * (len(probes) != 1)}"
+        result = self._converse(action, wrap_script(join_probes(probes, marker)), timeout)
         try:
             if result.code:
                 raise ValueError("its end is missing")
@@ -89,7 +91,7 @@ class Link:
         """
         self._may_change(script)
         guard = self.guard
-        result = self._converse(wrap_script(guard + script), timeout)
+        result = self._converse("run", wrap_script(guard + script), timeout)
         self._raise_if_fenced(guard, result)
         if check and result.code:
             raise RunbookError(
@@ -109,19 +111,21 @@ class Link:
             Unreachable: the host cannot be reached, does not run our script, or said nothing for
             `silence` seconds.
         """
-        frame = Frame()
-        text = frame.around(wrap_script(script))
-        _, channel = self._open_channel(frame.command(self._root), silence)
-        try:
-            answer = Answer(channel, frame)
-            self._submit(channel, text)
-            end_input(channel)
-            self._await_begin(answer, silence)
-            yield from answer.take_lines(silence)
-        except (OSError, EOFError) as error:
-            raise lost(self.name, error) from None
-        finally:
-            channel.close()
+        with report_script(self.name, "follow", script) as sent:
+            frame = Frame()
+            text = frame.around(wrap_script(script))
+            _, channel = self._open_channel(frame.command(self._root), silence)
+            try:
+                answer = Answer(channel, frame)
+                self._submit(channel, text)
+                end_input(channel)
+                self._await_begin(answer, silence)
+                yield from answer.take_lines(silence)
+                sent.code = answer.out.code
+            except (OSError, EOFError) as error:
+                raise lost(self.name, error) from None
+            finally:
+                channel.close()
 
     def upload(
         self,
@@ -150,6 +154,7 @@ class Link:
         )
         with source.open("rb") as file:
             result = self._converse(
+                f"upload {source.name}",
                 wrap_script(script, stdin=""),
                 60,
                 lambda channel: stream_file(channel, file, progress),
@@ -210,10 +215,22 @@ class Link:
             )
 
     def _converse(
-        self, script: str, timeout: float, send: Callable[[Channel], None] | None = None
+        self,
+        action: str,
+        script: str,
+        timeout: float,
+        send: Callable[[Channel], None] | None = None,
     ) -> Result:
-        """Run `script`, take its answer; `send` writes what it reads from its stdin, after the
-        script itself."""
+        """Run `script`, take its answer, and report both as `action`; `send` writes what it reads
+        from its stdin, after the script itself."""
+        with report_script(self.name, action, script) as sent:
+            result = self._exchange(script, timeout, send)
+            sent.out, sent.err, sent.code = result
+        return result
+
+    def _exchange(
+        self, script: str, timeout: float, send: Callable[[Channel], None] | None
+    ) -> Result:
         frame = Frame()
         text = frame.around(script)
         _, channel = self._open_channel(frame.command(self._root, text if send else ""), timeout)

@@ -18,6 +18,7 @@ from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.host import Node
 from ..engine.journal import Run
+from ..engine.script_log import ScriptLog
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from . import binary, preflight
@@ -83,8 +84,9 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
         run.note(
             "plan.json", report.as_json()
         )  # before any lock: a full disk here must not stop us half-way
-        report.hosts = roll_out(RolloutSession(system, fleet, run, options, out))
-        _verify(system, fleet, report, out)
+        with ScriptLog(run):
+            report.hosts = roll_out(RolloutSession(system, fleet, run, options, out))
+            _verify(system, fleet, report, out)
         run.note("report.json", report.as_json())
     elif users and not _has_lost_host(hosts) and users.doubtful(seen.holders):
         _verify(system, fleet, report, out)

@@ -12,6 +12,7 @@ from ..control.haproxy_stats import Server
 from ..engine.errors import RunbookError
 from ..engine.link import Link
 from ..engine.psql import answer
+from ..engine.scripts import purpose
 from ..engine.shell import q
 from ..roles import app, postgres
 from ..settings.paths import TOOLS, app_unit
@@ -126,6 +127,7 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
 # --------------------------------------------------------------------
 
 
+@purpose("watch the release at the gate")
 def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> GateVerdict:
     """Ask the app on `link`'s host and watch it under a small load; takes `gate.seconds`, less when
     it is hopeless.
