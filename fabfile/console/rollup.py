@@ -4,7 +4,6 @@ with totals."""
 from __future__ import annotations
 
 import json
-import os
 import sys
 import textwrap
 from collections import Counter
@@ -124,31 +123,10 @@ def _parts(error: RunbookError) -> dict[str, str]:
 
 
 def open_console(json_path: str | None = None) -> Console:
-    """Where people read: stdout, or stderr when stdout carries JSON (`--json -`).
-
-    With PICTURE=FILE.svg in the environment, what was printed is left there as a picture, without
-    what moved meanwhile.
-    """
+    """Where people read: stdout, or stderr when stdout carries JSON (`--json -`)."""
     from rich.console import Console
 
-    picture = os.environ.get("PICTURE")
-    if not picture:
-        return Console(stderr=json_path == "-", highlight=False, soft_wrap=not sys.stdout.isatty())
-    import atexit
-
-    out = Console(
-        stderr=json_path == "-", highlight=False, record=True, width=110, force_terminal=False
-    )
-    atexit.register(_leave_picture, out, picture)
-    return out
-
-
-def _leave_picture(out: Console, path: str) -> None:
-    """Without the fonts that rich would fetch from elsewhere: any monospaced one will do."""
-    import re
-
-    svg = out.export_svg(title=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
-    Path(path).write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S), encoding="utf-8")
+    return Console(stderr=json_path == "-", highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def write_json(data: Any, path: str | None) -> None:
