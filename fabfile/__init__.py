@@ -51,9 +51,15 @@ def deploy(
     return run(load_settings(), hosts_of(c), options)
 
 
-@task(help={**JSON, **VERBOSE})
+@task(
+    help={
+        "commands": "also show the commands of each change; files' content and secrets left out",
+        **JSON,
+        **VERBOSE,
+    }
+)
 @run_as_task
-def plan(c: Any, json: str | None = None, verbose: bool = False) -> int:
+def plan(c: Any, commands: bool = False, json: str | None = None, verbose: bool = False) -> int:
     """Show what deploy would change; change nothing.
 
     One sentence a change, with diffs. Exit 2 when something differs.
@@ -62,7 +68,7 @@ def plan(c: Any, json: str | None = None, verbose: bool = False) -> int:
     from .rollout.deploy import deploy_hosts as run
     from .settings.site_file import load_settings
 
-    return run(load_settings(), hosts_of(c), DeployOptions(dry=True, json=json))
+    return run(load_settings(), hosts_of(c), DeployOptions(dry=True, json=json, commands=commands))
 
 
 @task(

@@ -72,6 +72,8 @@ class Report:
     sessions: int
     at_end: list[RunbookError] = field(default_factory=list)
     """What was wrong with the service when all was done."""
+    commands: bool = False
+    """Show the commands of each planned change, too."""
 
     def total(self, state: State) -> int:
         """How many steps of all hosts ended in `state`."""
@@ -108,6 +110,7 @@ class Report:
                             "state": o.state.value,
                             "said": o.sentence,
                             "diff": o.diff,
+                            **({"commands": _shown_commands(o)} if self.commands else {}),
                             "seconds": o.seconds,
                         }
                         for o in host.outcomes
@@ -116,6 +119,10 @@ class Report:
                 for host in self.hosts
             ],
         }
+
+
+def _shown_commands(outcome: Outcome) -> list[str]:
+    return [mask_secrets(command.show()).strip() for command in outcome.commands]
 
 
 def _parts(error: RunbookError) -> dict[str, str]:
@@ -174,6 +181,16 @@ def show_outcome(out: Console, host: str, outcome: Outcome, *, most: int = 1000)
         )
 
 
+def show_commands(out: Console, outcome: Outcome) -> None:
+    """The commands of a planned change, indented; each begins with `$` and is whole, to be read or
+    copied."""
+    from rich.text import Text
+
+    for text in _shown_commands(outcome):
+        for number, line in enumerate(text.splitlines()):
+            out.print(Text(f"    {'  ' if number else '$ '}{line}", "dim"), soft_wrap=True)
+
+
 def show_report(out: Console, report: Report, *, said: bool) -> None:
     """The roll-up; with `said`, the steps were already shown one by one."""
     from rich.table import Table
@@ -182,6 +199,8 @@ def show_report(out: Console, report: Report, *, said: bool) -> None:
         for outcome in host.outcomes:
             if not said and outcome.state is not State.RIGHT:
                 show_outcome(out, host.host, outcome)
+                if report.commands:
+                    show_commands(out, outcome)
     table = Table(box=None, header_style="dim", pad_edge=False)
     states = [
         state for state in State if state in (State.RIGHT, State.FAILED) or report.total(state)

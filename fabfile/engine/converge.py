@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from . import interrupt
+from .command import Command
 from .errors import Locked, RunbookError, Unreachable
 from .journal import Run, append_lines
 from .link import Link
@@ -38,6 +39,8 @@ class Outcome:
     diff: str = ""
     seconds: float = 0.0
     error: RunbookError | None = None
+    commands: tuple[Command, ...] = ()
+    """Of a planned change: what would carry it out."""
 
 
 Tell = Callable[[Outcome], None]
@@ -63,7 +66,15 @@ def predict_outcomes(steps: Sequence[Step], readings: Sequence[Reading]) -> list
             outcomes.append(Outcome(step.name, State.RIGHT))
         else:
             owed.extend((*step.notify, step.name))
-            outcomes.append(Outcome(step.name, State.WOULD, change.sentence, change.diff))
+            outcomes.append(
+                Outcome(
+                    step.name,
+                    State.WOULD,
+                    change.sentence,
+                    change.diff,
+                    commands=change.commands,
+                )
+            )
     return outcomes
 
 

@@ -72,7 +72,7 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
     users = None if options.dry else Outside(settings, fleet.nodes)
     seen = survey_hosts(fleet, system, options.phases)
     hosts = seen.hosts
-    report = Report("plan" if options.dry else options.task, hosts, 0, 0)
+    report = Report("plan" if options.dry else options.task, hosts, 0, 0, commands=options.commands)
     if (
         not options.dry
         and (_to_do(hosts) or _has_orphaned_lock(seen.locks))
