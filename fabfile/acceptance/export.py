@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..engine.document import to_document
 from ..engine.errors import RunbookError
 from ..engine.terminal import write_utf8
 from ..settings.requirements import LATENCY_BOUND
@@ -126,7 +126,7 @@ def write_json(outcome: CheckOutcome, path: str) -> None:
     Raises:
         RunbookError: the file cannot be written.
     """
-    text = json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
+    text = to_document(as_json(outcome))
     if path == "-":
         write_utf8(text)
         return

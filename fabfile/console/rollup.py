@@ -3,16 +3,16 @@ with totals."""
 
 from __future__ import annotations
 
-import json
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engine.converge import Outcome, State
+from ..engine.document import to_document
 from ..engine.errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
 from ..engine.problem import Problem
 from ..engine.secret import mask_secrets
@@ -108,7 +108,7 @@ class Report:
                         {
                             "step": o.step,
                             "state": o.state.value,
-                            "said": o.sentence,
+                            "message": o.sentence,
                             "diff": o.diff,
                             **({"commands": _shown_commands(o)} if self.commands else {}),
                             "seconds": o.seconds,
@@ -126,7 +126,7 @@ def _shown_commands(outcome: Outcome) -> list[str]:
 
 
 def _parts(error: RunbookError) -> dict[str, str]:
-    return {"seen": error.seen, "why": error.why, "next": error.next}
+    return {"problem": error.seen, "why": error.why, "next": error.next}
 
 
 def open_console(json_path: str | None = None) -> Console:
@@ -136,15 +136,15 @@ def open_console(json_path: str | None = None) -> Console:
     return Console(stderr=json_path == "-", highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def write_json(data: Any, path: str | None) -> None:
-    """Write `data` to `path` (`-` is stdout; None is nowhere), secrets masked.
+def write_json(data: Mapping[str, Any], path: str | None) -> None:
+    """Write `data` as a JSON document to `path` (`-` is stdout; None is nowhere).
 
     Raises:
         RunbookError: the file cannot be written.
     """
     if path is None:
         return
-    text = mask_secrets(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+    text = to_document(data)
     if path == "-":
         write_utf8(text)
         return

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..engine.document import to_document
 from .result import NOT_TRIED, DrillResult, from_json
 
 
@@ -20,7 +21,7 @@ def keep_result(folder: Path, result: DrillResult) -> Path | None:
     when = datetime.fromtimestamp(result.started, UTC).strftime("%Y%m%dT%H%M%S")
     path = folder / f"{when}-{result.name}.json"
     beside = path.with_suffix(f".{os.getpid()}.new")
-    beside.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
+    beside.write_text(to_document(result.as_json()), encoding="utf-8")
     beside.replace(path)
     return path
 

@@ -38,15 +38,15 @@ class GateSample(NamedTuple):
 
 @dataclass(frozen=True)
 class Figure:
-    """One number: its name, what was seen, the bound in words, and whether it held."""
+    """One number: its name, what was measured, the bound in words, and whether it held."""
 
     name: str
-    seen: str
+    measured: str
     bound: str
     held: bool
 
     def __str__(self) -> str:
-        return f"{self.name} {self.seen} ({self.bound})"
+        return f"{self.name} {self.measured} ({self.bound})"
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class GateVerdict:
 
     def __str__(self) -> str:
         return ", ".join(
-            f"{figure.name} {figure.seen}" for figure in self.figures[-3:]
+            f"{figure.name} {figure.measured}" for figure in self.figures[-3:]
         )  # the load's
 
-    def as_json(self) -> list[dict[str, Any]]:
+    def as_json(self) -> dict[str, Any]:
         """For the run folder."""
-        return [asdict(figure) for figure in self.figures]
+        return {"figures": [asdict(figure) for figure in self.figures]}
 
 
 class GateFailed(RunbookError):

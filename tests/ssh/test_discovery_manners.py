@@ -119,7 +119,7 @@ def test_what_was_created_in_vain_is_taken_back(box: Sandbox) -> None:
 
 def test_a_program_that_ends_at_random_gets_a_second_chance(box: Sandbox) -> None:
     found = find_out(box, program(box, MOODY), content_for=lambda p, d: None)  # type: ignore[arg-type]
-    assert [row.seen for row in found.trail] == ["exit 0", "listens at 0.0.0.0:7201"]
+    assert [row.observed for row in found.trail] == ["exit 0", "listens at 0.0.0.0:7201"]
 
 
 def test_a_file_it_may_not_read_is_left_to_a_person(box: Sandbox) -> None:

@@ -217,7 +217,7 @@ def test_somebody_elses_port_needs_a_person(box: Sandbox) -> None:
         error = stopped(box)
     assert error.seen.startswith("It wants the port 0.0.0.0:7123, which perl (pid ")
     assert "ss -ltnp" in error.next
-    assert error.trail[-1].seen == "exit 98: cannot listen: Address already in use"
+    assert error.trail[-1].observed == "exit 98: cannot listen: Address already in use"
 
 
 def test_commands_are_found_in_the_help(box: Sandbox) -> None:

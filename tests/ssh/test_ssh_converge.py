@@ -149,7 +149,7 @@ def test_the_journal_says_who_did_what_before_it_was_done(host: Host, apply: App
     ]
     assert len({entry["run"] for entry in entries}) == 1
     assert "@" in entries[0]["who"]
-    assert entries[0]["said"] == "make seen"
+    assert entries[0]["message"] == "make seen"
 
 
 def test_a_disk_that_is_full_is_one_failed_step(host: Host, link: Link, apply: Apply) -> None:
