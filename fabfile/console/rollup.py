@@ -126,7 +126,7 @@ def _shown_commands(outcome: Outcome) -> list[str]:
 
 
 def _parts(error: RunbookError) -> dict[str, str]:
-    return {"problem": error.seen, "why": error.why, "next": error.next}
+    return {"problem": error.problem, "why": error.why, "next": error.next}
 
 
 def open_console(json_path: str | None = None) -> Console:
@@ -250,7 +250,7 @@ def _distinct_errors(errors: Sequence[RunbookError | None]) -> list[RunbookError
 def _print_error(out: Console, error: RunbookError) -> None:
     from rich.text import Text
 
-    out.print(Text(f"✗ {mask_secrets(error.seen)}", "bold red"))
+    out.print(Text(f"✗ {mask_secrets(error.problem)}", "bold red"))
     for label, text in (("why ", error.why), ("next", error.next)):
         if text:
             out.print(Text(f"  {label} ", "dim") + Text(mask_secrets(text)))

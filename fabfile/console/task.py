@@ -75,7 +75,7 @@ def print_error(error: RunbookError) -> None:
     from rich.text import Text
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(Text(f"✗ {mask_secrets(error.seen)}", "bold red"))
+    console.print(Text(f"✗ {mask_secrets(error.problem)}", "bold red"))
     for label, text in (("why ", error.why), ("next", error.next)):
         if text:
             console.print(Text(f"  {label} ", "dim") + Text(mask_secrets(text)))

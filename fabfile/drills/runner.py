@@ -85,7 +85,7 @@ class DrillRun:
 
     def _given_up(self, error: RunbookError) -> DrillResult:
         """Before anything was broken it was not tried; afterwards it did not hold."""
-        said = f"{error.seen}: {error.why}" if error.why else error.seen
+        said = f"{error.problem}: {error.why}" if error.why else error.problem
         why = said if isinstance(error, NotPossible) else f"it could not be made: {said}"
         if self.record.fault is None and not self.left:
             return not_tried(self.drill, why)
@@ -174,7 +174,7 @@ class DrillRun:
             return  # so it was not made either
         except RunbookError as error:
             self.left.append(
-                f"the repair failed: {error.seen}; a fault on a host undoes itself within 3 minutes"
+                f"the repair failed: {error.problem}; a fault on a host undoes itself within 3 minutes"
             )
 
     # -- looking

@@ -32,7 +32,7 @@ def warn_once(name: str, seconds: float, words: str) -> None:
         Console(stderr=True, soft_wrap=True, highlight=False),
         explain(name, seconds, words),
     )
-    console.print(Text(f"! {mask_secrets(warning.seen)}", "yellow"))
+    console.print(Text(f"! {mask_secrets(warning.problem)}", "yellow"))
     console.print(Text("  next ", "dim") + Text(mask_secrets(warning.next)))
 
 

@@ -105,7 +105,7 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
         mark = answer(seeded, settings.database.name)
     except RunbookError as error:
         raise RunbookError(
-            f"{node.name}: {error.seen}",
+            f"{node.name}: {error.problem}",
             "no release could be judged without it, and a node out of service for that would help"
             " nobody",
             error.next,

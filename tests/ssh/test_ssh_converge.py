@@ -96,7 +96,7 @@ def test_a_step_that_does_not_become_right_has_failed_and_the_rest_is_skipped(
     )
     assert states(outcomes) == [State.FAILED, State.SKIPPED, State.SKIPPED]
     assert outcomes[0].error is not None
-    assert outcomes[0].error.seen == "one: after «make never» the host still says: make never"
+    assert outcomes[0].error.problem == "one: after «make never» the host still says: make never"
     assert outcomes[1].sentence == "because marker never failed"
     assert not (host.files / "run/skipped").exists()
 
