@@ -11,7 +11,7 @@ from typing import Any
 
 from invoke import Collection, task
 
-from .console.task import hosts_of, is_dry, not_dry, run_as_task
+from .console.task import VERBOSE, hosts_of, is_dry, not_dry, run_as_task
 from .engine.terminal import accept_any_encoding
 from .menu import drills
 
@@ -25,10 +25,17 @@ JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
         **JSON,
         "reason": "why; shown to whoever finds the lock",
         "take-over": "break the lock of a run that is dead",
+        **VERBOSE,
     }
 )
 @run_as_task
-def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = False) -> int:
+def deploy(
+    c: Any,
+    json: str | None = None,
+    reason: str = "",
+    take_over: bool = False,
+    verbose: bool = False,
+) -> int:
     """Deploy database, app and edge; idempotent.
 
     App nodes and edges are worked on one at a time, drained first, so no request fails.
@@ -44,9 +51,15 @@ def deploy(c: Any, json: str | None = None, reason: str = "", take_over: bool = 
     return run(load_settings(), hosts_of(c), options)
 
 
-@task(help=JSON)
+@task(
+    help={
+        "commands": "also show the commands of each change; files' content and secrets left out",
+        **JSON,
+        **VERBOSE,
+    }
+)
 @run_as_task
-def plan(c: Any, json: str | None = None) -> int:
+def plan(c: Any, commands: bool = False, json: str | None = None, verbose: bool = False) -> int:
     """Show what deploy would change; change nothing.
 
     One sentence a change, with diffs. Exit 2 when something differs.
@@ -55,10 +68,17 @@ def plan(c: Any, json: str | None = None) -> int:
     from .rollout.deploy import deploy_hosts as run
     from .settings.site_file import load_settings
 
-    return run(load_settings(), hosts_of(c), DeployOptions(dry=True, json=json))
+    return run(load_settings(), hosts_of(c), DeployOptions(dry=True, json=json, commands=commands))
 
 
-@task(help={**JSON, "verbose": "also every unit, and what each balancer sees"})
+@task(
+    help={
+        **JSON,
+        "verbose": (
+            "also every unit, what each balancer sees, and (on stderr) each script as it ends"
+        ),
+    }
+)
 @run_as_task
 def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Show the hosts and their problems.
@@ -74,9 +94,9 @@ def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
     return run(load_settings(), hosts_of(c), json, verbose=verbose)
 
 
-@task(help={"reason": "why; shown by status until it is undrained"})
+@task(help={"reason": "why; shown by status until it is undrained", **VERBOSE})
 @run_as_task
-def drain(c: Any, reason: str = "") -> int:
+def drain(c: Any, reason: str = "", verbose: bool = False) -> int:
     """Take hosts out of service; no request fails.
 
     App nodes or an edge, for example: fab -H node1 drain. Waits until they are idle.
@@ -92,9 +112,9 @@ def drain(c: Any, reason: str = "") -> int:
     return run(load_settings(), hosts_of(c), reason=reason)
 
 
-@task
+@task(help=VERBOSE)
 @run_as_task
-def undrain(c: Any) -> int:
+def undrain(c: Any, verbose: bool = False) -> int:
     """Put drained hosts back into service.
 
     For example: fab -H node1 undrain. Waits until every edge sees a node up.
@@ -137,6 +157,7 @@ def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
         "cache-minutes": (
             "look at the cache for so long, with idle gaps of up to 90 s (default: 2.5, quick 0.3)"
         ),
+        **VERBOSE,
     }
 )
 @run_as_task
@@ -149,6 +170,7 @@ def check(
     drills: bool = False,
     report: str = "",
     json: str | None = None,
+    verbose: bool = False,
 ) -> int:
     """Measure the service under load against R1-R22.
 
@@ -163,9 +185,9 @@ def check(
     return run(address, options)
 
 
-@task(help=JSON)
+@task(help={**JSON, **VERBOSE})
 @run_as_task
-def app_discover(c: Any, json: str | None = None) -> int:
+def app_discover(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Find out what the binary needs to run.
 
     Runs it under strace on an app node: configuration, log, port, outbound calls.
@@ -177,9 +199,9 @@ def app_discover(c: Any, json: str | None = None) -> int:
     return run(load_settings(), hosts_of(c), json)
 
 
-@task(help={"reason": "why; kept in the journal"})
+@task(help={"reason": "why; kept in the journal", **VERBOSE})
 @run_as_task
-def app_restart(c: Any, reason: str = "") -> int:
+def app_restart(c: Any, reason: str = "", verbose: bool = False) -> int:
     """Restart the app, one node at a time, drained.
 
     For example: fab -H node1 app.restart. No request fails.
@@ -191,9 +213,9 @@ def app_restart(c: Any, reason: str = "") -> int:
     return run(load_settings(), hosts_of(c), reason=reason)
 
 
-@task(help=JSON)
+@task(help={**JSON, **VERBOSE})
 @run_as_task
-def releases(c: Any, json: str | None = None) -> int:
+def releases(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Show the releases on each app node.
 
     Which one runs, and when each last passed the gate there. Exit 2 when nodes differ.
@@ -213,11 +235,17 @@ def releases(c: Any, json: str | None = None) -> int:
         ),
         "reason": "why; shown to whoever finds the lock",
         "take-over": "break the lock of a run that is dead",
+        **VERBOSE,
     }
 )
 @run_as_task
 def rollback(
-    c: Any, to: str = "", json: str | None = None, reason: str = "", take_over: bool = False
+    c: Any,
+    to: str = "",
+    json: str | None = None,
+    reason: str = "",
+    take_over: bool = False,
+    verbose: bool = False,
 ) -> int:
     """Go back to an earlier release of the app.
 

@@ -55,7 +55,7 @@ async def look_at_edge(
         try:
             seen.issues = await asyncio.to_thread(profile_issues, secure)
         except RunbookError as error:
-            seen.unjudged = error.seen
+            seen.unjudged = error.problem
     if secure.http3:
         run.watch.phase("HTTP/3", run.plan.quic_connections * run.plan.quic_each)
         seen.quic = await ask_over_quic(secure, run.plan.quic_connections, run.plan.quic_each)
@@ -74,4 +74,4 @@ def _ask_curl(seen: EdgeEvidence, facts: NodeFacts | None) -> None:
         seen.curl = facts.curl_http3(f"https://{secure.called}:{secure.port}/ping", address)
         seen.curl_why = "" if seen.curl else "no host has a curl that knows HTTP/3"
     except RunbookError as error:
-        seen.curl_why = error.seen
+        seen.curl_why = error.problem

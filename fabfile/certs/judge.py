@@ -121,7 +121,7 @@ def _judge_provided(settings: Settings, edges: list[ServedCertificate], now: dat
     try:
         leaf = judged.wanted = provided.load_provided(settings, now).leaf
     except RunbookError as error:
-        judged.problems.append((error.seen, error.next))
+        judged.problems.append((error.problem, error.next))
         judged.unread = True
         return judged
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
@@ -140,7 +140,7 @@ def _judge_issued(settings: Settings, edges: list[ServedCertificate], now: datet
     try:
         _judge_store(settings, judged, Store(settings.tls.store, settings.name, now), now)
     except RunbookError as error:
-        judged.problems.append((error.seen, error.next))
+        judged.problems.append((error.problem, error.next))
         judged.unread = judged.wanted is None
     return judged
 
@@ -159,7 +159,7 @@ def _judge_store(settings: Settings, judged: Judged, store: Store, now: datetime
         try:
             store.pair(name)
         except RunbookError as error:
-            judged.problems.append((error.seen, error.next))
+            judged.problems.append((error.problem, error.next))
     issuer = store.certificate(CURRENT)
     if issuer and issuer.not_valid_after_utc - now < WARN_AUTHORITY:
         ends = f"the authority ends on {issuer.not_valid_after_utc:%Y-%m-%d}"

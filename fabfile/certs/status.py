@@ -85,7 +85,7 @@ def _certificate_facts(certificate: x509.Certificate | None) -> dict[str, Any]:
 
 
 def _as_json(settings: Settings, judged: Judged) -> dict[str, Any]:
-    problems = [{"seen": seen, "next": next_} for seen, next_ in judged.problems]
+    problems = [{"problem": problem, "next": next_} for problem, next_ in judged.problems]
     return {
         "site": settings.name,
         "exit": judged.exit_code,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..engine.document import to_document
 from ..engine.errors import RunbookError
 from ..engine.files import replace_file
-from ..engine.secret import mask_secrets
 from ..engine.terminal import write_utf8
 
 
-def write_json(data: Any, path: str | None, *, option: str = "--json") -> None:
-    """Write `data` to `path` (`-` is stdout; None is nowhere), secrets masked, whole or not at all.
+def write_json(data: Mapping[str, Any], path: str | None, *, option: str = "--json") -> None:
+    """Write `data` to `path` (`-` is stdout; None is nowhere), with its schema, secrets masked, whole or not at all.
 
     `option` is the one that named the path.
 
@@ -22,7 +22,7 @@ def write_json(data: Any, path: str | None, *, option: str = "--json") -> None:
     """
     if path is None:
         return
-    text = mask_secrets(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+    text = to_document(data)
     if path == "-":
         write_utf8(text)
         return

@@ -3,13 +3,11 @@ with totals."""
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engine.converge import Outcome, State
@@ -73,6 +71,8 @@ class Report:
     sessions: int
     at_end: list[RunbookError] = field(default_factory=list)
     """What was wrong with the service when all was done."""
+    commands: bool = False
+    """Show the commands of each planned change, too."""
 
     def total(self, state: State) -> int:
         """How many steps of all hosts ended in `state`."""
@@ -107,8 +107,9 @@ class Report:
                         {
                             "step": o.step,
                             "state": o.state.value,
-                            "said": o.sentence,
+                            "message": o.sentence,
                             "diff": o.diff,
+                            **({"commands": _shown_commands(o)} if self.commands else {}),
                             "seconds": o.seconds,
                         }
                         for o in host.outcomes
@@ -119,36 +120,19 @@ class Report:
         }
 
 
+def _shown_commands(outcome: Outcome) -> list[str]:
+    return [mask_secrets(command.show()).strip() for command in outcome.commands]
+
+
 def _parts(error: RunbookError) -> dict[str, str]:
-    return {"seen": error.seen, "why": error.why, "next": error.next}
+    return {"problem": error.problem, "why": error.why, "next": error.next}
 
 
 def open_console(json_path: str | None = None) -> Console:
-    """Where people read: stdout, or stderr when stdout carries JSON (`--json -`).
-
-    With PICTURE=FILE.svg in the environment, what was printed is left there as a picture, without
-    what moved meanwhile.
-    """
+    """Where people read: stdout, or stderr when stdout carries JSON (`--json -`)."""
     from rich.console import Console
 
-    picture = os.environ.get("PICTURE")
-    if not picture:
-        return Console(stderr=json_path == "-", highlight=False, soft_wrap=not sys.stdout.isatty())
-    import atexit
-
-    out = Console(
-        stderr=json_path == "-", highlight=False, record=True, width=110, force_terminal=False
-    )
-    atexit.register(_leave_picture, out, picture)
-    return out
-
-
-def _leave_picture(out: Console, path: str) -> None:
-    """Without the fonts that rich would fetch from elsewhere: any monospaced one will do."""
-    import re
-
-    svg = out.export_svg(title=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
-    Path(path).write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S), encoding="utf-8")
+    return Console(stderr=json_path == "-", highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def show_outcome(out: Console, host: str, outcome: Outcome, *, most: int = 1000) -> None:
@@ -174,6 +158,16 @@ def show_outcome(out: Console, host: str, outcome: Outcome, *, most: int = 1000)
         )
 
 
+def show_commands(out: Console, outcome: Outcome) -> None:
+    """The commands of a planned change, indented; each begins with `$` and is whole, to be read or
+    copied."""
+    from rich.text import Text
+
+    for text in _shown_commands(outcome):
+        for number, line in enumerate(text.splitlines()):
+            out.print(Text(f"    {'  ' if number else '$ '}{line}", "dim"), soft_wrap=True)
+
+
 def show_report(out: Console, report: Report, *, said: bool) -> None:
     """The roll-up; with `said`, the steps were already shown one by one."""
     from rich.table import Table
@@ -182,6 +176,8 @@ def show_report(out: Console, report: Report, *, said: bool) -> None:
         for outcome in host.outcomes:
             if not said and outcome.state is not State.RIGHT:
                 show_outcome(out, host.host, outcome)
+                if report.commands:
+                    show_commands(out, outcome)
     table = Table(box=None, header_style="dim", pad_edge=False)
     states = [
         state for state in State if state in (State.RIGHT, State.FAILED) or report.total(state)

@@ -3,6 +3,7 @@ what an operator can cause."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable
@@ -12,19 +13,24 @@ from invoke.exceptions import Exit
 
 from ..engine import interrupt
 from ..engine.errors import FAILED, RunbookError
+from ..engine.scripts import listen, print_script
 from ..engine.terminal import print_error, typed
+
+VERBOSE = {"verbose": "show each script as it ends: host, seconds, exit code (on stderr)"}
+"""The help of the option that `run_as_task` acts upon."""
 
 
 def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
     """Wrap a task's body: its return value becomes the exit code, a RunbookError three lines and
-    its own code."""
+    its own code. With the option `verbose`, each script shows on stderr as it ends."""
 
     @functools.wraps(body)
     def task(*args: Any, **kwargs: Any) -> None:
         if "reason" in kwargs:
             kwargs["reason"] = typed(kwargs["reason"])
         try:
-            code = body(*args, **kwargs)
+            with listen(print_script) if kwargs.get("verbose") else contextlib.nullcontext():
+                code = body(*args, **kwargs)
         except RunbookError as error:
             print_error(error)
             code = error.code

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..engine.errors import RunbookError, Unreachable
 from ..engine.fleet import failed_hosts, raise_first
 from ..engine.host import Node
+from ..engine.scripts import purpose
 from ..engine.waiting import wait_until
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
@@ -87,6 +88,7 @@ class Balancer:
         stat, holds = self.fleet.link(edge).read(probes)
         return EdgeView(haproxy_stats.parse_stat(stat.out), holds.code == 0)
 
+    @purpose("drain an app node")
     def drain(self, node: str, why: str) -> None:
         """No new requests for `node` from any edge; returns when it has none in flight.
 
@@ -113,6 +115,7 @@ class Balancer:
             edge for edge, seen in self.view().items() if node in seen and (seen[node].up or not up)
         ]
 
+    @purpose("tell the edges where an app node is")
     def place(self, node: Node, port: int) -> None:
         """Every edge that answers finds `node` at its address and `port`; its configuration on disk
         says so, too.
@@ -153,6 +156,7 @@ class Balancer:
         holders = {haproxy_stats.parse_healing(nodes, text).away for text in said}
         return [node.name for node in nodes if node.address in holders]
 
+    @purpose("undrain an app node")
     def undrain(self, node: str) -> None:
         """`node` takes requests again; returns when every edge sees it up.
 
@@ -169,6 +173,7 @@ class Balancer:
                 f"fab status; fab -H {node} app.restart",
             )
 
+    @purpose("drain an app node")
     def hold(self, node: str, why: str) -> None:
         """`node` gets no requests from any edge, and `why` is on record; unless nobody else
         could serve. Does not wait."""
@@ -180,6 +185,7 @@ class Balancer:
         ):  # it began at the same moment, and what it puts back in the end may be this node
             self._take_out(node, why)
 
+    @purpose("undrain an app node")
     def release(self, node: str) -> None:
         """`node` may have requests again, as far as its checks allow. Does not wait."""
         for edge in self._edges_of(node):

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from ..engine.errors import RunbookError
 from ..engine.fleet import raise_first
 from ..engine.host import Node
+from ..engine.scripts import purpose
 from ..engine.waiting import wait_until
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
@@ -95,6 +96,7 @@ class Edges:
             raise
         self.undrain(node.name)
 
+    @purpose("drain an edge")
     def drain(self, name: str, why: str, progress: Progress = lambda text: None) -> None:
         """The edge called `name` has the address only if no other can; returns when it has no
         connections left.
@@ -121,6 +123,7 @@ class Edges:
         else:
             self.fleet.links[name].run(drain_edge_script(why))
 
+    @purpose("undrain an edge")
     def undrain(self, name: str) -> None:
         """The edge called `name` may have the address again; it stays where it is.
 

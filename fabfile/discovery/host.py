@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError
+from ..engine.scripts import purpose
 from ..engine.shell import q
 from .host_check import AGAIN, check_host
 from .model import Attempt, Destination, PortHolder, Program
@@ -41,6 +42,7 @@ class ProgramHost:
         self.runs = 0
         self.seen = check_host(link, program)
 
+    @purpose("run the binary under strace")
     def attempt(
         self,
         args: Sequence[str],

@@ -87,12 +87,12 @@ class Attempt:
 
 
 class TrailRow(NamedTuple):
-    """One line of the trail: what was run, what was seen, what follows from it, what was done
+    """One line of the trail: what was run, what was observed, what follows from it, what was done
     about it, seconds."""
 
     number: int
     ran: str
-    seen: str
+    observed: str
     concluded: str
     did: str
     seconds: float

@@ -29,7 +29,7 @@ def trail_table(trail: Sequence[TrailRow], title: str = "") -> RenderableType:
         table.add_column(head, ratio=ratio, overflow="fold")
     table.add_column("s", justify="right")
     for row in trail:
-        texts = map(escape, (row.ran, row.seen, row.concluded, row.did))
+        texts = map(escape, (row.ran, row.observed, row.concluded, row.did))
         table.add_row(str(row.number), *texts, f"{row.seconds:.1f}")
     return table
 

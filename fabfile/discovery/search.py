@@ -45,7 +45,7 @@ class Stopped(RunbookError):
     """Discovery ended without a serving program; `trail` is the way up to there."""
 
     def __init__(self, error: RunbookError, trail: Sequence[TrailRow]) -> None:
-        super().__init__(error.seen, error.why, error.next, error.code)
+        super().__init__(error.problem, error.why, error.next, error.code)
         self.trail = tuple(trail)
 
 
@@ -93,7 +93,7 @@ def find_out(
     try:
         return search.run()
     except RunbookError as error:
-        parts = RunbookError(clean(error.seen), clean(error.why), clean(error.next), error.code)
+        parts = RunbookError(clean(error.problem), clean(error.why), clean(error.next), error.code)
         raise Stopped(parts, search.trail) from None
 
 

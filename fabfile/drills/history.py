@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..engine.document import to_document
 from ..engine.files import replace_file
 from .result import NOT_TRIED, DrillResult, from_json
 
@@ -19,7 +20,7 @@ def keep_result(folder: Path, result: DrillResult) -> Path | None:
     folder.mkdir(parents=True, exist_ok=True)
     when = datetime.fromtimestamp(result.started, UTC).strftime("%Y%m%dT%H%M%S")
     path = folder / f"{when}-{result.name}.json"
-    replace_file(path, json.dumps(result.as_json(), indent=1) + "\n")
+    replace_file(path, to_document(result.as_json()))
     return path
 
 

@@ -14,11 +14,11 @@ HELD, FAILED, NOT_TRIED = "held", "FAILED", "not tried"
 
 @dataclass(frozen=True)
 class Bound:
-    """One thing that must hold: what, what was seen, what was allowed (both as people read
+    """One thing that must hold: what, what was measured, what was allowed (both as people read
     them), and whether it held."""
 
     what: str
-    seen: str
+    measured: str
     bound: str
     held: bool
 
@@ -96,14 +96,22 @@ class DrillResult:
 
 
 def from_json(row: Mapping[str, Any]) -> DrillResult:
-    """The result that `as_json` made this of.
+    """The result that `as_json` made this of; also that of a kept document, and of one from before
+    there was a schema.
 
     Raises:
         KeyError, TypeError: it is none.
     """
-    plain = dict(row)
+    plain = {key: value for key, value in row.items() if key != "schema"}
+    if "schema" not in row:
+        plain["bounds"] = [_rename_seen(bound) for bound in plain["bounds"]]
     plain["requirements"] = tuple(plain["requirements"])
     plain["left"] = tuple(plain.get("left", ()))
     for name, kind in (("bounds", Bound), ("timeline", Second), ("marks", Mark)):
         plain[name] = tuple(kind(**one) for one in plain[name])
     return DrillResult(**plain)
+
+
+def _rename_seen(bound: Mapping[str, Any]) -> dict[str, Any]:
+    """Before schema 2 a bound said `seen`."""
+    return {"measured" if key == "seen" else key: value for key, value in bound.items()}

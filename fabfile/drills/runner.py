@@ -11,6 +11,7 @@ from ..engine import interrupt
 from ..engine.errors import RunbookError
 from ..engine.journal import Run
 from ..engine.lock import Lock
+from ..engine.script_log import ScriptLog
 from ..engine.waiting import wait_until
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
@@ -85,7 +86,7 @@ class DrillRun:
 
     def _given_up(self, error: RunbookError) -> DrillResult:
         """Before anything was broken it was not tried; afterwards it did not hold."""
-        said = f"{error.seen}: {error.why}" if error.why else error.seen
+        said = f"{error.problem}: {error.why}" if error.why else error.problem
         why = said if isinstance(error, NotPossible) else f"it could not be made: {said}"
         if self.record.fault is None and not self.left:
             return not_tried(self.drill, why)
@@ -103,7 +104,7 @@ class DrillRun:
             yield
             return
         run = Run("drill", self.settings.state / "runs", self.drill.name)
-        with Lock([self.fleet.link(node) for node in self.fleet], run):
+        with ScriptLog(run), Lock([self.fleet.link(node) for node in self.fleet], run):
             yield
 
     def _perform_inside(self) -> DrillResult:
@@ -173,7 +174,7 @@ class DrillRun:
             return  # so it was not made either
         except RunbookError as error:
             self.left.append(
-                f"the repair failed: {error.seen}; a fault on a host undoes itself within 3 minutes"
+                f"the repair failed: {error.problem}; a fault on a host undoes itself within 3 minutes"
             )
 
     # -- looking

@@ -61,7 +61,7 @@ def add_times(result: DrillResult, started: float, seconds: float) -> DrillResul
 
 
 def _broken_bound(bound: Bound) -> str:
-    return f"{bound.what}: {bound.seen}, allowed {bound.bound}"
+    return f"{bound.what}: {bound.measured}, allowed {bound.bound}"
 
 
 def _round_seconds(seconds: float | None) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from .scripts import report_script
 from .secret import mask_secrets
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ class Sql:
         with connect_database(link, self.database) as connection:
             for statement in self.statements:
                 progress(statement.strip().partition("\n")[0][:70])
-                connection.execute(statement)
+                with report_script(link.name, "SQL", statement) as sent:
+                    connection.execute(statement)
+                    sent.code = 0
 
     def show(self) -> str:
         """The statements, secrets masked."""

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from . import interrupt
+from .command import Command
 from .errors import Locked, RunbookError, Unreachable
 from .journal import Run, append_lines
 from .link import Link
+from .scripts import purpose
 from .shell import Reading
 from .step import Change, PlanOnly, Step, record_pending
 
@@ -37,6 +39,8 @@ class Outcome:
     diff: str = ""
     seconds: float = 0.0
     error: RunbookError | None = None
+    commands: tuple[Command, ...] = ()
+    """Of a planned change: what would carry it out."""
 
 
 Tell = Callable[[Outcome], None]
@@ -62,7 +66,15 @@ def predict_outcomes(steps: Sequence[Step], readings: Sequence[Reading]) -> list
             outcomes.append(Outcome(step.name, State.RIGHT))
         else:
             owed.extend((*step.notify, step.name))
-            outcomes.append(Outcome(step.name, State.WOULD, change.sentence, change.diff))
+            outcomes.append(
+                Outcome(
+                    step.name,
+                    State.WOULD,
+                    change.sentence,
+                    change.diff,
+                    commands=change.commands,
+                )
+            )
     return outcomes
 
 
@@ -126,8 +138,9 @@ class Converger:
             change = step.decide(seen)
             if change is None:
                 return Outcome(step.name, State.RIGHT), None
-            self._carry_out(step, change)
-            again = read_steps(self.link, rest)
+            with purpose(step.name):
+                self._carry_out(step, change)
+                again = read_steps(self.link, rest)
             left = step.decide(again[0])
             if left is not None:
                 raise RunbookError(

@@ -15,6 +15,8 @@ from .frame import Frame
 from .host import Address
 from .login import not_begun
 from .refusal import lost
+from .scripts import report_script
+from .shell import wrap_script
 from .slowness import warn_once
 
 if TYPE_CHECKING:
@@ -50,25 +52,39 @@ class Conversation:
 
     def _take_lines(self, script: str, silence: float) -> Iterator[str]:
         """Run `script`; its lines as they come, until it or the caller ends."""
-        frame = Frame()
-        text = frame.around(script)
-        _, channel = self._open_channel(frame.command(self._root), silence)
-        try:
-            answer = Answer(channel, frame)
-            self._submit(channel, text)
-            end_input(channel)
-            self._await_begin(answer, silence)
-            yield from answer.take_lines(silence)
-        except (OSError, EOFError) as error:
-            raise lost(self.name, error) from None
-        finally:
-            channel.close()
+        with report_script(self.name, "follow", script) as sent:
+            frame = Frame()
+            text = frame.around(wrap_script(script))
+            _, channel = self._open_channel(frame.command(self._root), silence)
+            try:
+                answer = Answer(channel, frame)
+                self._submit(channel, text)
+                end_input(channel)
+                self._await_begin(answer, silence)
+                yield from answer.take_lines(silence)
+                sent.code = answer.out.code
+            except (OSError, EOFError) as error:
+                raise lost(self.name, error) from None
+            finally:
+                channel.close()
 
     def _converse(
-        self, script: str, timeout: float, send: Callable[[Channel], None] | None = None
+        self,
+        action: str,
+        script: str,
+        timeout: float,
+        send: Callable[[Channel], None] | None = None,
     ) -> Result:
-        """Run `script`, take its answer; `send` writes what it reads from its stdin, after the
-        script itself."""
+        """Run `script`, take its answer, and report both as `action`; `send` writes what it reads
+        from its stdin, after the script itself."""
+        with report_script(self.name, action, script) as sent:
+            result = self._exchange(script, timeout, send)
+            sent.out, sent.err, sent.code = result
+        return result
+
+    def _exchange(
+        self, script: str, timeout: float, send: Callable[[Channel], None] | None
+    ) -> Result:
         frame = Frame()
         text = frame.around(script)
         _, channel = self._open_channel(frame.command(self._root, text if send else ""), timeout)

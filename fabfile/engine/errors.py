@@ -1,4 +1,4 @@
-"""What can go wrong, in three parts: what was seen, why it matters, what to type next."""
+"""What can go wrong, in three parts: the problem, why it matters, what to type next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class RunbookError(Exception):
     """An end that an operator can cause or must know of; the menu prints it without a traceback.
 
     Args:
-        seen: what was seen, one sentence.
+        problem: what is wrong, one sentence.
         why: why it matters or what was left alone.
         next: the command or action to take next.
         code: the exit code (see the constants above).
@@ -18,20 +18,22 @@ class RunbookError(Exception):
 
     code = FAILED
 
-    def __init__(self, seen: str, why: str = "", next: str = "", code: int | None = None) -> None:
-        super().__init__(seen)
-        self.seen, self.why, self.next = seen, why, _with_disk_hint(seen, next)
+    def __init__(
+        self, problem: str, why: str = "", next: str = "", code: int | None = None
+    ) -> None:
+        super().__init__(problem)
+        self.problem, self.why, self.next = problem, why, _with_disk_hint(problem, next)
         if code is not None:
             self.code = code
 
     def __str__(self) -> str:
-        return self.seen
+        return self.problem
 
 
-def _with_disk_hint(seen: str, next: str) -> str:
+def _with_disk_hint(problem: str, next: str) -> str:
     """The kernel says "No space left" also when the inodes are used up; `df -h` alone shows free
     space then."""
-    if "no space left" not in seen.lower() or "df -i" in next:
+    if "no space left" not in problem.lower() or "df -i" in next:
         return next
     return f"df -h and df -i there   (space, and inodes){f'; then {next}' if next else ''}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from . import interrupt
@@ -56,10 +57,17 @@ class Fleet:
             except RunbookError as error:
                 return error
 
+        contexts = [copy_context() for _ in chosen]  # the workers know what they work for
         with ThreadPoolExecutor(len(chosen)) as pool:
             try:
                 return dict(
-                    zip((node.name for node in chosen), pool.map(guarded, chosen), strict=True)
+                    zip(
+                        (node.name for node in chosen),
+                        pool.map(
+                            lambda node, context: context.run(guarded, node), chosen, contexts
+                        ),
+                        strict=True,
+                    )
                 )
             except KeyboardInterrupt:
                 if not interrupt.patient():  # the workers wait for their hosts: end that

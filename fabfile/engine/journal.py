@@ -8,11 +8,13 @@ import json
 import os
 import secrets as _random
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .document import SCHEMA, to_document
 from .secret import mask_secrets
 from .shell import embed_bytes
 
@@ -57,6 +59,7 @@ class Run:
     def entry(self, event: str, step: str, sentence: str, **more: Any) -> str:
         """One journal line."""
         line = {
+            "schema": SCHEMA,
             "time": now(),
             "run": self.id,
             "who": self.who,
@@ -64,14 +67,14 @@ class Run:
             "event": event,
             "step": step,
         }
-        return mask_secrets(json.dumps({**line, "said": sentence, **more}, ensure_ascii=False))
+        return mask_secrets(json.dumps({**line, "message": sentence, **more}, ensure_ascii=False))
 
-    def note(self, name: str, data: Any) -> Path:
-        """Leave `data` as `<run folder>/<name>` (text as it is, anything else as JSON), secrets
+    def note(self, name: str, data: str | Mapping[str, Any]) -> Path:
+        """Leave `data` as `<run folder>/<name>` (text as it is, else a JSON document), secrets
         masked."""
-        text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False)
+        text = f"{mask_secrets(data)}\n" if isinstance(data, str) else to_document(data)
         target = self.path / name
-        target.write_text(mask_secrets(text) + "\n", encoding="utf-8")
+        target.write_text(text, encoding="utf-8")
         return target
 
 

@@ -42,7 +42,8 @@ class Link(Conversation):
             RunbookError: its user may not use sudo.
         """
         marker = new_marker()
-        result = self._converse(wrap_script(join_probes(probes, marker)), timeout)
+        action = f"read {len(probes)} probe{'s' * (len(probes) != 1)}"
+        result = self._converse(action, wrap_script(join_probes(probes, marker)), timeout)
         try:
             if result.code:
                 raise ValueError("its end is missing")
@@ -66,7 +67,7 @@ class Link(Conversation):
         """
         self._may_change(script)
         guard = self.guard
-        result = self._converse(wrap_script(guard + script), timeout)
+        result = self._converse("run", wrap_script(guard + script), timeout)
         self._raise_if_fenced(guard, result)
         if check and result.code:
             raise RunbookError(
@@ -86,7 +87,7 @@ class Link(Conversation):
             Unreachable: the host cannot be reached, does not run our script, or said nothing for
             `silence` seconds.
         """
-        yield from self._take_lines(wrap_script(script), silence)
+        yield from self._take_lines(script, silence)
 
     def upload(
         self,
@@ -115,6 +116,7 @@ class Link(Conversation):
         )
         with source.open("rb") as file:
             result = self._converse(
+                f"upload {source.name}",
                 wrap_script(script, stdin=""),
                 60,
                 lambda channel: stream_file(channel, file, progress),

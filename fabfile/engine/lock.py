@@ -21,6 +21,7 @@ from . import interrupt
 from .errors import Locked, RunbookError
 from .journal import Run, now
 from .link import FENCED, Link
+from .scripts import purpose
 from .shell import STATE, q
 from .slowness import SLOW
 
@@ -118,6 +119,7 @@ class Lock:
     def __exit__(self, *exc: object) -> None:
         self._until.close()
 
+    @purpose("take the lock")
     def _acquire_on(self, link: Link) -> None:
         stale = ""
         while True:
@@ -151,12 +153,14 @@ class Lock:
             list(pool.map(self._give_back, self._held))
         self._held.clear()
 
+    @purpose("give the lock back")
     def _give_back(self, link: Link) -> None:
         with contextlib.suppress(RunbookError):  # unreachable: it expires by itself
             link.run(
                 f"{_MINE}if grep -qxs 'run={self.run.id}' {FILE}; then rm -f {FILE}; fi", timeout=10
             )
 
+    @purpose("renew the lock")
     def _renew_regularly(self, link: Link) -> None:
         while not self._stop.wait(BEAT):
             with contextlib.suppress(RunbookError):  # the guard of the next change tells

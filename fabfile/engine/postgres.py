@@ -83,7 +83,7 @@ def _explained(link: Link, database: str, error: psycopg.Error) -> RunbookError:
         known = json_lines(link.read([facts(database)])[0].out)
         cause = pgfault.explain(f"ERROR:  {state}: {words}" if state else words, 0, known)
         why = "the statement had no effect" if state else cause.why
-        return RunbookError(f"{link.name}: {cause.seen}", why, cause.next)
+        return RunbookError(f"{link.name}: {cause.problem}", why, cause.next)
     said = " ".join(words.split())
     return RunbookError(
         f"{link.name}: PostgreSQL refused: {said}", "the statement had no effect", "inv db.status"

@@ -31,7 +31,7 @@ def with_banner(refusal: RunbookError, banner: bytes | None) -> RunbookError:
     """`refusal` with what sshd showed before it let nobody in: PAM's reason (pam_nologin, an
     expired account) comes so."""
     if banner and (words := quoted(banner.decode(errors="replace"))):
-        refusal.seen = f"{refusal.seen}; it shows {words}"
+        refusal.problem = f"{refusal.problem}; it shows {words}"
     return refusal
 
 

@@ -66,7 +66,7 @@ def _print_parts(error: RunbookError, console: Console | None, mark: str, style:
     from rich.text import Text
 
     out = console or Console(stderr=True, soft_wrap=True, highlight=False)
-    out.print(Text(mark + mask_secrets(error.seen), style))
+    out.print(Text(mark + mask_secrets(error.problem), style))
     for label, text in (("why ", error.why), ("next", error.next)):
         if text:
             out.print(Text(f"  {label} ", "dim") + Text(mask_secrets(text)))

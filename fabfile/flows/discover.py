@@ -12,6 +12,7 @@ from ..engine.converge import Converger, State
 from ..engine.errors import OK, RunbookError
 from ..engine.journal import Run
 from ..engine.lock import Lock
+from ..engine.script_log import ScriptLog
 from ..roles import app, base
 from ..rollout import binary
 from ..settings.reach import open_fleet
@@ -36,6 +37,7 @@ def discover_program(settings: Settings, names: Sequence[str], json: str | None)
     node = nodes[0]
     run = Run("discover", settings.state / "runs")
     with (
+        ScriptLog(run),
         open_fleet(settings, [node]) as fleet,
         out.status("") as status,
         Lock(list(fleet.links.values()), run),

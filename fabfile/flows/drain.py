@@ -11,6 +11,7 @@ from ..engine.errors import OK, RunbookError
 from ..engine.host import Node
 from ..engine.journal import Run, append_lines, operator_name
 from ..engine.lock import Lock
+from ..engine.script_log import ScriptLog
 from ..settings.settings import Settings
 
 
@@ -25,6 +26,7 @@ def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int
         works on the edges.
     """
     why, out = f"operator {operator_name()} {reason}".strip(), open_console()
+    run = Run("drain", settings.state / "runs", reason)
 
     def app(balancer: Balancer, node: Node) -> None:
         _not_the_gates(balancer, node)
@@ -32,7 +34,6 @@ def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int
         out.print(f"{node.name:<8} drained, idle")
 
     def edge(edges: Edges, node: Node) -> None:
-        run = Run("drain", settings.state / "runs", reason)
         reachable = [
             edges.fleet.links[seen.name] for seen in edges.view().values() if seen.reachable
         ]
@@ -43,7 +44,8 @@ def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int
             )
         out.print(f"{node.name:<8} drained, idle")
 
-    return _each_host(settings, names, app, edge)
+    with ScriptLog(run):
+        return _each_host(settings, names, app, edge)
 
 
 def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
@@ -54,7 +56,7 @@ def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
         RunbookError: no host was named, it is neither app node nor edge, its checks fail, or
         somebody works on it.
     """
-    out = open_console()
+    out, run = open_console(), Run("undrain", settings.state / "runs")
 
     def app(balancer: Balancer, node: Node) -> None:
         _not_the_gates(balancer, node)
@@ -62,14 +64,14 @@ def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
         out.print(f"{node.name:<8} serving")
 
     def edge(edges: Edges, node: Node) -> None:
-        run = Run("undrain", settings.state / "runs")
         link = edges.fleet.link(node)
         with Lock([link], run):
             edges.undrain(node.name)
             link.run(append_lines(run.entry("changed", "undrain", "put back")))
         out.print(f"{node.name:<8} ready to take the floating address")
 
-    return _each_host(settings, names, app, edge)
+    with ScriptLog(run):
+        return _each_host(settings, names, app, edge)
 
 
 def _not_the_gates(balancer: Balancer, node: Node) -> None:

@@ -65,7 +65,7 @@ def run_drills(
     finally:
         if made:
             show_results(out, made)
-            write_json([result.as_json() for result in made], json)
+            write_json({"drills": [result.as_json() for result in made]}, json)
     if report:
         out.print(
             f"The report: {write_report(Path(report), None, [drill.as_json() for drill in made])}",
@@ -139,7 +139,7 @@ def list_drills(json: str | None) -> int:
             }
             for one in DRILLS
         ]
-        write_json(rows, json)
+        write_json({"drills": rows}, json)
     show_list(open_console(json), DRILLS)
     return OK
 
@@ -158,6 +158,6 @@ def show_past_drills(settings: Settings, names: Sequence[str], json: str | None)
             "there is no trend to show",
             "fab drill.all",
         )
-    write_json([result.as_json() for result in found], json)
+    write_json({"drills": [result.as_json() for result in found]}, json)
     show_history(open_console(json), found)
     return OK

@@ -58,7 +58,7 @@ class HostFacts:
                 settings, binary.fetch_binary(settings), knowledge.known_facts(settings), tls
             )
             hosts = survey_hosts(fleet, system, tuple(PHASES)).hosts
-        lost = [f"{host.host}: {host.error.seen}" for host in hosts if host.error]
+        lost = [f"{host.host}: {host.error.problem}" for host in hosts if host.error]
         to_do = [
             f"{host.host}: {outcome.sentence or outcome.step}"
             for host in hosts

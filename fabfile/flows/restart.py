@@ -16,6 +16,7 @@ from ..engine.host import Node
 from ..engine.journal import Run, append_lines, now
 from ..engine.link import Link
 from ..engine.lock import Lock
+from ..engine.script_log import ScriptLog
 from ..health.checks import health_checks
 from ..rollout import gate
 from ..rollout.auto_rollback import system_of
@@ -41,7 +42,11 @@ def restart_apps(settings: Settings, names: Sequence[str], *, reason: str) -> in
     nodes = [node for node in settings.inventory.select(names, ("app",)) if "app" in node.roles]
     run = Run("app.restart", settings.state / "runs", reason)
     unit, problems = app_unit(settings), 0
-    with open_fleet(settings, nodes) as fleet, Lock(list(fleet.links.values()), run):
+    with (
+        ScriptLog(run),
+        open_fleet(settings, nodes) as fleet,
+        Lock(list(fleet.links.values()), run),
+    ):
         try:
             for node in nodes:
                 interrupt.check()

@@ -83,7 +83,9 @@ def judge(
         found = answer(seen, name)
     except RunbookError as error:
         # The unit's own check tells that it does not run; this one knows no cause of that.
-        refused = [Problem(error.seen, error.next, cause=not isinstance(error, pgfault.NotRunning))]
+        refused = [
+            Problem(error.problem, error.next, cause=not isinstance(error, pgfault.NotRunning))
+        ]
     else:
         installed = seen.code not in (126, 127)  # else its unit's own check says enough
         missing = f"database {name}, its role or a table is missing: the app cannot read"

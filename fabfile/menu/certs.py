@@ -9,16 +9,16 @@ from typing import Any
 
 from invoke import Collection, task
 
-from ..console.task import is_dry, not_dry, run_as_task
+from ..console.task import VERBOSE, is_dry, not_dry, run_as_task
 from ..engine.errors import RunbookError
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 FORCE = {"force": "issue a new one even if the old one is good"}
 
 
-@task(help={**FORCE, **JSON})
+@task(help={**FORCE, **JSON, **VERBOSE})
 @run_as_task
-def issue(c: Any, force: bool = False, json: str | None = None) -> int:
+def issue(c: Any, force: bool = False, json: str | None = None, verbose: bool = False) -> int:
     """Make authority and certificate if missing, and install."""
     from ..rollout.certificates import issue_certificate as run
     from ..settings.site_file import load_settings
@@ -26,9 +26,9 @@ def issue(c: Any, force: bool = False, json: str | None = None) -> int:
     return run(load_settings(), force=force, dry=is_dry(c), json=json)
 
 
-@task(help={**FORCE, **JSON})
+@task(help={**FORCE, **JSON, **VERBOSE})
 @run_as_task
-def renew(c: Any, force: bool = False, json: str | None = None) -> int:
+def renew(c: Any, force: bool = False, json: str | None = None, verbose: bool = False) -> int:
     """Replace the certificate if it is due, and install it.
 
     It is due after two thirds of its 90 days, or when its names have changed.
@@ -47,10 +47,17 @@ def renew(c: Any, force: bool = False, json: str | None = None) -> int:
         ),
         "finish": "drop the replaced authority from the bundle",
         **JSON,
+        **VERBOSE,
     }
 )
 @run_as_task
-def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | None = None) -> int:
+def rotate_ca(
+    c: Any,
+    prepare: bool = False,
+    finish: bool = False,
+    json: str | None = None,
+    verbose: bool = False,
+) -> int:
     """Replace the authority; --finish drops the old one.
 
     Clients that have the bundle accept old and new until --finish."""
@@ -72,9 +79,9 @@ def rotate_ca(c: Any, prepare: bool = False, finish: bool = False, json: str | N
     return run(load_settings(), json)
 
 
-@task(help=JSON)
+@task(help={**JSON, **VERBOSE})
 @run_as_task
-def status(c: Any, json: str | None = None) -> int:
+def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Show which certificate each edge serves, how long.
 
     Exit 2 when something needs doing.
@@ -90,10 +97,17 @@ def status(c: Any, json: str | None = None) -> int:
         "out": "copy the bundle to this file",
         "install": "make this machine trust it (root only)",
         **JSON,
+        **VERBOSE,
     }
 )
 @run_as_task
-def trust(c: Any, out: str | None = None, install: bool = False, json: str | None = None) -> int:
+def trust(
+    c: Any,
+    out: str | None = None,
+    install: bool = False,
+    json: str | None = None,
+    verbose: bool = False,
+) -> int:
     """Show the authorities, and how clients learn them.
 
     The bundle, its fingerprints, and the way for Debian, curl and browsers.

@@ -10,7 +10,7 @@ from typing import Any
 
 from invoke import Collection, task
 
-from ..console.task import is_dry, run_as_task
+from ..console.task import VERBOSE, is_dry, run_as_task
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 
@@ -27,9 +27,9 @@ def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int
     )
 
 
-@task(help=JSON)
+@task(help={**JSON, **VERBOSE})
 @run_as_task
-def setup(c: Any, json: str | None = None) -> int:
+def setup(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Install PostgreSQL; create role and database.
 
     The app nodes, and only they, are let in.
@@ -37,9 +37,9 @@ def setup(c: Any, json: str | None = None) -> int:
     return _phases(c, "setup", ("server", "access"), json)
 
 
-@task(help=JSON)
+@task(help={**JSON, **VERBOSE})
 @run_as_task
-def seed(c: Any, json: str | None = None) -> int:
+def seed(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Seed the database once, by the binary's own command.
 
     A seeding that was cut off starts over.
@@ -47,9 +47,9 @@ def seed(c: Any, json: str | None = None) -> int:
     return _phases(c, "seed", ("seed",), json)
 
 
-@task(help=JSON)
+@task(help={**JSON, **VERBOSE})
 @run_as_task
-def indexes(c: Any, json: str | None = None) -> int:
+def indexes(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Build the indexes that the binary forgot.
 
     Without blocking writes; an invalid index is built again.
@@ -57,9 +57,9 @@ def indexes(c: Any, json: str | None = None) -> int:
     return _phases(c, "indexes", ("indexes",), json)
 
 
-@task(help={**JSON, "dry": "only show the table"})
+@task(help={**JSON, **VERBOSE, "dry": "only show the table"})
 @run_as_task
-def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
+def tune(c: Any, dry: bool = False, json: str | None = None, verbose: bool = False) -> int:
     """Tune PostgreSQL to the host's memory.
 
     Shows each setting as it is and as it should be, then changes it.
@@ -72,9 +72,9 @@ def tune(c: Any, dry: bool = False, json: str | None = None) -> int:
     return 0 if only else _phases(c, "tune", ("server",), json)
 
 
-@task(help=JSON)
+@task(help={**JSON, **VERBOSE})
 @run_as_task
-def status(c: Any, json: str | None = None) -> int:
+def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Show tables, indexes and connections.
 
     Of the app's database, as PostgreSQL sees them.

@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, Task, task
 
-from ..console.task import not_dry, run_as_task
+from ..console.task import VERBOSE, not_dry, run_as_task
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 OPTIONS = {
@@ -19,6 +19,7 @@ OPTIONS = {
         "take a safety net away first: healer, retries, proof or guard; it is put back afterwards"
     ),
     "yes-really": "also on a site that is no lab",
+    **VERBOSE,
 }
 
 NAMES = {
@@ -74,7 +75,12 @@ def list_drills(c: Any, json: str | None = None) -> int:
 @task(name="all", help=OPTIONS)
 @run_as_task
 def all_drills(
-    c: Any, json: str | None = None, report: str = "", without: str = "", yes_really: bool = False
+    c: Any,
+    json: str | None = None,
+    report: str = "",
+    without: str = "",
+    yes_really: bool = False,
+    verbose: bool = False,
 ) -> int:
     """Run every drill; it takes 15 minutes.
 
@@ -122,6 +128,7 @@ def make_drill_task(name: str, told: str) -> Task[Any]:
         report: str = "",
         without: str = "",
         yes_really: bool = False,
+        verbose: bool = False,
     ) -> int:
         return run_named_drills(c, [name], json, report, without, yes_really)
 

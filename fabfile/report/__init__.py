@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..engine.document import to_document
 from ..engine.errors import RunbookError
 from ..engine.files import replace_file
-from ..engine.secret import mask_secrets
 
 __all__ = ["refuse_bad_folder", "write_report"]
 
@@ -38,9 +38,9 @@ def write_report(
     made = datetime.now(UTC).isoformat(timespec="seconds")
     data = {"made": made, "check": check, "drills": list(drills)}
     # Through JSON and back: what machines read is what the page shows.
-    text = mask_secrets(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
+    text = to_document(data)
     refuse_bad_folder(folder)
-    _put_file(folder / DATA, text + "\n")
+    _put_file(folder / DATA, text)
     _put_file(folder / PAGE, render_page(json.loads(text)))
     return folder / PAGE
 

@@ -204,7 +204,7 @@ class AppRollout:
         for node in nodes:
             if node.name in self.passed:
                 last, verdict = self.passed[node.name]
-                figures = {figure.name: figure.seen for figure in verdict.figures}
+                figures = {figure.name: figure.measured for figure in verdict.figures}
                 facts = {
                     "proven": now(),
                     "run": self.rollout.run.id,

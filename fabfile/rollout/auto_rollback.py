@@ -63,7 +63,7 @@ def roll_back_fleet(apps: AppRollout, failed: GateFailed, nodes: Sequence[Node])
         f"{node.name:<8} {'failed':<13}release {bad}: {failed.number}", style="bold red"
     )
     rollout.fleet.link(node).run(
-        append_lines(rollout.run.entry("failed", f"gate {bad}", failed.seen))
+        append_lines(rollout.run.entry("failed", f"gate {bad}", failed.problem))
     )
     evidence.keep_evidence(rollout.fleet.link(node), rollout.run, apps.settings, logs, failed)
     where = f"the evidence is in {rollout.run.path}"
@@ -71,7 +71,7 @@ def roll_back_fleet(apps: AppRollout, failed: GateFailed, nodes: Sequence[Node])
         gate.gate_reads(apps.settings)
     except RunbookError as error:
         return RunbookError(
-            f"{failed.seen}; and {error.seen}",
+            f"{failed.problem}; and {error.problem}",
             f"that says nothing about the release: nothing was rolled back, {node.name} is out"
             f" until it passes; {where}",
             "bring the database back (fab status), then fab deploy",
@@ -106,14 +106,14 @@ def _take_back(
     try:
         system = system_of(apps.settings, rollout.fleet.link(touched[0]), target)
     except RunbookError as error:
-        return _no_way_back(failed, f"{error.seen}; {where}")
+        return _no_way_back(failed, f"{error.problem}; {where}")
     brief = replace(system.settings.gate, seconds=min(ONCE_PROVEN, system.settings.gate.seconds))
     system = replace(system, settings=replace(system.settings, gate=brief))
     apps.passed.clear()
     for node in touched:
         if stuck := apps.one(node, system):
             return RunbookError(
-                f"{failed.seen}; going back to {target} failed too: {stuck.seen}",
+                f"{failed.problem}; going back to {target} failed too: {stuck.problem}",
                 f"{node.name} is kept out where another one serves; {where}",
                 f"fab status; fab rollback --to {target}",
             )
@@ -132,7 +132,7 @@ def _take_back(
         f"; {', '.join(sorted(astray))} runs another release and was not touched" if astray else ""
     )
     return RunbookError(
-        failed.seen,
+        failed.problem,
         f"{_name_list(touched)} {'is' if len(touched) == 1 else 'are'} back on release"
         f" {target}{left}; {where}",
         "read the evidence; the site file still pins this release, so the next fab deploy tries it"
@@ -143,7 +143,7 @@ def _take_back(
 
 def _no_way_back(failed: GateFailed, why: str) -> RunbookError:
     return RunbookError(
-        failed.seen,
+        failed.problem,
         f"there is no release to go back to: {why}",
         "fix the release and run fab deploy, or: fab releases, fab rollback --to RELEASE",
         FAILED,

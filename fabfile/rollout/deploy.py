@@ -19,6 +19,7 @@ from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.host import Node
 from ..engine.journal import Run
+from ..engine.script_log import ScriptLog
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from . import binary, preflight
@@ -72,7 +73,7 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
     users = None if options.dry else Outside(settings, fleet.nodes)
     seen = survey_hosts(fleet, system, options.phases)
     hosts = seen.hosts
-    report = Report("plan" if options.dry else options.task, hosts, 0, 0)
+    report = Report("plan" if options.dry else options.task, hosts, 0, 0, commands=options.commands)
     if (
         not options.dry
         and (_to_do(hosts) or _has_orphaned_lock(seen.locks))
@@ -84,8 +85,9 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
         run.note(
             "plan.json", report.as_json()
         )  # before any lock: a full disk here must not stop us half-way
-        report.hosts = roll_out(RolloutSession(system, fleet, run, options, out))
-        _verify(system, fleet, report, out)
+        with ScriptLog(run):
+            report.hosts = roll_out(RolloutSession(system, fleet, run, options, out))
+            _verify(system, fleet, report, out)
         run.note("report.json", report.as_json())
     elif users and not _has_lost_host(hosts) and users.doubtful(seen.holders):
         _verify(system, fleet, report, out)

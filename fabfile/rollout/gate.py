@@ -12,6 +12,7 @@ from ..control.haproxy_stats import Server
 from ..engine.errors import RunbookError
 from ..engine.link import Link
 from ..engine.psql import answer
+from ..engine.scripts import purpose
 from ..engine.shell import q
 from ..roles import app, postgres
 from ..settings.paths import TOOLS, app_unit
@@ -37,15 +38,15 @@ class GateSample(NamedTuple):
 
 @dataclass(frozen=True)
 class Figure:
-    """One number: its name, what was seen, the bound in words, and whether it held."""
+    """One number: its name, what was measured, the bound in words, and whether it held."""
 
     name: str
-    seen: str
+    measured: str
     bound: str
     held: bool
 
     def __str__(self) -> str:
-        return f"{self.name} {self.seen} ({self.bound})"
+        return f"{self.name} {self.measured} ({self.bound})"
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ class GateVerdict:
 
     def __str__(self) -> str:
         return ", ".join(
-            f"{figure.name} {figure.seen}" for figure in self.figures[-3:]
+            f"{figure.name} {figure.measured}" for figure in self.figures[-3:]
         )  # the load's
 
-    def as_json(self) -> list[dict[str, Any]]:
+    def as_json(self) -> dict[str, Any]:
         """For the run folder."""
-        return [asdict(figure) for figure in self.figures]
+        return {"figures": [asdict(figure) for figure in self.figures]}
 
 
 class GateFailed(RunbookError):
@@ -106,7 +107,7 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
         mark = answer(seeded, settings.database.name)
     except RunbookError as error:
         raise RunbookError(
-            f"{node.name}: {error.seen}",
+            f"{node.name}: {error.problem}",
             "no release could be judged without it, and a node out of service for that would help"
             " nobody",
             error.next,
@@ -127,6 +128,7 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
 # -- on the node, while it is out of service
 
 
+@purpose("watch the release at the gate")
 def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> GateVerdict:
     """Ask the app on `link`'s host and watch it under a small load; takes `gate.seconds`, less when
     it is hopeless.

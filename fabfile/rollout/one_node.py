@@ -99,7 +99,7 @@ class NodeRollout:
         failed = next(one for one in reversed(outcomes) if one.state is State.FAILED)
         error = failed.error or RunbookError(f"{failed.step} failed")
         if failed.step == f"unit {self.last.unit}":
-            raise self._gate_failed(error.seen.removeprefix(f"{self.node.name}: "))
+            raise self._gate_failed(error.problem.removeprefix(f"{self.node.name}: "))
         raise error
 
     def _watch_release(self) -> GateVerdict:
@@ -133,7 +133,7 @@ class NodeRollout:
         except Unreachable:  # an edge: not the release's fault
             raise
         except RunbookError as error:
-            raise self._gate_failed(error.seen) from None
+            raise self._gate_failed(error.problem) from None
 
         def bad() -> bool:
             nonlocal verdict

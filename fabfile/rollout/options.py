@@ -18,3 +18,5 @@ class DeployOptions:
     take_over: bool = False
     reason: str = ""
     json: str | None = None
+    commands: bool = False
+    """A plan shows the commands of each change."""

@@ -61,7 +61,7 @@ def unmet(asked: Sequence[Precondition], readings: Sequence[Reading]) -> list[Ou
     """What does not hold, as failed steps of a plan: with one of them nothing is begun on any
     host."""
     return [
-        Outcome(precondition.name, State.FAILED, error.seen, error=error)
+        Outcome(precondition.name, State.FAILED, error.problem, error=error)
         for precondition, seen in zip(asked, readings, strict=True)
         for error in precondition.judge(seen)
     ]

@@ -41,7 +41,7 @@ def test_a_lost_index_is_named_and_all_else_is_there(
     assert set(found["R21"]["more"]) == set(HOSTS)
     assert "fab check without --quick" in found["R1"]["why"]
     page = json.loads((tmp_path / "page" / "report.json").read_text())
-    assert page["check"] == json.loads(outcome.out)
+    assert {"schema": 2, **page["check"]} == json.loads(outcome.out)
     assert [(phase["name"], len(phase["timeline"])) for phase in page["check"]["phases"]] == [
         ("steady", 5),
         ("peak", 13),

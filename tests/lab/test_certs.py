@@ -178,7 +178,7 @@ def test_status_sees_a_key_that_nginx_could_not_read_again(
     assert re.fullmatch(
         r"edge1: /etc/nginx/tls/[0-9a-f]{12}/key\.pem is (missing|\S+ \d+, not root:www-data 640); "
         "nginx serves what it read before, and may not start again",
-        problem["seen"],
+        problem["problem"],
     )
     assert certs("renew").code == 0
     assert certs("status").code == 0

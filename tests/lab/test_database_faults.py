@@ -29,7 +29,7 @@ def problems(status: Outcome) -> str:
 def to_change(plan: Outcome) -> list[str]:
     """The sentences of what `fab plan --json -` would change on db1."""
     (host,) = (host for host in json.loads(plan.out)["hosts"] if host["host"] == "db1")
-    return [step["said"] for step in host["steps"] if step["state"] == "would change"]
+    return [step["message"] for step in host["steps"] if step["state"] == "would change"]
 
 
 # -- settings in effect

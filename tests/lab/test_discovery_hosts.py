@@ -77,7 +77,7 @@ def test_the_stand_in_from_nothing_to_serving(site: Settings, links: dict[str, L
     host, database = links["node1"], site.inventory.one("postgres").address
     with pytest.raises(Stopped) as caught:
         film(host, database)
-    assert caught.value.seen.startswith(
+    assert caught.value.problem.startswith(
         f"It wants PostgreSQL at {database}:5432, which refuses the connection"
     )
     assert [row.did.split(" ")[0] for row in caught.value.trail] == [
@@ -93,7 +93,7 @@ def test_the_stand_in_from_nothing_to_serving(site: Settings, links: dict[str, L
     )
     with pytest.raises(Stopped) as caught:
         film(host, database)
-    assert caught.value.seen.startswith(
+    assert caught.value.problem.startswith(
         f"It reaches PostgreSQL at {database}:5432, and then ends with exit 1"
     )
 

@@ -29,8 +29,8 @@ def well(deployed: Deployed, ssh: Ssh) -> Deployed:
 
 def result(outcome: Outcome) -> dict[str, Any]:
     """The one result in its JSON."""
-    assert outcome.out.startswith("["), outcome
-    (row,) = json.loads(outcome.out)
+    assert outcome.out.startswith("{"), outcome
+    (row,) = json.loads(outcome.out)["drills"]
     assert (row["verdict"] == "FAILED") == (outcome.code == 1), outcome.err
     return dict(row)
 

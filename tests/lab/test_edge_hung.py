@@ -18,7 +18,7 @@ def test_a_daemon_that_hangs_is_replaced_before_users_mind(
     floating: Lab, deployed: Deployed, run_fab: Runner, name: str
 ) -> None:
     outcome = run_fab(f"drill.{name}", "--json", "-")
-    (row,) = json.loads(outcome.out)
+    (row,) = json.loads(outcome.out)["drills"]
     assert row["verdict"] == "held", row["why"]
     assert {bound["what"] for bound in row["bounds"]} >= {
         "failed requests",

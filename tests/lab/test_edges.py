@@ -54,7 +54,7 @@ def test_a_drained_edge_is_on_record_and_the_last_one_stays(
         assert "a look inside" in ssh(first, f"cat {EDGE_DRAINED}").out, (
             "a deploy leaves it drained"
         )
-        assert journal(ssh, first)[-1]["said"].startswith("drained by operator ")
+        assert journal(ssh, first)[-1]["message"].startswith("drained by operator ")
     finally:
         assert run_fab("-H", first, "undrain").code == 0
     assert run_fab("status").code == 0

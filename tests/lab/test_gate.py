@@ -180,4 +180,4 @@ def test_a_deploy_killed_at_the_gate_keeps_the_node_out_until_it_passed(
     assert drained(ssh) == []
     assert run_fab("deploy", env=env).code == 0
     assert running(ssh) == [pinned(env)] * 2
-    assert any("passed the gate" in entry["said"] for entry in journal(ssh, "node2"))
+    assert any("passed the gate" in entry["message"] for entry in journal(ssh, "node2"))

@@ -74,7 +74,7 @@ def states(outcomes: list[StepOutcome]) -> list[State]:
 def message(outcomes: list[StepOutcome]) -> str:
     error = outcomes[-1].error
     assert error is not None, outcomes
-    return f"{error.seen} | {error.why} | {error.next}"
+    return f"{error.problem} | {error.why} | {error.next}"
 
 
 @pytest.mark.parametrize(

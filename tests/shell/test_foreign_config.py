@@ -89,7 +89,7 @@ def test_what_somebody_wrote_is_named(host: Host, name: str, text: str) -> None:
     assert host.foreign() == [name.replace("available", "enabled")]
     with pytest.raises(RunbookError) as error:
         host.step.decide(Reading("\n".join(host.foreign()), 0))
-    assert name.rpartition("/")[2] in error.value.seen
+    assert name.rpartition("/")[2] in error.value.problem
     assert "nothing was changed" in error.value.why
     assert 'replace = ["nginx"] under [edge]' in error.value.next
 

@@ -101,7 +101,7 @@ def test_what_cannot_be_started_is_said(box: Sandbox) -> None:
         find_out(
             box, program(box, "#!/usr/bin/no-such-interpreter\n"), content_for=lambda p, d: None
         )  # type: ignore[arg-type]
-    assert caught.value.seen.startswith(
+    assert caught.value.problem.startswith(
         "/srv/program.pl could not be started on sandbox: timeout: failed to run command"
     )
 
@@ -113,20 +113,20 @@ def test_what_was_created_in_vain_is_taken_back(box: Sandbox) -> None:
         "created /srv/claims/optional.ini (empty)",
         "removed /srv/claims/optional.ini again (it changed nothing)",
     ]
-    assert caught.value.seen == "It ends with exit 3, saying 'Error: the licence is not valid'."
+    assert caught.value.problem == "It ends with exit 3, saying 'Error: the licence is not valid'."
     assert box.run("ls /srv").out == "program.pl\n"
 
 
 def test_a_program_that_ends_at_random_gets_a_second_chance(box: Sandbox) -> None:
     found = find_out(box, program(box, MOODY), content_for=lambda p, d: None)  # type: ignore[arg-type]
-    assert [row.seen for row in found.trail] == ["exit 0", "listens at 0.0.0.0:7201"]
+    assert [row.observed for row in found.trail] == ["exit 0", "listens at 0.0.0.0:7201"]
 
 
 def test_a_file_it_may_not_read_is_left_to_a_person(box: Sandbox) -> None:
     box.run("echo x >/srv/closed.yaml; chmod 0600 /srv/closed.yaml")
     with pytest.raises(Stopped) as caught:
         find_out(box, program(box, CLOSED), content_for=lambda p, d: None)  # type: ignore[arg-type]
-    assert caught.value.seen.startswith(
+    assert caught.value.problem.startswith(
         "User tenant may not read /srv/closed.yaml, and it ends with exit 13, saying"
     )
     assert caught.value.next.startswith("chgrp tenant /srv/closed.yaml")
@@ -135,7 +135,7 @@ def test_a_file_it_may_not_read_is_left_to_a_person(box: Sandbox) -> None:
 def test_a_program_that_never_listens_is_given_up_at_its_deadline(box: Sandbox) -> None:
     with pytest.raises(Stopped) as caught:
         find_out(box, program(box, WAITS), content_for=lambda p, d: None, deadline=1)  # type: ignore[arg-type]
-    assert caught.value.seen == "It has run for 1 s and opened no port."
+    assert caught.value.problem == "It has run for 1 s and opened no port."
     assert box.processes() == []
 
 

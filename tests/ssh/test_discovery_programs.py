@@ -222,9 +222,9 @@ def test_somebody_elses_port_needs_a_person(box: Sandbox) -> None:
     wait_for(box, "ss -Hltn 'sport = :7123' | grep -q .")
     with fail_fast(box):
         error = stopped(box)
-    assert error.seen.startswith("It wants the port 0.0.0.0:7123, which perl (pid ")
+    assert error.problem.startswith("It wants the port 0.0.0.0:7123, which perl (pid ")
     assert "ss -ltnp" in error.next
-    assert error.trail[-1].seen == "exit 98: cannot listen: Address already in use"
+    assert error.trail[-1].observed == "exit 98: cannot listen: Address already in use"
 
 
 def test_commands_are_found_in_the_help(box: Sandbox) -> None:
@@ -251,7 +251,7 @@ def test_an_absent_database_is_named(box: Sandbox) -> None:
     box.install("/srv/cli.pl", CLI)
     error = stopped(box, content=None, path="/srv/cli.pl", known=[("localhost", 5432)])
     assert (
-        error.seen
+        error.problem
         == "It wants PostgreSQL at 127.0.0.1:5432, which refuses the connection (ECONNREFUSED); it"
         " says 'Error: no store'."
     )
@@ -262,7 +262,7 @@ def test_an_absent_database_is_named(box: Sandbox) -> None:
 def test_a_silent_database_is_waited_for_by_nobody(box: Sandbox) -> None:
     box.install("/srv/odd.pl", ODD)
     error = stopped(box, known=[("203.0.113.9", 81)])
-    assert error.seen.startswith(
+    assert error.problem.startswith(
         "It wants a service at 203.0.113.9:81, which does not answer (packets are dropped"
     )
     assert box.run("nft list tables").out == "table inet outside\n"
@@ -285,7 +285,7 @@ def test_errors_of_the_host_have_three_parts(box: Sandbox) -> None:
     ):
         with pytest.raises(RunbookError) as caught:
             find_out(box, program, content_for=lambda p, d: None)  # type: ignore[arg-type]
-        assert caught.value.seen == seen
+        assert caught.value.problem == seen
         assert caught.value.why
         assert caught.value.next
     box.run("rm /usr/bin/strace")

@@ -98,7 +98,7 @@ def test_a_step_that_does_not_become_right_has_failed_and_the_rest_is_skipped(
     )
     assert states(outcomes) == [State.FAILED, State.SKIPPED, State.SKIPPED]
     assert outcomes[0].error is not None
-    assert outcomes[0].error.seen == "one: after «make never» the host still says: make never"
+    assert outcomes[0].error.problem == "one: after «make never» the host still says: make never"
     assert outcomes[1].sentence == "because marker never failed"
     assert not (host.files / "run/skipped").exists()
 
@@ -151,7 +151,7 @@ def test_the_journal_says_who_did_what_before_it_was_done(host: Host, apply: App
     ]
     assert len({entry["run"] for entry in entries}) == 1
     assert "@" in entries[0]["who"]
-    assert entries[0]["said"] == "make seen"
+    assert entries[0]["message"] == "make seen"
 
 
 def test_a_disk_that_is_full_is_one_failed_step(host: Host, link: Link, apply: Apply) -> None:

@@ -66,7 +66,7 @@ def at(host: Host, where: tuple[str, int], **changes: object) -> Link:
 def test_nobody_listens(host: Host) -> None:
     error = refusal(at(host, (host.address, _closed_port())))
     assert (error.code, error.why) == (4, "nothing was done on it")
-    assert "cannot be reached: connection refused" in error.seen
+    assert "cannot be reached: connection refused" in error.problem
 
 
 def test_no_such_address_and_no_such_name(host: Host) -> None:
@@ -82,7 +82,7 @@ def test_what_listens_is_no_ssh_server(
     assert error.code == 4
     assert (
         f"({where[0]} port {where[1]}) takes the connection, but does not speak ssh within 0.5 s"
-        in error.seen
+        in error.problem
     )
     with pytest.raises(Unreachable, match="does not speak ssh"):
         host_key(at(host, where).address)
@@ -90,7 +90,7 @@ def test_what_listens_is_no_ssh_server(
 
 def test_a_key_the_host_does_not_know(host: Host, tmp_path: Path) -> None:
     error = refusal(Link(host.link().address._replace(key=new_key(tmp_path / "stranger"))))
-    assert (error.code, error.seen) == (
+    assert (error.code, error.problem) == (
         4,
         f"one refuses user ops with the key {tmp_path / 'stranger'}",
     )
@@ -98,7 +98,7 @@ def test_a_key_the_host_does_not_know(host: Host, tmp_path: Path) -> None:
 
 
 def test_a_user_the_host_does_not_know(host: Host) -> None:
-    assert "refuses user nobody-here" in refusal(host.link(user="nobody-here")).seen
+    assert "refuses user nobody-here" in refusal(host.link(user="nobody-here")).problem
 
 
 class SlowLogin(paramiko.ServerInterface):
@@ -131,7 +131,7 @@ def test_a_login_slower_than_our_patience_is_no_refused_key(host: Host) -> None:
         finally:
             host.pin()
     assert error.code == 4
-    assert error.seen == "one did not finish the login of user ops within 0.5 s (ssh.timeout)"
+    assert error.problem == "one did not finish the login of user ops within 0.5 s (ssh.timeout)"
     assert "its key was not refused" in error.why
     assert "ssh.timeout" in error.next
     assert "ssh-copy-id" not in error.next
@@ -139,10 +139,10 @@ def test_a_login_slower_than_our_patience_is_no_refused_key(host: Host) -> None:
 
 def test_a_key_file_that_is_none(host: Host, tmp_path: Path) -> None:
     absent = refusal(Link(host.link().address._replace(key=tmp_path / "absent")))
-    assert absent.seen == f"{tmp_path / 'absent'} does not exist"
+    assert absent.problem == f"{tmp_path / 'absent'} does not exist"
     (tmp_path / "garbage").write_text("not a key\n")
     garbage = refusal(Link(host.link().address._replace(key=tmp_path / "garbage")))
-    assert f"with the key {tmp_path / 'garbage'}" in garbage.seen
+    assert f"with the key {tmp_path / 'garbage'}" in garbage.problem
 
 
 def test_a_key_with_a_passphrase(host: Host, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_key_with_a_passphrase(host: Host, tmp_path: Path) -> None:
     ]
     subprocess.run(command, check=True)
     error = refusal(Link(host.link().address._replace(key=tmp_path / "locked")))
-    assert "has a passphrase" in error.seen
+    assert "has a passphrase" in error.problem
     assert "ssh-add" in error.next
 
 
@@ -166,7 +166,7 @@ def test_neither_key_nor_agent(host: Host, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     error = refusal(Link(host.link().address._replace(key=None)))
-    assert (error.code, "with the key of the agent" in error.seen) == (4, True)
+    assert (error.code, "with the key of the agent" in error.problem) == (4, True)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_more_keys_in_the_agent_than_the_host_lets_us_try(
     for key in (*(new_key(tmp_path / f"key{number}") for number in range(7)), host.key):
         subprocess.run(["ssh-add", "-q", str(key)], check=True)
     error = refusal(Link(host.link().address._replace(key=None)))
-    assert (error.code, "while the keys of the agent were tried" in error.seen) == (4, True)
+    assert (error.code, "while the keys of the agent were tried" in error.problem) == (4, True)
     assert "ssh.key in the site file" in error.next
     assert "ssh-copy-id" not in error.next
 
@@ -232,7 +232,7 @@ def test_a_host_that_falls_silent_in_the_middle(frozen: Host) -> None:
     freeze(frozen)
     thread.join(5)
     assert not thread.is_alive()
-    assert "the connection to one broke: it fell silent" in caught[0].seen
+    assert "the connection to one broke: it fell silent" in caught[0].problem
     assert caught[0].code == 4
     assert link.run("echo back", timeout=5).out == "back\n", (
         "the next script gets a fresh connection"
@@ -275,7 +275,7 @@ started = time.monotonic()
 try:
     link.run("touch /tmp/begun; sleep 60", timeout=600)
 except Unreachable as error:
-    print(error.code, error.seen, round(time.monotonic() - started, 1))
+    print(error.code, error.problem, round(time.monotonic() - started, 1))
 finally:
     host.close()
 """

@@ -44,7 +44,7 @@ def test_the_second_of_two_runs_is_told_who_holds_the_first(
         with pytest.raises(Locked) as refusal, Lock([second], new_run(tmp_path)):
             pytest.fail("two at once")
         assert refusal.value.code == 3
-        assert refusal.value.seen.startswith(
+        assert refusal.value.problem.startswith(
             f"one is locked by {run.who}: deploy (ticket 7: it's urgent), since 20"
         )
         assert "fab deploy --take-over" in refusal.value.next

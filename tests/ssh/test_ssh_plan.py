@@ -74,6 +74,15 @@ def test_a_plan_is_one_session_and_json_for_machines(host: Host, site: Path) -> 
     assert report["sessions"] == host.sessions() - before
 
 
+def test_a_plan_shows_the_commands_that_would_run(host: Host, site: Path) -> None:
+    done = fab(site, "plan", "--commands", "--json", "-")
+    assert "\n    $ install -d -o root -g root -m 0755 /var/lib/runbook\n" in done.stderr
+    steps = json.loads(done.stdout)["hosts"][0]["steps"]
+    made = [step for step in steps if step["step"] == "directory /var/lib/runbook"]
+    assert made[0]["commands"] == ["install -d -o root -g root -m 0755 /var/lib/runbook"]
+    assert "$ install" not in fab(site, "plan").stdout
+
+
 def test_one_file_configures_fabric() -> None:
     """Trap 9: `fab` reads fabric.yaml, `inv` reads invoke.yaml; ours is the site file, and one
     official hook each."""

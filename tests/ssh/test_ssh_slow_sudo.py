@@ -141,5 +141,5 @@ def test_an_answer_older_than_the_time_limit_is_asked_for_again() -> None:
 )
 def test_the_sentence(words: str, seen: str, next: str) -> None:
     warning = slowness.explain("n", 12.2, words)
-    assert warning.seen == seen
+    assert warning.problem == seen
     assert next in warning.next

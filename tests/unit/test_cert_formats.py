@@ -100,7 +100,7 @@ def test_a_file_that_is_no_key_is_called_by_its_name(tmp_path: Path, case: str) 
     with pytest.raises(RunbookError, match=said) as caught:
         taken(settings(tmp_path, pem(*CHAIN), content))
     assert caught.value.next
-    assert "PRIVATE KEY-----\n" not in caught.value.seen + caught.value.next
+    assert "PRIVATE KEY-----\n" not in caught.value.problem + caught.value.next
 
 
 @pytest.mark.parametrize("case", ["PKCS#7, PEM", "PKCS#7, DER", "DER", "key, DER"])

@@ -260,7 +260,7 @@ def test_it_is_refused_by_name(tmp_path: Path, case: str) -> None:
     assert caught.value.code == 1
     assert caught.value.why == "clients would refuse it; nothing was installed"
     assert caught.value.next
-    shown = f"{caught.value.seen} {caught.value.next}"
+    shown = f"{caught.value.problem} {caught.value.next}"
     assert "PRIVATE KEY" not in shown
     assert not passphrase or passphrase.decode() not in shown
 

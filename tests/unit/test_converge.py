@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from fabfile.console.json_file import write_json
 from fabfile.console.rollup import HostReport, Report, show_outcome, show_report
+from fabfile.engine.command import Shell, Sql
 from fabfile.engine.converge import Outcome, State, predict_outcomes
 from fabfile.engine.errors import Locked, RunbookError, Unreachable
 from fabfile.engine.secret import Secret
@@ -188,6 +189,30 @@ def test_long_diffs_are_cut_and_text_is_no_markup() -> None:
     assert "+line 2 [bold]" in text
     assert "+line 3" not in text
     assert "47 more lines" in text
+
+
+def test_a_plan_shows_commands_when_asked() -> None:
+    """Each whole and indented, below its change; secrets masked, a file's content left out."""
+    Secret("command-secret")
+    commands = (
+        Shell("set -eu\nbase64 -d >/etc/x <<'BASE64'\nc2VjcmV0\nBASE64\necho command-secret\n"),
+        Sql("app", ("SELECT 1", "SELECT 'command-secret'")),
+    )
+    made = report(HostReport("one", [replace(WOULD, commands=commands)]), task="plan")
+    assert "set -eu" not in " ".join(printed(made))
+    assert "commands" not in made.as_json()["hosts"][0]["steps"][0]
+    made.commands = True
+    first = [
+        "    $ set -eu",
+        "      base64 -d >/etc/x <<'BASE64'",
+        "      …",
+        "      BASE64",
+        "      echo ••••••",
+    ]
+    second = ["    $ SELECT 1;", "      SELECT '••••••';"]
+    assert printed(made)[1 : 1 + len(first) + len(second)] == first + second
+    shown = made.as_json()["hosts"][0]["steps"][0]["commands"]
+    assert shown == ["\n".join(line[6:] for line in lines) for lines in (first, second)]
 
 
 def test_json_for_machines_carries_no_secret(

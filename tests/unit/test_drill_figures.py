@@ -171,7 +171,7 @@ def test_rules(rule: Rule, observation: Observation, held: bool) -> None:
     bound = rule(observation)
     assert bound.held is held, bound
     assert bound.what
-    assert bound.seen
+    assert bound.measured
     assert bound.bound
 
 

@@ -201,7 +201,7 @@ def test_a_rollback_that_is_not_clear_is_refused(case: str) -> None:
     to, nodes, said = REFUSED[case]
     with pytest.raises(RunbookError) as error:
         _ = named_release(nodes, to) if to else release_before(nodes)
-    assert error.value.seen == said
+    assert error.value.problem == said
     assert error.value.next.startswith("fab ")
 
 

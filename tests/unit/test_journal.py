@@ -25,7 +25,8 @@ def test_an_entry_says_who_did_what_when(tmp_path: Path) -> None:
         "task": "deploy",
         "event": "changed",
         "step": "file /etc/x",
-        "said": "write «x» ✓",
+        "schema": 2,
+        "message": "write «x» ✓",
         "seconds": 1.5,
     }
 
@@ -58,7 +59,8 @@ def test_a_run_folder_is_made_at_first_use_for_its_owner_only(tmp_path: Path) ->
     assert not (tmp_path / "runs").exists()
     assert run.note("text", "as it is, note-secret").read_text() == "as it is, ••••••\n"
     assert json.loads(run.note("data.json", {"ü": [1, "note-secret"]}).read_text()) == {
-        "ü": [1, "••••••"]
+        "schema": 2,
+        "ü": [1, "••••••"],
     }
     assert run.path == tmp_path / "runs/r1-deploy"
     assert run.path.stat().st_mode & 0o777 == 0o700

@@ -92,7 +92,7 @@ def test_modules_are_short(package: str) -> None:
     lines = {name: len(path.read_text().splitlines()) for name, path in paths.items()}
     for name in STILL_LONG:
         lines.pop(name, None)
-    assert {path: count for path, count in lines.items() if count > 260} == {}
+    assert {path: count for path, count in lines.items() if count > 270} == {}
 
 
 # -- the menu

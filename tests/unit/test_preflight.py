@@ -53,7 +53,7 @@ def test_the_whole_network_of_lo_is_the_hosts_own() -> None:
 )
 def test_an_address_that_is_not_on_the_host(node: Node, cost: str) -> None:
     (found,) = judge_address(site(), node, Reading(LOOPBACK + on_interface("10.0.0.5"), 0))
-    assert found.seen.startswith(
+    assert found.problem.startswith(
         f"{node.name} has no address {node.address}, it has 10.0.0.5 (eth0)"
     )
     assert cost in found.why
@@ -68,12 +68,12 @@ def test_the_floating_address_is_not_a_hosts_own() -> None:
         + on_interface("10.1.0.5", "eth1")
     )
     (found,) = judge_address(site(), EDGE1, Reading(text, 0))
-    assert "it has 10.0.0.5 (eth0), 10.1.0.5 (eth1):" in found.seen
+    assert "it has 10.0.0.5 (eth0), 10.1.0.5 (eth1):" in found.problem
 
 
 def test_a_host_that_cannot_say_its_addresses() -> None:
     (found,) = judge_address(site(), DB1, Reading("sh: 1: ip: not found\n", 127))
-    assert found.seen == "db1 does not say which addresses it has: sh: 1: ip: not found"
+    assert found.problem == "db1 does not say which addresses it has: sh: 1: ip: not found"
 
 
 # -- the ports
@@ -106,7 +106,7 @@ def judged(node: Node, role: str, text: str, code: int = 0) -> list[RunbookError
 
 
 def seen(node: Node, role: str, text: str) -> list[str]:
-    return [error.seen for error in judged(node, role, text)]
+    return [error.problem for error in judged(node, role, text)]
 
 
 OWN = (
@@ -279,7 +279,7 @@ def test_all_that_are_in_the_way_are_named() -> None:
 
 def test_a_host_that_cannot_say_who_listens() -> None:
     (found,) = judged(EDGE1, "edge", "sh: 1: ss: not found\n", code=1)
-    assert "edge1 does not say who listens on its ports: sh: 1: ss: not found" in found.seen
+    assert "edge1 does not say who listens on its ports: sh: 1: ss: not found" in found.problem
 
 
 # -- which questions, and what becomes of the answers

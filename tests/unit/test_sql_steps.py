@@ -336,7 +336,7 @@ def test_what_could_not_be_asked_is_an_error_and_never_a_change(
 ) -> None:
     with pytest.raises(RunbookError) as refusal:
         step.decide(Reading(out, code))
-    assert says in refusal.value.seen
+    assert says in refusal.value.problem
     assert refusal.value.why
     assert refusal.value.next
 

@@ -194,7 +194,7 @@ def test_a_failed_installation_names_its_cause(
     out: str, words: str, problem: str, next_command: str
 ) -> None:
     error = explain_failure("db1", ("nginx",), parse_findings(out), words)
-    assert problem in error.seen
+    assert problem in error.problem
     assert next_command in error.next
 
 

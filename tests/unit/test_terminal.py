@@ -83,7 +83,7 @@ def test_json_on_stdout_is_utf_8_in_every_locale() -> None:
     done = subprocess.run(
         [sys.executable, "-c", body], capture_output=True, env=environment, check=True
     )
-    assert json.loads(done.stdout.decode("utf-8")) == {"who": "Jürgen ✗"}
+    assert json.loads(done.stdout.decode("utf-8")) == {"schema": 2, "who": "Jürgen ✗"}
 
 
 def test_columns_stay_in_line() -> None:

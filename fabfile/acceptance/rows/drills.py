@@ -30,7 +30,7 @@ def drill_rows(
     """R1 and R2; `why` they were not tried, when no drill was wanted; what kept the drills from
     being made, if it did."""
     if error:
-        seen = f"could not be tried: {error.seen}"
+        seen = f"could not be tried: {error.problem}"
         return [Row(*what, Verdict.FAILED, seen, error.next) for what in (LOSS, BACK)]
     if not drills:
         return [not_tried(*LOSS, why), not_tried(*BACK, why)]

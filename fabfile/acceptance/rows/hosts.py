@@ -74,7 +74,7 @@ def _ask_hosts(what: tuple[str, str, str], ask: Callable[[], Row]) -> Row:
     try:
         return ask()
     except RunbookError as error:
-        return Row(*what, Verdict.FAILED, f"could not be read: {error.seen}", error.next)
+        return Row(*what, Verdict.FAILED, f"could not be read: {error.problem}", error.next)
 
 
 def ready_row(seconds: Mapping[str, float]) -> Row:

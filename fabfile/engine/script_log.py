@@ -1,0 +1,152 @@
+"""`scripts.log` in the folder of a run: every script that was sent to a host, and its answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+import re
+import sys
+import threading
+from types import TracebackType
+from typing import IO
+
+from .journal import Run
+from .scripts import SentScript, listen
+from .secret import MASK, mask_keyed, mask_secrets
+
+NAME = "scripts.log"
+
+TEXT_BYTES = 16 * 1024
+"""Letters kept of one script, and of one output: the first half and the last."""
+
+FILE_BYTES = 16 * 1024 * 1024
+"""Bytes of one log. After that only the first line of each script is kept."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
+_PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END |\Z)", re.S)
+_VERIFIER = re.compile(r"(SCRAM-SHA-256\$)\S+")
+_LONG = 48
+"""Letters from which base64 is always left out: it is a file's content, and may be a part of one
+that has a secret in another part."""
+
+
+class ScriptLog:
+    """Writes the scripts of this process to the run's scripts.log; use as a context manager.
+
+    Safe for several threads. A log that cannot be written (a full disk) is given up with one
+    warning: the run itself goes on.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._file: IO[bytes] | None = None
+        self._size = 0
+        self._given_up = False
+        self._writing = threading.Lock()
+        self._listening = contextlib.ExitStack()
+
+    def __enter__(self) -> ScriptLog:
+        self._listening.enter_context(listen(self.write))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._listening.close()
+        with self._writing, contextlib.suppress(OSError):
+            self._given_up = True  # a thread of an abandoned script may still come
+            if self._file:
+                self._file.close()
+
+    def write(self, sent: SentScript) -> None:
+        """Append one script."""
+        head, rest = describe_script(sent)
+        with self._writing:
+            if self._given_up:
+                return
+            try:
+                self._append(head, rest)
+            except OSError as error:
+                self._given_up = True
+                _warn_given_up(error)
+
+    def _append(self, head: str, rest: str) -> None:
+        if self._file is None:
+            self._file = open(  # noqa: SIM115  (it stays open until __exit__)
+                self._run.path / NAME, "ab", buffering=0, opener=_open_private
+            )
+        whole = self._size + len(rest) <= FILE_BYTES
+        entry = (head + (rest if whole else "")).encode(errors="replace")
+        self._file.write(entry)
+        self._size += len(entry)
+
+
+def describe_script(sent: SentScript) -> tuple[str, str]:
+    """The entry of one script: its first line, and the rest (text and output, bounded); no secret
+    in either."""
+    head = (
+        f"== {sent.begun:%Y-%m-%dT%H:%M:%SZ} {sent.host} · {mask_secrets(sent.purpose)} ·"
+        f" {sent.ended} · {sent.seconds:.2f} s\n"
+    )
+    rest = [_bound_text(sent.text)]
+    rest += [f"-- {title}\n{_bound_text(text)}" for title, text in _outputs(sent) if text.strip()]
+    return head, "".join(rest) + "\n"
+
+
+def _outputs(sent: SentScript) -> tuple[tuple[str, str], ...]:
+    return ("stdout", sent.out), ("stderr", sent.err)
+
+
+def _bound_text(text: str) -> str:
+    """Without secrets, and not longer than TEXT_BYTES."""
+    text = text.strip("\n")
+    if len(text) <= TEXT_BYTES:
+        return f"{hide_secrets(text)}\n"
+    # Cut between lines, for half a secret would not be known as one; a line without end is dropped.
+    # Cut first: hiding takes 20 ms for 100 KB.
+    half = TEXT_BYTES // 2
+    first, last = text[:half].rpartition("\n")[0], text[-half:].partition("\n")[2]
+    left_out = len(text) - len(first) - len(last)
+    return f"{hide_secrets(first)}\n… {left_out} letters left out …\n{hide_secrets(last)}\n"
+
+
+def hide_secrets(text: str) -> str:
+    """`text` without secrets, also those we never knew: values of `password=` and the like, keys,
+    verifiers, and the content of files (base64)."""
+    text = _BASE64.sub(_hide_base64, text)
+    if "PRIVATE KEY" in text:  # cheaper to ask than to search
+        text = _PRIVATE_KEY.sub(rf"\1{MASK}\2", text)
+    return mask_keyed(_VERIFIER.sub(rf"\1{MASK}", text))
+
+
+def _hide_base64(match: re.Match[str]) -> str:
+    letters = match[0]
+    if letters.islower() or letters.isdigit():  # a path, a word, or a hash
+        return letters
+    if len(letters) >= _LONG:
+        return f"… {len(letters)} letters of base64 …"
+    try:
+        content = base64.b64decode(letters).decode()
+    except (binascii.Error, ValueError):
+        return letters
+    return letters if mask_keyed(content) == content else MASK
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _warn_given_up(error: OSError) -> None:
+    reason = (error.strerror or str(error)).lower()
+    with contextlib.suppress(OSError):
+        print(
+            f"! {error.filename or NAME} cannot be written: {reason}"
+            "\n  why  the run goes on, but its scripts are not logged any more"
+            "\n  next df -h .; df -i .",
+            file=sys.stderr,
+        )
