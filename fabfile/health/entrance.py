@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from ..engine.problem import Problem
-from ..roles.app import HEALTH
+from ..settings.bingo import SERVICE
 from ..settings.settings import Settings
 
 CONNECT = 1.0
@@ -89,12 +89,16 @@ def _answer(settings: Settings) -> Iterator[Problem]:
         else http.client.HTTPConnection(url.hostname, url.port, timeout=ANSWER)
     )
     try:
-        connection.request("GET", HEALTH)
+        connection.request("GET", SERVICE.health.path)
         status = connection.getresponse().status
-        sentence = f"users get {status} from {settings.service}{HEALTH}" if status >= 500 else ""
+        sentence = (
+            f"users get {status} from {settings.service}{SERVICE.health.path}"
+            if status >= 500
+            else ""
+        )
     except (OSError, http.client.HTTPException) as error:
         sentence = (
-            f"users get no answer from {settings.service}{HEALTH}:"
+            f"users get no answer from {settings.service}{SERVICE.health.path}:"
             f" {str(error) or type(error).__name__}"
         )
     finally:
