@@ -78,7 +78,7 @@ def connect(address: str, port: int) -> str:
 
 def _answer(settings: Settings) -> Iterator[Problem]:
     """What the app answers through the edges: a 5xx is what every user gets then."""
-    url = urlsplit(settings.service)
+    url, path = urlsplit(settings.service), SERVICE.health.path
     if not url.hostname:
         return
     names: Sequence[str] = [node.name for node in settings.inventory.having("app")]
@@ -89,16 +89,12 @@ def _answer(settings: Settings) -> Iterator[Problem]:
         else http.client.HTTPConnection(url.hostname, url.port, timeout=ANSWER)
     )
     try:
-        connection.request("GET", SERVICE.health.path)
+        connection.request("GET", path)
         status = connection.getresponse().status
-        sentence = (
-            f"users get {status} from {settings.service}{SERVICE.health.path}"
-            if status >= 500
-            else ""
-        )
+        sentence = f"users get {status} from {settings.service}{path}" if status >= 500 else ""
     except (OSError, http.client.HTTPException) as error:
         sentence = (
-            f"users get no answer from {settings.service}{SERVICE.health.path}:"
+            f"users get no answer from {settings.service}{path}:"
             f" {str(error) or type(error).__name__}"
         )
     finally:
