@@ -55,14 +55,14 @@ WELL, SILENT, AWAY = "well", "silent", "away"
 -- How a node is, asked now: SILENT takes connections and does not answer. One that says it is ill
 -- is out of service by that.
 function state(node, seconds)
-    local open, status, said = ask(node, "{{ health }}", seconds)
+    local open, status, said = ask(node, "{{ health.path }}", seconds)
     if not open then
         return AWAY
     end
-    if status == 500 and (said or ""):find("{{ ill }}", 1, true) then
+    if status == {{ health.ill_status }} and (said or ""):find("{{ health.ill_body }}", 1, true) then
         take_out(node.name)
     end
-    if status == 200 or status == 503 then -- 503: at its limit, so it works
+    if status == {{ health.status }} or status == {{ health.busy }} then -- {{ health.busy }}: at its limit, so it works
         return WELL
     end
     return status and AWAY or SILENT

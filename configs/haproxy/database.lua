@@ -13,8 +13,8 @@ local looking = false
 local function is_away()
     local bad = false
     for _, node in ipairs(NODES) do
-        local _, said = ask(node, "{{ read }}", 1)
-        if said and said ~= 500 then
+        local _, said = ask(node, "{{ health.database_path }}", 1)
+        if said and said ~= {{ health.database_unavailable }} then
             return false
         end
         bad = bad or said ~= nil

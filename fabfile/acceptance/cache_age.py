@@ -15,9 +15,10 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..settings.bingo import SERVICE
 from ..traffic.stats import percentile_of
 
-OLDEST = 60.0
+OLDEST = float(SERVICE.cache.max_age)
 """R16, in seconds."""
 
 NEAR = 2.0

@@ -1,5 +1,5 @@
-"""R16: asking /long_dummy now in bursts, now singly, now after nobody has asked for long, while
-all else goes on."""
+"""R16: asking for the cached answer now in bursts, now singly, now after nobody has asked for long,
+while all else goes on."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..traffic.calls import ping_call
+from ..traffic.calls import cached_call, ping_call
 from ..traffic.client import Client, Request, Response
 from ..traffic.dates import date_of
 from ..traffic.sample import Sample
 from .cache_age import DatedAnswer, times_in
 
-PATH = "/long_dummy"
-ASKED = Request("R16", "GET", PATH)
+ASKED = cached_call()
+PATH = ASKED.path
 
 UNCACHED = 4
 """Queries that no cache can have: more than there are nodes."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..engine.addresses import is_ip
 from ..engine.errors import RunbookError
+from ..settings.bingo import SERVICE
 from ..traffic.client import Client
 from ..traffic.sample import Sample
 from .host_facts import CurlAnswer, NodeFacts
@@ -71,7 +72,9 @@ def _ask_curl(seen: EdgeEvidence, facts: NodeFacts | None) -> None:
     secure = seen.secure
     address = secure.host if is_ip(secure.host) else ""
     try:
-        seen.curl = facts.curl_http3(f"https://{secure.called}:{secure.port}/ping", address)
+        seen.curl = facts.curl_http3(
+            f"https://{secure.called}:{secure.port}{SERVICE.health.path}", address
+        )
         seen.curl_why = "" if seen.curl else "no host has a curl that knows HTTP/3"
     except RunbookError as error:
         seen.curl_why = error.problem

@@ -8,7 +8,15 @@ import json
 import secrets
 from collections.abc import Mapping
 
-from ..traffic.calls import LISTS, SINGLE, dummy_call, has_row, operation_call, single_call
+from ..traffic.calls import (
+    LISTS,
+    SINGLE,
+    database_call,
+    has_row,
+    operation_call,
+    plain_call,
+    single_call,
+)
 from ..traffic.client import HEAD, Request, Response
 from ..traffic.dates import date_of
 from ..traffic.own_rows import customer_and_movie
@@ -31,7 +39,7 @@ query."""
 async def ask_in_turns(run: CheckRun) -> None:
     """R4-R8 in quick repeats and R9-R11 one at a time, in turns at least `gap` apart."""
     plan, loop = run.plan, asyncio.get_running_loop()
-    lights = [operation_call(), dummy_call(), *(_some_row(run, endpoint) for endpoint in SINGLE)]
+    lights = [operation_call(), database_call(), *(_some_row(run, endpoint) for endpoint in SINGLE)]
     run.watch.phase(
         "freshness, and lists one at a time", plan.rounds * (4 * len(lights) + 2 * len(LISTS))
     )
@@ -76,7 +84,7 @@ async def _list_turn(run: CheckRun, endpoint: str, turn: int, spent: dict[str, f
     for unique in (False, True):
         if unique and spent[endpoint] > budget:
             break
-        call = Request(endpoint, "GET", LISTS[endpoint])
+        call = plain_call(LISTS[endpoint])
         seek = str(number).encode() if number else b""
         answer = await _probe_once(run, call, turn, unique=unique, seek=seek)
         spent[endpoint] += answer.seconds
@@ -154,8 +162,8 @@ async def read_back(run: CheckRun) -> Freshness | None:
     """
     if run.ledger.refusal or (number := await run.post()) is None:
         return None
-    path = f"{LISTS['R11']}/{number}"
-    plain = Request("R8", "GET", path)
+    plain = single_call("R8", number, named=False)
+    path = plain.path
 
     async def there(call: Request = plain) -> bool | None:
         return has_row(

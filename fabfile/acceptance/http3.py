@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ..settings.bingo import SERVICE
 from ..traffic.sample import Sample
 from .tls import Secure
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 """Seconds for a connection with its handshake, and for an answer."""
 
-PATHS = ("/ping", "/", "/db_dummy")
+PATHS = (SERVICE.health.path, "/", SERVICE.health.database_path)
 """What is asked over QUIC, in turn."""
 
 FIRST = "first"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-PEAK_RATE = 120.0
-STEADY_RATE = 60.0
+from ..settings.bingo import SERVICE
+
+PEAK_RATE = SERVICE.load.peak
+STEADY_RATE = SERVICE.load.steady
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from ..traffic.calls import (
     SINGLE,
     Range,
     any_row,
-    dummy_call,
+    database_call,
     find_range,
-    operation_call,
     ping_call,
+    some_operation,
 )
 from ..traffic.clean_up import clean_up
 from ..traffic.client import Client, Request, Response, open_wire
@@ -256,7 +256,7 @@ Maker = Callable[[], Request]
 def call_makers(run: CheckRun, row: Callable[[str, Range, random.Random], Maker]) -> list[Maker]:
     """One maker of random requests for each of R4-R8; `row` makes those of R6-R8."""
     rows = (row(endpoint, run.ranges[endpoint], run.rng) for endpoint in SINGLE)
-    return [lambda: operation_call(run.rng.randrange(1000)), dummy_call, *rows]
+    return [lambda: some_operation(run.rng), database_call, *rows]
 
 
 def _steady_maker(run: CheckRun) -> Callable[[str, Range, random.Random], Maker]:

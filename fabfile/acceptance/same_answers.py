@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..traffic.calls import SINGLE, dummy_call, operation_call, ping_call, single_call
+from ..traffic.calls import SINGLE, database_call, operation_call, ping_call, single_call
 from ..traffic.client import Client, Request, Response
 from ..traffic.sample import Sample
 from .run_state import CheckRun
@@ -56,7 +56,7 @@ def same_questions(run: CheckRun) -> list[Request]:
     others = [Request("R14", "GET", path) for path in ("/", NOWHERE)]
     return [
         call._replace(endpoint="R14")
-        for call in (*others, ping_call(), dummy_call(), *rows, operation_call(0))
+        for call in (*others, ping_call(), database_call(), *rows, operation_call(0))
     ]
 
 

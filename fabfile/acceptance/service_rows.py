@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ..settings.bingo import SERVICE
+from ..settings.service import Endpoint
 from ..traffic.calls import SINGLE
 from .arms import compare_ways
 from .freshness import Freshness, judge_freshness
@@ -19,7 +21,7 @@ from .rows.service import (
 )
 from .run_state import ALONE, CheckRun
 
-COUNTED = (*(f"R{number}" for number in range(4, 14)), "R19")
+COUNTED = tuple(SERVICE.counted)
 """The endpoints that an edge counts one by one."""
 
 
@@ -37,32 +39,29 @@ def service_rows(run: CheckRun) -> list[Row]:
     """All of them."""
     steady, peak, proof = run.loads["steady"], run.loads["peak"], run.plan.proof
 
-    def one(id: str, name: str) -> Row:
-        alone = [sample for sample in run.samples[ALONE] if sample.endpoint == id]
-        row = single_row(id, name, peak, freshness_row(run, id), searching, proof=proof)
-        return with_those_alone(row, alone, peak, run.problems[id])
-
-    def whole(id: str, name: str, share: float) -> Row:
-        return list_row(id, name, run.samples[id], freshness_row(run, id), share)
-
     refusal = run.ledger.refusal
     searching = slow_alone({id: [look.seconds for look in run.looks[id]] for id in SINGLE})
+
+    def one_row(id: str, endpoint: Endpoint) -> Row:
+        samples, problems, name = run.samples[id], run.problems[id], endpoint.title
+        match endpoint.kind:
+            case "health":
+                return ping_row(samples)
+            case "list":
+                share = endpoint.errors_percent / 100
+                return list_row(id, name, samples, freshness_row(run, id), share)
+            case "create":
+                return write_row(id, name, samples, problems)
+            case "delete":
+                return write_row(id, name, samples, problems, refusal)
+        alone = [sample for sample in run.samples[ALONE] if sample.endpoint == id]
+        row = single_row(id, name, peak, freshness_row(run, id), searching, proof=proof)
+        return with_those_alone(row, alone, peak, problems)
+
     return [
         rate_row("peak", peak, searching, proof=proof),
         rate_row("steady", steady, searching, proof=False),
-        one("R4", "POST /operation"),
-        one("R5", "GET /db_dummy"),
-        one("R6", "GET /api/movie/{id}"),
-        one("R7", "GET /api/customer/{id}"),
-        one("R8", "GET /api/session/{id}"),
-        whole("R9", "GET /api/movie", 0.01),
-        whole("R10", "GET /api/customer", 0.01),
-        whole("R11", "GET /api/session", 0.05),
-        write_row("R12", "POST /api/session", run.samples["R12"], run.problems["R12"]),
-        write_row(
-            "R13", "DELETE /api/session/{id}", run.samples["R13"], run.problems["R13"], refusal
-        ),
-        ping_row(run.samples["R19"]),
+        *(one_row(id, endpoint) for id, endpoint in SERVICE.counted.items()),
     ]
 
 

@@ -9,21 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..engine.shell import q
+from ..settings.bingo import SERVICE
 from ..settings.paths import CURL
+from .haproxy import backend_name
 
-BACKENDS = {
-    "R4": "ep_operation",
-    "R5": "ep_db_dummy",
-    "R6": "ep_movie",
-    "R7": "ep_customer",
-    "R8": "ep_session",
-    "R9": "ep_movies",
-    "R10": "ep_customers",
-    "R11": "ep_sessions",
-    "R12": "ep_session_new",
-    "R13": "ep_session_delete",
-    "R19": "ep_ping",
-}
+BACKENDS = {id: backend_name(endpoint) for id, endpoint in SERVICE.counted.items()}
 """Which backend counts which requirement's calls; `roles/haproxy.py` makes them."""
 
 REQUESTS, ANSWERS = "haproxy_backend_http_requests_total", "haproxy_backend_http_responses_total"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..engine.host import Node
 from ..engine.shell import STATE, Reading, q
 from ..settings.paths import OURS, TOOLS
+from ..settings.service import Endpoint
 from ..settings.template import render_template
 from .haproxy_stats import ADMIN
 
@@ -15,6 +16,12 @@ HAPROXY_PORT = 8081
 
 EDGE_HEALTH = "/edge-health"
 """Answered by HAProxy itself: 200 says that an edge works, whatever the app does."""
+
+
+def backend_name(endpoint: Endpoint) -> str:
+    """The backend that gets this endpoint's requests, and counts them."""
+    return f"ep_{endpoint.name}"
+
 
 DRAINED_NODES = f"{STATE}/drained"
 """On an edge: one file per drained node, holding who drained it and why.

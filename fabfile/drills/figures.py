@@ -7,13 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from ..settings.bingo import SERVICE
 from ..traffic.sample import Sample
 from ..traffic.stats import percentile_of
 from .model import BUDGET
 
-POSTS = ("R4", "R12")
+POSTS = tuple(SERVICE.only_one(kind).requirement for kind in ("operation", "create"))
 """Requirements whose requests may be executed once only, so nobody tries them again."""
-WRITES = (*POSTS, "R13")
+WRITES = (*POSTS, SERVICE.only_one("delete").requirement)
 
 
 def count_failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from ..settings.bingo import SERVICE
 from ..traffic.sample import Sample
 from .result import Bound
 
 if TYPE_CHECKING:
     from .target import DrillTarget
 
-PEAK, STEADY = 120.0, 60.0
+PEAK, STEADY = SERVICE.load.peak, SERVICE.load.steady
 """R3: requests a second for a minute, and for good. One app node takes 100."""
 
 BUDGET = 0.01
@@ -61,7 +62,7 @@ class Observation:
     serves took note, `recovered` since when all was well for good, `by_itself` when the drill had
     no part in it. `lives` are the app nodes' own words, `before` each app's process before the
     fault; `outs` tells how often a node was taken out of service, `drained` which ones were
-    drained. `oldest` is the age of the oldest answer of /long_dummy, in seconds. `exit` is the exit
+    drained. `oldest` is the age of the oldest cached answer, in seconds. `exit` is the exit
     code of the task that was the fault.
     """
 

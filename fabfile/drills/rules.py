@@ -3,6 +3,7 @@ bounds come from the requirements."""
 
 from __future__ import annotations
 
+from ..traffic.calls import cached_call
 from . import figures
 from .model import BUDGET, Observation, Rule
 from .result import Bound
@@ -151,12 +152,12 @@ def fault_was_felt(slow: float) -> Rule:
 
 
 def never_older_than(seconds: float) -> Rule:
-    """R16: an answer of /long_dummy."""
+    """R16: the answer that the edge keeps."""
 
     def rule(seen: Observation) -> Bound:
         shown = "none seen" if seen.oldest is None else f"{seen.oldest:.0f} s"
         return Bound(
-            "oldest /long_dummy",
+            f"oldest {cached_call().path}",
             shown,
             f"{seconds:g} s",
             seen.oldest is not None and seen.oldest <= seconds,

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from ..engine.problem import Problem
-from ..roles.app import HEALTH
+from ..settings.bingo import SERVICE
 from ..settings.settings import Settings
 
 CONNECT = 1.0
@@ -78,7 +78,7 @@ def connect(address: str, port: int) -> str:
 
 def _answer(settings: Settings) -> Iterator[Problem]:
     """What the app answers through the edges: a 5xx is what every user gets then."""
-    url = urlsplit(settings.service)
+    url, path = urlsplit(settings.service), SERVICE.health.path
     if not url.hostname:
         return
     names: Sequence[str] = [node.name for node in settings.inventory.having("app")]
@@ -89,12 +89,12 @@ def _answer(settings: Settings) -> Iterator[Problem]:
         else http.client.HTTPConnection(url.hostname, url.port, timeout=ANSWER)
     )
     try:
-        connection.request("GET", HEALTH)
+        connection.request("GET", path)
         status = connection.getresponse().status
-        sentence = f"users get {status} from {settings.service}{HEALTH}" if status >= 500 else ""
+        sentence = f"users get {status} from {settings.service}{path}" if status >= 500 else ""
     except (OSError, http.client.HTTPException) as error:
         sentence = (
-            f"users get no answer from {settings.service}{HEALTH}:"
+            f"users get no answer from {settings.service}{path}:"
             f" {str(error) or type(error).__name__}"
         )
     finally:

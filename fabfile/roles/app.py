@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..engine.step import Step
+from ..settings.bingo import SERVICE
 from ..settings.paths import ROOT, SETTINGS, TOOLS, app_unit, binary_name
 from ..settings.settings import Settings
 from ..settings.template import render_template
@@ -167,17 +168,7 @@ def _service_text(settings: Settings, source: Path, facts: Discovered) -> str:
         command=" ".join([f"{ROOT}/current/{binary_name(settings)}", *facts.command]),
         egress=EGRESS if facts.reject else "",
         port=facts.port,
-        health=HEALTH,
+        health=SERVICE.health.path,
         memory_max=settings.app.memory_max,
         writes=facts.directories,
     )
-
-
-HEALTH = "/ping"
-"""Answers 200 when the app is well (R19)."""
-
-DATABASE = "/db_dummy"
-"""Goes through the database, and needs no data there (R5)."""
-
-READS = ("/api/movie/", "/api/customer/", "/api/session/")
-"""Cheap reads by id (R6-R8): what the gate watches, once there are data and their indexes."""

@@ -4,30 +4,71 @@ survive a reload."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from ..control.haproxy import EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT
+from ..control.haproxy import EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT, backend_name
 from ..control.haproxy_stats import ADMIN
 from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.endpoints import ENDPOINTS, REFUSALS, Endpoint
+from ..settings.bingo import SERVICE
 from ..settings.paths import TOOLS
+from ..settings.service import Endpoint
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.file import Directory, File
 from ..steps.leftovers import NoLeftoverDrain
 from ..steps.package import Packages
 from ..steps.unit import Unit
-from .app import HEALTH
 
 SCRIPTS = tuple(
     f"/etc/haproxy/{name}.lua" for name in ("common", "ill", "database", "retries", "proof", "pace")
 )
 """What HAProxy decides in Lua: who is out, what waits, what is asked again, which node gets a
 POST, and how much."""
-ILL = "I feel bad."
-"""What an ill app says, with status 500, to everything."""
-READ = "/db_dummy"
-"""The cheapest call that needs the database."""
+
+REFUSALS = (
+    (502, "the app broke off its answer"),
+    (503, "no app node is free just now"),
+    (504, "the app did not answer in time"),
+)
+"""What users read when no node could answer."""
+
+RETRIES = {"connect": "conn-failure", "lost": "conn-failure empty-response"}
+"""An endpoint's `retry` in HAProxy's words. `lost` is for calls whose slow or bad answer another
+node would only repeat, at the same cost."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A backend in HAProxy's words."""
+
+    name: str
+    path: str = ""
+    match: str = ""
+    """The path matcher: empty for the exact path, `_reg` for a pattern."""
+    method: str = ""
+    """Empty: any."""
+    timeout: str = ""
+    retry: str = ""
+    database: bool = False
+    keep: int = 0
+    """Seconds for which nginx may keep an answer, from when the app was asked; 0: never."""
+
+
+def make_backend(endpoint: Endpoint) -> Backend:
+    """The backend of an endpoint. A path that is created or deleted at is shared with a read or a
+    list, so the method tells them apart; all others take any method."""
+    event, _, statuses = endpoint.retry.partition(" ")
+    return Backend(
+        backend_name(endpoint),
+        f"^{endpoint.prefix}[0-9]+$" if endpoint.value else endpoint.path,
+        match="_reg" if endpoint.value else "",
+        method=endpoint.method if endpoint.kind in ("create", "delete") else "",
+        timeout=f"{endpoint.timeout}s" if endpoint.timeout else "",
+        retry=f"{RETRIES[event]} {statuses}".rstrip() if event else "",
+        database=endpoint.database,
+        keep=endpoint.cache.ttl if endpoint.cache else 0,
+    )
 
 
 Ports = Mapping[str, int]
@@ -71,9 +112,7 @@ def _script_step(path: str, settings: Settings) -> File:
         f"haproxy/{path.rpartition('/')[2]}",
         edge=settings.edge,
         nodes=settings.inventory.having("app"),
-        health=HEALTH,
-        ill=ILL,
-        read=READ,
+        health=SERVICE.health,
     )
     known = "" if path == SCRIPTS[0] else f" lua-load {SCRIPTS[0]}\\n"
     config = f"printf 'global\\n{known} lua-load %s\\n' {{}}"
@@ -96,6 +135,7 @@ def other_edges(settings: Settings, edge: Node) -> list[Node]:
 
 
 def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
+    backends = [make_backend(endpoint) for endpoint in SERVICE.endpoints]
     return render_template(
         "haproxy/haproxy.cfg",
         edge=settings.edge,
@@ -107,9 +147,8 @@ def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
         refusals=REFUSALS,
         nodes=settings.inventory.having("app"),
         ports=ports,
-        health=HEALTH,
+        health=SERVICE.health,
         scripts=SCRIPTS,
-        ill=ILL,
-        endpoints=ENDPOINTS,
-        backends=(*ENDPOINTS, Endpoint("ep_other", "")),
+        endpoints=backends,
+        backends=(*backends, Backend("ep_other")),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..engine.host import Node
 from ..engine.lock import FILE as LOCK
 from ..engine.step import Step
+from ..settings.bingo import SERVICE
 from ..settings.paths import OURS, SETTINGS, TOOLS, app_unit
 from ..settings.project import PROJECT
 from ..settings.settings import Settings
@@ -75,7 +76,7 @@ def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str
         run=f"/run/{RUNTIME}",
         unit=app_unit(settings),
         port=facts.port,
-        health=app.HEALTH,
+        health=SERVICE.health.path,
         app=settings.app,
         memory_max=int(settings.app.memory_max.rstrip("KMGT"))
         * _UNITS[settings.app.memory_max.lstrip("0123456789")],

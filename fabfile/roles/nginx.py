@@ -10,7 +10,7 @@ from ..control.keepalived import EDGE_DRAINED
 from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.endpoints import CACHED
+from ..settings.bingo import SERVICE
 from ..settings.paths import CURL, TOOLS
 from ..settings.settings import Settings
 from ..settings.template import render_template
@@ -28,8 +28,8 @@ REFRESH = 8082
 """Port on the edge's loopback where a request asks the app anew and renews the kept answer."""
 ALIVE = "/alive"
 """Path on that port that nginx answers without asking anybody."""
-PAUSE = 15
-"""Seconds between two renewals: two may fail before an answer grows too old to be kept (55 s)."""
+CACHED = tuple(endpoint.path for endpoint in SERVICE.of_kind("cached"))
+"""What nginx may answer by itself."""
 
 
 def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step]:
@@ -93,7 +93,11 @@ def nginx_config(settings: Settings, node: Node) -> str:
 
 def _refresher_steps() -> list[Step]:
     unit = render_template(
-        "nginx/refresher.service", tools=TOOLS, pause=PAUSE, refresh=REFRESH, cached=CACHED
+        "nginx/refresher.service",
+        tools=TOOLS,
+        pause=SERVICE.cache.refresh_every,
+        refresh=REFRESH,
+        cached=CACHED,
     )
     restart = (f"restart:{REFRESHER_UNIT}",)
     return [

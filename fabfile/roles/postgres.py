@@ -7,7 +7,7 @@ import re
 
 from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.project import PROJECT
+from ..settings.bingo import SERVICE
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.block import Block
@@ -140,10 +140,8 @@ def access_steps(settings: Settings) -> list[Step]:
 
 
 def index_steps(settings: Settings) -> list[Step]:
-    """The indexes the binary forgot, one step each (sql/040_indexes.sql)."""
-    lines = (PROJECT / "sql" / "040_indexes.sql").read_text(encoding="utf-8").splitlines()
-    wanted = [line.rstrip(";") for line in lines if line.startswith("CREATE INDEX ")]
-    return [Index(settings.database.name, line) for line in wanted]
+    """The indexes the binary forgot, one step each."""
+    return [Index(settings.database.name, line) for line in SERVICE.indexes]
 
 
 def _ident_text(settings: Settings) -> str:

@@ -14,11 +14,18 @@ from ..engine.link import Link
 from ..engine.psql import answer
 from ..engine.scripts import purpose
 from ..engine.shell import q
-from ..roles import app, postgres
+from ..roles import postgres
+from ..settings.bingo import SERVICE
 from ..settings.paths import TOOLS, app_unit
 from ..settings.reach import open_fleet
 from ..settings.settings import Gate, Settings
 from ..steps.seed import Seeded
+
+READS = tuple(endpoint.prefix for endpoint in SERVICE.of_kind("read"))
+"""Cheap reads by id: what the gate watches, once there are data and their indexes."""
+
+MAY_BE_ABSENT = tuple(endpoint.prefix for endpoint in SERVICE.of_kind("read") if endpoint.absent)
+"""Reads of rows that users delete."""
 
 
 class GateSample(NamedTuple):
@@ -30,9 +37,9 @@ class GateSample(NamedTuple):
 
     @property
     def good(self) -> bool:
-        """Answered. A session may have been deleted since: the database was asked all the same."""
+        """Answered. A row may have been deleted since: the database was asked all the same."""
         return self.status == "200" or (
-            self.status == "404" and self.path.startswith("/api/session/")
+            self.status == "404" and any(self.path.startswith(prefix) for prefix in MAY_BE_ABSENT)
         )
 
 
@@ -122,7 +129,7 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
     if not mark.startswith("runbook: seeded"):
         return ()
     missing = any(step.decide(reading) for step, reading in zip(indexes, seen, strict=True))
-    return app.READS[:1] if missing else app.READS
+    return READS[:1] if missing else READS
 
 
 # -- on the node, while it is out of service
@@ -136,9 +143,9 @@ def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str
     Raises:
         Unreachable: the host broke off.
     """
-    gate = settings.gate
-    count, watched = round(gate.seconds * gate.rate), paths or (app.DATABASE,)
-    asked = (app.HEALTH, app.DATABASE, *paths)
+    gate, health = settings.gate, SERVICE.health
+    count, watched = round(gate.seconds * gate.rate), paths or (health.database_path,)
+    asked = (health.path, health.database_path, *paths)
     words = [
         app_unit(settings),
         str(port),

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..engine.secret import Secret
+from .bingo import SERVICE
 from .inventory import Inventory
 from .project import PROJECT
 
@@ -39,16 +40,16 @@ class App:
     """The checksum of the binary. It pins the release; another file is refused."""
     email: str
     """The e-mail address that goes into the configuration of the binary."""
-    user: str = "bingo"
+    user: str = SERVICE.name
     """The unprivileged user the app runs as. It also names the unit and the binary on the
     hosts."""
-    memory_max: str = "512M"
+    memory_max: str = SERVICE.start.memory_max
     """The memory limit of the app. Above it the kernel kills the app and systemd starts it
     again."""
     log_max_mb: int = 64
     """Megabytes at which the log is rotated. The log uses at most twice this size plus one
     minute of writing (R22)."""
-    lifetime: int = 480
+    lifetime: int = SERVICE.start.lifetime
     """Age in seconds at which the healer drains and restarts the app, before the app dies by
     itself (after 10 to 25 minutes). 0: never."""
 
@@ -58,9 +59,9 @@ class Database:
     """The PostgreSQL server and the database of the app. The password comes from
     `password_file`, or from DB_PASSWORD in the environment."""
 
-    name: str = "bingo"
+    name: str = SERVICE.name
     """The database of the app."""
-    user: str = "bingo"
+    user: str = SERVICE.name
     """The database role of the app."""
     password_file: Path | None = None
     """The file with the password. A missing file is created with a random password. Without
@@ -91,9 +92,9 @@ class Edge:
     vrrp_id: int = 77
     """The VRRP id. It must differ from that of every other keepalived pair in the same
     network."""
-    node_maxconn: int = 16
+    node_maxconn: int = SERVICE.limits.in_flight
     """Requests in flight at one app node and endpoint. More wait in the balancer."""
-    node_rate: int = 92
+    node_rate: int = SERVICE.limits.rate
     """Requests per second that one app node gets. More wait a moment, or are refused. Keep it
     below the app's own limit of 100, because health checks and retries come on top."""
     stats_port: int = 8404
@@ -134,9 +135,9 @@ class Gate:
     rate: int = 30
     """Reads per second of the probe load. With the balancers' checks it must stay well below
     the app's limit of 100."""
-    error_percent: float = 1.0
+    error_percent: float = SERVICE.load.errors_percent
     """The highest share of failed requests, in percent. More fails the gate."""
-    p90_ms: int = 400
+    p90_ms: int = SERVICE.load.p90_ms
     """The highest p90 of the reads, in milliseconds (R4-R8). A slower p90 fails the gate."""
     watch_seconds: float = 3.0
     """Seconds for which the balancers' figures of a node are watched once users are back on

@@ -8,13 +8,17 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..settings.bingo import SERVICE
+from ..settings.service import Endpoint
 from .client import Client, Request, Response
 from .retry import Keep, ask_alone, no_answer
 
-LISTS = {"R9": "/api/movie", "R10": "/api/customer", "R11": "/api/session"}
-SINGLE = {"R6": "/api/movie", "R7": "/api/customer", "R8": "/api/session"}
-USUAL = {"R6": 29_019, "R7": 500_000, "R8": 5_000_000}
-"""Rows that the binary seeds, ids 1..N."""
+LISTS = {endpoint.requirement: endpoint for endpoint in SERVICE.of_kind("list")}
+SINGLE = {endpoint.requirement: endpoint for endpoint in SERVICE.of_kind("read")}
+"""The calls for one row, by requirement."""
+
+SMALL = SERVICE.find_value("small")
+"""Numbers of harmless operations."""
 
 NOTHING = (b"null", b"{}", b"[]")
 """Right answers that hold no row."""
@@ -38,22 +42,39 @@ class Range:
     why: str = ""
 
 
+def plain_call(endpoint: Endpoint) -> Request:
+    """The request of an endpoint that has neither a value nor a body."""
+    return Request(endpoint.requirement, endpoint.method, endpoint.path)
+
+
 def operation_call(number: int = 0) -> Request:
     """R4. Bits 32-35 of the number are poison (leak, panic, 500s), so only small ones are ever
     sent."""
     if not 0 <= number < 1 << 32:
         raise ValueError(f"{number} is not a harmless operation")
-    return Request("R4", "POST", "/operation", json.dumps({"operation": number}).encode())
+    call = plain_call(SERVICE.only_one("operation"))
+    return call._replace(body=json.dumps({"operation": number}).encode())
 
 
-def dummy_call() -> Request:
+def some_operation(rng: random.Random) -> Request:
+    """R4, with any of the usual numbers."""
+    return operation_call(rng.randint(SMALL.first, SMALL.last))
+
+
+def database_call() -> Request:
     """R5."""
-    return Request("R5", "GET", "/db_dummy")
+    return plain_call(SERVICE.only_one("database"))
+
+
+def cached_call() -> Request:
+    """R16: the answer that the edge keeps."""
+    return plain_call(SERVICE.only_one("cached"))
 
 
 def ping_call() -> Request:
     """R19: passed through untouched, so its body is the app's own word."""
-    return Request("R19", "GET", "/ping", needle=b"pong", whole=True)
+    call = plain_call(SERVICE.only_one("health"))
+    return call._replace(needle=SERVICE.health.equals.encode(), whole=True)
 
 
 def single_call(endpoint: str, number: int, *, named: bool) -> Request:
@@ -61,7 +82,7 @@ def single_call(endpoint: str, number: int, *, named: bool) -> Request:
     return Request(
         endpoint,
         "GET",
-        f"{SINGLE[endpoint]}/{number}",
+        SINGLE[endpoint].fill_path(number),
         needle=str(number).encode() if named else b"",
     )
 
@@ -78,7 +99,7 @@ async def find_range(wire: Client, endpoint: str, keep: Keep = lambda sample: No
     `keep` gets a sample of each question. A question without an answer ends the search: the range
     is then not `known`.
     """
-    usual = USUAL[endpoint]
+    usual = SERVICE.find_value(SINGLE[endpoint].value).last
     try:
         last = await _ask_row(wire, endpoint, usual, keep)
         top = usual if last is not None else await _highest_id(wire, endpoint, usual, keep)

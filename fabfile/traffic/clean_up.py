@@ -13,9 +13,9 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from .calls import has_row
-from .client import Client, Request, Response
-from .own_rows import OwnRows, Session, session_in
+from .calls import has_row, single_call
+from .client import Client, Response
+from .own_rows import READ, OwnRows, Session, session_in
 
 CLEAN_UP = 15.0
 """Seconds for all of it; what is left then is reported."""
@@ -68,7 +68,7 @@ async def _find_unanswered(ledger: OwnRows, wire: Client) -> None:
     )
 
     async def read(number: int) -> Response:
-        return await wire.ask(Request("R8", "GET", f"/api/session/{number}"), timeout=PATIENCE)
+        return await wire.ask(single_call(READ.requirement, number, named=False), timeout=PATIENCE)
 
     numbers = range(newest, least - 1, -1)
     answers = dict(zip(numbers, await _each(read, numbers), strict=True))

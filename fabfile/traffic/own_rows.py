@@ -14,8 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from .calls import Range
+from ..settings.bingo import SERVICE
+from .calls import Range, plain_call
 from .client import Request, Response
+
+CREATE = SERVICE.only_one("create")
+DELETE = SERVICE.only_one("delete")
+READ = next(read for read in SERVICE.of_kind("read") if read.value == DELETE.value)
+"""How the rows that users create and delete are read."""
 
 LATEST = datetime(2023, 11, 21, 15, 37, tzinfo=UTC)
 """The start time of the original task's example; ours lie in the ten years before it."""
@@ -35,7 +41,7 @@ class Session(NamedTuple):
     def call(self) -> Request:
         """R12: the request that makes it."""
         body = {"start_time": self.start, "customer_id": self.customer, "movie_id": self.movie}
-        return Request("R12", "POST", "/api/session", json.dumps(body).encode())
+        return plain_call(CREATE)._replace(body=json.dumps(body).encode())
 
 
 def id_in(answer: Response) -> int | None:
@@ -153,15 +159,15 @@ class OwnRows:
         number = id_in(answer)
         if number is None:
             self.refusal = (
-                "the answer to POST /api/session names no id, so the check cannot know its own"
+                f"the answer to {CREATE.title} names no id, so the check cannot know its own"
                 " sessions"
             )
         elif number <= self.sessions.top:
             self.refusal = (
-                f"POST /api/session answered id {number}, which existed before; it may be a user's"
+                f"{CREATE.title} answered id {number}, which existed before; it may be a user's"
             )
         elif number in self.open:
-            self.refusal = f"POST /api/session answered id {number} twice"
+            self.refusal = f"{CREATE.title} answered id {number} twice"
         else:
             self.found(start, number)
             return number
@@ -181,7 +187,7 @@ class OwnRows:
         """
         if number not in self.open:
             raise ValueError(f"session {number} was not made by this check")
-        return Request("R13", "DELETE", f"/api/session/{number}")
+        return Request(DELETE.requirement, DELETE.method, DELETE.fill_path(number))
 
     def deleted(self, number: int, answer: Response) -> None:
         """Strike out what a DELETE has removed (or what turned out to be gone)."""

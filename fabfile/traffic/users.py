@@ -10,7 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from .calls import SINGLE, Range, any_row, dummy_call, find_range, operation_call
+from ..settings.bingo import SERVICE
+from .calls import (
+    SINGLE,
+    Range,
+    any_row,
+    cached_call,
+    database_call,
+    find_range,
+    some_operation,
+)
 from .clean_up import clean_up
 from .client import Client, Request, Response, open_wire
 from .dates import date_of
@@ -20,8 +29,6 @@ from .sample import Sample
 
 TIMEOUT = 10.0
 """Seconds a user waits for an answer, as in the acceptance."""
-SHARES = (9, 2, 2, 1)
-"""Of 50 requests: each of R4-R8, new sessions, sessions deleted, /long_dummy."""
 LONGEST = 900.0
 """Seconds after which a load ends by itself, whatever became of the drill."""
 
@@ -112,23 +119,24 @@ class UserLoad:
         await offer_load(wire, calls, rate=self.rate, timeout=TIMEOUT, seen=seen)
 
     def _make_calls(self, ledger: OwnRows, count: int) -> Iterator[Request]:
-        each, new, gone, cached = SHARES
         rng = self._rng
-        rows = [any_row(endpoint, self.ranges[endpoint], rng) for endpoint in SINGLE]
-        makers: list[Callable[[], Request]] = [
-            lambda: operation_call(rng.randrange(1000)),
-            dummy_call,
-            *rows,
-        ] * each
-        makers += (
-            [lambda: self._new_session(ledger)] * new
-            + [lambda: self._delete_session(ledger)] * gone
-            + [long_dummy] * cached
-        )
+        by_requirement: dict[str, Callable[[], Request]] = {
+            "R4": lambda: some_operation(rng),
+            "R5": database_call,
+            **{id: any_row(id, self.ranges[id], rng) for id in SINGLE},
+            "R12": lambda: self._new_session(ledger),
+            "R13": lambda: self._delete_session(ledger),
+            "R16": cached_call,
+        }
+        makers = [
+            maker
+            for id, maker in by_requirement.items()
+            for _ in range(SERVICE.required[id].weight)
+        ]
         return mix_calls(makers, count, rng)
 
     def _new_session(self, ledger: OwnRows) -> Request:
-        return dummy_call() if ledger.refusal else ledger.post()
+        return database_call() if ledger.refusal else ledger.post()
 
     def _delete_session(self, ledger: OwnRows) -> Request:
         return ledger.delete(self._mine.pop()) if self._mine else self._new_session(ledger)
@@ -146,11 +154,6 @@ class UserLoad:
             call.endpoint == "R16" and sample.ok and (made := asked_at(answer.headers)) is not None
         ):
             self.oldest = max(self.oldest or 0.0, time.time() - made)
-
-
-def long_dummy() -> Request:
-    """R16: the answer that the edge keeps."""
-    return Request("R16", "GET", "/long_dummy")
 
 
 def asked_at(headers: Mapping[str, str]) -> float | None:

@@ -17,7 +17,7 @@ from load_server import TOPS, Cache, Rule, Service, serving
 
 from fabfile.acceptance.arms import compare_ways, in_three_ways
 from fabfile.acceptance.freshness import Fresh
-from fabfile.traffic.calls import Range, dummy_call, operation_call, ping_call
+from fabfile.traffic.calls import Range, database_call, operation_call, ping_call
 from fabfile.traffic.client import CONNECTIONS, Request, open_wire
 from fabfile.traffic.load import Load, mix_calls, offer_load
 from fabfile.traffic.stats import percentile_of
@@ -127,7 +127,7 @@ def test_nobody_listens() -> None:
 
 
 def test_shares_are_equal_and_in_no_step() -> None:
-    calls = list(mix_calls([operation_call, dummy_call, ping_call], 300, random.Random(1)))
+    calls = list(mix_calls([operation_call, database_call, ping_call], 300, random.Random(1)))
     endpoints = [call.endpoint for call in calls]
     assert {endpoint: endpoints.count(endpoint) for endpoint in endpoints} == {
         "R4": 100,

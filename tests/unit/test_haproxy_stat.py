@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fabfile.control.haproxy_stats import Server, parse_stat
-from fabfile.settings.endpoints import ENDPOINTS
+from fabfile.settings.bingo import SERVICE
 
 HEAD = (
     "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,"
@@ -66,4 +66,4 @@ def test_up(status: str, up: bool) -> None:
 
 
 def test_endpoints_have_names_of_their_own() -> None:
-    assert len({endpoint.name for endpoint in ENDPOINTS}) == len(ENDPOINTS)
+    assert len({endpoint.name for endpoint in SERVICE.endpoints}) == len(SERVICE.endpoints)

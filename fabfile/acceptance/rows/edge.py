@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ...settings.bingo import SERVICE
 from ...traffic.stats import most_allowed, percentile_of
 from ..cache_age import OLDEST, Ages, clock_offset, judge_ages
 from ..cache_probe import PATH, CacheSeen
@@ -15,7 +16,7 @@ from ..same_answers import HTTP, HTTPS
 from ..tls import certificate_problems, days_left
 from ..tls_profile import PROFILE
 
-FAST, MOST_SLOW = 1.0, 0.25
+FAST, MOST_SLOW = SERVICE.cache.within_seconds, 1 - SERVICE.cache.within_share
 """R16: seconds, and the share of requests that may take as long."""
 
 TLS = ("R14", "https, and http", "the same, no redirect")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ...settings.bingo import SERVICE
 from ...traffic.load import Load
 from ...traffic.retry import failed_alone
 from ...traffic.sample import Sample
@@ -89,7 +90,7 @@ def with_those_alone(row: Row, alone: Sequence[Sample], load: Load, problems: Se
 
 
 def _no_answer_too_fast(samples: Sequence[Sample], fresh: Freshness | None) -> Freshness | None:
-    """/db_dummy sleeps in the database; an answer in a quarter of that time has not been there."""
+    """R5 sleeps in the database; an answer in a quarter of that time has not been there."""
     if fresh is None or not fresh.floor:
         return fresh
     fast = [s.done - s.sent for s in samples if s.ok and s.done - s.sent < fresh.floor / 4]
@@ -206,7 +207,7 @@ def ping_row(samples: Sequence[Sample]) -> Row:
     notes = ["" if figures.errors else "200 `pong` seen; a 500 shows only while a node is ill"]
     return Row(
         "R19",
-        "GET /ping",
+        SERVICE.only_one("health").title,
         "200 pong, untouched",
         verdict,
         why,

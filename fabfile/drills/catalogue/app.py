@@ -30,8 +30,6 @@ from ..target import DrillTarget
 
 HEALED = 15.0
 """Seconds in which an app that starts fast is well again (R2 asks for 60)."""
-LEAK, PANIC, ILL = 3, 4, 5
-"""Poisoned operations: bits 32-35 of the number."""
 AT_ONCE = (no_failed_gets, few_failed_posts, within_budget)
 """R1 for a loss that shows at once: the connection breaks."""
 INVISIBLE = (no_failed_gets, only_posts_in_hand, within_budget)
@@ -69,14 +67,14 @@ APP_DRILLS = (
         "app-500",
         "An app that answers 500 to everything is left by the balancers and started anew by its"
         " healer.",
-        lambda stage: app.poison_app(stage, ILL, stage.victim),
+        lambda stage: app.poison_app(stage, "ill", stage.victim),
         (*INVISIBLE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-leak",
         "An app that leaks is drained and restarted before its memory is used up.",
-        lambda stage: app.poison_app(stage, LEAK, stage.victim),
+        lambda stage: app.poison_app(stage, "leak", stage.victim),
         (
             *INVISIBLE,
             drained_first,
@@ -90,7 +88,7 @@ APP_DRILLS = (
     Drill(
         "app-panic",
         "An app that panics starts again at once.",
-        lambda stage: app.poison_app(stage, PANIC, stage.victim),
+        lambda stage: app.poison_app(stage, "panic", stage.victim),
         (*AT_ONCE, *HEALS),
         BOTH,
     ),
@@ -136,7 +134,7 @@ APP_DRILLS = (
     Drill(
         "both-ill",
         "Both apps ill at once are restarted one after the other.",
-        lambda stage: app.poison_app(stage, ILL, *stage.apps),
+        lambda stage: app.poison_app(stage, "ill", *stage.apps),
         (never_both_at_once, gap_within(30), recovered_within(60), restarted_at_most(1)),
         ("R2",),
         patience=90,

@@ -7,6 +7,7 @@ from ...control.haproxy import HAPROXY_UNIT
 from ...control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ...engine.errors import OK, ROLLED_BACK
 from ...roles import postgres
+from ...settings.bingo import SERVICE
 from ..app_rules import apps_left_alone, every_app_restarted
 from ..faults import hosts, tasks
 from ..faults.fault import Power
@@ -118,7 +119,7 @@ SERVICE_DRILLS = (
         "refresher-dead",
         "Without its refresher an edge still gives no answer that is older than a minute.",
         lambda stage: hosts.unit_stopped(stage, stage.holder, REFRESHER_UNIT),
-        (no_failures, never_older_than(60)),
+        (no_failures, never_older_than(SERVICE.cache.max_age)),
         ("R16",),
         rate=STEADY,
         hold=70,
@@ -151,7 +152,7 @@ SERVICE_DRILLS = (
         "clock-wrong",
         "A node whose clock is 90 s ahead serves on, and no answer gets older for it.",
         lambda stage: hosts.clock_wrong(stage, stage.victim),
-        (no_failures, never_older_than(60)),
+        (no_failures, never_older_than(SERVICE.cache.max_age)),
         ("R16", "R21"),
         hold=15,
     ),

@@ -8,6 +8,7 @@ from ...control.balancer import Balancer
 from ...engine.host import Node
 from ...engine.shell import q
 from ...roles import app, healer
+from ...settings.bingo import SERVICE
 from ..errors import NotPossible
 from ..overrides import clear_healer_env, set_healer_env
 from ..target import DrillTarget
@@ -35,11 +36,12 @@ def on_app(*nodes: Node, stage: DrillTarget, do: str) -> OnHosts:
     return OnHosts(tuple(nodes), before + do, back, hurt=tuple(node.name for node in nodes))
 
 
-def poison_app(stage: DrillTarget, kind: int, *nodes: Node) -> OnHosts:
-    """A poisoned operation, sent by the node to its own app, so that it fells no other."""
-    body = f'{{"operation": {kind << 32}}}'
+def poison_app(stage: DrillTarget, fault: str, *nodes: Node) -> OnHosts:
+    """A request with one of the program's faults, sent by the node to its own app, so that it
+    fells no other."""
+    body, call = SERVICE.find_fault(fault).body, SERVICE.only_one("operation")
     head = (
-        "POST /operation HTTP/1.0",
+        f"{call.method} {call.path} HTTP/1.0",
         "Host: localhost",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",

@@ -1,0 +1,207 @@
+"""What a program is, as data: its endpoints, health, limits, values and faults. Everything else
+derives from one such value, so that another program needs no other code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+PLACEHOLDER = re.compile(r"\{\w+\}")
+
+
+@dataclass(frozen=True)
+class Start:
+    """How long a process lives, and what it may use. Times in seconds."""
+
+    memory_max: str
+    lifetime: int
+    """Age at which it is started anew, drained, before it dies by itself; 0: never."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the program shows that it is well, at its limit, ill, or without its database."""
+
+    path: str
+    equals: str
+    """The whole body of a healthy answer."""
+    busy: int
+    """Status at its limit: it declines, and lives."""
+    ill_status: int
+    ill_body: str
+    """What an ill process answers to everything, with `ill_status`."""
+    database_path: str
+    """The cheapest call that needs the database, and no data in it."""
+    database_unavailable: int
+    """Status of every call that needs the database while that is away."""
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Requests of one node."""
+
+    allowed: int
+    """Requests a second that the program allows itself."""
+    rate: int
+    """Requests a second that the balancer gives it; checks and retries come on top."""
+    in_flight: int
+    """Requests at one time, by endpoint."""
+
+
+@dataclass(frozen=True)
+class PromisedLoad:
+    """What the service must carry: requests a second for a minute (`peak`) and for good
+    (`steady`), the p90 of their answers, and the share that may fail."""
+
+    peak: float
+    steady: float
+    p90_ms: int
+    errors_percent: float
+
+
+@dataclass(frozen=True)
+class Value:
+    """Numbers for a request: `{name}` in a path is one of `first` to `last`."""
+
+    name: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class CacheRule:
+    """How the edge may keep an answer. Times in seconds, counted from when the program was
+    asked."""
+
+    ttl: int
+    refresh_every: int
+    max_age: int
+    """No user may get an answer that is older."""
+    within_share: float
+    within_seconds: float
+    """This share of the answers must come within so many seconds."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One call. It has a backend of its own at the balancer, so that it has its own figures."""
+
+    name: str
+    path: str
+    """`{name}` stands for a value; at the balancer for any number."""
+    kind: str
+    """`health`, `operation`, `database` (needs it, but no data), `cached`, `read` (one row),
+    `list`, `create`, `delete` or `other`."""
+    requirement: str = ""
+    method: str = "GET"
+    """What users call it with."""
+    timeout: int = 0
+    """Seconds for an answer; 0: what the balancer usually grants."""
+    retry: str = ""
+    """When another node is asked: `connect` (before it was sent), `lost` (no answer at all), with
+    statuses if needed; empty: what the balancer usually does."""
+    database: bool = False
+    """Whether its answer comes from the database."""
+    absent: bool = False
+    """Whether 404 is a good answer: a user may have deleted the row."""
+    cache: CacheRule | None = None
+    weight: int = 0
+    """Its share of the users' requests in a drill."""
+    errors_percent: float = 1.0
+
+    @property
+    def value(self) -> str:
+        """The name of the value in its path; empty without one."""
+        found = PLACEHOLDER.search(self.path)
+        return found.group()[1:-1] if found else ""
+
+    @property
+    def prefix(self) -> str:
+        """Its path before the value."""
+        return PLACEHOLDER.split(self.path)[0]
+
+    @property
+    def title(self) -> str:
+        """The call as people write it, like `GET /things/{id}`."""
+        return f"{self.method} {PLACEHOLDER.sub('{id}', self.path)}"
+
+    def fill_path(self, number: int) -> str:
+        """The path for one row."""
+        return PLACEHOLDER.sub(str(number), self.path)
+
+
+@dataclass(frozen=True)
+class FaultCall:
+    """A request that makes the process that gets it fail: for drills, sent on its own node."""
+
+    name: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A whole program. The order of the endpoints counts: the first that matches wins."""
+
+    name: str
+    """Of the binary, the unit, the user and the database."""
+    start: Start
+    health: Health
+    limits: Limits
+    load: PromisedLoad
+    values: tuple[Value, ...]
+    endpoints: tuple[Endpoint, ...]
+    indexes: tuple[str, ...] = ()
+    """Statements as `pg_get_indexdef` prints them."""
+    faults: tuple[FaultCall, ...] = ()
+
+    def find_value(self, name: str) -> Value:
+        """The value called `name`.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {value.name: value for value in self.values}[name]
+
+    def find_fault(self, name: str) -> FaultCall:
+        """The fault called `name`.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {fault.name: fault for fault in self.faults}[name]
+
+    def of_kind(self, kind: str) -> tuple[Endpoint, ...]:
+        """All endpoints of a kind, in order."""
+        return tuple(endpoint for endpoint in self.endpoints if endpoint.kind == kind)
+
+    def only_one(self, kind: str) -> Endpoint:
+        """The endpoint of a kind that has just one.
+
+        Raises:
+            ValueError: there is none, or more.
+        """
+        (found,) = self.of_kind(kind)
+        return found
+
+    @property
+    def cache(self) -> CacheRule:
+        """The rule of the endpoint that the edge keeps answers of.
+
+        Raises:
+            ValueError: no endpoint has one, or more.
+        """
+        (found,) = [endpoint.cache for endpoint in self.endpoints if endpoint.cache]
+        return found
+
+    @property
+    def required(self) -> dict[str, Endpoint]:
+        """The endpoints by requirement, in the requirements' order."""
+        named = [endpoint for endpoint in self.endpoints if endpoint.requirement]
+        ordered = sorted(named, key=lambda endpoint: int(endpoint.requirement[1:]))
+        return {endpoint.requirement: endpoint for endpoint in ordered}
+
+    @property
+    def counted(self) -> dict[str, Endpoint]:
+        """Those whose requests at the balancer are the users' own: not what the edge refreshes."""
+        return {id: endpoint for id, endpoint in self.required.items() if not endpoint.cache}

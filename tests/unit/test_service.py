@@ -1,0 +1,68 @@
+"""The program in one value, and that nothing else knows its calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fabfile.control.counters import BACKENDS
+from fabfile.roles.haproxy import Backend, make_backend
+from fabfile.settings.bingo import SERVICE
+
+FABFILE = Path(__file__).resolve().parent.parent.parent / "fabfile"
+OWN_WORDS = (
+    "/api/movie",
+    "/api/customer",
+    "/api/session",
+    "db_dummy",
+    "long_dummy",
+    "feel bad",
+)
+
+
+@pytest.mark.parametrize("word", OWN_WORDS)
+def test_only_the_settings_know_the_programs_calls(word: str) -> None:
+    found = [
+        str(path.relative_to(FABFILE))
+        for path in FABFILE.rglob("*.py")
+        if "settings" not in path.relative_to(FABFILE).parts and word in path.read_text()
+    ]
+    assert found == []
+
+
+def test_each_requirement_has_one_endpoint_and_one_backend() -> None:
+    named = [endpoint.requirement for endpoint in SERVICE.endpoints if endpoint.requirement]
+    assert list(SERVICE.required) == sorted(named, key=lambda id: int(id[1:]))
+    assert list(BACKENDS) == [*(f"R{number}" for number in range(4, 14)), "R19"]
+    assert len(set(BACKENDS.values())) == len(BACKENDS)
+
+
+def test_backends_speak_haproxys_words() -> None:
+    made = {endpoint.name: make_backend(endpoint) for endpoint in SERVICE.endpoints}
+    lost = "conn-failure empty-response"
+    assert made["long_dummy"] == Backend(
+        "ep_long_dummy", "/long_dummy", timeout="15s", retry=f"{lost} 500 502", keep=55
+    )
+    assert made["operation"] == Backend("ep_operation", "/operation", retry="conn-failure")
+    assert made["session_delete"] == Backend(
+        "ep_session_delete",
+        "^/api/session/[0-9]+$",
+        match="_reg",
+        method="DELETE",
+        database=True,
+    )
+
+
+def test_every_value_in_a_path_is_known() -> None:
+    for endpoint in SERVICE.endpoints:
+        if endpoint.value:
+            assert SERVICE.find_value(endpoint.value).last > 0
+            assert endpoint.fill_path(7) == f"{endpoint.prefix}7"
+
+
+def test_no_usual_operation_is_a_fault() -> None:
+    poison = {json.loads(fault.body)["operation"] >> 32 for fault in SERVICE.faults}
+    assert poison == {3, 4, 5}
+    assert SERVICE.find_value("small").last < 1 << 32
