@@ -17,9 +17,6 @@ from typing import NamedTuple
 
 from ..traffic.stats import percentile_of
 
-OLDEST = 60.0
-"""R16, in seconds."""
-
 NEAR = 2.0
 """Seconds by which a time in a body may miss the time of its answer: whole seconds, and two
 nodes' clocks (R21)."""

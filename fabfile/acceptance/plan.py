@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-PEAK_RATE = 120.0
-STEADY_RATE = 60.0
+from ..settings.requirements import PEAK_RATE, STEADY_RATE
 
 
 @dataclass(frozen=True)

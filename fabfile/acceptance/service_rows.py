@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ..settings.requirements import (
+    CUSTOMER,
+    CUSTOMER_LIST,
+    DB_DUMMY,
+    MOVIE,
+    MOVIE_LIST,
+    OPERATION,
+    PING,
+    SESSION,
+    SESSION_CREATE,
+    SESSION_DELETE,
+    SESSION_LIST,
+    Group,
+    Requirement,
+    requirements_of,
+)
 from ..traffic.calls import SINGLE
 from .arms import compare_ways
 from .freshness import Freshness, judge_freshness
@@ -13,17 +29,20 @@ from .rows.service import (
     ping_row,
     rate_row,
     single_row,
-    slow_alone,
+    suspected_missing_indexes,
     with_those_alone,
     write_row,
 )
 from .run_state import ALONE, CheckRun
 
-COUNTED = (*(f"R{number}" for number in range(4, 14)), "R19")
+COUNTED = tuple(
+    requirement.id
+    for requirement in (*requirements_of(Group.SINGLE_ANSWERS, Group.LISTS, Group.WRITES), PING)
+)
 """The endpoints that an edge counts one by one."""
 
 
-def freshness_row(run: CheckRun, id: str) -> Freshness:
+def freshness_of(run: CheckRun, id: str) -> Freshness:
     """All that is known of the freshness of one of R4-R11."""
     shown = list(run.shown[id])
     if id in SINGLE:
@@ -37,32 +56,37 @@ def service_rows(run: CheckRun) -> list[Row]:
     """All of them."""
     steady, peak, proof = run.loads["steady"], run.loads["peak"], run.plan.proof
 
-    def one(id: str, name: str) -> Row:
+    def single(requirement: Requirement, label: str) -> Row:
+        id = requirement.id
         alone = [sample for sample in run.samples[ALONE] if sample.endpoint == id]
-        row = single_row(id, name, peak, freshness_row(run, id), searching, proof=proof)
+        fresh = freshness_of(run, id)
+        row = single_row(requirement, label, peak, fresh=fresh, suspects=suspects, proof=proof)
         return with_those_alone(row, alone, peak, run.problems[id])
 
-    def whole(id: str, name: str, share: float) -> Row:
-        return list_row(id, name, run.samples[id], freshness_row(run, id), share)
+    def whole(requirement: Requirement, label: str) -> Row:
+        id = requirement.id
+        return list_row(requirement, label, run.samples[id], freshness_of(run, id))
 
-    refusal = run.ledger.refusal
-    searching = slow_alone({id: [look.seconds for look in run.looks[id]] for id in SINGLE})
+    def written(requirement: Requirement, label: str, refusal: str = "") -> Row:
+        id = requirement.id
+        return write_row(requirement, label, run.samples[id], run.problems[id], refusal)
+
+    idle = {id: [look.seconds for look in run.looks[id]] for id in SINGLE}
+    suspects = suspected_missing_indexes(idle)
     return [
-        rate_row("peak", peak, searching, proof=proof),
-        rate_row("steady", steady, searching, proof=False),
-        one("R4", "POST /operation"),
-        one("R5", "GET /db_dummy"),
-        one("R6", "GET /api/movie/{id}"),
-        one("R7", "GET /api/customer/{id}"),
-        one("R8", "GET /api/session/{id}"),
-        whole("R9", "GET /api/movie", 0.01),
-        whole("R10", "GET /api/customer", 0.01),
-        whole("R11", "GET /api/session", 0.05),
-        write_row("R12", "POST /api/session", run.samples["R12"], run.problems["R12"]),
-        write_row(
-            "R13", "DELETE /api/session/{id}", run.samples["R13"], run.problems["R13"], refusal
-        ),
-        ping_row(run.samples["R19"]),
+        rate_row("peak", peak, suspects, proof=proof),
+        rate_row("steady", steady, suspects, proof=False),
+        single(OPERATION, "POST /operation"),
+        single(DB_DUMMY, "GET /db_dummy"),
+        single(MOVIE, "GET /api/movie/{id}"),
+        single(CUSTOMER, "GET /api/customer/{id}"),
+        single(SESSION, "GET /api/session/{id}"),
+        whole(MOVIE_LIST, "GET /api/movie"),
+        whole(CUSTOMER_LIST, "GET /api/customer"),
+        whole(SESSION_LIST, "GET /api/session"),
+        written(SESSION_CREATE, "POST /api/session"),
+        written(SESSION_DELETE, "DELETE /api/session/{id}", run.ledger.refusal),
+        ping_row(run.samples[PING.id]),
     ]
 
 

@@ -7,13 +7,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from ..settings.requirements import (
+    OPERATION,
+    SESSION_CREATE,
+    SESSION_DELETE,
+    requirement_place,
+)
 from ..traffic.sample import Sample
 from ..traffic.stats import percentile_of
 from .model import BUDGET
 
-POSTS = ("R4", "R12")
+POSTS = (OPERATION.id, SESSION_CREATE.id)
 """Requirements whose requests may be executed once only, so nobody tries them again."""
-WRITES = (*POSTS, "R13")
+WRITES = (*POSTS, SESSION_DELETE.id)
 
 
 def count_failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
@@ -22,9 +28,7 @@ def count_failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
     for sample in samples:
         if not sample.ok:
             counts[sample.endpoint][sample.error] += 1
-    return {
-        endpoint: dict(counts[endpoint]) for endpoint in sorted(counts, key=lambda id: int(id[1:]))
-    }
+    return {endpoint: dict(counts[endpoint]) for endpoint in sorted(counts, key=requirement_place)}
 
 
 def longest_gap(samples: Iterable[Sample], since: float = 0.0) -> float:
