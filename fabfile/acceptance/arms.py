@@ -24,13 +24,14 @@ REPEAT, UNIQUE, NOVEL = ARMS = ("repeat", "unique", "novel")
 LEAST = 12
 """Right answers that each way needs."""
 
-FASTER, AHEAD = 0.6, 0.9
-"""A cache's answers: their median in this share of the others', and so often before them. By
-chance: 1 in 10 000."""
+CACHED_MEDIAN_RATIO, CACHED_WINS = 0.6, 0.9
+"""An endpoint counts as cached if the median of its repeats is below this share of the others'
+median, and a repeat is faster in this share of all pairs. By chance: 1 in 10 000."""
 
-QUICKER, OFTEN, SELDOM = 0.7, 0.4, 0.1
-"""A short-lived cache's: in this share of the *least* that others take, and so often (eight of
-twenty by chance: 1 in 6 000); a proof of freshness allows it seldom."""
+FAST_RATIO, FAST_OFTEN, FAST_SELDOM = 0.7, 0.4, 0.1
+"""A repeat is fast if it takes less than this share of the others' minimum. With a share of
+FAST_OFTEN fast repeats the endpoint counts as cached for a short time (eight of twenty by chance:
+1 in 6 000). A proof of freshness allows at most FAST_SELDOM."""
 
 AS_LONG = 0.75
 """From this share of the others' median a repeat takes as long as they do."""
@@ -40,7 +41,7 @@ MANY = 1000
 
 
 def in_three_ways(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Request]:
-    """A maker of requests for one of R6-R8, a third each way."""
+    """A maker of requests for single rows of an endpoint, a third in each way."""
     repeated = rng.randint(1, known.top)
     ways: list[str] = []
 
@@ -70,10 +71,12 @@ def compare_ways(samples: Sequence[Sample], rows: int) -> Freshness | None:
         f" {other * 1000:.1f} ms"
     )
     least = min(unique[0], novel[0]) if rows >= MANY else unique[0]
-    quick = sum(seconds < QUICKER * least for seconds in repeat) / len(repeat)
-    if quick >= OFTEN or (again < FASTER * own and _share_faster(repeat, unique) >= AHEAD):
+    quick = sum(seconds < FAST_RATIO * least for seconds in repeat) / len(repeat)
+    if quick >= FAST_OFTEN or (
+        again < CACHED_MEDIAN_RATIO * own and _share_faster(repeat, unique) >= CACHED_WINS
+    ):
         return Freshness(Fresh.CACHED, f"a row asked again comes too fast: {told}")
-    if again > AS_LONG * max(own, other) and quick < SELDOM and rows >= MANY:
+    if again > AS_LONG * max(own, other) and quick < FAST_SELDOM and rows >= MANY:
         return Freshness(Fresh.PROVEN, f"a row asked again takes as long as new ones: {told}")
     return None
 

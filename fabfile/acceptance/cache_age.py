@@ -15,11 +15,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..settings.bingo import SERVICE
 from ..traffic.stats import percentile_of
-
-OLDEST = float(SERVICE.cache.max_age)
-"""R16, in seconds."""
 
 NEAR = 2.0
 """Seconds by which a time in a body may miss the time of its answer: whole seconds, and two

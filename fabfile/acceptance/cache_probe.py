@@ -1,5 +1,4 @@
-"""R16: asking for the cached answer now in bursts, now singly, now after nobody has asked for long,
-while all else goes on."""
+"""Request the cached endpoint in the background: in bursts, one by one, and after idle gaps."""
 
 from __future__ import annotations
 
@@ -20,10 +19,10 @@ ASKED = cached_call()
 PATH = ASKED.path
 
 UNCACHED = 4
-"""Queries that no cache can have: more than there are nodes."""
+"""Requests with a unique query: more than there are nodes, so that every node answers one."""
 
 PINGS = 12
-"""Answers whose Dates tell the service's clock."""
+"""Answers whose Date headers are used to estimate the service's clock."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,7 @@ class CacheSeen:
 
 
 async def watch_cache(wires: Sequence[Client], pattern: Pattern, timeout: float) -> CacheSeen:
-    """Go through the pattern, each request by the next of `wires`; nothing here is ever raised
-    for what a service does."""
+    """Follow the pattern and use the `wires` in turn. A bad answer is recorded, never raised."""
     seen = CacheSeen(pattern)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_without_cache(wires[0], seen, timeout))
@@ -110,8 +108,8 @@ async def _ask_through(wires: Sequence[Client], seen: CacheSeen, timeout: float)
 
 
 async def _without_cache(wire: Client, seen: CacheSeen, timeout: float) -> None:
-    """Questions of their own query, and POSTs: what the app itself says. They renew nobody's
-    kept answer."""
+    """Requests that no cache can answer (unique query, POST): the app's own answers. They do not
+    refresh cached entries."""
 
     async def once(number: int, call: Request) -> Response:
         await asyncio.sleep(number * seen.pattern.apart)
@@ -125,13 +123,13 @@ async def _without_cache(wire: Client, seen: CacheSeen, timeout: float) -> None:
     seen.unique += [right for answer in answers[:UNCACHED] for right in _right_answer(answer)]
     seen.posted += [right for answer in answers[UNCACHED:] for right in _right_answer(answer)]
     seen.marks += [answer.mark for answer in answers[UNCACHED:] if answer.mark]
-    for number in range(PINGS):  # spread over a second, so that some fall next to its turn
+    for number in range(PINGS):  # spread over a second, so that some come close to a full second
         await asyncio.sleep(number * 0.618 % 1 * 0.2)
         seen.pings += _right_answer(await wire.ask(ping_call(), timeout=timeout))
 
 
 def _right_answer(answer: Response) -> list[DatedAnswer]:
-    """A right answer as evidence, in seconds since 1970; none of a wrong one."""
+    """A right answer as evidence, in seconds since 1970; an empty list for a wrong one."""
     if answer.error:
         return []
     wall = time.time() - asyncio.get_running_loop().time()

@@ -21,7 +21,7 @@ from .tls_profile import profile_issues
 
 @dataclass
 class EdgeEvidence:
-    """Everything R14 and R15 are judged by. `issues` is None when the TLS profile could not be
+    """What https and HTTP/3 are judged by. `issues` is None when the TLS profile could not be
     judged, for `unjudged`.
 
     `curl` is None when no host's curl knows HTTP/3; `curl_why` when it could not be asked.
@@ -45,7 +45,7 @@ class EdgeEvidence:
 async def look_at_edge(
     run: CheckRun, secure: Secure, wire: Client, facts: NodeFacts | None
 ) -> EdgeEvidence:
-    """One look after the other, when no load is on; `wire` is the one over TLS."""
+    """Run the checks one by one, without load. `wire` is the client over TLS."""
     seen = EdgeEvidence(secure)
     seen.shakes = [await asyncio.to_thread(shake_hands, secure, name) for name in secure.wanted]
     if seen.shakes[0].error:

@@ -106,7 +106,7 @@ def refuse_bad_path(path: str) -> None:
     folder = Path(path).absolute().parent
     if path != "-" and (Path(path).is_dir() or not os.access(folder, os.W_OK)):
         raise RunbookError(
-            f"{path} cannot be written.",
-            "Nothing was measured yet.",
-            "Give a path in a folder of yours, or - for stdout.",
+            f"{path} cannot be written",
+            "nothing was measured yet",
+            "give a path in a folder of yours, or - for stdout",
         )

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..settings.bingo import SERVICE
-
-PEAK_RATE = SERVICE.load.peak
-STEADY_RATE = SERVICE.load.steady
+from ..settings.requirements import PEAK_RATE, STEADY_RATE
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ..settings.requirements import LATENCY_BOUND
+from ..settings.requirements import LATENCY_BOUND, Requirement
 from ..traffic.sample import Sample
 from ..traffic.stats import (
     Window,
@@ -81,24 +81,49 @@ class Figures:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: `asked` is the bound in words, `why` the verdict's reason, `next` what
-    to do about it.
+    """The verdict on one requirement, a line of the table.
 
-    `more` is what machines get besides.
+    Attributes:
+        requirement: what was judged.
+        verdict: how it came out.
+        why: the reason of the verdict.
+        next: the command or the place to go on with.
+        label: what the line is called, where the requirement's own label will not do.
+        figures: what was measured.
+        share: the most errors allowed, as a share of 1; None if errors were not judged.
+        timed: whether p90 was judged.
+        fresh: whether the answers came from a cache, where that was judged.
+        notes: remarks for people.
+        more: facts for machines only.
     """
 
-    id: str
-    name: str
-    asked: str
+    requirement: Requirement
     verdict: Verdict
     why: str = ""
     next: str = ""
+    _: KW_ONLY
+    label: str = ""
     figures: Figures = Figures()
     share: float | None = None
     timed: bool = False
     fresh: Freshness | None = None
     notes: Sequence[str] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The requirement's."""
+        return self.requirement.id
+
+    @property
+    def name(self) -> str:
+        """What the line is called."""
+        return self.label or self.requirement.label
+
+    @property
+    def asked(self) -> str:
+        """The bound in short words."""
+        return self.requirement.short_bound
 
 
 def judge_figures(figures: Figures, share: float, timed: bool, proof: bool) -> tuple[Verdict, str]:
@@ -128,9 +153,9 @@ def judge_figures(figures: Figures, share: float, timed: bool, proof: bool) -> t
     return (Verdict.UNPROVEN, "; ".join(unproven)) if unproven else (Verdict.HELD, "")
 
 
-def not_tried(id: str, name: str, asked: str, why: str) -> Row:
-    """A row that this run cannot judge; shown, and no failure."""
-    return Row(id, name, asked, Verdict.NOT_TRIED, why)
+def not_tried(requirement: Requirement, why: str, label: str = "") -> Row:
+    """A row that this run cannot judge; it is shown, and it is no failure."""
+    return Row(requirement, Verdict.NOT_TRIED, why, label=label)
 
 
 def show_ms(seconds: float) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError, Unreachable
+from ..settings.requirements import requirement_place
 from ..traffic.calls import (
     SINGLE,
     Range,
@@ -34,8 +35,9 @@ from .freshness_probe import ask_in_turns
 from .host_facts import NodeFacts
 from .plan import Plan
 from .row import Row, Verdict
+from .rows.cache import cache_row
 from .rows.drills import drill_rows
-from .rows.edge import cache_row, edge_rows
+from .rows.edge import edge_rows
 from .rows.hosts import counted_requests, node_rows
 from .run_state import CheckRun
 from .service_rows import right_answers, service_rows
@@ -115,7 +117,7 @@ async def measure_all(
         service_rows(run) + edge_rows(edge, UNKNOWN_HTTPS) + [cache_row(cached, proof=plan.proof)]
     )
     rows += await asyncio.to_thread(node_rows, facts, before, right_answers(run))
-    rows.sort(key=_requirement_number)
+    rows.sort(key=_row_place)
     return summed_up(run, rows, edge.requests if edge else 0, started, time.monotonic() - begin)
 
 
@@ -126,14 +128,14 @@ def with_drills(
     error: RunbookError | None = None,
 ) -> CheckOutcome:
     """The outcome with R1 and R2, as `drill_rows` says them."""
-    rows = sorted([*drill_rows(drills, why, error), *outcome.rows], key=_requirement_number)
+    rows = sorted([*drill_rows(drills, why, error), *outcome.rows], key=_row_place)
     asked = outcome.requests + sum(drill.requests for drill in drills)
     seconds = outcome.seconds + sum(drill.seconds for drill in drills)
     return replace(outcome, rows=rows, drills=drills, requests=asked, seconds=seconds)
 
 
-def _requirement_number(row: Row) -> int:
-    return int(row.id[1:])
+def _row_place(row: Row) -> int:
+    return requirement_place(row.id)
 
 
 def _over_tls(secure: Secure) -> AbstractAsyncContextManager[Client]:
@@ -154,7 +156,7 @@ async def _watch_cache(run: CheckRun, over: Client | None) -> CacheSeen:
 
 
 async def prepare_run(wire: Client, plan: Plan, watch: Watch) -> CheckRun:
-    """A run with the ids that exist; each question is judged as those of the loads are."""
+    """Find the ids that exist and make the run. These requests are judged like those of a load."""
     watch.phase("which ids exist", 0)
     alone: list[Sample] = []
     found = await asyncio.gather(*(find_range(wire, endpoint, alone.append) for endpoint in SINGLE))
@@ -173,8 +175,8 @@ async def prepare_run(wire: Client, plan: Plan, watch: Watch) -> CheckRun:
 
 
 async def find_again(run: CheckRun) -> None:
-    """Look once more for ids that an outage hid, so that the loads ask for rows that exist.
-    Their rows fail all the same."""
+    """Look again for ids that an outage hid, so that the loads request rows that exist. The
+    requirements of these ids fail in any case."""
     for endpoint in (endpoint for endpoint in SINGLE if not run.ranges[endpoint].known):
         found = await find_range(run.wire, endpoint, run.keep_alone)
         run.ranges[endpoint] = found if found.known else run.ranges[endpoint]
@@ -187,19 +189,19 @@ def summed_up(
     seconds since 1970."""
     loads, kept = run.loads.values(), sum(map(len, run.samples.values())) + others
     return CheckOutcome(
-        run.wire.base,
-        run.plan,
-        started,
-        seconds,
-        rows,
-        run.ranges,
-        kept + sum(len(load.samples) for load in loads),
-        max(load.lag_p99 for load in loads),
-        max(load.cpu_share for load in loads),
-        any(load.doubtful for load in loads),
-        sorted(run.ledger.open),
-        run.ledger.lost,
-        [phase_of(name, load) for name, load in run.loads.items()],
+        address=run.wire.base,
+        plan=run.plan,
+        started=started,
+        seconds=seconds,
+        rows=rows,
+        ranges=run.ranges,
+        requests=kept + sum(len(load.samples) for load in loads),
+        lag=max(load.lag_p99 for load in loads),
+        cpu=max(load.cpu_share for load in loads),
+        doubtful=any(load.doubtful for load in loads),
+        left=sorted(run.ledger.open),
+        lost=run.ledger.lost,
+        phases=[phase_of(name, load) for name, load in run.loads.items()],
     )
 
 
@@ -222,8 +224,8 @@ async def reach_service(wire: Client, watch: Watch) -> list[Sample]:
         if last + 1 < REACH_TRIES:
             await asyncio.sleep(0.3)
     raise Unreachable(
-        f"{wire.base} does not answer: {answer.error}.",
-        "The acceptance asks the service over the network, as its users do; nothing was measured.",
+        f"{wire.base} does not answer: {answer.error}",
+        "the acceptance measures what users see over the network; nothing was measured",
         "fab status",
     )
 
@@ -260,7 +262,7 @@ def call_makers(run: CheckRun, row: Callable[[str, Range, random.Random], Maker]
 
 
 def _steady_maker(run: CheckRun) -> Callable[[str, Range, random.Random], Maker]:
-    """Three ways of asking, if the service minds no query string."""
+    """Three ways of asking, if the service accepts an unknown query string."""
     heeds = any(look.unique for endpoint in SINGLE for look in run.looks[endpoint])
     return in_three_ways if heeds else any_row
 
@@ -283,7 +285,7 @@ async def load_phase(
 
 
 async def ping_phase(run: CheckRun) -> None:
-    """R19, twenty a second."""
+    """Send pings, 20 per second."""
     run.watch.phase("ping", run.plan.pings)
     calls = (ping_call() for _ in range(run.plan.pings))
     done = await offer_load(

@@ -17,7 +17,7 @@ from .freshness import Freshness, FreshnessProbe
 from .plan import Plan
 
 ALONE = "alone"
-"""Where the samples of R4-R8 are kept that are not a load's."""
+"""Key of the samples of single answers that were taken outside a load."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class CheckRun:
         return answer
 
     async def ask_alone(self, call: Request) -> Response:
-        """Ask one of R4-R8 until it answers; one that does not in time is a problem of its
+        """Ask for a single answer until it comes; one that does not in time is a problem of its
         requirement."""
         answer = await ask_alone(self.wire, call, self.keep_alone)
         if answer.error and not self.problems[call.endpoint]:
@@ -67,7 +67,7 @@ class CheckRun:
         return answer
 
     def keep_alone(self, sample: Sample) -> None:
-        """Take down a try outside the loads."""
+        """Keep the sample of a request outside the loads."""
         self.samples[ALONE].append(sample)
         self.watch.saw(sample)
 

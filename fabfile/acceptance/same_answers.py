@@ -18,7 +18,7 @@ ROUNDS = 3
 """Times each question is asked each way: enough to meet both nodes."""
 
 NOWHERE = "/there-is-no-such-path"
-HTTP, HTTPS = "http", "https"
+OVER_HTTP, OVER_HTTPS = "http", "https"
 
 
 class Shape(NamedTuple):
@@ -65,9 +65,9 @@ async def compare_protocols(run: CheckRun, secure: Client) -> Sameness:
     told = Sameness()
     run.watch.phase("https and http compared", 2 * ROUNDS * len(same_questions(run)))
     for call in same_questions(run):
-        seen: dict[str, list[Response]] = {HTTP: [], HTTPS: []}
+        seen: dict[str, list[Response]] = {OVER_HTTP: [], OVER_HTTPS: []}
         for _ in range(ROUNDS):
-            for way, wire in ((HTTP, run.wire), (HTTPS, secure)):
+            for way, wire in ((OVER_HTTP, run.wire), (OVER_HTTPS, secure)):
                 answer = await wire.ask(call, timeout=run.plan.timeout)
                 _keep_answer(run, told, way, call, answer)
                 seen[way].append(answer)
@@ -112,9 +112,9 @@ def describe_difference(question: str, seen: Mapping[str, list[Response]]) -> st
         way: {answer_shape(answer) for answer in answers if answer.status}
         for way, answers in seen.items()
     }
-    if not shapes[HTTP] or not shapes[HTTPS] or shapes[HTTP] & shapes[HTTPS]:
+    if not shapes[OVER_HTTP] or not shapes[OVER_HTTPS] or shapes[OVER_HTTP] & shapes[OVER_HTTPS]:
         return ""
-    one, other = (min(shapes[way]) for way in (HTTP, HTTPS))
+    one, other = (min(shapes[way]) for way in (OVER_HTTP, OVER_HTTPS))
     for part, a, b in zip(("status", "content type"), one[:2], other[:2], strict=True):
         if a != b:
             return f"{question} has {part} {a} over http, {b} over https"

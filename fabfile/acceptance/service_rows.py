@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from ..settings.bingo import SERVICE
+from ..settings.requirements import requirement_of
 from ..settings.service import Endpoint
 from ..traffic.calls import SINGLE
 from .arms import compare_ways
@@ -15,7 +17,7 @@ from .rows.service import (
     ping_row,
     rate_row,
     single_row,
-    slow_alone,
+    suspected_missing_indexes,
     with_those_alone,
     write_row,
 )
@@ -25,7 +27,7 @@ COUNTED = tuple(SERVICE.counted)
 """The endpoints that an edge counts one by one."""
 
 
-def freshness_row(run: CheckRun, id: str) -> Freshness:
+def freshness_of(run: CheckRun, id: str) -> Freshness:
     """All that is known of the freshness of one of R4-R11."""
     shown = list(run.shown[id])
     if id in SINGLE:
@@ -36,33 +38,33 @@ def freshness_row(run: CheckRun, id: str) -> Freshness:
 
 
 def service_rows(run: CheckRun) -> list[Row]:
-    """All of them."""
-    steady, peak, proof = run.loads["steady"], run.loads["peak"], run.plan.proof
-
-    refusal = run.ledger.refusal
-    searching = slow_alone({id: [look.seconds for look in run.looks[id]] for id in SINGLE})
-
-    def one_row(id: str, endpoint: Endpoint) -> Row:
-        samples, problems, name = run.samples[id], run.problems[id], endpoint.title
-        match endpoint.kind:
-            case "health":
-                return ping_row(samples)
-            case "list":
-                share = endpoint.errors_percent / 100
-                return list_row(id, name, samples, freshness_row(run, id), share)
-            case "create":
-                return write_row(id, name, samples, problems)
-            case "delete":
-                return write_row(id, name, samples, problems, refusal)
-        alone = [sample for sample in run.samples[ALONE] if sample.endpoint == id]
-        row = single_row(id, name, peak, freshness_row(run, id), searching, proof=proof)
-        return with_those_alone(row, alone, peak, problems)
-
+    """The rows of the loads, then one for each counted endpoint."""
+    peak, proof = run.loads["peak"], run.plan.proof
+    idle = {id: [look.seconds for look in run.looks[id]] for id in SINGLE}
+    suspects = suspected_missing_indexes(idle)
     return [
-        rate_row("peak", peak, searching, proof=proof),
-        rate_row("steady", steady, searching, proof=False),
-        *(one_row(id, endpoint) for id, endpoint in SERVICE.counted.items()),
+        rate_row("peak", peak, suspects, proof=proof),
+        rate_row("steady", run.loads["steady"], suspects, proof=False),
+        *(_endpoint_row(run, id, endpoint, suspects) for id, endpoint in SERVICE.counted.items()),
     ]
+
+
+def _endpoint_row(run: CheckRun, id: str, endpoint: Endpoint, suspects: Mapping[str, float]) -> Row:
+    requirement, label = requirement_of(id), endpoint.title
+    samples, problems = run.samples[id], run.problems[id]
+    match endpoint.kind:
+        case "health":
+            return ping_row(samples)
+        case "list":
+            return list_row(requirement, label, samples, freshness_of(run, id))
+        case "create":
+            return write_row(requirement, label, samples, problems)
+        case "delete":
+            return write_row(requirement, label, samples, problems, run.ledger.refusal)
+    alone = [sample for sample in run.samples[ALONE] if sample.endpoint == id]
+    peak, fresh = run.loads["peak"], freshness_of(run, id)
+    row = single_row(requirement, label, peak, fresh=fresh, suspects=suspects, proof=run.plan.proof)
+    return with_those_alone(row, alone, peak, problems)
 
 
 def right_answers(run: CheckRun) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from ..settings.requirements import LATENCY_BOUND
+from ..settings.requirements import LATENCY_BOUND, Group, requirements_of
 from .freshness import Fresh
 from .row import Row, Verdict, show_ms
 from .run import CheckOutcome
@@ -81,15 +80,9 @@ def requirement_table(outcome: CheckOutcome, width: int = WIDE) -> Table:
         cells = _row_cells(row)
         made.add_row(
             *(cell for name, cell in cells if FROM.get(name, 0) <= width),
-            end_section=after is not None and _row_group(row) != _row_group(after),
+            end_section=after is not None and row.requirement.group != after.requirement.group,
         )
     return made
-
-
-def _row_group(row: Row) -> int:
-    """Rows that belong together: failing nodes, rate, single answers, lists, writes, the edge,
-    the rest."""
-    return bisect((2, 3, 8, 11, 13, 16), int(row.id[1:]) - 1)
 
 
 def _row_cells(row: Row) -> list[tuple[str, str]]:
@@ -213,14 +206,16 @@ def _scale_remark(outcome: CheckOutcome) -> str:
 
 
 def _proof_sentence(outcome: CheckOutcome) -> str:
-    """What the run has proven of R4-R8, in one sentence; nothing when one of them failed."""
+    """What the run has proven of the single answers; empty when one of them failed."""
+    single = requirements_of(Group.SINGLE_ANSWERS)
     peak = [row.figures for row in outcome.rows if row.timed and row.verdict is not Verdict.FAILED]
-    if len(peak) < 5:
+    if len(peak) < len(single):
         return ""
     n = min(figures.n for figures in peak)
     errors, slow = (
         100 * max(share)
         for share in zip(*((f.error_upper, f.slow_upper) for f in peak), strict=True)
     )
+    ids = f"{single[0].id}-{single[-1].id}"
     proven = f"at most {errors:.2g} % errors, at most {slow:.2g} % of 400 ms or more"
-    return f"proven with 95 % confidence for each of R4-R8 (n = {n}): {proven}"
+    return f"proven with 95 % confidence for each of {ids} (n = {n}): {proven}"

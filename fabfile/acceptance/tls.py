@@ -93,8 +93,8 @@ def https_url(address: str) -> str:
     if not right:
         raise RunbookError(
             f"{address!r} is not the address of a service over TLS",
-            "The acceptance compares it with plain http.",
-            "Give it as https://HOST or https://HOST:PORT.",
+            "the acceptance compares it with plain http",
+            "give it as https://HOST or https://HOST:PORT",
         )
     return f"https://{parts.netloc}"
 

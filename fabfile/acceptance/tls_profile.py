@@ -44,7 +44,7 @@ def profile_issues(secure: Secure) -> list[str]:
         said = result.connectivity_error_trace
         raise RunbookError(
             f"sslyze could not finish: {said.exc_type.__name__ if said else error}",
-            "The TLS profile was not judged.",
+            "the TLS profile was not judged",
             f"python -m sslyze --mozilla_config intermediate {secure.host}:{secure.port}",
         ) from None
     return []

@@ -13,7 +13,9 @@ from ..engine.terminal import write_utf8
 
 
 def write_json(data: Mapping[str, Any], path: str | None, *, option: str = "--json") -> None:
-    """Write `data` to `path` (`-` is stdout; None is nowhere), with its schema, secrets masked, whole or not at all.
+    """Write `data` to `path` (`-` is stdout; None is nowhere), with its schema, secrets masked.
+
+    A file is replaced in one rename, so nobody reads half of it.
 
     `option` is the one that named the path.
 

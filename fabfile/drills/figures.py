@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from ..settings.bingo import SERVICE
+from ..settings.requirements import requirement_place
 from ..traffic.sample import Sample
 from ..traffic.stats import percentile_of
 from .model import BUDGET
@@ -23,9 +24,7 @@ def count_failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
     for sample in samples:
         if not sample.ok:
             counts[sample.endpoint][sample.error] += 1
-    return {
-        endpoint: dict(counts[endpoint]) for endpoint in sorted(counts, key=lambda id: int(id[1:]))
-    }
+    return {endpoint: dict(counts[endpoint]) for endpoint in sorted(counts, key=requirement_place)}
 
 
 def longest_gap(samples: Iterable[Sample], since: float = 0.0) -> float:

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..settings.bingo import SERVICE
+from ..settings.requirements import NODE_LOSS, PEAK_RATE, STEADY_RATE
 from ..traffic.sample import Sample
 from .result import Bound
 
 if TYPE_CHECKING:
     from .target import DrillTarget
 
-PEAK, STEADY = SERVICE.load.peak, SERVICE.load.steady
-"""R3: requests a second for a minute, and for good. One app node takes 100."""
+PEAK, STEADY = PEAK_RATE, STEADY_RATE
+"""Requests per second of a drill's load. One app node takes 100."""
 
-BUDGET = 0.01
+BUDGET = NODE_LOSS.error_share
 """R1: the share of requests that may fail."""
 
 

@@ -174,7 +174,8 @@ class DrillRun:
             return  # so it was not made either
         except RunbookError as error:
             self.left.append(
-                f"the repair failed: {error.problem}; a fault on a host undoes itself within 3 minutes"
+                f"the repair failed: {error.problem}; a fault on a host undoes itself"
+                " within 3 minutes"
             )
 
     # -- looking

@@ -13,14 +13,15 @@ from ..engine.postgres import connect_database
 from ..engine.words import plural
 from ..roles import postgres
 from ..settings.reach import open_fleet
+from ..settings.requirements import LOAD, SESSION_LIST
 from ..settings.settings import Settings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 WHY = {
-    "shared_buffers": "the floor of service.md; PGTune would take a quarter of the memory",
-    "work_mem": "the floor of service.md: the session list sorts and joins",
+    "shared_buffers": f"for {LOAD.id} ({LOAD.bound}); PGTune would take a quarter of the memory",
+    "work_mem": f"for {SESSION_LIST.id}: the session list sorts and joins",
     "max_connections": "two app nodes that open without bound",
     "maintenance_work_mem": "index builds; PGTune: memory / 16",
     "effective_cache_size": "PGTune: three quarters of a small host's memory",

@@ -58,9 +58,9 @@ def refuse_bad_folder(folder: Path) -> None:
         why = (error.strerror or str(error)).lower()
     if why:
         raise RunbookError(
-            f"{folder} cannot be written: {why}.",
-            "The report is a folder.",
-            "Give --report a folder of yours.",
+            f"{folder} cannot be written: {why}",
+            "the report is a folder",
+            "give --report a folder of yours",
         )
 
 
@@ -69,7 +69,7 @@ def _put_file(path: Path, text: str) -> None:
         replace_file(path, text)
     except OSError as error:
         raise RunbookError(
-            f"{path} cannot be written: {error.strerror}.",
-            "The figures are above.",
-            "Give --report another folder.",
+            f"{path} cannot be written: {error.strerror}",
+            "the figures are above",
+            "give --report another folder",
         ) from error

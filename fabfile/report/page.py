@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..settings.requirements import requirement_place
 from .curves import load_curve
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ def _drill_row(place: int, drill: Json) -> dict[str, Any]:
     moments = [mark["t"] for mark in marks]
     kinds = [
         f"{endpoint} {kind} ×{count}"
-        for endpoint, some in sorted(drill["failed"].items())
+        for endpoint, some in sorted(
+            drill["failed"].items(), key=lambda item: requirement_place(item[0])
+        )
         for kind, count in some.items()
     ]
     return {

@@ -17,7 +17,7 @@ from load_server import serving
 
 from fabfile.acceptance.cache_probe import PATH, CacheSeen, Pattern, watch_cache
 from fabfile.acceptance.row import Row, Verdict
-from fabfile.acceptance.rows.edge import cache_row
+from fabfile.acceptance.rows.cache import cache_row
 from fabfile.traffic.client import open_wire
 
 
@@ -63,8 +63,8 @@ class Front:
 @pytest.fixture
 def row(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Row]:
     """What the row says of a front after some seconds, with smaller bounds."""
-    monkeypatch.setattr("fabfile.acceptance.rows.edge.OLDEST", 1.0)
-    monkeypatch.setattr("fabfile.acceptance.rows.edge.FAST", 0.2)
+    monkeypatch.setattr("fabfile.acceptance.rows.cache.CACHED_AGE_SECONDS", 1.0)
+    monkeypatch.setattr("fabfile.acceptance.rows.cache.CACHED_FAST_SECONDS", 0.2)
 
     async def watch(url: str, seconds: float, longest: float) -> CacheSeen:
         async with open_wire(url) as wire:

@@ -273,7 +273,7 @@ def test_nobody_there_is_told_in_three_parts() -> None:
     with pytest.raises(RunbookError) as caught:
         measure_service(f"127.0.0.1:{port}", plan=TINY, console=Console(file=io.StringIO()))
     assert caught.value.code == 4
-    assert caught.value.problem == f"http://127.0.0.1:{port} does not answer: connection refused."
+    assert caught.value.problem == f"http://127.0.0.1:{port} does not answer: connection refused"
     assert caught.value.why
     assert caught.value.next == "fab status"
 

@@ -16,7 +16,7 @@ from fabfile.acceptance.cache_age import (
 )
 from fabfile.acceptance.cache_probe import CacheSeen, Pattern
 from fabfile.acceptance.row import Row, Verdict
-from fabfile.acceptance.rows.edge import cache_row
+from fabfile.acceptance.rows.cache import cache_row
 from fabfile.traffic.sample import Sample
 
 NOW = 1_800_000_000.0

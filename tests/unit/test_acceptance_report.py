@@ -21,6 +21,7 @@ from fabfile.acceptance.run import CheckOutcome
 from fabfile.acceptance.table import show_outcome_table, sparkline
 from fabfile.console.json_file import write_json
 from fabfile.engine.errors import RunbookError
+from fabfile.settings.requirements import BOUNDED_LOG, FAST_START, MOVIE_LIST, SESSION
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
 
@@ -30,28 +31,26 @@ SAMPLES = [
 ]
 FIGURES = Figures.of(SAMPLES, 10)
 SLOW = Row(
-    "R8",
-    "GET /api/session/{id}",
-    "p90 < 0.4 s",
+    SESSION,
     Verdict.FAILED,
     "p90 is 500 ms",
     "inv db.indexes",
-    FIGURES,
-    0.01,
-    True,
+    label="GET /api/session/{id}",
+    figures=FIGURES,
+    share=0.01,
+    timed=True,
 )
 LIKELY = Freshness(Fresh.LIKELY, "its Date moves on")
 LIST = Row(
-    "R9",
-    "GET /api/movie",
-    "≤ 1 % errors",
+    MOVIE_LIST,
     Verdict.HELD,
+    label="GET /api/movie",
     figures=Figures.of(SAMPLES[1:7]),
     fresh=LIKELY,
 )
 AWAY = [
-    not_tried("R20", "fast start", "", "needs the hosts"),
-    not_tried("R22", "bounded log", "", "needs the hosts"),
+    not_tried(FAST_START, "needs the hosts"),
+    not_tried(BOUNDED_LOG, "needs the hosts"),
 ]
 
 

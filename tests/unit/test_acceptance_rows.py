@@ -13,11 +13,22 @@ from fabfile.acceptance.rows.service import (
     ping_row,
     rate_row,
     single_row,
-    slow_alone,
+    suspected_missing_indexes,
     with_those_alone,
     write_row,
 )
 from fabfile.engine.errors import RunbookError
+from fabfile.settings.requirements import (
+    CUSTOMER,
+    DB_DUMMY,
+    MOVIE,
+    MOVIE_LIST,
+    SESSION,
+    SESSION_CREATE,
+    SESSION_DELETE,
+    SESSION_LIST,
+    Requirement,
+)
 from fabfile.traffic.load import Load
 from fabfile.traffic.sample import Sample
 
@@ -100,38 +111,44 @@ def test_an_error_is_slower_than_any_answer() -> None:
 
 def test_a_single_row_takes_only_its_own_samples() -> None:
     load = a_load([*samples(100, endpoint="R6"), *samples(100, errors=50, endpoint="R7")])
-    assert single_row("R6", "", load, PROVEN, {}, proof=False).verdict is HELD
-    failed = single_row("R7", "", load, PROVEN, {}, proof=False)
+    assert single_row(MOVIE, "", load, fresh=PROVEN, suspects={}, proof=False).verdict is HELD
+    failed = single_row(CUSTOMER, "", load, fresh=PROVEN, suspects={}, proof=False)
     assert (failed.verdict, failed.figures.n, failed.next) == (FAILED, 100, "fab status")
 
 
 def test_a_row_that_is_slow_alone_is_told_from_one_that_waits_for_it() -> None:
-    searching = slow_alone({"R6": [0.004, 0.005], "R7": [], "R8": [0.2, 0.09, 0.1]})
-    assert searching == {"R8": 0.1}
+    suspects = suspected_missing_indexes({"R6": [0.004, 0.005], "R7": [], "R8": [0.2, 0.09, 0.1]})
+    assert suspects == {"R8": 0.1}
     both = a_load([*samples(100, slow=30), *samples(100, slow=30, endpoint="R8")])
     waits, searched = (
-        single_row(id, "", both, PROVEN, searching, proof=False) for id in ("R6", "R8")
+        single_row(each, "", both, fresh=PROVEN, suspects=suspects, proof=False)
+        for each in (MOVIE, SESSION)
     )
     assert (waits.why, waits.next) == ("p90 is 500 ms", "fab status")
     assert searched.why == "p90 is 500 ms; even asked alone it takes 100 ms: is its index there?"
     assert searched.next == "inv db.indexes"
     assert (
-        rate_row("peak", a_load(samples(100, errors=9)), searching, proof=False).next
+        rate_row("peak", a_load(samples(100, errors=9)), suspects, proof=False).next
         == "inv db.indexes"
     )
     fast_enough = single_row(
-        "R8", "", a_load(samples(100, endpoint="R8")), PROVEN, searching, proof=False
+        SESSION,
+        "",
+        a_load(samples(100, endpoint="R8")),
+        fresh=PROVEN,
+        suspects=suspects,
+        proof=False,
     )
     assert fast_enough.verdict is HELD
     assert fast_enough.notes == ["even asked alone it takes 100 ms: is its index there?"]
 
 
-def test_slow_alone_is_told_by_comparing() -> None:
-    assert slow_alone({"R6": [0.2], "R7": [0.3], "R8": [0.4]}) == {}, (
+def test_a_missing_index_is_suspected_by_comparing() -> None:
+    assert suspected_missing_indexes({"R6": [0.2], "R7": [0.3], "R8": [0.4]}) == {}, (
         "a slow network is no missing index"
     )
-    assert slow_alone({"R6": [0.002], "R7": [0.02], "R8": [0.031]}) == {"R8": 0.031}
-    assert slow_alone({"R6": []}) == {}
+    assert suspected_missing_indexes({"R6": [0.002], "R7": [0.02], "R8": [0.031]}) == {"R8": 0.031}
+    assert suspected_missing_indexes({"R6": []}) == {}
 
 
 @pytest.mark.parametrize(
@@ -144,41 +161,52 @@ def test_slow_alone_is_told_by_comparing() -> None:
     ],
 )
 def test_freshness_decides_too(fresh: Freshness, verdict: Verdict) -> None:
-    assert single_row("R6", "", a_load(samples(100)), fresh, {}, proof=False).verdict is verdict
-    assert list_row("R9", "", samples(6, endpoint="R9"), fresh, 0.01).verdict is verdict
+    assert (
+        single_row(MOVIE, "", a_load(samples(100)), fresh=fresh, suspects={}, proof=False).verdict
+        is verdict
+    )
+    assert list_row(MOVIE_LIST, "", samples(6, endpoint="R9"), fresh).verdict is verdict
 
 
 def test_one_answer_that_admits_a_cache_is_enough() -> None:
     made = [*samples(99), samples(1, mark="X-Cache: HIT")[0]]
-    row = single_row("R6", "", a_load(made), PROVEN, {}, proof=False)
+    row = single_row(MOVIE, "", a_load(made), fresh=PROVEN, suspects={}, proof=False)
     assert row.verdict is FAILED
     assert "it is cached: 1 of 100 answers say so themselves (X-Cache: HIT)" in row.why
 
 
 def test_an_answer_in_no_time_was_not_in_the_database() -> None:
     fresh = Freshness(Fresh.PROVEN, "", floor=0.1)
-    row = single_row("R5", "", a_load(samples(100, endpoint="R5")), fresh, {}, proof=False)
+    row = single_row(
+        DB_DUMMY, "", a_load(samples(100, endpoint="R5")), fresh=fresh, suspects={}, proof=False
+    )
     assert row.verdict is FAILED
     assert "100 of 100 came in under 25 ms, the app takes 100 ms" in row.why
-    assert single_row("R6", "", a_load(samples(100)), fresh, {}, proof=False).verdict is HELD
-
-
-@pytest.mark.parametrize(
-    ("share", "errors", "verdict"),
-    [(0.01, 0, HELD), (0.01, 1, FAILED), (0.05, 1, HELD), (0.05, 2, FAILED)],
-)
-def test_lists(share: float, errors: int, verdict: Verdict) -> None:
     assert (
-        list_row("R11", "", samples(20, errors=errors, slow=19), PROVEN, share).verdict is verdict
+        single_row(MOVIE, "", a_load(samples(100)), fresh=fresh, suspects={}, proof=False).verdict
+        is HELD
     )
 
 
+@pytest.mark.parametrize(
+    ("requirement", "errors", "verdict"),
+    [
+        (MOVIE_LIST, 0, HELD),
+        (MOVIE_LIST, 1, FAILED),
+        (SESSION_LIST, 1, HELD),
+        (SESSION_LIST, 2, FAILED),
+    ],
+)
+def test_lists(requirement: Requirement, errors: int, verdict: Verdict) -> None:
+    assert list_row(requirement, "", samples(20, errors=errors, slow=19), PROVEN).verdict is verdict
+
+
 def test_a_list_asked_once_is_not_blamed_for_it() -> None:
-    row = list_row("R11", "", samples(1), Freshness(Fresh.UNKNOWN, "nothing"), 0.05)
+    row = list_row(SESSION_LIST, "", samples(1), Freshness(Fresh.UNKNOWN, "nothing"))
     assert (row.verdict, row.fresh) == (HELD, None)
     assert row.notes == ["whether it is fresh was not tried: asked only once"]
     assert (
-        list_row("R11", "", samples(2), Freshness(Fresh.UNKNOWN, "nothing"), 0.05).verdict
+        list_row(SESSION_LIST, "", samples(2), Freshness(Fresh.UNKNOWN, "nothing")).verdict
         is UNPROVEN
     )
 
@@ -203,17 +231,23 @@ def test_a_late_generator_is_told() -> None:
 
 
 def test_writes() -> None:
-    assert write_row("R12", "", samples(300, errors=3), []).verdict is HELD
-    assert write_row("R12", "", samples(300, errors=4), []).verdict is FAILED
-    gone = write_row("R12", "", samples(5), ["session 7 was accepted, but GET does not have it"])
+    assert write_row(SESSION_CREATE, "", samples(300, errors=3), []).verdict is HELD
+    assert write_row(SESSION_CREATE, "", samples(300, errors=4), []).verdict is FAILED
+    gone = write_row(
+        SESSION_CREATE, "", samples(5), ["session 7 was accepted, but GET does not have it"]
+    )
     assert gone.verdict is FAILED
     assert "session 7" in gone.why
-    skipped = write_row("R13", "", [], [], "the answer names no id")
+    skipped = write_row(SESSION_DELETE, "", [], [], "the answer names no id")
     assert (skipped.verdict, skipped.why) == (NOT_TRIED, "the answer names no id")
-    none = write_row("R13", "", [], [])
+    none = write_row(SESSION_DELETE, "", [], [])
     assert (none.verdict, none.why) == (FAILED, "no session could be made")
     unknown = write_row(
-        "R13", "", [], ["no session was made: which rows exist could not be found out"], "unknown"
+        SESSION_DELETE,
+        "",
+        [],
+        ["no session was made: which rows exist could not be found out"],
+        "unknown",
     )
     assert unknown.verdict is FAILED, "what could not be asked is a failure"
 
@@ -237,7 +271,7 @@ def test_an_outage_before_the_load_counts(
     errors: int, n: int, problems: list[str], verdict: Verdict, why: str
 ) -> None:
     load = a_load(samples(312))
-    row = single_row("R6", "", load, PROVEN, {}, proof=False)
+    row = single_row(MOVIE, "", load, fresh=PROVEN, suspects={}, proof=False)
     judged = with_those_alone(row, samples(n, errors=errors), load, problems)
     assert judged.verdict is verdict
     assert why in judged.why

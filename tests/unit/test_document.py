@@ -1,4 +1,4 @@
-"""JSON for machines: a schema on top, no secret, and what was kept before schema 2 is still read."""
+"""JSON for machines: a schema on top, no secret, and what is older than schema 2 is still read."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark
 from fabfile.engine.errors import RunbookError
 from fabfile.report.curves import load_curve
 from fabfile.report.page import format_ms, format_share, spark_lines
+from fabfile.settings.requirements import FAST_START, OBSERVABILITY, SESSION
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.timeline import LoadPhase, Second, split_seconds
 
@@ -34,18 +35,22 @@ SAMPLES = [
 ]
 ROWS = [
     Row(
-        "R8",
-        "GET /api/session/{id}",
-        "p90 < 0.4 s",
+        SESSION,
         Verdict.HELD,
+        label="GET /api/session/{id}",
         figures=Figures.of(SAMPLES, 10),
         share=0.01,
         timed=True,
     ),
     Row(
-        "R17", "figures", EVIL, Verdict.FAILED, f"{EVIL} is missing", "fab plan <now>", notes=[EVIL]
+        OBSERVABILITY,
+        Verdict.FAILED,
+        f"{EVIL} is missing",
+        "fab plan <now>",
+        label=f"figures {EVIL}",
+        notes=[EVIL],
     ),
-    not_tried("R20", "fast start", "ready in < 5 s", "needs the hosts"),
+    not_tried(FAST_START, "needs the hosts"),
 ]
 OUTCOME = CheckOutcome(
     "http://10.0.0.1",
@@ -183,11 +188,11 @@ def test_every_picture_is_told_in_words(page: Reader) -> None:
 
 def test_the_table_says_what_was_found(page: Reader) -> None:
     assert (
-        "R8 GET /api/session/{id} p90 < 0.4 s 240 1 2 % 50 ms 50 ms 50 ms p90 50 ms, 1 of 240"
-        " failed ✓ held" in page.text
+        "R8 GET /api/session/{id} p90 < 0.4 s, ≤ 1 % errors 240 1 2 % 50 ms 50 ms 50 ms"
+        " p90 50 ms, 1 of 240 failed ✓ held" in page.text
     )
     assert "R20 fast start ready in < 5 s needs the hosts – not tried" in page.text
-    assert f"✗ failed R17 figures : {EVIL} is missing Next: fab plan <now>" in page.text
+    assert f"✗ failed R17 figures {EVIL} : {EVIL} is missing Next: fab plan <now>" in page.text
     assert "1 ✓ held 1 ✗ failed 1 – not tried" in page.text
     assert "Sessions made by this check that are still there: 7." in page.text
 
@@ -215,7 +220,7 @@ def test_the_json_of_an_acceptance_does_as_well(tmp_path: Path, folder: Path) ->
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunbookError, match=r"file cannot be written: file exists\."):
+    with pytest.raises(RunbookError, match="file cannot be written: file exists"):
         report.refuse_bad_folder(tmp_path / "file")
     with pytest.raises(RunbookError, match="cannot be written"):
         report.write_report(tmp_path / "file" / "below", None, ())

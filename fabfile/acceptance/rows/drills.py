@@ -1,4 +1,4 @@
-"""R1 and R2 from short drills; each verdict is a pure function of what the drills have found."""
+"""The rows of node loss and recovery; each verdict is a pure function of the drills' results."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...engine.errors import RunbookError
+from ...settings.requirements import NODE_LOSS, RECOVERY, RECOVERY_SECONDS, Requirement
 from ...traffic.stats import upper_bound
 from ..row import Figures, Row, Verdict, judge_figures, not_tried
 
 if TYPE_CHECKING:
     from ...drills.result import DrillResult
-
-LOSS = ("R1", "loss of a node", "unseen: 0 failed, ≤ 1 %")
-BACK = ("R2", "a failed node", "works again in < 60 s")
-BACK_SECONDS = 60.0
-"""R2."""
-
-SHARE = 0.01
-"""R1: the most that may fail; none is the aim."""
 
 NEXT = "fab drill.history, then the drill that failed, alone: fab drill.NAME"
 
@@ -31,19 +24,22 @@ def drill_rows(
     being made, if it did."""
     if error:
         seen = f"could not be tried: {error.problem}"
-        return [Row(*what, Verdict.FAILED, seen, error.next) for what in (LOSS, BACK)]
+        failed = Verdict.FAILED
+        return [Row(what, failed, seen, error.next) for what in (NODE_LOSS, RECOVERY)]
     if not drills:
-        return [not_tried(*LOSS, why), not_tried(*BACK, why)]
+        return [not_tried(NODE_LOSS, why), not_tried(RECOVERY, why)]
     return [loss_row(drills), back_row(drills)]
 
 
-def _drills_for(id: str, drills: Sequence[DrillResult]) -> tuple[list[DrillResult], str]:
+def _drills_for(
+    requirement: Requirement, drills: Sequence[DrillResult]
+) -> tuple[list[DrillResult], str]:
     """The drills that tried something for a requirement, and why there are none, if so."""
-    mine = [drill for drill in drills if id in drill.requirements]
+    mine = [drill for drill in drills if requirement.id in drill.requirements]
     tried = [drill for drill in mine if drill.verdict != Verdict.NOT_TRIED]
     reasons = (
         "; ".join(dict.fromkeys(f"{drill.name}: {drill.why}" for drill in mine))
-        or f"no drill speaks for {id}"
+        or f"no drill speaks for {requirement.id}"
     )
     return tried, "" if tried else reasons
 
@@ -51,15 +47,15 @@ def _drills_for(id: str, drills: Sequence[DrillResult]) -> tuple[list[DrillResul
 def loss_row(drills: Sequence[DrillResult]) -> Row:
     """R1: what users saw while nodes were lost; in each drill, whose own bounds are narrower,
     and in all together."""
-    tried, why = _drills_for("R1", drills)
+    tried, why = _drills_for(NODE_LOSS, drills)
     if not tried:
-        return not_tried(*LOSS, why)
-    figures = _sum_figures(tried)
-    verdict, why = judge_figures(figures, SHARE, timed=False, proof=True)
+        return not_tried(NODE_LOSS, why)
+    figures, share = _sum_figures(tried), NODE_LOSS.error_share
+    verdict, why = judge_figures(figures, share, timed=False, proof=True)
     failed = [
         drill
         for drill in tried
-        if drill.verdict == Verdict.FAILED or drill.failures > SHARE * drill.requests
+        if drill.verdict == Verdict.FAILED or drill.failures > share * drill.requests
     ]
     notes = [", ".join(f"{drill.name}: {_describe_drill(drill)}" for drill in tried)]
     if failed:
@@ -67,10 +63,9 @@ def loss_row(drills: Sequence[DrillResult]) -> Row:
             f"{drill.name}: {_first_broken(drill.why) or _describe_drill(drill)}"
             for drill in failed
         )
-        return Row(*LOSS, Verdict.FAILED, why, NEXT, figures, SHARE, notes=notes)
-    return Row(
-        *LOSS, verdict, why, "" if verdict is Verdict.HELD else NEXT, figures, SHARE, notes=notes
-    )
+        verdict = Verdict.FAILED
+    next = "" if verdict is Verdict.HELD else NEXT
+    return Row(NODE_LOSS, verdict, why, next, figures=figures, share=share, notes=notes)
 
 
 def _first_broken(why: str) -> str:
@@ -95,16 +90,16 @@ def _sum_figures(drills: Sequence[DrillResult]) -> Figures:
 
 def back_row(drills: Sequence[DrillResult]) -> Row:
     """R2: the node was back in time in every drill. Only a time that was taken speaks for it."""
-    tried, why = _drills_for("R2", drills)
+    tried, why = _drills_for(RECOVERY, drills)
     if not tried:
-        return not_tried(*BACK, why)
+        return not_tried(RECOVERY, why)
     wrong, unknown = [], []
     for drill in tried:
         if drill.recover_s is None and drill.verdict == Verdict.FAILED:
             wrong.append(f"{drill.name}: not back by itself")
         elif drill.recover_s is None:
             unknown.append(f"{drill.name} took no time of recovery")
-        elif not drill.recover_s < BACK_SECONDS:
+        elif not drill.recover_s < RECOVERY_SECONDS:
             wrong.append(f"{drill.name}: back only after {drill.recover_s:.0f} s")
     times = ", ".join(
         f"{drill.name} {drill.recover_s:.1f} s" for drill in tried if drill.recover_s is not None
@@ -112,4 +107,4 @@ def back_row(drills: Sequence[DrillResult]) -> Row:
     notes = [f"back after: {times}"] if times else []
     verdict = Verdict.FAILED if wrong else Verdict.UNPROVEN if unknown else Verdict.HELD
     why = "; ".join(wrong or unknown)
-    return Row(*BACK, verdict, why, NEXT if why else "", notes=notes)
+    return Row(RECOVERY, verdict, why, NEXT if why else "", notes=notes)

@@ -8,25 +8,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ...control.clocks import Clock
 from ...control.counters import EndpointCounts
 from ...engine.errors import RunbookError
+from ...settings.requirements import (
+    BOUNDED_LOG,
+    CLOCK_SECONDS,
+    CLOCKS,
+    DEPLOYMENT,
+    FAST_START,
+    OBSERVABILITY,
+    READY_SECONDS,
+    Requirement,
+)
 from ..host_facts import DatabaseFacts, LogBound, NodeFacts
 from ..row import Row, Verdict, not_tried, show_ms
-
-READY_SECONDS = 5.0
-"""R20."""
-
-CLOCK_SECONDS = 1.0
-"""R21."""
 
 MOST_TOLD = 3
 """Differences that a row names; `fab plan` names all."""
 
 CLOCK_NEXT = "on the host: timedatectl status, then systemctl enable --now systemd-timesyncd"
 
-TRAFFIC = ("R17", "figures to look at", "rate and errors by endpoint")
-DEPLOY = ("R18", "one command deploys", "fab plan: no difference")
-READY = ("R20", "fast start", "ready in < 5 s")
-CLOCK = ("R21", "clocks", "< 1 s off, kept right")
-LOG = ("R22", "bounded log", "cannot fill the disk")
+JUDGED_ON_HOSTS = (OBSERVABILITY, DEPLOYMENT, FAST_START, CLOCKS, BOUNDED_LOG)
 
 Counted = Mapping[str, EndpointCounts] | RunbookError | None
 """What the edges had counted, or why that could not be read; None without a way to them."""
@@ -54,7 +54,7 @@ def node_rows(
     """
     if facts is None:
         why = "needs the hosts; only the address of the service was given"
-        return [not_tried(*what, why) for what in (TRAFFIC, DEPLOY, READY, CLOCK, LOG)]
+        return [not_tried(requirement, why) for requirement in JUDGED_ON_HOSTS]
 
     def traffic() -> Row:
         if isinstance(before, RunbookError):
@@ -62,19 +62,19 @@ def node_rows(
         return traffic_row(before or {}, facts.traffic(), asked or {})
 
     return [
-        _ask_hosts(TRAFFIC, traffic),
-        _ask_hosts(DEPLOY, lambda: deploy_row(facts.differences(), facts.database())),
-        _ask_hosts(READY, lambda: ready_row(facts.ready_seconds())),
-        _ask_hosts(CLOCK, lambda: clock_row(facts.clocks())),
-        _ask_hosts(LOG, lambda: log_row(facts.log_bounds())),
+        _ask_hosts(OBSERVABILITY, traffic),
+        _ask_hosts(DEPLOYMENT, lambda: deploy_row(facts.differences(), facts.database())),
+        _ask_hosts(FAST_START, lambda: ready_row(facts.ready_seconds())),
+        _ask_hosts(CLOCKS, lambda: clock_row(facts.clocks())),
+        _ask_hosts(BOUNDED_LOG, lambda: log_row(facts.log_bounds())),
     ]
 
 
-def _ask_hosts(what: tuple[str, str, str], ask: Callable[[], Row]) -> Row:
+def _ask_hosts(requirement: Requirement, ask: Callable[[], Row]) -> Row:
     try:
         return ask()
     except RunbookError as error:
-        return Row(*what, Verdict.FAILED, f"could not be read: {error.problem}", error.next)
+        return Row(requirement, Verdict.FAILED, f"could not be read: {error.problem}", error.next)
 
 
 def ready_row(seconds: Mapping[str, float]) -> Row:
@@ -87,7 +87,7 @@ def ready_row(seconds: Mapping[str, float]) -> Row:
         if seconds
         else []
     )
-    return _make_row(READY, "; ".join(late) or ("" if seconds else "no node reported"), notes)
+    return _make_row(FAST_START, "; ".join(late) or ("" if seconds else "no node reported"), notes)
 
 
 def log_row(bounds: Mapping[str, LogBound]) -> Row:
@@ -110,7 +110,7 @@ def log_row(bounds: Mapping[str, LogBound]) -> Row:
         for node, bound in bounds.items()
     ]
     return _make_row(
-        LOG,
+        BOUNDED_LOG,
         "; ".join(wrong) or ("" if bounds else "no node reported"),
         notes,
         "fab status, then fab plan",
@@ -140,7 +140,9 @@ def traffic_row(
         f"the edges' exporters counted {moved} requests and {errors} errors of {len(asked)}"
         " endpoints meanwhile"
     ]
-    return _make_row(TRAFFIC, "; ".join(wrong) or ("" if asked else "nothing was asked"), notes)
+    return _make_row(
+        OBSERVABILITY, "; ".join(wrong) or ("" if asked else "nothing was asked"), notes
+    )
 
 
 def deploy_row(differences: Sequence[str], data: DatabaseFacts | None) -> Row:
@@ -159,7 +161,7 @@ def deploy_row(differences: Sequence[str], data: DatabaseFacts | None) -> Row:
     if data and lacking:
         next = "inv db.indexes" if data.missing_indexes else "inv db.seed"
     return _make_row(
-        DEPLOY, "; ".join(wrong), ["no difference to what fab deploy would make", *notes], next
+        DEPLOYMENT, "; ".join(wrong), ["no difference to what fab deploy would make", *notes], next
     )
 
 
@@ -185,7 +187,7 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
             doubts.append(f"nothing keeps the clock of {host} right")
     if wrong or not clocks:
         return Row(
-            *CLOCK, Verdict.FAILED, "; ".join([*wrong, *doubts]) or "no host reported", CLOCK_NEXT
+            CLOCKS, Verdict.FAILED, "; ".join([*wrong, *doubts]) or "no host reported", CLOCK_NEXT
         )
     most = max(abs(clock.ahead) + clock.slack for clock in clocks.values())
     keepers = ", ".join(sorted({clock.keeper for clock in clocks.values() if clock.keeper}))
@@ -199,22 +201,22 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
     }
     if doubts:
         return Row(
-            *CLOCK,
+            CLOCKS,
             Verdict.UNPROVEN,
             "; ".join(doubts),
             CLOCK_NEXT,
             notes=notes[:1] if keepers else [],
             more=more,
         )
-    return Row(*CLOCK, Verdict.HELD, notes=notes, more=more)
+    return Row(CLOCKS, Verdict.HELD, notes=notes, more=more)
 
 
 def _make_row(
-    what: tuple[str, str, str], wrong: str, notes: list[str], next: str = "fab plan"
+    requirement: Requirement, wrong: str, notes: list[str], next: str = "fab plan"
 ) -> Row:
     if wrong:
-        return Row(*what, Verdict.FAILED, wrong, next)
-    return Row(*what, Verdict.HELD, notes=notes)
+        return Row(requirement, Verdict.FAILED, wrong, next)
+    return Row(requirement, Verdict.HELD, notes=notes)
 
 
 def _megabytes(size: int) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...settings.bingo import SERVICE
+from ...settings.requirements import DB_DUMMY, LOAD, PING, Requirement
 from ...traffic.load import Load
 from ...traffic.retry import failed_alone
 from ...traffic.sample import Sample
@@ -20,58 +20,61 @@ CARRIED = 0.99
 GRACE = 1.0
 """Seconds after a phase in which its last answers still count as carried."""
 
-SEARCHING = 0.03
-"""Seconds for one row, alone, from which it looks as if it had been searched for."""
+SEQ_SCAN_SECONDS = 0.03
+"""On an idle service, a single-row read slower than this suggests a missing index."""
 
 INDEXES = "inv db.indexes"
 STATUS = "fab status"
 SEEK = "fab plan, and look for a cache on the way"
 
 
-def slow_alone(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Which of R6-R8 are slow even when nobody else asks, with their median; as rows that must be
-    searched for are.
+def suspected_missing_indexes(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Endpoints that are slow even without load, with their median in seconds.
 
-    Under load everything waits for the processor that a search takes, so the load cannot tell whose
-    index is missing.
+    Under load every query waits for the processor that a sequential scan takes, so the load cannot
+    tell whose index is missing.
+
+    Args:
+        seconds: the times of single-row reads on an idle service, by requirement id.
     """
     medians = {id: percentile_of(sorted(times), 0.5) for id, times in seconds.items() if times}
     quickest = min(medians.values(), default=0.0)
-    return {id: median for id, median in medians.items() if median > max(SEARCHING, 5 * quickest)}
+    bound = max(SEQ_SCAN_SECONDS, 5 * quickest)
+    return {id: median for id, median in medians.items() if median > bound}
 
 
 def single_row(
-    id: str,
-    name: str,
+    requirement: Requirement,
+    label: str,
     load: Load,
-    fresh: Freshness | None,
-    searching: Mapping[str, float],
     *,
+    fresh: Freshness | None,
+    suspects: Mapping[str, float],
     proof: bool,
 ) -> Row:
-    """R4-R8 at peak: errors, p90, never cached. `searching` is what is slow alone."""
+    """A single answer at peak: errors, p90, never cached. `suspects` are the missing indexes."""
+    id, share = requirement.id, requirement.error_share
     samples = [s for s in load.samples if s.endpoint == id]
     figures = Figures.of(samples, load.seconds)
-    verdict, why = judge_figures(figures, 0.01, timed=True, proof=proof)
-    next = "" if verdict is Verdict.HELD else INDEXES if id in searching else STATUS
+    verdict, why = judge_figures(figures, share, timed=True, proof=proof)
+    next = "" if verdict is Verdict.HELD else INDEXES if id in suspects else STATUS
     notes = (
-        [f"even asked alone it takes {show_ms(searching[id])}: is its index there?"]
-        if id in searching
+        [f"even asked alone it takes {show_ms(suspects[id])}: is its index there?"]
+        if id in suspects
         else []
     )
     if notes and verdict is not Verdict.HELD:
         why, notes = f"{why}; {notes[0]}", []
-    if id == "R5":
+    if requirement is DB_DUMMY:
         fresh = _no_answer_too_fast(samples, fresh)
     row = Row(
-        id,
-        name,
-        "p90 < 0.4 s, ≤ 1 % errors",
+        requirement,
         verdict,
         why,
         next,
-        figures,
-        0.01,
+        label=label,
+        figures=figures,
+        share=share,
         timed=True,
         notes=notes,
     )
@@ -79,7 +82,7 @@ def single_row(
 
 
 def with_those_alone(row: Row, alone: Sequence[Sample], load: Load, problems: Sequence[str]) -> Row:
-    """The row of R4-R8, when what was asked outside the load counts too: `problems` are
+    """The row of a single answer, when what was asked outside the load counts too: `problems` are
     questions without an answer."""
     samples = [s for s in load.samples if s.endpoint == row.id]
     wrong = "; ".join(problems) or failed_alone(alone, samples, row.share or 0.0)
@@ -104,14 +107,13 @@ def _no_answer_too_fast(samples: Sequence[Sample], fresh: Freshness | None) -> F
 
 
 def list_row(
-    id: str, name: str, samples: Sequence[Sample], fresh: Freshness | None, share: float
+    requirement: Requirement, label: str, samples: Sequence[Sample], fresh: Freshness | None
 ) -> Row:
-    """R9-R11: one at a time, errors, never cached."""
-    figures = Figures.of(samples)
+    """A whole list: one at a time, errors, never cached."""
+    figures, share = Figures.of(samples), requirement.error_share
     verdict, why = judge_figures(figures, share, timed=False, proof=False)
     next = "inv db.tune" if verdict is Verdict.FAILED else ""
-    asked = f"≤ {share * 100:.0f} % errors, one by one"
-    row = Row(id, name, asked, verdict, why, next, figures, share)
+    row = Row(requirement, verdict, why, next, label=label, figures=figures, share=share)
     if fresh and fresh.state is Fresh.UNKNOWN and figures.n - figures.errors == 1:
         # A quick run asks a slow list only once.
         return replace(row, notes=["whether it is fresh was not tried: asked only once"])
@@ -140,11 +142,11 @@ def _never_cached(row: Row, samples: Sequence[Sample], fresh: Freshness | None) 
     return replace(row, fresh=fresh)
 
 
-def rate_row(name: str, load: Load, searching: Mapping[str, float], *, proof: bool) -> Row:
-    """R3: the offered rate is carried, by all endpoints together. `searching` is what is slow
-    alone."""
-    figures = Figures.of(load.samples, load.seconds)
-    verdict, why = judge_figures(figures, 0.01, timed=False, proof=proof)
+def rate_row(name: str, load: Load, suspects: Mapping[str, float], *, proof: bool) -> Row:
+    """The offered rate is carried, by all endpoints together. `suspects` are the missing
+    indexes."""
+    figures, share = Figures.of(load.samples, load.seconds), LOAD.error_share
+    verdict, why = judge_figures(figures, share, timed=False, proof=proof)
     offered = len(load.samples)
     carried = sum(s.ok and s.done <= load.seconds + GRACE for s in load.samples)
     if not offered or carried < CARRIED * offered:
@@ -155,19 +157,17 @@ def rate_row(name: str, load: Load, searching: Mapping[str, float], *, proof: bo
         ""
         if verdict is Verdict.HELD
         else INDEXES
-        if searching
+        if suspects
         else f"{STATUS}: are all nodes serving?"
     )
-    name = f"{name}, {load.rate:.0f}/s for {load.seconds:g} s"
     return Row(
-        "R3",
-        name,
-        "carried, ≤ 1 % errors",
+        LOAD,
         verdict,
         why,
         next,
-        figures,
-        0.01,
+        label=f"{name}, {load.rate:.0f}/s for {load.seconds:g} s",
+        figures=figures,
+        share=share,
         notes=_load_doubts(load),
     )
 
@@ -182,36 +182,31 @@ def _load_doubts(load: Load) -> list[str]:
 
 
 def write_row(
-    id: str, name: str, samples: Sequence[Sample], problems: Sequence[str], refusal: str = ""
+    requirement: Requirement,
+    label: str,
+    samples: Sequence[Sample],
+    problems: Sequence[str],
+    refusal: str = "",
 ) -> Row:
-    """R12 and R13: errors, and that what was written is there, and what was deleted is gone."""
-    asked, figures = "≤ 1 % errors", Figures.of(samples)
+    """A write: errors, and that what was written is there, and what was deleted is gone."""
+    figures, share = Figures.of(samples), requirement.error_share
     if not samples and not problems and refusal:
-        return not_tried(id, name, asked, refusal)
-    verdict, why = judge_figures(figures, 0.01, timed=False, proof=False)
+        return not_tried(requirement, refusal, label)
+    verdict, why = judge_figures(figures, share, timed=False, proof=False)
     if not samples:
         why = "" if problems else "no session could be made"
     if problems:
         verdict, why = Verdict.FAILED, "; ".join(filter(None, (*problems, why)))
-    return Row(
-        id, name, asked, verdict, why, STATUS if verdict is Verdict.FAILED else "", figures, 0.01
-    )
+    next = STATUS if verdict is Verdict.FAILED else ""
+    return Row(requirement, verdict, why, next, label=label, figures=figures, share=share)
 
 
 def ping_row(samples: Sequence[Sample]) -> Row:
-    """R19: 200 and the app's own word. The other half, 500 when ill, shows only while a node is
+    """200 and the app's own word. The other half, 500 when ill, shows only while a node is
     ill."""
     figures = Figures.of(samples)
-    verdict, why = judge_figures(figures, 0.0, timed=False, proof=False)
+    verdict, why = judge_figures(figures, PING.error_share, timed=False, proof=False)
     next = STATUS if verdict is Verdict.FAILED else ""
     notes = ["" if figures.errors else "200 `pong` seen; a 500 shows only while a node is ill"]
-    return Row(
-        "R19",
-        SERVICE.only_one("health").title,
-        "200 pong, untouched",
-        verdict,
-        why,
-        next,
-        figures,
-        notes=[n for n in notes if n],
-    )
+    kept = [note for note in notes if note]
+    return Row(PING, verdict, why, next, label="GET /ping", figures=figures, notes=kept)
