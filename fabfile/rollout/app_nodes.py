@@ -42,11 +42,11 @@ class AppRollout:
         """The reads by id that the gate watches; None until a node has to pass it."""
 
     def perform(self, nodes: Sequence[Node]) -> tuple[str, RunbookError] | None:
-        """All of them; stops at the first that fails: its name and the error, a GateFailed when the
-        release is bad.
+        """Roll out to every node. Stop at the first failure and return its name and the error; the
+        error is a GateFailed when the release is bad.
 
         Raises:
-            RunbookError: an edge does not answer; nothing was begun then.
+            RunbookError: an edge does not answer; no node was changed.
         """
         if not nodes:
             return None

@@ -111,9 +111,9 @@ def _take_back(
     system = replace(system, settings=replace(system.settings, gate=brief))
     apps.passed.clear()
     for node in touched:
-        if stuck := apps.one(node, system):
+        if failure := apps.one(node, system):
             return RunbookError(
-                f"{failed.problem}; going back to {target} failed too: {stuck.problem}",
+                f"{failed.problem}; going back to {target} failed too: {failure.problem}",
                 f"{node.name} is kept out where another one serves; {where}",
                 f"fab status; fab rollback --to {target}",
             )
@@ -121,15 +121,17 @@ def _take_back(
     others = [
         node
         for node in apps.settings.inventory.having("app")
-        if node.name not in {one.name for one in touched}
+        if node.name not in {host.name for host in touched}
     ]
-    astray = {
+    on_other_release = {
         name
         for name, runs in evidence.running_releases(apps.settings, others).items()
         if runs != target
     }
     left = (
-        f"; {', '.join(sorted(astray))} runs another release and was not touched" if astray else ""
+        f"; {', '.join(sorted(on_other_release))} runs another release and was not touched"
+        if on_other_release
+        else ""
     )
     return RunbookError(
         failed.problem,

@@ -173,8 +173,8 @@ def _to_do(hosts: Sequence[HostReport]) -> bool:
 
 
 def _has_lost_host(hosts: Sequence[HostReport]) -> bool:
-    """An unreachable host, or a step that only a person can mend: then nothing is begun
-    anywhere."""
+    """A host is unreachable, or a step needs a manual fix: then the rollout changes no
+    host."""
     return any(host.first_error for host in hosts)
 
 

@@ -42,8 +42,8 @@ class NodeRollout:
         """What the probe load saw, and what the balancers saw afterwards (nothing where none serves
         yet).
 
-        The gate is owed before anything is touched, and the balancers' note says so: whoever dies
-        in between leaves a node that is out and that the next rollout brings back through the gate.
+        The gate is recorded as pending before anything is changed. If the run dies in between, the
+        node stays out, and the next rollout brings it back through the gate.
 
         Raises:
             GateFailed: its release is bad; the node is out of service, unless it is the last one

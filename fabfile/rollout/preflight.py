@@ -58,8 +58,8 @@ def preconditions(system: System, node: Node, phases: Sequence[str]) -> list[Pre
 
 
 def unmet(asked: Sequence[Precondition], readings: Sequence[Reading]) -> list[Outcome]:
-    """What does not hold, as failed steps of a plan: with one of them nothing is begun on any
-    host."""
+    """Return each unmet precondition as a failed step of the plan. One is enough to stop the
+    rollout before it changes any host."""
     return [
         Outcome(precondition.name, State.FAILED, error.problem, error=error)
         for precondition, seen in zip(asked, readings, strict=True)
