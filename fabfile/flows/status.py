@@ -12,7 +12,7 @@ from ..console.rollup import open_console, write_json
 from ..engine.errors import UNREACHABLE
 from ..engine.problem import Problem
 from ..health.host import HostStatus
-from ..health.overview import ask_site
+from ..health.overview import read_site
 from ..health.verdict import exit_code
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
@@ -28,7 +28,7 @@ def show_status(
     unit, and what each balancer sees."""
     out, started = open_console(json), time.monotonic()
     with open_fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
-        hosts, site = ask_site(settings, fleet)
+        hosts, site = read_site(settings, fleet)
         sessions = fleet.sessions
     show_hosts(out, hosts, site, verbose=verbose)
     out.print(_last_line(hosts, site, time.monotonic() - started, sessions))

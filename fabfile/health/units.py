@@ -1,5 +1,5 @@
-"""Whether our systemd units run, start at boot, and may start at all; and what a failed one said
-last."""
+"""Whether our systemd units run, start at boot and are not masked; and the last error of a failed
+unit."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ from ..steps.unit import RUNTIME_UNITS, TELLING
 NAME = "units"
 
 SLOW_START = 60
-"""Seconds after which a unit that is still starting is a problem (the app's own limit,
-app.service)."""
+"""Seconds after which a unit that is still starting is a problem: the start timeout in app.service."""
 
 OURS = "runbook-*"
-"""Whatever else the runbook made on a host: oneshots behind timers, transient units."""
+"""Other units that the runbook makes on a host: oneshots of timers, transient units."""
 
 ROTATION = "runbook-logrotate"
 
@@ -38,16 +37,16 @@ COSTS = {
     f"{ROTATION}.service": "the app's log is not rotated",
     KEEPALIVED_UNIT: "this edge cannot take the floating address",
 }
-"""What users or the host lose while the unit is off, where its name does not say so."""
+"""What does not work while the unit is stopped, where its name does not make it clear."""
 
 UNFELT = (f"{ROTATION}.timer", f"{ROTATION}.service")
-"""Units whose failure users do not feel at once."""
+"""Units whose failure does not affect users at once."""
 
 
 @dataclass(frozen=True)
 class UnitState:
-    """A unit as `systemctl show` sees it. Times are seconds since 1970 by the host's clock; 0:
-    never."""
+    """A unit as `systemctl show` prints it. Times are seconds since 1970 by the clock of the host;
+    0 is never."""
 
     name: str
     load: str = ""
@@ -56,25 +55,26 @@ class UnitState:
     enabled: str = ""
     restarts: int = 0
     exit: str = ""
-    """How its last process ended: `exit-code 1`, `oom-kill 9`; empty when it ended well."""
+    """How its last process ended: `exit-code 1`, `oom-kill 9`; empty if it succeeded."""
     since: int = 0
-    """When it came into this state: since when it is active, or inactive, or starting."""
+    """When it became active, inactive or starting."""
     now: int = 0
     status: str = ""
-    """What the running service says of itself."""
+    """The status text that the running service sets."""
     words: str = ""
-    """Its last telling line in the journal; asked for only when it is not well."""
+    """The last line of its journal that names a cause; read only if the unit failed or starts.
+    (A key of the JSON: scripts rely on it.)"""
     masked: str = ""
-    """`/run` or `/etc`: where somebody forbade it to start."""
+    """`/run` or `/etc`: where somebody masked it; empty if it is not masked."""
 
     @property
     def runs(self) -> bool:
-        """Whether it does its work."""
+        """Whether it runs."""
         return self.active in ("active", "reloading", "refreshing")
 
     @property
     def when(self) -> str:
-        """`since 16:28:02 UTC (12 min ago)`, for people."""
+        """Text such as `since 16:28:02 UTC (12 min ago)`."""
         return (
             f"since {show_moment(self.since, self.now)}" if self.since else "since the host booted"
         )
@@ -84,7 +84,7 @@ class UnitState:
 
 
 def show_moment(at: int, now: int) -> str:
-    """A time and its age. The date is told when it is not today's."""
+    """Return a time with its age; with the date if it is not today."""
     age = max(0, now - at)
     steps = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
     size, unit = next((step for step in steps if age >= step[0]), steps[-1])
@@ -93,7 +93,7 @@ def show_moment(at: int, now: int) -> str:
 
 
 def needed_units(settings: Settings, node: Node) -> list[str]:
-    """The units that must run on `node`."""
+    """Return the units that must run on `node`."""
     floating = [KEEPALIVED_UNIT] if settings.edge.address else []
     units = {
         "app": [app_unit(settings), healer.HEALER_UNIT, f"{ROTATION}.timer"],
@@ -104,7 +104,7 @@ def needed_units(settings: Settings, node: Node) -> list[str]:
 
 
 def unit_checks(settings: Settings, node: Node) -> list[HealthCheck]:
-    """One question about all of them."""
+    """Return a single check for all units of `node`."""
     names = needed_units(settings, node)
     return [HealthCheck(NAME, unit_probe(names), partial(judge_units, node.name, names))]
 
@@ -116,8 +116,8 @@ PROPERTIES = (
 
 
 def unit_probe(names: Sequence[str]) -> str:
-    """Read-only shell text that prints, for `parse_units`, the units `names` and all others of
-    the runbook."""
+    """Return read-only shell text for `parse_units`: it prints the units `names` and all other
+    units of the runbook."""
     units = " ".join(map(q, [*names, OURS]))
     return (
         f"timeout 2 systemctl show --timestamp=unix -p {PROPERTIES} {units}\n"
@@ -135,7 +135,7 @@ def unit_probe(names: Sequence[str]) -> str:
 
 
 def parse_units(text: str) -> dict[str, UnitState]:
-    """The units in the output of `unit_probe`, by name."""
+    """Read the units from the output of `unit_probe`, by name."""
     blocks = [
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         for block in text.split("\n\n")
@@ -175,7 +175,7 @@ def _parse_state(name: str, seen: dict[str, str], now: int) -> UnitState:
 
 
 def judge_units(host: str, names: Sequence[str], seen: Reading) -> list[Problem]:
-    """What is wrong with the units `names`, and with any other of the runbook that failed."""
+    """Return what is wrong with the units `names`, and with other units of the runbook that failed."""
     states = parse_units(seen.out)
     found = []
     for name in names:
@@ -193,7 +193,7 @@ def judge_units(host: str, names: Sequence[str], seen: Reading) -> list[Problem]
 def _unknown_unit(host: str, state: UnitState) -> Problem | None:
     if state.active and state.load not in ("not-found", "error", "bad-setting"):
         return None
-    what = {"": "systemd does not say how it is", "not-found": "it is not installed"}
+    what = {"": "systemd does not report its state", "not-found": "it is not installed"}
     return Problem(
         f"{state.name}: {what.get(state.load, f'its file cannot be loaded ({state.load})')}",
         f"fab -H {host} plan",
@@ -207,10 +207,10 @@ def _masked_unit(host: str, state: UnitState) -> Problem | None:
         return None
     option = " --runtime" if state.masked == "/run" else ""
     now = (
-        "it still runs, and will not start again" if state.runs else f"{state.active} {state.when}"
+        "it still runs, but will not start again" if state.runs else f"{state.active} {state.when}"
     )
     return Problem(
-        f"{state.name} is masked in {state.masked}: somebody forbade it to start; {now}",
+        f"{state.name} is masked in {state.masked}: it cannot start; {now}",
         f"on {host}: systemctl unmask{option} {state.name}; then fab -H {host} deploy",
         down=not state.runs and state.name not in UNFELT,
         cause=False,
@@ -234,24 +234,24 @@ def _stopped_unit(host: str, state: UnitState) -> Problem:
         COSTS.get(state.name, ""),
         state.words,
     ]
-    look = f"on {host}: journalctl -u {state.name} -n 20"
+    next_ = f"on {host}: journalctl -u {state.name} -n 20"
     return Problem(
         ": ".join(part for part in parts if part),
-        look if state.active in ("failed", "activating") else f"fab -H {host} deploy",
+        next_ if state.active in ("failed", "activating") else f"fab -H {host} deploy",
         down=state.name not in UNFELT,
         cause=False,
     )
 
 
 def _starts_for_long(state: UnitState) -> bool:
-    """Starting for a minute, or again and again."""
+    """Whether it has been starting for a minute, or systemd restarts it repeatedly."""
     return state.active == "activating" and (
         state.now - state.since >= SLOW_START or state.sub == "auto-restart"
     )
 
 
 def _starting_unit(host: str, state: UnitState) -> Problem | None:
-    """A start that may well succeed: nobody is served by it yet."""
+    """Return a problem for a unit that is starting: it may succeed, but it does not serve yet."""
     if state.active != "activating":
         return None
     return Problem(
@@ -274,4 +274,4 @@ RULES: tuple[Callable[[str, UnitState], Problem | None], ...] = (
     _starting_unit,
     _not_at_boot,
 )
-"""What can be wrong with a unit that must run; the first that holds is told."""
+"""What can be wrong with a unit that must run; only the first match is reported."""

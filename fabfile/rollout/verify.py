@@ -13,7 +13,7 @@ from ..engine.errors import RunbookError
 from ..engine.host import Node
 from ..engine.problem import Problem
 from ..health import entrance
-from ..health.overview import ask_site, concerning
+from ..health.overview import read_site, select_problems
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
@@ -42,7 +42,7 @@ def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verifi
             asked = (
                 time.monotonic()
             )  # on a slow host an answer takes longer than SETTLE, and may be as old
-            found = list(concerning(names, *ask_site(settings, fleet)))
+            found = list(select_problems(names, *read_site(settings, fleet)))
             if not found or asked >= end:
                 break
             interrupt.check()
@@ -61,7 +61,7 @@ class Outside:
         self._asked: Future[list[Problem]] | None = None
         if self.edges and set(self.edges) <= set(nodes):
             pool = ThreadPoolExecutor(1)
-            self._asked = pool.submit(entrance.problems, settings)
+            self._asked = pool.submit(entrance.find_entrance_problems, settings)
             pool.shutdown(wait=False)
 
     def doubtful(self, holders: Sequence[str]) -> bool:

@@ -11,7 +11,7 @@ from samples import NODES, site
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.psql import REFUSED, answer
 from fabfile.engine.shell import Reading
-from fabfile.health.database import judge
+from fabfile.health.database import judge_database
 from fabfile.roles import postgres
 from fabfile.roles.postgres_view import Cause, merged, overruled, same_value
 
@@ -111,11 +111,11 @@ FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
     [
         ('{"encoding": "UTF8"}\n1\n1\n', 0, []),
         ("deaf\n" + FREE, 0, ["does not take connections at 192.0.2.31 port 5432"]),
-        (f"{WAIT}\n{HOLDER}", 0, ["2 sessions of the database wait for a lock, since 9 s: session 77 (anna, no name, from 192.0.2.9)"]),
+        (f"{WAIT}\n{HOLDER}", 0, ["2 sessions of the database wait for a lock, for up to 9 s: session 77 (anna, no name, from 192.0.2.9)"]),
         (WAIT.replace("9", "1"), 0, []),
         (FREE.replace('"connections": 9', '"connections": 195'), 0, ["195 of PostgreSQL's 197 connections are used"]),
         (FREE.replace('"own": 2', '"own": 190'), 0, ["190 of the 190 connections of role bingo are used"]),
-        ('{"pending": "wal_level"}', 0, ["takes over wal_level at its next restart only"]),
+        ('{"pending": "wal_level"}', 0, ["pending restart of PostgreSQL: only then wal_level takes effect"]),
         ('{"broken": "syntax error", "file": "/x", "line": 3}', 0, ["PostgreSQL cannot read /x:3: syntax error"]),
         ('{"encoding": "SQL_ASCII"}', 0, ["database bingo is encoded in SQL_ASCII"]),
         (f"{FREE}\n{REFUSED} 3\nERROR:  42501: permission denied for table movies\n", 3, ["permission denied for table movies"]),
@@ -125,7 +125,7 @@ FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
 )  # fmt: skip
 def test_the_health_of_the_database(out: str, code: int, says: list[str]) -> None:
     settings = site()
-    problems = judge(postgres.wanted(settings, DB1), settings, DB1, Reading(out, code))
+    problems = judge_database(postgres.wanted(settings, DB1), settings, DB1, Reading(out, code))
     assert len(problems) == len(says)
     for problem, text in zip(problems, says, strict=True):
         assert text in problem.message
