@@ -1,5 +1,4 @@
-"""The host's side: look at it, run one attempt there, ask it things. Shell text, and the answers
-read."""
+"""The host side of discovery: check the host, run an attempt, query files and ports."""
 
 from __future__ import annotations
 
@@ -12,21 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..engine.errors import RunbookError
 from ..engine.shell import q
 from .model import Attempt, Destination, PortHolder, Program
-from .strace import of_program, parse_trace
+from .strace import parse_trace, select_program_events
 
 if TYPE_CHECKING:
     from ..engine.link import Link
 
 ATTEMPT = Path(__file__).with_name("attempt.sh")
 STALL, SETTLE = 2.0, 0.5
-"""Seconds without an answer that make a call a stall; seconds it must go on listening to count
-as serving."""
+"""Seconds without an answer until a call counts as stalled; seconds of listening until the program
+counts as serving."""
 
 AGAIN = "then run the same command again"
 
 
 class HostCheck(NamedTuple):
-    """What the host says about the program before it is run: sha256, its user's home and group."""
+    """What the host reports before the first run: SHA-256, and its user's home and group."""
 
     sha256: str
     home: str
@@ -64,11 +63,11 @@ class ProgramHost:
             f"[ ! -r {q(p.path)} ] || echo sha256 $(sha256sum <{q(p.path)})\n"
         )
         answer = [line.split(maxsplit=1) for line in self.link.run(script).out.splitlines()]
-        problems = {words[1] for words in answer if words[:1] == ["no"]}
+        problems = {line[1] for line in answer if line[:1] == ["no"]}
         found = {line[0]: line[1] for line in answer if len(line) > 1}
         closed = f": the folder {found['closed']} is closed to it" if "closed" in found else ""
         install = f"apt-get install --no-install-recommends strace iproute2 on {name}, {AGAIN}"
-        words = {
+        messages = {
             "strace": (
                 f"{name} has no strace",
                 "discovery watches the program's system calls with it",
@@ -76,7 +75,7 @@ class ProgramHost:
             ),
             "ss": (
                 f"{name} has no ss (iproute2)",
-                "discovery sees by it which port is opened",
+                "discovery needs it to see which port is opened",
                 install,
             ),
             "user": (
@@ -95,7 +94,7 @@ class ProgramHost:
                 f"namei -l {p.path} on {name}   (the rights of each folder above it)",
             ),
         }
-        for problem, parts in words.items():
+        for problem, parts in messages.items():
             if problem in problems:
                 raise RunbookError(*parts)
         return HostCheck(found["sha256"].split()[0], found.get("home", "/"), found["group"])
@@ -108,7 +107,7 @@ class ProgramHost:
         rejects: Iterable[Destination] = (),
         shadows: Mapping[str, str] | None = None,
     ) -> Attempt:
-        """Run the program once with `args`; ends with everything of it gone from the host.
+        """Run the program once with `args`, and remove everything that the run left on the host.
 
         Args:
             deadline: seconds after which it is ended if it neither exits, listens nor waits for an
@@ -132,7 +131,7 @@ class ProgramHost:
         rejects: Iterable[Destination],
         shadows: Mapping[str, str],
     ) -> str:
-        """The whole script of one attempt; see `attempt`."""
+        """Return the complete script of an attempt; see `attempt`."""
         variables = {
             "user": self.program.user,
             "home": self.seen.home,
@@ -157,21 +156,21 @@ class ProgramHost:
                 "wait for it (at most minutes), " + AGAIN,
             )
         if lines[-1:] != ["end"]:
-            said = self.clean(_last_line(err))
+            detail = self.clean(_last_line(err))
             need = (
                 "apt-get install nftables"
                 if "nft" in err and "not found" in err
                 else "read the message above"
             )
             raise RunbookError(
-                f"{name}: the attempt broke off: {said}",
+                f"{name}: the attempt broke off: {detail}",
                 "nothing was learnt from it",
                 f"{need}, {AGAIN}",
             )
         part = dict(line.partition(" ")[::2] for line in lines)
         raw, trace, err = (_unpack_text(part[name]) for name in ("out", "trace", "err"))
         self._keep_trace(trace)
-        events = of_program(
+        events = select_program_events(
             parse_trace(trace.splitlines(), self.program.directory), self.program.path
         )
         if events is None:
@@ -207,7 +206,7 @@ class ProgramHost:
             )
 
     def holder(self, port: int) -> PortHolder | None:
-        """Who listens at `port`, if anybody."""
+        """Return the process that listens at `port`, if any."""
         script = (
             f"pid=$(ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n"
             " 1)\n"
@@ -224,17 +223,19 @@ class ProgramHost:
         return PortHolder(int(pid), command, user, unit, user == self.program.user or exe == own)
 
     def stalls(self, to: Destination) -> bool:
-        """Whether a call there is not answered at all; asked as root, whom no rule for the
-        program's user concerns."""
+        """Whether a call to `to` gets no answer.
+
+        The test runs as root, because firewall rules for the program's user do not affect root.
+        """
         script = f"timeout {STALL} bash -c {q(f': </dev/tcp/{to.address}/{to.port}')} 2>/dev/null"
         return self.link.run(script, check=False).code == 124
 
     def digest(self, path: str) -> str:
-        """The sha256 of a file on the host, "" if there is none."""
+        """Return the SHA-256 of a file on the host, or "" if there is no such file."""
         return self.link.run(f"sha256sum <{q(path)} 2>/dev/null", check=False).out.partition(" ")[0]
 
     def resolve(self, known: Iterable[tuple[str, int]]) -> frozenset[Destination]:
-        """`known` with the addresses that the host resolves the names to."""
+        """Return `known`, plus the addresses to which the host resolves its names."""
         wanted = list(known)
         script = "\n".join(
             f"getent ahosts {q(name)} | while read -r a _; do echo $a {port}; done"

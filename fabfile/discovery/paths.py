@@ -1,4 +1,4 @@
-"""What a path says about itself: part of the system, a configuration, a log."""
+"""Classify a path by its name: part of the system, a configuration, a log."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _SHARED = re.compile(
 
 
 def is_system(path: str) -> bool:
-    """Whether the path belongs to the operating system: its absence is no wish of the program's."""
+    """Whether the path belongs to the operating system: the program does not need it created."""
     return bool(_SYSTEM.match(path)) and not _OWN.match(path)
 
 
 def is_shared(path: str) -> bool:
-    """Whether a directory belongs to everybody: it is never given to one program's user."""
+    """Whether a directory is shared: it must never belong to the user of a single program."""
     return bool(_SHARED.match(path))
 
 
 def config_rank(path: str) -> int:
-    """How much a path looks like a configuration, 0 for not at all."""
+    """Return how likely a path is a configuration by its name; 0 is unlikely."""
     name = basename(path).lower()
     words = set(re.split(r"[^a-z0-9]+", name))
     rank = 3 if words & {"config", "configuration", "settings"} else 0
@@ -41,5 +41,5 @@ def config_rank(path: str) -> int:
 
 
 def is_log(path: str) -> bool:
-    """Whether a path looks like a log."""
+    """Whether a path is probably a log, by its name."""
     return bool(re.search(r"\.log\b|/logs?/|/var/log/", path))

@@ -1,4 +1,5 @@
-"""Whether the database serves the app: tables readable, our settings in effect, connections free."""
+"""Whether the database serves the app: readable tables, our settings in effect, free
+connections."""
 
 from __future__ import annotations
 

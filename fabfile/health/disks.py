@@ -44,7 +44,7 @@ POSTGRES = {
     '"$data"/pg_tblspc/*/': "PostgreSQL's tablespaces",
     "/var/log/postgresql": "PostgreSQL's log",
 }
-"""`data` is a variable of `disk_probe`: the data directory, read from the cluster's configuration."""
+"""`data` is a variable of `disk_probe`: the data directory from the configuration of the cluster."""
 
 
 def used_paths(node: Node) -> dict[str, str]:

@@ -185,8 +185,9 @@ def test_a_running_instance_is_not_disturbed(settled: Settled) -> None:
         second = found(box)
     assert second.facts == first.facts
     assert "odd.pl (pid " in second.occupied
-    expected = "It got as far as its port: 0.0.0.0:7123 is held by its running instance"
+    expected = "It reached its port: its running instance, "
     assert second.trail[-1].concluded.startswith(expected)
+    assert second.trail[-1].concluded.endswith(", already holds 0.0.0.0:7123.")
     assert box.processes() == before
     ask = "print IO::Socket::INET->new('127.0.0.1:7123')->getline"
     assert box.run(f'perl -MIO::Socket::INET -e "{ask}"').out == "hello\n"
