@@ -128,7 +128,7 @@ def power_off(lab: Lab, name: str) -> None:
             raise LabError(
                 f"Processes of {lab.machine(name)} are alive {DEADLINE:.0f} s after SIGKILL.",
                 "They wait in the kernel, mostly for a disk; nothing can be removed under them.",
-                "Look: inv lab.status; then again: inv lab.down",
+                "Run: inv lab.status; then again: inv lab.down",
             )
     network.unplug(lab, name)
     _remove_cgroups(lab, name)

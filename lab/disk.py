@@ -51,7 +51,7 @@ def attach(lab: Lab, name: str) -> None:
 
 
 def image_of(lab: Lab, name: str) -> Path:
-    """The image that the disk of a host that was made stands on."""
+    """The image that the disk of an existing host uses."""
     return Path((lab.host_folder(name) / "prepared").read_text(encoding="utf-8").strip())
 
 
@@ -71,7 +71,7 @@ def _mount(folder: Path, lower: list[Path]) -> None:
 
 
 def ensure_writable(lab: Lab) -> None:
-    """Where overlay disks cannot lie on the machine's own file system (an overlay itself), keep
+    """Where overlay disks cannot be on the machine's own file system (an overlay itself), keep
     them in memory."""
     hosts = lab.folder / "hosts"
     hosts.mkdir(parents=True, exist_ok=True)

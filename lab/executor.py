@@ -40,4 +40,4 @@ class MenuExecutor(Executor):
 def _positional(task: Any) -> list[str]:
     """What was typed for the names that a task wants."""
     arguments = task.args.values() if hasattr(task, "args") else ()
-    return [str(one.value) for one in arguments if one.positional and one.value]
+    return [str(given.value) for given in arguments if given.positional and given.value]

@@ -46,7 +46,7 @@ def up(
     scale: float | None = None,
     bookworm: list[str] | None = None,
 ) -> None:
-    """Make the lab stand: build what is missing, repair what is half done, leave alone what is
+    """Set the lab up: build what is missing, repair what is half done, leave alone what is
     right.
 
     Args:

@@ -106,7 +106,7 @@ def _build(suite: str, recipe: str, sources: list[str], options: list[str], lock
     _debootstrap(suite, root, sources, options, lock)
     for certificate in _certificates():
         shutil.copy(certificate, root / "usr/local/share/ca-certificates")
-    # mmdebstrap lets nothing of the outside in but what apt needs; the rest is said in image.sh.
+    # mmdebstrap lets nothing of the outside in but what apt needs; image.sh does the rest.
     inside = f"mount -t proc proc {root}/proc; exec chroot {root} sh"
     _locked(["unshare", "--mount", "sh", "-euc", inside], lock, _script())
     image = CACHE / f"image-{recipe}-{int(time.time())}"
@@ -143,12 +143,12 @@ def _locked(argv: list[str], lock: int, stdin: str = "") -> None:
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        told = [line for line in lines if line.lstrip().startswith(("E:", "Err:", "W:"))] or lines
-        raise failed((argv[0], "…"), "\n".join(told[-6:]))
+        errors = [line for line in lines if line.lstrip().startswith(("E:", "Err:", "W:"))] or lines
+        raise failed((argv[0], "…"), "\n".join(errors[-6:]))
 
 
 def _forget_old(newest: Path) -> None:
-    """Remove old images that no host of any lab stands on."""
+    """Remove old images that no host of any lab uses."""
     used = lower_folders() | {newest}
     for image in CACHE.glob("image-*-*"):
         if image not in used and time.time() - _built(image) > FRESH:

@@ -12,7 +12,7 @@ from .errors import LabError
 from .shell import run
 
 SUITE = "trixie"
-"""What hosts are made from (Debian 13), unless they are told to be Debian 12, `bookworm`."""
+"""What hosts are made from (Debian 13), unless Debian 12 (`bookworm`) is chosen for them."""
 CODENAMES = {"bookworm", "trixie", "forky", "sid"}
 ALIASES = {"oldstable", "stable", "testing", "unstable"}
 SUFFIXES = ("", "-updates", "-security")
@@ -95,7 +95,7 @@ def lines(sources: Iterable[Source], suite: str = SUITE) -> list[str]:
         raise LabError(
             "The apt sources of this machine name no Debian mirror (http or https).",
             f"The lab's hosts are made from one: Debian {suite}, main.",
-            "Look at /etc/apt/sources.list and /etc/apt/sources.list.d/, then: inv lab.up",
+            "Check /etc/apt/sources.list and /etc/apt/sources.list.d/, then: inv lab.up",
         )
     order = sorted(pairs, key=lambda pair: (SUFFIXES.index(str(pair[1])), pair[0]))
     return [f"deb [signed-by={KEYRING}] {uri} {suite}{suffix} main" for uri, suffix in order]

@@ -25,7 +25,7 @@ def below(folder: Path) -> list[Path]:
 
 
 def lower_folders() -> set[Path]:
-    """Every folder that some overlay mount stands on."""
+    """Every folder that an overlay mount uses."""
     found: set[Path] = set()
     for _, options in _mounts():
         match = re.search(r"(?:^|,)lowerdir=([^,]*)", options)
@@ -34,7 +34,7 @@ def lower_folders() -> set[Path]:
 
 
 def unmount_below(folder: Path) -> None:
-    """Unmount all of it; what is busy (a shell stands in it) is detached and goes when it is
+    """Unmount all of it; what is busy (a shell is in it) is detached and goes when it is
     left."""
     for point in below(folder):
         if not succeeds("umount", str(point)):

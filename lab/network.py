@@ -143,7 +143,7 @@ def refuse_foreign_subnet(lab: Lab) -> None:
             continue
         if ipaddress.IPv4Network(text, strict=False).subnet_of(ours):
             raise LabError(
-                f"{text} on {route.get('dev', 'this machine')} lies in {lab.subnet}, the subnet of"
+                f"{text} on {route.get('dev', 'this machine')} is in {lab.subnet}, the subnet of"
                 f" lab {lab.number}.",
                 "Two networks with one address range would take each other's packets.",
                 f"Choose another lab number, for example: LAB={(lab.number + 1) % 100} inv lab.up",

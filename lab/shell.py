@@ -61,6 +61,6 @@ def failed(argv: tuple[str, ...], words: str) -> LabError:
     return LabError(
         f"`{' '.join(argv)[:160]}` failed: {words}",
         "The lab cannot be made right without it.",
-        "Mend that, then run again: inv lab.up (it repairs what is half done; inv lab.down"
+        "Fix that, then run again: inv lab.up (it repairs what is half done; inv lab.down"
         " removes it)",
     )

@@ -153,7 +153,7 @@ def _quoted(words: tuple[str, ...]) -> str:
 
 
 def write(lab: Lab, names: list[str], deaths: str) -> None:
-    """Hand everything to its owner and write the site file: the lab stands."""
+    """Give everything to its owner and write the site file: the lab is ready."""
     for folder in (lab.folder / "ssh", lab.folder / "secrets"):
         for path in (folder, *folder.rglob("*")):
             os.chown(path, *owner())

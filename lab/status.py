@@ -1,4 +1,4 @@
-"""What stands, host by host."""
+"""The state of the lab, host by host."""
 
 from __future__ import annotations
 

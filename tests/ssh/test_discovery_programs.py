@@ -247,7 +247,7 @@ def test_an_absent_database_is_named(box: Sandbox) -> None:
     assert (
         error.seen
         == "It wants PostgreSQL at 127.0.0.1:5432, which refuses the connection (ECONNREFUSED); it"
-        " says 'Error: no store'."
+        " prints 'Error: no store'."
     )
     assert error.why == "it does not start without; the address comes from /etc/opt/cli/config.yaml"
     assert error.next.startswith("make 127.0.0.1:5432 answer this host")
