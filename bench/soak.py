@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fabfile.drills.observer import AppSeen, EdgeSnapshot, Observer, Seen
+from fabfile.drills.observer import AppSeen, EdgeSnapshot, HostState, Observer
 from fabfile.settings.settings import Settings
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
@@ -41,7 +41,7 @@ class Outages:
         self._none_since: float | None = None
         self._hold_lock = threading.Lock()
 
-    def tell(self, when: float, host: str, seen: Seen | None) -> None:
+    def add_reply(self, when: float, host: str, seen: HostState | None) -> None:
         """One look at one host."""
         with self._hold_lock:
             if isinstance(seen, AppSeen) and seen.pid:
@@ -63,7 +63,7 @@ def soak(settings: Settings, minutes: float) -> None:
     out, outages, samples = Console(), Outages(), list[Sample]()
     ranges: dict[str, Range] = {}
     end = time.monotonic() + minutes * 60
-    with Observer(settings, outages.tell), out.status("") as status:
+    with Observer(settings, outages.add_reply), out.status("") as status:
         while (left := end - time.monotonic()) > 0:
             with UserLoad(settings.service, RATE, ranges) as traffic:
                 until = time.monotonic() + min(left, PIECE)

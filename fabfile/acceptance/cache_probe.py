@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ..traffic.calls import ping_call
 from ..traffic.client import Client, Request, Response
-from ..traffic.dates import date_of
+from ..traffic.dates import parse_http_date
 from ..traffic.sample import Sample
 from .cache_age import DatedAnswer, times_in
 
@@ -128,7 +128,7 @@ def _right_answer(answer: Response) -> list[DatedAnswer]:
     wall = time.time() - asyncio.get_running_loop().time()
     told = answer.headers.get("X-Answered-At", "")
     stamp = float(told) if told.isdecimal() else None
-    date = date_of(answer.headers.get("Date", ""))
+    date = parse_http_date(answer.headers.get("Date", ""))
     return [
         DatedAnswer(
             answer.sent + wall,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ..traffic.calls import LISTS, SINGLE, dummy_call, has_row, operation_call, single_call
 from ..traffic.client import HEAD, Request, Response
-from ..traffic.dates import date_of
+from ..traffic.dates import parse_http_date
 from ..traffic.own_rows import customer_and_movie
 from ..traffic.retry import ask_alone
 from .freshness import Fresh, Freshness, FreshnessProbe
@@ -98,7 +98,7 @@ async def _probe_once(
         answer = await run.ask_alone(asked)
     if not answer.error:
         found = answer.found if seek else None
-        date = date_of(answer.headers.get("Date", ""))
+        date = parse_http_date(answer.headers.get("Date", ""))
         looks = run.looks[call.endpoint]
         digest = _digest_answer(answer, token)
         looks.append(

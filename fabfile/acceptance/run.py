@@ -22,8 +22,8 @@ from ..traffic.calls import (
     ping_call,
 )
 from ..traffic.clean_up import clean_up
-from ..traffic.client import Client, Request, Response, open_wire
-from ..traffic.load import Seen, mix_calls, offer_load
+from ..traffic.client import Client, Request, Response, open_client
+from ..traffic.load import OnAnswer, mix_calls, offer_load
 from ..traffic.own_rows import OwnRows
 from ..traffic.sample import Sample, Watch
 from ..traffic.timeline import LoadPhase, phase_of
@@ -89,7 +89,7 @@ async def measure_all(
     """
     started, begin = time.time(), time.monotonic()
     async with AsyncExitStack() as stack:
-        wire = await stack.enter_async_context(open_wire(address))
+        wire = await stack.enter_async_context(open_client(address))
         over = await stack.enter_async_context(_over_tls(secure)) if secure else None
         silent = await reach_service(wire, watch)
         before = await asyncio.to_thread(counted_requests, facts)
@@ -138,7 +138,7 @@ def _requirement_number(row: Row) -> int:
 
 def _over_tls(secure: Secure) -> AbstractAsyncContextManager[Client]:
     called = secure.called if secure.called != secure.host else None
-    return open_wire(secure.address, tls=unverified_context(), called=called)
+    return open_client(secure.address, tls=unverified_context(), server_name=called)
 
 
 async def _watch_cache(run: CheckRun, over: Client | None) -> CacheSeen:
@@ -245,9 +245,9 @@ async def write_sessions(run: CheckRun) -> None:
             made.append(number)
 
     posts = (ledger.post() for _ in range(plan.writes))
-    await offer_load(run.wire, posts, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
+    await offer_load(run.wire, posts, rate=plan.write_rate, timeout=plan.timeout, on_answer=seen)
     deletes = [ledger.delete(number) for number in made]
-    await offer_load(run.wire, deletes, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
+    await offer_load(run.wire, deletes, rate=plan.write_rate, timeout=plan.timeout, on_answer=seen)
 
 
 Maker = Callable[[], Request]
@@ -276,7 +276,7 @@ async def load_phase(
     gc.disable()
     try:
         run.loads[name] = await offer_load(
-            run.wire, calls, rate=rate, timeout=run.plan.timeout, seen=_watched_phase(run)
+            run.wire, calls, rate=rate, timeout=run.plan.timeout, on_answer=_watched_phase(run)
         )
     finally:
         gc.enable()
@@ -287,10 +287,10 @@ async def ping_phase(run: CheckRun) -> None:
     run.watch.phase("ping", run.plan.pings)
     calls = (ping_call() for _ in range(run.plan.pings))
     done = await offer_load(
-        run.wire, calls, rate=20, timeout=run.plan.timeout, seen=_watched_phase(run)
+        run.wire, calls, rate=20, timeout=run.plan.timeout, on_answer=_watched_phase(run)
     )
     run.samples["R19"] += done.samples
 
 
-def _watched_phase(run: CheckRun) -> Seen:
+def _watched_phase(run: CheckRun) -> OnAnswer:
     return lambda call, sample, answer: run.watch.saw(sample)

@@ -24,21 +24,21 @@ class Fault(Protocol):
     """Something that can be broken and mended again."""
 
     @property
-    def hurt(self) -> tuple[str, ...]:
+    def restarted_apps(self) -> tuple[str, ...]:
         """App nodes whose process must be another one before all is well."""
 
     @property
-    def dark(self) -> str:
+    def unreachable_host(self) -> str:
         """A host that is not seen any more: the fault began when it was seen last."""
 
-    def prepare(self, stage: DrillTarget) -> None:
+    def prepare(self, target: DrillTarget) -> None:
         """All that is no fault yet, and the way back for when we die. NotPossible when it cannot
         be made here."""
 
-    def inject(self, stage: DrillTarget) -> None:
+    def inject(self, target: DrillTarget) -> None:
         """Break it. RunbookError when that did not work."""
 
-    def undo(self, stage: DrillTarget) -> None:
+    def undo(self, target: DrillTarget) -> None:
         """Mend it; harmless when it was not broken, or mended itself. RunbookError when that did
         not work."""
 
@@ -71,9 +71,9 @@ class Observation:
     detected: float | None = None
     recovered: float | None = None
     by_itself: bool = True
-    lives: Mapping[str, Sequence[ProcessSample]] = field(default_factory=dict)
-    before: Mapping[str, int] = field(default_factory=dict)
-    outs: Mapping[str, int] = field(default_factory=dict)
+    process_samples: Mapping[str, Sequence[ProcessSample]] = field(default_factory=dict)
+    pids_before: Mapping[str, int] = field(default_factory=dict)
+    times_out_of_service: Mapping[str, int] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
     oldest: float | None = None
     exit: int | None = None

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from ..traffic.sample import Sample
 from .model import Observation, ProcessSample
-from .observer import AppSeen, EdgeSnapshot, Seen, Snapshot, is_up
+from .observer import AppSeen, EdgeSnapshot, HostState, Snapshot, is_up
 from .result import Mark
 
-Look = tuple[float, str, Seen | None]
+HostReply = tuple[float, str, HostState | None]
 """When (time.monotonic), which host, what."""
 
 
@@ -20,7 +20,7 @@ class Recording:
     are of time.monotonic."""
 
     def __init__(self) -> None:
-        self.looks: list[Look] = []
+        self.replies: list[HostReply] = []
         self.fault: float | None = None
         self.detected: float | None = None
         self.undone: float | None = None
@@ -29,13 +29,13 @@ class Recording:
         self.by_itself = True
         self.before = Snapshot({}, {})
 
-    def tell(self, when: float, host: str, seen: Seen | None) -> None:
+    def add_reply(self, when: float, host: str, seen: HostState | None) -> None:
         """One look at one host."""
-        self.looks.append((when, host, seen))
+        self.replies.append((when, host, seen))
 
-    def pid(self, sight: Snapshot, node: str) -> int:
+    def pid(self, snapshot: Snapshot, node: str) -> int:
         """The app's process on a node; 0 for none, or one not seen."""
-        seen = sight.apps.get(node)
+        seen = snapshot.apps.get(node)
         return seen.pid if seen else 0
 
     def marks(self, begin: float) -> tuple[Mark, ...]:
@@ -66,33 +66,33 @@ class Recording:
             detected=t(self.detected),
             recovered=t(self.recovered),
             by_itself=self.by_itself,
-            lives=process_samples(self.looks, list(self.before.apps), begin),
-            before={node: self.pid(self.before, node) for node in self.before.apps},
-            outs=times_out_of_service(self.looks, since),
-            drained=drained_nodes(self.looks, since),
+            process_samples=collect_process_samples(self.replies, list(self.before.apps), begin),
+            pids_before={node: self.pid(self.before, node) for node in self.before.apps},
+            times_out_of_service=count_out_of_service(self.replies, since),
+            drained=find_drained_nodes(self.replies, since),
             oldest=oldest,
             exit=exits[0] if exits else None,
         )
 
 
-def process_samples(
-    looks: Iterable[Look], nodes: Sequence[str], begin: float
+def collect_process_samples(
+    replies: Iterable[HostReply], nodes: Sequence[str], begin: float
 ) -> dict[str, list[ProcessSample]]:
     """The app nodes' own words since `begin`. A node that says nothing is not ready."""
     told: dict[str, list[ProcessSample]] = {node: [] for node in nodes}
-    for when, host, seen in looks:
+    for when, host, seen in replies:
         if host in told and when >= begin:
             app = seen if isinstance(seen, AppSeen) else AppSeen(0, False)
             told[host].append(ProcessSample(when - begin, app.pid, app.ready))
     return told
 
 
-def times_out_of_service(looks: Iterable[Look], since: float) -> dict[str, int]:
+def count_out_of_service(replies: Iterable[HostReply], since: float) -> dict[str, int]:
     """How often each node went out of service after `since`, as the edge says that saw it most
     often."""
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     last: dict[tuple[str, str], bool] = {}
-    for when, edge, seen in looks:
+    for when, edge, seen in replies:
         for node, status in seen.nodes.items() if isinstance(seen, EdgeSnapshot) else ():
             up = is_up(status)
             counts[edge, node] += int(when >= since and not up and last.get((edge, node), True))
@@ -103,11 +103,11 @@ def times_out_of_service(looks: Iterable[Look], since: float) -> dict[str, int]:
     return {node: count for node, count in most.items() if count}
 
 
-def drained_nodes(looks: Iterable[Look], since: float) -> frozenset[str]:
+def find_drained_nodes(replies: Iterable[HostReply], since: float) -> frozenset[str]:
     """The nodes that any edge saw drained after `since`."""
     seen = (
         edge.nodes.items()
-        for when, _, edge in looks
+        for when, _, edge in replies
         if when >= since and isinstance(edge, EdgeSnapshot)
     )
     return frozenset(node for nodes in seen for node, status in nodes if status.startswith("DRAIN"))

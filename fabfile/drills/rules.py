@@ -3,8 +3,6 @@ bounds come from the requirements."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from ..settings.requirements import LATENCY_BOUND
 from ..traffic.stats import percentile_of
 from . import figures
@@ -17,18 +15,18 @@ RECOVERY = 60.0
 """R2, in seconds."""
 
 
-def no_failed_gets(seen: Observation) -> Bound:
+def no_failed_gets(observed: Observation) -> Bound:
     """R1's aim: whatever may be asked twice never fails."""
-    bad = [s for s in seen.samples if not s.ok and s.endpoint not in figures.WRITES]
+    bad = [s for s in observed.samples if not s.ok and s.endpoint not in figures.WRITES]
     return Bound(
-        "failed GETs", _share_text(len(bad), _count_requests(seen, gets=True)), "0", not bad
+        "failed GETs", _share_text(len(bad), _count_requests(observed, gets=True)), "0", not bad
     )
 
 
-def few_failed_posts(seen: Observation) -> Bound:
+def few_failed_posts(observed: Observation) -> Bound:
     """What may be executed once only fails where it was in flight: at most 0.2 %, or a single
     one."""
-    posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
+    posts = [s for s in observed.samples if s.endpoint in figures.WRITES]
     bad = sum(not s.ok for s in posts)
     return Bound(
         "failed POSTs, DELETEs",
@@ -38,12 +36,12 @@ def few_failed_posts(seen: Observation) -> Bound:
     )
 
 
-def only_posts_in_hand(seen: Observation) -> Bound:
+def only_posts_in_flight(observed: Observation) -> Bound:
     """Where a fault is not felt at once, what may be executed once only fails if the node had it
     when the fault began."""
-    posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
+    posts = [s for s in observed.samples if s.endpoint in figures.WRITES]
     bad = [s for s in posts if not s.ok]
-    late = sum(s.intended > seen.fault + ABOUT for s in bad)
+    late = sum(s.intended > observed.fault + ABOUT for s in bad)
     shown = f"{_share_text(len(bad), len(posts))}, {late} of them later"
     return Bound("failed POSTs, DELETEs", shown, "none sent after the fault", not late)
 
@@ -52,19 +50,19 @@ ABOUT = 0.7
 """Seconds by which a fault's begin is known: it is made over ssh."""
 
 
-def no_failures(seen: Observation) -> Bound:
+def no_failures(observed: Observation) -> Bound:
     """What is planned costs no request of any method."""
-    bad = sum(not s.ok for s in seen.samples)
-    return Bound("failed requests", _share_text(bad, len(seen.samples)), "0", not bad)
+    bad = sum(not s.ok for s in observed.samples)
+    return Bound("failed requests", _share_text(bad, len(observed.samples)), "0", not bad)
 
 
 def failed_at_most(count: int) -> Rule:
     """So many requests of any method may fail, however long the drill takes."""
 
-    def rule(seen: Observation) -> Bound:
-        bad = sum(not s.ok for s in seen.samples)
+    def rule(observed: Observation) -> Bound:
+        bad = sum(not s.ok for s in observed.samples)
         return Bound(
-            "failed requests", _share_text(bad, len(seen.samples)), str(count), bad <= count
+            "failed requests", _share_text(bad, len(observed.samples)), str(count), bad <= count
         )
 
     return rule
@@ -73,16 +71,16 @@ def failed_at_most(count: int) -> Rule:
 def answered_within(seconds: float) -> Rule:
     """Nobody waits longer than `seconds`, neither for an answer nor for a failure."""
 
-    def rule(seen: Observation) -> Bound:
-        longest = max((s.done - s.intended for s in seen.samples), default=0.0)
+    def rule(observed: Observation) -> Bound:
+        longest = max((s.done - s.intended for s in observed.samples), default=0.0)
         return Bound("longest wait", f"{longest:.2f} s", f"{seconds:g} s", longest <= seconds)
 
     return rule
 
 
-def within_budget(seen: Observation) -> Bound:
+def within_budget(observed: Observation) -> Bound:
     """R1's limit."""
-    share = figures.budget_share(seen.samples) * BUDGET
+    share = figures.budget_share(observed.samples) * BUDGET
     return Bound(
         "failed requests", f"{100 * share:.2f} %", f"{100 * BUDGET:.0f} %", share <= BUDGET
     )
@@ -91,8 +89,8 @@ def within_budget(seen: Observation) -> Bound:
 def unaffected_hold(*endpoints: str) -> Rule:
     """Requests that do not need what was broken do not fail."""
 
-    def rule(seen: Observation) -> Bound:
-        mine = [s for s in seen.samples if s.endpoint in endpoints]
+    def rule(observed: Observation) -> Bound:
+        mine = [s for s in observed.samples if s.endpoint in endpoints]
         bad = sum(not s.ok for s in mine)
         return Bound(f"failed {', '.join(endpoints)}", _share_text(bad, len(mine)), "0", not bad)
 
@@ -102,8 +100,8 @@ def unaffected_hold(*endpoints: str) -> Rule:
 def gap_within(seconds: float) -> Rule:
     """The longest time in which nobody got a right answer."""
 
-    def rule(seen: Observation) -> Bound:
-        longest = figures.longest_gap(seen.samples, seen.fault)
+    def rule(observed: Observation) -> Bound:
+        longest = figures.longest_gap(observed.samples, observed.fault)
         return Bound("longest gap", f"{longest:.2f} s", f"{seconds:g} s", longest <= seconds)
 
     return rule
@@ -113,13 +111,13 @@ def recovered_within(seconds: float = RECOVERY) -> Rule:
     """R2: well again by itself, counted from the fault or, when the drill ended that, from its
     end."""
 
-    def rule(seen: Observation) -> Bound:
-        took = recovery_seconds(seen)
+    def rule(observed: Observation) -> Bound:
+        took = recovery_seconds(observed)
         known = (
             f"{took:.1f} s"
             if took is not None
             else "not by itself"
-            if not seen.by_itself
+            if not observed.by_itself
             else "never"
         )
         return Bound(
@@ -129,25 +127,29 @@ def recovered_within(seconds: float = RECOVERY) -> Rule:
     return rule
 
 
-def recovery_seconds(seen: Observation) -> float | None:
+def recovery_seconds(observed: Observation) -> float | None:
     """Seconds until all was well by itself; None when it was not, or the drill had to mend what
     should mend itself."""
-    if seen.recovered is None or not seen.by_itself:
+    if observed.recovered is None or not observed.by_itself:
         return None
-    return max(0.0, seen.recovered - (seen.fault if seen.undone is None else seen.undone))
+    return max(
+        0.0, observed.recovered - (observed.fault if observed.undone is None else observed.undone)
+    )
 
 
 def dip_within(seconds: float, rate: float) -> Rule:
     """How long fewer than nine tenths of the `rate` offered were answered each second: the
     surplus that waits for the other node."""
 
-    def rule(seen: Observation) -> Bound:
-        done = [0] * (int(max((s.done for s in seen.samples), default=0)) + 1)
-        for sample in seen.samples:
+    def rule(observed: Observation) -> Bound:
+        done = [0] * (int(max((s.done for s in observed.samples), default=0)) + 1)
+        for sample in observed.samples:
             if sample.ok:
                 done[int(sample.done)] += 1
         slow = [
-            t for t, count in enumerate(done[:-1]) if t >= int(seen.fault) and count < 0.9 * rate
+            t
+            for t, count in enumerate(done[:-1])
+            if t >= int(observed.fault) and count < 0.9 * rate
         ]
         length = slow[-1] - slow[0] + 1 if slow else 0
         return Bound("dip in answers a second", f"{length} s", f"{seconds:g} s", length <= seconds)
@@ -155,43 +157,12 @@ def dip_within(seconds: float, rate: float) -> Rule:
     return rule
 
 
-def apps_left_alone(seen: Observation) -> Bound:
-    """No app was restarted: what ails is not theirs."""
-    others = _restarted_nodes(seen)
-    return Bound("apps restarted", ", ".join(others) or "none", "none", not others)
-
-
-def every_app_restarted(seen: Observation) -> Bound:
-    """It was no task that had nothing to do."""
-    others = _restarted_nodes(seen)
-    return Bound(
-        "apps restarted", ", ".join(others) or "none", "all", others == sorted(seen.before)
-    )
-
-
-def drained_first(seen: Observation) -> Bound:
-    """Who was restarted had been taken out of service before."""
-    hasty = [node for node in _restarted_nodes(seen) if node not in seen.drained]
-    shown = ", ".join(hasty) or f"none of {', '.join(_restarted_nodes(seen)) or 'none'}"
-    return Bound("restarted undrained", shown, "none", not hasty and bool(_restarted_nodes(seen)))
-
-
-def _restarted_nodes(seen: Observation) -> list[str]:
-    """The nodes with another process than before. (No process may only mean that the host was
-    not heard.)"""
-    return sorted(
-        node
-        for node, pid in seen.before.items()
-        if {life.pid for life in seen.lives.get(node, ())} - {0, pid}
-    )
-
-
 def fault_was_felt(slow: float) -> Rule:
     """There was a fault: while it lasted a request failed, or took longer than `slow` seconds."""
 
-    def rule(seen: Observation) -> Bound:
-        end = float("inf") if seen.undone is None else seen.undone
-        during = [s for s in seen.samples if seen.fault <= s.intended < end]
+    def rule(observed: Observation) -> Bound:
+        end = float("inf") if observed.undone is None else observed.undone
+        during = [s for s in observed.samples if observed.fault <= s.intended < end]
         bad, slowest = sum(not s.ok for s in during), max((s.latency for s in during), default=0.0)
         return Bound(
             "felt",
@@ -199,38 +170,6 @@ def fault_was_felt(slow: float) -> Rule:
             f"a failure, or > {slow:g} s",
             bad > 0 or slowest > slow,
         )
-
-    return rule
-
-
-def never_both_at_once(seen: Observation) -> Bound:
-    """Ill nodes are restarted one after the other: at no moment was no app ready."""
-    moments = sorted(
-        (life.t, node, life.ready)
-        for node, lives in seen.lives.items()
-        for life in lives
-        if life.t >= seen.fault
-    )
-    state = dict.fromkeys(seen.lives, True)
-    together = 0.0
-    for (t, node, ready), (later, _, _) in pairwise(
-        [*moments, (moments[-1][0] if moments else 0.0, "", True)]
-    ):
-        state[node] = ready
-        together += later - t if not any(state.values()) else 0.0
-    return Bound("both apps restarting", f"{together:.1f} s", "never", together == 0)
-
-
-def restarted_at_most(times: int) -> Rule:
-    """No restart loop: so many processes each node at most, besides the one before."""
-
-    def rule(seen: Observation) -> Bound:
-        fresh = {
-            node: {life.pid for life in lives} - {0, seen.before.get(node, 0)}
-            for node, lives in seen.lives.items()
-        }
-        most = max(map(len, fresh.values()), default=0)
-        return Bound("restarts of a node", str(most), str(times), most <= times)
 
     return rule
 
@@ -243,14 +182,14 @@ def served_in_time(rate: float, after: float) -> Rule:
     that nobody is refused.
     """
 
-    def rule(seen: Observation) -> Bound:
-        begin = seen.fault + after + SETTLE
+    def rule(observed: Observation) -> Bound:
+        begin = observed.fault + after + SETTLE
         end = (
-            seen.undone
-            if seen.undone is not None
-            else max((s.intended for s in seen.samples), default=0.0)
+            observed.undone
+            if observed.undone is not None
+            else max((s.intended for s in observed.samples), default=0.0)
         )
-        right = sorted(s.latency for s in seen.samples if s.ok and begin <= s.intended < end)
+        right = sorted(s.latency for s in observed.samples if s.ok and begin <= s.intended < end)
         served = len(right) / max(1e-9, end - begin)
         p90 = percentile_of(right, 0.9) if right else float("inf")
         shown = f"{served:.0f}/s, p90 {p90 * 1000:.0f} ms"
@@ -272,8 +211,8 @@ SETTLE = 5.0
 def refused_fast(seconds: float) -> Rule:
     """What is refused is refused at once, with an answer."""
 
-    def rule(seen: Observation) -> Bound:
-        bad = [s for s in seen.samples if not s.ok]
+    def rule(observed: Observation) -> Bound:
+        bad = [s for s in observed.samples if not s.ok]
         slowest = max((s.done - s.intended for s in bad), default=0.0)
         mute = sum(not s.status for s in bad)
         shown = f"{len(bad)}, slowest {slowest:.2f} s, {mute} without answer"
@@ -284,24 +223,16 @@ def refused_fast(seconds: float) -> Rule:
     return rule
 
 
-def stays_up(seen: Observation) -> Bound:
-    """Health checks do not flap: the victim itself is seen out of service, once, and nobody
-    else."""
-    times = sum(seen.outs.values())
-    shown = ", ".join(f"{node} {count}" for node, count in sorted(seen.outs.items())) or "none"
-    return Bound("nodes seen out of service", shown, "one, once", times == 1)
-
-
 def never_older_than(seconds: float) -> Rule:
     """R16: an answer of /long_dummy."""
 
-    def rule(seen: Observation) -> Bound:
-        shown = "none seen" if seen.oldest is None else f"{seen.oldest:.0f} s"
+    def rule(observed: Observation) -> Bound:
+        shown = "none seen" if observed.oldest is None else f"{observed.oldest:.0f} s"
         return Bound(
             "oldest /long_dummy",
             shown,
             f"{seconds:g} s",
-            seen.oldest is not None and seen.oldest <= seconds,
+            observed.oldest is not None and observed.oldest <= seconds,
         )
 
     return rule
@@ -310,8 +241,8 @@ def never_older_than(seconds: float) -> Rule:
 def ended_with(code: int, task: str) -> Rule:
     """The task that was run under load ended with this exit code."""
 
-    def rule(seen: Observation) -> Bound:
-        return Bound(f"exit code of {task}", str(seen.exit), str(code), seen.exit == code)
+    def rule(observed: Observation) -> Bound:
+        return Bound(f"exit code of {task}", str(observed.exit), str(code), observed.exit == code)
 
     return rule
 
@@ -319,8 +250,8 @@ def ended_with(code: int, task: str) -> Rule:
 def noticed_within(seconds: float) -> Rule:
     """A balancer took note."""
 
-    def rule(seen: Observation) -> Bound:
-        took = None if seen.detected is None else seen.detected - seen.fault
+    def rule(observed: Observation) -> Bound:
+        took = None if observed.detected is None else observed.detected - observed.fault
         shown = "never" if took is None else f"{took:.1f} s"
         return Bound("noticed after", shown, f"{seconds:g} s", took is not None and took <= seconds)
 
@@ -331,5 +262,5 @@ def _share_text(bad: int, n: int) -> str:
     return f"{bad} of {n}"
 
 
-def _count_requests(seen: Observation, *, gets: bool) -> int:
-    return sum((s.endpoint not in figures.WRITES) == gets for s in seen.samples)
+def _count_requests(observed: Observation, *, gets: bool) -> int:
+    return sum((s.endpoint not in figures.WRITES) == gets for s in observed.samples)

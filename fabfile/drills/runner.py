@@ -51,8 +51,8 @@ class DrillRun:
         self.stop_at_budget = stop_at_budget
         self.floating = bool(settings.edge.address)
         self.fleet = open_fleet(settings, settings.inventory.nodes)
-        self.record = Recording()
-        self.eyes = Observer(settings, self.record.tell)
+        self.recording = Recording()
+        self.observer = Observer(settings, self.recording.add_reply)
         self.traffic = UserLoad(settings.service, drill.rate, ranges)
         self.left: list[str] = []
         self.aborted = ""
@@ -67,7 +67,7 @@ class DrillRun:
             KeyboardInterrupt: Ctrl-C; all is repaired by then.
         """
         started, begin = time.time(), time.monotonic()
-        with interrupt.deferred(), self.fleet, self.eyes, self._hold_lock():
+        with interrupt.deferred(), self.fleet, self.observer, self._hold_lock():
             try:
                 result = self._perform_inside()
             except RunbookError as error:
@@ -86,7 +86,7 @@ class DrillRun:
         """Before anything was broken it was not tried; afterwards it did not hold."""
         said = f"{error.seen}: {error.why}" if error.why else error.seen
         why = said if isinstance(error, NotPossible) else f"it could not be made: {said}"
-        if self.record.fault is None and not self.left:
+        if self.recording.fault is None and not self.left:
             return not_tried(self.drill, why)
         return replace(
             not_tried(self.drill, "; ".join([why, *self.left])),
@@ -111,64 +111,68 @@ class DrillRun:
             return not_tried(
                 self.drill, f"not started: {self._describe_unwell()} before anything was broken"
             )
-        self.record.before = self.eyes.sight()
-        stage = DrillTarget(self.settings, self.fleet, self.record.before)
-        fault = self.drill.fault(stage)
+        self.recording.before = self.observer.take_snapshot()
+        target = DrillTarget(self.settings, self.fleet, self.recording.before)
+        fault = self.drill.fault(target)
         with self.traffic:
             try:
-                fault.prepare(stage)
+                fault.prepare(target)
                 if not self._wait_until(
-                    lambda: self._is_well() and self.traffic.calm(CALM), BEGIN_WITHIN
+                    lambda: self._is_well() and self.traffic.is_calm(CALM), BEGIN_WITHIN
                 ):
                     return not_tried(
                         self.drill,
                         f"not started: {self._describe_unwell()} before anything was broken",
                     )
-                self.record.before = self.eyes.sight()
-                self._break_it(fault, stage)
-                self._observe_fault(fault, stage)
+                self.recording.before = self.observer.take_snapshot()
+                self._break_it(fault, target)
+                self._observe_fault(fault, target)
             finally:
-                self._repair_fault(fault, stage)
+                self._repair_fault(fault, target)
             self._watch_load()
         begin, load = self.traffic.begin, self.traffic
-        seen = self.record.observation(begin, load.samples, load.oldest, stage.exits)
-        return judge_drill(self.drill, seen, self.record.marks(begin), self.aborted, self.left)
+        seen = self.recording.observation(begin, load.samples, load.oldest, target.exits)
+        return judge_drill(self.drill, seen, self.recording.marks(begin), self.aborted, self.left)
 
     # -- the phases
     # ------------------------------------------------------------------------------------------------
 
-    def _break_it(self, fault: Fault, stage: DrillTarget) -> None:
+    def _break_it(self, fault: Fault, target: DrillTarget) -> None:
         self.progress("breaking it")
-        self.record.fault = time.monotonic()
-        fault.inject(stage)
-        if fault.dark and (seen := self.eyes.last(fault.dark)) > self.record.fault:
-            self.record.fault = seen
+        self.recording.fault = time.monotonic()
+        fault.inject(target)
+        if (
+            fault.unreachable_host
+            and (seen := self.observer.last_reply_time(fault.unreachable_host))
+            > self.recording.fault
+        ):
+            self.recording.fault = seen
 
-    def _observe_fault(self, fault: Fault, stage: DrillTarget) -> None:
+    def _observe_fault(self, fault: Fault, target: DrillTarget) -> None:
         """Until it is over by itself, or the drill ends it and it is over then."""
         if self.drill.hold is not None:
             self._wait_until(lambda: False, self.drill.hold)
-            self.record.undone = time.monotonic()
-            self._undo_fault(fault, stage)
+            self.recording.undone = time.monotonic()
+            self._undo_fault(fault, target)
         self._since = time.monotonic()
         self._wait_until(lambda: self._is_over(fault), self.drill.patience)
 
-    def _repair_fault(self, fault: Fault, stage: DrillTarget) -> None:
+    def _repair_fault(self, fault: Fault, target: DrillTarget) -> None:
         """Whatever has happened: mended, and looked at until all is well. The Ctrl-C that led
         here does not end it, a new one does."""
-        self.record.by_itself = self.record.recovered is not None
-        self.record.repaired = time.monotonic()
+        self.recording.by_itself = self.recording.recovered is not None
+        self.recording.repaired = time.monotonic()
         with interrupt.mending():
-            self._undo_fault(fault, stage)
+            self._undo_fault(fault, target)
             if not self._wait_patiently(self._is_well, WELL_WITHIN):
                 self.left.append(f"{self._describe_unwell()} {WELL_WITHIN:.0f} s after the repair")
-            self._wait_patiently(lambda: self.traffic.calm(1.0), CALM)
+            self._wait_patiently(lambda: self.traffic.is_calm(1.0), CALM)
 
-    def _undo_fault(self, fault: Fault, stage: DrillTarget) -> None:
+    def _undo_fault(self, fault: Fault, target: DrillTarget) -> None:
         self.progress("mending it")
         self._mended = True
         try:
-            fault.undo(stage)
+            fault.undo(target)
         except NotPossible:
             return  # so it was not made either
         except RunbookError as error:
@@ -200,15 +204,19 @@ class DrillRun:
     def _update_progress(self) -> None:
         """Has the balancer that serves taken note? Is the budget spent? And a word of progress."""
         self._watch_load()
-        if self.record.fault is None:
+        if self.recording.fault is None:
             return
-        sight = self.eyes.sight()
-        if self.record.detected is None and not self._mended and sight.noticed(self.record.before):
-            self.record.detected = time.monotonic()
+        snapshot = self.observer.take_snapshot()
+        if (
+            self.recording.detected is None
+            and not self._mended
+            and snapshot.has_noticed_since(self.recording.before)
+        ):
+            self.recording.detected = time.monotonic()
         allowed = BUDGET * self.drill.rate * (self.drill.hold or self.drill.patience)
         if self.stop_at_budget and self.traffic.failed > allowed:
             self.aborted = f"the error budget was spent: {self.traffic.failed} failed requests"
-        ago = time.monotonic() - self.record.fault
+        ago = time.monotonic() - self.recording.fault
         self.progress(
             f"{ago:.0f} s after the fault, {self.traffic.failed} of {len(self.traffic.samples)}"
             " requests failed"
@@ -222,33 +230,33 @@ class DrillRun:
             )
 
     def _is_well(self) -> bool:
-        return self.eyes.sight().well(floating=self.floating)
+        return self.observer.take_snapshot().is_well(floating=self.floating)
 
     def _is_over(self, fault: Fault) -> bool:
         """All is as before, for CALM seconds by now; since when goes to `recovered`."""
-        sight = self.eyes.sight()
+        snapshot = self.observer.take_snapshot()
         old = any(
-            self.record.pid(self.record.before, node) == self.record.pid(sight, node)
-            for node in fault.hurt
+            self.recording.pid(self.recording.before, node) == self.recording.pid(snapshot, node)
+            for node in fault.restarted_apps
         )
         now = time.monotonic()
-        if old or not sight.well(floating=self.floating):
-            self.record.recovered = None
+        if old or not snapshot.is_well(floating=self.floating):
+            self.recording.recovered = None
             self._since = now
             return False
-        if not (now - self._since >= CALM and self.traffic.calm(CALM)):
+        if not (now - self._since >= CALM and self.traffic.is_calm(CALM)):
             return False
         fails = [sample.intended for sample in self.traffic.samples if not sample.ok]
         last = self.traffic.begin + max(fails, default=0.0)
-        self.record.recovered = max(
-            self._since, last, self.record.undone or self.record.fault or 0.0
+        self.recording.recovered = max(
+            self._since, last, self.recording.undone or self.recording.fault or 0.0
         )
         return True
 
     def _describe_unwell(self) -> str:
         """What is not well, in words."""
-        sight = self.eyes.sight()
-        for edge, seen in sight.edges.items():
+        snapshot = self.observer.take_snapshot()
+        for edge, seen in snapshot.edges.items():
             if seen is None:
                 return f"{edge} was not seen"
             if not seen.nodes:
@@ -256,7 +264,7 @@ class DrillRun:
             for node, status in seen.nodes.items():
                 if not is_up(status):
                     return f"{edge} saw {node} {status}"
-        for node, app in sight.apps.items():
+        for node, app in snapshot.apps.items():
             if not (app and app.ready):
                 return f"the app of {node} was not ready"
         return self.aborted or (

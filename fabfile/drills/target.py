@@ -25,12 +25,12 @@ from .observer import Snapshot, is_up
 
 @dataclass
 class DrillTarget:
-    """One site in one drill. `sight` is how all stood before the fault; `exits` are the exit
+    """One site in one drill. `snapshot` is how all stood before the fault; `exits` are the exit
     codes of tasks that were the fault."""
 
     settings: Settings
     fleet: Fleet
-    sight: Snapshot
+    snapshot: Snapshot
     exits: list[int] = field(default_factory=list)
 
     @property
@@ -71,12 +71,12 @@ class DrillTarget:
 
     @property
     def victim(self) -> Node:
-        """The app node to hurt: the first that the holder of the address sees up.
+        """The app node to restarted_apps: the first that the holder of the address sees up.
 
         Raises:
             NotPossible: there is no other node that could serve meanwhile.
         """
-        return choose_victim(self.apps, self.sight)
+        return choose_victim(self.apps, self.snapshot)
 
     @property
     def holder(self) -> Node:
@@ -90,7 +90,7 @@ class DrillTarget:
             raise NotPossible(
                 "this site has one edge", "with only one edge, losing it takes the service down", ""
             )
-        return next(edge for edge in edges if edge.name == self.sight.holder)
+        return next(edge for edge in edges if edge.name == self.snapshot.holder)
 
     @property
     def database(self) -> Node:
@@ -157,13 +157,13 @@ class DrillTarget:
             )
 
 
-def choose_victim(apps: tuple[Node, ...], sight: Snapshot) -> Node:
+def choose_victim(apps: tuple[Node, ...], snapshot: Snapshot) -> Node:
     """The first app node that is up in the eyes of the edge that serves, if another one is up too.
 
     Raises:
         NotPossible: there are not two.
     """
-    edge = sight.edges[sight.holder]
+    edge = snapshot.edges[snapshot.holder]
     up = [node for node in apps if edge and is_up(edge.nodes.get(node.name, ""))]
     if len(up) < 2:
         raise NotPossible(

@@ -24,13 +24,13 @@ def not_tried(drill: Drill, why: str) -> DrillResult:
 
 def judge_drill(
     drill: Drill,
-    seen: Observation,
+    observed: Observation,
     marks: Sequence[Mark] = (),
     aborted: str = "",
     left: Sequence[str] = (),
 ) -> DrillResult:
     """The result of a drill that was made."""
-    bounds = tuple(rule(seen) for rule in drill.rules)
+    bounds = tuple(rule(observed) for rule in drill.rules)
     why = "; ".join(
         [aborted] * bool(aborted)
         + [_broken_bound(bound) for bound in bounds if not bound.held]
@@ -41,18 +41,20 @@ def judge_drill(
         drill.hypothesis,
         drill.requirements,
         rate=drill.rate,
-        requests=len(seen.samples),
-        failed=figures.count_failed(seen.samples),
-        gap_s=round(figures.longest_gap(seen.samples, seen.fault), 3),
-        detect_s=None if seen.detected is None else round(seen.detected - seen.fault, 2),
-        recover_s=_round_seconds(rules.recovery_seconds(seen)),
-        budget_share=round(figures.budget_share(seen.samples), 3),
+        requests=len(observed.samples),
+        failed=figures.count_failed(observed.samples),
+        gap_s=round(figures.longest_gap(observed.samples, observed.fault), 3),
+        detect_s=None
+        if observed.detected is None
+        else round(observed.detected - observed.fault, 2),
+        recover_s=_round_seconds(rules.recovery_seconds(observed)),
+        budget_share=round(figures.budget_share(observed.samples), 3),
         verdict=FAILED if why else HELD,
         why=why,
         bounds=bounds,
-        timeline=figures.request_timeline(seen.samples),
+        timeline=figures.request_timeline(observed.samples),
         marks=tuple(marks),
-        lag_s=round(figures.generator_lag(seen.samples), 4),
+        lag_s=round(figures.generator_lag(observed.samples), 4),
         left=tuple(left),
     )
 

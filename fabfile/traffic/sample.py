@@ -31,22 +31,21 @@ class Sample(NamedTuple):
 
     @property
     def latency(self) -> float:
-        """Seconds from the *intended* time, so that a stall is felt by all who would have come
-        during it.
+        """Seconds from the *intended* time, so that a stall counts for every request that was due
+        in it.
 
-        An error has no latency: it is slower than every answer, and a fast 500 improves no
-        percentile.
+        Infinite for a failure, so that a fast 500 improves no percentile.
         """
         return self.done - self.intended if self.ok else math.inf
 
     @property
     def lag(self) -> float:
-        """How late the generator itself was, in seconds."""
+        """How late the load generator was, in seconds."""
         return self.woke - self.intended
 
 
 class Watch(Protocol):
-    """Whoever looks on while a run goes."""
+    """An observer of a run, as a progress display."""
 
     def phase(self, title: str, total: int) -> None:
         """A phase begins; it will make about `total` requests (0: not known)."""

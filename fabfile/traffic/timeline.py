@@ -1,4 +1,4 @@
-"""A load second by second: what curves are drawn from."""
+"""A load second by second, as a page draws it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .stats import percentile_of
 class Second(NamedTuple):
     """The requests that were due in one second of a load.
 
-    `t` is its begin, counted from the load's. Latencies are seconds, of right answers, from the
-    intended time; None where there was no right answer.
+    `t`: the start of the second, in seconds since the start of the load. Latencies are in seconds,
+    of right answers, from the intended time; None where there was no right answer.
     """
 
     t: int
@@ -30,7 +30,7 @@ class Second(NamedTuple):
 
 @dataclass(frozen=True)
 class LoadPhase:
-    """A load that is over: offered requests per second, for how many seconds, and how they went."""
+    """A finished load: offered requests per second, its length in seconds, and its timeline."""
 
     name: str
     rate: float
@@ -39,7 +39,7 @@ class LoadPhase:
 
 
 def by_second(samples: Sequence[Sample], seconds: float) -> list[Second]:
-    """Every second of a load of `seconds`, those in which nothing was due included."""
+    """Every second of a load of `seconds`, also those in which no request was due."""
     due: defaultdict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
         due[int(sample.intended)].append(sample)
@@ -54,5 +54,5 @@ def _make_second(t: int, samples: Sequence[Sample]) -> Second:
 
 
 def phase_of(name: str, load: Load) -> LoadPhase:
-    """A finished load as a curve."""
+    """Make the timeline of a finished load."""
     return LoadPhase(name, load.rate, load.seconds, by_second(load.samples, load.seconds))

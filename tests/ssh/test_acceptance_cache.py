@@ -18,7 +18,7 @@ from load_server import serving
 from fabfile.acceptance.cache_probe import PATH, CacheSeen, Pattern, watch_cache
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.edge import cache_row
-from fabfile.traffic.client import open_wire
+from fabfile.traffic.client import open_client
 
 
 @dataclass
@@ -67,7 +67,7 @@ def row(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Row]:
     monkeypatch.setattr("fabfile.acceptance.rows.edge.FAST", 0.2)
 
     async def watch(url: str, seconds: float, longest: float) -> CacheSeen:
-        async with open_wire(url) as wire:
+        async with open_client(url) as wire:
             return await watch_cache([wire], Pattern(seconds, longest, 1, 0.05), 5)
 
     def see(front: Front, seconds: float = 2, longest: float = 0.4) -> Row:

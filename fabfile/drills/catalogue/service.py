@@ -9,11 +9,10 @@ from ...engine.errors import OK, ROLLED_BACK
 from ...roles import postgres
 from ..faults import hosts, tasks
 from ..model import STEADY, Drill
+from ..process_rules import apps_left_alone, every_app_restarted
 from ..rules import (
     answered_within,
-    apps_left_alone,
     ended_with,
-    every_app_restarted,
     failed_at_most,
     fault_was_felt,
     gap_within,
@@ -42,16 +41,16 @@ SERVICE_DRILLS = (
         "db-restarted",
         "A restart of the database costs only requests that need it, and no app is restarted"
         " for it.",
-        lambda stage: hosts.unit_restarted(
-            stage, stage.database, postgres.postgres_unit(stage.settings)
+        lambda target: hosts.unit_restarted(
+            target, target.database, postgres.postgres_unit(target.settings)
         ),
         (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "db-killed",
         "A database that is killed is back within 10 s, and no app is restarted for it.",
-        lambda stage: hosts.unit_killed(
-            stage, stage.database, postgres.postgres_unit(stage.settings)
+        lambda target: hosts.unit_killed(
+            target, target.database, postgres.postgres_unit(target.settings)
         ),
         (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
     ),
@@ -68,8 +67,8 @@ SERVICE_DRILLS = (
         "db-starved",
         "A database that is far too slow for a while is caught up with within 10 s: no rush of"
         " retries holds it down.",
-        lambda stage: hosts.starved_unit(
-            stage, stage.database, postgres.postgres_unit(stage.settings)
+        lambda target: hosts.starved_unit(
+            target, target.database, postgres.postgres_unit(target.settings)
         ),
         (fault_was_felt(0.8), recovered_within(10), apps_left_alone),
         hold=20,
@@ -77,47 +76,47 @@ SERVICE_DRILLS = (
     Drill(
         "haproxy-killed",
         "An edge whose balancer is killed serves again, or the other edge does, within 3 s.",
-        lambda stage: hosts.unit_killed(stage, stage.holder, HAPROXY_UNIT),
+        lambda target: hosts.unit_killed(target, target.holder, HAPROXY_UNIT),
         (gap_within(3), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "nginx-killed",
         "An edge whose nginx is killed serves again within 1 s.",
-        lambda stage: hosts.unit_killed(stage, stage.holder, NGINX_UNIT),
+        lambda target: hosts.unit_killed(target, target.holder, NGINX_UNIT),
         (gap_within(1), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "haproxy-hung",
         "An edge whose balancer hangs serves again within 1 s; at most 20 requests fail.",
-        lambda stage: hosts.unit_hung(stage, stage.holder, HAPROXY_UNIT),
+        lambda target: hosts.unit_hung(target, target.holder, HAPROXY_UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
     Drill(
         "nginx-hung",
         "An edge whose nginx hangs serves again within 1 s; at most 20 requests fail.",
-        lambda stage: hosts.unit_hung(stage, stage.holder, NGINX_UNIT),
+        lambda target: hosts.unit_hung(target, target.holder, NGINX_UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
     Drill(
         "edge-off",
         "When the edge that serves loses its power the other one has its address within 0.7 s.",
-        lambda stage: hosts.Power(stage.holder),
+        lambda target: hosts.Power(target.holder),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),
     Drill(
         "edge-cut",
         "When the edge that serves is cut off the other one has its address within 0.7 s.",
-        lambda stage: hosts.cut_host(stage, stage.holder, silent=stage.settings.edge.address),
+        lambda target: hosts.cut_host(target, target.holder, silent=target.settings.edge.address),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),
     Drill(
         "refresher-dead",
         "Without its refresher an edge still gives no answer that is older than a minute.",
-        lambda stage: hosts.unit_stopped(stage, stage.holder, REFRESHER_UNIT),
+        lambda target: hosts.unit_stopped(target, target.holder, REFRESHER_UNIT),
         (no_failures, never_older_than(60)),
         ("R16",),
         rate=STEADY,
@@ -150,7 +149,7 @@ SERVICE_DRILLS = (
     Drill(
         "clock-wrong",
         "A node whose clock is 90 s ahead serves on, and no answer gets older for it.",
-        lambda stage: hosts.clock_wrong(stage, stage.victim),
+        lambda target: hosts.clock_wrong(target, target.victim),
         (no_failures, never_older_than(60)),
         ("R16", "R21"),
         hold=15,

@@ -31,37 +31,37 @@ class OnHosts:
     do: str
     back: str
     before: str = ""
-    hurt: tuple[str, ...] = ()
-    dark: str = ""
+    restarted_apps: tuple[str, ...] = ()
+    unreachable_host: str = ""
 
-    def prepare(self, stage: DrillTarget) -> None:
+    def prepare(self, target: DrillTarget) -> None:
         """See to it that each host mends itself if nobody else does: so long from when all are
         ready."""
         on_each(
-            stage,
+            target,
             self.nodes,
-            lambda node: undo_timer.arm_timer(stage.fleet.link(node), self.back, LATEST),
+            lambda node: undo_timer.arm_timer(target.fleet.link(node), self.back, LATEST),
         )
         if self.before:
-            on_each(stage, self.nodes, lambda node: stage.run(node, self.before, timeout=LATEST))
+            on_each(target, self.nodes, lambda node: target.run(node, self.before, timeout=LATEST))
             on_each(
-                stage,
+                target,
                 self.nodes,
-                lambda node: undo_timer.rearm_timer(stage.fleet.link(node), self.back, LATEST),
+                lambda node: undo_timer.rearm_timer(target.fleet.link(node), self.back, LATEST),
             )
 
-    def inject(self, stage: DrillTarget) -> None:
+    def inject(self, target: DrillTarget) -> None:
         """All at once."""
-        on_each(stage, self.nodes, lambda node: stage.run(node, self.do))
+        on_each(target, self.nodes, lambda node: target.run(node, self.do))
 
-    def undo(self, stage: DrillTarget) -> None:
+    def undo(self, target: DrillTarget) -> None:
         """All at once; the timer goes last."""
 
         def mend(node: Node) -> None:
-            stage.run(node, f"/bin/bash -c {q(self.back)}", timeout=90)
-            undo_timer.disarm_timer(stage.fleet.link(node))
+            target.run(node, f"/bin/bash -c {q(self.back)}", timeout=90)
+            undo_timer.disarm_timer(target.fleet.link(node))
 
-        on_each(stage, self.nodes, mend)
+        on_each(target, self.nodes, mend)
 
 
 @dataclass(frozen=True)
@@ -69,27 +69,27 @@ class Power:
     """A host without power. Only a lab has a switch for it."""
 
     node: Node
-    hurt: tuple[str, ...] = ()
+    restarted_apps: tuple[str, ...] = ()
 
     @property
-    def dark(self) -> str:
+    def unreachable_host(self) -> str:
         """The host that is no longer seen."""
         return self.node.name
 
-    def prepare(self, stage: DrillTarget) -> None:
+    def prepare(self, target: DrillTarget) -> None:
         """
         Raises:
             NotPossible: there is no such switch.
         """
-        stage.of_lab("status")
+        target.of_lab("status")
 
-    def inject(self, stage: DrillTarget) -> None:
+    def inject(self, target: DrillTarget) -> None:
         """Off."""
-        stage.of_lab("power-off", self.node.name)
+        target.of_lab("power-off", self.node.name)
 
-    def undo(self, stage: DrillTarget) -> None:
+    def undo(self, target: DrillTarget) -> None:
         """On; returns when it answers ssh. Harmless when it runs."""
-        stage.of_lab("power-on", self.node.name)
+        target.of_lab("power-on", self.node.name)
 
 
 @dataclass(frozen=True)
@@ -98,28 +98,28 @@ class Task:
     back."""
 
     work: Callable[[DrillTarget], int]
-    after: Callable[[DrillTarget], object] = lambda stage: None
-    hurt: tuple[str, ...] = ()
-    dark: str = ""
+    after: Callable[[DrillTarget], object] = lambda target: None
+    restarted_apps: tuple[str, ...] = ()
+    unreachable_host: str = ""
 
-    def prepare(self, stage: DrillTarget) -> None:
+    def prepare(self, target: DrillTarget) -> None:
         """Nothing."""
 
-    def inject(self, stage: DrillTarget) -> None:
-        """Do it; its exit code goes to `stage.exits`."""
+    def inject(self, target: DrillTarget) -> None:
+        """Do it; its exit code goes to `target.exits`."""
         try:
-            stage.exits.append(self.work(stage))
+            target.exits.append(self.work(target))
         except RunbookError as error:
-            stage.exits.append(error.code)
+            target.exits.append(error.code)
 
-    def undo(self, stage: DrillTarget) -> None:
+    def undo(self, target: DrillTarget) -> None:
         """Put things back."""
-        self.after(stage)
+        self.after(target)
 
 
-def on_each(stage: DrillTarget, nodes: Sequence[Node], work: Callable[[Node], object]) -> None:
+def on_each(target: DrillTarget, nodes: Sequence[Node], work: Callable[[Node], object]) -> None:
     """`work` on all `nodes` at once; the first RunbookError is raised."""
-    for result in stage.fleet.each(work, nodes).values():
+    for result in target.fleet.each(work, nodes).values():
         if isinstance(result, RunbookError):
             raise result
 
@@ -133,14 +133,14 @@ MEND_NETWORK = (
 )
 
 
-def cut_host(stage: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
+def cut_host(target: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
     """The cable pulled, but for our own ssh to mend it. `silent` is an address that must not be
     claimed by ARP either.
 
     At the device, where also what a daemon sends past the host's own filters (keepalived's ARP)
     comes by.
     """
-    port = stage.settings.ssh.port
+    port = target.settings.ssh.port
     claim = f"meta protocol arp arp saddr ip {silent} drop; " if silent else ""
     here = 'device "$dev" priority -300; '
     into = (
@@ -155,11 +155,11 @@ def cut_host(stage: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
     return OnHosts((node,), f"{device}nft -f - <<NFT\n{rules}NFT\n", MEND_NETWORK)
 
 
-def reject_calls(stage: DrillTarget, node: Node) -> OnHosts:
+def reject_calls(target: DrillTarget, node: Node) -> OnHosts:
     """Every connection to the app is refused by the node's firewall."""
     rules = (
         f"add table inet {TABLE}\nadd chain inet {TABLE} input {{ type filter hook input priority"
-        f" -300; }}\nadd rule inet {TABLE} input iifname != lo tcp dport {stage.port} reject with"
+        f" -300; }}\nadd rule inet {TABLE} input iifname != lo tcp dport {target.port} reject with"
         " tcp reset\n"
     )
     return OnHosts((node,), f"nft -f - <<'NFT'\n{rules}NFT\n", MEND_NETWORK)
@@ -169,9 +169,9 @@ def reject_calls(stage: DrillTarget, node: Node) -> OnHosts:
 # --------------------------------------------------------------------------------------------------------
 
 
-def unit_killed(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
+def unit_killed(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """All of a unit's processes die at once."""
-    require_unit(stage, node, unit)
+    require_unit(target, node, unit)
     return OnHosts(
         (node,),
         f"systemctl kill -s KILL {q(unit)}\n",
@@ -179,28 +179,28 @@ def unit_killed(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
     )
 
 
-def unit_hung(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
+def unit_hung(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """SIGSTOP to all of a unit's processes: the ports are open, nothing answers."""
-    require_unit(stage, node, unit)
+    require_unit(target, node, unit)
     signal = f"systemctl kill -s %s {q(unit)}"
     return OnHosts((node,), signal % "STOP" + "\n", f"{signal % 'CONT'}; systemctl start {q(unit)}")
 
 
-def unit_stopped(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
+def unit_stopped(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A unit is stopped, and started again afterwards."""
-    require_unit(stage, node, unit)
+    require_unit(target, node, unit)
     return OnHosts((node,), f"systemctl stop {q(unit)}\n", f"systemctl start {q(unit)}")
 
 
-def unit_restarted(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
+def unit_restarted(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A restart as an operator would do it."""
-    require_unit(stage, node, unit)
+    require_unit(target, node, unit)
     return OnHosts((node,), f"systemctl restart {q(unit)}\n", f"systemctl start {q(unit)}")
 
 
-def starved_unit(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
+def starved_unit(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A unit runs for a twentieth of the time: a machine that is far too busy."""
-    require_unit(stage, node, unit)
+    require_unit(target, node, unit)
     tell = f"systemctl kill -s %s {q(unit)}"
     loop = f"while {tell % 'STOP'}; do sleep 0.475; {tell % 'CONT'}; sleep 0.025; done"
     back = f"systemctl stop runbook-drill-slow 2>/dev/null; {tell % 'CONT'}"
@@ -215,9 +215,9 @@ def in_background(loop: str) -> str:
     )
 
 
-def require_unit(stage: DrillTarget, node: Node, unit: str) -> None:
+def require_unit(target: DrillTarget, node: Node, unit: str) -> None:
     """Refuse when a unit does not run: there is nothing to break."""
-    if not stage.has_unit(node, unit):
+    if not target.has_unit(node, unit):
         raise NotPossible(
             f"{unit} does not run on {node.name}", "there is nothing to break", "fab status"
         )
@@ -227,11 +227,11 @@ def require_unit(stage: DrillTarget, node: Node, unit: str) -> None:
 # -----------------------------------------------------------------
 
 
-def connections_refused(stage: DrillTarget) -> OnHosts:
+def connections_refused(target: DrillTarget) -> OnHosts:
     """The database takes no further connection from the app: what it is like when others have
     used them all up."""
     kept = "/run/runbook-drill.limit"
-    role = q(f"role={stage.settings.database.user}")
+    role = q(f"role={target.settings.database.user}")
     psql = (
         f"runuser -u postgres -- env PGOPTIONS={q(LIMITS)} psql -qAtX -v ON_ERROR_STOP=1 -v {role}"
     )
@@ -241,21 +241,21 @@ def connections_refused(stage: DrillTarget) -> OnHosts:
     do = f"set -e\necho {q(limit)} | {psql} >{kept}.new; mv {kept}.new {kept}\n"
     do += f"echo {q(f'{alter} 0; {ended}')} | {psql} >/dev/null\n"
     back = f"[ ! -s {kept} ] || {{ echo {q(alter)} $(cat {kept}) | {psql} && rm -f {kept}; }}"
-    return OnHosts((stage.database,), do, back)
+    return OnHosts((target.database,), do, back)
 
 
-def drained_node(stage: DrillTarget, node: Node) -> OnHosts:
+def drained_node(target: DrillTarget, node: Node) -> OnHosts:
     """A node out of service at every edge, as if it did not exist."""
-    edges = stage.settings.inventory.having("edge")
-    stage.two_apps()
+    edges = target.settings.inventory.having("edge")
+    target.two_apps()
     return OnHosts(
         edges, drain_script(node.name, "deploy drill one-node-alone"), undrain_script(node.name)
     )
 
 
-def clock_wrong(stage: DrillTarget, node: Node) -> OnHosts:
+def clock_wrong(target: DrillTarget, node: Node) -> OnHosts:
     """A node's clock 90 s ahead."""
-    if stage.fleet.link(node).read(["systemd-detect-virt -cq"])[0].code == 0:
+    if target.fleet.link(node).read(["systemd-detect-virt -cq"])[0].code == 0:
         raise NotPossible(
             f"{node.name} is a container", "it has no clock of its own that could be wrong", ""
         )
