@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol
 class Sample(NamedTuple):
     """One request of a phase; all times in seconds from the phase's first intended request.
 
-    `intended` is when the schedule wanted it, `woke` when the generator came to it (the difference
-    is its load generator lag), `sent` when a connection was free for it, `done` when its answer was
-    complete or its time was over.
+    `intended`: when it was scheduled. `woke`: when the generator handled it (the difference is the
+    generator lag). `sent`: when a connection was free. `done`: when the answer was complete or the
+    request timed out.
     """
 
     endpoint: str

@@ -1,4 +1,4 @@
-"""The ways to break the app of a node, each with its way back."""
+"""Faults of the app on its nodes, each with its undo."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from . import undo_timer
 from .hosts import LATEST, OnHosts, in_background, require_unit
 
 PIDS = "/run/runbook-drill.pid"
-"""On a host: the process that a drill has hurt. It must not outlive the drill."""
+"""On a host: the pid of the process that a drill has broken. It must not outlive the drill."""
 
 
 def on_app(*nodes: Node, target: DrillTarget, do: str) -> OnHosts:
-    """Something done to the app's process `$pid` on nodes. What was hurt is ended afterwards, if
-    it still lives."""
+    """Run `do` on the app's process `$pid` on some nodes. The undo kills that process if it still
+    runs."""
     unit = q(target.unit)
     before = (
         f'pid=$(systemctl show -p MainPID --value {unit}); [ "$pid" != 0 ] || exit 1; echo $pid'
@@ -37,7 +37,7 @@ def on_app(*nodes: Node, target: DrillTarget, do: str) -> OnHosts:
 
 
 def poison_app(target: DrillTarget, kind: int, *nodes: Node) -> OnHosts:
-    """A poisoned operation, sent by the node to its own app, so that it fells no other."""
+    """A poisoned operation that the node sends to its own app, so that no other app gets it."""
     body = f'{{"operation": {kind << 32}}}'
     head = (
         "POST /operation HTTP/1.0",
@@ -54,7 +54,7 @@ def poison_app(target: DrillTarget, kind: int, *nodes: Node) -> OnHosts:
 
 
 def slow_app(target: DrillTarget, node: Node) -> OnHosts:
-    """The app runs for a tenth of the time: a machine that is far too busy."""
+    """The app runs only a tenth of the time, as on an overloaded host."""
     loop = (
         f"while kill -STOP $(cat {PIDS}); do sleep 0.45; kill -CONT $(cat {PIDS}); sleep 0.05; done"
     )
@@ -67,8 +67,8 @@ def slow_app(target: DrillTarget, node: Node) -> OnHosts:
 
 @dataclass(frozen=True)
 class LogFull:
-    """A file system of its own for the app's log, full to the last byte. The restarts it needs
-    are drained, and no fault."""
+    """The app's log on a file system of its own that is full. The restarts for it are drained and
+    are not part of the fault."""
 
     node: Node
     folder: str
@@ -76,7 +76,7 @@ class LogFull:
     unreachable_host: str = ""
 
     def prepare(self, target: DrillTarget) -> None:
-        """Mount it, empty."""
+        """Mount the empty file system."""
         user, unit = q(target.settings.app.user), q(target.unit)
         undo_timer.arm_timer(
             target.fleet.link(self.node),
@@ -95,7 +95,7 @@ class LogFull:
         target.run(self.node, f'{fill}; [ "$(stat -fc %a {q(self.folder)})" = 0 ]')
 
     def undo(self, target: DrillTarget) -> None:
-        """Back to the log's own place."""
+        """Unmount it, so that the log is in its usual place again."""
         if target.fleet.link(self.node).read([self._is_mounted])[0].code == 0:
             self._restart_after(target, f"{self._unmount_script}\n")
         undo_timer.disarm_timer(target.fleet.link(self.node))
@@ -128,8 +128,7 @@ def killed_app(target: DrillTarget, *nodes: Node) -> OnHosts:
 
 
 def healer_killed(target: DrillTarget, node: Node) -> OnHosts:
-    """The healer dies, and right afterwards the app hangs: only a healer that came back can
-    help."""
+    """The healer is killed, then the app hangs: only a restarted healer can repair it."""
     require_unit(target, node, healer.HEALER_UNIT)
     return on_app(
         node, target=target, do=f"systemctl kill -s KILL {healer.HEALER_UNIT}\nkill -STOP $pid\n"
@@ -137,10 +136,10 @@ def healer_killed(target: DrillTarget, node: Node) -> OnHosts:
 
 
 def old_app(target: DrillTarget, *nodes: Node, youngest: int = 30) -> OnHosts:
-    """The app has reached the age at which the healer starts it anew: the age that it has just now.
+    """The app has reached its maximum age, because that is set to its present age.
 
-    `youngest` is the age, in seconds, below which none is old, or the next one would be while the
-    drill still looks.
+    `youngest`: seconds; wait until the app is as old. With a lower limit the restarted app would
+    reach it again within the drill.
     """
     for node in nodes:
         require_unit(target, node, healer.HEALER_UNIT)
@@ -157,10 +156,12 @@ def old_app(target: DrillTarget, *nodes: Node, youngest: int = 30) -> OnHosts:
 
 
 def slow_to_start(target: DrillTarget, fault: OnHosts) -> OnHosts:
-    """The same where a start takes as long as the binary likes: nothing refuses the call that it
-    makes in vain (R20)."""
+    """The same fault with a slow start: the outbound call that the binary makes in vain is not
+    rejected (R20)."""
     if not target.facts.reject:
-        raise NotPossible("this binary's start waits for nothing", "it cannot be made slow", "")
+        raise NotPossible(
+            "the start of this binary waits for no call", "it cannot be made slow", ""
+        )
     drop_in = f"/run/systemd/system/{target.unit}.d"
     slow = (
         f"set -e\nmkdir -p {q(drop_in)}; printf '[Service]\\nExecStartPre=\\n'"

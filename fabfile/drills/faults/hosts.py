@@ -1,4 +1,4 @@
-"""The ways to break something, each with its way back."""
+"""Faults of hosts, units and the network, each with its undo."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..target import DrillTarget
 from . import undo_timer
 
 LATEST = 180.0
-"""Seconds after which a host mends itself if the drill does not come back to do so: more than
-any drill takes."""
+"""Seconds after which a host undoes a fault by itself if the drill does not: longer than any
+drill."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class OnHosts:
     """Scripts run as root on some hosts; each host's undo is on a timer there before its fault
     begins.
 
-    `before` is no fault yet, and may take a while.
+    `before` runs first; it is not part of the fault and may be slow.
     """
 
     nodes: tuple[Node, ...]
@@ -35,8 +35,7 @@ class OnHosts:
     unreachable_host: str = ""
 
     def prepare(self, target: DrillTarget) -> None:
-        """See to it that each host mends itself if nobody else does: so long from when all are
-        ready."""
+        """Arm the undo timer of each host; its time counts from when all are ready."""
         on_each(
             target,
             self.nodes,
@@ -55,47 +54,47 @@ class OnHosts:
         on_each(target, self.nodes, lambda node: target.run(node, self.do))
 
     def undo(self, target: DrillTarget) -> None:
-        """All at once; the timer goes last."""
+        """All at once. The timer is disarmed last, so that a failed undo is repeated by it."""
 
-        def mend(node: Node) -> None:
+        def undo_on_host(node: Node) -> None:
             target.run(node, f"/bin/bash -c {q(self.back)}", timeout=90)
             undo_timer.disarm_timer(target.fleet.link(node))
 
-        on_each(target, self.nodes, mend)
+        on_each(target, self.nodes, undo_on_host)
 
 
 @dataclass(frozen=True)
 class Power:
-    """A host without power. Only a lab has a switch for it."""
+    """A host without power. Only a lab can switch it."""
 
     node: Node
     restarted_apps: tuple[str, ...] = ()
 
     @property
     def unreachable_host(self) -> str:
-        """The host that is no longer seen."""
+        """The host that is off."""
         return self.node.name
 
     def prepare(self, target: DrillTarget) -> None:
         """
         Raises:
-            NotPossible: there is no such switch.
+            NotPossible: this is not a lab.
         """
-        target.of_lab("status")
+        target.run_lab_task("status")
 
     def inject(self, target: DrillTarget) -> None:
-        """Off."""
-        target.of_lab("power-off", self.node.name)
+        """Power off."""
+        target.run_lab_task("power-off", self.node.name)
 
     def undo(self, target: DrillTarget) -> None:
-        """On; returns when it answers ssh. Harmless when it runs."""
-        target.of_lab("power-on", self.node.name)
+        """Power on; returns when ssh answers. Harmless when the host runs."""
+        target.run_lab_task("power-on", self.node.name)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task of ours under load: it is no fault and must not look like one. `after` puts things
-    back."""
+    """A task of the runbook under load: not a fault, and users must not notice it. `after` reverts
+    it."""
 
     work: Callable[[DrillTarget], int]
     after: Callable[[DrillTarget], object] = lambda target: None
@@ -106,14 +105,14 @@ class Task:
         """Nothing."""
 
     def inject(self, target: DrillTarget) -> None:
-        """Do it; its exit code goes to `target.exits`."""
+        """Run the task; its exit code goes to `target.exits`."""
         try:
             target.exits.append(self.work(target))
         except RunbookError as error:
             target.exits.append(error.code)
 
     def undo(self, target: DrillTarget) -> None:
-        """Put things back."""
+        """Revert what the task changed."""
         self.after(target)
 
 
@@ -128,17 +127,16 @@ def on_each(target: DrillTarget, nodes: Sequence[Node], work: Callable[[Node], o
 # --------------------------------------------------------------------------------------------------
 
 TABLE = "runbook_drill"
-MEND_NETWORK = (
+UNDO_NETWORK = (
     f"for family in netdev inet; do nft delete table $family {TABLE} 2>/dev/null; done; true"
 )
 
 
 def cut_host(target: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
-    """The cable pulled, but for our own ssh to mend it. `silent` is an address that must not be
-    claimed by ARP either.
+    """Cut a host off, except for our own ssh, which undoes it. `silent`: an address that the host
+    must not announce by ARP.
 
-    At the device, where also what a daemon sends past the host's own filters (keepalived's ARP)
-    comes by.
+    The filter is at the device, because keepalived's ARP bypasses the filters of the host.
     """
     port = target.settings.ssh.port
     claim = f"meta protocol arp arp saddr ip {silent} drop; " if silent else ""
@@ -152,7 +150,7 @@ def cut_host(target: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
     )
     rules = f"table netdev {TABLE} {{\nchain in {{ {into} }}\nchain out {{ {out} }}\n}}\n"
     device = f"dev=$(ip -o -4 addr show to {node.address} | awk '{{ print $2; exit }}')\n"
-    return OnHosts((node,), f"{device}nft -f - <<NFT\n{rules}NFT\n", MEND_NETWORK)
+    return OnHosts((node,), f"{device}nft -f - <<NFT\n{rules}NFT\n", UNDO_NETWORK)
 
 
 def reject_calls(target: DrillTarget, node: Node) -> OnHosts:
@@ -162,7 +160,7 @@ def reject_calls(target: DrillTarget, node: Node) -> OnHosts:
         f" -300; }}\nadd rule inet {TABLE} input iifname != lo tcp dport {target.port} reject with"
         " tcp reset\n"
     )
-    return OnHosts((node,), f"nft -f - <<'NFT'\n{rules}NFT\n", MEND_NETWORK)
+    return OnHosts((node,), f"nft -f - <<'NFT'\n{rules}NFT\n", UNDO_NETWORK)
 
 
 # -- units
@@ -180,7 +178,7 @@ def unit_killed(target: DrillTarget, node: Node, unit: str) -> OnHosts:
 
 
 def unit_hung(target: DrillTarget, node: Node, unit: str) -> OnHosts:
-    """SIGSTOP to all of a unit's processes: the ports are open, nothing answers."""
+    """SIGSTOP to all processes of a unit: the ports are open, but nothing answers."""
     require_unit(target, node, unit)
     signal = f"systemctl kill -s %s {q(unit)}"
     return OnHosts((node,), signal % "STOP" + "\n", f"{signal % 'CONT'}; systemctl start {q(unit)}")
@@ -201,9 +199,9 @@ def unit_restarted(target: DrillTarget, node: Node, unit: str) -> OnHosts:
 def starved_unit(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A unit runs for a twentieth of the time: a machine that is far too busy."""
     require_unit(target, node, unit)
-    tell = f"systemctl kill -s %s {q(unit)}"
-    loop = f"while {tell % 'STOP'}; do sleep 0.475; {tell % 'CONT'}; sleep 0.025; done"
-    back = f"systemctl stop runbook-drill-slow 2>/dev/null; {tell % 'CONT'}"
+    signal = f"systemctl kill -s %s {q(unit)}"
+    loop = f"while {signal % 'STOP'}; do sleep 0.475; {signal % 'CONT'}; sleep 0.025; done"
+    back = f"systemctl stop runbook-drill-slow 2>/dev/null; {signal % 'CONT'}"
     return OnHosts((node,), in_background(loop), back)
 
 
@@ -216,10 +214,10 @@ def in_background(loop: str) -> str:
 
 
 def require_unit(target: DrillTarget, node: Node, unit: str) -> None:
-    """Refuse when a unit does not run: there is nothing to break."""
+    """Raise NotPossible when the unit does not run."""
     if not target.has_unit(node, unit):
         raise NotPossible(
-            f"{unit} does not run on {node.name}", "there is nothing to break", "fab status"
+            f"{unit} is not active on {node.name}", "there is nothing to break", "fab status"
         )
 
 
@@ -228,8 +226,7 @@ def require_unit(target: DrillTarget, node: Node, unit: str) -> None:
 
 
 def connections_refused(target: DrillTarget) -> OnHosts:
-    """The database takes no further connection from the app: what it is like when others have
-    used them all up."""
+    """The database refuses new connections of the app, as when others have used all of them."""
     kept = "/run/runbook-drill.limit"
     role = q(f"role={target.settings.database.user}")
     psql = (
@@ -245,7 +242,7 @@ def connections_refused(target: DrillTarget) -> OnHosts:
 
 
 def drained_node(target: DrillTarget, node: Node) -> OnHosts:
-    """A node out of service at every edge, as if it did not exist."""
+    """A node drained at every edge."""
     edges = target.settings.inventory.having("edge")
     target.two_apps()
     return OnHosts(
@@ -256,10 +253,8 @@ def drained_node(target: DrillTarget, node: Node) -> OnHosts:
 def clock_wrong(target: DrillTarget, node: Node) -> OnHosts:
     """A node's clock 90 s ahead."""
     if target.fleet.link(node).read(["systemd-detect-virt -cq"])[0].code == 0:
-        raise NotPossible(
-            f"{node.name} is a container", "it has no clock of its own that could be wrong", ""
-        )
-    kept = "/run/runbook-drill.clock"  # the right time at some moment since the boot
+        raise NotPossible(f"{node.name} is a container", "a container has no clock of its own", "")
+    kept = "/run/runbook-drill.clock"  # the right time, and the uptime at which it was read
     moment = "cut -d' ' -f1 /proc/uptime"
     do = (
         f'set -e; echo "$(date +%s.%N) $({moment})" >{kept}; date -s "@$(($(date +%s) + 90))"'
