@@ -108,7 +108,7 @@ def _calls(rate: float, seed: int) -> Iterator[Request]:
 async def _direct(settings: Settings) -> AsyncIterator[Client]:
     known = store.known_facts(settings)
     if known is None:
-        sys.exit("Nobody knows the app's port: fab deploy first.")
+        sys.exit("the port of the app is not known; run fab deploy first")
     async with AsyncExitStack() as stack:
         nodes = settings.inventory.having("app")
         yield Turns(

@@ -29,8 +29,8 @@ PIECE = 300.0
 
 
 class Outages:
-    """Kept while hosts are looked at: deaths of each node's app, and when no app was ready, or
-    the serving edge saw no node up."""
+    """Counts deaths of each node's app, and the times when no app was ready or the serving edge saw
+    no node up."""
 
     def __init__(self) -> None:
         self.deaths: Counter[str] = Counter()
@@ -39,11 +39,11 @@ class Outages:
         self._ready: dict[str, bool] = {}
         self._pids: dict[str, int] = {}
         self._none_since: float | None = None
-        self._hold_lock = threading.Lock()
+        self._lock = threading.Lock()
 
     def add_reply(self, when: float, host: str, seen: HostState | None) -> None:
-        """One look at one host."""
-        with self._hold_lock:
+        """Record one reply of one host."""
+        with self._lock:
             if isinstance(seen, AppSeen) and seen.pid:
                 self.deaths[host] += self._pids.get(host, seen.pid) != seen.pid
                 self._pids[host] = seen.pid
@@ -58,7 +58,7 @@ class Outages:
                     self._none_since, self.doubles = when, self.doubles + 1
 
 
-def soak(settings: Settings, minutes: float) -> None:
+def measure_soak(settings: Settings, minutes: float) -> None:
     """Measure, print, keep."""
     out, outages, samples = Console(), Outages(), list[Sample]()
     ranges: dict[str, Range] = {}
@@ -80,16 +80,16 @@ def soak(settings: Settings, minutes: float) -> None:
                 break
     if not outages.deaths:
         raise SystemExit(
-            "Nothing died, so nothing was shown: inv lab.down; inv lab.up --deaths 60 --scale 0.1;"
-            " fab deploy"
+            "no app died, so the run proves nothing: inv lab.down;"
+            " inv lab.up --deaths 60 --scale 0.1; fab deploy"
         )
-    found = figures(samples, outages, minutes)
+    found = make_figures(samples, outages, minutes)
     RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     out.print_json(data=found)
 
 
-def figures(samples: list[Sample], outages: Outages, minutes: float) -> dict[str, Any]:
-    """What there is to tell; shares in percent, times in seconds."""
+def make_figures(samples: list[Sample], outages: Outages, minutes: float) -> dict[str, Any]:
+    """The figures of the run; shares in percent, times in seconds."""
     failed = [sample for sample in samples if not sample.ok]
     n = len(samples)
     return {

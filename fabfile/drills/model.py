@@ -1,5 +1,4 @@
-"""A drill as a value: hypothesis, what is broken, what is asked meanwhile, when to stop,
-and what must hold."""
+"""A drill as a value: hypothesis, fault, load, abort condition and rules."""
 
 from __future__ import annotations
 
@@ -14,39 +13,37 @@ if TYPE_CHECKING:
     from .target import DrillTarget
 
 PEAK, STEADY = 120.0, 60.0
-"""R3: requests a second for a minute, and for good. One app node takes 100."""
+"""R3: requests per second for a minute, and permanently. One app node takes 100."""
 
 BUDGET = 0.01
 """R1: the share of requests that may fail."""
 
 
 class Fault(Protocol):
-    """Something that can be broken and mended again."""
+    """Something that a drill breaks and repairs."""
 
     @property
     def restarted_apps(self) -> tuple[str, ...]:
-        """App nodes whose process must be another one before all is well."""
+        """App nodes that have recovered only when their app runs as a new process."""
 
     @property
     def unreachable_host(self) -> str:
-        """A host that is not seen any more: the fault began when it was seen last."""
+        """The host that the fault makes unreachable: the fault is dated from its last reply."""
 
     def prepare(self, target: DrillTarget) -> None:
-        """All that is no fault yet, and the way back for when we die. NotPossible when it cannot
-        be made here."""
+        """Everything before the fault, with an undo timer on the hosts in case the drill is killed.
+        Raises NotPossible when the fault cannot be made here."""
 
     def inject(self, target: DrillTarget) -> None:
-        """Break it. RunbookError when that did not work."""
+        """Break it. Raises RunbookError when that fails."""
 
     def undo(self, target: DrillTarget) -> None:
-        """Mend it; harmless when it was not broken, or mended itself. RunbookError when that did
-        not work."""
+        """Repair it; harmless when it is not broken. Raises RunbookError when that fails."""
 
 
 @dataclass(frozen=True)
 class ProcessSample:
-    """What an app node said of its app at the time `t`: the process' number (0: none), and
-    whether it is ready."""
+    """The app of a node at the time `t`: its pid (0: no process), and whether it is ready."""
 
     t: float
     pid: int
@@ -55,14 +52,14 @@ class ProcessSample:
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything a drill is judged by. Times are seconds since the load's begin.
+    """Everything a drill is judged by. Times are seconds since the start of the load.
 
-    `fault` is when it began, `undone` when the drill ended it; `detected` when the balancer that
-    serves took note, `recovered` since when all was well for good, `by_itself` when the drill had
-    no part in it. `lives` are the app nodes' own words, `before` each app's process before the
-    fault; `outs` tells how often a node was taken out of service, `drained` which ones were
-    drained. `oldest` is the age of the oldest answer of /long_dummy, in seconds. `exit` is the exit
-    code of the task that was the fault.
+    `fault`: when it began. `undone`: when the drill ended it. `detected`: when the serving balancer
+    reacted. `recovered`: since when all was healthy until the end; `by_itself`: without the drill's
+    repair. `process_samples`: the app of each node over time. `pids_before`: each app's pid before
+    the fault. `times_out_of_service`: how often each node was taken out of service. `drained`: the
+    nodes that were drained. `oldest`: age of the oldest answer of /long_dummy, in seconds. `exit`:
+    exit code of the task that was run as the fault.
     """
 
     samples: Sequence[Sample]
@@ -80,7 +77,7 @@ class Observation:
 
 
 Rule = Callable[[Observation], Bound]
-"""Pure: one thing that must hold, held against what was observed."""
+"""A pure function that judges one bound of an observation."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class Drill:
 
     @property
     def abort(self) -> str:
-        """The condition that ends it early, in words."""
+        """The abort condition, as text."""
         most = round(BUDGET * self.rate * (self.hold or self.patience))
-        wait = "" if self.hold else f"not well after {self.patience:.0f} s; "
+        wait = "" if self.hold else f"not recovered after {self.patience:.0f} s; "
         return f"{wait}on a real site after {most} failures"

@@ -1,5 +1,5 @@
-"""Looking on: what each edge's balancer and each app node says of itself, several times a
-second, over one ssh channel a host."""
+"""Polls every edge's balancer and every app node several times a second, over one ssh channel per
+host."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 PAUSE = 0.2
-"""Seconds between two looks of one host."""
+"""Seconds between two replies of one host."""
 SILENT = 1.5
-"""Seconds after which a host that says nothing counts as not seen."""
+"""Seconds without a reply after which a host counts as unreachable."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class AppSeen:
 
 HostState = EdgeSnapshot | AppSeen
 OnReply = Callable[[float, str, HostState | None], None]
-"""Told of each look: when (time.monotonic), which host, and what (None: nothing)."""
+"""Called with each reply: when (time.monotonic), which host, its state (None: no reply)."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is seen at one moment; None for a host that says nothing."""
+    """The state of every host at one moment; None for an unreachable host."""
 
     edges: Mapping[str, EdgeSnapshot | None]
     apps: Mapping[str, AppSeen | None]
@@ -71,7 +71,7 @@ class Snapshot:
         )
 
     def has_noticed_since(self, before: Snapshot) -> bool:
-        """Whether the edge that served `before` sends its requests elsewhere by now, or another
+        """Whether the edge that served `before` now sends its requests elsewhere, or another
         edge serves instead."""
         mine = before.holder
         old, new = before.edges[mine], self.edges[mine]
@@ -93,7 +93,7 @@ def is_up(status: str) -> bool:
 
 
 class Observer:
-    """Looks on for as long as the context lasts; `on_reply` is called from threads."""
+    """Polls the hosts while the context lasts; `on_reply` is called from threads."""
 
     def __init__(self, settings: Settings, on_reply: OnReply) -> None:
         self.settings, self.on_reply = settings, on_reply
@@ -116,7 +116,7 @@ class Observer:
         self._fleet.__exit__()
 
     def take_snapshot(self) -> Snapshot:
-        """The latest of every host."""
+        """The latest state of every host."""
         return Snapshot(
             {
                 node.name: seen
@@ -131,7 +131,7 @@ class Observer:
         )
 
     def last_reply_time(self, host: str) -> float:
-        """When (time.monotonic) a host was seen last; 0 if never."""
+        """When (time.monotonic) a host replied last; 0 if never."""
         return self._last.get(host, (0.0, None))[0]
 
     def _recent_state(self, node: Node) -> HostState | None:
@@ -139,7 +139,7 @@ class Observer:
         return seen if time.monotonic() - when <= SILENT else None
 
     def _watch_host(self, node: Node) -> None:
-        """Until the end: connect, listen, connect again."""
+        """Connect and read replies until the end; connect again after a failure."""
         edge = "edge" in node.roles
         script = _edge_script(self.settings) if edge else _app_script(self.settings)
         parse: Callable[[str], HostState] = parse_edge if edge else parse_app
@@ -158,7 +158,7 @@ class Observer:
 
 
 def _loop_script(body: str) -> str:
-    """Shell text that prints a line per look, and ends when nobody listens any more."""
+    """Shell text that repeats `body`, and ends when its output is closed."""
     return f"while :; do\n{body} || exit 0\nsleep {PAUSE}\ndone\n"
 
 

@@ -9,13 +9,13 @@ from .result import Bound
 
 
 def apps_left_alone(observed: Observation) -> Bound:
-    """No app was restarted: what ails is not theirs."""
+    """No app was restarted, because the fault is elsewhere."""
     others = _restarted_nodes(observed)
     return Bound("apps restarted", ", ".join(others) or "none", "none", not others)
 
 
 def every_app_restarted(observed: Observation) -> Bound:
-    """It was no task that had nothing to do."""
+    """Every app was restarted: the task under load really changed something."""
     others = _restarted_nodes(observed)
     return Bound(
         "apps restarted", ", ".join(others) or "none", "all", others == sorted(observed.pids_before)
@@ -23,31 +23,31 @@ def every_app_restarted(observed: Observation) -> Bound:
 
 
 def drained_first(observed: Observation) -> Bound:
-    """Who was restarted had been taken out of service before."""
-    hasty = [node for node in _restarted_nodes(observed) if node not in observed.drained]
-    shown = ", ".join(hasty) or f"none of {', '.join(_restarted_nodes(observed)) or 'none'}"
+    """Each restarted node was drained first."""
+    undrained = [node for node in _restarted_nodes(observed) if node not in observed.drained]
+    shown = ", ".join(undrained) or f"none of {', '.join(_restarted_nodes(observed)) or 'none'}"
     return Bound(
-        "restarted undrained", shown, "none", not hasty and bool(_restarted_nodes(observed))
+        "restarted undrained", shown, "none", not undrained and bool(_restarted_nodes(observed))
     )
 
 
 def _restarted_nodes(observed: Observation) -> list[str]:
-    """The nodes with another process than before. (No process may only mean that the host was
-    not heard.)"""
+    """The nodes with another process than before. (No process may only mean that the
+    host did not answer.)"""
     return sorted(
         node
         for node, pid in observed.pids_before.items()
-        if {life.pid for life in observed.process_samples.get(node, ())} - {0, pid}
+        if {sample.pid for sample in observed.process_samples.get(node, ())} - {0, pid}
     )
 
 
 def never_both_at_once(observed: Observation) -> Bound:
-    """Ill nodes are restarted one after the other: at no moment was no app ready."""
+    """Nodes are restarted one after the other: at any moment at least one app was ready."""
     moments = sorted(
-        (life.t, node, life.ready)
-        for node, lives in observed.process_samples.items()
-        for life in lives
-        if life.t >= observed.fault
+        (sample.t, node, sample.ready)
+        for node, samples in observed.process_samples.items()
+        for sample in samples
+        if sample.t >= observed.fault
     )
     state = dict.fromkeys(observed.process_samples, True)
     together = 0.0
@@ -60,12 +60,12 @@ def never_both_at_once(observed: Observation) -> Bound:
 
 
 def restarted_at_most(times: int) -> Rule:
-    """No restart loop: so many processes each node at most, besides the one before."""
+    """No restart loop: each app was restarted at most `times` times."""
 
     def rule(observed: Observation) -> Bound:
         fresh = {
-            node: {life.pid for life in lives} - {0, observed.pids_before.get(node, 0)}
-            for node, lives in observed.process_samples.items()
+            node: {sample.pid for sample in samples} - {0, observed.pids_before.get(node, 0)}
+            for node, samples in observed.process_samples.items()
         }
         most = max(map(len, fresh.values()), default=0)
         return Bound("restarts of a node", str(most), str(times), most <= times)

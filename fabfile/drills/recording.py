@@ -1,5 +1,4 @@
-"""What was seen while a drill went on, and when what happened; from it the observation that is
-judged."""
+"""Records host states and events during a drill, and makes the observation that is judged."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from .observer import AppSeen, EdgeSnapshot, HostState, Snapshot, is_up
 from .result import Mark
 
 HostReply = tuple[float, str, HostState | None]
-"""When (time.monotonic), which host, what."""
+"""When (time.monotonic), which host, its state."""
 
 
 class Recording:
@@ -30,16 +29,16 @@ class Recording:
         self.before = Snapshot({}, {})
 
     def add_reply(self, when: float, host: str, seen: HostState | None) -> None:
-        """One look at one host."""
+        """Record one reply of one host."""
         self.replies.append((when, host, seen))
 
     def pid(self, snapshot: Snapshot, node: str) -> int:
-        """The app's process on a node; 0 for none, or one not seen."""
+        """The app's process on a node; 0 for none or unknown."""
         seen = snapshot.apps.get(node)
         return seen.pid if seen else 0
 
     def marks(self, begin: float) -> tuple[Mark, ...]:
-        """What happened when, in order; seconds since `begin`."""
+        """Events in order of time, in seconds since `begin`."""
         repaired = self.undone if self.undone is not None or self.by_itself else self.repaired
         times = {
             "fault": self.fault,
@@ -53,7 +52,7 @@ class Recording:
     def observation(
         self, begin: float, samples: Iterable[Sample], oldest: float | None, exits: Sequence[int]
     ) -> Observation:
-        """Everything there is to judge; seconds since the load's `begin`."""
+        """Make the observation; its times are seconds since the load's `begin`."""
 
         def t(when: float | None) -> float | None:
             return None if when is None else when - begin
@@ -78,17 +77,17 @@ class Recording:
 def collect_process_samples(
     replies: Iterable[HostReply], nodes: Sequence[str], begin: float
 ) -> dict[str, list[ProcessSample]]:
-    """The app nodes' own words since `begin`. A node that says nothing is not ready."""
-    told: dict[str, list[ProcessSample]] = {node: [] for node in nodes}
+    """The app of each node since `begin`. A node without a reply is not ready."""
+    by_node: dict[str, list[ProcessSample]] = {node: [] for node in nodes}
     for when, host, seen in replies:
-        if host in told and when >= begin:
+        if host in by_node and when >= begin:
             app = seen if isinstance(seen, AppSeen) else AppSeen(0, False)
-            told[host].append(ProcessSample(when - begin, app.pid, app.ready))
-    return told
+            by_node[host].append(ProcessSample(when - begin, app.pid, app.ready))
+    return by_node
 
 
 def count_out_of_service(replies: Iterable[HostReply], since: float) -> dict[str, int]:
-    """How often each node went out of service after `since`, as the edge says that saw it most
+    """How often each node went out of service after `since`, by the edge that saw it most
     often."""
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     last: dict[tuple[str, str], bool] = {}

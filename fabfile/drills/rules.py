@@ -1,5 +1,5 @@
-"""What must hold in a drill, as rules: each makes one judged bound of what was observed. Pure;
-bounds come from the requirements."""
+"""Rules about requests and recovery: each judges one bound of an observation. Pure; bounds come
+from the requirements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RECOVERY = 60.0
 
 
 def no_failed_gets(observed: Observation) -> Bound:
-    """R1's aim: whatever may be asked twice never fails."""
+    """R1: a request that may be retried never fails."""
     bad = [s for s in observed.samples if not s.ok and s.endpoint not in figures.WRITES]
     return Bound(
         "failed GETs", _share_text(len(bad), _count_requests(observed, gets=True)), "0", not bad
@@ -24,8 +24,7 @@ def no_failed_gets(observed: Observation) -> Bound:
 
 
 def few_failed_posts(observed: Observation) -> Bound:
-    """What may be executed once only fails where it was in flight: at most 0.2 %, or a single
-    one."""
+    """A write, which may not be retried, fails only in flight: at most 0.2 %, or a single one."""
     posts = [s for s in observed.samples if s.endpoint in figures.WRITES]
     bad = sum(not s.ok for s in posts)
     return Bound(
@@ -37,17 +36,17 @@ def few_failed_posts(observed: Observation) -> Bound:
 
 
 def only_posts_in_flight(observed: Observation) -> Bound:
-    """Where a fault is not felt at once, what may be executed once only fails if the node had it
-    when the fault began."""
+    """For a fault that is not noticed at once: a write fails only if it was in flight when the
+    fault began."""
     posts = [s for s in observed.samples if s.endpoint in figures.WRITES]
     bad = [s for s in posts if not s.ok]
     late = sum(s.intended > observed.fault + ABOUT for s in bad)
-    shown = f"{_share_text(len(bad), len(posts))}, {late} of them later"
+    shown = f"{_share_text(len(bad), len(posts))}, {late} of them sent later"
     return Bound("failed POSTs, DELETEs", shown, "none sent after the fault", not late)
 
 
 ABOUT = 0.7
-"""Seconds by which a fault's begin is known: it is made over ssh."""
+"""Uncertainty of a fault's begin, in seconds: it is injected over ssh."""
 
 
 def no_failures(observed: Observation) -> Bound:
@@ -57,7 +56,7 @@ def no_failures(observed: Observation) -> Bound:
 
 
 def failed_at_most(count: int) -> Rule:
-    """So many requests of any method may fail, however long the drill takes."""
+    """At most `count` requests of any method fail, however long the drill takes."""
 
     def rule(observed: Observation) -> Bound:
         bad = sum(not s.ok for s in observed.samples)
@@ -69,7 +68,7 @@ def failed_at_most(count: int) -> Rule:
 
 
 def answered_within(seconds: float) -> Rule:
-    """Nobody waits longer than `seconds`, neither for an answer nor for a failure."""
+    """No request takes longer than `seconds`, whether it succeeds or fails."""
 
     def rule(observed: Observation) -> Bound:
         longest = max((s.done - s.intended for s in observed.samples), default=0.0)
@@ -79,7 +78,7 @@ def answered_within(seconds: float) -> Rule:
 
 
 def within_budget(observed: Observation) -> Bound:
-    """R1's limit."""
+    """R1: at most 1 % of the requests fail."""
     share = figures.budget_share(observed.samples) * BUDGET
     return Bound(
         "failed requests", f"{100 * share:.2f} %", f"{100 * BUDGET:.0f} %", share <= BUDGET
@@ -87,7 +86,7 @@ def within_budget(observed: Observation) -> Bound:
 
 
 def unaffected_hold(*endpoints: str) -> Rule:
-    """Requests that do not need what was broken do not fail."""
+    """Requests that do not need the broken part do not fail."""
 
     def rule(observed: Observation) -> Bound:
         mine = [s for s in observed.samples if s.endpoint in endpoints]
@@ -98,7 +97,7 @@ def unaffected_hold(*endpoints: str) -> Rule:
 
 
 def gap_within(seconds: float) -> Rule:
-    """The longest time in which nobody got a right answer."""
+    """The longest time without any right answer is at most `seconds`."""
 
     def rule(observed: Observation) -> Bound:
         longest = figures.longest_gap(observed.samples, observed.fault)
@@ -108,8 +107,8 @@ def gap_within(seconds: float) -> Rule:
 
 
 def recovered_within(seconds: float = RECOVERY) -> Rule:
-    """R2: well again by itself, counted from the fault or, when the drill ended that, from its
-    end."""
+    """R2: recovered without help within `seconds` of the fault or, if the drill ended the fault,
+    of its end."""
 
     def rule(observed: Observation) -> Bound:
         took = recovery_seconds(observed)
@@ -121,15 +120,15 @@ def recovered_within(seconds: float = RECOVERY) -> Rule:
             else "never"
         )
         return Bound(
-            "well again after", known, f"{seconds:g} s", took is not None and took <= seconds
+            "recovered after", known, f"{seconds:g} s", took is not None and took <= seconds
         )
 
     return rule
 
 
 def recovery_seconds(observed: Observation) -> float | None:
-    """Seconds until all was well by itself; None when it was not, or the drill had to mend what
-    should mend itself."""
+    """Seconds until all had recovered by itself; None when it never did, or only after the drill
+    repaired it."""
     if observed.recovered is None or not observed.by_itself:
         return None
     return max(
@@ -138,8 +137,8 @@ def recovery_seconds(observed: Observation) -> float | None:
 
 
 def dip_within(seconds: float, rate: float) -> Rule:
-    """How long fewer than nine tenths of the `rate` offered were answered each second: the
-    surplus that waits for the other node."""
+    """For at most `seconds` fewer than 90 % of the offered `rate` are answered per second: the
+    surplus waits for the other node."""
 
     def rule(observed: Observation) -> Bound:
         done = [0] * (int(max((s.done for s in observed.samples), default=0)) + 1)
@@ -158,14 +157,14 @@ def dip_within(seconds: float, rate: float) -> Rule:
 
 
 def fault_was_felt(slow: float) -> Rule:
-    """There was a fault: while it lasted a request failed, or took longer than `slow` seconds."""
+    """The fault had an effect: during it a request failed or took longer than `slow` seconds."""
 
     def rule(observed: Observation) -> Bound:
         end = float("inf") if observed.undone is None else observed.undone
         during = [s for s in observed.samples if observed.fault <= s.intended < end]
         bad, slowest = sum(not s.ok for s in during), max((s.latency for s in during), default=0.0)
         return Bound(
-            "felt",
+            "effect of the fault",
             f"{bad} failed, slowest {slowest:.2f} s",
             f"a failure, or > {slow:g} s",
             bad > 0 or slowest > slow,
@@ -175,11 +174,10 @@ def fault_was_felt(slow: float) -> Rule:
 
 
 def served_in_time(rate: float, after: float) -> Rule:
-    """What fits is served: so many right answers a second, nine in ten of them in less than 400 ms
-    (R4-R8).
+    """At least `rate` right answers per second, 90 % of them in less than 400 ms (R4-R8).
 
-    The first seconds do not count: until `after`, all may wait for the lost node to come back, so
-    that nobody is refused.
+    The first `after` seconds do not count: requests may then wait for the lost node instead of
+    being refused.
     """
 
     def rule(observed: Observation) -> Bound:
@@ -205,11 +203,11 @@ def served_in_time(rate: float, after: float) -> Rule:
 
 
 SETTLE = 5.0
-"""Seconds more until the queue of the time before is empty: so long it may get (pace.lua)."""
+"""Seconds until the queue of the time before is empty: its longest wait (pace.lua)."""
 
 
 def refused_fast(seconds: float) -> Rule:
-    """What is refused is refused at once, with an answer."""
+    """A refused request gets an answer, within `seconds`."""
 
     def rule(observed: Observation) -> Bound:
         bad = [s for s in observed.samples if not s.ok]
@@ -224,7 +222,7 @@ def refused_fast(seconds: float) -> Rule:
 
 
 def never_older_than(seconds: float) -> Rule:
-    """R16: an answer of /long_dummy."""
+    """R16: no answer of /long_dummy is older than `seconds`."""
 
     def rule(observed: Observation) -> Bound:
         shown = "none seen" if observed.oldest is None else f"{observed.oldest:.0f} s"
@@ -239,7 +237,7 @@ def never_older_than(seconds: float) -> Rule:
 
 
 def ended_with(code: int, task: str) -> Rule:
-    """The task that was run under load ended with this exit code."""
+    """The task under load ended with exit code `code`."""
 
     def rule(observed: Observation) -> Bound:
         return Bound(f"exit code of {task}", str(observed.exit), str(code), observed.exit == code)
@@ -248,12 +246,14 @@ def ended_with(code: int, task: str) -> Rule:
 
 
 def noticed_within(seconds: float) -> Rule:
-    """A balancer took note."""
+    """A balancer detected the fault within `seconds`."""
 
     def rule(observed: Observation) -> Bound:
         took = None if observed.detected is None else observed.detected - observed.fault
         shown = "never" if took is None else f"{took:.1f} s"
-        return Bound("noticed after", shown, f"{seconds:g} s", took is not None and took <= seconds)
+        return Bound(
+            "detected after", shown, f"{seconds:g} s", took is not None and took <= seconds
+        )
 
     return rule
 

@@ -26,16 +26,16 @@ from .verdict import add_times, judge_drill, not_tried
 CALM = 3.0
 """Seconds without a failure that count as a steady state, before and after."""
 BEGIN_WITHIN = 30.0
-"""Seconds in which a steady state must come about, or the drill is not begun."""
+"""Seconds to wait for a steady state; without one the drill is not started."""
 WELL_WITHIN = 90.0
-"""Seconds after the repair in which all must be well, or somebody must look."""
+"""Seconds after the repair until all must be healthy; later, a person must check."""
 POLL = 0.05
 
 Progress = Callable[[str], None]
 
 
 class DrillRun:
-    """One drill on one site; `perform` does it. `stop_at_budget`: break off when the error
+    """One drill on one site; `perform` does it. `stop_at_budget`: abort when the error
     budget is spent (a real site)."""
 
     def __init__(
@@ -57,10 +57,10 @@ class DrillRun:
         self.left: list[str] = []
         self.aborted = ""
         self._since = 0.0
-        self._mended = False
+        self._undo_started = False
 
     def perform(self) -> DrillResult:
-        """The whole drill.
+        """Run the whole drill.
 
         Raises:
             RunbookError: locked, or a host could not be reached before anything was broken.
@@ -71,7 +71,7 @@ class DrillRun:
             try:
                 result = self._perform_inside()
             except RunbookError as error:
-                result = self._given_up(error)
+                result = self._result_of_error(error)
             except KeyboardInterrupt:
                 if self.left:
                     raise RunbookError(
@@ -82,10 +82,10 @@ class DrillRun:
                 raise
         return add_times(result, started, time.monotonic() - begin)
 
-    def _given_up(self, error: RunbookError) -> DrillResult:
-        """Before anything was broken it was not tried; afterwards it did not hold."""
-        said = f"{error.seen}: {error.why}" if error.why else error.seen
-        why = said if isinstance(error, NotPossible) else f"it could not be made: {said}"
+    def _result_of_error(self, error: RunbookError) -> DrillResult:
+        """Not tried if nothing was broken yet; otherwise failed."""
+        problem = f"{error.seen}: {error.why}" if error.why else error.seen
+        why = problem if isinstance(error, NotPossible) else f"it failed: {problem}"
         if self.recording.fault is None and not self.left:
             return not_tried(self.drill, why)
         return replace(
@@ -96,8 +96,7 @@ class DrillRun:
 
     @contextlib.contextmanager
     def _hold_lock(self) -> Iterator[None]:
-        """On a real site no deploy meanwhile. (Healers go on: a lock that is a drill's does not
-        concern them.)"""
+        """Keep deploys out on a real site. Healers still work: they ignore the lock of a drill."""
         if not (self.stop_at_budget and self.drill.locks):
             yield
             return
@@ -125,7 +124,7 @@ class DrillRun:
                         f"not started: {self._describe_unwell()} before anything was broken",
                     )
                 self.recording.before = self.observer.take_snapshot()
-                self._break_it(fault, target)
+                self._inject_fault(fault, target)
                 self._observe_fault(fault, target)
             finally:
                 self._repair_fault(fault, target)
@@ -137,8 +136,8 @@ class DrillRun:
     # -- the phases
     # ------------------------------------------------------------------------------------------------
 
-    def _break_it(self, fault: Fault, target: DrillTarget) -> None:
-        self.progress("breaking it")
+    def _inject_fault(self, fault: Fault, target: DrillTarget) -> None:
+        self.progress("injecting the fault")
         self.recording.fault = time.monotonic()
         fault.inject(target)
         if (
@@ -149,7 +148,7 @@ class DrillRun:
             self.recording.fault = seen
 
     def _observe_fault(self, fault: Fault, target: DrillTarget) -> None:
-        """Until it is over by itself, or the drill ends it and it is over then."""
+        """Wait until all has recovered; with `hold`, undo the fault after that time first."""
         if self.drill.hold is not None:
             self._wait_until(lambda: False, self.drill.hold)
             self.recording.undone = time.monotonic()
@@ -158,33 +157,33 @@ class DrillRun:
         self._wait_until(lambda: self._is_over(fault), self.drill.patience)
 
     def _repair_fault(self, fault: Fault, target: DrillTarget) -> None:
-        """Whatever has happened: mended, and looked at until all is well. The Ctrl-C that led
-        here does not end it, a new one does."""
+        """Always undo the fault, then wait until healthy. The Ctrl-C that brought us here is ignored;
+        another one aborts."""
         self.recording.by_itself = self.recording.recovered is not None
         self.recording.repaired = time.monotonic()
         with interrupt.mending():
             self._undo_fault(fault, target)
-            if not self._wait_patiently(self._is_well, WELL_WITHIN):
+            if not self._wait_for_repair(self._is_well, WELL_WITHIN):
                 self.left.append(f"{self._describe_unwell()} {WELL_WITHIN:.0f} s after the repair")
-            self._wait_patiently(lambda: self.traffic.is_calm(1.0), CALM)
+            self._wait_for_repair(lambda: self.traffic.is_calm(1.0), CALM)
 
     def _undo_fault(self, fault: Fault, target: DrillTarget) -> None:
-        self.progress("mending it")
-        self._mended = True
+        self.progress("undoing the fault")
+        self._undo_started = True
         try:
             fault.undo(target)
         except NotPossible:
-            return  # so it was not made either
+            return  # it was refused, so nothing was broken
         except RunbookError as error:
             self.left.append(
                 f"the repair failed: {error.seen}; a fault on a host undoes itself within 3 minutes"
             )
 
-    # -- looking
+    # -- observing
     # ---------------------------------------------------------------------------------------------------
 
     def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait for it, looking on; false when the time is over or the drill must be broken off."""
+        """Wait for a condition; false when the time is over or the drill must be aborted."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.aborted:
             interrupt.check()
@@ -194,7 +193,7 @@ class DrillRun:
             time.sleep(POLL)
         return False
 
-    def _wait_patiently(self, condition: Callable[[], bool], seconds: float) -> bool:
+    def _wait_for_repair(self, condition: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds
         while not (done := condition()) and time.monotonic() < end:
             interrupt.check()
@@ -202,14 +201,14 @@ class DrillRun:
         return done
 
     def _update_progress(self) -> None:
-        """Has the balancer that serves taken note? Is the budget spent? And a word of progress."""
+        """Record the detection by the serving balancer, abort when the budget is spent, show progress."""
         self._watch_load()
         if self.recording.fault is None:
             return
         snapshot = self.observer.take_snapshot()
         if (
             self.recording.detected is None
-            and not self._mended
+            and not self._undo_started
             and snapshot.has_noticed_since(self.recording.before)
         ):
             self.recording.detected = time.monotonic()
@@ -223,7 +222,7 @@ class DrillRun:
         )
 
     def _watch_load(self) -> None:
-        """Without users nothing is shown."""
+        """Abort when the load has failed: without users a drill shows nothing."""
         if self.traffic.error and not self.aborted:
             self.aborted = (
                 f"the load failed ({type(self.traffic.error).__name__}: {self.traffic.error})"
@@ -233,7 +232,7 @@ class DrillRun:
         return self.observer.take_snapshot().is_well(floating=self.floating)
 
     def _is_over(self, fault: Fault) -> bool:
-        """All is as before, for CALM seconds by now; since when goes to `recovered`."""
+        """Whether all has been healthy for CALM seconds; `recovered` is set to the begin of that time."""
         snapshot = self.observer.take_snapshot()
         old = any(
             self.recording.pid(self.recording.before, node) == self.recording.pid(snapshot, node)
@@ -254,11 +253,11 @@ class DrillRun:
         return True
 
     def _describe_unwell(self) -> str:
-        """What is not well, in words."""
+        """The first thing that is not healthy, as a sentence."""
         snapshot = self.observer.take_snapshot()
         for edge, seen in snapshot.edges.items():
             if seen is None:
-                return f"{edge} was not seen"
+                return f"{edge} did not answer"
             if not seen.nodes:
                 return f"the balancer of {edge} did not answer"
             for node, status in seen.nodes.items():
@@ -268,7 +267,5 @@ class DrillRun:
             if not (app and app.ready):
                 return f"the app of {node} was not ready"
         return self.aborted or (
-            "the load was not answered without a failure"
-            if self.traffic.running
-            else "the address moved"
+            "some requests of the load failed" if self.traffic.running else "the address moved"
         )

@@ -1,4 +1,4 @@
-"""From what was observed to a verdict. Pure."""
+"""The verdict on an observation. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .result import FAILED, HELD, NOT_TRIED, Bound, DrillResult, Mark
 
 
 def not_tried(drill: Drill, why: str) -> DrillResult:
-    """The result of a drill that was not made."""
+    """The result of a drill that was not run."""
     return DrillResult(
         drill.name,
         drill.hypothesis,
@@ -29,11 +29,11 @@ def judge_drill(
     aborted: str = "",
     left: Sequence[str] = (),
 ) -> DrillResult:
-    """The result of a drill that was made."""
+    """The result of a drill that was run."""
     bounds = tuple(rule(observed) for rule in drill.rules)
     why = "; ".join(
         [aborted] * bool(aborted)
-        + [_broken_bound(bound) for bound in bounds if not bound.held]
+        + [_failed_bound_text(bound) for bound in bounds if not bound.held]
         + list(left)
     )
     return DrillResult(
@@ -64,7 +64,7 @@ def add_times(result: DrillResult, started: float, seconds: float) -> DrillResul
     return replace(result, started=round(started, 1), seconds=round(seconds, 1))
 
 
-def _broken_bound(bound: Bound) -> str:
+def _failed_bound_text(bound: Bound) -> str:
     return f"{bound.what}: {bound.seen}, allowed {bound.bound}"
 
 

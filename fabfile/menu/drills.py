@@ -128,7 +128,7 @@ def make_drill_task(name: str, told: str) -> Task[Any]:
     one.__doc__ = f"""{told}
 
     Load first, until nothing fails; then the fault; then the repair, also after Ctrl-C; then the verdict. Exit 1 when it did
-    not hold. What is believed and when it is broken off: fab drill.list
+    not hold. Hypothesis and abort condition: fab drill.list
     """
     made: Task[Any] = task(name=name, help=OPTIONS)(one)
     return made

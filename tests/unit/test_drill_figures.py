@@ -270,7 +270,7 @@ def test_the_verdict_names_every_bound_that_broke() -> None:
     bad = judge_drill(DRILL, seen(steady(8, but=[GET]), recovered=None))
     assert bad.verdict == FAILED
     assert "failed requests: 1 of 161, allowed 0" in bad.why
-    assert "well again after: never, allowed 10 s" in bad.why
+    assert "recovered after: never, allowed 10 s" in bad.why
     assert (bad.recover_s, bad.failures, bad.failed) == (None, 1, {"R5": {"status 503": 1}})
     left = judge_drill(DRILL, seen(steady(8), recovered=4.0), left=["node1 was not ready"])
     assert (left.verdict, left.why) == (FAILED, "node1 was not ready")

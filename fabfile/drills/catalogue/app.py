@@ -1,5 +1,5 @@
-"""Drills of the app and its nodes, in the order in which they are made: hypothesis, fault, load,
-and what must hold."""
+"""Drills of the app and its nodes, in the order in which they run: hypothesis, fault, load and
+rules."""
 
 from __future__ import annotations
 
@@ -30,23 +30,25 @@ from ..rules import (
 from ..target import DrillTarget
 
 HEALED = 15.0
-"""Seconds in which an app that starts fast is well again (R2 asks for 60)."""
+"""Seconds in which an app that starts fast has recovered (R2 allows 60)."""
 LEAK, PANIC, ILL = 3, 4, 5
 """Poisoned operations: bits 32-35 of the number."""
 AT_ONCE = (no_failed_gets, few_failed_posts, within_budget)
-"""R1 for a loss that shows at once: the connection breaks."""
+"""R1 for a fault that is noticed at once, because connections break."""
 INVISIBLE = (no_failed_gets, only_posts_in_flight, within_budget)
-"""R1 for a loss that shows only when answers stay out, or are wrong."""
+"""R1 for a fault that is noticed only when answers are missing or wrong."""
 HEALS = (recovered_within(HEALED), dip_within(HEALED, PEAK), restarted_at_most(1))
-"""R2 for one app at PEAK, and what that may cost meanwhile: one node takes 100 requests a
-second, the surplus waits in the balancer."""
+"""R2 for one app at PEAK, and the allowed cost: one node takes 100 requests per second, the surplus
+waits in the balancer."""
 BOTH = ("R1", "R2")
 
 
 def _log_full(target: DrillTarget) -> Fault:
     if not target.facts.logs:
         raise NotPossible(
-            "discovery has found no log of the app's", "no disk can be filled by it", "fab deploy"
+            "discovery has found no log file of the app",
+            "the drill cannot fill its disk",
+            "fab deploy",
         )
     return app.LogFull(target.victim, target.facts.logs[0].rpartition("/")[0])
 
@@ -68,7 +70,7 @@ APP_DRILLS = (
     ),
     Drill(
         "app-500",
-        "An app that answers 500 to everything is left by the balancers and started anew by its"
+        "An app that answers 500 to everything is taken out by the balancers and restarted by its"
         " healer.",
         lambda target: app.poison_app(target, ILL, target.victim),
         (*INVISIBLE, *HEALS),
@@ -105,7 +107,7 @@ APP_DRILLS = (
     ),
     Drill(
         "node-off",
-        "A node without power is missed by nobody, nor is its return noticed.",
+        "Users notice neither a node that loses power nor its return.",
         lambda target: hosts.Power(target.victim),
         (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
@@ -113,7 +115,7 @@ APP_DRILLS = (
     ),
     Drill(
         "node-cut",
-        "A node cut off from the network is missed by nobody, nor is its return noticed.",
+        "Users notice neither a node that is cut off from the network nor its return.",
         lambda target: hosts.cut_host(target, target.victim),
         (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
@@ -121,7 +123,7 @@ APP_DRILLS = (
     ),
     Drill(
         "node-rejected",
-        "A node that refuses connections is missed by nobody.",
+        "Users do not notice a node that refuses connections.",
         lambda target: hosts.reject_calls(target, target.victim),
         (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
@@ -129,7 +131,8 @@ APP_DRILLS = (
     ),
     Drill(
         "both-killed",
-        "Both apps killed at once serve again within 10 s, and do not die of the rush.",
+        "Both apps killed at once serve again within 10 s, and the waiting requests do not kill"
+        " them.",
         lambda target: app.killed_app(target, *target.apps),
         (gap_within(10), recovered_within(HEALED), restarted_at_most(1)),
         ("R2",),
@@ -154,7 +157,7 @@ APP_DRILLS = (
     ),
     Drill(
         "log-disk-full",
-        "An app that cannot write its log serves on.",
+        "An app that cannot write its log still serves.",
         _log_full,
         (no_failures, recovered_within(30)),
         ("R1", "R22"),
@@ -162,7 +165,7 @@ APP_DRILLS = (
     ),
     Drill(
         "healer-killed",
-        "A healer that is killed comes back, and heals an app that hung meanwhile.",
+        "A healer that is killed comes back, and restarts an app that hung meanwhile.",
         lambda target: app.healer_killed(target, target.victim),
         (*INVISIBLE, recovered_within(20)),
         BOTH,
@@ -193,7 +196,7 @@ APP_DRILLS = (
     ),
     Drill(
         "one-node-alone",
-        "One node alone at 120 requests/s serves what fits, and after a while refuses the excess at"
+        "One node alone at 120 requests/s serves what it can, and later refuses the excess at"
         " once.",
         lambda target: hosts.drained_node(target, target.victim),
         (served_in_time(80, after=HEALED), refused_fast(1.0), one_node_left_once, apps_left_alone),

@@ -1,5 +1,4 @@
-"""Drills of all that is around the app: the database, the edges, what people do to them, in the
-order in which they are made."""
+"""Drills of the database, the edges and the runbook's own tasks, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -33,8 +32,8 @@ HALF_DEAD = (
     recovered_within(10),
     apps_left_alone,
 )
-"""What a daemon that hangs on the edge that serves may cost: at 60 requests a second, 20 are
-those of a third of a second."""
+"""The allowed cost of a hung daemon on the serving edge: 20 requests are a third of a second at
+60 requests per second."""
 
 SERVICE_DRILLS = (
     Drill(
@@ -56,7 +55,7 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "db-exhausted",
-        "While the database takes no connection, what needs none is served, and no app is"
+        "While the database refuses connections, requests that need none are served, and no app is"
         " restarted.",
         hosts.connections_refused,
         (NO_DATABASE, fault_was_felt(1), recovered_within(10), apps_left_alone),
@@ -65,8 +64,8 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "db-starved",
-        "A database that is far too slow for a while is caught up with within 10 s: no rush of"
-        " retries holds it down.",
+        "After a database was far too slow for a while, all recovers within 10 s: retries do not"
+        " overload it.",
         lambda target: hosts.starved_unit(
             target, target.database, postgres.postgres_unit(target.settings)
         ),
@@ -101,14 +100,14 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "edge-off",
-        "When the edge that serves loses its power the other one has its address within 0.7 s.",
+        "When the serving edge loses power, the other edge takes the address within 0.7 s.",
         lambda target: hosts.Power(target.holder),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),
     Drill(
         "edge-cut",
-        "When the edge that serves is cut off the other one has its address within 0.7 s.",
+        "When the serving edge is cut off, the other edge takes the address within 0.7 s.",
         lambda target: hosts.cut_host(target, target.holder, silent=target.settings.edge.address),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
@@ -124,7 +123,7 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "deploy-under-load",
-        "A deploy that restarts every node costs no request.",
+        "A deploy that restarts every node fails no request.",
         tasks.deploy_under_load,
         (no_failures, every_app_restarted, ended_with(OK, "fab deploy")),
         ("R1", "R18"),
@@ -140,7 +139,7 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "certificate-rotation",
-        "A new certificate on both edges costs no request.",
+        "A new certificate on both edges fails no request.",
         tasks.renew_certificate,
         (no_failures, ended_with(OK, "inv certs.renew"), apps_left_alone),
         ("R1", "R14"),
@@ -148,7 +147,7 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "clock-wrong",
-        "A node whose clock is 90 s ahead serves on, and no answer gets older for it.",
+        "A node whose clock is 90 s ahead still serves, and no answer gets too old.",
         lambda target: hosts.clock_wrong(target, target.victim),
         (no_failures, never_older_than(60)),
         ("R16", "R21"),
