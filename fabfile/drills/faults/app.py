@@ -62,7 +62,7 @@ def slow_app(target: DrillTarget, node: Node) -> OnHosts:
         f"systemctl stop runbook-drill-slow 2>/dev/null; pid=$(cat {PIDS}) && kill -CONT $pid; rm"
         f" -f {PIDS}; true"
     )
-    return OnHosts((node,), on_app(node, target=target, do=in_background(loop)).do, back)
+    return OnHosts((node,), on_app(node, target=target, do=in_background(loop)).inject_script, back)
 
 
 @dataclass(frozen=True)
@@ -168,4 +168,6 @@ def slow_to_start(target: DrillTarget, fault: OnHosts) -> OnHosts:
         f" >{q(drop_in)}/drill.conf\nsystemctl daemon-reload\nnft delete table {app.EGRESS_TABLE}\n"
     )
     fast = f"rm -f {q(drop_in)}/drill.conf; systemctl daemon-reload; nft -f {q(app.EGRESS)}\n"
-    return replace(fault, before=slow + fault.before, back=fast + fault.back)
+    return replace(
+        fault, prepare_script=slow + fault.prepare_script, undo_script=fast + fault.undo_script
+    )

@@ -24,13 +24,13 @@ class OnHosts:
     """Scripts run as root on some hosts; each host's undo is on a timer there before its fault
     begins.
 
-    `before` runs first; it is not part of the fault and may be slow.
+    `prepare_script` runs first; it is not part of the fault and may be slow.
     """
 
     nodes: tuple[Node, ...]
-    do: str
-    back: str
-    before: str = ""
+    inject_script: str
+    undo_script: str
+    prepare_script: str = ""
     restarted_apps: tuple[str, ...] = ()
     unreachable_host: str = ""
 
@@ -39,25 +39,31 @@ class OnHosts:
         on_each(
             target,
             self.nodes,
-            lambda node: undo_timer.arm_timer(target.fleet.link(node), self.back, LATEST),
+            lambda node: undo_timer.arm_timer(target.fleet.link(node), self.undo_script, LATEST),
         )
-        if self.before:
-            on_each(target, self.nodes, lambda node: target.run(node, self.before, timeout=LATEST))
+        if self.prepare_script:
             on_each(
                 target,
                 self.nodes,
-                lambda node: undo_timer.rearm_timer(target.fleet.link(node), self.back, LATEST),
+                lambda node: target.run(node, self.prepare_script, timeout=LATEST),
+            )
+            on_each(
+                target,
+                self.nodes,
+                lambda node: undo_timer.rearm_timer(
+                    target.fleet.link(node), self.undo_script, LATEST
+                ),
             )
 
     def inject(self, target: DrillTarget) -> None:
         """All at once."""
-        on_each(target, self.nodes, lambda node: target.run(node, self.do))
+        on_each(target, self.nodes, lambda node: target.run(node, self.inject_script))
 
     def undo(self, target: DrillTarget) -> None:
         """All at once. The timer is disarmed last, so that a failed undo is repeated by it."""
 
         def undo_on_host(node: Node) -> None:
-            target.run(node, f"/bin/bash -c {q(self.back)}", timeout=90)
+            target.run(node, f"/bin/bash -c {q(self.undo_script)}", timeout=90)
             undo_timer.disarm_timer(target.fleet.link(node))
 
         on_each(target, self.nodes, undo_on_host)
