@@ -12,7 +12,7 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from ..engine import interrupt
-from ..engine.errors import FAILED, RunbookError
+from ..engine.errors import FAILED, INTERRUPTED, RunbookError
 from ..engine.scripts import listen, print_script
 from ..engine.terminal import print_error, typed
 
@@ -43,7 +43,7 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
                     "fab status, then fab deploy",
                 )
             )
-            code = FAILED
+            code = INTERRUPTED
         except KeyboardInterrupt:
             print_error(
                 RunbookError(
@@ -53,7 +53,7 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
                     "fab plan   (what is left to do), then fab deploy",
                 )
             )
-            code = FAILED
+            code = INTERRUPTED
         except BrokenPipeError:  # `| head`
             sys.stderr.close()
             code = FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 OK, FAILED, DIFFERS, LOCKED, UNREACHABLE, ROLLED_BACK = range(6)
+INTERRUPTED = 130  # as a shell says of a program that SIGINT ended: 128 + 2
 """Exit codes of every task; stable, scripts rely on them."""
 
 

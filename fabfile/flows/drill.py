@@ -18,16 +18,13 @@ from ..drills.safety_nets import check_net
 from ..drills.table import result_line, show_history, show_list, show_results
 from ..drills.target import folder_of
 from ..engine import interrupt
-from ..engine.errors import FAILED, OK, RunbookError
+from ..engine.errors import FAILED, INTERRUPTED, OK, RunbookError
 from ..report import refuse_bad_folder, write_report
 from ..settings.settings import Settings
 from ..settings.site_file import in_lab
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 def run_drills(

@@ -17,7 +17,8 @@ PEAK_RATE, STEADY_RATE = SERVICE.load.peak, SERVICE.load.steady
 LATENCY_BOUND = SERVICE.load.p90_ms / 1000
 """Seconds: p90 of a single answer at the peak rate is below it."""
 
-ERROR_SHARE, SESSION_LIST_ERROR_SHARE = 0.01, 0.05
+ERROR_SHARE = SERVICE.load.errors_percent / 100
+SESSION_LIST_ERROR_SHARE = SERVICE.counted["R11"].errors_percent / 100
 """The most requests that may fail, as a share of 1. The session list is the heaviest answer."""
 
 RECOVERY_SECONDS = 60.0

@@ -138,7 +138,7 @@ def test_ctrl_c_ends_the_step_in_hand_and_no_other_begins(
     running.send(signal.SIGINT)
     outcome = running.outcome()
 
-    assert outcome.code == 1
+    assert outcome.code == 130
     assert complaint(outcome).seen == "interrupted"
     assert complaint(outcome).next.startswith("fab plan")
     assert "finishing the current step" in outcome.err

@@ -53,7 +53,7 @@ def test_ctrl_c_finishes_the_step_in_hand_and_begins_no_other(
     assert (host.files / "var/lib/runbook/lock").exists()
     (host.files / "run/a.go").touch()
     out, err = interrupted.communicate(timeout=10)
-    assert interrupted.returncode == 1
+    assert interrupted.returncode == 130
     assert (out, "Traceback" in err) == ("marker a changed\n", False)
     assert err.splitlines()[-3].startswith("✗ interrupted")
     assert [entry["event"] for entry in journal(host)] == ["begin", "changed"]
@@ -69,7 +69,7 @@ def test_a_second_ctrl_c_does_not_wait(host: Host, interrupted: subprocess.Popen
     )
     interrupted.send_signal(signal.SIGINT)
     out, err = interrupted.communicate(timeout=10)
-    assert (interrupted.returncode, out, "Traceback" in err) == (1, "", False)
+    assert (interrupted.returncode, out, "Traceback" in err) == (130, "", False)
     assert err.splitlines()[-3] == "✗ interrupted in the middle of a step"
     assert not (host.files / "var/lib/runbook/lock").exists()
     (host.files / "run/a.go").touch()
@@ -121,7 +121,7 @@ def test_ctrl_c_lets_every_host_finish_its_step(host: Host) -> None:
     (host.files / "run/y.go").touch()
     out, err = child.communicate(timeout=10)
     assert sorted(out.splitlines()) == ["marker x changed", "marker y changed"]
-    assert (child.returncode, "✗ interrupted" in err, "Traceback" in err) == (1, True, False)
+    assert (child.returncode, "✗ interrupted" in err, "Traceback" in err) == (130, True, False)
     assert not (host.files / "run/later").exists()
     assert not (host.files / "var/lib/runbook/lock").exists()
 
@@ -150,4 +150,4 @@ def test_without_a_lock_ctrl_c_does_not_wait_for_hosts(host: Host) -> None:
     until((host.files / "run/reading").exists, "it reads")
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=5)
-    assert (child.returncode, "✗ interrupted" in err, "Traceback" in err) == (1, True, False)
+    assert (child.returncode, "✗ interrupted" in err, "Traceback" in err) == (130, True, False)

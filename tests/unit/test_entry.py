@@ -66,9 +66,9 @@ def test_errors_show_no_secrets_and_text_is_no_markup(capsys: pytest.CaptureFixt
 
 
 def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ending(raising(KeyboardInterrupt())) == 1
+    assert ending(raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err.startswith("✗ interrupted\n")
-    assert ending(raising(BrokenOff())) == 1
+    assert ending(raising(BrokenOff())) == 130
     assert "may still run on the host" in capsys.readouterr().err
 
 
