@@ -101,9 +101,8 @@ def drain(c: Any, reason: str = "", verbose: bool = False) -> int:
 
     App nodes or an edge, for example: fab -H node1 drain. Waits until they are idle.
 
-    fab -H node1 drain           no edge sends it requests any more
-    fab -H edge1 drain           the floating address moves to another edge; connections under way
-    end in peace
+    fab -H node1 drain           no edge sends it new requests
+    fab -H edge1 drain           the floating address moves first; open connections finish
     """
     not_dry(c, "fab drain")
     from .flows.drain import drain_hosts as run
@@ -174,9 +173,9 @@ def check(
 ) -> int:
     """Measure the service under load against R1-R22.
 
-    fab check                       everything, in some minutes; in a lab app nodes are failed on
-    purpose, for R1 and R2 fab check --quick               half a minute, proving less fab check
-    --report report/      the same as a page, with curves
+    fab check                    everything; in a lab app nodes are failed on purpose (R1, R2)
+    fab check --quick            half a minute, proving less
+    fab check --report report/   also a page with curves
     """
     from .flows.check import CheckOptions
     from .flows.check import check_service as run

@@ -69,7 +69,7 @@ class Database:
     version: int = 17
     """The major version of PostgreSQL, as the Debian of the host packages it."""
     shared_buffers: str = "512MB"
-    """PostgreSQL's `shared_buffers`. `inv db.tune` shows values that fit the host."""
+    """PostgreSQL's `shared_buffers`. `inv db.tune --dry` shows values that fit the host."""
     work_mem: str = "16MB"
     """PostgreSQL's `work_mem`: memory for one sort or hash."""
     max_connections: int = 200
