@@ -1,9 +1,9 @@
 """What one can do with the lab: the functions that tasks, tests and drills call.
 
-    up() down() reset() check()           the whole lab, or some of its hosts; check: can there be
-    one? power_off(name) power_on(name)        a power failure, and its end pin(kind)
-    another release of the stand-in, good or bad cut(name) heal(name)                  the network
-    cable pulled, and plugged in again
+    up() down() reset() check()       the whole lab, or some hosts; check: can a lab exist here?
+    power_off(name) power_on(name)    a power failure, and its end
+    pin(kind)                         another release of the stand-in, good or bad
+    cut(name) heal(name)              the network cable pulled, and plugged in again
 
 All of them work as root or through sudo, and act on the lab that the environment variable LAB
 names.
