@@ -58,7 +58,7 @@ SITES: dict[str, tuple[Tables, str, str]] = {
     ),
     "no sha256": ({"app": {"sha256": None}}, "app.sha256 is missing", "edit"),
     "sha256 that is none": ({"app": {"sha256": "abc"}}, "must be the 64 hex digits", "edit"),
-    "no such binary": ({"app": {"binary": "/nowhere/bingo"}}, "no such file", "mend app.binary"),
+    "no such binary": ({"app": {"binary": "/nowhere/bingo"}}, "no such file", "fix app.binary"),
     "URL where nobody listens": (
         {"app": {"binary": "http://127.0.0.1:9/bingo"}},
         "cannot be downloaded",
