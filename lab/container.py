@@ -183,15 +183,14 @@ def remove_lab_cgroup(lab: Lab) -> None:
 
 def all_running(lab: Lab) -> list[str]:
     """Names of the hosts with processes, known to the table or not."""
-    group = trees()[0] / lab.bridge
-    names = sorted(path.name for path in group.iterdir() if path.is_dir()) if group.exists() else []
-    return [name for name in names if is_running(lab, name)]
+    return [name for name in known(lab) if is_running(lab, name)]
 
 
 def known(lab: Lab) -> list[str]:
     """Names of the hosts that have a cgroup, running or not."""
-    group = trees()[0] / lab.bridge
-    return sorted(path.name for path in group.iterdir() if path.is_dir()) if group.exists() else []
+    # In any tree: a `down` that was killed may have removed those of the first tree only.
+    groups = [tree / lab.bridge for tree in trees() if (tree / lab.bridge).exists()]
+    return sorted({path.name for group in groups for path in group.iterdir() if path.is_dir()})
 
 
 def _within(seconds: float, condition: Callable[[], bool]) -> bool:

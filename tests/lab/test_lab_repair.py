@@ -44,6 +44,14 @@ def test_down_finishes_a_down_that_was_killed(spare: Lab, delay: float) -> None:
     assert remains(spare) == []
 
 
+@pytest.mark.parametrize("tree", container.trees(), ids=lambda tree: str(tree.name))
+def test_down_removes_cgroups_that_only_one_tree_has(spare: Lab, tree: Path) -> None:
+    """A `down` that was killed between the two trees of the hybrid layout."""
+    (tree / spare.bridge / "node1" / "payload").mkdir(parents=True)
+    hosts.down()
+    assert remains(spare) == []
+
+
 @pytest.mark.parametrize("victims", ["nspawn only", "everything"])
 def test_up_copes_with_what_killed_processes_left(spare: Lab, victims: str) -> None:
     hosts.up(["edge1", "node1"])
