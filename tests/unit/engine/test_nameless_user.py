@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from places import PROJECT
 
 PYTHON_313 = """
 import getpass, os, pwd, site, sys
@@ -41,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     python.parent.mkdir(parents=True)
     python.write_text(f"#!/bin/sh\necho '{tmp_path}'\n")
     python.chmod(0o755)
-    script = f". {ROOT}/run >/dev/null; name_the_nameless"
+    script = f". {PROJECT}/run >/dev/null; name_the_nameless"
     subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
     assert len(list(tmp_path.glob("*.pth"))) == 1
     return tmp_path
@@ -50,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 def names(folder: Path, who: str, **environment: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", PYTHON_313, who, str(folder)],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **environment},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), **environment},
         capture_output=True,
         encoding="utf-8",
     )

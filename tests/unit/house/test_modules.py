@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 from invoke import Collection, Task
+from places import PROJECT
 
 import fabfile
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 MODULES = sorted((PROJECT / "fabfile").rglob("*.py"))
 
 

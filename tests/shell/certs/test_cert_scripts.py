@@ -22,7 +22,7 @@ from fabfile.engine.shell import Reading, wrap_script
 from fabfile.engine.step import Change
 from fabfile.steps.cert import Certificate, Material, Served
 
-GOLDEN = Path(__file__).parent / "golden-cert"
+GOLDEN = Path(__file__).parent / "golden"
 GROUP = "www-data"
 as_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="gives files to root and a group, as on a host"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from places import PROJECT
 
 from fabfile.drills.catalogue.register import DRILLS
 from fabfile.settings.requirements import (
@@ -16,7 +16,6 @@ from fabfile.settings.requirements import (
     requirements_of,
 )
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 LINE = re.compile(r"^\| (R\d+) \| (.+?) \| (.+?) \|$", re.M)
 
 

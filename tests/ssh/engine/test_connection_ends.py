@@ -285,7 +285,7 @@ def test_a_network_that_dies_is_noticed_long_before_the_time_out(tmp_path: Path)
     """Trap 6, the hour of hanging: the script may be silent for 600 s, but the network is gone
     (a namespace of its own)."""
     code = DEAD_NETWORK.format(
-        root=str(ROOT), here=str(Path(__file__).parent), folder=str(tmp_path)
+        root=str(ROOT), here=str(ROOT / "tests" / "ssh"), folder=str(tmp_path)
     )
     command = [
         "unshare",

@@ -7,8 +7,8 @@ import ast
 from pathlib import Path
 
 import pytest
+from places import PROJECT
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 FOLDERS = ("fabfile", "healer", "watchdog", "lab", "bench")
 FOUND = sorted(path for folder in FOLDERS for path in (PROJECT / folder).rglob("*.py"))
 MODULES = [PROJECT / "tasks.py", *(path for path in FOUND if "__pycache__" not in path.parts)]

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from fabric.main import Fab
 from invoke import Collection, Exit, Program, Task
+from places import PROJECT
 
 import fabfile
 import tasks
 from lab.executor import MenuExecutor
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def named(menu: Collection, prefix: str = "") -> dict[str, Task]:

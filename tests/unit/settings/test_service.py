@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
+from places import PROJECT
 
 from fabfile.control.counters import BACKENDS
 from fabfile.roles.haproxy import Backend, make_backend
 from fabfile.settings.bingo import SERVICE
 
-FABFILE = Path(__file__).resolve().parent.parent.parent / "fabfile"
+FABFILE = PROJECT / "fabfile"
 OWN_WORDS = (
     "/api/movie",
     "/api/customer",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
+from places import PROJECT
 
 from docs.generate_settings import (
     PAGE,
@@ -17,7 +17,7 @@ from docs.generate_settings import (
     setting_names,
 )
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "site.example.toml"
+EXAMPLE = PROJECT / "site.example.toml"
 
 
 def test_the_reference_is_what_the_code_says() -> None:

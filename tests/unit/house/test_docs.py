@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from invoke import Collection, Task
+from places import PROJECT
 
 import fabfile
 import tasks
 
-PROJECT = Path(__file__).resolve().parents[2]
 OURS = frozenset(
     ["bench", "certs", "configs", "docs", "fabfile", "healer", "lab", "sql", "tests", "watchdog"]
 )

@@ -11,8 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-
-PROJECT = Path(__file__).resolve().parent.parent.parent
+from places import PROJECT
 
 FLOORS = (
     {"engine"},

@@ -7,13 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import PROJECT
 
 from fabfile.engine.terminal import PLAIN
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 BODY = """
 import fabfile
 from fabfile.console.task import print_error
@@ -29,7 +28,7 @@ def run(encoding: str) -> tuple[str, str]:
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONIOENCODING": encoding,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(PROJECT),
         "COLUMNS": "80",
     }
     done = subprocess.run(
@@ -74,7 +73,11 @@ def test_signs_that_a_terminal_does_not_have(encoding: str, out: str, err: str) 
 
 
 def test_json_on_stdout_is_utf_8_in_every_locale() -> None:
-    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONPATH": str(PROJECT),
+    }
     body = (
         "from fabfile.console.json_file import write_json\nimport fabfile\n"
         'write_json({"who": "Jürgen'

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import PROJECT
 
 from fabfile.engine.errors import RunbookError
 from fabfile.settings import site_file as module
 from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls
 from fabfile.settings.site_file import load_settings, locate_site
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 GOOD = """
 name = "shop"
 [ssh]
