@@ -55,17 +55,17 @@ def predict_outcomes(steps: Sequence[Step], readings: Sequence[Reading]) -> list
     """Pure: what converging would do, from one reading, restarts that follow from planned
     changes included."""
     outcomes: list[Outcome] = []
-    owed: list[str] = []
+    planned: list[str] = []
     for step, seen in zip(steps, readings, strict=True):
         try:
-            change = step.decide(step.foresee(seen, owed))
+            change = step.decide(step.predict(seen, planned))
         except RunbookError as error:
             outcomes.append(_failed_for(step, error, outcomes))
             continue
         if change is None:
             outcomes.append(Outcome(step.name, State.RIGHT))
         else:
-            owed.extend((*step.notify, step.name))
+            planned.extend((*step.notify, step.name))
             outcomes.append(
                 Outcome(
                     step.name,

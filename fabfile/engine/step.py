@@ -12,8 +12,8 @@ from .secret import mask_keyed
 from .shell import STATE, Reading, q
 
 PENDING = f"{STATE}/pending"
-"""Reloads and restarts that are owed, one empty file each (`UNIT.restart`): they outlive a
-killed run."""
+"""The folder on a host with the pending restarts and reloads, one empty file each
+(`UNIT.restart`). A later run finds what a killed run left to do."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Change:
 class Step(ABC):
     """The unit of converging. Subclasses are frozen dataclasses, one kind a module, in `steps/`.
 
-    `notify` names what is owed once this step changed something: `restart:UNIT` or `reload:UNIT`.
+    `notify` names what a change of this step makes pending: `restart:UNIT` or `reload:UNIT`.
     """
 
     notify: tuple[str, ...] = ()
@@ -50,9 +50,9 @@ class Step(ABC):
             RunbookError: it cannot be made right by a change (a person must act first).
         """
 
-    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
-        """For a plan: `seen` as it will be after the earlier steps; `owed` are the names and
-        notifications of those that change."""
+    def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
+        """For a plan: what the probe would print after the earlier steps. `planned` holds the
+        names and the notifications of the earlier steps that change something."""
         return seen
 
 

@@ -104,5 +104,5 @@ def _pass_gate(settings: Settings, link: Link, node: Node, balancer: Balancer, r
     balancer.place(node, system.facts.port)
     balancer.undrain(node.name)
     facts = {"proven": now(), "run": run.id, "how": "passed the gate at a restart"}
-    link.run(ReleaseProven(app_unit(settings), running).settle(facts))
+    link.run(ReleaseProven(app_unit(settings), running).record_proof_script(facts))
     return f", passed the gate ({verdict})"

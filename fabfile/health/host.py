@@ -29,7 +29,7 @@ FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"
 printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}}
   END{{printf "%d", 100-100*a/t}}' /proc/meminfo)"
 printf 'release=%s\\n' "$(readlink {ROOT}/current 2>/dev/null)"
-for owed in {PENDING}/*; do [ -e "$owed" ] && echo "owed=${{owed##*/}}"; done
+for file in {PENDING}/*; do [ -e "$file" ] && echo "pending=${{file##*/}}"; done
 printf 'last=%s\\n' "$(tail -n 1 /var/log/runbook/journal.jsonl 2>/dev/null)"
 true"""
 
@@ -59,7 +59,7 @@ class HostStatus:
     """On an app node: the sentence of a healer that runs."""
     healing: list[str] = field(default_factory=list)
     """On an edge: nodes that their healers have drained, to restart the app."""
-    owed: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
     lock: str = ""
     network: NetworkView = field(default_factory=NetworkView)
     problems: list[Problem] = field(default_factory=list)
@@ -118,7 +118,7 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         host.problems += balancer_problems(host.servers, [*host.drained, *host.healing], host.edge)
     host.problems += [
         *drain_problems(host.host, host.drained, host.healing, host.edge),
-        *pending_problems(host.owed),
+        *pending_problems(host.pending),
     ]
     return host
 
@@ -126,8 +126,8 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
 def _read_figures(host: HostStatus, seen: Reading) -> None:
     for line in seen.out.splitlines():
         key, _, value = line.partition("=")
-        if key == "owed":
-            host.owed.append(value)
+        if key == "pending":
+            host.pending.append(value)
         elif value:
             host.facts[key] = value
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..engine.shell import q
-from ..steps.unit import RUNTIME_UNITS, TELLING
+from ..steps.unit import REASON_PATTERN, RUNTIME_UNITS
 
 OURS = "runbook-*"
 """Whatever else the runbook made on a host: oneshots behind timers, transient units."""
@@ -79,7 +79,7 @@ def unit_probe(names: Sequence[str]) -> str:
         f"timeout 2 systemctl list-units --state=failed,activating --plain --no-legend {units} |"
         " while read -r unit _; do\n"
         '  words() { timeout 1 journalctl -q -n 30 -o cat --no-pager "$@"; }\n'
-        f'  said=$(words _SYSTEMD_UNIT="$unit" | grep -iE {q(TELLING)} | tail -n 1)\n'
+        f'  said=$(words _SYSTEMD_UNIT="$unit" | grep -iE {q(REASON_PATTERN)} | tail -n 1)\n'
         '  [ -n "$said" ] || said=$(words -u "$unit" | tail -n 1)\n'
         '  printf "\\nId=%s\\nWords=%s\\n" "$unit" "$said"\ndone\n'
         'printf "\\nNow=%s\\n" "$(date +%s)"'

@@ -81,7 +81,7 @@ def app_config(settings: Settings) -> str:
 
 
 def app_steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]:
-    """The whole role; the unit comes last and settles what the others owe it."""
+    """The whole role; the unit comes last and carries out the pending restart."""
     service = app_unit(settings)
     restart = (f"restart:{service}", f"gate:{service}")
     return [

@@ -46,9 +46,9 @@ class Cluster(Step):
             "  grep -Eiq '^ *create_main_cluster *=? *.?(false|no|off|0)' && echo unmade; true"
         )
 
-    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
+    def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
         """A package that is yet to be installed makes it, as a rule."""
-        installs = any(one.startswith("packages postgresql-") for one in owed)
+        installs = any(one.startswith("packages postgresql-") for one in planned)
         made = installs and "unmade" not in seen.out.split()
         return Reading("configured filled", 0) if made else seen
 
@@ -109,9 +109,9 @@ class IncludeDir(Step):
             f"grep -E '^[[:space:]]*include_dir' {q(self.folder)}/postgresql.conf 2>/dev/null; true"
         )
 
-    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
+    def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
         """A cluster that is yet to be made has the line."""
-        made = any(one.startswith(("cluster ", "packages postgresql-")) for one in owed)
+        made = any(one.startswith(("cluster ", "packages postgresql-")) for one in planned)
         return Reading("include_dir = 'conf.d'", 0) if made else seen
 
     def decide(self, seen: Reading) -> Change | None:
@@ -156,15 +156,15 @@ class SettingsInEffect(DatabaseStep):
         )
         return f"[ ! -e {PENDING}/{self.unit.unit}.restart ] || echo pending\n{question}"
 
-    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
+    def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
         """An earlier step that restarts or makes the server lets it take over our file."""
-        planned = tuple(owed)
+        planned = tuple(planned)
         unit = self.unit.unit
         wakes = {f"restart:{unit}", f"unit {unit}", self.unit.name}
         if wakes & set(planned) or any(
             one.startswith(("cluster ", "packages postgresql-")) for one in planned
         ):
-            later = super().foresee(seen, planned)
+            later = super().predict(seen, planned)
             return later if later.out == LATER else Reading("pending\n" + later.out, later.code)
         return seen
 
@@ -202,7 +202,7 @@ class SettingsInEffect(DatabaseStep):
         action = "restart" if any(one.restart and not one.later for one in wrong) else "reload"
         resets = tuple(one.reset for one in wrong if one.reset)
         commands: list[Command] = [Sql(self.database, resets)] if resets else []
-        active = f"LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nowed={action}"
+        active = f"LoadState=loaded\nActiveState=active\nUnitFileState=enabled\npending={action}"
         take_over = self.unit.decide(Reading(active, 0))
         assert take_over is not None
         sentence = f"{'reset' if resets else action}: " + "; ".join(map(str, wrong))

@@ -122,9 +122,9 @@ class AppRollout:
             running = releases.current_release(kept[node.name])
             note = ReleaseProven(app_unit(self.settings), running)
             link = self.rollout.fleet.link(node)
-            if serves and running and "owed" not in link.read([note.probe()])[0].out.split():
+            if serves and running and not note.is_pending(link.read([note.probe()])[0]):
                 link.run(
-                    note.settle(
+                    note.record_proof_script(
                         {"proven": now(), "run": self.rollout.run.id, "how": "found serving"}
                     )
                 )
@@ -211,7 +211,7 @@ class AppRollout:
                     "how": "passed the gate",
                     **figures,
                 }
-                self.rollout.fleet.link(node).run(last.settle(facts))
+                self.rollout.fleet.link(node).run(last.record_proof_script(facts))
 
     def _name_others(self, nodes: Sequence[Node]) -> None:
         """App nodes that this rollout left out and that run something else."""

@@ -56,7 +56,7 @@ class NodeRollout:
         )
         held = ours and bool(self._the_balancer.by_gate(self.node.name))
         before, load = self._invocation_id(), None
-        self._node_link.run(self.last.owe())
+        self._node_link.run(self.last.mark_pending_script())
         try:
             if ours:
                 self.rollout.say_of(self.node, "drain")

@@ -221,9 +221,9 @@ class Served(Step):
         """The fingerprint as openssl prints it."""
         return bytes.fromhex(self.material.fingerprint).hex(":").upper()
 
-    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
+    def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
         """A reload or restart that is owed makes the daemon read the new pair."""
-        mended = {f"reload:{self.unit}", f"restart:{self.unit}"} & set(owed)
+        mended = {f"reload:{self.unit}", f"restart:{self.unit}"} & set(planned)
         return (
             Reading(f"served sha256 Fingerprint={self._shown_fingerprint()}\n", 0)
             if mended

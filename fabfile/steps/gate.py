@@ -1,4 +1,4 @@
-"""A release is proven on a node: the part of the gate that a plan can show."""
+"""The step that shows in a plan whether a release has passed the health gate on a node."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..settings.settings import Settings
 
 @dataclass(frozen=True)
 class ReleaseProven(Step):
-    """The release has passed the gate on this node, since its last restart.
+    """The release has passed the health gate on this node since the app's last restart.
 
-    Stands in a plan for the gate, which only a rollout can do: the node must be out of service, and
-    the others must serve.
+    The step only announces the gate in a plan; a rollout runs the gate, because the node must be
+    drained while the other nodes serve.
     """
 
     unit: str
@@ -29,46 +29,61 @@ class ReleaseProven(Step):
         return f"gate {self.release}"
 
     @property
-    def owed(self) -> str:
-        """What a restart owes besides itself: a look at the app before users get it."""
+    def notification(self) -> str:
+        """The notification of a step after which the release must pass the gate again."""
         return f"gate:{self.unit}"
 
     @property
-    def note(self) -> str:
-        """The file that says it was proven."""
+    def proof_file(self) -> str:
+        """The file on the host that records that the release passed the gate."""
         return f"{ROOT}/releases/{self.release}/{PROVEN}"
 
     def probe(self) -> str:
-        """Whether the note is there, and whether a restart still owes the gate."""
+        """Print `proven` when the proof file exists, and `pending` when the gate is pending."""
         return (
-            f"[ -s {self.note} ] && echo proven\n[ -e {PENDING}/{q(self.unit)}.gate ] && echo"
-            " owed\ntrue"
+            f"[ -s {self.proof_file} ] && echo proven\n"
+            f"[ -e {PENDING}/{q(self.unit)}.gate ] && echo pending\ntrue"
         )
 
-    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
-        """With the restarts that earlier steps of a plan will owe."""
-        return Reading(f"{seen.out}\nowed", seen.code) if self.owed in owed else seen
+    def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
+        """Add the gate that earlier steps of the plan make pending."""
+        if self.notification in planned:
+            return Reading(f"{seen.out}\npending", seen.code)
+        return seen
+
+    def is_proven(self, seen: Reading) -> bool:
+        """Whether the release has passed the gate and no gate is pending."""
+        words = seen.out.split()
+        return "proven" in words and not self.is_pending(seen)
+
+    def is_pending(self, seen: Reading) -> bool:
+        """Whether something changed since the release last passed the gate."""
+        return "pending" in seen.out.split()
 
     def decide(self, seen: Reading) -> Change | None:
-        """To the gate, when it is not proven or was restarted since."""
-        if "owed" not in seen.out.split() and "proven" in seen.out.split():
+        """Announce the gate for a release that is not proven; the change has no commands."""
+        if self.is_proven(seen):
             return None
         return Change(f"pass release {self.release} through the gate", ())
 
-    def owe(self) -> str:
-        """Script that records, before anything is touched, that this node owes the gate."""
-        return record_pending((self.owed,))
+    def mark_pending_script(self) -> str:
+        """Script that records that the gate is pending on this node.
 
-    def settle(self, facts: Mapping[str, str]) -> str:
-        """Script that notes what was proven; nothing is owed any more."""
-        beside = q(f"{self.note}.new")
+        It runs before the app is touched, so a killed rollout cannot skip the gate.
+        """
+        return record_pending((self.notification,))
+
+    def record_proof_script(self, facts: Mapping[str, str]) -> str:
+        """Script that writes the proof file with `facts` and removes the pending gate."""
+        new_file = q(f"{self.proof_file}.new")
         text = json.dumps({"release": self.release, **facts}) + "\n"
         return (
-            f"{embed_bytes(text.encode(), to=beside)}\nsync {beside}\nmv -f {beside} {self.note}\n"
+            f"{embed_bytes(text.encode(), to=new_file)}\nsync {new_file}\n"
+            f"mv -f {new_file} {self.proof_file}\n"
             f"rm -f {PENDING}/{q(self.unit)}.gate\n"
         )
 
 
 def proven_step(settings: Settings) -> ReleaseProven:
-    """The gate of the pinned release."""
+    """The step for the release that the site file pins."""
     return ReleaseProven(app_unit(settings), settings.app.sha256[:12])

@@ -38,10 +38,10 @@ class DatabaseStep(Step):
 
     database: str
 
-    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
+    def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
         """When an earlier step of the plan starts PostgreSQL: an empty cluster's answer, or
         LATER."""
-        planned = tuple(owed)
+        planned = tuple(planned)
         try:
             answer(seen, self.database)
         except NotRunning:

@@ -1,8 +1,8 @@
-"""systemd units: enabled, running, and running what is configured."""
+"""The step for a systemd unit: enabled, running, and running with its current configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from ..engine.command import Shell
@@ -10,14 +10,22 @@ from ..engine.errors import RunbookError
 from ..engine.shell import Reading, q
 from ..engine.step import PENDING, Change, Step
 
+REASON_PATTERN = "panic|fatal|alert|in use|cannot|could not|denied|refused|no such|invalid|error"
+"""A journal line that matches explains a failed start (HAProxy: alert; Go: panic; PostgreSQL:
+fatal)."""
+
+RUNTIME_UNITS = "/run/systemd/system"
+"""The folder in which `systemctl mask --runtime` makes its link. The runbook's own units are in
+/etc and take precedence: systemd reports them as loaded and would start a masked unit."""
+
 
 @dataclass(frozen=True)
 class Unit(Step):
-    """`unit` is enabled, active, loaded from its newest file, and owes no restart or reload.
+    """The systemd unit `unit` is enabled and active, and has no pending restart or reload.
 
-    Owed restarts come from the `notify` of earlier steps; they are files on the host, so a killed
-    run leaves them for the next. `ready` is a shell command that must succeed after a start,
-    restart or reload (its output explains a failure).
+    The `notify` of earlier steps makes a restart or reload pending. Each is a file on the host, so
+    the run after a killed one finds it. `ready` is a shell command that must succeed after a start,
+    restart or reload; its output explains a failure. `timeout` limits the whole change, in seconds.
     """
 
     unit: str
@@ -31,70 +39,56 @@ class Unit(Step):
         return f"unit {self.unit}"
 
     def probe(self) -> str:
-        """`systemctl show` of what matters, a mask in /run, and what is owed."""
+        """Read the unit's state, a mask in /run, and the pending restart and reload."""
         unit = q(self.unit)
         return (
-            f"systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload {unit}\n[ !"
-            f" {RUNTIME_UNITS}/{unit} -ef /dev/null ] || echo masked={RUNTIME_UNITS}\nfor action in"
-            f" restart reload; do [ -e {PENDING}/{unit}.$action ] && echo owed=$action; done; true"
+            f"systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload {unit}\n"
+            f"[ ! {RUNTIME_UNITS}/{unit} -ef /dev/null ] || echo masked={RUNTIME_UNITS}\n"
+            f"for action in restart reload; do [ -e {PENDING}/{unit}.$action ] &&"
+            " echo pending=$action; done; true"
         )
 
-    def foresee(self, seen: Reading, owed: Iterable[str]) -> Reading:
-        """With the restarts that earlier steps of a plan will owe."""
-        mine = [
-            one.partition(":")[0]
-            for one in owed
-            if one in (f"restart:{self.unit}", f"reload:{self.unit}")
+    def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
+        """Add the restart or reload that earlier steps of the plan make pending."""
+        actions = [
+            notification.partition(":")[0]
+            for notification in planned
+            if notification in (f"restart:{self.unit}", f"reload:{self.unit}")
         ]
-        return Reading(seen.out + "".join(f"\nowed={action}" for action in mine), seen.code)
+        pending = "".join(f"\npending={action}" for action in actions)
+        return Reading(seen.out + pending, seen.code)
 
     def decide(self, seen: Reading) -> Change | None:
-        """Restart beats reload; both are forgotten only after they succeeded.
+        """Enable and start the unit, or restart or reload it when that is pending.
+
+        A restart covers a pending reload. The pending files are removed only after success.
 
         Raises:
-            RunbookError: somebody masked the unit.
+            RunbookError: the unit is masked.
         """
-        lines = seen.out.split()
-        owed = {line.partition("=")[2] for line in lines if line.startswith("owed=")}
-        state = dict(
-            line.split("=", 1) for line in lines if "=" in line and not line.startswith("owed=")
-        )
+        state, pending = _parse_probe(seen)
         self._refuse_masked(state)
-        doings, script = [], []
-        # systemd 252 (Debian 12) does not notice a unit's first drop-in by itself, so an owed
-        # restart always reads anew.
-        if (
-            state.get("NeedDaemonReload") == "yes"
-            or state.get("LoadState") == "not-found"
-            or "restart" in owed
-        ):
+        action = _choose_action(state.get("ActiveState", ""), pending)
+        verbs, script = [], []
+        if _needs_daemon_reload(state, pending):
             script.append("systemctl daemon-reload")
         if state.get("UnitFileState") in ("disabled", "", None):
-            doings.append("enable")
+            verbs.append("enable")
             script.append(f"systemctl enable -q {q(self.unit)}")
-        act = self._choose_action(state.get("ActiveState", ""), owed)
         if state.get("ActiveState") == "failed":
-            script.append(
-                f"systemctl reset-failed {q(self.unit)}"
-            )  # else its start limit may still refuse it
-        if act:
-            doings.append(act)
-            script.append(
-                f"systemctl {'restart' if act != 'reload' else 'reload'} {q(self.unit)} || explain"
-            )
-        elif script and not doings:
-            doings.append("reload the file of")
-        if not script and not owed:
+            # Without this, the unit's start limit may refuse the start.
+            script.append(f"systemctl reset-failed {q(self.unit)}")
+        if action:
+            verbs.append(action)
+            script += self._action_lines(action)
+        elif script and not verbs:
+            verbs.append("reload the unit file of")
+        if not script:
             return None
-        if self.ready and act:
-            script.append(f'words=$({self.ready} 2>&1) || explain "$words"')
         script.append(f"rm -f {PENDING}/{q(self.unit)}.restart {PENDING}/{q(self.unit)}.reload")
-        text = "\n".join(
-            ["set -e", self._explain_function(act), *script] if act else ["set -e", *script]
-        )
-        return Change(
-            f"{' and '.join(doings) or 'settle'} {self.unit}", (Shell(text, self.timeout),)
-        )
+        functions = [self._explain_function(action)] if action else []
+        text = "\n".join(["set -e", *functions, *script])
+        return Change(f"{' and '.join(verbs)} {self.unit}", (Shell(text, self.timeout),))
 
     def _refuse_masked(self, state: Mapping[str, str]) -> None:
         if state.get("LoadState") != "masked" and "masked" not in state:
@@ -102,56 +96,75 @@ class Unit(Step):
         option, where = (" --runtime", " in /run") if "masked" in state else ("", "")
         raise RunbookError(
             f"{self.unit} is masked{where}",
-            "somebody forbade it to start, which is a person's decision",
+            "an administrator has forbidden it to start, so the runbook does not start it",
             f"on the host: systemctl unmask{option} {self.unit}; then again",
         )
 
-    def _choose_action(self, active: str, owed: set[str]) -> str:
-        if active not in ("active", "reloading"):
-            return "start"
-        return "restart" if "restart" in owed else "reload" if "reload" in owed else ""
+    def _action_lines(self, action: str) -> list[str]:
+        # `restart` also starts a stopped unit.
+        verb = "reload" if action == "reload" else "restart"
+        lines = [f"systemctl {verb} {q(self.unit)} || explain"]
+        if self.ready:
+            lines.append(f'output=$({self.ready} 2>&1) || explain "$output"')
+        return lines
 
-    def _explain_function(self, act: str) -> str:
-        """Shell function `explain WORDS`: fail with what the unit itself has said since the
-        script began, else WORDS (what `ready` printed), else systemd's words. What the process
-        before a restart says as it ends is no reason."""
+    def _explain_function(self, action: str) -> str:
+        """Shell function `explain OUTPUT`: print why the unit did not come up, and fail.
+
+        The reason is the first of these: a line that the unit logged since the script began,
+        OUTPUT (of `ready`), systemd's own line. The log of the process before a restart is left
+        out, because how that process ended is not the reason.
+        """
         unit = q(self.unit)
-        old = "" if act == "reload" else f"$(systemctl show -P %s {unit})"
-        nothing = q(
-            f"this does not succeed: {self.ready}"
-            if self.ready
-            else "it says nothing in its journal"
+        old = "" if action == "reload" else f"$(systemctl show -P %s {unit})"
+        no_reason = (
+            f"this check fails: {self.ready}" if self.ready else "its journal gives no reason"
         )
         return (
             "began=$(date +%s.%3N)\n"
             f"start={old.replace('%s', 'InvocationID')}\n"
             f"pid={old.replace('%s', 'MainPID')}\n"
-            'said() { journalctl "$@" --since "@$began" -q --no-pager; }\n'
-            # matches for all values of a field but the old one; a process that ends late may pass
-            # for a new start
-            "new() {\n"
-            '  said "$1" -o export --output-fields="$2" | grep -a "^$2=" | sort -u | grep -vx'
-            ' "$2=${3:--}" || :\n}\n'
+            'read_journal() { journalctl "$@" --since "@$began" -q --no-pager; }\n'
+            # new_values MATCH FIELD OLD: print FIELD=VALUE for each value but OLD. The old process
+            # may log late under a new pid and then pass for a new start.
+            "new_values() {\n"
+            '  read_journal "$1" -o export --output-fields="$2" | grep -a "^$2=" | sort -u |'
+            ' grep -vx "$2=${3:--}" || :\n}\n'
             "explain() {\n  journalctl --sync; why=\n"
-            f'  starts=$(new _SYSTEMD_UNIT={unit} _SYSTEMD_INVOCATION_ID "$start")\n'
-            f'  pids=$(new _SYSTEMD_UNIT={unit} _PID "$pid")\n'
+            f'  starts=$(new_values _SYSTEMD_UNIT={unit} _SYSTEMD_INVOCATION_ID "$start")\n'
+            f'  pids=$(new_values _SYSTEMD_UNIT={unit} _PID "$pid")\n'
             '  [ -z "$starts" ] || [ -z "$pids" ] ||\n'
-            f"    why=$(said _SYSTEMD_UNIT={unit} $starts $pids -o cat | grep -iE '{TELLING}' |"
-            " head -n 1)\n"
+            f"    why=$(read_journal _SYSTEMD_UNIT={unit} $starts $pids -o cat |"
+            f" grep -iE '{REASON_PATTERN}' | head -n 1)\n"
             '  [ -n "$why" ] || why=$(echo "${1:-}" | tail -n 1)\n'
-            f'  starts=$(new UNIT={unit} INVOCATION_ID "$start")\n'
+            f'  starts=$(new_values UNIT={unit} INVOCATION_ID "$start")\n'
             '  [ -n "$why" ] || [ -z "$starts" ] ||\n'
-            f"    why=$(said UNIT={unit} $starts -o cat | grep -v '^Failed to start' | grep -iE"
-            " 'status=|error|fail' |"
-            " tail -n 1)\n"
-            f'  [ -n "$why" ] || why={nothing}\n'
+            f"    why=$(read_journal UNIT={unit} $starts -o cat | grep -v '^Failed to start' |"
+            " grep -iE 'status=|error|fail' | tail -n 1)\n"
+            f'  [ -n "$why" ] || why={q(no_reason)}\n'
             f'  echo "{self.unit} did not come up: $why" >&2\n  exit 1\n}}'
         )
 
 
-TELLING = "panic|fatal|alert|in use|cannot|could not|denied|refused|no such|invalid|error"
-"""What the first line that says why contains (haproxy: alert; Go: panic; PostgreSQL: fatal)."""
+def _parse_probe(seen: Reading) -> tuple[dict[str, str], set[str]]:
+    """The unit's properties (and `masked`), and the pending actions."""
+    pairs = [line.split("=", 1) for line in seen.out.split() if "=" in line]
+    state = {key: value for key, value in pairs if key != "pending"}
+    return state, {value for key, value in pairs if key == "pending"}
 
-RUNTIME_UNITS = "/run/systemd/system"
-"""Where `systemctl mask --runtime` leaves its link. Our own units lie in /etc and outrank it:
-systemd calls them loaded, and would start what a person has forbidden."""
+
+def _needs_daemon_reload(state: Mapping[str, str], pending: Set[str]) -> bool:
+    # systemd 252 (Debian 12) does not report NeedDaemonReload for a unit's first drop-in, so a
+    # pending restart always reloads the unit files.
+    return (
+        state.get("NeedDaemonReload") == "yes"
+        or state.get("LoadState") == "not-found"
+        or "restart" in pending
+    )
+
+
+def _choose_action(active: str, pending: Set[str]) -> str:
+    """`start`, `restart`, `reload`, or empty when the unit runs and nothing is pending."""
+    if active not in ("active", "reloading"):
+        return "start"
+    return next((action for action in ("restart", "reload") if action in pending), "")

@@ -103,9 +103,12 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     )
     yield (
         "unit_reload",
-        change(Unit("haproxy.service"), shown.format("active", "enabled") + "owed=reload\n"),
+        change(Unit("haproxy.service"), shown.format("active", "enabled") + "pending=reload\n"),
     )
-    yield "owe", record_pending(("restart:postgresql@17-main.service", "reload:haproxy.service"))
+    yield (
+        "record_pending",
+        record_pending(("restart:postgresql@17-main.service", "reload:haproxy.service")),
+    )
     yield "journal", append_lines('{"event": "begin"}')
     yield "cluster", change(Cluster(17), "data=/var/lib/postgresql/17/main\n")
     yield "include_dir", change(IncludeDir("/etc/postgresql/17/main"), "")
@@ -119,10 +122,12 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "haproxy_place", place(NODES[2], 17000)
     yield "haproxy_stat", haproxy_stats.stat_script() + "\n"
     yield "releases_look", releases.releases_probe(site()) + "\n"
-    yield "gate_owe", proven_step(site()).owe()
+    yield "gate_mark_pending", proven_step(site()).mark_pending_script()
     yield (
-        "gate_settle",
-        proven_step(site()).settle({"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"}),
+        "gate_record_proof",
+        proven_step(site()).record_proof_script(
+            {"proven": "2026-01-02T03:04:05Z", "p90 of reads": "9 ms"}
+        ),
     )
     asked = (
         (NODES[2], units.unit_checks),

@@ -155,5 +155,5 @@ def test_ctrl_c_ends_the_step_in_hand_and_no_other_begins(
         run_fab("status").out,
     )
     for file, unit in RESTARTED.items():
-        owed = f"file {file}" in changed and f"unit {unit}" not in changed
-        assert (f"node1: pending restart of {unit}" in status) == owed, (changed, status)
+        pending = f"file {file}" in changed and f"unit {unit}" not in changed
+        assert (f"node1: pending restart of {unit}" in status) == pending, (changed, status)

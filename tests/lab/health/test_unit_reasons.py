@@ -26,7 +26,7 @@ while :; do sleep 0.05; done
 """
 RUNS = (
     "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n"
-    "owed=restart\n"
+    "pending=restart\n"
 )
 
 
@@ -69,4 +69,4 @@ def test_a_unit_that_says_nothing_has_the_reason_of_its_check(host: str, ssh: Ss
 
 
 def test_a_check_that_says_nothing_is_named(host: str, ssh: Ssh) -> None:
-    assert reason(ssh, host, "false") == f"{NAME} did not come up: this does not succeed: false"
+    assert reason(ssh, host, "false") == f"{NAME} did not come up: this check fails: false"

@@ -49,7 +49,7 @@ printf '\n#~golden 6 begin\n'
 (:
 systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload postgresql@17-main.service
 [ ! /run/systemd/system/postgresql@17-main.service -ef /dev/null ] || echo masked=/run/systemd/system
-for action in restart reload; do [ -e /var/lib/runbook/pending/postgresql@17-main.service.$action ] && echo owed=$action; done; true
+for action in restart reload; do [ -e /var/lib/runbook/pending/postgresql@17-main.service.$action ] && echo pending=$action; done; true
 ) 2>&1
 printf '\n#~golden 6 end %s\n' $?
 printf '\n#~golden 7 begin\n'
@@ -320,7 +320,7 @@ printf '\n#~golden 14 end %s\n' $?
 printf '\n#~golden 15 begin\n'
 (:
 [ -s /srv/app/releases/5e5e5e5e5e5e/proven.json ] && echo proven
-[ -e /var/lib/runbook/pending/bingo.service.gate ] && echo owed
+[ -e /var/lib/runbook/pending/bingo.service.gate ] && echo pending
 true
 ) 2>&1
 printf '\n#~golden 15 end %s\n' $?

@@ -1,4 +1,4 @@
-"""Converging a host: read, decide, apply, read again; what is owed outlives a killed run; every
+"""Converging a host: read, decide, apply, read again; what is pending outlives a killed run; every
 change is in the journal."""
 
 from __future__ import annotations
@@ -177,10 +177,10 @@ RESTART = ["daemon-reload", "restart some@1.service"]
 
 
 def test_a_change_restarts_what_it_concerns_once(host: Host, apply: Apply, shim: Path) -> None:
-    owed = ("restart:some@1.service",)
+    restart = ("restart:some@1.service",)
     steps = (
-        File("/srv/a.conf", "1\n", notify=owed),
-        File("/srv/b.conf", "1\n", notify=owed),
+        File("/srv/a.conf", "1\n", notify=restart),
+        File("/srv/b.conf", "1\n", notify=restart),
         Unit("some@1.service"),
     )
     first = apply(*steps)
@@ -188,7 +188,7 @@ def test_a_change_restarts_what_it_concerns_once(host: Host, apply: Apply, shim:
     assert first[-1].sentence == "start some@1.service"
     assert shim.read_text().splitlines() == RESTART
     assert set(states(apply(*steps))) == {State.RIGHT}
-    again = apply(File("/srv/a.conf", "2\n", notify=owed), *steps[1:])
+    again = apply(File("/srv/a.conf", "2\n", notify=restart), *steps[1:])
     assert states(again) == [State.CHANGED, State.RIGHT, State.CHANGED]
     assert again[-1].sentence == "restart some@1.service"
     assert shim.read_text().splitlines() == RESTART * 2

@@ -61,11 +61,11 @@ def test_foresee_says_what_would_change() -> None:
 
 def test_a_restart_is_foreseen_from_what_earlier_steps_would_change() -> None:
     unit = Unit("app.service")
-    owing = Word("a", notify=("restart:app.service",))
-    assert states([owing, unit], Reading("a", 0), RUNNING) == [State.RIGHT, State.RIGHT]
-    assert states([owing, unit], Reading("", 0), RUNNING) == [State.WOULD, State.WOULD]
+    notifying = Word("a", notify=("restart:app.service",))
+    assert states([notifying, unit], Reading("a", 0), RUNNING) == [State.RIGHT, State.RIGHT]
+    assert states([notifying, unit], Reading("", 0), RUNNING) == [State.WOULD, State.WOULD]
     assert (
-        predict_outcomes([owing, unit], [Reading("", 0), RUNNING])[1].sentence
+        predict_outcomes([notifying, unit], [Reading("", 0), RUNNING])[1].sentence
         == "restart app.service"
     )
     assert states(
@@ -74,10 +74,10 @@ def test_a_restart_is_foreseen_from_what_earlier_steps_would_change() -> None:
         State.WOULD,
         State.RIGHT,
     ]
-    assert states([unit, owing], RUNNING, Reading("", 0)) == [
+    assert states([unit, notifying], RUNNING, Reading("", 0)) == [
         State.RIGHT,
         State.WOULD,
-    ], "later steps owe later units"
+    ], "a step notifies only the units after it"
 
 
 def test_what_only_a_person_can_mend_is_a_failure_of_its_own() -> None:

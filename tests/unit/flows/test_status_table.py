@@ -295,7 +295,7 @@ def test_hosts_that_answer_nothing_are_not_called_well(
         "edge",
         "healer",
         "healing",
-        "owed",
+        "pending",
         "lock",
     }
     assert keys | {"host", "trouble", "problems"} <= set(by_name["edge1"]), "scripts rely on them"

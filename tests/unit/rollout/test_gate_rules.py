@@ -161,14 +161,15 @@ def test_the_releases_of_a_node_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "due"), [("proven\n", False), ("", True), ("owed\n", True), ("proven\nowed\n", True)]
+    ("seen", "due"),
+    [("proven\n", False), ("", True), ("pending\n", True), ("proven\npending\n", True)],
 )
 def test_who_must_pass_the_gate(seen: str, due: bool) -> None:
     step = ReleaseProven("bingo.service", "abc")
     assert (step.decide(Reading(seen, 0)) is not None) is due
-    foreseen = step.foresee(Reading("proven\n", 0), ["restart:bingo.service", "gate:bingo.service"])
+    foreseen = step.predict(Reading("proven\n", 0), ["restart:bingo.service", "gate:bingo.service"])
     assert step.decide(foreseen) is not None
-    assert step.decide(step.foresee(Reading("proven\n", 0), ["restart:haproxy.service"])) is None
+    assert step.decide(step.predict(Reading("proven\n", 0), ["restart:haproxy.service"])) is None
 
 
 def test_the_sample_site_has_a_gate() -> None:

@@ -107,11 +107,11 @@ def test_served(out: str, said: str | None) -> None:
     assert (change.sentence if change else None) == said
 
 
-@pytest.mark.parametrize("owed", ["reload:x.service", "restart:x.service"])
-def test_a_plan_foresees_that_a_reload_serves_it(owed: str) -> None:
+@pytest.mark.parametrize("planned", ["reload:x.service", "restart:x.service"])
+def test_a_plan_predicts_that_a_reload_serves_it(planned: str) -> None:
     other = Reading("served \n", 0)
-    assert SERVED.decide(SERVED.foresee(other, [owed])) is None
-    assert SERVED.decide(SERVED.foresee(other, ["reload:y.service"]))
+    assert SERVED.decide(SERVED.predict(other, [planned])) is None
+    assert SERVED.decide(SERVED.predict(other, ["reload:y.service"]))
 
 
 def test_only_dns_names_are_asked_for() -> None:

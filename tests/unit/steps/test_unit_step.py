@@ -1,4 +1,4 @@
-"""What a systemd unit's step decides of what was read, and what earlier steps owe it."""
+"""What a systemd unit's step decides of what was read, and what earlier steps make pending."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shown(
     enabled: str = "enabled",
     reload: str = "no",
     load: str = "loaded",
-    *owed: str,
+    *pending: str,
 ) -> str:
     lines = [
         f"LoadState={load}",
@@ -26,7 +26,7 @@ def shown(
         f"UnitFileState={enabled}",
         f"NeedDaemonReload={reload}",
     ]
-    return "\n".join([*lines, *(f"owed={action}" for action in owed)]) + "\n"
+    return "\n".join([*lines, *(f"pending={action}" for action in pending)]) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def shown(
             ["daemon-reload", "enable -q", "restart", "ready"],
         ),
         (shown(enabled="disabled"), "enable app.service", ["enable -q"]),
-        (shown(reload="yes"), "reload the file of app.service", ["daemon-reload"]),
+        (shown(reload="yes"), "reload the unit file of app.service", ["daemon-reload"]),
         (
             shown("active", "enabled", "no", "loaded", "restart"),
             "restart app.service",
@@ -90,10 +90,10 @@ def test_unit(out: str, said: str | None, commands: list[str]) -> None:
         doing = [
             line.split(" ||")[0]
             for line in lines
-            if line.startswith(("systemctl", "words=$(is-ready"))
+            if line.startswith(("systemctl", "output=$(is-ready"))
         ]
         words = [
-            line.replace("words=$(is-ready 2>&1)", "systemctl ready app.service") for line in doing
+            line.replace("output=$(is-ready 2>&1)", "systemctl ready app.service") for line in doing
         ]
         expected = [
             f"systemctl {verb}" + (" app.service" if verb != "daemon-reload" else "")
@@ -113,16 +113,16 @@ def test_a_mask_in_run_counts_also_for_a_unit_of_ours_which_systemd_calls_loaded
     assert caught.value.next == "on the host: systemctl unmask --runtime app.service; then again"
 
 
-def test_a_unit_foresees_what_earlier_steps_will_owe_it() -> None:
+def test_a_unit_predicts_what_earlier_steps_make_pending() -> None:
     right = Reading(shown(), 0)
-    assert UNIT.decide(UNIT.foresee(right, [])) is None
-    assert UNIT.decide(UNIT.foresee(right, ["restart:other.service"])) is None
-    foreseen = UNIT.decide(UNIT.foresee(right, ["restart:other.service", "reload:app.service"]))
+    assert UNIT.decide(UNIT.predict(right, [])) is None
+    assert UNIT.decide(UNIT.predict(right, ["restart:other.service"])) is None
+    foreseen = UNIT.decide(UNIT.predict(right, ["restart:other.service", "reload:app.service"]))
     assert foreseen is not None
     assert foreseen.sentence == "reload app.service"
 
 
-def test_what_is_owed_is_recorded_in_a_file_each() -> None:
+def test_what_is_pending_is_recorded_in_a_file_each() -> None:
     assert record_pending([]) == ""
     text = record_pending(["restart:postgresql@17-main.service", "reload:x y.service"])
     assert (
