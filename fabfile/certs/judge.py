@@ -12,7 +12,7 @@ from ..engine.errors import DIFFERS, OK, UNREACHABLE, RunbookError
 from ..engine.host import Node
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
-from ..steps.cert import Certificate, asking_command
+from ..steps.cert import Certificate, served_certificate_command
 from . import provided
 from .names import called_names, wanted_names
 from .store import CURRENT, LEAF, NEXT, PREVIOUS, Store
@@ -69,9 +69,9 @@ def ask_edges(settings: Settings, pair: Certificate | None = None) -> list[Serve
 
     def ask(node: Node) -> ServedCertificate:
         said, files = fleet.link(node).read(
-            [asking_command(node.address, port, name), pair.probe() if pair else "true"]
+            [served_certificate_command(node.address, port, name), pair.probe() if pair else "true"]
         )
-        where, unfit = f"{node.address}:{port}", tuple(pair.differences(files)) if pair else ()
+        where, unfit = f"{node.address}:{port}", tuple(pair.find_differences(files)) if pair else ()
         try:
             served = x509.load_pem_x509_certificate(said.out.encode())
             return ServedCertificate(node.name, where, served, unfit=unfit)

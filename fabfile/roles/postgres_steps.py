@@ -12,7 +12,7 @@ from ..engine.errors import RunbookError
 from ..engine.psql import json_lines, psql
 from ..engine.shell import PREVIOUS, Reading, q
 from ..engine.step import PENDING, Change, Step
-from ..steps.sql import LATER, DatabaseStep
+from ..steps.sql import NOT_STARTED, DatabaseStep
 from ..steps.unit import Unit
 from .postgres_view import Cause, Overruled, broken, in_effect_query, overruled
 
@@ -165,12 +165,14 @@ class SettingsInEffect(DatabaseStep):
             one.startswith(("cluster ", "packages postgresql-")) for one in planned
         ):
             later = super().predict(seen, planned)
-            return later if later.out == LATER else Reading("pending\n" + later.out, later.code)
+            return (
+                later if later.out == NOT_STARTED else Reading("pending\n" + later.out, later.code)
+            )
         return seen
 
     def decide(self, seen: Reading) -> Change | None:
         """As `DatabaseStep`; a server that is yet to be started takes over our file by itself."""
-        return None if seen.out == LATER else super().decide(seen)
+        return None if seen.out == NOT_STARTED else super().decide(seen)
 
     def compare(self, found: str | None) -> Change | None:
         """Reset what can be reset, restart or reload where that is missing.

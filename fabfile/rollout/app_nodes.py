@@ -86,7 +86,7 @@ class AppRollout:
         """A deploy that died may have left a node drained; until it is back, no other may be
         drained for a restart."""
         for name in self.balancer.lift_leftovers(nodes):
-            sentence = f"undrain {name} (a deploy that did not finish drained it)"
+            sentence = f"undrain {name} (an unfinished deploy drained it)"
             self.rollout.tell(
                 self.settings.inventory.select([name])[0], Outcome("drain", State.CHANGED, sentence)
             )

@@ -1,4 +1,4 @@
-"""System accounts."""
+"""The step for a system account."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ..engine.step import Change, Step
 
 @dataclass(frozen=True)
 class Account(Step):
-    """A system user who is in a group of the same name. An account that is there keeps all it has.
+    """A system user that is a member of a group of the same name. An existing account keeps all its
+    properties.
 
-    Our files are given to that group, and a unit takes its user's own group and all others: so a
-    user with another primary group only has to be a member.
+    The runbook's files belong to that group, and systemd gives a unit all groups of its user. So a
+    user with another primary group only needs the membership.
     """
 
     user: str
@@ -27,7 +28,7 @@ class Account(Step):
         return f"account {self.user}"
 
     def probe(self) -> str:
-        """The passwd line, whether there is such a group, and the groups that the user is in."""
+        """Read the passwd line, whether the group exists, and the groups of the user."""
         user = q(self.user)
         return (
             f"getent passwd {user} || echo absent\n"
@@ -36,13 +37,14 @@ class Account(Step):
         )
 
     def decide(self, seen: Reading) -> Change | None:
-        """Create what is missing: user, group, membership.
+        """Create the user, the group and the membership, as far as they are missing.
 
         Raises:
-            RunbookError: the name belongs to a superuser.
+            RunbookError: the user has the user id 0.
         """
-        passwd, group, *rest = [*seen.out.splitlines(), "", ""][:3]
-        has_group, member = group == "group", self.user in " ".join(rest).split()
+        passwd, group, groups = [*seen.out.splitlines(), "", "", ""][:3]
+        has_group = group == "group"
+        is_member = self.user in groups.split()
         if passwd.split(":")[2:3] == ["0"]:
             raise RunbookError(
                 f"the user {self.user} is root",
@@ -57,9 +59,9 @@ class Account(Step):
                 f" /usr/sbin/nologin {user}"
             )
             return Change(f"create system user {self.user}", (Shell(script),))
-        if member:
+        if is_member:
             return None
-        make = "" if has_group else f"groupadd --system {user} && "
-        # gpasswd, for usermod refuses users who are not in /etc/passwd (LDAP).
-        script = f"{make}gpasswd --add {user} {user} >/dev/null"
+        create_group = "" if has_group else f"groupadd --system {user} && "
+        # usermod refuses a user that is not in /etc/passwd (LDAP); gpasswd does not.
+        script = f"{create_group}gpasswd --add {user} {user} >/dev/null"
         return Change(f"put user {self.user} into group {self.user}", (Shell(script),))

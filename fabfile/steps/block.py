@@ -1,5 +1,4 @@
-"""A part of a file that others write in, too: ours between two marks at its top, everything else
-stays as it is."""
+"""The step for a marked block of lines at the top of a file that others also edit."""
 
 from __future__ import annotations
 
@@ -19,16 +18,16 @@ BEGIN = (
 )
 END = "# END runbook"
 MARK = r"^# BEGIN runbook[^\n]*\n"
-"""BEGIN, whatever an earlier version wrote after its first words."""
+"""Matches BEGIN, and the other text that an earlier version wrote after its first words."""
 
 
 @dataclass(frozen=True)
 class Block(Step):
-    """`path` begins with `text` between marks. `guard` comes after it while a line outside matches
-    `guarded` (a pattern).
+    """`path` begins with `text` between two marks. The rest of the file is left alone.
 
-    `former` matches our lines in a file that the runbook once wrote whole: those are taken out, and
-    no others.
+    `guard` is added after `text` while a line outside the block matches the pattern `guarded`.
+    `former` matches the runbook's lines in a file that an earlier version wrote as a whole; only
+    these lines are removed.
     """
 
     path: str
@@ -46,60 +45,64 @@ class Block(Step):
         return f"block in {self.path}"
 
     def probe(self) -> str:
-        """The whole file: it is short, and what to write depends on the lines of others."""
+        """Read the whole file: it is short, and the block depends on the other lines."""
         return f"[ -e {q(self.path)} ] || exit 0; base64 -w0 {q(self.path)}"
 
     def decide(self, seen: Reading) -> Change | None:
-        """Write the block, or write it anew; the lines of others are kept in their order.
+        """Write the block, and keep the other lines in their order.
 
         Raises:
-            RunbookError: the file cannot be read, or one of our marks was taken out.
+            RunbookError: the file cannot be read, or a mark of the block is missing.
         """
         if seen.code:
             raise RunbookError(
                 f"{self.path} cannot be read: {seen.out.strip()[-200:]}",
-                "others' lines in it would be lost",
-                f"ls -l {self.path} on the host",
+                "writing it now would lose the lines of others",
+                f"on the host: ls -l {self.path}",
             )
-        # Not always UTF-8, and others' bytes must come back as they were.
+        # The file may not be UTF-8, and the bytes of the other lines must not change.
         old = base64.b64decode(seen.out).decode("utf-8", "surrogateescape")
-        ours, others = self._parts(old)
-        new = self.content(others)
+        ours, others = self._split_lines(old)
+        new = self.render_file(others)
         if new == old:
             return None
         content = new.encode("utf-8", "surrogateescape")
         script = write_file(self.path, content, mode=self.mode, owner=self.owner)
-        # The diff shows our lines only: others' may hold secrets.
-        return Change(self._sentence(others), (Shell(script),), self._diff(ours, others))
+        # The diff leaves the other lines out: they may hold secrets.
+        return Change(
+            self._describe_change(others), (Shell(script),), self._diff_block(ours, others)
+        )
 
-    def content(self, others: str) -> str:
-        """The whole file, given the lines of `others`."""
-        shared = self.guard if self.guarded and re.search(self.guarded, others, re.M) else ""
-        return f"{BEGIN}\n{self.text}{shared}{END}\n{others}"
+    def render_file(self, others: str) -> str:
+        """The whole file: the block, then the lines of `others`."""
+        needs_guard = self.guarded and re.search(self.guarded, others, re.M)
+        return f"{BEGIN}\n{self.text}{self.guard if needs_guard else ''}{END}\n{others}"
 
-    def _parts(self, old: str) -> tuple[str, str]:
-        """Our lines and the others', of a file as it is."""
+    def _split_lines(self, old: str) -> tuple[str, str]:
+        """The lines of the runbook and the lines of others in the present file."""
         begins, ends = len(re.findall(MARK, old, re.M)), old.count(f"{END}\n")
         if (begins, ends) == (0, 0):
             lines = old.splitlines(keepends=True)
-            mine = [line for line in lines if OURS in lines[0] and re.match(self.former, line)]
-            return "".join(mine), "".join(line for line in lines if line not in mine)
+            # Without marks: an earlier version may have written the file as a whole.
+            ours = [line for line in lines if OURS in lines[0] and re.match(self.former, line)]
+            return "".join(ours), "".join(line for line in lines if line not in ours)
         parts = re.fullmatch(rf"(?s)(.*?){MARK}(.*?){END}\n(.*)", old, re.M)
         if (begins, ends) != (1, 1) or not parts:
             raise RunbookError(
                 f"{self.path} has {begins} lines «# BEGIN runbook» and {ends} lines «{END}»",
-                "it is unclear where our part ends and yours begins, so it was left alone",
-                f"edit {self.path}: take our marks and the lines between them out; then fab deploy",
+                "it is not clear which lines belong to the runbook, so the file was left alone",
+                f"on the host: edit {self.path}, remove the marks and the lines between them;"
+                " then fab deploy",
             )
         return parts[2], parts[1] + parts[3]
 
-    def _sentence(self, others: str) -> str:
+    def _describe_change(self, others: str) -> str:
         kept = sum(
             1 for line in others.splitlines() if line.strip() and not line.lstrip().startswith("#")
         )
-        keeping = f", keep the {plural(kept, 'line')} of others" if kept else ""
-        return f"write our part of {self.path}{keeping}"
+        keeping = f", keep {plural(kept, 'line')} of others" if kept else ""
+        return f"write the runbook's block in {self.path}{keeping}"
 
-    def _diff(self, ours: str, others: str) -> str:
-        block = self.content(others).removesuffix(f"{END}\n{others}").removeprefix(f"{BEGIN}\n")
-        return text_diff(ours, block, f"{self.path} (our lines)")
+    def _diff_block(self, ours: str, others: str) -> str:
+        block = self.render_file(others).removesuffix(f"{END}\n{others}").removeprefix(f"{BEGIN}\n")
+        return text_diff(ours, block, f"{self.path} (lines of the runbook)")

@@ -1,4 +1,4 @@
-"""Files, directories and symbolic links."""
+"""The steps for a file, a directory and a symbolic link."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..settings.paths import OURS
 
 
 def _effective_text(text: str) -> str:
-    """A file that is not ours, without comments and blank lines: a diff of a package's own would
-    be little else."""
+    """`text` without comments and blank lines. They are most of a package's default file, and would
+    fill the diff."""
     return "\n".join(
         line for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"
     )
@@ -24,11 +24,10 @@ def _effective_text(text: str) -> str:
 
 @dataclass(frozen=True)
 class File(Step):
-    """`path` holds exactly `content`, with this owner and mode. Replaced in one rename, after
-    `validate` accepted it.
+    """`path` holds exactly `content`, with this owner and mode.
 
-    `validate` is a shell command in which `{}` stands for the candidate. The previous version is
-    kept on the host.
+    `validate` is a shell command that must accept the new file; `{}` stands for its path. One
+    rename then replaces the old file, and the host keeps a copy of the old file.
     """
 
     path: str
@@ -44,33 +43,33 @@ class File(Step):
         return f"file {self.path}"
 
     def probe(self) -> str:
-        """Owner and mode; the content only when it differs."""
+        """Read owner and mode, and the content when it differs."""
         content = self.content.encode()
         digest = hashlib.sha256(content).hexdigest()
         path, kind = q(self.path), "regular file" if content else "regular empty file"
-        right = f"echo {q(f'{self.owner} {self.mode:o} {kind}')}; echo same; exit 0"
+        wanted = f"echo {q(f'{self.owner} {self.mode:o} {kind}')}; echo same; exit 0"
         return (
             f"{ask_known(self.path, content=True)}"
             f'case "${{known-}}" in {stat_line(self.path, self.owner, self.mode, kind)})\n'
-            f'case "${{known-}}" in {sha256_line(self.path, digest)}) {right};; esac;; esac\n'
+            f'case "${{known-}}" in {sha256_line(self.path, digest)}) {wanted};; esac;; esac\n'
             f"stat -Lc '%U:%G %a %F' {path} 2>/dev/null || {{ echo absent; exit 0; }}\n"
             f'case "$(sha256sum <{path})" in {digest}*) echo same;; *) echo differs; base64 -w0'
             f" {path};; esac"
         )
 
     def decide(self, seen: Reading) -> Change | None:
-        """Write it when absent or different; mend owner and mode alone when only they differ.
+        """Write the file, or set owner and mode when only these differ.
 
         Raises:
-            RunbookError: something else than a file bears its name.
+            RunbookError: `path` is not a file.
         """
         lines = seen.out.splitlines()
         if not lines or lines[0] == "absent":
             length = len(self.content.splitlines())
-            return self._write_change(f"write {self.path} ({plural(length, 'line')})", "")
+            return self._write_change(f"write {self.path} ({plural(length, 'line')})")
         owner, mode, kind = lines[0].split(maxsplit=2)
         if "file" not in kind:
-            raise _in_the_way(self.path, kind, "a file")
+            raise _wrong_kind(self.path, kind, wanted="a file")
         if lines[1:2] != ["same"]:
             old = base64.b64decode(lines[2]).decode(errors="replace") if len(lines) > 2 else ""
             diff = text_diff(old if OURS in old else _effective_text(old), self.content, self.path)
@@ -87,7 +86,7 @@ class File(Step):
             return Change(f"set {self.path} to {wanted} (it was {was})", (Shell(script),))
         return None
 
-    def _write_change(self, sentence: str, diff: str) -> Change:
+    def _write_change(self, sentence: str, diff: str = "") -> Change:
         script = write_file(
             self.path,
             self.content.encode(),
@@ -113,27 +112,27 @@ class Directory(Step):
         return f"directory {self.path}"
 
     def probe(self) -> str:
-        """Owner, mode and kind."""
-        right = f"echo {q(f'{self.owner} {self.mode:o} directory')}; exit 0"
+        """Read owner, mode and kind."""
+        wanted = f"echo {q(f'{self.owner} {self.mode:o} directory')}; exit 0"
         return (
             f"{ask_known(self.path, content=False)}"
             f'case "${{known-}}" in {stat_line(self.path, self.owner, self.mode, "directory")})'
-            f" {right};; esac\n"
+            f" {wanted};; esac\n"
             f"stat -Lc '%U:%G %a %F' {q(self.path)} 2>/dev/null || echo absent"
         )
 
     def decide(self, seen: Reading) -> Change | None:
-        """Make it, or mend owner and mode.
+        """Create the directory, or set its owner and mode.
 
         Raises:
-            RunbookError: something else than a directory bears its name.
+            RunbookError: `path` is not a directory.
         """
         found = seen.out.strip().split(maxsplit=2)
         user, _, group = self.owner.partition(":")
         script = f"install -d -o {q(user)} -g {q(group)} -m {self.mode:04o} {q(self.path)}"
         if len(found) == 3:
             if found[2] != "directory":
-                raise _in_the_way(self.path, found[2], "a directory")
+                raise _wrong_kind(self.path, found[2], wanted="a directory")
             if (found[0], int(found[1], 8)) == (self.owner, self.mode):
                 return None
             was = f"{found[0]} {found[1]}"
@@ -145,7 +144,7 @@ class Directory(Step):
 
 @dataclass(frozen=True)
 class Symlink(Step):
-    """`path` is a symbolic link to `target`, switched in one rename."""
+    """`path` is a symbolic link to `target`. One rename switches it."""
 
     path: str
     target: str
@@ -157,19 +156,19 @@ class Symlink(Step):
         return f"link {self.path}"
 
     def probe(self) -> str:
-        """Where it points now."""
+        """Read the target of the link."""
         path = q(self.path)
         return f"readlink {path} || {{ [ ! -e {path} ] && echo absent || stat -c '? %F' {path}; }}"
 
     def decide(self, seen: Reading) -> Change | None:
-        """Switch it.
+        """Point the link to `target`.
 
         Raises:
-            RunbookError: something else than a link bears its name.
+            RunbookError: `path` is not a symbolic link.
         """
         now = seen.out.strip()
         if now.startswith("? "):
-            raise _in_the_way(self.path, now[2:], "a symbolic link")
+            raise _wrong_kind(self.path, now[2:], wanted="a symbolic link")
         if now == self.target:
             return None
         was = "" if now == "absent" else f" (it was {now})"
@@ -178,9 +177,9 @@ class Symlink(Step):
         return Change(f"point {self.path} to {self.target}{was}", (Shell(script),))
 
 
-def _in_the_way(path: str, kind: str, wanted: str) -> RunbookError:
+def _wrong_kind(path: str, kind: str, *, wanted: str) -> RunbookError:
     return RunbookError(
         f"{path} is a {kind}, not {wanted}",
-        "nobody knows what it holds, so it was left alone",
-        f"ls -ld {path}; move it",
+        "the runbook did not create it and does not know its content, so it was left alone",
+        f"on the host: ls -ld {path}; move it; then again",
     )

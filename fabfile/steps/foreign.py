@@ -1,5 +1,4 @@
-"""Configuration of others on a host that the runbook is to configure: never replaced without a
-word."""
+"""The check that a first deploy does not replace a configuration that somebody else wrote."""
 
 from __future__ import annotations
 
@@ -13,19 +12,19 @@ from ..settings.paths import OURS
 
 @dataclass(frozen=True)
 class NoForeignConfig(Step):
-    """Nobody else's configuration is lost when the runbook takes over `program`: it writes `path`
-    as a whole.
+    """No configuration of others is lost when the runbook writes `path`, the configuration of
+    `program`, as a whole.
 
-    Only the first deploy asks. Once `mark`, a file that it writes early, is ours, whatever differs
-    in `path` is drift, and a deploy puts it right. A package's own file as it came (by dpkg's md5),
-    and one of comments only, are nobody's.
+    Only the first deploy checks. A deploy writes the file `mark` early; once that file is the
+    runbook's, a difference in `path` is drift, and the deploy corrects it. Two kinds of file count
+    as nobody's: an unchanged file of a package (dpkg knows its md5), and a file with comments only.
     """
 
     program: str
     path: str
     mark: str
     included: tuple[str, ...] = ()
-    """Patterns of the files that Debian's `path` reads, and ours does not."""
+    """Patterns of the files that Debian's `path` includes. The runbook's `path` does not."""
 
     @property
     def name(self) -> str:
@@ -33,29 +32,35 @@ class NoForeignConfig(Step):
         return f"configuration of {self.program}"
 
     def probe(self) -> str:
-        """The files of others, a line each."""
+        """Print the files of others, one on each line."""
+        empty_line = "'^[[:space:]]*\\(#.*\\)\\{0,1\\}$'"
         return (
-            f"grep -qs {q(OURS)} {q(self.path)} {q(self.mark)} && exit 0\n[ -e {q(self.path)} ] ||"
-            f" exit 0\nset -- {' '.join([self.path, *self.included])}\nfor file; do\n  [ -f"
-            ' "$file" ] && grep -qv \'^[[:space:]]*\\(#.*\\)\\{0,1\\}$\' "$file" || continue\n'
-            '  real=$(readlink -f "$file")\n  sum=$(md5sum <"$real")\n  dpkg-query -W -f'
-            " '${Conffiles}\\n' 2>/dev/null | grep -qF \" $real ${sum%% *}\" || echo"
-            ' "$file"\ndone'
+            f"grep -qs {q(OURS)} {q(self.path)} {q(self.mark)} && exit 0\n"
+            f"[ -e {q(self.path)} ] || exit 0\n"
+            f"set -- {' '.join([self.path, *self.included])}\n"
+            "for file; do\n"
+            f'  [ -f "$file" ] && grep -qv {empty_line} "$file" || continue\n'
+            '  real=$(readlink -f "$file")\n'
+            '  sum=$(md5sum <"$real")\n'
+            "  dpkg-query -W -f '${Conffiles}\\n' 2>/dev/null |"
+            ' grep -qF " $real ${sum%% *}" || echo "$file"\n'
+            "done"
         )
 
     def decide(self, seen: Reading) -> Change | None:
-        """Nothing to do.
+        """Refuse the deploy, or do nothing.
 
         Raises:
-            RunbookError: there are such files, and the site file does not say that they may go.
+            RunbookError: there are files of others, and the site file does not allow to replace
+            them.
         """
         files = seen.out.splitlines()
         if not files:
             return None
         raise RunbookError(
-            f"{self.program} on this host is configured by somebody else: {', '.join(files)}",
-            f"the runbook replaces {self.path} as a whole, and what these files serve would end;"
+            f"somebody else has configured {self.program} on this host: {', '.join(files)}",
+            f"the runbook replaces {self.path} as a whole, so what these files serve would stop;"
             " nothing was changed",
-            f'move that to another host, or let it end: replace = ["{self.program}"] under [edge]'
-            f" in the site file (the replaced file is kept in {PREVIOUS})",
+            f'move that to another host, or allow it: replace = ["{self.program}"] under [edge] in'
+            f" the site file (the host keeps the replaced file in {PREVIOUS})",
         )

@@ -1,4 +1,5 @@
-"""What a deploy that died has left behind on an edge: drained nodes, an address handed over."""
+"""Steps that remove what a killed deploy left on an edge: drained nodes and a handover of the
+floating address."""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ from ..engine.step import Change, Step
 
 @dataclass(frozen=True)
 class NoLeftoverDrain(Step):
-    """No node stays drained by a deploy that died. What an operator drained stays drained (and
-    `status` shows it).
+    """No node stays drained by a killed deploy. A node that an operator drained stays drained, and
+    `fab status` shows it.
 
-    A record of a node that is not (or no longer) one of `nodes` is removed: no server belongs to
-    it, and it must not speak for another node that gets the name one day.
+    The record of a node that is not in `nodes` is removed: HAProxy has no such server, and the
+    record must not apply to a later node of the same name.
     """
 
     nodes: tuple[str, ...]
@@ -34,40 +35,34 @@ class NoLeftoverDrain(Step):
         return "no leftover drain"
 
     def probe(self) -> str:
-        """Every record: its file, and who drained the node and why."""
+        """Read all records: the file names, who drained the nodes, and why."""
         return f"grep -H '' {DRAINED_NODES}/* 2>/dev/null; true"
 
     def decide(self, seen: Reading) -> Change | None:
-        """Put the nodes back, and forget those that have left."""
+        """Undrain the nodes that a killed deploy drained; remove the records of unknown nodes."""
         records = [line.partition(":") for line in seen.out.splitlines()]
-        found = {path.rpartition("/")[2]: why for path, _, why in records}
-        left = [
-            name for name, why in found.items() if name in self.nodes and why.startswith("deploy ")
+        reasons = {path.rpartition("/")[2]: reason for path, _, reason in records}
+        drained = [
+            name
+            for name, reason in reasons.items()
+            if name in self.nodes and reason.startswith("deploy ")
         ]
-        gone = [name for name in found if name not in self.nodes]
-        doings = [
-            *(
-                [f"undrain {', '.join(left)} (a deploy that did not finish drained it)"]
-                if left
-                else []
-            ),
-            *(
-                [f"forget that {', '.join(gone)} was drained (it is no app node any more)"]
-                if gone
-                else []
-            ),
-        ]
-        if not doings:
-            return None
-        script = "".join(map(undrain_script, left)) + "".join(
-            f"rm -f {DRAINED_NODES}/{q(name)}\n" for name in gone
-        )
-        return Change("; ".join(doings), (Shell(script),))
+        unknown = [name for name in reasons if name not in self.nodes]
+        sentences, script = [], ""
+        if drained:
+            sentences.append(f"undrain {', '.join(drained)} (an unfinished deploy drained it)")
+            script += "".join(map(undrain_script, drained))
+        if unknown:
+            sentences.append(
+                f"remove the drain record of {', '.join(unknown)} (not an app node any more)"
+            )
+            script += "".join(f"rm -f {DRAINED_NODES}/{q(name)}\n" for name in unknown)
+        return Change("; ".join(sentences), (Shell(script),)) if sentences else None
 
 
 @dataclass(frozen=True)
 class NoLeftoverHandover(Step):
-    """No edge stays drained, and no packet redirected, by a run that died. What an operator
+    """No edge stays drained, and no packet redirected, by a killed run. An edge that an operator
     drained stays drained."""
 
     address: str
@@ -79,7 +74,8 @@ class NoLeftoverHandover(Step):
         return "no leftover handover"
 
     def probe(self) -> str:
-        """A deploy's drain (of another run than the one under way), rules, the address on lo."""
+        """Read a drain by a run other than the current one, the redirect rules, and the floating
+        address on lo."""
         return (
             f"run=$(sed -n 's/^run=//p' {LOCK} 2>/dev/null)\n"
             f"grep -s '^1 deploy ' {EDGE_DRAINED} | grep -v \"^1 deploy ${{run:-?}}\"\n"
@@ -88,11 +84,11 @@ class NoLeftoverHandover(Step):
         )
 
     def decide(self, seen: Reading) -> Change | None:
-        """End it."""
+        """Undo the handover, and undrain the edge when a deploy drained it."""
         if not seen.out.strip():
             return None
         undo = undrain_edge_script() if seen.out.startswith("1 deploy ") else ""
         return Change(
-            "end a handover of the address (a run that did not finish began it)",
+            "end the handover of the floating address (an unfinished run began it)",
             (Shell(undo + end_script(self.address)),),
         )

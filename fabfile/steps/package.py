@@ -1,4 +1,4 @@
-"""Debian packages."""
+"""The step for Debian packages."""
 
 from __future__ import annotations
 
@@ -20,17 +20,23 @@ if TYPE_CHECKING:
     from ..engine.link import Link
 
 LOCK_SECONDS = 120
-"""How long an installation waits for apt's locks: a first boot's own apt run takes about a
+"""An installation waits this long for the locks of apt. The apt run of a first boot takes about one
 minute."""
 
-BUSY = 75
-"""Exit status of `install.sh`: another process holds a lock of apt's (EX_TEMPFAIL of
+LOCK_HELD = 75
+"""Exit status of `install.sh` when another process holds a lock of apt (EX_TEMPFAIL of
 sysexits.h)."""
+
+TRY_SECONDS = 10
+"""One run of `install.sh` waits this long for the locks; then the task reports who holds them."""
+
+MOST_LETTERS = 600
+"""An error message quotes at most this much of the output of apt and dpkg."""
 
 
 @dataclass(frozen=True)
 class Packages(Step):
-    """These packages are installed (any version); their daemons are not started by that."""
+    """These packages are installed, in any version. Their daemons are not started."""
 
     names: tuple[str, ...]
     notify: tuple[str, ...] = ()
@@ -41,12 +47,12 @@ class Packages(Step):
         return f"packages {' '.join(self.names)}"
 
     def probe(self) -> str:
-        """One line for each known package: its name and dpkg's status letters."""
+        """Print one line for each package that dpkg knows: its name and its status letters."""
         names = " ".join(q(name) for name in self.names)
         return f"dpkg-query -W -f '${{Package}} ${{db:Status-Abbrev}}\\n' {names} 2>/dev/null; true"
 
     def decide(self, seen: Reading) -> Change | None:
-        """Install what is not installed and configured (`ii`; `hi` when it is held)."""
+        """Install the packages that dpkg does not list as installed (`ii`, or `hi` when held)."""
         lines = [line.split() for line in seen.out.splitlines()]
         installed = {
             name
@@ -61,21 +67,22 @@ class Packages(Step):
 
 @dataclass(frozen=True)
 class InstallPackages:
-    """Runs `configs/packages/install.sh`, again and again while another process holds a lock of
-    apt's."""
+    """Command that runs `configs/packages/install.sh`, and repeats it while another process holds a
+    lock of apt."""
 
     names: tuple[str, ...]
 
     def show(self) -> str:
         """The script."""
-        script = render_template("packages/install.sh", packages=self.names, seconds=10)
+        script = render_template("packages/install.sh", packages=self.names, seconds=TRY_SECONDS)
         return f"{USE_PROXIES}\n{script}"
 
     def execute(self, link: Link, progress: Progress) -> None:
-        """Install them.
+        """Install the packages.
 
         Raises:
-            RunbookError: a lock is held for longer than LOCK_SECONDS, or apt or dpkg refused.
+            RunbookError: another process holds a lock for longer than LOCK_SECONDS, or apt or dpkg
+            failed.
         """
         end = time.monotonic() + LOCK_SECONDS
         while True:
@@ -83,19 +90,19 @@ class InstallPackages:
             if result.code == 0:
                 return
             found = parse_findings(result.out)
-            if result.code != BUSY or time.monotonic() >= end:
-                words = result.err.strip().splitlines()
-                raise explain_failure(link.name, self.names, found, words[-1] if words else "")
-            progress(f"waits for apt's lock, held by {_describe_holder(found)}")
+            if result.code != LOCK_HELD or time.monotonic() >= end:
+                lines = result.err.strip().splitlines()
+                raise explain_failure(link.name, self.names, found, lines[-1] if lines else "")
+            progress(f"waiting: {_describe_holder(found)}")
             interrupt.check()
 
 
 Findings = dict[str, list[str]]
-"""What `install.sh` found: each key with its values in order."""
+"""The values that `install.sh` printed for each key, in order."""
 
 
 def parse_findings(out: str) -> Findings:
-    """Pure: the `key=value` lines that `install.sh` printed."""
+    """Pure: parse the `key=value` lines of `install.sh`."""
     found: Findings = {}
     for key, equals, value in (line.partition("=") for line in out.splitlines()):
         if equals and value.strip():
@@ -103,40 +110,41 @@ def parse_findings(out: str) -> Findings:
     return found
 
 
-def explain_failure(host: str, names: Sequence[str], found: Findings, words: str) -> RunbookError:
-    """Pure: why `names` are not installed on `host`, and what to type. `words`: the last line of
-    stderr."""
+def explain_failure(
+    host: str, names: Sequence[str], found: Findings, last_line: str
+) -> RunbookError:
+    """Pure: the error for packages `names` that could not be installed on `host`. `last_line` is
+    the last line of stderr."""
     missing = " ".join(found.get("missing", names))
     if "pid" in found:
         unit = found.get("unit", [f"{found['pid'][0]}   (the process)"])[0]
         return RunbookError(
             f"{host}: {missing} cannot be installed: {_describe_holder(found)}",
-            f"apt lets only one program work at a time; this run waited {LOCK_SECONDS} s for it",
+            f"apt allows one program at a time; this run waited {LOCK_SECONDS} s for the lock",
             f"on {host}: systemctl status {unit}; when it has ended: fab -H {host} deploy",
         )
     reasons = [*found.get("apt", []), *found.get("dpkg", []), *found.get("update", [])]
-    said = (
-        mask_secrets("; ".join(dict.fromkeys(reasons)))[:600] or words or "apt-get gave no reason"
-    )
+    quoted = mask_secrets("; ".join(dict.fromkeys(reasons)))[:MOST_LETTERS]
+    reason = quoted or last_line or "apt-get gave no reason"
     if stuck := [name for name in found.get("stuck", []) if name not in names]:
         return RunbookError(
             f"{host}: {missing} cannot be installed while {' and '.join(stuck)} is half-installed:"
-            f" {said}",
-            f"dpkg finishes {' and '.join(stuck)} first, and cannot; that package is not the"
-            " runbook's",
+            f" {reason}",
+            f"dpkg must finish {' and '.join(stuck)} first and fails; the runbook does not manage"
+            " that package",
             f"on {host}: dpkg --configure -a; dpkg --audit   (then repair or remove {stuck[0]})",
         )
     return RunbookError(
-        f"{host}: {missing} cannot be installed: {said}",
-        "the steps after it need these packages",
+        f"{host}: {missing} cannot be installed: {reason}",
+        "the steps after this one need these packages",
         f"on {host}: apt-get update && apt-get install {missing}",
     )
 
 
 def _describe_holder(found: Findings) -> str:
-    """Who holds a lock, and since when."""
+    """Which process holds a lock of apt, and since when."""
     if "pid" not in found:
-        return "another program (no process of this host)"
+        return "an unknown program (no process of this host) holds the lock of apt"
 
     def first(key: str) -> str:
         return found.get(key, ["?"])[0]

@@ -1,4 +1,5 @@
-"""A release: the app's binary in a folder of its own, uploaded once, verified on both sides."""
+"""The step for a release: the app's binary in a folder of its own. The upload is verified on both
+sides."""
 
 from __future__ import annotations
 
@@ -10,15 +11,18 @@ from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
 from ..settings.paths import PROVEN
 
-KEEP = 5
-"""Releases kept on a host, the current one included; besides those that a fleet would go back
-to."""
+KEEP_RELEASES = 5
+"""Releases that a host keeps, with the current one. Releases that a rollback may need are kept in
+addition (see KEEP_PROVEN)."""
+
+KEEP_PROVEN = 2
+"""The releases that passed the gate last are never removed: a rollback goes back to one of them."""
 
 
 @dataclass(frozen=True)
 class Release(Step):
-    """`<root>/releases/<id>/<name>` is the binary with this sha256; nothing runs it until
-    `current` points to it."""
+    """`<root>/releases/<id>/<binary>` is the binary with this sha256. Nothing runs the binary until
+    `<root>/current` points to its folder. `source` is the binary on the controller."""
 
     root: str
     source: Path
@@ -28,7 +32,7 @@ class Release(Step):
 
     @property
     def id(self) -> str:
-        """The release's folder: the first 12 digits of the binary's sha256."""
+        """The id of the release: the first 12 digits of the binary's sha256."""
         return self.sha256[:12]
 
     @property
@@ -42,7 +46,7 @@ class Release(Step):
         return f"release {self.id}"
 
     def probe(self) -> str:
-        """The sha256 of what lies there, then the modes of the folder and of the binary."""
+        """Read the sha256 of the binary, and the modes of the folder and the binary."""
         folder, binary = q(self.folder), q(f"{self.folder}/{self.binary}")
         return (
             f"sha256sum <{binary} 2>/dev/null || echo absent\nstat -Lc %a {folder} {binary}"
@@ -50,15 +54,19 @@ class Release(Step):
         )
 
     def decide(self, seen: Reading) -> Change | None:
-        """Upload it, and let the oldest releases beyond KEEP go (never the current one, nor the
-        two that were proven last)."""
+        """Upload the binary and remove the oldest releases, or set the modes of the release.
+
+        The current release and the releases that were proven last are never removed.
+        """
         found, *modes = [line.split()[0] for line in seen.out.splitlines()] or ["absent"]
         if found == self.sha256:
-            return self._open() if any(mode != "755" for mode in modes) else None
+            return self._open_change() if any(mode != "755" for mode in modes) else None
         prune = (
-            f"chmod 0755 {q(self.folder)}\n"  # an earlier run's may lie there, closed
-            f"cd {q(self.root)}/releases && proven=$(ls -1t */{PROVEN} 2>/dev/null | head -n 2) &&"
-            f" ls -1t | tail -n +{KEEP + 1} | while read -r old; do\n"
+            # A killed run may have left the folder with a closed mode.
+            f"chmod 0755 {q(self.folder)}\n"
+            f"cd {q(self.root)}/releases &&"
+            f" proven=$(ls -1t */{PROVEN} 2>/dev/null | head -n {KEEP_PROVEN}) &&"
+            f" ls -1t | tail -n +{KEEP_RELEASES + 1} | while read -r old; do\n"
             f'  case "$proven" in *"$old/"*) continue ;; esac\n'
             f'  [ "$(readlink ../current)" = "releases/$old" ] || rm -rf "./$old"\ndone'
         )
@@ -70,9 +78,9 @@ class Release(Step):
         upload = Upload(self.source, f"{self.folder}/{self.binary}", self.sha256)
         return Change(f"upload release {self.id} ({size})", (upload, Shell(prune)))
 
-    def _open(self) -> Change:
-        """The app's user may enter the folder and run the binary again: an umask closed them, or
-        a person."""
+    def _open_change(self) -> Change:
+        """Let the app's user enter the folder and run the binary; an umask or a person closed
+        them."""
         paths = f"{q(self.folder)} {q(f'{self.folder}/{self.binary}')}"
         return Change(
             f"open release {self.id} to the app's user (mode 755)", (Shell(f"chmod 0755 {paths}"),)

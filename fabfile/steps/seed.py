@@ -1,9 +1,9 @@
-"""Seeding the database once, with progress, so that a killed run neither seeds twice nor leaves
-half the data.
+"""The step that seeds the database once, safe against a killed run.
 
-The database's own comment says how far it came: absent, `runbook: seeding …`, `runbook: seeded …`.
-The seeding command is the binary's own (found by discovery); it runs on an app node as a transient
-systemd unit, so it outlives a lost connection and is followed, not started again, by the next run.
+A comment on the database records the progress: none, `runbook: seeding`, `runbook: seeded`.
+Discovery finds the seeding command of the binary. The command runs on an app node as a transient
+systemd unit, so it survives a lost connection. The next run follows the unit and does not start it
+again.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from ..engine.waiting import wait_until
 from ..engine.words import quoted
 from ..settings.paths import ROOT, binary_name
 from ..settings.settings import Settings
-from .seed_unit import UNIT, Finish, Seeding, app_node, read_unit, stop
+from .seed_unit import UNIT, MarkSeeded, Seeding, open_app_node, read_seeding, stop_script
 from .sql import DatabaseStep
 
-LIMIT = 3600.0
-"""Seconds after which seeding is given up; the real binary takes 10 to 20 minutes."""
+LIMIT_SECONDS = 3600.0
+"""Seeding is aborted after this time; the real binary takes 10 to 20 minutes."""
 
-
-GUARD = """DO $$
+REFUSE_FOREIGN_TABLES = """DO $$
 DECLARE
   mark text := coalesce(shobj_description(oid, 'pg_database'), '')
     FROM pg_database WHERE datname = current_database();
@@ -41,20 +40,22 @@ BEGIN
     'the database holds tables that no unfinished seeding left (its mark: «%»)', mark;
   END IF;
 END $$"""
-"""Seeding empties the database first. A reading that failed (a restart, say) must not lead
-there: asked again, inside."""
+"""Statement that fails when the database holds tables without the mark of an unfinished seeding.
+Seeding drops all tables first, so the database itself checks again just before that: the probe
+may have read a wrong state, for example during a restart."""
 
 
 @dataclass(frozen=True)
 class Seeded(DatabaseStep):
-    """The database holds the binary's data, all of it."""
+    """The database holds all data of the binary. `command` is None when discovery found no seeding
+    command."""
 
     settings: Settings
     command: tuple[str, ...] | None
 
     @property
     def database(self) -> str:  # type: ignore[override]
-        """Whose data it is."""
+        """The app's database."""
         return self.settings.database.name
 
     @property
@@ -63,7 +64,7 @@ class Seeded(DatabaseStep):
         return f"seed {self.settings.database.name}"
 
     def probe(self) -> str:
-        """The database's comment, its tables, and how many of them are empty."""
+        """Read the comment on the database, the number of tables and of empty tables."""
         return psql(
             self.settings.database.name,
             "SELECT replace(coalesce(shobj_description(oid, 'pg_database'), ''), E'\\n', ' ')"
@@ -73,10 +74,10 @@ class Seeded(DatabaseStep):
         )
 
     def compare(self, found: str | None) -> Change | None:
-        """Seed, seed again after a cut-off, or adopt data that was there before us.
+        """Seed, seed again after an unfinished seeding, or adopt existing data.
 
         Raises:
-            RunbookError: there are tables, but nobody knows whose and some are empty.
+            RunbookError: the answer is not clear, or tables of unknown origin are empty.
         """
         database = self.database
         if found is None:
@@ -86,7 +87,7 @@ class Seeded(DatabaseStep):
             raise RunbookError(
                 f"whether database {database} is seeded is not clear from the answer"
                 f" «{found.strip()[:80]}»",
-                "seeding starts by emptying it, so it is not started without a clear answer",
+                "seeding drops all tables first, so it does not start without a clear answer",
                 "inv db.status; then again",
             )
         comment, (tables, empty) = lines[0], map(int, lines[1].split("|"))
@@ -100,12 +101,13 @@ class Seeded(DatabaseStep):
             return self._seed_change(f"seed database {database}")
         if empty:
             raise RunbookError(
-                f"database {database} holds {tables} tables that the runbook did not make, {empty}"
-                " of them empty",
-                "seeding over them could destroy somebody's data",
-                "check it (inv db.status); to start over: DROP the tables, or to keep it:"
+                f"database {database} holds {tables} tables that the runbook did not create,"
+                f" {empty} of them empty",
+                "seeding drops these tables, and they may hold somebody's data",
+                "inv db.status; then DROP the tables to seed again, or keep them:"
                 f" {self._comment_statement('runbook: seeded by hand')}",
             )
+        # Another tool seeded the database; the mark keeps the runbook from dropping its tables.
         adopt = Sql(database, (self._comment_statement("runbook: seeded (found so)"),))
         return Change(f"adopt the data found in database {database}", (adopt,))
 
@@ -113,49 +115,45 @@ class Seeded(DatabaseStep):
         return f"COMMENT ON DATABASE {quote_ident(self.database)} IS {quote_literal(text)}"
 
     def _seed_change(self, sentence: str) -> Change:
-        begin, end = (
-            self._comment_statement("runbook: seeding"),
-            self._comment_statement("runbook: seeded"),
-        )
-        database = self.settings.database.name
-        prepare = Prepare(self.settings, self.command)
+        begin = self._comment_statement("runbook: seeding")
+        end = self._comment_statement("runbook: seeded")
         commands = (
-            Sql(database, (GUARD, begin)),
-            prepare,
-            Finish(self.settings, Sql(database, (end,))),
+            Sql(self.database, (REFUSE_FOREIGN_TABLES, begin)),
+            RunSeeding(self.settings, self.command),
+            MarkSeeded(self.settings, Sql(self.database, (end,))),
         )
         return Change(sentence, commands)
 
 
 @dataclass(frozen=True)
-class Prepare:
-    """Runs the binary's seeding command on an app node, or follows the one that still runs
-    there."""
+class RunSeeding:
+    """Command that runs the binary's seeding command on an app node. It follows a seeding that
+    still runs there."""
 
     settings: Settings
     command: tuple[str, ...] | None
 
     def show(self) -> str:
-        """The command."""
+        """The seeding command, as a plan shows it."""
         return f"{binary_name(self.settings)} {' '.join(self.command or ('?',))}"
 
     def execute(self, link: Link, progress: Progress) -> None:
-        """Run it to its end, rows counted on the way.
+        """Run the seeding to its end and report the size of the tables meanwhile.
 
         Raises:
-            RunbookError: the binary has no such command, or it failed (its last words are in the
-            message).
+            RunbookError: the binary has no seeding command, or the command failed (the message
+            quotes the end of its output).
         """
         if self.command is None:
             raise RunbookError(
                 "discovery found no command that seeds the database",
-                "the app would serve from an empty one",
-                "fab app.discover, and seed by hand",
+                "the app would serve from an empty database",
+                "fab app.discover, then seed by hand",
             )
-        with app_node(self.settings) as node:
-            state = read_unit(node)
+        with open_app_node(self.settings) as node:
+            state = read_seeding(node)
             if state is Seeding.FINISHED and self._has_tables(link):
-                return  # the run that began it did not live to record it
+                return  # The run that started this seeding was killed before it set the mark.
             if state is not Seeding.RUNNING:
                 self._empty_database(link)
                 node.run(self._start_script())
@@ -168,27 +166,28 @@ class Prepare:
             return bool(connection.execute(TABLES).fetchall())
 
     def _empty_database(self, link: Link) -> None:
-        """Remove what a cut-off seeding left.
+        """Drop the tables of an unfinished seeding.
 
         Raises:
-            RunbookError: the database does not bear the mark of an unfinished seeding.
+            RunbookError: the database does not carry the mark of an unfinished seeding.
         """
         from ..engine.postgres import connect_database
 
         with connect_database(link, self.settings.database.name) as connection:
-            connection.execute(GUARD)  # asked again here, where the tables are dropped
-            # Unlinking the files of a table of gigabytes may take longer than a question of ours
-            # may.
+            # The tables are dropped here, so this is the place for the last check.
+            connection.execute(REFUSE_FOREIGN_TABLES)
+            # Deleting the files of a large table may take longer than the default timeout.
             connection.execute("SET statement_timeout = 0")
             for (table,) in connection.execute(TABLES).fetchall():
                 connection.execute(f"DROP TABLE public.{table} CASCADE")
 
     def _start_script(self) -> str:
         binary = f"{ROOT}/current/{binary_name(self.settings)}"
-        words = " ".join(map(q, (binary, *(self.command or ()))))
+        command = " ".join(map(q, (binary, *(self.command or ()))))
+        # RemainAfterExit keeps the result of the unit for a later run.
         return (
-            f"{stop()}systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p"
-            f" RemainAfterExit=yes {words}"
+            f"{stop_script()}systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p"
+            f" RemainAfterExit=yes {command}"
         )
 
     def _follow_seeding(self, link: Link, node: Link, progress: Progress) -> None:
@@ -196,28 +195,30 @@ class Prepare:
 
         with connect_database(link, self.settings.database.name) as connection:
 
-            def ended() -> bool:
-                progress(_bytes_written(connection))
-                return read_unit(node) is not Seeding.RUNNING
+            def has_ended() -> bool:
+                progress(_describe_progress(connection))
+                return read_seeding(node) is not Seeding.RUNNING
 
-            ended_in_time = wait_until(ended, seconds=LIMIT, every=0.5)
-        if not ended_in_time or read_unit(node) is not Seeding.FINISHED:
-            raise self._failed(node, ended_in_time)
+            ended_in_time = wait_until(has_ended, seconds=LIMIT_SECONDS, every=0.5)
+        if not ended_in_time or read_seeding(node) is not Seeding.FINISHED:
+            raise self._stop_failed(node, ended_in_time=ended_in_time)
 
-    def _failed(self, node: Link, ended: bool) -> RunbookError:
-        """How the seeding ended, in its own last words; nothing of it goes on."""
+    def _stop_failed(self, node: Link, *, ended_in_time: bool) -> RunbookError:
+        """Stop the seeding unit, and return the error with the end of its output."""
         probe = (
             f"systemctl show -p Result --value {UNIT}.service; journalctl -u {UNIT} -n 3 -o cat"
             " --no-pager"
         )
-        verdict, _, words = node.read([probe])[0].out.partition("\n")
-        node.run(stop())
-        seen = (
-            f"ended with «{verdict}»" if ended else f"did not end within {LIMIT / 60:.0f} minutes"
+        result, _, output = node.read([probe])[0].out.partition("\n")
+        node.run(stop_script())
+        outcome = (
+            f"ended with «{result}»"
+            if ended_in_time
+            else f"did not end within {LIMIT_SECONDS / 60:.0f} minutes"
         )
         return RunbookError(
-            f"seeding on {node.name} {seen}: {quoted(words) or 'it printed nothing'}",
-            "the database is not complete; the next run starts seeding over",
+            f"seeding on {node.name} {outcome}: {quoted(output) or 'it printed nothing'}",
+            "the database is not complete; the next run seeds it again",
             "inv db.seed",
         )
 
@@ -227,17 +228,15 @@ SIZES = """SELECT relname, pg_relation_size(oid) / 1000000 FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 2 DESC"""
 
 
-def _bytes_written(connection: Any) -> str:
-    """How much lies in each table by now: true for any way of seeding (COPY's own counter starts
-    over with each batch)."""
+def _describe_progress(connection: Any) -> str:
+    """The size of each table. It works for any way of seeding; the counter of COPY starts again
+    with each batch."""
     from psycopg.errors import LockNotAvailable, QueryCanceled
 
     try:
         sizes = connection.execute(SIZES).fetchall()
-    except (
-        LockNotAvailable,
-        QueryCanceled,
-    ):  # the seeding itself may lock its tables: that is no failure of it
+    except (LockNotAvailable, QueryCanceled):
+        # The seeding may lock its own tables, which is not an error.
         return "seeding: its tables are locked"
-    tables = ", ".join(f"{table} {size} MB" for table, size in sizes if size)
-    return f"seeding: {tables or 'begun'}"
+    tables = ", ".join(f"{table} {megabytes} MB" for table, megabytes in sizes if megabytes)
+    return f"seeding: {tables or 'no data yet'}"

@@ -1,5 +1,5 @@
-"""The systemd unit in which the seeding runs on an app node: it outlives a lost connection, and
-keeps its result."""
+"""The transient systemd unit that seeds the database from an app node. It survives a lost
+connection and keeps its result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNIT = "runbook-seed"
 
 
 class Seeding(StrEnum):
-    """How far the seeding's unit is."""
+    """The state of the seeding unit."""
 
     ABSENT = "absent"
     RUNNING = "running"
@@ -28,19 +28,19 @@ class Seeding(StrEnum):
     FAILED = "failed"
 
 
-def read_unit(node: Link) -> Seeding:
-    """How far the seeding on `node` is; raises as `parse_unit`."""
-    return parse_unit(
+def read_seeding(node: Link) -> Seeding:
+    """The state of the seeding unit on `node`; raises as `parse_seeding`."""
+    return parse_seeding(
         node.name, node.read([f"systemctl show -p LoadState,SubState,Result {UNIT}.service"])[0]
     )
 
 
-def parse_unit(host: str, seen: Reading) -> Seeding:
-    """Pure: the unit in what `systemctl show` printed.
+def parse_seeding(host: str, seen: Reading) -> Seeding:
+    """Pure: the state of the unit from the output of `systemctl show`.
 
     Raises:
-        RunbookError: it cannot be told; what follows empties the database or calls it complete, so
-        nothing is guessed.
+        RunbookError: the output is not clear. The caller then drops all tables or marks the
+        database as complete, so a guess is not allowed.
     """
     state = dict(line.split("=", 1) for line in seen.out.splitlines() if "=" in line)
     found = state.get("LoadState"), state.get("SubState"), state.get("Result")
@@ -57,14 +57,14 @@ def parse_unit(host: str, seen: Reading) -> Seeding:
             return Seeding.ABSENT
     raise RunbookError(
         f"{host}: the state of the seeding is not clear from {quoted(seen.out) or 'no answer'}",
-        "seeding begins by emptying the database, so nothing was done",
+        "seeding drops all tables first, so nothing was done",
         f"on {host}: systemctl status {UNIT}.service; when it has ended: inv db.seed",
     )
 
 
 @contextmanager
-def app_node(settings: Settings) -> Iterator[Link]:
-    """The node where the binary seeds."""
+def open_app_node(settings: Settings) -> Iterator[Link]:
+    """A connection to the app node that seeds: the first one of the site file."""
     node = Link(host_address(settings, settings.inventory.one("app")))
     try:
         yield node
@@ -72,8 +72,8 @@ def app_node(settings: Settings) -> Iterator[Link]:
         node.close()
 
 
-def stop() -> str:
-    """Script: the unit and its result are gone."""
+def stop_script() -> str:
+    """Script that stops the seeding unit and discards its result."""
     return (
         f"systemctl stop {UNIT}.service 2>/dev/null; systemctl reset-failed {UNIT}.service"
         " 2>/dev/null; true\n"
@@ -81,19 +81,21 @@ def stop() -> str:
 
 
 @dataclass(frozen=True)
-class Finish:
-    """The database's mark says that it is seeded; only then the unit goes, which has kept its
-    result until now."""
+class MarkSeeded:
+    """Command that marks the database as seeded, and then stops the seeding unit.
+
+    The unit is stopped last: until the mark is set, only the unit knows that the seeding succeeded.
+    """
 
     settings: Settings
     mark: Sql
 
     def show(self) -> str:
-        """The statement."""
+        """The statement that sets the mark."""
         return self.mark.show()
 
     def execute(self, link: Link, progress: Progress) -> None:
         """Set the mark, then stop the unit."""
         self.mark.execute(link, progress)
-        with app_node(self.settings) as node:
-            node.run(stop())
+        with open_app_node(self.settings) as node:
+            node.run(stop_script())

@@ -1,5 +1,7 @@
-"""The database's inside. Read by psql in the probe script (peer, unix socket); changed by
-psycopg through the ssh link."""
+"""Steps for roles, indexes and statements inside PostgreSQL.
+
+The probe script reads with psql (peer login on the unix socket). Changes go by psycopg over ssh.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import re
-import secrets as _random
+import secrets
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,58 +23,60 @@ from ..engine.shell import Reading
 from ..engine.sqltext import quote_ident, quote_literal
 from ..engine.step import Change, Step
 
-ITERATIONS = 4096
-"""PBKDF2 rounds of a SCRAM verifier; PostgreSQL's own default (scram_iterations)."""
+SCRAM_ITERATIONS = 4096
+"""PBKDF2 rounds of a SCRAM verifier: PostgreSQL's default (`scram_iterations`)."""
 
+NOT_STARTED = "(PostgreSQL does not run yet)"
+"""In a plan: the reading of a step that cannot be read before an earlier step starts PostgreSQL."""
 
-LATER = "(PostgreSQL does not run yet)"
-"""Stands in a plan for the answer that is had once an earlier step has started PostgreSQL."""
+UNIT_STEPS = "unit postgresql@"
+"""The beginning of the names of the steps that start PostgreSQL."""
 
-UNITS, CLUSTERS = "unit postgresql@", "cluster "
-"""How the steps are named that start PostgreSQL, and that make an empty cluster."""
+CLUSTER_STEPS = "cluster "
+"""The beginning of the names of the steps that create an empty cluster."""
 
 
 class DatabaseStep(Step):
-    """A step that asks the database. What could not be asked is an error, never a change: it may
-    be there."""
+    """A step that reads its state from `database`. A query that fails is an error and never a
+    change, because the wanted state may already exist."""
 
     database: str
 
     def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
-        """When an earlier step of the plan starts PostgreSQL: an empty cluster's answer, or
-        LATER."""
+        """If PostgreSQL does not run: the answer of an empty cluster when the plan creates one,
+        NOT_STARTED when the plan starts PostgreSQL."""
         planned = tuple(planned)
         try:
             answer(seen, self.database)
         except NotRunning:
-            if any(one.startswith(CLUSTERS) for one in planned):
+            if any(name.startswith(CLUSTER_STEPS) for name in planned):
                 return Reading("", 127)
-            if any(one.startswith((UNITS, "restart:postgresql@")) for one in planned):
-                return Reading(LATER, 0)
+            if any(name.startswith((UNIT_STEPS, "restart:postgresql@")) for name in planned):
+                return Reading(NOT_STARTED, 0)
         except RunbookError:
-            pass  # it is `decide` that says so
+            pass  # `decide` raises the same error.
         return seen
 
     def decide(self, seen: Reading) -> Change | None:
-        """What `compare` makes of the answer.
+        """The change that `compare` returns for the answer of the query.
 
         Raises:
-            RunbookError: the question could not be answered.
+            RunbookError: the query failed.
         """
-        if seen.out == LATER:
+        if seen.out == NOT_STARTED:
             return Change(f"check {self.name} once PostgreSQL runs", ())
         return self.compare(answer(seen, self.database))
 
     @abstractmethod
     def compare(self, found: str | None) -> Change | None:
-        """Pure: the change that makes `found` right, or None. `found` is None when there is
-        nothing to ask yet."""
+        """Pure: the change that turns `found` into the wanted state, or None. `found` is the
+        query's answer, or None while the database does not exist."""
 
 
 @dataclass(frozen=True)
 class SqlFile(DatabaseStep):
-    """One file of sql/, rendered: a `-- check` query that prints `ok` or what is to be done, and
-    `-- apply` statements."""
+    """One rendered file of sql/. Its `-- check` query prints `ok` or a sentence for the plan; its
+    `-- apply` part holds the statements."""
 
     label: str
     text: str = field(repr=False)
@@ -85,11 +89,11 @@ class SqlFile(DatabaseStep):
         return f"sql {self.label}"
 
     def probe(self) -> str:
-        """The file's check."""
+        """Run the check query of the file."""
         return psql(self.database, self._file_part("check"))
 
     def compare(self, found: str | None) -> Change | None:
-        """Apply it unless the check said ok."""
+        """Run the statements of the file unless the check printed `ok`."""
         verdict = (found or "").strip()
         if verdict == "ok":
             return None
@@ -109,10 +113,11 @@ class SqlFile(DatabaseStep):
 
 @dataclass(frozen=True)
 class LoginRole(DatabaseStep):
-    """A role that may log in with this password (SCRAM). The clear text never leaves the
-    controller: a verifier does.
+    """A role that can log in with this password (SCRAM). Only a verifier is sent to the host; the
+    password stays on the controller.
 
-    The stored verifier is checked against the password, so a second run changes nothing.
+    The step checks the stored verifier against the password, so a second run changes nothing.
+    `connections` is the connection limit of the role.
     """
 
     user: str
@@ -127,7 +132,7 @@ class LoginRole(DatabaseStep):
         return f"role {self.user}"
 
     def probe(self) -> str:
-        """The verifier and the attributes that matter."""
+        """Read the verifier, the rights and the connection limit of the role."""
         return psql(
             "postgres",
             "SELECT coalesce(rolpassword, 'none'), rolcanlogin AND NOT (rolsuper OR rolcreatedb OR"
@@ -136,38 +141,34 @@ class LoginRole(DatabaseStep):
         )
 
     def compare(self, found: str | None) -> Change | None:
-        """Create it, or mend password and attributes."""
+        """Create the role, or set its password and attributes."""
         rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
         wanted = f"{rights} CONNECTION LIMIT {self.connections}"
         columns = (found or "").strip().split("|")
         exists = len(columns) == 3
-        if (
-            exists
-            and columns[1:] == ["t", str(self.connections)]
-            and verifies_password(columns[0], self.password)
-        ):
-            return None
-        verb, what = ("ALTER", "fix the attributes") if exists else ("CREATE", "create")
-        if exists and not verifies_password(columns[0], self.password):
-            what = "set the password"
+        if exists:
+            right_password = verifies_password(columns[0], self.password)
+            if right_password and columns[1:] == ["t", str(self.connections)]:
+                return None
+            what = "fix the attributes" if right_password else "set the password"
+            verb, sentence = "ALTER", f"{what} of role {self.user}"
+        else:
+            verb, sentence = "CREATE", f"create role {self.user}"
         verifier = Secret(scram_verifier(self.password))
         statement = (
             f"{verb} ROLE {quote_ident(self.user)} {wanted} PASSWORD "
             f"{quote_literal(verifier.reveal())}"
         )
-        return Change(
-            f"{what} of role {self.user}" if exists else f"create role {self.user}",
-            (Sql("postgres", (statement,)),),
-        )
+        return Change(sentence, (Sql("postgres", (statement,)),))
 
 
 @dataclass(frozen=True)
 class Index(DatabaseStep):
-    """One index, built without blocking writers; an invalid one (a build that was cut off) is
+    """One index, built without blocking writers. An invalid index (its build was interrupted) is
     dropped and built again.
 
-    `definition` is what `pg_get_indexdef` prints, so that a changed definition is seen.
-    `CREATE INDEX CONCURRENTLY IF NOT EXISTS` alone would call an invalid index done.
+    `definition` is written as `pg_get_indexdef` prints it, so the step notices a changed
+    definition. `CREATE INDEX CONCURRENTLY IF NOT EXISTS` would accept an invalid index.
     """
 
     database: str
@@ -176,12 +177,12 @@ class Index(DatabaseStep):
 
     @property
     def index(self) -> str:
-        """The index's name."""
+        """The name of the index."""
         return self.definition.split()[2]
 
     @property
     def table(self) -> str:
-        """Its table."""
+        """The table of the index."""
         return self.definition.split()[4]
 
     @property
@@ -190,7 +191,7 @@ class Index(DatabaseStep):
         return f"index {self.index}"
 
     def probe(self) -> str:
-        """Whether it is valid, and its definition."""
+        """Read whether the index is valid, and its definition."""
         query = (
             "SELECT indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid ="
             f" to_regclass('public.{self.index}');"
@@ -198,34 +199,32 @@ class Index(DatabaseStep):
         return psql(self.database, query)
 
     def compare(self, found: str | None) -> Change | None:
-        """Build it; first drop what bears its name and is invalid or different."""
+        """Build the index; drop an invalid or different index of the same name first."""
         exists = "|" in (found or "")
         valid, _, definition = (found or "").strip().partition("|")
         if valid == "t" and definition == self.definition:
             return None
         drop = (f"DROP INDEX CONCURRENTLY public.{self.index}",) if exists else ()
         create = self.definition.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)
-        why = (
-            ""
-            if not exists
-            else (
-                " again (it was cut off and is invalid)"
-                if valid != "t"
-                else " again (its definition changed)"
-            )
-        )
-        # The build waits for transactions older than itself, which blocks nobody: shorter than
-        # these must not end it.
+        if not exists:
+            why = ""
+        elif valid != "t":
+            why = " again (an interrupted build left it invalid)"
+        else:
+            why = " again (its definition changed)"
+        # CREATE INDEX CONCURRENTLY waits for older transactions. The wait blocks nobody, so the
+        # short default timeouts must not end it.
         settings = ("SET statement_timeout = 0", "SET lock_timeout = '10min'")
         commands = (Sql(self.database, (*settings, *drop, create, f"ANALYZE {self.table}")),)
         return Change(f"build index {self.index} on {self.table} without blocking{why}", commands)
 
 
 def scram_verifier(
-    password: Secret, salt: bytes | None = None, iterations: int = ITERATIONS
+    password: Secret, salt: bytes | None = None, iterations: int = SCRAM_ITERATIONS
 ) -> str:
-    """A SCRAM-SHA-256 verifier as PostgreSQL stores it (RFC 5803)."""
-    salt = salt or _random.token_bytes(16)
+    """A SCRAM-SHA-256 verifier as PostgreSQL stores it (RFC 5803); with a random salt by
+    default."""
+    salt = salt or secrets.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.reveal().encode(), salt, iterations)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
@@ -233,7 +232,7 @@ def scram_verifier(
 
 
 def verifies_password(verifier: str, password: Secret) -> bool:
-    """Whether a stored `verifier` belongs to `password`."""
+    """Whether a stored SCRAM `verifier` belongs to `password`."""
     match = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$.*", verifier)
     if not match:
         return False

@@ -187,7 +187,7 @@ def files() -> Iterator[tuple[str, str]]:
             if isinstance(step, File) and not step.path.startswith(AS_THEY_ARE):
                 yield f"hosts/{node.name}{step.path}", step.content
             elif isinstance(step, Block):
-                yield f"hosts/{node.name}{step.path}", step.content("")
+                yield f"hosts/{node.name}{step.path}", step.render_file("")
 
 
 @pytest.fixture(scope="module")

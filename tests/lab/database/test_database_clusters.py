@@ -112,7 +112,7 @@ def test_entries_of_others_stay_and_a_new_one_of_ours_needs_no_restart(
     try:
         plan = run_fab("plan")
         assert plan.code == 2
-        assert "keep the 2 lines of others" in plan.out
+        assert "keep 2 lines of others" in plan.out
         outcome = run_fab("deploy")
         assert outcome.code == 0, outcome
         assert f"reload {UNIT}" in outcome.out

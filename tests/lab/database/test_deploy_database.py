@@ -49,7 +49,7 @@ def test_an_invalid_and_a_lost_index_are_built_again(
     assert run_fab("plan").code == 2
     built = run_inv("db.indexes")
     assert built.code == 0, built
-    assert "again (it was cut off and is invalid)" in built.out
+    assert "again (an interrupted build left it invalid)" in built.out
     assert ssh("db1", f'{PSQL} -c "{INDEXES}"').out == right
     assert run_inv("db.status").code == 0
 

@@ -91,7 +91,7 @@ def test_a_node_left_drained_by_a_dead_deploy_keeps_nobody_from_deploying(
     outcome = run_fab("deploy")
 
     assert outcome.code == 0, outcome
-    assert "undrain node1 (a deploy that did not finish drained it)" in outcome.out
+    assert "undrain node1 (an unfinished deploy drained it)" in outcome.out
     assert starts(ssh, "node2") != before
     assert drained(ssh) == []
 

@@ -115,7 +115,7 @@ def test_pairs_are_switched_and_only_the_last_two_kept(folder: Path) -> None:
 
 
 @as_root
-def test_whatever_somebody_did_is_mended(folder: Path) -> None:
+def test_a_damaged_pair_is_repaired(folder: Path) -> None:
     pair = material(leaf("x.example"))
     step = Certificate(pair, str(folder), GROUP)
     install(step)
@@ -128,7 +128,7 @@ def test_whatever_somebody_did_is_mended(folder: Path) -> None:
         assert sh(f'cd "$DIR" && {harm}', DIR=str(folder)).code == 0
         change = step.decide(sh(step.probe()))
         assert change, harm
-        assert change.sentence.startswith("mend ")
+        assert change.sentence.startswith("repair ")
         assert install(step).code == 0
     assert listing(folder) == {"current", pair.id}, "no rests, and no pair before the first"
 
@@ -243,7 +243,7 @@ def test_a_reload_is_waited_for(
 def test_a_reload_in_vain_is_an_error(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fabfile.steps.cert.DEADLINE", 1)
+    monkeypatch.setattr("fabfile.steps.cert.RELOAD_SECONDS", 1)
     server.serve(OLD)
     (tmp_path / "systemctl").symlink_to("/bin/true")
     step = Served(NEW, "127.0.0.1", server.port, "", "x.service")

@@ -151,17 +151,17 @@ def test_what_is_not_ours_is_not_touched(edge: Edge, text: str | None) -> None:
             "",
             ["node1", "node2"],
         ),
-        ({"node1": "deploy 1"}, "undrain node1 (a deploy that did not finish drained it)", []),
+        ({"node1": "deploy 1"}, "undrain node1 (an unfinished deploy drained it)", []),
         (
             {"node9": "operator anna"},
-            "forget that node9 was drained (it is no app node any more)",
+            "remove the drain record of node9 (not an app node any more)",
             [],
         ),
         (
             {"node1": "deploy 1", "node2": "operator anna", "node9": "deploy 1"},
             (
-                "undrain node1 (a deploy that did not finish drained it); forget that node9 was"
-                " drained (it is no app node any more)"
+                "undrain node1 (an unfinished deploy drained it); remove the drain record of"
+                " node9 (not an app node any more)"
             ),
             ["node2"],
         ),

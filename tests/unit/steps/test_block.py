@@ -15,7 +15,7 @@ from fabfile.roles import postgres
 from fabfile.steps.block import BEGIN, END
 
 HBA = postgres.hba(site())
-OURS = HBA.content("")
+OURS = HBA.render_file("")
 DEBIAN = (
     "# PostgreSQL Client Authentication Configuration File\n# TYPE  DATABASE  USER  ADDRESS "
     " METHOD\nlocal   all             postgres                                peer\nlocal   all    "
@@ -99,7 +99,7 @@ def test_bytes_that_are_no_utf8_come_back_as_they_were() -> None:
 def test_marks_that_were_taken_apart_are_left_to_a_person(old: str) -> None:
     with pytest.raises(RunbookError, match="lines «# END runbook»") as refusal:
         written(old)
-    assert "take our marks" in refusal.value.next
+    assert "remove the marks" in refusal.value.next
 
 
 def test_a_file_that_cannot_be_read_is_not_written() -> None:

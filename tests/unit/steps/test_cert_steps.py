@@ -7,7 +7,7 @@ from samples import MATERIAL
 
 from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
-from fabfile.steps.cert import Certificate, Served, asking_command
+from fabfile.steps.cert import Certificate, Served, served_certificate_command
 
 PAIR = MATERIAL.id
 STEP = Certificate(MATERIAL, "/etc/x/tls", "www-data", notify=("reload:x.service",))
@@ -29,10 +29,10 @@ ABOUT = "the certificate in /etc/x/tls (shop.example, until 2026-03-31, abababab
         ("absent\n", f"install {ABOUT}"),
         ("", f"install {ABOUT}"),
         (RIGHT.replace(f"current {PAIR}", "current 0123456789ab"), f"install {ABOUT}"),
-        (RIGHT.replace("same\n", ""), f"mend {ABOUT}"),
-        (RIGHT.replace("data 640", "data 644"), f"mend {ABOUT}"),
-        (RIGHT.replace(". root:www-data 750", ". root:root 755"), f"mend {ABOUT}"),
-        (RIGHT.replace(f"{PAIR}/key.pem root:www-data 640\nsame\n", ""), f"mend {ABOUT}"),
+        (RIGHT.replace("same\n", ""), f"repair {ABOUT}"),
+        (RIGHT.replace("data 640", "data 644"), f"repair {ABOUT}"),
+        (RIGHT.replace(". root:www-data 750", ". root:root 755"), f"repair {ABOUT}"),
+        (RIGHT.replace(f"{PAIR}/key.pem root:www-data 640\nsame\n", ""), f"repair {ABOUT}"),
     ],
 )
 def test_certificate(out: str, said: str | None) -> None:
@@ -55,7 +55,7 @@ KEY = f"/etc/x/tls/{PAIR}/key.pem"
         (RIGHT.replace(f"{PAIR}/key.pem root:www-data 640\nsame\n", ""), [f"{KEY} is missing"]),
         (
             RIGHT.replace("same\n", ""),
-            [f"/etc/x/tls/{PAIR} holds another chain or key than was installed"],
+            [f"chain or key in /etc/x/tls/{PAIR} has changed since it was installed"],
         ),
         (
             RIGHT.replace(f"current {PAIR}", "current "),
@@ -65,7 +65,7 @@ KEY = f"/etc/x/tls/{PAIR}/key.pem"
     ],
 )
 def test_differences_of_what_was_installed(out: str, told: list[str]) -> None:
-    assert STEP.differences(Reading(out, 0)) == told
+    assert STEP.find_differences(Reading(out, 0)) == told
 
 
 def test_no_key_is_shown_in_probe_plan_or_journal() -> None:
@@ -115,6 +115,8 @@ def test_a_plan_predicts_that_a_reload_serves_it(planned: str) -> None:
 
 
 def test_only_dns_names_are_asked_for() -> None:
-    assert "-servername shop.example" in asking_command("192.0.2.11", 443, "shop.example")
+    assert "-servername shop.example" in served_certificate_command(
+        "192.0.2.11", 443, "shop.example"
+    )
     for name in ("", "192.0.2.10"):
-        assert "-noservername" in asking_command("192.0.2.11", 443, name)
+        assert "-noservername" in served_certificate_command("192.0.2.11", 443, name)

@@ -6,7 +6,7 @@ import pytest
 
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
-from fabfile.steps.seed_unit import Seeding, parse_unit
+from fabfile.steps.seed_unit import Seeding, parse_seeding
 
 KNOWN = {
     "running": ("LoadState=loaded\nSubState=running\nResult=success\n", Seeding.RUNNING),
@@ -21,7 +21,7 @@ KNOWN = {
 
 @pytest.mark.parametrize(("out", "expected"), KNOWN.values(), ids=KNOWN)
 def test_what_systemd_says(out: str, expected: Seeding) -> None:
-    assert parse_unit("node1", Reading(out, 0)) is expected
+    assert parse_seeding("node1", Reading(out, 0)) is expected
 
 
 UNKNOWN = {
@@ -45,5 +45,5 @@ def test_what_cannot_be_told_is_refused(seen: Reading) -> None:
     with pytest.raises(
         RunbookError, match="node1: the state of the seeding is not clear from"
     ) as failure:
-        parse_unit("node1", seen)
+        parse_seeding("node1", seen)
     assert "nothing was done" in failure.value.why

@@ -164,8 +164,8 @@ DROP = "DROP INDEX CONCURRENTLY public.movies_id"
             f"f|{DEFINITION}\n",
             0,
             (
-                "build index movies_id on public.movies without blocking again (it was cut off and"
-                " is invalid)"
+                "build index movies_id on public.movies without blocking again"
+                " (an interrupted build left it invalid)"
             ),
             True,
         ),
@@ -284,7 +284,7 @@ def test_seeded(out: str, code: int, said: str | None) -> None:
 
 def test_tables_that_nobody_knows_are_left_to_a_person() -> None:
     with pytest.raises(
-        RunbookError, match="3 tables that the runbook did not make, 2 of them empty"
+        RunbookError, match="3 tables that the runbook did not create, 2 of them empty"
     ) as refusal:
         SEEDED.decide(Reading("\n3|2\n", 0))
     assert "inv db.status" in refusal.value.next
