@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from invoke.exceptions import Exit
@@ -16,8 +16,18 @@ from ..engine.errors import FAILED, INTERRUPTED, RunbookError
 from ..engine.scripts import listen, print_script
 from ..engine.terminal import print_error, typed
 
+JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
+"""The help of the option that every reporting task has."""
+
 VERBOSE = {"verbose": "show each script as it ends: host, seconds, exit code (on stderr)"}
 """The help of the option that `run_as_task` acts upon."""
+
+
+def name_follows(task: str, typed_words: Sequence[str]) -> bool:
+    """Whether the task was typed with a name behind it. Invoke knows no optional positional
+    argument: where a task's name may be left out, it is positional only when it is there."""
+    position = typed_words.index(task) + 1 if task in typed_words else 0
+    return 0 < position < len(typed_words) and not typed_words[position].startswith("-")
 
 
 def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:

@@ -9,10 +9,9 @@ from typing import Any
 
 from invoke import Collection, task
 
-from ..console.task import VERBOSE, is_dry, not_dry, run_as_task
+from ..console.task import JSON, VERBOSE, is_dry, not_dry, run_as_task
 from ..engine.errors import RunbookError
 
-JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 FORCE = {"force": "issue a new one even if the old one is good"}
 
 

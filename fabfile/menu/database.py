@@ -10,9 +10,7 @@ from typing import Any
 
 from invoke import Collection, task
 
-from ..console.task import VERBOSE, is_dry, run_as_task
-
-JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
+from ..console.task import JSON, VERBOSE, is_dry, run_as_task
 
 
 def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int:

@@ -9,9 +9,8 @@ from typing import Any
 
 from invoke import Collection, Task, task
 
-from ..console.task import VERBOSE, not_dry, run_as_task
+from ..console.task import JSON, VERBOSE, not_dry, run_as_task
 
-JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 OPTIONS = {
     **JSON,
     "report": "leave a page with the results, curves and all, in this folder",

@@ -1,0 +1,98 @@
+"""The menu of `fab`: what an engineer on call types."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from invoke import task
+
+from ..console.task import JSON, VERBOSE, hosts_of, name_follows, not_dry, run_as_task
+
+
+@task(
+    help={
+        **JSON,
+        "verbose": (
+            "also every unit, what each balancer sees, and (on stderr) each script as it ends"
+        ),
+    }
+)
+@run_as_task
+def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
+    """Show the hosts and their problems.
+
+    One line a host; then only what is wrong, each with the command to type.
+
+    Exit 0: all well. 1: something is down. 2: a cause was found, or something waits (a drain, a
+    full disk). 4: unreachable.
+    """
+    from ..flows.status import show_status as run
+    from ..settings.site_file import load_settings
+
+    return run(load_settings(), hosts_of(c), json, verbose=verbose)
+
+
+@task(
+    positional=["name"] if name_follows("runbook", sys.argv) else [],
+    help={"name": "the page; without it, all pages are listed"},
+)
+@run_as_task
+def runbook(c: Any, name: str | None = None) -> int:
+    """Show what to do about a problem, page by page.
+
+    fab runbook                       every page
+    fab runbook app-down              one page, with this site's names in its commands
+    fab -H node1 runbook app-down     also with this host's name
+    """
+    from ..flows.runbook import find_settings, show_page, show_pages
+
+    return show_page(name, find_settings(), hosts_of(c)) if name else show_pages()
+
+
+@task(help={"reason": "why; shown by status until it is undrained", **VERBOSE})
+@run_as_task
+def drain(c: Any, reason: str = "", verbose: bool = False) -> int:
+    """Take hosts out of service; no request fails.
+
+    App nodes or an edge, for example: fab -H node1 drain. Waits until they are idle.
+
+    fab -H node1 drain           no edge sends it new requests
+    fab -H edge1 drain           the floating address moves first; open connections finish
+    """
+    not_dry(c, "fab drain")
+    from ..flows.drain import drain_hosts as run
+    from ..settings.site_file import load_settings
+
+    return run(load_settings(), hosts_of(c), reason=reason)
+
+
+@task(help=VERBOSE)
+@run_as_task
+def undrain(c: Any, verbose: bool = False) -> int:
+    """Put drained hosts back into service.
+
+    For example: fab -H node1 undrain. Waits until every edge sees a node up.
+
+    The floating address stays where it is: an edge that is put back may have it again, and does not
+    ask for it.
+    """
+    not_dry(c, "fab undrain")
+    from ..flows.drain import undrain_hosts as run
+    from ..settings.site_file import load_settings
+
+    return run(load_settings(), hosts_of(c))
+
+
+@task(help={"replace": "replace a pinned key that differs", "yes": "do not ask"})
+@run_as_task
+def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
+    """Show the hosts' ssh keys, and pin them.
+
+    Every other task refuses unknown and changed keys.
+    """
+    not_dry(c, "fab trust")
+    from ..flows.trust import pin_keys as run
+    from ..settings.site_file import load_settings
+
+    return run(load_settings(), hosts_of(c), replace=replace, yes=yes)

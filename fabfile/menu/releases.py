@@ -1,0 +1,108 @@
+"""The menu of `fab`: what brings a release to the hosts, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke import task
+
+from ..console.task import JSON, VERBOSE, hosts_of, is_dry, run_as_task
+
+
+@task(
+    help={
+        **JSON,
+        "reason": "why; shown to whoever finds the lock",
+        "take-over": "break the lock of a run that is dead",
+        **VERBOSE,
+    }
+)
+@run_as_task
+def deploy(
+    c: Any,
+    json: str | None = None,
+    reason: str = "",
+    take_over: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Deploy database, app and edge; idempotent.
+
+    App nodes and edges are worked on one at a time, drained first, so no request fails.
+
+    fab deploy                   every host
+    fab -H node1,node2 deploy    only these, as one rollout
+    """
+    from ..rollout.deploy import DeployOptions
+    from ..rollout.deploy import deploy_hosts as run
+    from ..settings.site_file import load_settings
+
+    options = DeployOptions(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
+    return run(load_settings(), hosts_of(c), options)
+
+
+@task(
+    help={
+        "commands": "also show the commands of each change; files' content and secrets left out",
+        **JSON,
+        **VERBOSE,
+    }
+)
+@run_as_task
+def plan(c: Any, commands: bool = False, json: str | None = None, verbose: bool = False) -> int:
+    """Show what deploy would change; change nothing.
+
+    One sentence a change, with diffs. Exit 2 when something differs.
+    """
+    from ..rollout.deploy import DeployOptions
+    from ..rollout.deploy import deploy_hosts as run
+    from ..settings.site_file import load_settings
+
+    return run(load_settings(), hosts_of(c), DeployOptions(dry=True, json=json, commands=commands))
+
+
+@task(help={**JSON, **VERBOSE})
+@run_as_task
+def releases(c: Any, json: str | None = None, verbose: bool = False) -> int:
+    """Show the releases on each app node.
+
+    Which one runs, and when each last passed the gate there. Exit 2 when nodes differ.
+    """
+    from ..flows.rollback import show_releases as run
+    from ..settings.site_file import load_settings
+
+    return run(load_settings(), hosts_of(c), json)
+
+
+@task(
+    help={
+        **JSON,
+        "to": (
+            "the release to go to, or how it begins (default: the one proven before the one that"
+            " runs)"
+        ),
+        "reason": "why; shown to whoever finds the lock",
+        "take-over": "break the lock of a run that is dead",
+        **VERBOSE,
+    }
+)
+@run_as_task
+def rollback(
+    c: Any,
+    to: str = "",
+    json: str | None = None,
+    reason: str = "",
+    take_over: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Go back to an earlier release of the app.
+
+    One that is still on the nodes: one node at a time, drained, through the gate. No request fails.
+
+    The site file stays as it is: the next fab deploy deploys what it pins.
+    """
+    from ..flows.rollback import roll_back as run
+    from ..rollout.deploy import DeployOptions
+    from ..settings.site_file import load_settings
+
+    options = DeployOptions(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
+    return run(load_settings(), hosts_of(c), to, options)

@@ -1,0 +1,79 @@
+"""The menu of `fab`: the program and the service as users meet it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke import task
+
+from ..console.task import JSON, VERBOSE, hosts_of, not_dry, run_as_task
+
+
+@task(
+    help={
+        **JSON,
+        "quick": "a short run: seconds instead of minutes, proving less",
+        "address": "check this address instead of the site's; https at the same host",
+        "tls": "with --address: where that service answers over TLS, as https://HOST[:PORT]",
+        "report": (
+            "also write a page with the same content and its curves into this folder:"
+            " DIR/index.html, DIR/report.json"
+        ),
+        "drills": "fail app nodes on purpose for R1 and R2; a lab's full run does it unasked",
+        "cache-minutes": (
+            "look at the cache for so long, with idle gaps of up to 90 s (default: 2.5, quick 0.3)"
+        ),
+        **VERBOSE,
+    }
+)
+@run_as_task
+def check(
+    c: Any,
+    quick: bool = False,
+    address: str = "",
+    tls: str = "",
+    cache_minutes: str = "",
+    drills: bool = False,
+    report: str = "",
+    json: str | None = None,
+    verbose: bool = False,
+) -> int:
+    """Measure the service under load against R1-R22.
+
+    fab check                    everything; in a lab app nodes are failed on purpose (R1, R2)
+    fab check --quick            half a minute, proving less
+    fab check --report report/   also a page with curves
+    """
+    from ..flows.check import CheckOptions
+    from ..flows.check import check_service as run
+
+    options = CheckOptions(quick, json, report, drills, tls, cache_minutes)
+    return run(address, options)
+
+
+@task(help={**JSON, **VERBOSE})
+@run_as_task
+def app_discover(c: Any, json: str | None = None, verbose: bool = False) -> int:
+    """Find out what the binary needs to run.
+
+    Runs it under strace on an app node: configuration, log, port, outbound calls.
+    """
+    not_dry(c, "fab app.discover")
+    from ..flows.discover import discover_program as run
+    from ..settings.site_file import load_settings
+
+    return run(load_settings(), hosts_of(c), json)
+
+
+@task(help={"reason": "why; kept in the journal", **VERBOSE})
+@run_as_task
+def app_restart(c: Any, reason: str = "", verbose: bool = False) -> int:
+    """Restart the app, one node at a time, drained.
+
+    For example: fab -H node1 app.restart. No request fails.
+    """
+    not_dry(c, "fab app.restart")
+    from ..flows.restart import restart_apps as run
+    from ..settings.site_file import load_settings
+
+    return run(load_settings(), hosts_of(c), reason=reason)
