@@ -1,4 +1,5 @@
-"""The edges' certificate: from an authority of our own on this machine, or the user's own files."""
+"""The certificate of the edges: issued by our own authority on this machine, or from files that
+the user provides."""
 
 from __future__ import annotations
 
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
 
 def ready_material(settings: Settings, *, may_issue: bool) -> Material | None:
-    """What the edges must serve, checked; issued now if it is due. None when it is due and
-    `may_issue` is false.
+    """Return the checked certificate that the edges must serve; issue it first if it is due.
+
+    None if it is due and `may_issue` is false.
 
     Raises:
-        RunbookError: the user's own certificate is unfit, the store is damaged, another run issues
-        from it, or the
-            authority behind what the edges serve is not on this machine.
+        RunbookError: clients would reject the provided certificate, the store is damaged, another
+            run is issuing from it, or the edges serve a certificate whose authority is not on
+            this machine.
     """
     if settings.tls.certificate:
         from .provided import load_provided
@@ -36,15 +38,17 @@ def ready_material(settings: Settings, *, may_issue: bool) -> Material | None:
         if not may_issue:
             return None
         if not store.certificate(CURRENT):
-            _refuse_stranger(settings)
+            _refuse_new_authority(settings)
         with store.locked():
             store.renew(names)
     return store.material(names)
 
 
-def _refuse_stranger(settings: Settings) -> None:
-    """A new authority would shut out all clients that trust the one behind what the edges serve
-    now."""
+def _refuse_new_authority(settings: Settings) -> None:
+    """Raise RunbookError if an edge already serves a certificate.
+
+    A new authority would lock out all clients that trust the present authority.
+    """
     with open_fleet(settings, settings.inventory.having("edge"), readonly=True) as fleet:
         seen = fleet.each(
             lambda edge: fleet.link(edge).read([f"[ -e {TLS}/current/chain.pem ]"])[0].code == 0
@@ -53,16 +57,17 @@ def _refuse_stranger(settings: Settings) -> None:
         raise RunbookError(
             f"{' and '.join(serving)} have a certificate, but its authority is not in"
             f" {settings.tls.store}",
-            "a new authority would shut out every client that trusts the old one; nothing was"
-            " issued",
-            f"copy {settings.tls.store} from the machine that deployed last; or start over:"
-            " inv certs.issue",
+            "clients that trust the old authority would reject a new one; nothing was issued",
+            f"copy {settings.tls.store} from the machine that deployed last; or start over: inv"
+            " certs.issue",
         )
 
 
 def trust_bundle(settings: Settings) -> Path | None:
-    """What to verify the edges with; None when that is this machine's own trust store (or
-    nothing was issued yet)."""
+    """Return the bundle that verifies the edges.
+
+    None if this machine's trust store verifies them, or if nothing was issued yet.
+    """
     from .store import BUNDLE
 
     path = settings.tls.store / BUNDLE

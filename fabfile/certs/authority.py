@@ -1,5 +1,7 @@
-"""An authority of our own and what it issues: ECDSA P-256 throughout (Mozilla's profile has no
-Ed25519; browsers take none)."""
+"""Our own certificate authority and the certificates that it issues.
+
+All keys are ECDSA P-256: browsers do not accept Ed25519, and Mozilla's profile does not list it.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,14 @@ from ..steps.cert import Material
 from .names import Names, sort_names
 
 LIFE = timedelta(days=90)
-"""Of a leaf. Mozilla's guideline 6.0 recommends it; it is renewed when two thirds are over."""
+"""Lifetime of a leaf, as Mozilla's guideline 6.0 recommends. It is renewed after two thirds."""
 AUTHORITY_LIFE = timedelta(days=3652)
 BACKDATE = timedelta(minutes=10)
-"""Clients' clocks may be behind by this much."""
-_MOST = 64
-"""X.520's upper bound of a common name."""
+"""A certificate starts this much earlier, because clocks of clients may be slow."""
+_COMMON_NAME_LIMIT = 64
+"""Characters that X.520 allows in a common name."""
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-"""What browsers take; ours are the former."""
+"""Key types that browsers accept. Our own keys are elliptic curve keys."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,11 @@ class Pair:
 
 
 def make_authority(site: str, now: datetime) -> Pair:
-    """A new self-signed authority that may issue leaves only (path length 0), for ten years."""
+    """Make a self-signed authority for ten years that may issue only leaves (path length 0)."""
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
-    name = _x509_name(
-        f"{site[:32]} runbook authority {serial % 16**8:08x}"
-    )  # its own: clients tell authorities by it
+    # Clients find an authority by its name, so each authority gets a name that is unique.
+    name = _x509_name(f"{site[:32]} runbook authority {serial % 16**8:08x}")
     builder = _certificate_builder(
         name, name, key.public_key(), serial, now - BACKDATE, now + AUTHORITY_LIFE
     )
@@ -54,20 +55,20 @@ def make_authority(site: str, now: datetime) -> Pair:
 
 
 def issue_leaf(authority: Pair, wanted: Names, now: datetime) -> Pair:
-    """A new leaf with a new key for `wanted`, for 90 days but not beyond its authority.
+    """Issue a leaf with a new key for `wanted`: for 90 days, but not beyond its authority.
 
     Raises:
-        RunbookError: the authority itself has ended.
+        RunbookError: the authority has expired.
     """
     ends = authority.certificate.not_valid_after_utc
     if ends <= now:
         raise RunbookError(
-            f"the authority ended on {ends:%Y-%m-%d}",
-            "nothing it issues would be trusted; nothing was issued",
+            f"the authority expired on {ends:%Y-%m-%d}",
+            "clients would reject whatever it issues; nothing was issued",
             "inv certs.rotate-ca",
         )
     key = ec.generate_private_key(ec.SECP256R1())
-    fitting = [name for name in (*wanted.dns, *wanted.addresses) if len(name) <= _MOST]
+    fitting = [name for name in (*wanted.dns, *wanted.addresses) if len(name) <= _COMMON_NAME_LIMIT]
     start = now - BACKDATE
     builder = _certificate_builder(
         _x509_name(fitting[0] if fitting else "edge"),
@@ -82,7 +83,7 @@ def issue_leaf(authority: Pair, wanted: Names, now: datetime) -> Pair:
     ).value
     san = [
         *(x509.DNSName(name) for name in wanted.dns),
-        *(x509.IPAddress(ipaddress.ip_address(one)) for one in wanted.addresses),
+        *(x509.IPAddress(ipaddress.ip_address(address)) for address in wanted.addresses),
     ]
     builder = (
         builder.add_extension(x509.SubjectAlternativeName(san), critical=False)
@@ -135,8 +136,7 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
 
 
 def named_hosts(certificate: x509.Certificate) -> Names:
-    """The names a certificate bears as subject alternative names; the common name counts nowhere
-    any more."""
+    """Return the subject alternative names of a certificate; clients ignore the common name."""
     try:
         san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -148,34 +148,34 @@ def named_hosts(certificate: x509.Certificate) -> Names:
 def renewal_reason(
     leaf: x509.Certificate, authority: x509.Certificate, wanted: Names, now: datetime
 ) -> str:
-    """Why `leaf` must be replaced, as a clause; empty when it need not be."""
+    """Return why `leaf` must be replaced, as a clause; empty if it is still good."""
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    bears = named_hosts(leaf)
+    present = named_hosts(leaf)
     if not issued_by(leaf, authority):
         return "another authority issued it"
     if missing := [
         name
         for name in (*wanted.dns, *wanted.addresses)
-        if name not in (*bears.dns, *bears.addresses)
+        if name not in (*present.dns, *present.addresses)
     ]:
         return f"it lacks {', '.join(missing)}"
     if surplus := [
         name
-        for name in (*bears.dns, *bears.addresses)
+        for name in (*present.dns, *present.addresses)
         if name not in (*wanted.dns, *wanted.addresses)
     ]:
-        return f"it is for {', '.join(surplus)} too"
+        return f"it also names {', '.join(surplus)}"
     if now < start:
-        return f"it begins only on {start:%Y-%m-%d %H:%M} UTC"
+        return f"it is not valid before {start:%Y-%m-%d %H:%M} UTC"
     if now >= end:
-        return f"it ended on {end:%Y-%m-%d}"
+        return f"it expired on {end:%Y-%m-%d}"
     if now >= start + (end - start) * 2 / 3:
-        return f"two thirds of its life are over, it ends on {end:%Y-%m-%d}"
+        return f"two thirds of its lifetime are over, it expires on {end:%Y-%m-%d}"
     return ""
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether `issuer`'s key signed `certificate` under `issuer`'s name."""
+    """Whether `issuer` signed `certificate`, and is named in it as the issuer."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
@@ -184,40 +184,40 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def prove_pair(pair: Pair, authority: x509.Certificate, wanted: Names, now: datetime) -> None:
-    """See chain and key as a strict client would, for every name.
+    """Verify the chain and the key for every name, as a strict client does.
 
     Raises:
-        RunbookError: the key does not fit, or a client would refuse the chain for some name.
+        RunbookError: the key does not match, or a client would reject the chain for a name.
     """
     if pair.key.public_key() != pair.certificate.public_key():
-        raise _refusal("its key is another certificate's")
+        raise _make_refusal("its key belongs to another certificate")
     policy = PolicyBuilder().store(Store([authority])).time(now)
     subjects: list[x509.DNSName | x509.IPAddress] = [
         *(x509.DNSName(name.replace("*", "any", 1)) for name in wanted.dns),
-        *(x509.IPAddress(ipaddress.ip_address(one)) for one in wanted.addresses),
+        *(x509.IPAddress(ipaddress.ip_address(address)) for address in wanted.addresses),
     ]
     for subject in subjects:
         try:
             policy.build_server_verifier(subject).verify(pair.certificate, [])
         except (VerificationError, ValueError) as error:
-            raise _refusal(f"{subject.value}: {error}") from None
+            raise _make_refusal(f"{subject.value}: {error}") from None
 
 
-def _refusal(why: str) -> RunbookError:
+def _make_refusal(why: str) -> RunbookError:
     return RunbookError(
-        f"the certificate in the store would be refused: {why}",
-        "it was not installed; what the edges serve stays",
+        f"clients would reject the certificate in the store: {why}",
+        "it was not installed; the edges keep their present certificate",
         "inv certs.renew --force",
     )
 
 
 def make_material(chain: list[x509.Certificate], key: Key) -> Material:
-    """What is installed: PEM, leaf first, and the key as plain PKCS#8."""
+    """Return what the edges get: the chain as PEM, leaf first, and the key as plain PKCS#8."""
     leaf = chain[0]
     text = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
-    pem = "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in chain)
+    pem = "".join(part.public_bytes(serialization.Encoding.PEM).decode() for part in chain)
     return Material(
         pem,
         Secret(text),
@@ -228,12 +228,12 @@ def make_material(chain: list[x509.Certificate], key: Key) -> Material:
 
 
 def sha256_fingerprint(certificate: x509.Certificate) -> str:
-    """The sha256 of its DER, in hex."""
+    """Return the SHA-256 of its DER form, in hex."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def subject_name(certificate: x509.Certificate) -> str:
-    """Whom it is for: the common name, else its first alternative name, else the whole subject."""
+    """Return a short name: the common name, else the first alternative name, else the subject."""
     common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return (
         str(common[0].value)

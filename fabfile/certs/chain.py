@@ -1,8 +1,8 @@
-"""The path from a certificate to a root, built as openssl does.
+"""The path from a certificate to a root, built as openssl builds it.
 
-At each link this machine's own roots are asked first, and issuers that are fit (valid today,
-strongly signed) before others. So a cross-signed intermediate, an expired cross root or
-certificates that have no part in it do no harm.
+At each step, the roots of this machine come first, then issuers that clients accept (valid today,
+strong signature), then the rest. So a cross-signed intermediate, an expired cross root or an
+unrelated certificate in the file does no harm.
 """
 
 from __future__ import annotations
@@ -21,49 +21,54 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from .authority import issued_by
 
 MACHINE = Path("/etc/ssl/certs/ca-certificates.crt")
-"""What Debian trusts, in one file."""
+"""All roots that Debian trusts."""
 
-MOST = 1000
-"""Paths that are tried: some certificates that all sign each other would make endlessly many."""
+PATH_LIMIT = 1000
+"""Paths to try at most: certificates that sign each other make an endless number of paths."""
 
-ODD = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What a certificate raises that is damaged, or newer than our library."""
+PARSE_ERRORS = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""Errors of a certificate that is damaged, or newer than our library."""
 
 _LABEL = rb"(?:X509 )?CERTIFICATE-----"
 PEM = re.compile(
     rb"-----BEGIN " + _LABEL + rb".*?(?:-----END " + _LABEL + rb"|(?=-----BEGIN )|\Z)", re.DOTALL
 )
-"""One certificate, also one that is cut off."""
+"""A certificate, also if its end is cut off."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The leaf and its intermediates, and the root above them; None where nobody here knows the
-    next issuer."""
+    """The leaf with its intermediates, and the root above them (None if the next issuer is not
+    known here)."""
 
     certificates: tuple[x509.Certificate, ...]
     root: x509.Certificate | None
 
 
 def trusted_roots() -> list[x509.Certificate]:
-    """The roots this machine trusts. One that cannot be read there is none; it does no harm to
-    the others."""
+    """Return the roots this machine trusts, without those that cannot be read."""
     found = []
     for path in {MACHINE, Path(ssl.get_default_verify_paths().cafile or MACHINE)}:
         try:
             content = path.read_bytes()
         except OSError:
             continue
-        found += [one for block in PEM.findall(content) if (one := _loaded(block)) and is_root(one)]
+        loaded = map(_load_root, PEM.findall(content))
+        found += [root for root in loaded if root and is_root(root)]
     return found
 
 
-def _loaded(block: bytes) -> x509.Certificate | None:
+def _load_root(block: bytes) -> x509.Certificate | None:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # some roots bear odd serials
+            warnings.simplefilter("ignore")  # some roots have serial numbers against the standard
             return x509.load_pem_x509_certificate(block)
-    except ODD:
+    except PARSE_ERRORS:
         return None
 
 
@@ -73,71 +78,75 @@ def build_chain(
     roots: Sequence[x509.Certificate],
     fit: Callable[[x509.Certificate], bool],
 ) -> Chain:
-    """The best path: the first that is fit from end to end, else the first to a root, else the
-    longest.
+    """Return the best path: the first that clients accept, else the first that reaches a root,
+    else the longest.
 
     Args:
-        leaf: where it begins.
-        others: certificates of the same file, in any order; a root among them counts as one.
+        leaf: the certificate at the start of the path.
+        others: certificates of the same file, in any order; it may include the root.
         roots: what this machine trusts.
-        fit: whether clients take a certificate today.
+        fit: whether clients accept a certificate today.
     """
-    paths = list(islice(_paths((leaf,), others, roots, fit), MOST))
-    whole = [path for path in paths if path.root]
+    paths = list(islice(_find_paths((leaf,), others, roots, fit), PATH_LIMIT))
+    complete = [path for path in paths if path.root]
     sound = (
-        path for path in whole if all(map(fit, path.certificates)) and path.root and fit(path.root)
+        path
+        for path in complete
+        if all(map(fit, path.certificates)) and path.root and fit(path.root)
     )
     return (
         next(sound, None)
-        or next(iter(whole), None)
+        or next(iter(complete), None)
         or max(paths, key=lambda path: len(path.certificates))
     )
 
 
-def _paths(
+def _find_paths(
     chain: tuple[x509.Certificate, ...],
     others: Sequence[x509.Certificate],
     roots: Sequence[x509.Certificate],
     fit: Callable[[x509.Certificate], bool],
 ) -> Iterator[Chain]:
-    """Every path that goes on from `chain`, the most promising first."""
+    """Yield every path that continues `chain`, the most promising first."""
     last = chain[-1]
     if is_root(last):
         yield Chain(chain[:-1] or chain, last)
         return
-    above = [root for root in roots if issued(last, root)]
+    above = [root for root in roots if is_issued_by(last, root)]
     issuers = [
-        one
-        for one in others
-        if one not in chain and issued(last, one) and _may_issue(one, len(chain) - 1)
+        other
+        for other in others
+        if other not in chain and is_issued_by(last, other) and _may_issue(other, len(chain) - 1)
     ]
     yield from (Chain(chain, root) for root in sorted(above, key=fit, reverse=True))
-    for one in sorted(issuers, key=fit, reverse=True):
-        yield from _paths((*chain, one), others, roots, fit)
+    for issuer in sorted(issuers, key=fit, reverse=True):
+        yield from _find_paths((*chain, issuer), others, roots, fit)
     if not above and not issuers:
         yield Chain(chain, None)
 
 
 def is_root(certificate: x509.Certificate) -> bool:
-    """Whether it is signed by itself."""
-    return issued(certificate, certificate)
+    """Whether a certificate is self-signed."""
+    return is_issued_by(certificate, certificate)
 
 
-def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether `issuer` signed `certificate`; False also for what cannot be read."""
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer` signed `certificate`; False also if one of them cannot be read."""
     try:
         return certificate.issuer == issuer.subject and issued_by(certificate, issuer)
-    except ODD:
+    except PARSE_ERRORS:
         return False
 
 
 def _may_issue(certificate: x509.Certificate, below: int) -> bool:
-    """Whether clients believe what it signed, with so many intermediates below: anybody's leaf
-    can sign."""
+    """Whether clients accept what `certificate` signed, with `below` intermediates under it.
+
+    The signature alone proves nothing: the key of any leaf can sign another certificate.
+    """
     try:
         extensions = certificate.extensions
         basic = extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, *ODD):
+    except (x509.ExtensionNotFound, *PARSE_ERRORS):
         return False
     try:
         signs = extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign

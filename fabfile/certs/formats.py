@@ -1,4 +1,4 @@
-"""What a file is that is no certificate or key in PEM, and the command that makes one of it."""
+"""Recognise files that are not PEM, and name the command that converts them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-Told = tuple[str, str]
-"""What the file is, as the end of a sentence, and what to type."""
+FileHint = tuple[str, str]
+"""What the file is, as the end of a sentence, and the next command."""
 
 REQUEST = "send it to whoever issues certificates, and set tls.certificate to what comes back"
 NO_PRIVATE = "set tls.key to the file that holds the private key"
-CSR: Told = ("is a certificate request (CSR), not a certificate", REQUEST)
-PUBLIC: Told = ("holds a public key only", NO_PRIVATE)
-PKCS7: Told = (
+CSR: FileHint = ("is a certificate request (CSR), not a certificate", REQUEST)
+PUBLIC: FileHint = ("holds a public key only", NO_PRIVATE)
+PKCS7: FileHint = (
     "is PKCS#7 (.p7b): certificates in a form that nginx does not read",
     "{p7b}, then set tls.certificate to it",
 )
 
-LABELS: dict[str, Told] = {
+LABELS: dict[str, FileHint] = {
     "PKCS7": PKCS7,
     "CMS": PKCS7,
     "CERTIFICATE REQUEST": CSR,
@@ -40,12 +40,12 @@ LABELS: dict[str, Told] = {
     "OPENSSH PRIVATE KEY": ("is a key for ssh", NO_PRIVATE),
     "PGP PRIVATE KEY BLOCK": ("is a key for PGP", NO_PRIVATE),
 }
-"""By the words of a PEM block's first line; an earlier one wins."""
+"""By the label in the first line of a PEM block; an earlier entry takes precedence."""
 
 KEYSTORES = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
-"""How the two kinds of Java keystore begin."""
+"""First bytes of the two kinds of Java keystore."""
 
-DER: list[tuple[Callable[[bytes], object], Told]] = [
+DER: list[tuple[Callable[[bytes], object], FileHint]] = [
     (
         x509.load_der_x509_certificate,
         ("is a certificate in DER, not PEM", "openssl x509 -inform DER -in {file} -out {file}.pem"),
@@ -61,29 +61,31 @@ DER: list[tuple[Callable[[bytes], object], Told]] = [
 
 
 def as_pem_text(content: bytes) -> bytes:
-    """The file's content without what Windows editors put in front of it: UTF-16 becomes plain
-    text, a mark of order goes."""
+    """Return the content as Windows editors should have saved it: UTF-16 decoded, and without a
+    byte order mark."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace").encode()
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
-def recognise(file: Path, content: bytes) -> Told | None:
-    """What `file` is, and what to do about it; None for what holds a PEM certificate or key, or
-    is not known."""
+def recognise_file(file: Path, content: bytes) -> FileHint | None:
+    """Return what `file` is and the next command.
+
+    None if it holds a PEM certificate or key, or if its format is not known.
+    """
     labels = re.findall(rb"-----BEGIN ([A-Z0-9 ]+)-----", content)
-    found = next((told for label, told in LABELS.items() if label.encode() in labels), None)
+    found = next((hint for label, hint in LABELS.items() if label.encode() in labels), None)
     if labels and not found:
         return None
     form = "PEM" if labels else "DER"
-    found = found or _binary(content)
+    found = found or _recognise_binary(content)
     if found is None:
         return None
     p7b = f"openssl pkcs7 -inform {form} -print_certs -in {file} -out {file}.pem"
     return found[0], found[1].format(file=file, p7b=p7b)
 
 
-def _binary(content: bytes) -> Told | None:
+def _recognise_binary(content: bytes) -> FileHint | None:
     if content.startswith(KEYSTORES):
         convert = (
             "keytool -importkeystore -srckeystore {file} -destkeystore {file}.p12 -deststoretype"
@@ -92,10 +94,10 @@ def _binary(content: bytes) -> Told | None:
         return ("is a Java keystore", convert)
     if content.lstrip()[:1] == b"<":
         return ("is a web page", "download the certificate itself")
-    for load, told in DER:
+    for load, hint in DER:
         try:
             load(content)
-        except Exception:  # whatever a parser makes of bytes that are something else
+        except Exception:  # parsers raise many types for bytes of another format
             continue
-        return told
+        return hint
     return None

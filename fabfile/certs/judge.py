@@ -1,5 +1,5 @@
-"""Which certificate each edge serves, against the one it should: one ssh session per edge,
-read-only."""
+"""Compare the certificate that each edge serves with the one it should serve: one read-only SSH
+session per edge."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from .names import called_names, wanted_names
 from .store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 
 WARN_OWN = timedelta(days=30)
-"""A user's own certificate is remarked upon this long before its end (or in its last third, if
+"""Warn this long before a provided certificate expires (or in the last third of its lifetime, if
 that is shorter)."""
 WARN_AUTHORITY = timedelta(days=365)
-"""An authority is: its clients need time to learn the next one."""
+"""Warn this long before an authority expires: clients need time to learn the next authority."""
 
 
 @dataclass(frozen=True)
 class ServedCertificate:
-    """What `where` shows, or why nobody knows."""
+    """The certificate that `host` serves at `where`, or the error that hid it."""
 
     host: str
     where: str
     certificate: x509.Certificate | None = None
     error: RunbookError | None = None
     unfit: tuple[str, ...] = ()
-    """What of the right pair's files is not as it was installed, a clause each: nginx may not
-    start with them again."""
+    """How the installed files differ from the wanted pair, a clause each: nginx may fail to start
+    with them."""
 
 
 @dataclass
 class Judged:
-    """What should be served, what is, and what needs doing: sentences with the next command.
+    """What should be served, what is served, and the problems with their next commands.
 
-    `wanted` is None when there is none, or when it cannot be read (`unread`).
+    `wanted` is None if there is no certificate yet, or if it cannot be read (`unread`).
     """
 
     kind: str
@@ -52,67 +52,69 @@ class Judged:
 
     @property
     def exit_code(self) -> int:
-        """4 when an edge cannot be asked, 2 when something needs doing, else 0."""
-        if any(look.error for look in self.edges):
+        """4 if an edge cannot be queried, 2 if there is another problem, else 0."""
+        if any(edge.error for edge in self.edges):
             return UNREACHABLE
         return DIFFERS if self.problems else OK
 
 
-def ask_edges(settings: Settings, pair: Certificate | None = None) -> list[ServedCertificate]:
-    """Ask every edge, on itself, what it serves to users, and whether the files of `pair` are as
-    installed.
+def read_edges(settings: Settings, pair: Certificate | None = None) -> list[ServedCertificate]:
+    """Read on every edge what it serves to users, and how its files differ from `pair`.
 
-    nginx serves from memory: a key that it can no longer read shows at its next start only, which
-    then fails.
+    The files matter because nginx serves from memory: a key that it can no longer read is noticed
+    only when its next start fails.
     """
     name, port = called_names(settings).first, settings.edge.https_port
 
-    def ask(node: Node) -> ServedCertificate:
-        said, files = fleet.link(node).read(
+    def read_edge(node: Node) -> ServedCertificate:
+        reply, files = fleet.link(node).read(
             [served_certificate_command(node.address, port, name), pair.probe() if pair else "true"]
         )
         where, unfit = f"{node.address}:{port}", tuple(pair.find_differences(files)) if pair else ()
         try:
-            served = x509.load_pem_x509_certificate(said.out.encode())
+            served = x509.load_pem_x509_certificate(reply.out.encode())
             return ServedCertificate(node.name, where, served, unfit=unfit)
         except ValueError:
             return ServedCertificate(node.name, where)
 
     with open_fleet(settings, settings.inventory.having("edge"), readonly=True) as fleet:
-        seen = fleet.each(ask)
+        seen = fleet.each(read_edge)
     addresses = {node.name: f"{node.address}:{port}" for node in fleet}
     return [
         (
-            ServedCertificate(host, addresses[host], error=one)
-            if isinstance(one, RunbookError)
-            else one
+            ServedCertificate(host, addresses[host], error=result)
+            if isinstance(result, RunbookError)
+            else result
         )
-        for host, one in seen.items()
+        for host, result in seen.items()
     ]
 
 
 def judge_certificates(settings: Settings, edges: list[ServedCertificate], now: datetime) -> Judged:
-    """What needs doing, given what the edges serve."""
+    """Judge what the edges serve at the time `now`. Pure, except that it reads the local files."""
     judged = (
         _judge_provided(settings, edges, now)
         if settings.tls.certificate
         else _judge_issued(settings, edges, now)
     )
     next_ = "inv certs.renew" if judged.wanted else "inv certs.issue"
-    for one in edges:
-        if one.error:
-            judged.problems.append((f"{one.host} cannot be asked: {one.error}", one.error.next))
-        elif one.certificate is None:
-            judged.problems.append((f"{one.host} serves no certificate at {one.where}", next_))
-        elif judged.wanted and one.certificate != judged.wanted:
+    for edge in edges:
+        if edge.error:
             judged.problems.append(
-                (f"{one.host} serves another certificate than {judged.kind} holds", next_)
+                (f"{edge.host} cannot be queried: {edge.error}", edge.error.next)
             )
-        for clause in one.unfit if one.certificate == judged.wanted else ():
-            said = (
-                f"{one.host}: {clause}; nginx serves what it read before, and may not start again"
+        elif edge.certificate is None:
+            judged.problems.append((f"{edge.host} serves no certificate at {edge.where}", next_))
+        elif judged.wanted and edge.certificate != judged.wanted:
+            judged.problems.append(
+                (f"{edge.host} serves another certificate than {judged.kind} holds", next_)
             )
-            judged.problems.append((said, next_))
+        for clause in edge.unfit if edge.certificate == judged.wanted else ():
+            problem = (
+                f"{edge.host}: {clause}; nginx still serves what it read at its start,"
+                " but may not start again"
+            )
+            judged.problems.append((problem, next_))
     return judged
 
 
@@ -128,7 +130,7 @@ def _judge_provided(settings: Settings, edges: list[ServedCertificate], now: dat
     if now >= end - min(WARN_OWN, (end - start) / 3):
         judged.problems.append(
             (
-                f"your own certificate ends on {end:%Y-%m-%d}",
+                f"your own certificate expires on {end:%Y-%m-%d}",
                 "have it renewed, then inv certs.renew",
             )
         )
@@ -146,10 +148,10 @@ def _judge_issued(settings: Settings, edges: list[ServedCertificate], now: datet
 
 
 def _judge_store(settings: Settings, judged: Judged, store: Store, now: datetime) -> None:
-    """What needs doing there; its keys are read too, for the next deploy needs them.
+    """Add the problems of the store. It reads the keys too, because the next deploy needs them.
 
     Raises:
-        RunbookError: a certificate of it cannot be read.
+        RunbookError: a certificate in the store cannot be read.
     """
     judged.wanted = store.certificate(LEAF)
     if reason := store.due(wanted_names(settings)):
@@ -162,7 +164,7 @@ def _judge_store(settings: Settings, judged: Judged, store: Store, now: datetime
             judged.problems.append((error.problem, error.next))
     issuer = store.certificate(CURRENT)
     if issuer and issuer.not_valid_after_utc - now < WARN_AUTHORITY:
-        ends = f"the authority ends on {issuer.not_valid_after_utc:%Y-%m-%d}"
+        ends = f"the authority expires on {issuer.not_valid_after_utc:%Y-%m-%d}"
         judged.problems.append((ends, "inv certs.rotate-ca --prepare"))
     if store.certificate(NEXT):
         judged.problems.append(

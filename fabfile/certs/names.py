@@ -1,4 +1,4 @@
-"""Which names a certificate must bear."""
+"""Which names a certificate must contain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..settings.settings import Settings
 
 @dataclass(frozen=True)
 class Names:
-    """DNS names and IP addresses, each once, in a settled order."""
+    """DNS names and IP addresses, without duplicates, in a fixed order."""
 
     dns: tuple[str, ...]
     addresses: tuple[str, ...]
@@ -22,33 +22,35 @@ class Names:
 
     @property
     def first(self) -> str:
-        """What a client asks for when it asks for one."""
+        """The name to use where only a single name fits; empty if there is none."""
         return (*self.dns, *self.addresses, "")[0]
 
     def missing(self, others: Names) -> tuple[str, ...]:
-        """The names that `others` does not cover; a wildcard there covers one label."""
+        """Return the names that `others` does not cover; a wildcard covers a single label."""
         dns = [
             name for name in self.dns if not {name, f"*.{name.partition('.')[2]}"} & set(others.dns)
         ]
-        return (*dns, *(one for one in self.addresses if one not in others.addresses))
+        return (*dns, *(name for name in self.addresses if name not in others.addresses))
 
 
 def sort_names(texts: Iterable[str]) -> Names:
-    """`texts` sorted into the two kinds; empty ones are left out."""
+    """Sort `texts` into DNS names and addresses; drop empty texts."""
     given = [text for text in dict.fromkeys(texts) if text]
     dns = tuple(text for text in given if not is_ip(text))
     return Names(dns, tuple(text for text in given if is_ip(text)))
 
 
 def called_names(settings: Settings) -> Names:
-    """What users call: the site's DNS names and the service's own host. A user's own certificate
-    must cover these."""
+    """Return the names users call: the DNS names of the site and the host of the service.
+
+    A provided certificate must cover them.
+    """
     return sort_names([*settings.tls.names, urlsplit(settings.service).hostname or ""])
 
 
 def wanted_names(settings: Settings) -> Names:
-    """What we issue for: all that users call, the floating address, and every edge's own address
-    (checks go there)."""
+    """Return the names to issue for: those that users call, the floating address, and the address
+    of every edge (because checks call it)."""
     users = called_names(settings)
     edges = (node.address for node in settings.inventory.having("edge"))
     return sort_names([*users.dns, settings.edge.address, *edges, *users.addresses])

@@ -1,5 +1,7 @@
-"""The user's own certificate: read from PEM or PKCS#12, and refused by name when clients would
-refuse it."""
+"""The certificate that the user provides: read from PEM or PKCS#12, and checked.
+
+A certificate that clients would reject is refused here, with the reason.
+"""
 
 from __future__ import annotations
 
@@ -19,58 +21,58 @@ from ..settings.settings import Settings, Tls
 from ..steps.cert import Material
 from .authority import Key, named_hosts
 from .authority import make_material as as_material
-from .chain import ODD, PEM, Chain, build_chain, trusted_roots
-from .formats import as_pem_text, recognise
+from .chain import PARSE_ERRORS, PEM, Chain, build_chain, trusted_roots
+from .formats import as_pem_text, recognise_file
 from .names import called_names
 
 PRIVATE = re.compile(rb"-----BEGIN (?:RSA |EC |DSA |ENCRYPTED )?PRIVATE KEY-----")
-"""How a key begins that a web server may have."""
+"""First line of a private key that a web server can use."""
 
 
 @dataclass(frozen=True)
 class Own:
-    """The user's leaf and what is installed of it."""
+    """The leaf of the user, and what the edges get."""
 
     leaf: x509.Certificate
     material: Material
 
 
 def load_provided(settings: Settings, now: datetime | None = None) -> Own:
-    """Read, order and check the user's own files. The root, if it is in the file, is not installed.
+    """Read and check the files of the user, and put the chain in order, without its root.
 
     Raises:
-        RunbookError: a file cannot be read; the key does not fit; it is expired, not yet valid, for
-        other names or
-            purposes, weakly signed; or the chain to a root lacks a part.
+        RunbookError: a file cannot be read; the key does not match; the certificate is expired,
+            not yet valid, for other names or purposes, or weakly signed; or the chain to a root
+            is incomplete.
     """
     file = _certificate_path(settings.tls)
     try:
         return _load_file(settings, file, now or datetime.now(UTC))
-    except ODD as error:
-        said = str(error) or type(error).__name__
-        raise _refusal(
-            f"{file} holds something odd: {said}", f"openssl x509 -noout -text -in {file}"
+    except PARSE_ERRORS as error:
+        detail = str(error) or type(error).__name__
+        raise _make_refusal(
+            f"{file} cannot be understood: {detail}", f"openssl x509 -noout -text -in {file}"
         ) from None
 
 
 def _load_file(settings: Settings, file: Path, now: datetime) -> Own:
     certificates, key = _read_files(settings.tls)
-    leaf = next((one for one in certificates if _belongs(one, key)), None)
+    leaf = next((part for part in certificates if _belongs_to(part, key)), None)
     if leaf is None:
-        raise _refusal(
+        raise _make_refusal(
             f"the key does not match the certificate in {file}",
             "set tls.key to the key it was issued for",
         )
-    chain = build_chain(leaf, certificates, trusted_roots(), lambda one: not _unfit(one, now))
-    for one in chain.certificates:
-        what = "the certificate" if one is leaf else "an intermediate certificate"
-        if unfit := _unfit(one, now):
-            raise _refusal(f"{what} in {file} {unfit[0]}", unfit[1])
-    _rooted(chain, now, file)
+    chain = build_chain(leaf, certificates, trusted_roots(), lambda part: not _rejection(part, now))
+    for part in chain.certificates:
+        what = "the certificate" if part is leaf else "an intermediate certificate"
+        if unfit := _rejection(part, now):
+            raise _make_refusal(f"{what} in {file} {unfit[0]}", unfit[1])
+    _check_root(chain, now, file)
     _check_purpose(leaf, file)
     users = called_names(settings)
     if missing := users.missing(named_hosts(leaf)):
-        raise _refusal(
+        raise _make_refusal(
             f"the certificate in {file} is not for {', '.join(missing)}, but for"
             f" {str(named_hosts(leaf)) or 'no name at all'}",
             "have it issued for what users call, or set tls.names and service to what it is for",
@@ -84,13 +86,13 @@ def _certificate_path(tls: Tls) -> Path:
 
 
 def _read_files(tls: Tls) -> tuple[list[x509.Certificate], Key]:
-    """Everything in the user's files, whatever the order."""
+    """Read all certificates, in any order, and the key from the files of the user."""
     file = _certificate_path(tls)
     content = _read_content(file)
     passphrase = _read_content(tls.passphrase_file).strip(b"\r\n") if tls.passphrase_file else None
     blocks = PEM.findall(content)
-    if not blocks and (told := recognise(file, content)):
-        raise _refusal(f"{file} {told[0]}", told[1])
+    if not blocks and (hint := recognise_file(file, content)):
+        raise _make_refusal(f"{file} {hint[0]}", hint[1])
     if b"-----BEGIN " not in content:
         return _read_pkcs12(file, content, passphrase)
     if not blocks:
@@ -99,20 +101,20 @@ def _read_files(tls: Tls) -> tuple[list[x509.Certificate], Key]:
             if b"PRIVATE KEY-----" in content
             else "no certificate"
         )
-        raise _refusal(
+        raise _make_refusal(
             f"{file} holds {holds} that can be read", "set tls.certificate to the file that does"
         )
-    return [_loaded(file, *numbered) for numbered in enumerate(blocks, 1)], _read_key(
+    return [_load_certificate(file, *numbered) for numbered in enumerate(blocks, 1)], _read_key(
         tls.key or file, passphrase
     )
 
 
-def _loaded(file: Path, number: int, block: bytes) -> x509.Certificate:
+def _load_certificate(file: Path, number: int, block: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(block)
-    except ODD:
+    except PARSE_ERRORS:
         seen = f"certificate number {number} in {file} cannot be read"
-        raise _refusal(seen, "take it out, or copy it from its source again") from None
+        raise _make_refusal(seen, "remove it, or copy it from its source again") from None
 
 
 def _read_pkcs12(
@@ -122,12 +124,12 @@ def _read_pkcs12(
         key, leaf, others = pkcs12.load_key_and_certificates(content, passphrase)
     except ValueError as error:
         if "password" in str(error).lower() or "mac" in str(error).lower():
-            raise _read_passphrase(file, passphrase) from None
-        raise _refusal(
+            raise _passphrase_error(file, passphrase) from None
+        raise _make_refusal(
             f"{file} is neither PEM nor PKCS#12", f"openssl pkcs12 -in {file} -info"
         ) from None
     if not key or not leaf:
-        raise _refusal(
+        raise _make_refusal(
             f"{file} lacks the {'certificate' if key else 'key'}", "export it again, with both"
         )
     return [leaf, *others], _check_key_fits(key, file)
@@ -136,10 +138,10 @@ def _read_pkcs12(
 def _read_key(file: Path, passphrase: bytes | None) -> Key:
     content = _read_content(file)
     begin = PRIVATE.search(content)
-    if not begin and (told := recognise(file, content)):
-        raise _refusal(f"{file} {told[0]}", told[1])
+    if not begin and (hint := recognise_file(file, content)):
+        raise _make_refusal(f"{file} {hint[0]}", hint[1])
     if not begin:
-        raise _refusal(f"{file} holds no private key", "set tls.key to the file that does")
+        raise _make_refusal(f"{file} holds no private key", "set tls.key to the file that does")
     encrypted = b"ENCRYPTED" in content
     try:
         return _check_key_fits(
@@ -149,11 +151,11 @@ def _read_key(file: Path, passphrase: bytes | None) -> Key:
             file,
         )
     except TypeError:
-        raise _read_passphrase(file, passphrase) from None
+        raise _passphrase_error(file, passphrase) from None
     except ValueError:
         if encrypted:
-            raise _read_passphrase(file, passphrase) from None
-        raise _refusal(
+            raise _passphrase_error(file, passphrase) from None
+        raise _make_refusal(
             f"the private key in {file} cannot be read", f"openssl pkey -in {file} -noout -check"
         ) from None
 
@@ -165,39 +167,40 @@ def _check_key_fits(key: object, file: Path) -> Key:
         return key
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 2048:
         return key
-    raise _refusal(
-        f"the key in {file} is none that browsers take",
-        "have one issued for ECDSA P-256 or P-384, or RSA from 2048 bits",
+    raise _make_refusal(
+        f"browsers do not accept the key in {file}",
+        "use a key of ECDSA P-256 or P-384, or RSA with at least 2048 bits",
     )
 
 
-def _belongs(certificate: x509.Certificate, key: Key) -> bool:
+def _belongs_to(certificate: x509.Certificate, key: Key) -> bool:
     try:
         return certificate.public_key() == key.public_key()
-    except ODD:  # its kind of key is none of ours
+    except PARSE_ERRORS:  # an unknown type of key cannot match
         return False
 
 
-def _rooted(chain: Chain, now: datetime, file: Path) -> None:
+def _check_root(chain: Chain, now: datetime, file: Path) -> None:
     last, root = chain.certificates[-1], chain.root
     if root is None:
-        raise _refusal(
-            f"the chain in {file} is incomplete: nobody here knows"
-            f" «{last.issuer.rfc4514_string()}»",
-            "append the intermediate certificates (and the root, if it is a private one) to it",
+        raise _make_refusal(
+            f"the chain in {file} is incomplete: this machine does not"
+            f" know «{last.issuer.rfc4514_string()}»",
+            "append the intermediate certificates to it, and the root if it is private",
         )
-    if root is not last and (unfit := _unfit(root, now)):
+    if root is not last and (unfit := _rejection(root, now)):
         name = root.subject.rfc4514_string()
-        raise _refusal(
+        raise _make_refusal(
             f"the chain in {file} ends at a root that {unfit[0]}: «{name}»",
-            "have it issued under another",
+            "have it issued under another root",
         )
 
 
-def _unfit(certificate: x509.Certificate, now: datetime) -> tuple[str, str] | None:
-    """Why clients refuse it today, as the end of a sentence, and what to do.
+def _rejection(certificate: x509.Certificate, now: datetime) -> tuple[str, str] | None:
+    """Return why clients reject it today, as the end of a sentence, and what to do; None if they
+    accept it.
 
-    Nobody looks at a root's own signature; clients refuse any other that rests on a broken hash.
+    Clients reject a signature with a broken hash, except a root's own, which they do not check.
     """
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now >= end:
@@ -210,7 +213,7 @@ def _unfit(certificate: x509.Certificate, now: datetime) -> tuple[str, str] | No
         and algorithm.name in ("md5", "sha1")
         and certificate.issuer != certificate.subject
     ):
-        return f"is signed with {algorithm.name.upper()}", "have it issued again"
+        return f"is signed with {algorithm.name.upper()}", "have it issued again with SHA-256"
     return None
 
 
@@ -222,9 +225,9 @@ def _check_purpose(leaf: x509.Certificate, file: Path) -> None:
     if not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(
         usage
     ):
-        raise _refusal(
+        raise _make_refusal(
             f"the certificate in {file} is not for servers",
-            "have one issued for TLS server authentication",
+            "have it issued for TLS server authentication",
         )
 
 
@@ -232,18 +235,18 @@ def _read_content(file: Path) -> bytes:
     try:
         return as_pem_text(file.read_bytes())
     except OSError as error:
-        raise _refusal(f"{file} cannot be read: {error.strerror}", f"ls -l {file}") from None
+        raise _make_refusal(f"{file} cannot be read: {error.strerror}", f"ls -l {file}") from None
 
 
-def _read_passphrase(file: Path, given: bytes | None) -> RunbookError:
+def _passphrase_error(file: Path, given: bytes | None) -> RunbookError:
     if given is None:
-        return _refusal(
+        return _make_refusal(
             f"{file} is encrypted", "set tls.passphrase_file to a file that holds its passphrase"
         )
-    return _refusal(
-        f"the passphrase does not open {file}", "put the right one into tls.passphrase_file"
+    return _make_refusal(
+        f"the passphrase does not open {file}", "put the right passphrase into tls.passphrase_file"
     )
 
 
-def _refusal(seen: str, next: str) -> RunbookError:
-    return RunbookError(seen, "clients would refuse it; nothing was installed", next)
+def _make_refusal(seen: str, next: str) -> RunbookError:
+    return RunbookError(seen, "clients would reject the certificate; nothing was installed", next)

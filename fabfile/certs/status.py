@@ -1,5 +1,5 @@
-"""Which certificate each edge serves, against the one it should: one table, one ssh session per
-edge, read-only."""
+"""Compare the certificate that each edge serves with the wanted one. Read-only, with a single ssh
+session per edge."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from ..roles.nginx import certificate
 from ..settings.settings import Settings
 from ..steps.cert import Certificate, short_fingerprint
 from .authority import named_hosts, sha256_fingerprint, subject_name
-from .judge import Judged, ServedCertificate, ask_edges, judge_certificates
+from .judge import Judged, ServedCertificate, judge_certificates, read_edges
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def show_certificates(settings: Settings, json: str | None) -> int:
-    """Print it; the exit code (see `Judged`)."""
+    """Print what every edge serves, and return the exit code (see `Judged`)."""
     out = open_console(json)
-    judged = judge_certificates(settings, ask_edges(settings, _pair(settings)), datetime.now(UTC))
+    judged = judge_certificates(
+        settings, read_edges(settings, _load_wanted(settings)), datetime.now(UTC)
+    )
     _print_judged(out, judged)
     write_json(_as_json(settings, judged), json)
     return judged.exit_code
 
 
-def _pair(settings: Settings) -> Certificate | None:
-    """What must lie on each edge; None while nothing fit for it was issued or given
-    (`judge_certificates` says why)."""
+def _load_wanted(settings: Settings) -> Certificate | None:
+    """Return the files that each edge must have; None if there is no usable certificate
+    (`judge_certificates` reports why)."""
     from . import ready_material
 
     with contextlib.suppress(RunbookError):
@@ -46,30 +48,30 @@ def _json_rows(judged: Judged) -> list[dict[str, Any]]:
     source = judged.kind.removeprefix("the ")
     state = "" if judged.wanted else "not readable" if judged.unread else "none"
     rows = [{"where": source, "address": "", "state": state, **_certificate_facts(judged.wanted)}]
-    for one in judged.edges:
-        state = _state(one, judged)
+    for edge in judged.edges:
+        state = _edge_state(edge, judged)
         rows.append(
             {
-                "where": one.host,
-                "address": one.where,
+                "where": edge.host,
+                "address": edge.where,
                 "state": state,
-                **_certificate_facts(one.certificate),
+                **_certificate_facts(edge.certificate),
             }
         )
     return rows
 
 
-def _state(one: ServedCertificate, judged: Judged) -> str:
-    """One word for the table; `right` only when nginx would serve the same after its next start."""
-    if one.error:
+def _edge_state(edge: ServedCertificate, judged: Judged) -> str:
+    """Return the state for the table: `right` only if nginx would also serve it after a restart."""
+    if edge.error:
         return "unreachable"
-    if not one.certificate:
+    if not edge.certificate:
         return "none"
     if judged.unread:
         return "not compared"
-    if one.certificate != judged.wanted:
+    if edge.certificate != judged.wanted:
         return "another"
-    return "broken" if one.unfit else "right"
+    return "broken" if edge.unfit else "right"
 
 
 def _certificate_facts(certificate: x509.Certificate | None) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""The folder on the controller that holds the authority and what it issued. Nothing of it but the
-leaf ever leaves.
+"""The folder on the controller that holds the authority and what it issued. Of the private keys,
+only the key of the leaf is ever copied to a host.
 
 `ca.pem` (certificate and key) issues; `ca-next.pem` is prepared for a rotation; `ca-previous.pem`
-(certificate only) is what a rotation replaced; `leaf.pem` is the edges'. `bundle.pem` holds every
-authority that clients should trust and follows from the others. Each file is replaced in one
-rename, so a killed run leaves a state that the next one goes on from.
+(certificate only) is what a rotation replaced; `leaf.pem` is for the edges. `bundle.pem` holds
+every authority that clients should trust and is derived from the other files. Each file is
+replaced by a single rename, so the next run can continue after a killed run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BUNDLE = "bundle.pem"
 
 
 class Store:
-    """The store in `folder` for the site called `site`; `now` is when everything is judged."""
+    """The store in `folder` for the site called `site`; `now` is the time for all checks."""
 
     def __init__(self, folder: Path, site: str, now: datetime | None = None) -> None:
         self.folder, self.site = folder, site
@@ -44,15 +44,15 @@ class Store:
 
     @property
     def bundle(self) -> Path:
-        """The file that clients verify with."""
+        """The file with which clients verify the edges."""
         return self.folder / BUNDLE
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone at work on this store.
+        """Hold the lock of this store, so that no other run issues from it.
 
         Raises:
-            Locked: another run is.
+            Locked: another run holds it.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
@@ -62,16 +62,16 @@ class Store:
             except BlockingIOError:
                 raise Locked(
                     f"another run is issuing from {self.folder}",
-                    "two at once would undo each other",
-                    "wait; then again",
+                    "two runs at once would overwrite each other's files",
+                    "wait for it to end, then run the same command again",
                 ) from None
             yield
 
     def pair(self, name: str) -> Pair | None:
-        """The certificate and key in the file called `name`; None without that file.
+        """Return the certificate and key in the file called `name`; None if there is no such file.
 
         Raises:
-            RunbookError: it is damaged.
+            RunbookError: the file is damaged or cannot be read.
         """
         if (text := self._read_file(name)) is None:
             return None
@@ -85,10 +85,10 @@ class Store:
         raise self._damaged_error(name)
 
     def certificate(self, name: str) -> x509.Certificate | None:
-        """The first certificate in the file called `name`; None without that file.
+        """Return the first certificate in the file called `name`; None if there is no such file.
 
         Raises:
-            RunbookError: it is damaged.
+            RunbookError: the file is damaged or cannot be read.
         """
         if (text := self._read_file(name)) is None:
             return None
@@ -98,25 +98,25 @@ class Store:
             raise self._damaged_error(name) from None
 
     def authorities(self) -> list[x509.Certificate]:
-        """What clients should trust: the issuing authority first, then the prepared one, then
-        the replaced one."""
+        """Return what clients should trust: the issuing authority, then the prepared and the
+        replaced authority if they exist."""
         found = [self.certificate(name) for name in (CURRENT, NEXT, PREVIOUS)]
-        return list(dict.fromkeys(one for one in found if one))
+        return list(dict.fromkeys(filter(None, found)))
 
     def due(self, wanted: Names) -> str:
-        """Why a leaf must be issued, as a clause; empty when none must be."""
+        """Return why a leaf must be issued, as a clause; empty if the present leaf is good."""
         issuer, leaf = self.certificate(CURRENT), self.certificate(LEAF)
         if not issuer or not leaf:
             return "there is none"
         return authority.renewal_reason(leaf, issuer, wanted, self.now)
 
     def renew(self, wanted: Names, *, force: bool = False) -> str:
-        """Issue what is due (with `force` a leaf in any case); why, as a clause, or empty when
-        nothing was.
+        """Issue a leaf if it is due or if `force` is set; make the authority first if needed.
 
-        Must run `locked`.
+        Returns why it issued a leaf, as a clause; empty if it did not. The caller must hold the
+        lock (`locked`).
         """
-        reason = self.due(wanted) or ("asked for" if force else "")
+        reason = self.due(wanted) or ("requested" if force else "")
         if reason:
             issuer = self.pair(CURRENT) or self.make(CURRENT)
             self.write(LEAF, authority.issue_leaf(issuer, wanted, self.now))
@@ -124,17 +124,20 @@ class Store:
         return reason
 
     def make(self, name: str) -> Pair:
-        """A new authority in the file called `name`; the bundle has it first."""
+        """Make an authority in the file called `name`.
+
+        The bundle gets it first, so that no authority can issue before the bundle has it.
+        """
         made = authority.make_authority(self.site, self.now)
         self.settle(made.certificate)
         self.write(name, made)
         return made
 
     def material(self, wanted: Names) -> Material:
-        """The leaf and its key, seen through the eyes of a strict client.
+        """Return the leaf and its key, verified as a strict client does.
 
         Raises:
-            RunbookError: it would be refused, or there is none.
+            RunbookError: a client would reject the leaf, or there is no leaf.
         """
         pair, issuer = self.pair(LEAF), self.certificate(CURRENT)
         if not pair or not issuer:
@@ -145,7 +148,7 @@ class Store:
         return authority.make_material([pair.certificate], pair.key)
 
     def write(self, name: str, pair: Pair | x509.Certificate) -> None:
-        """Replace the file called `name` in one rename, readable by its owner only."""
+        """Replace the file called `name` by a rename; only its owner can read it."""
         certificate, key = (pair.certificate, pair.key) if isinstance(pair, Pair) else (pair, None)
         text = certificate.public_bytes(serialization.Encoding.PEM)
         if key:
@@ -157,13 +160,11 @@ class Store:
         replace_file(self.folder / name, text, 0o600)
 
     def promote(self) -> None:
-        """The prepared authority issues from now on; the key of the one before it is gone with
-        this rename."""
+        """Let the prepared authority issue from now on. This deletes the key of the old one."""
         (self.folder / NEXT).replace(self.folder / CURRENT)
 
     def settle(self, *more: x509.Certificate) -> None:
-        """Make the bundle say what the other files say (and `more`, which is about to join
-        them)."""
+        """Rewrite the bundle from the other files, and add `more`, which are written next."""
         text = bundle_text(self.site, [*self.authorities(), *more])
         if self._read_file(BUNDLE) != text:
             replace_file(self.bundle, text, 0o644)
@@ -184,16 +185,23 @@ class Store:
         return RunbookError(
             f"{self.folder / name} is damaged: no certificate with its key can be read from it",
             "nothing was issued from it or installed",
-            "bring it back from a backup; or move it away, then inv certs.issue makes"
-            f" {_ANEW.get(name, 'it')} anew",
+            "restore it from a backup; or move it away, then inv certs.issue makes"
+            f" {_REPLACEMENTS.get(name, 'a new file')}",
         )
 
 
-_ANEW = {CURRENT: "an authority (which clients must then learn)", LEAF: "a certificate"}
+_REPLACEMENTS = {
+    CURRENT: "a new authority (which clients must then learn)",
+    LEAF: "a new certificate",
+}
 
 
 def bundle_text(site: str, certificates: list[x509.Certificate]) -> bytes:
-    """Certificates as PEM, headed by whose they are (readers of PEM skip what stands outside the
-    blocks)."""
+    """Return the certificates as PEM, after a comment that names the site.
+
+    Readers of PEM skip text outside the blocks.
+    """
     head = f"# {OURS}: what to trust at site {site}\n".encode()
-    return head + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
+    return head + b"".join(
+        certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates
+    )

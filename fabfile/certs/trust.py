@@ -1,4 +1,4 @@
-"""How clients learn our authority: shown, copied, or put into this machine's own trust store."""
+"""How clients learn our authority: shown, copied, or added to the trust store of this machine."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from .authority import sha256_fingerprint, subject_name
 from .store import Store, bundle_text
 
 MACHINE = Path("/usr/local/share/ca-certificates")
-"""Where Debian takes further authorities from, one to a file."""
+"""Where Debian reads additional authorities from, a single certificate per file."""
 UPDATE = ("update-ca-certificates",)
 
 
 def show_trust(settings: Settings, *, out: str | None, install: bool, json: str | None) -> int:
-    """Show the bundle and what to do with it; copy it to `out`; with `install`, make this machine
+    """Show the bundle and how clients use it; copy it to `out`; with `install`, make this machine
     trust it.
 
     Raises:
-        RunbookError: nothing of ours is to be trusted, a file is in the way, or this user may not.
+        RunbookError: the site has no authority of ours, a file is in the way, or this user lacks
+            the rights.
     """
     if settings.tls.certificate:
         raise RunbookError(
             "the site uses its own certificate",
-            "whoever issued it is what clients must trust, not us",
+            "clients must trust the authority that issued it, not ours",
             "inv certs.status",
         )
     store = Store(settings.tls.store, settings.name)
@@ -54,12 +55,12 @@ def show_trust(settings: Settings, *, out: str | None, install: bool, json: str 
 
 
 def copy_bundle(store: Store, target: Path) -> None:
-    """Copy the bundle to `target`, unless what is there is not ours.
+    """Copy the bundle to `target`; replace it only if it is a bundle of ours.
 
     Raises:
-        RunbookError: `target` is somebody else's, or cannot be written.
+        RunbookError: `target` is another file, or cannot be written.
     """
-    _not_ours(target)
+    _refuse_foreign_file(target)
     try:
         replace_file(target, store.bundle.read_bytes(), 0o644)
     except OSError as error:
@@ -71,7 +72,8 @@ def copy_bundle(store: Store, target: Path) -> None:
 
 
 def trust_on_machine(site: str, authorities: list[x509.Certificate]) -> str:
-    """Make this machine trust exactly these authorities of ours; what was done, as a clause.
+    """Make this machine trust these authorities, and none of our older ones; return what was
+    done, as a clause.
 
     Raises:
         RunbookError: this user is not root, or this is no Debian, or a file is in the way.
@@ -89,16 +91,17 @@ def trust_on_machine(site: str, authorities: list[x509.Certificate]) -> str:
             "apt-get install ca-certificates",
         )
     files = {
-        MACHINE / f"runbook-{site}-{sha256_fingerprint(one)[:12]}.crt": one for one in authorities
+        MACHINE / f"runbook-{site}-{sha256_fingerprint(authority)[:12]}.crt": authority
+        for authority in authorities
     }
     for path in files:
-        _not_ours(path)
+        _refuse_foreign_file(path)
     for path in MACHINE.glob(f"runbook-{site}-*.crt"):
-        mine = re.fullmatch(re.escape(f"runbook-{site}-") + "[0-9a-f]{12}.crt", path.name)
-        if path not in files and mine and _is_ours(path):
+        named = re.fullmatch(re.escape(f"runbook-{site}-") + "[0-9a-f]{12}.crt", path.name)
+        if path not in files and named and _is_ours(path):
             path.unlink()
-    for path, one in files.items():
-        replace_file(path, bundle_text(site, [one]), 0o644)
+    for path, authority in files.items():
+        replace_file(path, bundle_text(site, [authority]), 0o644)
     ran = subprocess.run(UPDATE, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if ran.returncode:
         raise RunbookError(
@@ -111,10 +114,10 @@ def _is_ours(path: Path) -> bool:
     return path.read_bytes().startswith(f"# {OURS}".encode())
 
 
-def _not_ours(path: Path) -> None:
+def _refuse_foreign_file(path: Path) -> None:
     if path.exists() and not (path.is_file() and _is_ours(path)):
         raise RunbookError(
-            f"{path} exists and is not a bundle of ours",
+            f"{path} exists and is not a bundle of this runbook",
             "it was left alone",
             "move it, or choose another path",
         )
@@ -134,16 +137,17 @@ def _print_trust(
         {
             "bundle": str(bundle),
             "authorities": [
-                {"name": subject_name(one), "sha256": sha256_fingerprint(one)}
-                for one in authorities
+                {"name": subject_name(authority), "sha256": sha256_fingerprint(authority)}
+                for authority in authorities
             ],
             "done": done,
         },
         json,
     )
-    for one in authorities:
-        out.print(Text(f"{subject_name(one)}, until {one.not_valid_after_utc:%Y-%m-%d}", "bold"))
-        out.print(Text(f"  sha256 {sha256_fingerprint(one)}"))
+    for authority in authorities:
+        end = f"{authority.not_valid_after_utc:%Y-%m-%d}"
+        out.print(Text(f"{subject_name(authority)}, until {end}", "bold"))
+        out.print(Text(f"  sha256 {sha256_fingerprint(authority)}"))
     for line in done:
         out.print(Text(f"✓ {line}", "green"))
     for who, how in _manual_steps(settings, bundle):
@@ -160,7 +164,7 @@ def _manual_steps(settings: Settings, bundle: Path) -> list[tuple[str, str]]:
             "other Debian",
             (
                 f"as root: cp {bundle.name} {shared} && update-ca-certificates   (one certificate"
-                " to a file)"
+                " per file)"
             ),
         ),
         (

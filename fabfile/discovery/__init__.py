@@ -1,11 +1,13 @@
-"""Discovery: what an unknown program wants and does, found by running it under strace as its
+"""Discovery: find out what an unknown program needs and does, by running it under strace as its
 unprivileged user.
 
-    found = discover(link, Program("/path/to/binary", "its-user"), content_for=lambda path, default:
-    default) found.facts.port, found.facts.config, found.facts.logs, found.facts.reject …
+    program = Program("/path/to/binary", "its-user")
+    found = find_out(link, program, content_for=lambda path, default: default)
+    found.facts.port, found.facts.config, found.facts.logs, found.facts.reject …
 
-`trace` reads strace's lines, `judge` decides what follows from an attempt (both pure), `node` and
-`attempt.sh` work on the host, `search` is the loop, `gather` makes the facts, `report` shows them.
+`strace` reads the lines of strace, `decide` chooses the next action after an attempt (both pure),
+`host` and `attempt.sh` work on the host, `search` is the loop, `facts` collects the facts, and
+`report` shows them.
 """
 
 from __future__ import annotations

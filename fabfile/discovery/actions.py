@@ -1,4 +1,4 @@
-"""What discovery may do next. Every action says in one English sentence (`why`) what led to it."""
+"""What discovery may do next. In each action, `why` is a sentence with the reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RejectOutbound:
 
 @dataclass(frozen=True)
 class UseCommand:
-    """Run it with these arguments."""
+    """Run the program with these arguments."""
 
     why: str
     args: tuple[str, ...]
@@ -42,14 +42,14 @@ class UseCommand:
 
 @dataclass(frozen=True)
 class Again:
-    """Run it once more as it is."""
+    """Run the program again, without a change."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Serving:
-    """It serves; `occupied` names a running instance that holds its port already."""
+    """The program serves; `occupied` names a running instance that already holds its port."""
 
     why: str
     ports: tuple[Destination, ...]
@@ -58,8 +58,7 @@ class Serving:
 
 @dataclass(frozen=True)
 class NeedsHuman:
-    """Nothing that can be created would help. `matters` and `next` are the other two parts of
-    the message."""
+    """Discovery cannot help: a person must act. `matters` and `next` complete the message."""
 
     why: str
     matters: str

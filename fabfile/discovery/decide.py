@@ -1,4 +1,4 @@
-"""What follows from an attempt: a pure function from what was seen to the next action."""
+"""Decide the next action from what an attempt showed. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .model import Attempt, Destination
 from .needs_human import (
     RETRY,
     describe_end,
+    explain_denied_path,
     explain_missing_service,
-    not_allowed,
-    turned_away,
+    rejected_by_service,
     unexplained_exit,
 )
 from .output import is_help, last_words
@@ -31,7 +31,7 @@ from .strace import Bind, Connect
 
 
 def decide_action(a: Attempt, s: SearchState) -> Action:
-    """The next action; the first rule that has something to say decides."""
+    """Return the next action: that of the first rule that applies."""
     for rule in (
         _when_serving,
         _when_stalled,
@@ -43,7 +43,12 @@ def decide_action(a: Attempt, s: SearchState) -> Action:
     ):
         if action := rule(a, s):
             return action
-    return not_allowed(a, s) or _once_more(a, s) or turned_away(a, s) or unexplained_exit(a, s)
+    return (
+        explain_denied_path(a, s)
+        or _once_more(a, s)
+        or rejected_by_service(a, s)
+        or unexplained_exit(a, s)
+    )
 
 
 def _when_serving(a: Attempt, s: SearchState) -> Action | None:
@@ -65,12 +70,12 @@ def _when_stalled(a: Attempt, s: SearchState) -> Action | None:
         )
     if to in s.rejected:
         return NeedsHuman(
-            f"It still waits for {to} although calls there are rejected.",
+            f"It still waits for {to} although calls to it are rejected.",
             "it would wait at every start",
-            "look at `nft list ruleset` on the host: another rule comes first",
+            "run `nft list ruleset` on the host: another rule comes first",
         )
     return RejectOutbound(
-        f"It waits for an answer from {to} that does not come: let this call fail at once.", to
+        f"It waits for an answer from {to} that does not come: make this call fail at once.", to
     )
 
 
@@ -81,13 +86,13 @@ def _port_taken(a: Attempt, s: SearchState) -> Action | None:
     at = Destination(bind.address, bind.port)
     if a.holder and a.holder.same:
         return Serving(
-            f"It got as far as its port: {at} is held by its running instance, {a.holder}.",
+            f"It reached its port: its running instance, {a.holder}, already holds {at}.",
             (at,),
             str(a.holder),
         )
     return NeedsHuman(
         f"It wants the port {at}, which {a.holder or 'another process'} holds.",
-        "two processes cannot serve at one port, and the port is not ours to choose",
+        "two processes cannot serve at one port, and discovery cannot choose another",
         f"stop or move what listens there (ss -ltnp 'sport = :{at.port}'), then {RETRY}",
     )
 
@@ -117,26 +122,26 @@ def _needs_command(a: Attempt, s: SearchState) -> Action | None:
     if not bare and not s.retried:
         return None  # a serving command that ends with 0 may have ended at random
     left = [name for name in s.commands.serve if name not in s.tried]
-    said = last_words(a.out, a.err)
-    told = "how to call it" if a.code else repr(said) if said else "nothing"
+    last = last_words(a.out, a.err)
+    printed = "its usage" if a.code else repr(last) if last else "nothing"
     if left:
         return UseCommand(
-            f"It prints {told} and ends: of the commands in its help, {left[0]!r} sounds like"
-            " serving.",
+            f"It prints {printed} and ends: of the commands in its help, {left[0]!r} most likely"
+            " serves.",
             (*s.program.args, left[0]),
         )
     if s.commands.names and a.code == 0 and not s.tried:
         return NeedsHuman(
-            f"It prints {told} and ends; none of its commands sounds like serving:"
+            f"It prints {printed} and ends; none of its commands seems to serve:"
             f" {', '.join(s.commands.names)}.",
-            "it needs a command or an argument",
+            "it needs a command to serve",
             "give the command to run as the program's arguments",
         )
     return None
 
 
 def _service_away(a: Attempt, s: SearchState) -> Action | None:
-    """A refused or unanswered call is the reason unless a missing path is named, or came later."""
+    """A failed call is the reason, unless a missing path is named in the output or came later."""
     failed = [
         e
         for e in a.events
@@ -145,8 +150,8 @@ def _service_away(a: Attempt, s: SearchState) -> Action | None:
     if not failed or a.outcome == "listening":
         return None
     last = failed[-1]
-    culprit = missing_path(a, s.ruled_out)
-    if culprit and (culprit.strength >= 2 or culprit.touch.at > last.at):
+    failed_path = missing_path(a, s.ruled_out)
+    if failed_path and (failed_path.strength >= 2 or failed_path.touch.at > last.at):
         return None
     how = {"ECONNREFUSED": "refuses the connection", "ENOENT": "does not exist"}.get(
         last.error, "cannot be reached"
@@ -157,10 +162,10 @@ def _service_away(a: Attempt, s: SearchState) -> Action | None:
 
 
 def _path_missing(a: Attempt, s: SearchState) -> Action | None:
-    culprit = missing_path(a, s.ruled_out)
-    if culprit is None:
+    failed_path = missing_path(a, s.ruled_out)
+    if failed_path is None:
         return None
-    touch, said = culprit.touch, describe_end(a)
+    touch, end = failed_path.touch, describe_end(a)
     parent = posixpath.dirname(touch.path)
     if (
         touch.call == "chdir"
@@ -168,34 +173,33 @@ def _path_missing(a: Attempt, s: SearchState) -> Action | None:
         or (touch.call == "mkdir" and touch.error == "EACCES")
     ):
         return CreateDirectory(
-            f"It wants the directory {touch.path}, which does not exist, and {said}.", touch.path
+            f"It wants the directory {touch.path}, which does not exist, and {end}.", touch.path
         )
     if touch.call == "mkdir" or (touch.create and touch.error == "ENOENT"):
         return CreateDirectory(
-            f"It creates {touch.path}, but there is no directory {parent}; it {said}.", parent
+            f"It creates {touch.path}, but there is no directory {parent}; it {end}.", parent
         )
     if touch.write:
-        return CreateFile(f"It may not write {touch.path}, and {said}.", touch.path, writable=True)
-    return CreateFile(f"It opens {touch.path}, which does not exist, and {said}.", touch.path)
+        return CreateFile(f"It may not write {touch.path}, and {end}.", touch.path, writable=True)
+    return CreateFile(f"It opens {touch.path}, which does not exist, and {end}.", touch.path)
 
 
 def _once_more(a: Attempt, s: SearchState) -> Action | None:
-    """Programs that end at random exist (this whole project is about one): silence is believed
-    the second time only."""
+    """Try again once: some programs end at random, so only a second unexplained exit counts."""
     if a.outcome != "exited" or s.retried:
         return None
-    return Again(f"It {describe_end(a)}, and nothing that it asked for is missing: try once more.")
+    return Again(f"It {describe_end(a)}, and nothing that it needs is missing: try once more.")
 
 
 def _is_noise(e: Connect, s: SearchState) -> bool:
-    """Calls that nobody misses: system sockets, and what we rejected ourselves."""
+    """Whether a failed call does not matter: to a system socket, or rejected by discovery."""
     if not e.port:
         return is_system(e.address) or e.address.startswith("@")
     return Destination(e.address, e.port) in s.rejected
 
 
 def _last_bind(a: Attempt) -> Bind | None:
-    """The last bind to a port of a run that did not get to serve."""
+    """Return the last bind to a port, if the run did not serve."""
     binds = [e for e in a.events if isinstance(e, Bind) and e.port]
     return binds[-1] if binds and a.outcome != "listening" else None
 

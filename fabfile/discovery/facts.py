@@ -1,4 +1,4 @@
-"""The facts, out of the run that served: pure, and blind to what was missing before."""
+"""Collect the facts from the run that served. Pure: earlier attempts do not count."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .output import notable_lines
 from .paths import config_rank, is_shared, is_system
 from .strace import PENDING, Bind, Connect, Event, Touch
 
-_SAID = 20
-"""Lines kept of what it said."""
+_OUTPUT_LINES = 20
+"""Lines of its output to keep."""
 
 
 def own_reads(events: Iterable[Event], program: str) -> tuple[str, ...]:
-    """The files of its own that were opened for reading, in order."""
+    """Return the files it opened for reading, in order, without system files."""
     opened = (
         e.path
         for e in events
@@ -29,8 +29,8 @@ def own_reads(events: Iterable[Event], program: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for path in opened if not is_system(path) and path != program))
 
 
-def config_of(events: Iterable[Event], program: str) -> str | None:
-    """The file that looks most like the configuration among those read; the later one of equals."""
+def find_config(events: Iterable[Event], program: str) -> str | None:
+    """Return the file it read that is most likely its configuration; the later of equals."""
     ranked = [
         (config_rank(path), number, path) for number, path in enumerate(own_reads(events, program))
     ]
@@ -38,15 +38,14 @@ def config_of(events: Iterable[Event], program: str) -> str | None:
     return best[2] if best[0] else None
 
 
-def ports_of(attempt: Attempt) -> tuple[Destination, ...]:
-    """Where it listens, in the order in which it bound."""
+def ordered_ports(attempt: Attempt) -> tuple[Destination, ...]:
+    """Return where it listens, in the order in which it bound."""
     order = [Destination(e.address, e.port) for e in attempt.events if isinstance(e, Bind)]
     return tuple(sorted(attempt.ports, key=lambda p: order.index(p) if p in order else len(order)))
 
 
 def refused_calls(events: Iterable[Event]) -> tuple[Destination, ...]:
-    """Where else it called in vain and got over it: these calls failed fast this time, by a rule
-    or by themselves."""
+    """Return the outbound calls that failed without stopping the program."""
     failed = (
         e for e in _outbound_calls(events) if e.error and e.error not in ("EINPROGRESS", PENDING)
     )
@@ -64,8 +63,8 @@ def gather_facts(
     config_sha256: str,
     version: str,
 ) -> Facts:
-    """What the serving `attempt` shows, together with what was found around it."""
-    config = config_of(attempt.events, program.path)
+    """Return the facts from the serving `attempt` and from what else was found."""
+    config = find_config(attempt.events, program.path)
     own = [
         e for e in attempt.events if isinstance(e, Touch) and not e.error and not is_system(e.path)
     ]
@@ -98,19 +97,19 @@ def gather_facts(
         default_config_command=command(commands.default_config),
         prepare_command=command(commands.prepare),
         version_command=command(commands.version),
-        said=tuple(notable_lines(attempt.output)[:_SAID]),
+        said=tuple(notable_lines(attempt.output)[:_OUTPUT_LINES]),
         seconds=attempt.seconds,
     )
 
 
 def _own_directories(own: Iterable[Touch]) -> tuple[str, ...]:
-    """Where it creates files, what it lists and changes into: not what belongs to everybody."""
+    """Return where it creates files, lists or changes into, without shared directories."""
     found = {posixpath.dirname(e.path) for e in own if e.create}
     found |= {e.path for e in own if e.directory or e.call == "chdir"}
     return tuple(sorted(path for path in found if not is_shared(path)))
 
 
 def _outbound_calls(events: Iterable[Event]) -> list[Connect]:
-    """Its TCP connections to other hosts."""
+    """Return its TCP connections to other hosts."""
     calls = (e for e in events if isinstance(e, Connect) and e.stream and e.port)
     return [e for e in calls if not e.address.startswith("127.") and e.address != "::1"]

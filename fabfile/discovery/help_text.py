@@ -1,5 +1,4 @@
-"""A program's `--help`, read for the commands it offers: which one serves, seeds, prints a
-configuration."""
+"""Read a program's `--help`: which commands serve, seed data, or print a configuration."""
 
 from __future__ import annotations
 
@@ -47,8 +46,8 @@ _NOT_SERVING = frozenset({"help", "completion", "version"}) | set(_CONFIG) | set
 
 @dataclass(frozen=True)
 class Commands:
-    """What the help offers. `serve` is the likeliest first; the others are None when there is
-    none."""
+    """The commands in a help text. `serve` has the most likely command first; the others are None
+    if there is no such command."""
 
     names: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()
@@ -58,8 +57,7 @@ class Commands:
 
 
 def read_help(text: str) -> Commands:
-    """The commands a help text lists, sorted by what their names say (descriptions count a
-    little)."""
+    """Return the commands of a help text, ranked by their names; descriptions count a little."""
     found = _listed_commands(text)
     serving = {
         n: _score_command(n, d, _SERVE)
@@ -84,7 +82,7 @@ def read_help(text: str) -> Commands:
 
 
 def _listed_commands(text: str) -> dict[str, str]:
-    """Names and descriptions out of `Commands:` sections and `{a,b,c}` choices."""
+    """Return names and descriptions from `Commands:` sections and `{a,b,c}` choices."""
     found: dict[str, str] = {}
     inside = False
     for line in text.splitlines():
@@ -105,8 +103,8 @@ def _split_words(text: str) -> set[str]:
 
 
 def _score_command(name: str, description: str, weights: dict[str, float]) -> float:
-    told = sum(weights.get(word, 0) for word in _split_words(description))
-    return sum(weights.get(word, 0) for word in _split_words(name)) + min(told, 5) / 5
+    described = sum(weights.get(word, 0) for word in _split_words(description))
+    return sum(weights.get(word, 0) for word in _split_words(name)) + min(described, 5) / 5
 
 
 def _best_command(scores: dict[str, float], least: float) -> str | None:

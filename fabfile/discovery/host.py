@@ -1,5 +1,4 @@
-"""The host's side: look at it, run one attempt there, ask it things. Shell text, and the answers
-read."""
+"""The host side of discovery: check the host, run an attempt, query files and ports."""
 
 from __future__ import annotations
 
@@ -14,15 +13,15 @@ from ..engine.scripts import purpose
 from ..engine.shell import q
 from .host_check import AGAIN, check_host
 from .model import Attempt, Destination, PortHolder, Program
-from .strace import of_program, parse_trace
+from .strace import parse_trace, select_program_events
 
 if TYPE_CHECKING:
     from ..engine.link import Link
 
 ATTEMPT = Path(__file__).with_name("attempt.sh")
 STALL, SETTLE = 2.0, 0.5
-"""Seconds without an answer that make a call a stall; seconds it must go on listening to count
-as serving."""
+"""Seconds without an answer until a call counts as stalled; seconds of listening until the program
+counts as serving."""
 
 
 class ProgramHost:
@@ -51,7 +50,7 @@ class ProgramHost:
         rejects: Iterable[Destination] = (),
         shadows: Mapping[str, str] | None = None,
     ) -> Attempt:
-        """Run the program once with `args`; ends with everything of it gone from the host.
+        """Run the program once with `args`, and remove everything that the run left on the host.
 
         Args:
             deadline: seconds after which it is ended if it neither exits, listens nor waits for an
@@ -75,7 +74,7 @@ class ProgramHost:
         rejects: Iterable[Destination],
         shadows: Mapping[str, str],
     ) -> str:
-        """The whole script of one attempt; see `attempt`."""
+        """Return the complete script of an attempt; see `attempt`."""
         variables = {
             "user": self.program.user,
             "home": self.seen.home,
@@ -97,7 +96,7 @@ class ProgramHost:
         part = dict(line.partition(" ")[::2] for line in lines)
         raw, trace, err = (_unpack_text(part[name]) for name in ("out", "trace", "err"))
         self._keep_trace(trace)
-        events = of_program(
+        events = select_program_events(
             parse_trace(trace.splitlines(), self.program.directory), self.program.path
         )
         if events is None:
@@ -155,7 +154,7 @@ class ProgramHost:
             )
 
     def holder(self, port: int) -> PortHolder | None:
-        """Who listens at `port`, if anybody."""
+        """Return the process that listens at `port`, if any."""
         script = (
             f"pid=$(ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n"
             " 1)\n"
@@ -172,17 +171,19 @@ class ProgramHost:
         return PortHolder(int(pid), command, user, unit, user == self.program.user or exe == own)
 
     def stalls(self, to: Destination) -> bool:
-        """Whether a call there is not answered at all; asked as root, whom no rule for the
-        program's user concerns."""
+        """Whether a call to `to` gets no answer.
+
+        The test runs as root, because firewall rules for the program's user do not affect root.
+        """
         script = f"timeout {STALL} bash -c {q(f': </dev/tcp/{to.address}/{to.port}')} 2>/dev/null"
         return self.link.run(script, check=False).code == 124
 
     def digest(self, path: str) -> str:
-        """The sha256 of a file on the host, "" if there is none."""
+        """Return the SHA-256 of a file on the host, or "" if there is no such file."""
         return self.link.run(f"sha256sum <{q(path)} 2>/dev/null", check=False).out.partition(" ")[0]
 
     def resolve(self, known: Iterable[tuple[str, int]]) -> frozenset[Destination]:
-        """`known` with the addresses that the host resolves the names to."""
+        """Return `known`, plus the addresses to which the host resolves its names."""
         wanted = list(known)
         script = "\n".join(
             f"getent ahosts {q(name)} | while read -r a _; do echo $a {port}; done"

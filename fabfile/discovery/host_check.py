@@ -1,4 +1,4 @@
-"""Whether a host can run the program at all, asked before it is run."""
+"""Check that a host can run the program, before its first run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AGAIN = "then run the same command again"
 
 
 class HostCheck(NamedTuple):
-    """What the host says about the program before it is run: sha256, its user's home and group."""
+    """What the host reports before the first run: SHA-256, and its user's home and group."""
 
     sha256: str
     home: str
@@ -23,7 +23,7 @@ class HostCheck(NamedTuple):
 
 
 def check_host(link: Link, program: Program) -> HostCheck:
-    """Ask `link`'s host about the program, its user and the tools that discovery needs.
+    """Check the program, its user and the tools that discovery needs, on the host of `link`.
 
     Raises:
         RunbookError: a tool, the user or the program is missing, or the user is root.
@@ -56,8 +56,8 @@ def _check_script(program: Program) -> str:
 
 
 def _problem_texts(name: str, program: Program, closed: str) -> dict[str, tuple[str, str, str]]:
-    """What to raise for each word that the script says is missing, in this order. `closed` is the
-    folder that the user cannot enter."""
+    """Return the error texts for each word that the script can report as missing, in the order of
+    importance. `closed` is the folder that the user cannot enter."""
     user, path = program.user, program.path
     install = f"apt-get install --no-install-recommends strace iproute2 on {name}, {AGAIN}"
     folder = f": the folder {closed} is closed to it" if closed else ""
@@ -69,7 +69,7 @@ def _problem_texts(name: str, program: Program, closed: str) -> dict[str, tuple[
         ),
         "ss": (
             f"{name} has no ss (iproute2)",
-            "discovery sees by it which port is opened",
+            "discovery needs it to see which port is opened",
             install,
         ),
         "user": (

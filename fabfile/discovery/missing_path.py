@@ -1,5 +1,5 @@
-"""Which missing path a program died of. Programs look for many files that need not exist; few of
-them kill."""
+"""Find the missing path that ended a program. Programs try many files that need not exist, so most
+failed calls do not matter."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from .strace import Bind, Connect, Event, Touch
 
 
 @dataclass(frozen=True)
-class Culprit:
+class FailedPath:
     """A path that failed. `strength`: 3 the program names the path, 2 its file name, 1 its kind,
-    0 it came last."""
+    0 it was the last to fail."""
 
     touch: Touch
     strength: int
 
 
 def failing_calls(events: Iterable[Event]) -> dict[str, Touch]:
-    """The last failing call of every path that never succeeded afterwards, without the system's
-    own paths."""
+    """Return the last failing call of every path that never worked later, without system paths."""
     failed: dict[str, Touch] = {}
     for event in events:
         if not isinstance(event, Touch) or event.call == "exec" or is_system(event.path):
@@ -37,9 +36,11 @@ def failing_calls(events: Iterable[Event]) -> dict[str, Touch]:
     return failed
 
 
-def missing_path(attempt: Attempt, ruled_out: Iterable[str]) -> Culprit | None:
-    """The path whose absence most likely ended the attempt, if any. `ruled_out`: creating these
-    did not help."""
+def missing_path(attempt: Attempt, ruled_out: Iterable[str]) -> FailedPath | None:
+    """Return the path whose absence most likely ended the attempt, if any.
+
+    `ruled_out` are paths that were created without effect.
+    """
     gone = [
         t
         for t in failing_calls(attempt.events).values()
@@ -47,55 +48,54 @@ def missing_path(attempt: Attempt, ruled_out: Iterable[str]) -> Culprit | None:
     ]
     tried = set(ruled_out)
     worst = _worst_touch(attempt, [t for t in gone if t.path not in tried])
-    # It names a path that was there this time: what else it looked for is not what it complains
-    # about.
+    # The program complains about a path that exists this time, so a missing path is not the cause.
     return None if worst and worst.strength < 2 and named_path(attempt, tried) else worst
 
 
 def named_path(attempt: Attempt, paths: Iterable[str]) -> str | None:
-    """The first of `paths` that the program named in what it printed."""
+    """Return the first of `paths` that the program named in its output."""
     return next((path for path in sorted(paths) if path in attempt.output), None)
 
 
-def unreadable_path(attempt: Attempt) -> Culprit | None:
-    """The path the program was not allowed to read, if that is what ended it."""
+def unreadable_path(attempt: Attempt) -> FailedPath | None:
+    """Return the path that the program was not allowed to read, if that ended it."""
     closed = failing_calls(attempt.events).values()
     return _worst_touch(
         attempt, [t for t in closed if t.error == "EACCES" and t.call == "open" and not t.write]
     )
 
 
-def _worst_touch(attempt: Attempt, touches: list[Touch]) -> Culprit | None:
+def _worst_touch(attempt: Attempt, touches: list[Touch]) -> FailedPath | None:
     moved_on = max((e.at for e in attempt.events if _shows_progress(e)), default=0.0)
     found = []
     for touch in touches:
         strength = _touch_strength(touch, attempt.output)
-        adjacent = touch.at > moved_on and touch.call != "look" and "/." not in touch.path
-        if strength >= (2 if touch.call == "look" else 1) or adjacent:
-            found.append(Culprit(touch, strength))
-    return max(found, key=lambda c: (c.strength, c.touch.call != "look", c.touch.at), default=None)
+        adjacent = touch.at > moved_on and touch.call != "stat" and "/." not in touch.path
+        if strength >= (2 if touch.call == "stat" else 1) or adjacent:
+            found.append(FailedPath(touch, strength))
+    return max(found, key=lambda c: (c.strength, c.touch.call != "stat", c.touch.at), default=None)
 
 
 def _touch_strength(touch: Touch, output: str) -> int:
-    said = output.replace("No such file or directory", "").lower()
+    text = output.replace("No such file or directory", "").lower()
     path, name = touch.path.lower(), posixpath.basename(touch.path).lower()
-    if path in said:
+    if path in text:
         return 3
     if not name.isalpha() and re.search(
-        rf"(?<![\w.-]){re.escape(name)}(?![\w-])", said
+        rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text
     ):  # `host` is a word, too
         return 2
     about_log = (touch.create or is_log(touch.path)) and re.search(
-        r"\blog(s|ger|ging|file)?\b", said
+        r"\blog(s|ger|ging|file)?\b", text
     )
     about_config = config_rank(touch.path) and re.search(
-        r"\bconf(ig(uration)?)?\b|\bsettings\b", said
+        r"\bconf(ig(uration)?)?\b|\bsettings\b", text
     )
     return 1 if about_log or (about_config and not touch.write) else 0
 
 
 def _shows_progress(event: Event) -> bool:
-    """Whether the program got on with its life here: a failure before this did not stop it."""
+    """Whether this call shows that the program continued: earlier failures did not stop it."""
     if isinstance(event, Connect):
         return event.port > 0 and not event.error
     return (
@@ -106,12 +106,12 @@ def _shows_progress(event: Event) -> bool:
     )
 
 
-def got_on(before: Attempt, after: Attempt) -> bool:
-    """Whether the later attempt says something else, or asks for something it had not asked for."""
-    said = [last_words(a.out, a.err) for a in (before, after)]
-    asked = [
+def made_progress(before: Attempt, after: Attempt) -> bool:
+    """Whether the later attempt prints another message, ends otherwise, or makes a new call."""
+    messages = [last_words(a.out, a.err) for a in (before, after)]
+    calls = [
         set(failing_calls(a.events))
         | {(e.address, e.port) for e in a.events if isinstance(e, (Connect, Bind))}
         for a in (before, after)
     ]
-    return not same_but_numbers(*said) or after.code != before.code or bool(asked[1] - asked[0])
+    return not same_but_numbers(*messages) or after.code != before.code or bool(calls[1] - calls[0])

@@ -1,4 +1,4 @@
-"""What discovery works with: the program, one attempt to run it, what is learnt, the way there."""
+"""The data of discovery: the program, an attempt to run it, the facts, and the trail."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Program:
 
 @dataclass(frozen=True)
 class PortHolder:
-    """The process that holds a port. `same` says whether it is this very program, or another of
-    its user's."""
+    """The process that holds a port. `same`: whether it is this program, or another process of
+    its user."""
 
     pid: int
     command: str
@@ -52,8 +52,8 @@ class PortHolder:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run under strace and what came of it. `out` and `err` carry no secret; `raw` is stdout as
-    it was.
+    """A run under strace and its result. `out` and `err` have no secrets; `raw` is the unmasked
+    stdout.
 
     `outcome` is `listening`, `stalled` (a connect without an answer), `exited` or `deadline`.
     """
@@ -72,7 +72,7 @@ class Attempt:
 
     @property
     def end(self) -> str:
-        """How it ended: `exit 2`, `SIGSEGV`; "" if it did not end by itself."""
+        """How it ended: `exit 2`, `SIGSEGV`; "" if discovery ended it."""
         if self.outcome != "exited":
             return ""
         try:
@@ -82,13 +82,12 @@ class Attempt:
 
     @property
     def output(self) -> str:
-        """Everything it printed, stderr last."""
+        """Its complete output, stderr last."""
         return f"{self.out}\n{self.err}"
 
 
 class TrailRow(NamedTuple):
-    """One line of the trail: what was run, what was observed, what follows from it, what was done
-    about it, seconds."""
+    """A row of the trail: command, what was seen, conclusion, action, and seconds."""
 
     number: int
     ran: str
@@ -99,23 +98,23 @@ class TrailRow(NamedTuple):
 
 
 def _uncompared_field() -> Any:
-    """A field that differs from run to run and so does not count when facts are compared."""
+    """Make a field that comparisons ignore, because it differs between runs."""
     return field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the program wants and does. Taken from the run that served, so a host that has
-    everything gives the same."""
+    """What the program needs and does. They come from the run that served, so a prepared
+    host gives the same facts."""
 
     binary_sha256: str
     command: tuple[str, ...]
     """Arguments that make it serve."""
     ports: tuple[Destination, ...]
-    """Where it listens, the first bound first."""
+    """Where it listens, in the order of binding."""
     config: str | None = None
     config_sha256: str = ""
-    """Of the configuration it was run with: facts hold for this content only."""
+    """SHA-256 of the configuration of the run: the facts are valid only for this content."""
     files: tuple[str, ...] = field(default=(), compare=False)
     """Other files it read before it was ended, its own data left out."""
     logs: tuple[str, ...] = ()
@@ -132,7 +131,7 @@ class Facts:
     prepare_command: tuple[str, ...] | None = None
     version_command: tuple[str, ...] | None = None
     said: tuple[str, ...] | None = _uncompared_field()
-    """The notable lines it printed on its way."""
+    """Notable lines of its output. (The name is a key of facts.json on the hosts.)"""
     seconds: float | None = _uncompared_field()
     """From its start to an open port, slowed down a little by strace."""
 
@@ -143,7 +142,7 @@ class Facts:
 
     @property
     def identity(self) -> str:
-        """The same for the same binary and configuration: the key under which facts may be kept."""
+        """A key that is the same for the same binary and configuration."""
         return hashlib.sha256(f"{self.binary_sha256} {self.config_sha256}".encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -168,8 +167,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was found, and the trail that led there. `occupied` names who holds the port already,
-    if somebody does."""
+    """The facts and the trail. `occupied` names the process that already holds the port, if any."""
 
     facts: Facts
     trail: tuple[TrailRow, ...]

@@ -1,10 +1,9 @@
-"""What only a person can give, said in three parts: what was seen, why it matters, what to do
-next."""
+"""Messages for what only a person can do: the problem, why it matters, the next step."""
 
 from __future__ import annotations
 
 from .actions import NeedsHuman
-from .facts import config_of
+from .facts import find_config
 from .missing_path import named_path, unreadable_path
 from .model import Attempt, Destination
 from .output import last_words
@@ -15,27 +14,27 @@ RETRY = "run the same command again"
 
 
 def describe_end(a: Attempt) -> str:
-    """How it ended and with which words, to follow `it`."""
-    said = last_words(a.out, a.err)
+    """Return how the attempt ended and its last message, as a clause after `it`."""
+    message = last_words(a.out, a.err)
     end = f"ends with {a.end}" if a.end else "waits"
-    return f"{end}, saying {said!r}" if said else f"{end} without a word"
+    return f"{end}, printing {message!r}" if message else f"{end} without a message"
 
 
-def not_allowed(a: Attempt, s: SearchState) -> NeedsHuman | None:
-    """It may not read what is there."""
+def explain_denied_path(a: Attempt, s: SearchState) -> NeedsHuman | None:
+    """Explain that its user may not read a file that exists."""
     closed = unreadable_path(a)
     if closed is None:
         return None
     path, user = closed.touch.path, s.program.user
     return NeedsHuman(
         f"User {user} may not read {path}, and it {describe_end(a)}.",
-        "the file exists and its rights are somebody's decision",
+        "the file exists, and discovery does not change rights that somebody set",
         f"chgrp {user} {path} && chmod g+r {path}, then {RETRY}",
     )
 
 
-def turned_away(a: Attempt, s: SearchState) -> NeedsHuman | None:
-    """The last thing it did on the network was to reach its database; then it gave up."""
+def rejected_by_service(a: Attempt, s: SearchState) -> NeedsHuman | None:
+    """Explain that it reached its database as its last call, and then ended with an error."""
     called = [e for e in a.events if isinstance(e, Connect) and e.stream and e.port]
     if a.outcome != "exited" or a.code == 0 or not called or called[-1].error:
         return None
@@ -44,20 +43,22 @@ def turned_away(a: Attempt, s: SearchState) -> NeedsHuman | None:
         return None
     return NeedsHuman(
         f"It reaches {SERVICES.get(to.port, 'the service')} at {to}, and then {describe_end(a)}.",
-        "it was probably refused there: user, password, database name or the number of connections",
+        "the service probably rejected it: check user, password, database name and number of"
+        " connections",
         f"read the log of {SERVICES.get(to.port, 'that service')} on {to.address}, correct it, then"
         f" {RETRY}",
     )
 
 
 def explain_missing_service(to: Destination, how: str, a: Attempt, s: SearchState) -> NeedsHuman:
-    """A service it cannot do without is away; `how` says in which way."""
+    """Explain that a service it needs is not available; `how` is the end of that sentence."""
     place = to.address if not to.port else str(to)
     named = SERVICES.get(to.port, "a service")
-    config = config_of(a.events, s.program.path)
-    said = last_words(a.out, a.err)
+    config = find_config(a.events, s.program.path)
+    message = last_words(a.out, a.err)
     return NeedsHuman(
-        f"It wants {named} at {place}, which {how}" + (f"; it says {said!r}." if said else "."),
+        f"It wants {named} at {place}, which {how}"
+        + (f"; it prints {message!r}." if message else "."),
         "it does not start without" + (f"; the address comes from {config}" if config else ""),
         (
             f"make {place} answer this host (fab deploy sets the database up first), then {RETRY}"
@@ -70,18 +71,18 @@ def explain_missing_service(to: Destination, how: str, a: Attempt, s: SearchStat
 
 
 def unexplained_exit(a: Attempt, s: SearchState) -> NeedsHuman:
-    """Nothing is known but what it said."""
-    config = config_of(a.events, s.program.path)
+    """Explain an attempt of which only the output is known."""
+    config = find_config(a.events, s.program.path)
     if empty := named_path(a, s.ruled_out):
         return NeedsHuman(
             f"It wants something in {empty} that only a person can give: it {describe_end(a)}.",
-            "what was put there did not do",
+            "the content that discovery put there was not enough",
             f"put the right content at {empty}, then {RETRY}",
         )
     hint = (
         f"correct {config}, which it reads"
         if config
-        else f"run it by hand as {s.program.user} and read what it says"
+        else f"run it by hand as {s.program.user} and read its output"
     )
     if a.outcome == "deadline":
         made = [e for e in a.events if not e.error]
@@ -90,10 +91,10 @@ def unexplained_exit(a: Attempt, s: SearchState) -> NeedsHuman:
             f"UDP port {e.port}" for e in made if isinstance(e, Bind) and e.port and not e.stream
         ]
         opened = f"no TCP port (only {', '.join(sockets)})" if sockets else "no port"
-        said = last_words(a.out, a.err)
+        message = last_words(a.out, a.err)
         return NeedsHuman(
             f"It has run for {a.seconds:.0f} s and opened {opened}"
-            + (f"; it says {said!r}." if said else "."),
+            + (f"; it prints {message!r}." if message else "."),
             "there is nothing to send requests to",
             hint,
         )
@@ -104,8 +105,8 @@ def unexplained_exit(a: Attempt, s: SearchState) -> NeedsHuman:
     )
 
 
-def in_short(attempt: Attempt) -> str:
-    """How an attempt ended, in a few words."""
+def summarise_attempt(attempt: Attempt) -> str:
+    """Return how an attempt ended, in a few words."""
     match attempt.outcome:
         case "listening":
             return "listens at " + ", ".join(map(str, attempt.ports))
@@ -113,5 +114,5 @@ def in_short(attempt: Attempt) -> str:
             return f"no answer from {attempt.stalled}"
         case "deadline":
             return f"runs, opens no port: {last_words(attempt.out, attempt.err)}".rstrip(": ")
-    said = last_words(attempt.out, attempt.err)
-    return f"{attempt.end}: {said}" if said else attempt.end
+    message = last_words(attempt.out, attempt.err)
+    return f"{attempt.end}: {message}" if message else attempt.end

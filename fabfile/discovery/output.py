@@ -1,5 +1,4 @@
-"""What a program says: its last words, the lines worth showing, and nothing that must stay
-secret."""
+"""Read the output of a program: its last message and notable lines, without secrets."""
 
 from __future__ import annotations
 
@@ -27,8 +26,8 @@ _HELP = re.compile(
 
 
 def secret_masker(secrets: Sequence[str]) -> Callable[[str], str]:
-    """A function that takes `secrets`, in clear, URL-quoted or JSON-quoted, and all known ones
-    out of a text."""
+    """Return a function that masks `secrets` in a text (plain, URL-quoted or JSON-quoted), and all
+    other known secrets."""
     forms = {
         form
         for s in secrets
@@ -46,8 +45,8 @@ def secret_masker(secrets: Sequence[str]) -> Callable[[str], str]:
 
 
 def notable_lines(text: str) -> list[str]:
-    """The lines a person would read: no stack frames, JSON log lines, rulers or time stamps,
-    none twice."""
+    """Return the lines for people, without duplicates: no stack frames, JSON log lines, rulers or
+    time stamps."""
     lines = (
         _STAMP.sub("", line).strip()[:_LONGEST]
         for line in text.splitlines()
@@ -57,14 +56,14 @@ def notable_lines(text: str) -> list[str]:
 
 
 def last_words(out: str, err: str) -> str:
-    """The line that says why it ended: the last telling one on stderr, else on stdout, else the
-    very last."""
+    """Return the line with the reason of the end: the last error on stderr, else on stdout, else
+    the last line."""
     for text in (err, out):
         if telling := [line for line in notable_lines(text) if _TELLING.search(line)]:
             panics = [line for line in telling if line.lower().startswith(("panic", "fatal"))]
             return (panics or telling)[-1]
-    said = notable_lines(err) or notable_lines(out)
-    return said[-1] if said else ""
+    lines = notable_lines(err) or notable_lines(out)
+    return lines[-1] if lines else ""
 
 
 def is_help(text: str) -> bool:
@@ -72,6 +71,6 @@ def is_help(text: str) -> bool:
     return bool(_HELP.search(text))
 
 
-def same_but_numbers(one: str, other: str) -> bool:
-    """Whether two texts say the same but for numbers (times, process ids, ports)."""
-    return re.sub(r"\d+", "#", one) == re.sub(r"\d+", "#", other)
+def same_but_numbers(first: str, second: str) -> bool:
+    """Whether two texts are the same except for numbers (times, process ids, ports)."""
+    return re.sub(r"\d+", "#", first) == re.sub(r"\d+", "#", second)

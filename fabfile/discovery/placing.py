@@ -1,4 +1,4 @@
-"""Files and directories put on the host for the program, and taken away again."""
+"""Create files and directories for the program on the host, and remove them again."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def create_path(
     *,
     writable: bool = False,
 ) -> tuple[str, ...]:
-    """Create the directory (`content` None) or file, with the directories above it; what was
-    created, outermost first.
+    """Create the directory (`content` None) or file, with the directories above it; return
+    what was created, outermost first.
 
     Raises:
         RunbookError: it exists already, so whatever is wrong with it is not its absence.
@@ -53,13 +53,13 @@ def create_path(
     if "exists" in lines:
         raise RunbookError(
             f"{link.name}: {path} exists, but user {user} may not use it",
-            "its rights are somebody's decision and are left alone",
+            "discovery does not change rights that somebody set",
             f"ls -ld {path} on {link.name}; chown {user} {path}, then run the same command again",
         )
     return tuple(line.removeprefix("made ") for line in lines if line.startswith("made "))
 
 
-def take_back(link: Link, made: Sequence[str], content: str | None) -> None:
+def remove_created(link: Link, made: Sequence[str], content: str | None) -> None:
     """Remove what `create_path` made, the innermost first: files only as they were made,
     directories only if empty."""
     digest = text_sha256(content or "")
@@ -73,5 +73,5 @@ def take_back(link: Link, made: Sequence[str], content: str | None) -> None:
 
 
 def text_sha256(text: str) -> str:
-    """The hex digest of a text as it lies in a file."""
+    """Return the SHA-256 of a text as stored in a file, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -19,7 +19,7 @@ def show_discovery(console: Console, discovery: Discovery) -> None:
 
 
 def trail_table(trail: Sequence[TrailRow], title: str = "") -> RenderableType:
-    """The way there: a line for every attempt."""
+    """Return the trail as a table, a row for every attempt."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -35,7 +35,7 @@ def trail_table(trail: Sequence[TrailRow], title: str = "") -> RenderableType:
 
 
 def facts_table(found: Facts, occupied: str = "") -> RenderableType:
-    """The settings found; what the program does not have is left out."""
+    """Return the settings found as a table, without those that the program does not have."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -54,7 +54,7 @@ def facts_table(found: Facts, occupied: str = "") -> RenderableType:
 
 
 def list_settings(found: Facts, occupied: str = "") -> list[tuple[str, str]]:
-    """The settings found as pairs of plain texts."""
+    """Return the settings found as pairs of plain texts."""
     pairs: list[tuple[str, Iterable[object] | None]] = [
         ("serves with", found.command or ("no argument",)),
         ("listens at", [", ".join(map(str, found.ports))]),

@@ -1,4 +1,4 @@
-"""The loop: run it, judge what was seen, do what follows, until it serves or a person is needed."""
+"""The loop of discovery: run the program, decide, act; until it serves or a person is needed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .actions import (
     UseCommand,
 )
 from .decide import decide_action
-from .facts import config_of, gather_facts, ports_of, refused_calls
+from .facts import find_config, gather_facts, ordered_ports, refused_calls
 from .help_text import Commands, read_help
 from .host import ProgramHost
-from .missing_path import got_on
+from .missing_path import made_progress
 from .model import Attempt, Destination, Discovery, Facts, Program, TrailRow
-from .needs_human import in_short
+from .needs_human import summarise_attempt
 from .output import notable_lines, secret_masker
 from .placing import text_sha256
 from .state import SERVICES, SearchState
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from ..engine.link import Link
 
 MOST = 25
-"""Attempts after which it is given up: programs want a handful of things."""
+"""Attempts before discovery gives up."""
 DEADLINE, ANSWER = 45.0, 5.0
-"""Seconds an attempt, and a question like `--help`, may take."""
+"""Seconds that an attempt, and a call such as `--help`, may take."""
 
 
 class Stopped(RunbookError):
-    """Discovery ended without a serving program; `trail` is the way up to there."""
+    """Discovery ended without a serving program; `trail` has its attempts."""
 
     def __init__(self, error: RunbookError, trail: Sequence[TrailRow]) -> None:
         super().__init__(error.problem, error.why, error.next, error.code)
@@ -60,17 +60,17 @@ def find_out(
     evidence: Path | None = None,
     deadline: float = DEADLINE,
 ) -> Discovery:
-    """Find out what `program` wants by running it on `link`'s host, create it, and tell what it
-    does once it serves.
+    """Find out what `program` needs by running it on `link`'s host, create that, and return its
+    facts once it serves.
 
-    Nothing stays behind but the files and directories that it wanted: no process, no firewall rule,
+    Only the files and directories that it needs stay behind: no process, no firewall rule,
     no trace. A running instance of it is not disturbed.
 
     Args:
         content_for: gives the content of the files it wants.
         known: services it is meant to reach (its database): calls there are never rejected.
         mask: texts that must not appear in anything that is shown.
-        progress: gets a sentence whenever one is concluded.
+        progress: called with each conclusion, a sentence.
         evidence: a folder here in which to keep the traces (they hold no data, only names of files
             and addresses).
         deadline: seconds one attempt may take.
@@ -126,13 +126,13 @@ class _Search:
             interrupt.check()
             attempt = self._make_attempt()
             if number == 1:
-                self._ask_for_help()
-            in_vain = self._undo_if_in_vain(attempt)
+                self._read_help_text()
+            undone = self._undo_without_effect(attempt)
             action = decide_action(attempt, self.state)
             if isinstance(action, (Serving, NeedsHuman)) and self._shown_other_config(attempt):
                 continue
             did = self._carry_out(action)
-            self._note_attempt(attempt, action.why, "; ".join(filter(None, (in_vain, did))))
+            self._note_attempt(attempt, action.why, "; ".join(filter(None, (undone, did))))
             self.before = attempt
             if isinstance(action, Serving):
                 return self._found_facts(attempt, action)
@@ -140,7 +140,7 @@ class _Search:
                 raise RunbookError(action.why, action.matters, action.next)
         raise RunbookError(
             f"{self.program.path} still does not serve after {MOST} attempts",
-            "it wants something new every time",
+            "it needs something new every time",
             "read the trail above",
         )
 
@@ -154,9 +154,8 @@ class _Search:
         taken = [e.port for e in attempt.events if isinstance(e, Bind) and e.error == "EADDRINUSE"]
         return replace(attempt, holder=self.node.holder(taken[-1])) if taken else attempt
 
-    def _ask_for_help(self) -> None:
-        """Always, also when nothing is missing: facts must not depend on what the host already
-        has."""
+    def _read_help_text(self) -> None:
+        """Read the help, even if nothing is missing: the facts must not depend on the host."""
         args = self.program.args
         answer = self.node.attempt((*args, "--help"), deadline=ANSWER)
         commands = read_help(answer.output)
@@ -169,8 +168,8 @@ class _Search:
                 printed.raw if printed.outcome == "exited" and not printed.code else None
             )
         if commands.version:
-            said = notable_lines(self.node.attempt((*args, commands.version), deadline=ANSWER).out)
-            self.version = said[-1] if said else ""
+            lines = notable_lines(self.node.attempt((*args, commands.version), deadline=ANSWER).out)
+            self.version = lines[-1] if lines else ""
 
     def _carry_out(self, action: Action) -> str:
         """Carry the action out; what was done, for the trail."""
@@ -181,7 +180,7 @@ class _Search:
                 return self.files.create_file(path, writable=writable)
             case CreateDirectory(path=path):
                 self._rule_out(path)
-                return self.files.create_folder(path)
+                return self.files.create_directory(path)
             case RejectOutbound(to=to):
                 self.state = replace(self.state, rejected=self.state.rejected | {to})
                 return f"reject {to} for {self.program.user} while it is tried"
@@ -196,39 +195,37 @@ class _Search:
     def _rule_out(self, path: str) -> None:
         self.state = replace(self.state, ruled_out=self.state.ruled_out | {path})
 
-    def _undo_if_in_vain(self, attempt: Attempt) -> str:
-        """Programs look for files they do not need. One whose creation changed nothing is taken
-        away again."""
+    def _undo_without_effect(self, attempt: Attempt) -> str:
+        """Remove what the last action created if it changed nothing: programs try many files."""
         before = self.before
-        if before is None or attempt.outcome != before.outcome or got_on(before, attempt):
+        if before is None or attempt.outcome != before.outcome or made_progress(before, attempt):
             return ""
-        return self.files.take_last_back()
+        return self.files.remove_last_created()
 
     def _shown_other_config(self, attempt: Attempt) -> bool:
-        """A configuration that is there but not the wanted one is shown to the program as
-        wanted; the file stays."""
-        path = config_of(attempt.events, self.program.path)
+        """Show the wanted configuration to the program if the file differs; the file stays."""
+        path = find_config(attempt.events, self.program.path)
         if path is None or not self.files.shadow_config(path):
             return False
-        why = f"It reads {path}, which is not what this site asks for."
+        why = f"It reads {path}, which differs from the wanted configuration."
         self._note_attempt(attempt, why, "show it the wanted content; the file stays as it is")
         return True
 
     def _note_attempt(self, attempt: Attempt, why: str, did: str) -> None:
         ran = " ".join((self.program.path.rpartition("/")[2], *attempt.args))
-        seen, why, did = map(self.clean, (in_short(attempt), why, did))
+        seen, why, did = map(self.clean, (summarise_attempt(attempt), why, did))
         row = TrailRow(len(self.trail) + 1, ran, seen, why, did, attempt.seconds)
         self.trail.append(row)
         self.progress(row.concluded)
 
     def _found_facts(self, attempt: Attempt, action: Serving) -> Discovery:
-        config = config_of(attempt.events, self.program.path)
+        config = find_config(attempt.events, self.program.path)
         shown = self.files.shadows.get(config) if config else None
         found: Facts = gather_facts(
             attempt,
             self.program,
             self.state.commands,
-            ports=ports_of(attempt) or action.ports,
+            ports=ordered_ports(attempt) or action.ports,
             reject=self._to_reject(attempt),
             binary_sha256=self.node.seen.sha256,
             config_sha256=(
@@ -243,8 +240,7 @@ class _Search:
         return Discovery(found, tuple(self.trail), action.occupied)
 
     def _to_reject(self, attempt: Attempt) -> set[Destination]:
-        """What stalled here, and what would if a rule on this host did not refuse it to the
-        program's user."""
+        """Return the calls that stalled, or would stall without a firewall rule."""
         doubtful = set(refused_calls(attempt.events)) - self.state.known - self.state.rejected
         return set(self.state.rejected) | {
             to for to in doubtful if to.port not in SERVICES and self.node.stalls(to)

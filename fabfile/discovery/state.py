@@ -17,13 +17,13 @@ SERVICES = {
     9092: "Kafka",
     2379: "etcd",
 }
-"""Ports behind which a program's own data lives: calls there are never rejected, somebody has to
-make them work."""
+"""Ports of services that hold a program's data. Calls to them are never rejected, because the
+program needs them."""
 
 
 @dataclass(frozen=True)
 class SearchState:
-    """What is known when an attempt is judged, and what was done already."""
+    """What is known and what was tried when an attempt is judged."""
 
     program: Program
     commands: Commands
@@ -33,5 +33,5 @@ class SearchState:
     tried: frozenset[str] = frozenset()
     """Commands that were tried."""
     ruled_out: frozenset[str] = frozenset()
-    """Paths that were created, in vain or not: creating them again would not help."""
+    """Paths that were created, with or without effect: creating them again would not help."""
     retried: bool = False

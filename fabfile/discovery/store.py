@@ -1,5 +1,4 @@
-"""What discovery found, remembered: on the controller, and on each app node for the next
-controller."""
+"""Keep the facts of discovery: on the controller, and on each app node for the next controller."""
 
 from __future__ import annotations
 
@@ -25,20 +24,21 @@ if TYPE_CHECKING:
 
 
 def on_host(settings: Settings) -> str:
-    """Where an app node keeps them: beside the binary they hold for."""
+    """Return where an app node keeps the facts: beside their binary."""
     return f"{ROOT}/releases/{settings.app.sha256[:12]}/facts.json"
 
 
 def facts_key(settings: Settings) -> str:
-    """Facts hold for one binary and one e-mail (the log's place and the port depend on it)."""
+    """Return the key of the facts: they depend on the binary, the e-mail (which sets
+    the path of the log and the port) and the user."""
     return hashlib.sha256(
         f"{settings.app.sha256} {settings.app.email} {settings.app.user}".encode()
     ).hexdigest()[:16]
 
 
 def known_facts(settings: Settings) -> Facts | None:
-    """The facts for this site's binary: from here, else from an app node; None when nobody has
-    them."""
+    """Return the facts for this site's binary, from here or else from an app node; None if neither
+    has them."""
     local = settings.state / "facts.json"
     if local.exists() and (facts := _parse_facts(settings, local.read_text(encoding="utf-8"))):
         return facts
@@ -48,7 +48,7 @@ def known_facts(settings: Settings) -> Facts | None:
 
 
 def on_nodes(settings: Settings) -> Facts | None:
-    """The facts for this site's binary from any app node that has them."""
+    """Return the facts for this site's binary from any app node that has them."""
     with open_fleet(settings, settings.inventory.having("app"), readonly=True) as fleet:
         seen = fleet.each(
             lambda node: (
@@ -64,8 +64,8 @@ def on_nodes(settings: Settings) -> Facts | None:
 
 
 def ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
-    """Where the app serves on each of `nodes`, as its unit there has it; without those that do
-    not answer or have none."""
+    """Return the app's port on each of `nodes`, as its unit there has it; nodes without an answer
+    or a port are left out."""
     with open_fleet(settings, nodes, readonly=True) as fleet:
         seen = fleet.each(
             lambda node: fleet.link(node).read([app.port_probe(settings)])[0].out.strip()
@@ -76,32 +76,32 @@ def ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
 
 
 def remember_facts(settings: Settings, facts: Facts) -> None:
-    """Keep them on the controller."""
+    """Keep the facts on the controller."""
     settings.state.mkdir(parents=True, exist_ok=True)
     replace_file(settings.state / "facts.json", _facts_text(settings, facts))
 
 
 def facts_step(settings: Settings, facts: Facts) -> Step:
-    """Keeps them on an app node."""
+    """Return the step that keeps the facts on an app node."""
     return File(on_host(settings), _facts_text(settings, facts))
 
 
 def find_facts(
     settings: Settings, link: Link, run: Run, out: Console, progress: Callable[[str], None]
 ) -> Discovery:
-    """Run discovery on `link`'s host, where the release already lies, and remember what it found.
+    """Run discovery on `link`'s host, where the release is already installed, and keep its facts.
 
     The traces are kept in the run folder. When it fails, the trail is printed first: it shows how
     far it came.
 
     Raises:
-        RunbookError: the binary asks for something only a person can give.
+        RunbookError: the binary needs something that only a person can do.
     """
     from . import Stopped, find_out
     from .report import trail_table
 
     def content(path: str, default: str | None) -> str | None:
-        """Ours for what is a configuration; nothing with a password in it for anything else."""
+        """Return our configuration only for a configuration: it has a password in it."""
         return app.app_config(settings) if default is not None else None
 
     program = Program(

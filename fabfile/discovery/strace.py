@@ -1,5 +1,7 @@
-"""strace's lines as events: files touched, connections, bound ports. Pure; `-f -ttt -y -s 0` is
-expected."""
+"""Parse the lines of strace into events: files touched, connections, bound ports. Pure.
+
+strace must run with `-f -ttt -y -s 0`.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 PENDING = "PENDING"
-"""Stands where an error would: the call had no answer when the trace ended."""
+"""Used in place of an error: the call had no result when the trace ended."""
 
 OPENS = frozenset({"open", "openat", "openat2", "creat"})
-LOOKS = frozenset(
+STATS = frozenset(
     {
         "stat",
         "lstat",
@@ -39,7 +41,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Touch(Event):
-    """A file or directory was named. `call` is open, look (stat, access), mkdir, chdir, socket
+    """A file or directory was named. `call` is open, stat (also access), mkdir, chdir, socket
     or exec."""
 
     call: str
@@ -52,7 +54,7 @@ class Touch(Event):
 
 @dataclass(frozen=True)
 class Connect(Event):
-    """A connection was asked for. A unix socket has its path as the address and port 0."""
+    """A connection was attempted. A unix socket has its path as the address and port 0."""
 
     address: str
     port: int
@@ -82,7 +84,7 @@ _UNFINISHED = " <unfinished ...>"
 
 
 def parse_trace(lines: Iterable[str], directory: str = "/") -> list[Event]:
-    """The events of a trace in the order in which the calls ended.
+    """Return the events of a trace in the order in which the calls ended.
 
     Args:
         directory: where the program was started; relative paths are made absolute.
@@ -145,7 +147,9 @@ class _Reader:
             return
         key = _socket_name(args)
         known = self.connects.get(key)
-        if known is not None and error != "EINPROGRESS":  # asked again how the first call went
+        if (
+            known is not None and error != "EINPROGRESS"
+        ):  # a second call, for the result of the first
             before = self.events[known]
             self.events[known] = replace(before, error="" if error == "EISCONN" else error)
             return
@@ -155,9 +159,9 @@ class _Reader:
     def answer(self, args: str) -> None:
         """A non-blocking connect's result is read by getsockopt; it belongs to the connect."""
         index = self.connects.get(_socket_name(args))
-        if index is not None and (said := _SO_ERROR.search(args)):
+        if index is not None and (option := _SO_ERROR.search(args)):
             self.events[index] = replace(
-                self.events[index], error="" if said[1] == "0" else said[1]
+                self.events[index], error="" if option[1] == "0" else option[1]
             )
 
     def bind(self, pid: int, at: float, args: str, error: str) -> None:
@@ -178,12 +182,12 @@ class _Reader:
             posixpath.join(found[1] or self.directory, _unquote_text(found[2]))
         )
         rest = args[found.end() :]
-        kind = "open" if name in OPENS else "look" if name in LOOKS else name.removesuffix("at")
+        kind = "open" if name in OPENS else "stat" if name in STATS else name.removesuffix("at")
         if kind == "execve":
             kind = "exec"
         elif kind == "chdir" and not error:
             self.directory = path
-        elif kind not in ("open", "look") and name not in CHANGES:
+        elif kind not in ("open", "stat") and name not in CHANGES:
             return
         create = "O_CREAT" in rest or name == "creat"
         write = create or "O_WRONLY" in rest or "O_RDWR" in rest
@@ -223,17 +227,17 @@ def _unquote_text(text: str) -> str:
         return text
     named = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "f": "\f"}
 
-    def one(found: re.Match[str]) -> str:
+    def unescape(found: re.Match[str]) -> str:
         if found[1] or found[2]:
             return chr(int(found[1], 8) if found[1] else int(found[2], 16))
         return named.get(found[3], found[3])
 
-    return _ESCAPE.sub(one, text).encode("latin-1", "replace").decode("utf-8", "replace")
+    return _ESCAPE.sub(unescape, text).encode("latin-1", "replace").decode("utf-8", "replace")
 
 
-def of_program(events: list[Event], path: str) -> tuple[Event, ...] | None:
-    """The events from the moment `path` was executed, without those of whatever started it; None
-    if it never was."""
+def select_program_events(events: list[Event], path: str) -> tuple[Event, ...] | None:
+    """Return the events since `path` was executed, without those of the process that started it;
+    None if it was never executed."""
     for index, event in enumerate(events):
         if (
             isinstance(event, Touch)

@@ -1,5 +1,5 @@
-"""The files that a program wants: created with the right content, shown in place of others, and
-taken back when they were of no use."""
+"""The files that a program needs: discovery creates them, or shows other content in their place,
+and removes the created files that had no effect."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable
 from .host import ProgramHost
 from .model import Program
 from .paths import config_rank
-from .placing import create_path, take_back, text_sha256
+from .placing import create_path, remove_created, text_sha256
 
 ContentFor = Callable[[str, str | None], str | None]
-"""Gives the content of a file the program wants: (path, its own default configuration if the
-path looks like a configuration and it has one) → content, or None for "no idea": then the
-default is taken, or the file stays empty."""
+"""Gives the content of a file the program needs: (path, its own default configuration if the
+path is probably a configuration, else None) → content, or None if unknown: then the default is
+taken, or the file stays empty."""
 
 
 class WantedFiles:
     """What discovery has created for the program, and what it only shows to it.
 
     Attributes:
-        shadows: path → content that the program sees instead of the file's own.
-        made: what the last action created, the path itself last.
+        shadows: path → content that the program sees instead of the content of the file.
+        made: what the last action created, outermost first; removed if it had no effect.
         default: the program's own default configuration, if it prints one.
     """
 
@@ -35,28 +35,36 @@ class WantedFiles:
         self._contents: dict[str, str] = {}
 
     def create_file(self, path: str, *, writable: bool) -> str:
-        """Create it with the content that the site gives, or its default; what was done."""
+        """Create the file with the content that the site gives, or else with the program's default.
+
+        Returns what was done, for the trail.
+        """
         content = "" if writable else self._find_content(path) or ""
         self.made = self._create_path(path, content, writable=writable)
         self._contents[path] = content
         return f"created {path} ({self._describe_content(content)})"
 
-    def create_folder(self, path: str) -> str:
-        """Create it, with the folders above; what was done."""
+    def create_directory(self, path: str) -> str:
+        """Create the directory and its parents; return what was done, for the trail."""
         self.made = self._create_path(path, None)
         return f"created {path}/"
 
-    def take_last_back(self) -> str:
-        """Remove what the last action created; what was done, "" when there was nothing."""
+    def remove_last_created(self) -> str:
+        """Remove what the last action created.
+
+        Returns what was done, for the trail; "" if there was nothing to remove.
+        """
         if not self.made:
             return ""
         path = self.made[-1]
-        take_back(self.node.link, self.made, self._contents.pop(path, None))
+        remove_created(self.node.link, self.made, self._contents.pop(path, None))
         return f"removed {path} again (it changed nothing)"
 
     def shadow_config(self, path: str) -> bool:
-        """Show the program the wanted content in place of a configuration that was there before;
-        whether that differs."""
+        """Show the wanted content to the program if the configuration on the host differs.
+
+        The file itself stays as it is. Returns whether it differs.
+        """
         if path in self._contents or path in self.shadows:
             return False
         content = self.content_for(path, self.default)

@@ -14,7 +14,7 @@ from ..engine.errors import UNREACHABLE
 from ..engine.problem import Problem
 from ..engine.words import plural
 from ..health.host import HostStatus
-from ..health.overview import ask_site
+from ..health.overview import read_site
 from ..health.verdict import exit_code
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
@@ -30,7 +30,7 @@ def show_status(
     unit, and what each balancer sees."""
     out, started = open_console(json), time.monotonic()
     with open_fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
-        hosts, site = ask_site(settings, fleet)
+        hosts, site = read_site(settings, fleet)
         sessions = fleet.sessions
     show_hosts(out, hosts, site, verbose=verbose)
     out.print(_last_line(hosts, site, time.monotonic() - started, sessions))

@@ -1,8 +1,7 @@
-"""Whether a host is well: the questions that `fab status` asks, and that a deploy asks before it
-ends.
+"""Whether a host is healthy: the checks of `fab status`, which a deploy also runs at its end.
 
-One module a subject, each with `SUBJECT_checks(settings, node)`; a new subject is one module and
-one name in SUBJECTS.
+Each subject is a module with a function `SUBJECT_checks(settings, node)`. To add a subject, write
+the module and add its function to SUBJECTS.
 """
 
 from __future__ import annotations
@@ -23,5 +22,5 @@ SUBJECTS: tuple[Callable[[Settings, Node], Sequence[HealthCheck]], ...] = (
 
 
 def health_checks(settings: Settings, node: Node) -> list[HealthCheck]:
-    """Every question for `node`, by its roles."""
+    """Return every check for `node`, by its roles."""
     return [check for subject in SUBJECTS for check in subject(settings, node)]

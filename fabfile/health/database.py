@@ -1,5 +1,5 @@
-"""Whether the database answers as the app needs it: a row of each table, our settings in effect,
-free connections."""
+"""Whether the database serves the app: readable tables, our settings in effect, free
+connections."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from ..roles.postgres_view import broken, in_effect_query, merged, overruled
 from ..settings.settings import Settings
 
 WAITED = 3
-"""Seconds from which a session that waits for a lock is a problem: users wait as long."""
+"""Seconds after which a session that waits for a lock is a problem, because users wait too."""
 
 SPARE = 5
-"""Connections below which they are called used up: each app node opens some at once."""
+"""Fewer free connections than this count as none: an app node opens several at once."""
+
+BLOCKERS = "SELECT pid, pg_blocking_pids(pid) FROM pg_locks WHERE NOT granted"
+"""For a person: which sessions wait for a lock, and which sessions block them."""
 
 STATE = """SELECT json_build_object('waiting', count(*),
   'longest', coalesce(max(extract(epoch FROM now() - query_start))::int, 0))
@@ -40,20 +43,20 @@ SELECT json_build_object('connections',
 SELECT json_build_object('encoding', pg_encoding_to_char(encoding))
 FROM pg_database WHERE datname = current_database();
 """
-"""Lock waits, settings that wait for a restart, connections in all and of the app's role, the
-encoding; JSON lines."""
+"""JSON lines: lock waits, settings with a pending restart, connections in total and of the app's
+role, and the encoding."""
 
 READ = """SET ROLE {role};
 SELECT format('SELECT 1 FROM %I.%I LIMIT 1', relnamespace::regnamespace, relname) FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY relname
 \\gexec
 """
-"""A row of each of the app's tables, as its role: it waits for a table that is locked, and sees
-missing rights."""
+"""Read a row of each table as the app's role: this waits if a table is locked, and fails if a right
+is missing."""
 
 
 def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
-    """The question to PostgreSQL's host."""
+    """Return the check for PostgreSQL's host; none for other hosts."""
     if "postgres" not in node.roles:
         return []
     db, wanted = settings.database, postgres.wanted(settings, node)
@@ -67,32 +70,32 @@ def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
             READ.replace("{role}", quote_ident(db.user)),
         ]
     )
-    # Asked from the host itself: whether the server listens where the app nodes call, not whether
-    # the network lets them.
+    # Runs on the host itself: it checks the address where the app nodes call, not the network.
+    # The network has its own check.
     listens = f"pg_isready -q -t 1 -h {q(node.address)} -p {postgres.PORT} || echo deaf"
     probe = f"{listens}\n{psql(db.name, query)}"
-    return [HealthCheck("database", probe, partial(judge, wanted, settings, node))]
+    return [HealthCheck("database", probe, partial(judge_database, wanted, settings, node))]
 
 
-def judge(
+def judge_database(
     wanted: Mapping[str, str], settings: Settings, node: Node, seen: Reading
 ) -> list[Problem]:
-    """Pure: what is wrong with the database, its gravest cause first."""
+    """Return what is wrong with the database, the most serious problem first. Pure."""
     name, unit = settings.database.name, postgres.postgres_unit(settings)
     try:
         found = answer(seen, name)
     except RunbookError as error:
-        # The unit's own check tells that it does not run; this one knows no cause of that.
+        # The check of the unit reports a stopped server; here it is an effect, not a cause.
         refused = [
             Problem(error.problem, error.next, cause=not isinstance(error, pgfault.NotRunning))
         ]
     else:
-        installed = seen.code not in (126, 127)  # else its unit's own check says enough
+        installed = seen.code not in (126, 127)  # no psql: the check of the unit reports it
         missing = f"database {name}, its role or a table is missing: the app cannot read"
         gone = Problem(missing, "fab deploy", cause=installed)
         refused = [gone] if found is None else []
     facts = json_lines(rows(seen))
-    problems = [*refused, *_settings(wanted, unit, facts)]
+    problems = [*refused, *_judge_settings(wanted, unit, facts)]
     if facts and rows(seen).startswith("deaf"):
         where = f"{node.address} port {postgres.PORT}"
         next_ = f"on {node.name}: ss -ltn; ip addr; then systemctl restart {unit}"
@@ -102,47 +105,56 @@ def judge(
             )
         )
     if not refused:
-        problems += _waits(facts)
-    return [*problems, *_connections(facts, settings.database.user), *_encoding(facts, name)]
+        problems += _judge_waits(facts)
+    return [
+        *problems,
+        *_judge_connections(facts, settings.database.user),
+        *_judge_encoding(facts, name),
+    ]
 
 
-def _settings(
+def _judge_settings(
     wanted: Mapping[str, str], unit: str, facts: Sequence[Mapping[str, Any]]
 ) -> list[Problem]:
-    reload = f"fix that line, then: systemctl reload {unit}"
+    reload = f"correct that line, then: systemctl reload {unit}"
     unread = [
         Problem(f"PostgreSQL cannot read {line}; it may not start again", reload)
         for line in broken(facts)
     ]
     wrong = [
-        Problem(str(one), one.remedy(unit), down=not one.later)
-        for one in merged(overruled(wanted, facts))
+        Problem(str(setting), setting.remedy(unit), down=not setting.later)
+        for setting in merged(overruled(wanted, facts))
     ]
     pending = [fact["pending"] for fact in facts if "pending" in fact]
-    restart = f"when a few failed requests do no harm: systemctl restart {unit}"
-    waiting = f"PostgreSQL takes over {', '.join(pending)} at its next restart only"
+    restart = f"when a few failed requests are acceptable: systemctl restart {unit}"
+    waiting = f"{', '.join(pending)} takes effect only after a restart of PostgreSQL"
     return [*unread, *wrong, *([Problem(waiting, restart, down=False)] if pending else [])]
 
 
-def _waits(facts: Sequence[Mapping[str, Any]]) -> list[Problem]:
-    """Sessions that wait for a lock for long, and who holds it. (A table locked against us is
-    refused before that.)"""
+def _judge_waits(facts: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """Return a problem if sessions wait long for a lock, with its holder.
+
+    A lock on a table that the check itself reads was reported earlier, as an error of the check.
+    """
     waits = next((fact for fact in facts if "waiting" in fact and "longest" in fact), None)
     if not waits or waits["longest"] < WAITED:
         return []
     number = waits["waiting"]
     sentence = (
-        f"{plural(number, 'session')} of the database wait for a lock, since {waits['longest']} s"
+        f"{plural(number, 'session')} of the database wait for a lock, for up to"
+        f" {waits['longest']} s"
     )
     by = next((fact for fact in facts if fact.get("session") and fact.get("waiting")), None)
     by = by or next((fact for fact in facts if "prepared" in fact), None)
     if by is None:
-        return [Problem(sentence, "inv db.status")]
+        # The holder may be gone already, or is no client (autovacuum, for example).
+        by_hand = f"on the host: {pgfault.AS_SUPERUSER} -c '{BLOCKERS}'"
+        return [Problem(sentence, f"fab status   (again: it names the holder); or {by_hand}")]
     who, command = pgfault.holder(by)
     return [Problem(f"{sentence}: {who}", command)]
 
 
-def _connections(facts: Sequence[Mapping[str, Any]], user: str) -> list[Problem]:
+def _judge_connections(facts: Sequence[Mapping[str, Any]], user: str) -> list[Problem]:
     seen = next((fact for fact in facts if "connections" in fact), None)
     if not seen:
         return []
@@ -163,14 +175,15 @@ def _connections(facts: Sequence[Mapping[str, Any]], user: str) -> list[Problem]
     return []
 
 
-def _encoding(facts: Sequence[Mapping[str, Any]], name: str) -> list[Problem]:
+def _judge_encoding(facts: Sequence[Mapping[str, Any]], name: str) -> list[Problem]:
     encoding = next((fact["encoding"] for fact in facts if "encoding" in fact), "UTF8")
     if encoding == "UTF8":
         return []
-    move = f"pg_dump {name}, drop it, deploy, load the dump (in a quiet hour)"
+    move = f"pg_dump {name}, drop it, fab deploy, load the dump (in a maintenance window)"
     return [
         Problem(
-            f"database {name} is encoded in {encoding}, not UTF8: what it stores is not checked",
+            f"database {name} is encoded in {encoding}, not UTF8: PostgreSQL does not check what it"
+            " stores",
             move,
             down=False,
         )

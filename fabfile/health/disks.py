@@ -1,5 +1,5 @@
-"""Whether every file system that a host's roles write to has space and inodes left, and can be
-written to at all."""
+"""Whether the file systems that a host's roles write to are writable and have free space and
+inodes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..settings.settings import Settings
 NAME = "disks"
 
 NEARLY = 90
-"""Percent in use, of space or of inodes, from which a person should look."""
+"""Percent of space or inodes in use from which a file system is a problem."""
 
 FULL = 16 << 10
-"""KiB. With less left a file system counts as full: PostgreSQL's next piece of its write-ahead
-log has 16 MiB."""
+"""KiB. With less free space a file system counts as full, because the next segment of PostgreSQL's
+write-ahead log needs 16 MiB."""
 
 COMMON = {
     "/": "the system",
@@ -35,7 +35,7 @@ COMMON = {
     SETTINGS: "configuration",
     TOOLS: "the runbook's tools",
 }
-"""What lies where, on every host."""
+"""Path and use, on every host."""
 
 POSTGRES = {
     "/var/lib/postgresql": "PostgreSQL's data",
@@ -44,13 +44,14 @@ POSTGRES = {
     '"$data"/pg_tblspc/*/': "PostgreSQL's tablespaces",
     "/var/log/postgresql": "PostgreSQL's log",
 }
-"""`data` is a variable of `disk_probe`: where the cluster's own configuration says that its data
-lie."""
+"""`data` is a variable of `disk_probe`: the data directory in the configuration of the cluster."""
 
 
 def used_paths(node: Node) -> dict[str, str]:
-    """What `node` writes where, by its roles. A path is shell text: it may be a pattern, or use
-    a variable of `disk_probe`."""
+    """Return the paths that `node` writes to, by its roles, each with its use.
+
+    A path is shell text: it may be a pattern, or use a variable of `disk_probe`.
+    """
     own = {
         "app": {ROOT: "the app's releases", "$logs": "the app's log"},
         "postgres": POSTGRES,
@@ -65,7 +66,7 @@ def used_paths(node: Node) -> dict[str, str]:
 
 
 def disk_checks(settings: Settings, node: Node) -> list[HealthCheck]:
-    """One question about all of them."""
+    """Return a single check for all file systems of `node`."""
     return [
         HealthCheck(
             NAME,
@@ -76,13 +77,14 @@ def disk_checks(settings: Settings, node: Node) -> list[HealthCheck]:
 
 
 def disk_probe(paths: dict[str, str], postgres: int) -> str:
-    """Read-only shell text that prints, for `parse_mounts`, `mode|use|path` for each path that is
-    there, and then df's table.
+    """Return read-only shell text for `parse_mounts`: it prints `mode|use|path` for each path that
+    exists, then the table of df.
 
-    `logs` are the folders of the app's logs as discovery found them. A mount whose server is gone
-    answers nobody, hence the time limit, and the signal that ends even a process that waits for it.
+    `logs` are the folders of the app's logs as discovery found them. The time limit is there
+    because a mount whose server is gone never answers; only SIGKILL ends a process that waits for
+    such a mount.
     """
-    asked = "\n".join(f"ours {q(use)} {path}" for path, use in paths.items())
+    listing = "\n".join(f"ours {q(use)} {path}" for path, use in paths.items())
     return f"""timeout -s KILL 3 sh <<'DISKS'
 ours() {{
   use=$1; shift
@@ -96,7 +98,7 @@ logs=$(sed -n 's|^\\(/[^ ]*\\)/[^/ ]* {{$|\\1|p' {SETTINGS}/logrotate.conf 2>/de
 data=$(sed -n "s/^data_directory *= *'\\([^']*\\)'.*/\\1/p" \\
   /etc/postgresql/{postgres}/main/postgresql.conf 2>/dev/null)
 paths=$(
-{asked}
+{listing}
 )
 echo "$paths"
 echo "$paths" | cut -d'|' -f3- | xargs -d '\\n' df -k --output={COLUMNS} 2>/dev/null
@@ -104,15 +106,15 @@ DISKS"""
 
 
 KILLED = 137
-"""Exit status of what `timeout -s KILL` ended."""
+"""Exit status of a command that `timeout -s KILL` ended."""
 
 COLUMNS = "pcent,avail,size,ipcent,iavail,file,target"
 
 
 @dataclass
 class FileSystem:
-    """What `df` says of one. `space` and `inodes` are percent in use, `left` and `size` KiB;
-    `uses` is what lies there."""
+    """A row of df. `space` and `inodes` are percent in use, `left` and `size` are KiB; `uses` is
+    what the host stores there."""
 
     mount: str
     space: int
@@ -125,13 +127,13 @@ class FileSystem:
 
 
 def parse_mounts(text: str) -> list[FileSystem]:
-    """The file systems in the output of `disk_probe`."""
-    asked = {
+    """Read the file systems from the output of `disk_probe`."""
+    paths = {
         path: (mode, use) for mode, use, path in re.findall(r"^(r[ow])\|(.*?)\|(.+)$", text, re.M)
     }
     found: dict[str, FileSystem] = {}
     for *figures, rest in re.findall(r"^ *(\S+)" + r" +([\d-]+%?)" * 4 + " +(/.*)$", text, re.M):
-        path = max((path for path in asked if rest.startswith(f"{path} ")), key=len, default="")
+        path = max((path for path in paths if rest.startswith(f"{path} ")), key=len, default="")
         if not path:
             continue
         target = rest[len(path) :].strip()
@@ -139,7 +141,7 @@ def parse_mounts(text: str) -> list[FileSystem]:
             int(figure.rstrip("%")) if figure != "-" else 0 for figure in figures
         )
         mount = found.setdefault(target, FileSystem(target, space, left, size, inodes, free))
-        mode, use = asked[path]
+        mode, use = paths[path]
         mount.read_only |= mode == "ro"
         if use not in mount.uses:
             mount.uses.append(use)
@@ -147,34 +149,34 @@ def parse_mounts(text: str) -> list[FileSystem]:
 
 
 def judge_disks(host: str, seen: Reading) -> list[Problem]:
-    """What is full, or soon will be, or cannot be written to; and that the host could not say."""
+    """Return what is full, nearly full or read-only; or that df gave no answer."""
     problems = [
         problem for mount in parse_mounts(seen.out) for problem in _mount_problem(host, mount)
     ]
     if seen.code == KILLED:
         problems.append(
             Problem(
-                "a file system does not answer: is the server of a mount gone?",
+                "a file system does not answer: is the server of a mount down?",
                 f"on {host}: findmnt; dmesg | tail",
             )
         )
     elif not parse_mounts(seen.out):
-        problems.append(Problem("df says nothing of the file systems", f"on {host}: df -h; df -i"))
+        problems.append(Problem("df reports no file systems", f"on {host}: df -h; df -i"))
     return problems
 
 
 def _mount_problem(host: str, mount: FileSystem) -> Iterator[Problem]:
-    where, lies = q(mount.mount), ", ".join(mount.uses)
+    where, uses = q(mount.mount), ", ".join(mount.uses)
     if mount.read_only:
         yield Problem(
-            f"the file system {mount.mount} is read-only ({lies})",
+            f"the file system {mount.mount} is read-only ({uses})",
             f"on {host}: dmesg | tail -n 20; then mount -o remount,rw {where}",
         )
     if mount.space >= NEARLY:
         full = mount.left < FULL
         yield Problem(
             f"the file system {mount.mount} is {'full' if full else f'{mount.space} % full'}: "
-            f"{_show_size(mount.left)} of {_show_size(mount.size)} left ({lies})",
+            f"{_show_size(mount.left)} of {_show_size(mount.size)} left ({uses})",
             f"on {host}: df -h {where}; du -xh {where} | sort -h | tail -n 15",
             down=full,
         )
@@ -183,10 +185,10 @@ def _mount_problem(host: str, mount: FileSystem) -> Iterator[Problem]:
         share = (
             "has no inode left"
             if used_up
-            else f"has used {mount.inodes} % of its inodes, {mount.inodes_left} left"
+            else f"uses {mount.inodes} % of its inodes, {mount.inodes_left} left"
         )
         yield Problem(
-            f"the file system {mount.mount} {share}: too many files ({lies})",
+            f"the file system {mount.mount} {share}: too many files ({uses})",
             f"on {host}: df -i {where}; du -x --inodes {where} | sort -n | tail -n 15",
             down=used_up,
         )

@@ -1,5 +1,4 @@
-"""Whether the service answers this machine: the addresses and ports that users call, asked over
-the network as they do."""
+"""Whether the service answers this machine, at the addresses and ports that users call."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 from ..engine.problem import Problem
@@ -15,56 +15,54 @@ from ..settings.bingo import SERVICE
 from ..settings.settings import Settings
 
 CONNECT = 1.0
-"""Seconds for a connection. A lost packet is sent again after 1 s, so one more is allowed once
-the first has failed."""
+"""Seconds for a connection attempt. TCP resends a lost packet only after 1 s, so a second attempt
+follows."""
 ANSWER = 3.0
-"""Seconds for an answer: without any app node the balancer lets a request wait a moment before
-it refuses it."""
+"""Seconds for an answer: without a healthy app node the balancer queues a request before it rejects
+it."""
 
 
-def problems(settings: Settings) -> list[Problem]:
-    """What keeps users out, as seen from here. Takes as long as the slowest of its questions,
-    all asked at once."""
-    asked: list[Callable[[], Problem | None]] = [
-        lambda name=name, address=address, port=port: _port(settings, name, address, port)  # type: ignore[misc]
-        for name, address in _addresses(settings)
+def find_entrance_problems(settings: Settings) -> list[Problem]:
+    """Return what keeps users out, as seen from this machine. All checks run at the same time."""
+    checks: list[Callable[[], Problem | None]] = [
+        partial(_check_port, settings, name, address, port)
+        for name, address in _user_addresses(settings)
         for port in (settings.edge.port, settings.edge.https_port)
     ]
-    if not asked:
+    if not checks:
         return []
-    with ThreadPoolExecutor(len(asked)) as pool:
-        found = [problem for problem in pool.map(lambda ask: ask(), asked) if problem]
-    return found or list(_answer(settings))
+    with ThreadPoolExecutor(len(checks)) as pool:
+        found = [problem for problem in pool.map(lambda check: check(), checks) if problem]
+    return found or list(_check_answer(settings))
 
 
-def _addresses(settings: Settings) -> list[tuple[str, str]]:
-    """The floating address, or each edge's own."""
+def _user_addresses(settings: Settings) -> list[tuple[str, str]]:
+    """Return the floating address, or else the address of each edge, with a name."""
     edges = settings.inventory.having("edge")
     if settings.edge.address and edges:
         return [("the floating address", settings.edge.address)]
     return [(edge.name, edge.address) for edge in edges]
 
 
-def _port(settings: Settings, name: str, address: str, port: int) -> Problem | None:
-    result = connect(address, port)
+def _check_port(settings: Settings, name: str, address: str, port: int) -> Problem | None:
+    result = try_connection(address, port)
     if not result:
         return None
     edges = [edge.name for edge in settings.inventory.having("edge")]
-    mine = [edge for edge in edges if edge == name] or edges
+    affected = [edge for edge in edges if edge == name] or edges
     silent = "timed out" in result
     return Problem(
         f"this machine cannot reach {name} {address} port {port}, where users call: "
         + ("no answer, a firewall drops it?" if silent else result),
-        f"on {' and '.join(mine)}: ss -ltn; nft list ruleset; and security groups: let TCP {port}"
-        " in from everywhere",
+        f"on {' and '.join(affected)}: ss -ltn; nft list ruleset; and security groups: let TCP"
+        f" {port} in from everywhere",
         cause=silent,
-        about=tuple(mine),
+        about=tuple(affected),
     )
 
 
-def connect(address: str, port: int) -> str:
-    """Open a connection and close it; empty when that succeeds, else the system's words in small
-    letters."""
+def try_connection(address: str, port: int) -> str:
+    """Open a connection and close it; return the system's error in lower case, or an empty text."""
     for _ in range(2):
         try:
             socket.create_connection((address, port), timeout=CONNECT).close()
@@ -76,13 +74,13 @@ def connect(address: str, port: int) -> str:
     return result
 
 
-def _answer(settings: Settings) -> Iterator[Problem]:
-    """What the app answers through the edges: a 5xx is what every user gets then."""
+def _check_answer(settings: Settings) -> Iterator[Problem]:
+    """Yield a problem if the app answers a 5xx, or nothing, through the edges."""
     url, path = urlsplit(settings.service), SERVICE.health.path
     if not url.hostname:
         return
     names: Sequence[str] = [node.name for node in settings.inventory.having("app")]
-    context = ssl._create_unverified_context()  # the certificate is not what is asked about
+    context = ssl._create_unverified_context()  # `inv certs.status` checks certificates
     connection: http.client.HTTPConnection = (
         http.client.HTTPSConnection(url.hostname, url.port, timeout=ANSWER, context=context)
         if url.scheme == "https"

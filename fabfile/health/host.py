@@ -1,5 +1,5 @@
-"""What one host says of itself, from one ssh session: figures, units, balancer, drains, lock,
-and its health checks."""
+"""The status of a host, from a single ssh session: figures, units, balancer, drains, lock, and
+health checks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DRAINED = (
 
 @dataclass
 class HostStatus:
-    """One host. `problems` is empty on a host that is well."""
+    """The status of a host. `problems` is empty if the host is healthy."""
 
     host: str
     roles: tuple[str, ...]
@@ -50,15 +50,16 @@ class HostStatus:
     """`load`, `mem` (percent), `disk` (percent of the fullest file system), `release`, `last`
     (line of the journal)."""
     units: dict[str, UnitState] = field(default_factory=dict)
-    """Those that must run here."""
+    """The units that must run here."""
     servers: dict[str, haproxy_stats.Server] = field(default_factory=dict)
     drained: dict[str, str] = field(default_factory=dict)
     edge: EdgeState | None = None
-    """On an edge of a site with a floating address: whether it holds it, could, or is drained."""
+    """Only on an edge of a site with a floating address: whether the edge holds the address, could
+    take it, or is drained."""
     healer: str = ""
-    """On an app node: the sentence of a healer that runs."""
+    """On an app node: the status text of its healer, if the healer runs."""
     healing: list[str] = field(default_factory=list)
-    """On an edge: nodes that their healers have drained, to restart the app."""
+    """On an edge: nodes that their healers drained to restart the app."""
     pending: list[str] = field(default_factory=list)
     lock: str = ""
     network: NetworkView = field(default_factory=NetworkView)
@@ -66,12 +67,12 @@ class HostStatus:
 
     @property
     def down(self) -> bool:
-        """Whether something does not do its work."""
+        """Whether a problem affects users."""
         return any(problem.down for problem in self.problems)
 
 
 def unreachable_host(settings: Settings, name: str, error: RunbookError) -> HostStatus:
-    """A host that could not be read."""
+    """Return the status of a host that could not be read."""
     (node,) = settings.inventory.select([name])
     return HostStatus(
         name, node.roles, reachable=False, problems=[Problem(str(error), error.next, cause=False)]
@@ -79,10 +80,10 @@ def unreachable_host(settings: Settings, name: str, error: RunbookError) -> Host
 
 
 def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
-    """Ask `node` everything.
+    """Read the status of `node`.
 
     Raises:
-        RunbookError: it cannot be reached, or its user may not use sudo.
+        RunbookError: the host cannot be reached, or its user may not use sudo.
     """
     is_edge = "edge" in node.roles
     floats = is_edge and bool(settings.edge.address)
@@ -94,7 +95,7 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         DRAINED,
         edge_probe(settings) if floats else "true",
         haproxy_stats.healing_probe(nodes) if is_edge else "true",
-        network.probe(settings, node),
+        network.network_probe(settings, node),
     ]
     checks = health_checks(settings, node)
     answers = fleet.link(node).read([*probes, *(check.probe for check in checks)])
@@ -107,7 +108,7 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     host.servers = haproxy_stats.parse_stat(stat.out)
     host.edge = parse_edge(node.name, edge.out) if floats else None
     host.healing = list(haproxy_stats.parse_healing(nodes, healing.out).drained)
-    host.network = network.parse(paths.out)
+    host.network = network.parse_network(paths.out)
     for check, answer in zip(checks, answers[len(probes) :], strict=True):
         host.problems.extend(check.judge(answer))
         if check.name == units.NAME:
@@ -133,7 +134,7 @@ def _read_figures(host: HostStatus, seen: Reading) -> None:
 
 
 def _read_units(host: HostStatus, seen: dict[str, UnitState], needed: Sequence[str]) -> None:
-    """A healer that is not running says nothing: its last words are not about now."""
     host.units = {name: seen[name] for name in needed if name in seen}
     state = host.units.get(healer.HEALER_UNIT)
+    # The status text of a stopped healer is old: do not show it.
     host.healer = state.status if state and state.runs else ""

@@ -1,5 +1,5 @@
-"""Whether the app's log stays bounded (R22): rotation runs, succeeds, and keeps the size under
-its limit."""
+"""Whether the app's log stays bounded (R22): rotation runs, succeeds, and keeps the size within its
+limit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .unit_state import show_moment
 from .units import ROTATION
 
 LATE = 300
-"""Seconds without a run; the timer fires every minute."""
+"""Seconds without a run that count as a fault; the timer fires every minute."""
 
 MINUTE = 60 * 200_000
-"""Bytes a log may grow between two runs: a minute of 350 lines/s of 560 bytes, well over what
-100 req/s write."""
+"""Bytes a log may grow between two runs: 350 lines/s of 560 bytes for a minute, which is well above
+the log of 100 req/s."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Rotation:
     """The state of the log's rotation on a host. Times are seconds since 1970 by its clock; 0:
     never.
 
-    `failure` is how the last run ended, in the words of logrotate or systemd; empty when it
-    succeeded, or none was yet.
+    `failure` is the error of the last run, from logrotate or systemd; empty if the run succeeded,
+    or if there was no run yet.
     """
 
     timer: str
@@ -38,13 +38,13 @@ class Rotation:
     last_run: int
     failure: str
     size_mb: int | None
-    """The size at which it rotates, as the host's own configuration has it."""
+    """The size at which it rotates, from the configuration on the host."""
     largest: int
-    """Bytes of the largest log that is written to."""
+    """Bytes of the largest current log."""
 
     @property
     def fault(self) -> str:
-        """Why the log is not kept small, as a clause; empty when it is."""
+        """Why the log is not bounded, as a clause; empty if it is bounded."""
         if self.failure:
             return f"the last rotation failed: {self.failure}"
         if self.timer != "active":
@@ -55,7 +55,7 @@ class Rotation:
                 " minute"
             )
         if self.size_mb is None:
-            return f"nothing in {SETTINGS}/logrotate.conf says at which size it is rotated"
+            return f"{SETTINGS}/logrotate.conf has no size limit"
         if self.largest > (self.size_mb << 20) + MINUTE:
             return (
                 f"the log has {self.largest >> 20} MB, and should be rotated at {self.size_mb} MB"
@@ -81,7 +81,7 @@ true"""
 
 
 def parse_rotation(text: str) -> Rotation:
-    """The rotation in the output of `PROBE`."""
+    """Read the rotation from the output of `PROBE`."""
     seen = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     failed = seen.get("ActiveState") == "failed"
     ended = f"{seen.get('Result', '?')} {seen.get('ExecMainStatus', '')}".strip()
@@ -98,7 +98,7 @@ def parse_rotation(text: str) -> Rotation:
 
 
 def log_checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
-    """One question to an app node."""
+    """Return the check for an app node; none for other hosts."""
     return (
         [HealthCheck("logs", PROBE, partial(judge_rotation, node.name))]
         if "app" in node.roles
@@ -107,10 +107,12 @@ def log_checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
 
 
 def judge_rotation(host: str, seen: Reading) -> list[Problem]:
-    """What keeps the log from being rotated, although its units are well (see units.py for
-    those)."""
+    """Return what keeps the log from being rotated.
+
+    The checks in units.py report failed units; this check leaves them out.
+    """
     rotation = parse_rotation(seen.out)
     if not rotation.fault or rotation.failure or rotation.timer != "active":
         return []
-    look = f"on {host}: systemctl start {ROTATION}; journalctl -u {ROTATION} -n 20"
-    return [Problem(f"the app's log is not kept small: {rotation.fault}", look, down=False)]
+    next_ = f"on {host}: systemctl start {ROTATION}; journalctl -u {ROTATION} -n 20"
+    return [Problem(f"the app's log is not bounded: {rotation.fault}", next_, down=False)]

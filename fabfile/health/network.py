@@ -1,8 +1,7 @@
-"""Whether the hosts reach each other where they must: each opens the connections that it needs;
-together they say what is in the way.
+"""Whether the hosts can reach each other: each host opens the connections that it needs.
 
-One host alone cannot tell a closed port from a firewall that rejects, hence `problems` judges all
-hosts at once.
+A host alone cannot distinguish a closed port from a firewall that rejects, so
+`find_network_problems` judges all hosts together.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ app_port() {{
 
 @dataclass(frozen=True)
 class Tried:
-    """A connection that was tried, and how it ended: `OPEN`, `SILENT`, or the system's words."""
+    """A connection attempt and its result: `OPEN`, `SILENT`, or the error of the system."""
 
     target: str
     number: int
@@ -40,34 +39,35 @@ class Tried:
 
     @property
     def refused(self) -> bool:
-        """Whether somebody said no: the host itself, or a firewall that rejects."""
+        """Whether the host itself or a firewall rejected it."""
         return REFUSED in self.result
 
 
 @dataclass
 class NetworkView:
-    """The network as one host sees it: what it tried, and the addresses it listens on itself, by
+    """The network as seen by a host: its connection attempts, and the addresses it listens on, by
     port."""
 
     tried: list[Tried] = field(default_factory=list)
     listens: dict[int, list[str]] = field(default_factory=dict)
 
 
-def probe(settings: Settings, node: Node) -> str:
-    """Read-only shell text for `parse`: all connections at once, each for 1 s at most."""
-    tries = "".join(f"{_try(route)} &\n" for route in routes(settings, node))
+def network_probe(settings: Settings, node: Node) -> str:
+    """Return read-only shell text for `parse_network`: all connections at once, each for at most
+    1 s."""
+    tries = "".join(f"{_route_probe(route)} &\n" for route in routes(settings, node))
     return f"{TRY}{tries}ss -Hltn 2>/dev/null | awk '{{ print \"listens \" $4 }}'\nwait"
 
 
-def _try(route: Route) -> str:
+def _route_probe(route: Route) -> str:
     name, address = q(route.target), q(route.address)
     if route.number:
         return f"try {name} {address} {route.number}"
     return f'(port=$(app_port {name} {address}); [ -z "$port" ] || try {name} {address} $port)'
 
 
-def parse(text: str) -> NetworkView:
-    """The host's view in the output of `probe`."""
+def parse_network(text: str) -> NetworkView:
+    """Read the view of a host from the output of `network_probe`."""
     view = NetworkView()
     for target, number, result in re.findall(r"^tried\|(.*)\|(\d+)\|(.*)$", text, re.M):
         view.tried.append(Tried(target, int(number), result))
@@ -76,13 +76,16 @@ def parse(text: str) -> NetworkView:
     return view
 
 
-def problems(
+def find_network_problems(
     settings: Settings, views: Mapping[str, NetworkView], lost: Sequence[str] = ()
 ) -> list[Problem]:
-    """Who cannot reach whom on which port, and what is in the way. Pure.
+    """Return which hosts cannot reach which ports, and the likely reason. Pure.
 
-    `views` by host. A port that nobody listens on is left out: the unit behind it is down, and
-    `units` reports that. So is a host of `lost`, which did not answer over ssh either.
+    Args:
+        views: what each host sees, by name of the host.
+        lost: hosts that did not answer over ssh; connections to them are left out.
+
+    A port without a listener is left out: its unit is down, and `units` reports that.
     """
     blocked: dict[Tried, list[str]] = {}
     for host, view in views.items():
@@ -90,16 +93,16 @@ def problems(
             if tried.result != OPEN and tried.target not in lost:
                 blocked.setdefault(tried, []).append(host)
     found = (
-        _problem(settings, sources, tried, views.get(tried.target))
+        _route_problem(settings, sources, tried, views.get(tried.target))
         for tried, sources in blocked.items()
     )
     return [problem for problem in found if problem]
 
 
-def _problem(
+def _route_problem(
     settings: Settings, sources: Sequence[str], tried: Tried, target: NetworkView | None
 ) -> Problem | None:
-    reason = _reason(tried, target)
+    reason = _failure_reason(tried, target)
     if not reason:
         return None
     nodes = {node.name: node for node in settings.inventory.nodes}
@@ -107,7 +110,7 @@ def _problem(
         route.what
         for source in sources
         for route in routes(settings, nodes[source])
-        if _same(route, tried)
+        if _matches_route(route, tried)
     )
     allowed = ", ".join(nodes[source].address for source in sources)
     way = f"nft list ruleset; and security groups: let TCP {tried.number} in from {allowed}"
@@ -120,12 +123,12 @@ def _problem(
     )
 
 
-def _same(route: Route, tried: Tried) -> bool:
+def _matches_route(route: Route, tried: Tried) -> bool:
     return route.target == tried.target and route.number in (0, tried.number)
 
 
-def _reason(tried: Tried, target: NetworkView | None) -> str:
-    """Why it is not reached; empty when it is not the network's fault."""
+def _failure_reason(tried: Tried, target: NetworkView | None) -> str:
+    """Return why the connection failed; empty if the network is not the reason."""
     if not tried.refused:
         return (
             f"{tried.result}: a firewall drops it?"

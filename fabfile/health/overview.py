@@ -1,5 +1,7 @@
-"""The whole site at one moment: every host asked, and what only all of them together show. For
-`fab status`, and for a deploy's end."""
+"""The status of the site: each host, and the problems that only all hosts together show.
+
+`fab status` uses it, and a deploy at its end.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,15 @@ from .host import HostStatus, read_host, unreachable_host
 from .verdict import address_problem
 
 
-def ask_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Problem]]:
-    """Each host of `fleet`, and what is wrong with no single one of them. One session a host, all
-    at once.
+def read_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Problem]]:
+    """Return the status of each host of `fleet`, and the problems of the site.
 
-    What one host says of another is left out where the network between them explains it.
+    It reads all hosts at once, each in a single session. A problem that a host reports about
+    another is left out if the network between them explains it.
     """
-    whole = set(settings.inventory.having("edge")) <= set(fleet.nodes)
+    all_edges = set(settings.inventory.having("edge")) <= set(fleet.nodes)
     with ThreadPoolExecutor(1) as aside:
-        outside = aside.submit(entrance.problems, settings) if whole else None
+        outside = aside.submit(entrance.find_entrance_problems, settings) if all_edges else None
         seen = fleet.each(lambda node: read_host(settings, fleet, node))
         hosts = [
             unreachable_host(settings, name, result) if isinstance(result, RunbookError) else result
@@ -33,9 +35,9 @@ def ask_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[P
     explained = {name for problem in site if problem.cause for name in problem.about}
     for host in hosts:
         host.problems = [
-            one
-            for one in host.problems
-            if one.cause or not one.about or not explained.issuperset(one.about)
+            problem
+            for problem in host.problems
+            if problem.cause or not problem.about or not explained.issuperset(problem.about)
         ]
     return hosts, site
 
@@ -43,9 +45,9 @@ def ask_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[P
 def site_problems(
     settings: Settings, hosts: Sequence[HostStatus], outside: Sequence[Problem]
 ) -> list[Problem]:
-    """What only all `hosts` together show, then what users see from `outside`. Pure."""
+    """Return the problems that only all `hosts` together show, then those of `outside`. Pure."""
     views = {host.host: host.network for host in hosts if host.reachable}
-    found = network.problems(
+    found = network.find_network_problems(
         settings, views, lost=[host.host for host in hosts if not host.reachable]
     )
     edges = [host.edge for host in hosts if host.edge]
@@ -53,15 +55,15 @@ def site_problems(
         address = address_problem(settings.edge.address, edges)
         found += [address] if address else []
         if address and not any(edge.holds for edge in edges):
-            return found  # nobody there who could answer: no need to say it for each port
+            return found  # no edge can answer: do not repeat it for each port
     return [*found, *outside]
 
 
-def concerning(
+def select_problems(
     names: Collection[str], hosts: Sequence[HostStatus], site: Sequence[Problem]
 ) -> Iterator[tuple[str, Problem]]:
-    """What is down on the hosts called `names`, or between them and others, with the host that
-    says it."""
+    """Yield what is down on the hosts called `names`, or between them and others, with the name of
+    the host that reports it (empty for the site)."""
     for problem in site:
         if problem.down and set(problem.about) & set(names):
             yield "", problem

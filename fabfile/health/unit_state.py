@@ -1,4 +1,4 @@
-"""A systemd unit as its host sees it: the question, and the answer read."""
+"""Read the state of systemd units: the probe, and the parser of its output."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..engine.shell import q
 from ..steps.unit import REASON_PATTERN, RUNTIME_UNITS
 
 OURS = "runbook-*"
-"""Whatever else the runbook made on a host: oneshots behind timers, transient units."""
+"""Other units that the runbook makes on a host: oneshots of timers, transient units."""
 
 
 @dataclass(frozen=True)
 class UnitState:
-    """A unit as `systemctl show` sees it. Times are seconds since 1970 by the host's clock; 0:
-    never."""
+    """A unit as `systemctl show` prints it. Times are seconds since 1970 by the clock of the host;
+    0 is never."""
 
     name: str
     load: str = ""
@@ -25,25 +25,26 @@ class UnitState:
     enabled: str = ""
     restarts: int = 0
     exit: str = ""
-    """How its last process ended: `exit-code 1`, `oom-kill 9`; empty when it ended well."""
+    """How its last process ended: `exit-code 1`, `oom-kill 9`; empty if it succeeded."""
     since: int = 0
-    """When it came into this state: since when it is active, or inactive, or starting."""
+    """When it became active, inactive or starting."""
     now: int = 0
     status: str = ""
-    """What the running service says of itself."""
+    """The status text that the running service sets."""
     words: str = ""
-    """Its last telling line in the journal; asked for only when it is not well."""
+    """The last line of its journal that names a cause; read only if the unit failed or starts.
+    (A key of the JSON: scripts rely on it.)"""
     masked: str = ""
-    """`/run` or `/etc`: where somebody forbade it to start."""
+    """`/run` or `/etc`: where somebody masked it; empty if it is not masked."""
 
     @property
     def runs(self) -> bool:
-        """Whether it does its work."""
+        """Whether it runs."""
         return self.active in ("active", "reloading", "refreshing")
 
     @property
     def when(self) -> str:
-        """`since 16:28:02 UTC (12 min ago)`, for people."""
+        """Text such as `since 16:28:02 UTC (12 min ago)`."""
         return (
             f"since {show_moment(self.since, self.now)}" if self.since else "since the host booted"
         )
@@ -53,7 +54,7 @@ class UnitState:
 
 
 def show_moment(at: int, now: int) -> str:
-    """A time and its age. The date is told when it is not today's."""
+    """Return a time with its age; with the date if it is not today."""
     age = max(0, now - at)
     steps = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
     size, unit = next((step for step in steps if age >= step[0]), steps[-1])
@@ -68,8 +69,8 @@ PROPERTIES = (
 
 
 def unit_probe(names: Sequence[str]) -> str:
-    """Read-only shell text that prints, for `parse_units`, the units `names` and all others of
-    the runbook."""
+    """Return read-only shell text for `parse_units`: it prints the units `names` and all other
+    units of the runbook."""
     units = " ".join(map(q, [*names, OURS]))
     return (
         f"timeout 2 systemctl show --timestamp=unix -p {PROPERTIES} {units}\n"
@@ -87,7 +88,7 @@ def unit_probe(names: Sequence[str]) -> str:
 
 
 def parse_units(text: str) -> dict[str, UnitState]:
-    """The units in the output of `unit_probe`, by name."""
+    """Read the units from the output of `unit_probe`, by name."""
     blocks = [
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         for block in text.split("\n\n")

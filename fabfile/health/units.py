@@ -1,5 +1,5 @@
-"""Whether our systemd units run, start at boot, and may start at all; and what a failed one said
-last."""
+"""Whether our systemd units run, start at boot and are not masked; and the last error of a failed
+unit."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .unit_state import UnitState, parse_units, unit_probe
 NAME = "units"
 
 SLOW_START = 60
-"""Seconds after which a unit that is still starting is a problem (the app's own limit,
-app.service)."""
+"""Seconds after which a unit that is still starting is a problem: the start timeout in
+app.service."""
 
 
 ROTATION = "runbook-logrotate"
@@ -34,14 +34,14 @@ COSTS = {
     f"{ROTATION}.service": "the app's log is not rotated",
     KEEPALIVED_UNIT: "this edge cannot take the floating address",
 }
-"""What users or the host lose while the unit is off, where its name does not say so."""
+"""What does not work while the unit is stopped, where its name does not make it clear."""
 
 UNFELT = (f"{ROTATION}.timer", f"{ROTATION}.service")
-"""Units whose failure users do not feel at once."""
+"""Units whose failure does not affect users at once."""
 
 
 def needed_units(settings: Settings, node: Node) -> list[str]:
-    """The units that must run on `node`."""
+    """Return the units that must run on `node`."""
     floating = [KEEPALIVED_UNIT] if settings.edge.address else []
     units = {
         "app": [app_unit(settings), healer.HEALER_UNIT, f"{ROTATION}.timer"],
@@ -52,13 +52,14 @@ def needed_units(settings: Settings, node: Node) -> list[str]:
 
 
 def unit_checks(settings: Settings, node: Node) -> list[HealthCheck]:
-    """One question about all of them."""
+    """Return a single check for all units of `node`."""
     names = needed_units(settings, node)
     return [HealthCheck(NAME, unit_probe(names), partial(judge_units, node.name, names))]
 
 
 def judge_units(host: str, names: Sequence[str], seen: Reading) -> list[Problem]:
-    """What is wrong with the units `names`, and with any other of the runbook that failed."""
+    """Return what is wrong with the units `names`, and with other units of the runbook that
+    failed."""
     states = parse_units(seen.out)
     found = []
     for name in names:
@@ -76,7 +77,7 @@ def judge_units(host: str, names: Sequence[str], seen: Reading) -> list[Problem]
 def _unknown_unit(host: str, state: UnitState) -> Problem | None:
     if state.active and state.load not in ("not-found", "error", "bad-setting"):
         return None
-    what = {"": "systemd does not say how it is", "not-found": "it is not installed"}
+    what = {"": "systemd does not report its state", "not-found": "it is not installed"}
     return Problem(
         f"{state.name}: {what.get(state.load, f'its file cannot be loaded ({state.load})')}",
         f"fab -H {host} plan",
@@ -90,10 +91,10 @@ def _masked_unit(host: str, state: UnitState) -> Problem | None:
         return None
     option = " --runtime" if state.masked == "/run" else ""
     now = (
-        "it still runs, and will not start again" if state.runs else f"{state.active} {state.when}"
+        "it still runs, but will not start again" if state.runs else f"{state.active} {state.when}"
     )
     return Problem(
-        f"{state.name} is masked in {state.masked}: somebody forbade it to start; {now}",
+        f"{state.name} is masked in {state.masked}: it cannot start; {now}",
         f"on {host}: systemctl unmask{option} {state.name}; then fab -H {host} deploy",
         down=not state.runs and state.name not in UNFELT,
         cause=False,
@@ -117,24 +118,24 @@ def _stopped_unit(host: str, state: UnitState) -> Problem:
         COSTS.get(state.name, ""),
         state.words,
     ]
-    look = f"on {host}: journalctl -u {state.name} -n 20"
+    next_ = f"on {host}: journalctl -u {state.name} -n 20"
     return Problem(
         ": ".join(part for part in parts if part),
-        look if state.active in ("failed", "activating") else f"fab -H {host} deploy",
+        next_ if state.active in ("failed", "activating") else f"fab -H {host} deploy",
         down=state.name not in UNFELT,
         cause=False,
     )
 
 
 def _starts_for_long(state: UnitState) -> bool:
-    """Starting for a minute, or again and again."""
+    """Whether it has been starting for a minute, or systemd restarts it repeatedly."""
     return state.active == "activating" and (
         state.now - state.since >= SLOW_START or state.sub == "auto-restart"
     )
 
 
 def _starting_unit(host: str, state: UnitState) -> Problem | None:
-    """A start that may well succeed: nobody is served by it yet."""
+    """Return a problem for a unit that is starting: it may succeed, but it does not serve yet."""
     if state.active != "activating":
         return None
     return Problem(
@@ -157,4 +158,4 @@ RULES: tuple[Callable[[str, UnitState], Problem | None], ...] = (
     _starting_unit,
     _not_at_boot,
 )
-"""What can be wrong with a unit that must run; the first that holds is told."""
+"""What can be wrong with a unit that must run; only the first match is reported."""

@@ -13,8 +13,10 @@ from ..engine.problem import Problem
 def balancer_problems(
     servers: Mapping[str, Server], out: Sequence[str], edge: EdgeState | None
 ) -> list[Problem]:
-    """On an edge: a balancer that does not answer, or that sees a node down which nobody took
-    `out`."""
+    """Return the problems of an edge: its balancer does not answer, or sees a node down.
+
+    Nodes in `out` were taken out on purpose, so they are left out.
+    """
     found = []
     if not servers:
         found.append(
@@ -23,7 +25,7 @@ def balancer_problems(
     if edge and not edge.healthy:
         found.append(
             Problem(
-                "no way through nginx and HAProxy to an answer on this edge",
+                "requests through nginx and HAProxy on this edge get no answer",
                 "fab deploy",
                 cause=False,
             )
@@ -31,15 +33,15 @@ def balancer_problems(
     for server in servers.values():
         if not server.up and server.node not in out:
             next_ = f"fab -H {server.node} app.restart"
-            said = f"the balancer sees {server.node} {server.status}"
-            found.append(Problem(said, next_, cause=False, about=(server.node,)))
+            text = f"the balancer sees {server.node} {server.status}"
+            found.append(Problem(text, next_, cause=False, about=(server.node,)))
     return found
 
 
 def drain_problems(
     host: str, drained: Mapping[str, str], healing: Iterable[str], edge: EdgeState | None
 ) -> list[Problem]:
-    """Who is out of service on purpose, and how it comes back."""
+    """Return which nodes are drained on purpose, and how each comes back."""
     found = []
     if edge and edge.drained:
         found.append(Problem(f"is drained: {edge.drained}", f"fab -H {host} undrain", down=False))
@@ -60,8 +62,8 @@ def drain_problems(
 
 
 def pending_problems(pending: Iterable[str]) -> list[Problem]:
-    """Restarts and reloads that a change has asked for and that did not happen yet."""
-    parts = [one.rpartition(".") for one in pending]
+    """Return the pending restarts and reloads: a change requires them, but they did not run yet."""
+    parts = [name.rpartition(".") for name in pending]
     return [
         Problem(f"pending {action} of {unit}", "fab deploy", down=False)
         for unit, _, action in parts
@@ -69,8 +71,10 @@ def pending_problems(pending: Iterable[str]) -> list[Problem]:
 
 
 def address_problem(address: str, edges: Sequence[EdgeState]) -> Problem | None:
-    """What is wrong with the floating address, given every edge of the site; None when exactly
-    one holds it."""
+    """Return what is wrong with the floating address; None if exactly one edge holds it.
+
+    `edges` must be all edges of the site.
+    """
     holders = [edge.name for edge in edges if edge.holds]
     if len(holders) == 1:
         return None
@@ -87,8 +91,8 @@ def address_problem(address: str, edges: Sequence[EdgeState]) -> Problem | None:
 
 
 def exit_code(problems: Sequence[Problem]) -> int:
-    """0 without problems. 1: something is down, and nothing here says why. 2: a cause is named,
-    or something waits."""
+    """Return 0 without problems, 1 if something is down for an unknown cause, and 2 if the cause is
+    known or something is pending."""
     if not problems:
         return OK
     down = [problem for problem in problems if problem.down]

@@ -8,7 +8,7 @@ one. Each is a command of its own or goes on where a killed one stopped.
 from __future__ import annotations
 
 from ..certs.authority import sha256_fingerprint, subject_name
-from ..certs.judge import ask_edges
+from ..certs.judge import read_edges
 from ..certs.names import wanted_names
 from ..certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from ..console.rollup import open_console
@@ -126,7 +126,7 @@ def finish_rotation(settings: Settings, json: str | None) -> int:
             raise RunbookError(
                 "no rotation is under way", "there is nothing to finish", "inv certs.rotate-ca"
             )
-        for one in ask_edges(settings):
+        for one in read_edges(settings):
             if one.error:
                 raise Unreachable(
                     f"{one.host} cannot be asked what it serves: {one.error}",

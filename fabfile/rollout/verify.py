@@ -12,7 +12,7 @@ from ..engine.host import Node
 from ..engine.problem import Problem
 from ..engine.waiting import wait_until
 from ..health import entrance
-from ..health.overview import ask_site, concerning
+from ..health.overview import read_site, select_problems
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
@@ -39,7 +39,7 @@ def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verifi
         found: list[tuple[str, Problem]] = []
 
         def is_well() -> bool:
-            found[:] = concerning(names, *ask_site(settings, fleet))
+            found[:] = select_problems(names, *read_site(settings, fleet))
             return not found
 
         wait_until(is_well, seconds=0 if failed else SETTLE, every=0.5)
@@ -57,7 +57,7 @@ class Outside:
         self._asked: Future[list[Problem]] | None = None
         if self.edges and set(self.edges) <= set(nodes):
             pool = ThreadPoolExecutor(1)
-            self._asked = pool.submit(entrance.problems, settings)
+            self._asked = pool.submit(entrance.find_entrance_problems, settings)
             pool.shutdown(wait=False)
 
     def doubtful(self, holders: Sequence[str]) -> bool:

@@ -96,7 +96,7 @@ def test_a_renewal_fails_nobody(
     new = {served(address) for address in addresses(deployed.lab)}
     assert len(new) == 1
     assert new != old
-    assert "issued a certificate: asked for" in outcome.out
+    assert "issued a certificate: requested" in outcome.out
     assert "certs.renew: 2 hosts" in outcome.out
     assert "PRIVATE" not in outcome.out + outcome.err
     again = certs("renew")
@@ -178,7 +178,7 @@ def test_status_sees_a_key_that_nginx_could_not_read_again(
     (problem,) = told["problems"]
     assert re.fullmatch(
         r"edge1: /etc/nginx/tls/[0-9a-f]{12}/key\.pem is (missing|\S+ \d+, not root:www-data 640); "
-        "nginx serves what it read before, and may not start again",
+        "nginx still serves what it read at its start, but may not start again",
         problem["problem"],
     )
     assert certs("renew").code == 0
@@ -231,7 +231,7 @@ def test_status_and_deploy_know_when_it_is_due(
         store.renew(wanted, force=True)
     outcome = certs("status")
     assert outcome.code == 2
-    assert "two thirds of its life are over" in outcome.out
+    assert "two thirds of its lifetime are over" in outcome.out
     plan = run_fab("plan")
     assert plan.code == 2
     assert "issue a certificate" in plan.out

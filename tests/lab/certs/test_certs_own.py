@@ -73,7 +73,7 @@ def test_a_bad_certificate_is_refused_and_nothing_is_touched(
             pem(other.make(), MIDDLE.make(), ROOT.make()),
             as_pem(other.key),
         ),
-        "is incomplete: nobody here knows «CN=test intermediate»": (
+        "is incomplete: this machine does not know «CN=test intermediate»": (
             pem(good.make()),
             as_pem(good.key),
         ),

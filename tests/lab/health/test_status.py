@@ -112,9 +112,7 @@ def test_a_unit_masked_in_run(
     name = unit if "." in unit else f"{unit}.service"
     assert status.code == 2, status
     (found,) = problems(status).items()
-    assert found[0].startswith(
-        f"{host}: {name} is masked in /run: somebody forbade it to start; it still runs"
-    )
+    assert found[0].startswith(f"{host}: {name} is masked in /run: it cannot start; it still runs")
     assert f"systemctl unmask --runtime {name}" in found[1]
     assert plan.code == 1
     assert complaint(plan).seen == f"{name} is masked in /run"

@@ -39,7 +39,7 @@ def test_connections_that_succeed_and_that_are_refused(listener: socket.socket) 
         other.bind(("127.0.0.1", 0))
         closed = other.getsockname()[1]
         text = sh(f"{network.TRY}try one 127.0.0.1 {port} &\ntry two 127.0.0.1 {closed} &\nwait")
-    results = {tried.target: tried for tried in network.parse(text).tried}
+    results = {tried.target: tried for tried in network.parse_network(text).tried}
     assert results["one"].result == network.OPEN
     assert results["two"].refused
 

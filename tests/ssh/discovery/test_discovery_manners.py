@@ -33,7 +33,7 @@ print STDERR "Error: the licence is not valid\\n";
 exit 3;
 """
 MOODY = """#!/usr/bin/perl
-# Ends without a word the first time.
+# Ends without a message the first time.
 use IO::Socket::INET;
 exit 0 if !-e "/tmp/mood" && open(my $mood, ">", "/tmp/mood");
 my $served = IO::Socket::INET->new(LocalPort => 7201, Listen => 5);
@@ -113,7 +113,9 @@ def test_what_was_created_in_vain_is_taken_back(box: Sandbox) -> None:
         "created /srv/claims/optional.ini (empty)",
         "removed /srv/claims/optional.ini again (it changed nothing)",
     ]
-    assert caught.value.problem == "It ends with exit 3, saying 'Error: the licence is not valid'."
+    assert (
+        caught.value.problem == "It ends with exit 3, printing 'Error: the licence is not valid'."
+    )
     assert box.run("ls /srv").out == "program.pl\n"
 
 
@@ -127,7 +129,7 @@ def test_a_file_it_may_not_read_is_left_to_a_person(box: Sandbox) -> None:
     with pytest.raises(Stopped) as caught:
         find_out(box, program(box, CLOSED), content_for=lambda p, d: None)  # type: ignore[arg-type]
     assert caught.value.problem.startswith(
-        "User tenant may not read /srv/closed.yaml, and it ends with exit 13, saying"
+        "User tenant may not read /srv/closed.yaml, and it ends with exit 13, printing"
     )
     assert caught.value.next.startswith("chgrp tenant /srv/closed.yaml")
 

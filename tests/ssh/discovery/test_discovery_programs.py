@@ -192,8 +192,9 @@ def test_a_running_instance_is_not_disturbed(settled: Settled) -> None:
         second = found(box)
     assert second.facts == first.facts
     assert "odd.pl (pid " in second.occupied
-    expected = "It got as far as its port: 0.0.0.0:7123 is held by its running instance"
+    expected = "It reached its port: its running instance, "
     assert second.trail[-1].concluded.startswith(expected)
+    assert second.trail[-1].concluded.endswith(", already holds 0.0.0.0:7123.")
     assert box.processes() == before
     ask = "print IO::Socket::INET->new('127.0.0.1:7123')->getline"
     assert box.run(f'perl -MIO::Socket::INET -e "{ask}"').out == "hello\n"
@@ -253,7 +254,7 @@ def test_an_absent_database_is_named(box: Sandbox) -> None:
     assert (
         error.problem
         == "It wants PostgreSQL at 127.0.0.1:5432, which refuses the connection (ECONNREFUSED); it"
-        " says 'Error: no store'."
+        " prints 'Error: no store'."
     )
     assert error.why == "it does not start without; the address comes from /etc/opt/cli/config.yaml"
     assert error.next.startswith("make 127.0.0.1:5432 answer this host")

@@ -111,12 +111,20 @@ REFUSED: dict[str, tuple[list[Maker], list[Maker], str]] = {
         [OTHER],
         "an intermediate certificate in .* expired on",
     ),
-    "no root is known": ([MIDDLE, CROSS], [OTHER], "incomplete: nobody here knows «CN=old root»"),
-    "a namesake only": ([NAMESAKE], [ROOT], "incomplete: nobody here knows «CN=test intermediate»"),
+    "no root is known": (
+        [MIDDLE, CROSS],
+        [OTHER],
+        "incomplete: this machine does not know «CN=old root»",
+    ),
+    "a namesake only": (
+        [NAMESAKE],
+        [ROOT],
+        "incomplete: this machine does not know «CN=test intermediate»",
+    ),
     "two that sign each other": (
         [MIDDLE_BY_OTHER, replace(OTHER, issuer=MIDDLE)],
         [ROOT],
-        "incomplete: nobody here knows",
+        "incomplete: this machine does not know",
     ),
 }
 

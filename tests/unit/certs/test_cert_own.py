@@ -175,33 +175,33 @@ REFUSED = {
         pem(CHAIN[0]),
         key_pem(GOOD.key),
         None,
-        "incomplete: nobody here knows «CN=test intermediate»",
+        "incomplete: this machine does not know «CN=test intermediate»",
     ),
     "no root": (
         pem(*CHAIN[:2]),
         key_pem(GOOD.key),
         None,
-        "incomplete: nobody here knows «CN=test root»",
+        "incomplete: this machine does not know «CN=test root»",
     ),
     "forged intermediate": (
         pem(CHAIN[0], Maker("test intermediate", authority=True, issuer=ROOT).make(), CHAIN[2]),
         key_pem(GOOD.key),
         None,
-        "incomplete: nobody here knows «CN=test intermediate»",
+        "incomplete: this machine does not know «CN=test intermediate»",
     ),
     "issued by a leaf": (
         *chained(leaf(*USERS), leaf("x")),
         None,
-        "incomplete: nobody here knows «CN=x»",
+        "incomplete: this machine does not know «CN=x»",
     ),
     "for clients": (
         *chained(leaf(*USERS, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)),
         None,
         "is not for servers",
     ),
-    "Ed25519": (*chained(EDWARDS), None, "is none that browsers take"),
-    "RSA 1024": (*chained(SMALL), None, "is none that browsers take"),
-    "P-521": (*chained(CURVE), None, "is none that browsers take"),
+    "Ed25519": (*chained(EDWARDS), None, "browsers do not accept the key in "),
+    "RSA 1024": (*chained(SMALL), None, "browsers do not accept the key in "),
+    "P-521": (*chained(CURVE), None, "browsers do not accept the key in "),
     "encrypted key": (pem(*CHAIN), key_pem(GOOD.key, PASSPHRASE), None, "own.key is encrypted"),
     "wrong passphrase": (
         pem(*CHAIN),
@@ -247,7 +247,7 @@ REFUSED = {
         p12(GOOD.key, CHAIN[0], [], None),
         None,
         None,
-        "incomplete: nobody here knows",
+        "incomplete: this machine does not know",
     ),
 }
 
@@ -258,7 +258,7 @@ def test_it_is_refused_by_name(tmp_path: Path, case: str) -> None:
     with pytest.raises(RunbookError, match=said) as caught:
         taken(settings(tmp_path, certificate, key, passphrase))
     assert caught.value.code == 1
-    assert caught.value.why == "clients would refuse it; nothing was installed"
+    assert caught.value.why == "clients would reject the certificate; nothing was installed"
     assert caught.value.next
     shown = f"{caught.value.problem} {caught.value.next}"
     assert "PRIVATE KEY" not in shown
@@ -296,7 +296,7 @@ def test_an_odd_certificate_is_no_traceback(tmp_path: Path) -> None:
         .not_valid_after(NOW + DAY)
         .sign(ROOT.key, hashes.SHA256())
     )
-    with pytest.raises(RunbookError, match="own holds something odd: "):
+    with pytest.raises(RunbookError, match="own cannot be understood: "):
         taken(settings(tmp_path, pem(one, CHAIN[2]), key_pem(GOOD.key)))
 
 

@@ -40,7 +40,7 @@ def installed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Installed:
     monkeypatch.setattr(certificates, "_install_material", install)
     monkeypatch.setattr(
         certificates,
-        "ask_edges",
+        "read_edges",
         lambda settings: [judge.ServedCertificate("edge1", "192.0.2.11:443", seen[-1])],
     )
     assert certificates.issue_certificate(settings, force=False, dry=False, json=None) == 0
@@ -125,8 +125,11 @@ def test_finishing_waits_for_every_edge(
     gone = judge.ServedCertificate(
         "edge2", "192.0.2.12:443", error=RunbookError("off", next="switch it on")
     )
-    for look, code, said in ((late, 1, "edge2 does not serve"), (gone, 4, "edge2 cannot be asked")):
-        monkeypatch.setattr(certificates, "ask_edges", lambda settings, look=look: [look])
+    for look, code, said in (
+        (late, 1, "edge2 does not serve"),
+        (gone, 4, "edge2 cannot be asked"),
+    ):
+        monkeypatch.setattr(certificates, "read_edges", lambda settings, look=look: [look])
         with pytest.raises(RunbookError, match=said) as caught:
             certificates.finish_rotation(settings, None)
         assert caught.value.code == code
@@ -182,10 +185,10 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
     off = RunbookError("edge2 is off", next="switch it on")
     assert judged(right, judge.ServedCertificate("edge2", "x", error=off)) == (
         4,
-        [("edge2 cannot be asked: edge2 is off", "switch it on")],
+        [("edge2 cannot be queried: edge2 is off", "switch it on")],
     )
     clause = "/etc/nginx/tls/x/key.pem is root:www-data 0, not root:www-data 640"
-    said = f"edge1: {clause}; nginx serves what it read before, and may not start again"
+    said = f"edge1: {clause}; nginx still serves what it read at its start, but may not start again"
     assert judged(replace(right, unfit=(clause,))) == (2, [(said, "inv certs.renew")])
     certificates.prepare_authority(settings, None)
     assert [next_ for _, next_ in judged(right)[1]] == ["inv certs.rotate-ca"]
@@ -291,7 +294,7 @@ def test_the_bundle_is_copied_but_never_over_what_is_not_ours(
     assert x509.load_pem_x509_certificates(target.read_bytes()) == trusted(settings)
     target.write_text("mine")
     for path, said in (
-        (target, "is not a bundle of ours"),
+        (target, "is not a bundle of this runbook"),
         (tmp_path, "is not a bundle"),
         (tmp_path / "a/b", "No such file"),
     ):
@@ -334,7 +337,7 @@ def test_this_machine_is_made_to_trust_exactly_ours(
     )
     (only,) = local.iterdir()
     only.write_text("somebody else's")
-    with pytest.raises(RunbookError, match="is not a bundle of ours"):
+    with pytest.raises(RunbookError, match="is not a bundle of this runbook"):
         trust.show_trust(settings, out=None, install=True, json=None)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(RunbookError, match="only root"):

@@ -200,15 +200,15 @@ def test_nothing_of_the_authority_is_installed_and_files_are_its_owners_only(sto
         (0 * DAY, NAMES, ""),
         (-timedelta(minutes=9), NAMES, ""),
         (59.9 * DAY, NAMES, ""),
-        (60 * DAY, NAMES, "two thirds of its life are over, it ends on 2026-05-30"),
-        (90 * DAY, NAMES, "it ended on 2026-05-30"),
-        (-1 * DAY, NAMES, "it begins only on 2026-03-01 11:50 UTC"),
+        (60 * DAY, NAMES, "two thirds of its lifetime are over, it expires on 2026-05-30"),
+        (90 * DAY, NAMES, "it expired on 2026-05-30"),
+        (-1 * DAY, NAMES, "it is not valid before 2026-03-01 11:50 UTC"),
         (
             0 * DAY,
             Names((*NAMES.dns, "new.example"), (*NAMES.addresses, "192.0.2.13")),
             "it lacks new.example, 192.0.2.13",
         ),
-        (0 * DAY, Names(NAMES.dns[:1], NAMES.addresses), "it is for *.shop.example too"),
+        (0 * DAY, Names(NAMES.dns[:1], NAMES.addresses), "it also names *.shop.example"),
         (0 * DAY, Names(NAMES.dns[::-1], NAMES.addresses[::-1]), ""),
     ],
 )
@@ -228,7 +228,7 @@ def test_nothing_is_written_while_it_is_good_and_all_is_new_when_it_is_due(store
     assert leaf(later).public_key() != old.public_key()
     assert kept(later)[CURRENT] == before[CURRENT]
     with later.locked():
-        assert later.renew(NAMES, force=True) == "asked for"
+        assert later.renew(NAMES, force=True) == "requested"
 
 
 def test_a_leaf_does_not_outlive_its_authority_and_none_comes_after_it(store: Store) -> None:
@@ -239,7 +239,7 @@ def test_a_leaf_does_not_outlive_its_authority_and_none_comes_after_it(store: St
         last.renew(NAMES)
     assert leaf(last).not_valid_after_utc == issuer.not_valid_after_utc
     ended = at(store, issuer.not_valid_after_utc - START)
-    with ended.locked(), pytest.raises(RunbookError, match="the authority ended") as caught:
+    with ended.locked(), pytest.raises(RunbookError, match="the authority expired") as caught:
         ended.renew(NAMES)
     assert caught.value.next == "inv certs.rotate-ca"
 
@@ -277,14 +277,16 @@ def test_a_leaf_with_another_key_is_not_installed(store: Store) -> None:
     assert one
     assert other
     store.write(LEAF, authority.Pair(one.certificate, other.key))
-    with pytest.raises(RunbookError, match="its key is another certificate's"):
+    with pytest.raises(RunbookError, match="its key belongs to another certificate"):
         store.material(NAMES)
 
 
 def test_what_a_strict_client_would_refuse_is_not_installed(store: Store) -> None:
-    with pytest.raises(RunbookError, match=r"would be refused: other\.example"):
+    with pytest.raises(
+        RunbookError, match=r"clients would reject the certificate in the store: other\.example"
+    ):
         store.material(Names(("other.example",), ()))
-    with pytest.raises(RunbookError, match="would be refused"):
+    with pytest.raises(RunbookError, match="clients would reject"):
         at(store, 91 * DAY).material(NAMES)
 
 

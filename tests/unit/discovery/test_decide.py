@@ -74,7 +74,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         STATE,
         CreateFile(
             "It opens /opt/film/config.yaml, which does not exist, and ends with exit 2, "
-            "saying 'panic: failed to read config data'.",
+            "printing 'panic: failed to read config data'.",
             "/opt/film/config.yaml",
         ),
     ),
@@ -83,7 +83,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         STATE,
         CreateDirectory(
             "It creates /opt/log/ab12/main.log, but there is no directory /opt/log/ab12; it ends"
-            " with exit 2, saying 'panic: failed to build logger'.",
+            " with exit 2, printing 'panic: failed to build logger'.",
             "/opt/log/ab12",
         ),
     ),
@@ -96,7 +96,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ),
         STATE,
         CreateFile(
-            "It may not write /var/log/x.log, and ends with exit 1, saying 'cannot log'.",
+            "It may not write /var/log/x.log, and ends with exit 1, printing 'cannot log'.",
             "/var/log/x.log",
             True,
         ),
@@ -106,7 +106,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         STATE,
         CreateDirectory(
             "It wants the directory /srv/data, which does not exist, and ends with exit 1 without a"
-            " word.",
+            " message.",
             "/srv/data",
         ),
     ),
@@ -120,7 +120,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         STATE,
         CreateDirectory(
             "It creates /run/film/sock, but there is no directory /run/film; it ends with exit 1"
-            " without a word.",
+            " without a message.",
             "/run/film",
         ),
     ),
@@ -129,7 +129,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         STATE,
         CreateDirectory(
             "It creates /srv/a/b, but there is no directory /srv/a; it ends with exit 1 without a"
-            " word.",
+            " message.",
             "/srv/a",
         ),
     ),
@@ -141,7 +141,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ),
         STATE,
         CreateFile(
-            "It opens /srv/licence.key, which does not exist, and ends with exit 1, saying 'no"
+            "It opens /srv/licence.key, which does not exist, and ends with exit 1, printing 'no"
             " licence at /srv/licence.key'.",
             "/srv/licence.key",
         ),
@@ -150,8 +150,8 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(0, out="Hello world\n"),
         replace(STATE, commands=COMMANDS),
         UseCommand(
-            "It prints 'Hello world' and ends: of the commands in its help, 'run_server' sounds"
-            " like serving.",
+            "It prints 'Hello world' and ends: of the commands in its help, 'run_server' most"
+            " likely serves.",
             ("run_server",),
         ),
     ),
@@ -163,8 +163,8 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ),
         replace(STATE, commands=Commands(("serve", "version"), serve=("serve",))),
         UseCommand(
-            "It prints how to call it and ends: of the commands in its help, 'serve' sounds like"
-            " serving.",
+            "It prints its usage and ends: of the commands in its help, 'serve' most likely"
+            " serves.",
             ("serve",),
         ),
     ),
@@ -172,16 +172,16 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(1, "Error: bad mood\nUsage:\n  film run_server", args=("run_server",)),
         replace(STATE, commands=COMMANDS, tried=frozenset({"run_server"}), retried=True),
         NeedsHuman(
-            "It ends with exit 1, saying 'Error: bad mood'.",
+            "It ends with exit 1, printing 'Error: bad mood'.",
             "nothing that can be created for it is missing",
-            "run it by hand as tenant and read what it says, then run the same command again",
+            "run it by hand as tenant and read its output, then run the same command again",
         ),
     ),
     "a serving command that ends with 0 twice": (
         ended(0, args=("run_server",)),
         replace(STATE, commands=COMMANDS, tried=frozenset({"run_server"}), retried=True),
         UseCommand(
-            "It prints nothing and ends: of the commands in its help, 'start' sounds like serving.",
+            "It prints nothing and ends: of the commands in its help, 'start' most likely serves.",
             ("start",),
         ),
     ),
@@ -189,8 +189,8 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(0, out="Hi"),
         replace(STATE, commands=Commands(("import", "help"))),
         NeedsHuman(
-            "It prints 'Hi' and ends; none of its commands sounds like serving: import, help.",
-            "it needs a command or an argument",
+            "It prints 'Hi' and ends; none of its commands seems to serve: import, help.",
+            "it needs a command to serve",
             "give the command to run as the program's arguments",
         ),
     ),
@@ -198,7 +198,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         Attempt((), "stalled", seconds=2.1, stalled=AWAY),
         STATE,
         RejectOutbound(
-            "It waits for an answer from 203.0.113.9:80 that does not come: let this call fail at"
+            "It waits for an answer from 203.0.113.9:80 that does not come: make this call fail at"
             " once.",
             AWAY,
         ),
@@ -208,7 +208,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         replace(STATE, known=frozenset({AWAY})),
         NeedsHuman(
             "It wants a service at 203.0.113.9:80, which does not answer (packets are dropped on"
-            " the way, or the host is down); it says 'connecting'.",
+            " the way, or the host is down); it prints 'connecting'.",
             "it does not start without",
             "make 203.0.113.9:80 answer this host (fab deploy sets the database up first), then run"
             " the same command again",
@@ -218,9 +218,9 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         Attempt((), "stalled", seconds=2.1, stalled=AWAY),
         replace(STATE, rejected=frozenset({AWAY})),
         NeedsHuman(
-            "It still waits for 203.0.113.9:80 although calls there are rejected.",
+            "It still waits for 203.0.113.9:80 although calls to it are rejected.",
             "it would wait at every start",
-            "look at `nft list ruleset` on the host: another rule comes first",
+            "run `nft list ruleset` on the host: another rule comes first",
         ),
     ),
     "a refused database, though a file was missing before": (
@@ -234,7 +234,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         STATE,
         NeedsHuman(
             "It wants PostgreSQL at 10.0.0.5:5432, which refuses the connection (ECONNREFUSED); "
-            "it says 'Error: could not connect to any host'.",
+            "it prints 'Error: could not connect to any host'.",
             "it does not start without; the address comes from /opt/film/config.yaml",
             "start the service at 10.0.0.5:5432 or correct the address in /opt/film/config.yaml,"
             " then run the same command again",
@@ -245,7 +245,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         STATE,
         CreateFile(
             "It opens /opt/film/config.yaml, which does not exist, and ends with exit 1 without a"
-            " word.",
+            " message.",
             "/opt/film/config.yaml",
         ),
     ),
@@ -259,9 +259,9 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ),
         replace(STATE, retried=True),
         NeedsHuman(
-            "It reaches PostgreSQL at 10.0.0.5:5432, and then ends with exit 1, saying 'Error:"
+            "It reaches PostgreSQL at 10.0.0.5:5432, and then ends with exit 1, printing 'Error:"
             " password authentication failed'.",
-            "it was probably refused there: user, password, database name or the number of"
+            "the service probably rejected it: check user, password, database name and number of"
             " connections",
             "read the log of PostgreSQL on 10.0.0.5, correct it, then run the same command again",
         ),
@@ -270,7 +270,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(1, "Error: unknown key", CONFIG, NO_PASS),
         replace(STATE, retried=True, ruled_out=frozenset({"/home/tenant/.pgpass"})),
         NeedsHuman(
-            "It ends with exit 1, saying 'Error: unknown key'.",
+            "It ends with exit 1, printing 'Error: unknown key'.",
             "nothing that can be created for it is missing",
             "correct /opt/film/config.yaml, which it reads, then run the same command again",
         ),
@@ -286,8 +286,8 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ),
         STATE,
         Serving(
-            "It got as far as its port: [::]:7000 is held by its running instance, film.service"
-            " (pid 41, user tenant).",
+            "It reached its port: its running instance, film.service (pid 41, user tenant), already"
+            " holds [::]:7000.",
             (Destination("::", 7000),),
             "film.service (pid 41, user tenant)",
         ),
@@ -304,7 +304,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         STATE,
         NeedsHuman(
             "It wants the port [::]:7000, which nginx.service (pid 41, user root) holds.",
-            "two processes cannot serve at one port, and the port is not ours to choose",
+            "two processes cannot serve at one port, and discovery cannot choose another",
             "stop or move what listens there (ss -ltnp 'sport = :7000'), then run the same command"
             " again",
         ),
@@ -322,7 +322,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(0),
         STATE,
         Again(
-            "It ends with exit 0 without a word, and nothing that it asked for is missing: try once"
+            "It ends with exit 0 without a message, and nothing that it needs is missing: try once"
             " more."
         ),
     ),
@@ -330,9 +330,9 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         ended(139),
         replace(STATE, retried=True),
         NeedsHuman(
-            "It ends with SIGSEGV without a word.",
+            "It ends with SIGSEGV without a message.",
             "nothing that can be created for it is missing",
-            "run it by hand as tenant and read what it says, then run the same command again",
+            "run it by hand as tenant and read its output, then run the same command again",
         ),
     ),
     "what was put there does not do": (
@@ -344,8 +344,8 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         replace(STATE, ruled_out=frozenset({"/srv/key.pem"}), retried=True),
         NeedsHuman(
             "It wants something in /srv/key.pem that only a person can give: it ends with exit 1, "
-            "saying 'cannot parse /srv/key.pem'.",
-            "what was put there did not do",
+            "printing 'cannot parse /srv/key.pem'.",
+            "the content that discovery put there was not enough",
             "put the right content at /srv/key.pem, then run the same command again",
         ),
     ),
@@ -359,7 +359,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         NeedsHuman(
             "It has run for 45 s and opened no TCP port (only /run/x).",
             "there is nothing to send requests to",
-            "run it by hand as tenant and read what it says",
+            "run it by hand as tenant and read its output",
         ),
     ),
     "serving": (

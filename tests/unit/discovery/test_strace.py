@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from fabfile.discovery.strace import PENDING, Bind, Connect, Event, Touch, of_program, parse_trace
+from fabfile.discovery.strace import (
+    PENDING,
+    Bind,
+    Connect,
+    Event,
+    Touch,
+    parse_trace,
+    select_program_events,
+)
 
 GO = """\
 772   1795487511.600234 execve("/usr/bin/timeout", [...], 0x7ffcf8268258 /* 5 vars */) = 0
@@ -49,7 +57,7 @@ def one(line: str) -> Event:
 
 
 def test_a_go_server_is_read_from_its_start_on() -> None:
-    events = of_program(parse_trace(GO.splitlines()), "/usr/local/bin/film")
+    events = select_program_events(parse_trace(GO.splitlines()), "/usr/local/bin/film")
     assert events
     assert [e.path for e in events if isinstance(e, Touch)] == [
         "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
@@ -68,7 +76,7 @@ def test_a_go_server_is_read_from_its_start_on() -> None:
 
 
 def test_a_program_that_never_started_has_no_events() -> None:
-    assert of_program(parse_trace(GO.splitlines()), "/usr/local/bin/other") is None
+    assert select_program_events(parse_trace(GO.splitlines()), "/usr/local/bin/other") is None
 
 
 def test_a_call_in_two_halves_keeps_its_start() -> None:

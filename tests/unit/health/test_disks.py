@@ -55,7 +55,7 @@ def test_file_systems_with_room_are_well() -> None:
         (
             " 10%    900000   1000000   90%     100 /var/lib/postgresql /x\n",
             (
-                "the file system /x has used 90 % of its inodes, 100 left: too many files"
+                "the file system /x uses 90 % of its inodes, 100 left: too many files"
                 " (PostgreSQL's data)"
             ),
             "on db1: df -i /x; du -x --inodes /x | sort -n | tail -n 15",
@@ -83,7 +83,7 @@ def test_one_file_system_is_told_once_with_all_that_lies_on_it() -> None:
 
 def test_what_could_not_be_asked_is_not_well() -> None:
     assert "does not answer" in judged("", "", code=137)[0].message
-    assert judged("", "")[0].message == "df says nothing of the file systems"
+    assert judged("", "")[0].message == "df reports no file systems"
 
 
 def test_every_role_is_asked_for_what_it_writes() -> None:

@@ -51,7 +51,7 @@ FAILED = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": 3}
             {"StateChangeTimestamp": f"@{NOW - 301}"},
             "it last ran at 16:23:25 UTC (5 min ago), and should run every minute",
         ),
-        ({"size": ""}, "nothing in /etc/runbook/logrotate.conf says at which size it is rotated"),
+        ({"size": ""}, "/etc/runbook/logrotate.conf has no size limit"),
         ({"bytes": 90_000_000}, "the log has 85 MB, and should be rotated at 64 MB"),
     ],
 )
@@ -75,7 +75,7 @@ def test_status_tells_what_the_units_do_not() -> None:
     )
     (late,) = logs.judge_rotation("node1", Reading(seen(StateChangeTimestamp=f"@{NOW - 3600}"), 0))
     assert late.message.startswith(
-        "the app's log is not kept small: it last ran at 15:28:26 UTC (1 h ago)"
+        "the app's log is not bounded: it last ran at 15:28:26 UTC (1 h ago)"
     )
     assert not late.down
 

@@ -12,7 +12,7 @@ from fabfile.engine.problem import Problem
 from fabfile.health import network
 from fabfile.health.host import HostStatus
 from fabfile.health.network import NetworkView
-from fabfile.health.overview import concerning, site_problems
+from fabfile.health.overview import select_problems, site_problems
 from fabfile.roles.ports import routes
 from fabfile.settings.inventory import Inventory
 
@@ -22,7 +22,9 @@ EDGE1, _, NODE1, _, DB1 = NODES
 def view(*tried: str, listens: str = "") -> NetworkView:
     """`node1 17000 refused`, and `*:17000` for each address it listens on."""
     lines = ["tried|" + "|".join(one.split(" ", 2)) for one in tried]
-    return network.parse("\n".join([*lines, *(f"listens {one}" for one in listens.split())]) + "\n")
+    return network.parse_network(
+        "\n".join([*lines, *(f"listens {one}" for one in listens.split())]) + "\n"
+    )
 
 
 def test_whom_each_host_must_reach() -> None:
@@ -49,7 +51,7 @@ def test_what_a_host_has_seen() -> None:
         "tried|node1|17000|open\ntried|node2|17000|no answer within 1 s\nlistens"
         " 127.0.0.53%lo:53\nlistens *:17000\n"
     )
-    seen = network.parse(text)
+    seen = network.parse_network(text)
     assert [(one.target, one.result) for one in seen.tried] == [
         ("node1", "open"),
         ("node2", network.SILENT),
@@ -81,7 +83,7 @@ def test_a_port_that_is_not_reached(result: str, listens: str, reason: str) -> N
         "edge2": view(f"node1 17000 {result}"),
         "node1": view(listens=listens),
     }
-    (found,) = network.problems(site(), views)
+    (found,) = network.find_network_problems(site(), views)
     assert found.message == f"edge1 and edge2 cannot reach node1 port 17000 (the app): {reason}"
     assert found.down
     assert found.cause
@@ -89,7 +91,7 @@ def test_a_port_that_is_not_reached(result: str, listens: str, reason: str) -> N
 
 
 def test_the_way_out_names_port_and_addresses() -> None:
-    (found,) = network.problems(
+    (found,) = network.find_network_problems(
         site(), {"node1": view("db1 5432 no answer within 1 s"), "db1": view()}
     )
     assert (
@@ -104,17 +106,17 @@ def test_a_port_that_is_open_or_that_nobody_serves_is_not_the_networks_fault() -
         "node1": view(),
         "node2": view(),
     }
-    assert network.problems(site(), views) == []
+    assert network.find_network_problems(site(), views) == []
 
 
 def test_a_refusal_of_a_host_that_was_not_asked_may_be_either() -> None:
-    (found,) = network.problems(site(), {"node1": view("db1 5432 Connection refused")})
+    (found,) = network.find_network_problems(site(), {"node1": view("db1 5432 Connection refused")})
     assert found.message.endswith("refused: nothing listens there, or a firewall rejects it")
 
 
 def test_a_host_that_did_not_answer_over_ssh_either_is_reported_as_that() -> None:
     assert (
-        network.problems(
+        network.find_network_problems(
             site(), {"edge1": view("node1 17000 no answer within 1 s")}, lost=["node1"]
         )
         == []
@@ -182,4 +184,4 @@ def test_a_limited_deploy_answers_for_its_own_hosts(names: set[str], found: list
         Problem("silent", about=("edge1", "node1")),
         Problem("both hold", about=("edge1", "edge2")),
     ]
-    assert [problem.message for _, problem in concerning(names, hosts, shared)] == found
+    assert [problem.message for _, problem in select_problems(names, hosts, shared)] == found

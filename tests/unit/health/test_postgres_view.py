@@ -11,7 +11,7 @@ from samples import NODES, site
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.psql import REFUSED, answer
 from fabfile.engine.shell import Reading
-from fabfile.health.database import judge
+from fabfile.health.database import judge_database
 from fabfile.roles import postgres
 from fabfile.roles.postgres_view import Cause, merged, overruled, same_value
 
@@ -152,7 +152,7 @@ FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
             f"{WAIT}\n{HOLDER}",
             0,
             [
-                "2 sessions of the database wait for a lock, since 9 s: session 77 (anna, no "
+                "2 sessions of the database wait for a lock, for up to 9 s: session 77 (anna, no "
                 "name, from 192.0.2.9)"
             ],
         ),
@@ -167,7 +167,11 @@ FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
             0,
             ["190 of the 190 connections of role bingo are used"],
         ),
-        ('{"pending": "wal_level"}', 0, ["takes over wal_level at its next restart only"]),
+        (
+            '{"pending": "wal_level"}',
+            0,
+            ["wal_level takes effect only after a restart of Postgre"],
+        ),
         (
             '{"broken": "syntax error", "file": "/x", "line": 3}',
             0,
@@ -189,7 +193,7 @@ FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
 )
 def test_the_health_of_the_database(out: str, code: int, says: list[str]) -> None:
     settings = site()
-    problems = judge(postgres.wanted(settings, DB1), settings, DB1, Reading(out, code))
+    problems = judge_database(postgres.wanted(settings, DB1), settings, DB1, Reading(out, code))
     assert len(problems) == len(says)
     for problem, text in zip(problems, says, strict=True):
         assert text in problem.message

@@ -115,7 +115,7 @@ def test_a_stopped_unit_says_since_when_it_is_off_not_when_it_had_started() -> N
         (
             block(APP) + f"\nId={APP}\nMasked=/run\n",
             (
-                "bingo.service is masked in /run: somebody forbade it to start; it still runs, and"
+                "bingo.service is masked in /run: it cannot start; it still runs, but"
                 " will not start again"
             ),
             "on node1: systemctl unmask --runtime bingo.service; then fab -H node1 deploy",
@@ -123,7 +123,7 @@ def test_a_stopped_unit_says_since_when_it_is_off_not_when_it_had_started() -> N
         (
             block(APP, "inactive", LoadState="masked"),
             (
-                "bingo.service is masked in /etc: somebody forbade it to start; inactive since"
+                "bingo.service is masked in /etc: it cannot start; inactive since"
                 " 16:24:26 UTC (4 min ago)"
             ),
             "on node1: systemctl unmask bingo.service; then fab -H node1 deploy",
@@ -166,7 +166,7 @@ def test_a_host_that_says_nothing_of_its_units_is_not_well() -> None:
         "node1", needed, Reading("Failed to connect to bus: No such file or directory\n", 1)
     )
     assert [problem.message for problem in silent] == [
-        f"{name}: systemd does not say how it is" for name in needed
+        f"{name}: systemd does not report its state" for name in needed
     ]
     assert all(problem.down for problem in silent)
 
