@@ -1,6 +1,6 @@
-"""The healer: a service on each app node that sees its app die, hang, lie, leak or grow old, and
-makes it well again.
+"""The healer: a service on each app node that restarts an ill app.
 
-It runs on the node by Debian's python3-minimal alone: nothing but the standard library, and only
-what that package has of it. `judge` and `guard` are pure; `run` is the loop around them.
+It detects an app that crashed, hangs, answers wrongly, leaks memory or is too old. It runs on
+Debian's python3-minimal, so it uses only the part of the standard library that this package has.
+`diagnosis` and `guard` are pure functions; `run` is the loop around them.
 """

@@ -1,5 +1,8 @@
-"""`python3 -m healer run CONFIG`, or `lift CONFIG`: take back what a healer that was killed left
-at the edges."""
+"""`python3 -m healer run CONFIG` runs the healer for ever.
+
+`python3 -m healer lift CONFIG` removes the drain and the lease that a killed healer left at the
+edges.
+"""
 
 import sys
 

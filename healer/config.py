@@ -1,4 +1,4 @@
-"""What the healer is told of its site: an INI file that the runbook renders."""
+"""The healer's configuration: an INI file that the runbook renders (configs/app/healer.conf)."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ from typing import NamedTuple
 
 
 class Config(NamedTuple):
-    """One node's healer. Sizes are bytes, times seconds."""
+    """The configuration of one node's healer. Sizes are in bytes, times in seconds."""
 
     node: str
     order: int
-    """Place among the app nodes: who goes first when two might."""
+    """Position among the app nodes: decides who restarts first when no balancer can be asked."""
     peers: tuple[str, ...]
-    """The other app nodes, by the names the balancers know them by."""
+    """The other app nodes, by their names in the balancers."""
     unit: str
     port: int
-    health: str
+    health_path: str
     memory_max: int
     lifetime: float
-    """Age at which the app is started anew, drained; 0: never."""
-    patience: float
-    """How long a node that is down may take to come back by itself."""
+    """Age at which the app is drained and restarted; 0 turns this off."""
+    peer_wait: float
+    """How long a peer that is down may take to come back before this node stops waiting."""
     edges: tuple[tuple[str, str], ...]
     """Name and address of each edge."""
     edge_port: int
     databases: tuple[tuple[str, int], ...]
+    """Address and port of each PostgreSQL server."""
     database_user: str
     database_name: str
-    lock: str
-    """The file by which a deploy holds the node."""
-    run: str
-    """Folder for counters and marks."""
+    lock_file: str
+    """The file by which a deploy locks the node."""
+    runtime_folder: str
+    """Folder for the metrics and the `busy` mark."""
 
 
-def parse(text: str) -> Config:
-    """The configuration in `text`.
+def parse_config(text: str) -> Config:
+    """Parse the configuration in `text`.
 
     Raises:
-        KeyError, ValueError: something is missing or no number; the unit then fails, and its
-        journal says what.
+        KeyError, ValueError: a value is missing or is no number; the unit then fails, and its
+        journal names the value.
     """
     parser = ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
@@ -47,27 +48,34 @@ def parse(text: str) -> Config:
     node = parser["node"]
     app = parser["app"]
     edge = parser["edges"]
-    base = parser["database"]
+    database = parser["database"]
     return Config(
         node=node["name"],
         order=int(node["order"]),
         peers=tuple(node["peers"].split()),
         unit=app["unit"],
         port=int(app["port"]),
-        health=app["health"],
+        health_path=app["health"],
         memory_max=int(app["memory_max"]),
         lifetime=float(app["lifetime"]),
-        patience=float(app["patience"]),
-        edges=tuple(
-            (name, address)
-            for name, _, address in (word.partition("=") for word in edge["all"].split())
-        ),
+        peer_wait=float(app["patience"]),
+        edges=tuple(_split_edge(word) for word in edge["all"].split()),
         edge_port=int(edge["port"]),
-        databases=tuple(
-            (word.rpartition(":")[0], int(word.rpartition(":")[2])) for word in base["all"].split()
-        ),
-        database_user=base["user"],
-        database_name=base["name"],
-        lock=node["lock"],
-        run=node["run"],
+        databases=tuple(_split_database(word) for word in database["all"].split()),
+        database_user=database["user"],
+        database_name=database["name"],
+        lock_file=node["lock"],
+        runtime_folder=node["run"],
     )
+
+
+def _split_edge(word: str) -> tuple[str, str]:
+    """`edge1=192.0.2.11` as name and address."""
+    name, _, address = word.partition("=")
+    return name, address
+
+
+def _split_database(word: str) -> tuple[str, int]:
+    """`192.0.2.31:5432` as address and port."""
+    address, _, port = word.rpartition(":")
+    return address, int(port)

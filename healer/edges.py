@@ -1,134 +1,147 @@
-"""The edges' balancers: what they see, this node's own drain there, and the lease to be away."""
+"""The edges' balancers: their view of the nodes, this node's drain, and the maintenance lease."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from . import wire
+from . import protocol
 from .config import Config
-from .model import Seen, View
+from .model import BalancerView, ServerState
 
-HELD = "x-drained-by"
-"""The answer's header that says that this node's drain is a healer's."""
+DRAIN_HEADER = "x-drained-by"
+"""HAProxy adds this response header when a healer, not a person, has drained this node."""
 
+EDGE_TIMEOUT = 0.5
+"""Seconds an edge has to answer. Short, because a dead edge must not delay a restart here."""
 
-PATIENCE = 0.5
-"""Seconds an edge may take to answer: looking at a dead one must not delay what is to be done
-here."""
+CONFLICT = 409
+"""The edge's status for a lease request while another node holds the lease."""
+
+COLUMNS = frozenset({"pxname", "svname", "status", "lastchg", "check_status", "scur"})
+"""The columns of HAProxy's statistics that `parse_stats` needs."""
 
 
 class Edges:
-    """All edges of the site; one that does not answer has no say."""
+    """All edges of the site. An edge that does not answer is ignored."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._dark: set[str] = set()
-        """Edges that did not answer the latest look: they are not waited for again."""
+        self._unreachable: set[str] = set()
+        """Edges that did not answer the latest `read_views`: no later request waits for them."""
 
-    def views(self) -> list[View]:
-        """What each edge that answers sees."""
-        found = [view for edge in self.config.edges if (view := self._view(*edge))]
-        self._dark = {name for name, _ in self.config.edges} - {view.edge for view in found}
-        return found
+    def read_views(self) -> list[BalancerView]:
+        """Read the balancer's view of the nodes from each edge that answers."""
+        views = [view for edge in self.config.edges if (view := self._read_view(*edge))]
+        self._unreachable = {name for name, _ in self.config.edges} - {view.edge for view in views}
+        return views
 
-    def _view(self, name: str, address: str) -> View | None:
+    def _read_view(self, name: str, address: str) -> BalancerView | None:
         try:
-            answer = wire.ask(address, self.config.edge_port, "/;csv", timeout=PATIENCE)
+            response = protocol.request(
+                address, self.config.edge_port, "/;csv", timeout=EDGE_TIMEOUT
+            )
         except OSError:
             return None
-        nodes, kept_out = (
-            parse(answer.body, self.config.node) if answer.status == 200 else ({}, False)
-        )
-        return View(name, nodes, HELD in answer.headers, kept_out) if nodes else None
+        if response.status != 200:
+            return None
+        nodes, kept_out = parse_stats(response.body, self.config.node)
+        if not nodes:
+            return None
+        drained_by_healer = DRAIN_HEADER in response.headers
+        return BalancerView(name, nodes, drained_by_healer=drained_by_healer, kept_out=kept_out)
 
-    def drain(self, only: str = "") -> None:
-        """No new requests for this node, from any edge (or the one called `only`)."""
+    def drain_node(self, only_edge: str = "") -> None:
+        """Drain this node at every edge, or only at `only_edge`."""
         for name, address in self.config.edges:
-            if name not in self._dark and (not only or only == name):
-                self._post(address, "/", self._form("drain"))
+            if name not in self._unreachable and only_edge in ("", name):
+                self._post(address, "/", self._drain_form("drain"))
 
-    def ready(self, views: Sequence[View] | None = None) -> list[str]:
-        """This node takes requests again wherever a healer, and nobody else, had drained it; those
-        edges.
+    def undrain_node(self, views: Sequence[BalancerView] | None = None) -> list[str]:
+        """Undrain this node at every edge where a healer had drained it; return those edges.
 
-        `views` saves asking them. Whoever else drains it meanwhile leaves a mark, and keeps it out.
+        `views` saves reading the edges again. A node that a person or a deploy keeps out stays
+        out.
         """
-        mine = [
-            view.edge
-            for view in (self.views() if views is None else views)
-            if view.mine and not view.kept_out
-        ]
+        if views is None:
+            views = self.read_views()
+        undrained = [view.edge for view in views if view.drained_by_healer and not view.kept_out]
         for name, address in self.config.edges:
-            if name in mine:
-                self._post(address, "/", self._form("ready"))
-        return mine
+            if name in undrained:
+                self._post(address, "/", self._drain_form("ready"))
+        return undrained
 
-    def _form(self, action: str) -> str:
+    def _drain_form(self, action: str) -> str:
         return f"s={self.config.node}&action={action}&b=health"
 
-    def lease(self) -> bool:
-        """Get or renew the right to be away, at every edge that answers; false when another node
-        has it.
+    def take_lease(self) -> bool:
+        """Take the maintenance lease at every edge that answers; False if another node has it.
 
-        Asked for twice, in one order everywhere: of two that ask at the same instant, the second
-        asking tells.
+        Every node asks the edges in the same order, and asks twice: when two nodes ask at the same
+        moment, the second round shows both of them who has the lease.
         """
         for _ in range(2):
-            said = [
+            statuses = [
                 self._post(address, "/lease")
                 for name, address in self.config.edges
-                if name not in self._dark
+                if name not in self._unreachable
             ]
-            if 409 in said:
-                self.release()
+            if CONFLICT in statuses:
+                self.release_lease()
                 return False
         return True
 
-    def renew(self) -> None:
-        """Hold on to it."""
+    def renew_lease(self) -> None:
+        """Extend the lease, so that a long restart does not lose it."""
         for name, address in self.config.edges:
-            if name not in self._dark:
+            if name not in self._unreachable:
                 self._post(address, "/lease")
 
-    def release(self) -> None:
-        """Give it back, where this node has it."""
+    def release_lease(self) -> None:
+        """Give the lease back. An edge ignores this when another node has the lease."""
         for _, address in self.config.edges:
             self._post(address, "/release")
 
-    def lift(self) -> list[str]:
-        """Take back what a healer of this node left behind; the edges where it did."""
-        left = self.ready()
-        self.release()
-        return left
+    def clean_up(self) -> list[str]:
+        """Remove the drain and the lease that an earlier healer left; return the drained edges."""
+        undrained = self.undrain_node()
+        self.release_lease()
+        return undrained
 
     def _post(self, address: str, path: str, body: str = "") -> int:
+        """POST to one edge; return the status, or 0 when the edge does not answer."""
         try:
-            return wire.ask(address, self.config.edge_port, path, post=body).status
+            return protocol.request(address, self.config.edge_port, path, post=body).status
         except OSError:
             return 0
 
 
-def parse(csv: str, me: str) -> tuple[Mapping[str, Seen], bool]:
-    """The nodes in HAProxy's statistics, with the requests in flight of `me` only; and whether
-    somebody keeps `me` out."""
+def parse_stats(csv: str, node: str) -> tuple[Mapping[str, ServerState], bool]:
+    """Parse HAProxy's statistics: each node's state, and whether somebody keeps `node` out.
+
+    Requests in flight are counted for `node` only. Text that is no such CSV gives no nodes.
+    """
     head, _, rest = csv.lstrip("# ").partition("\n")
-    at = {title: number for number, title in enumerate(head.split(","))}
-    if not {"pxname", "svname", "status", "lastchg", "check_status", "scur"} <= at.keys():
+    column = {title: number for number, title in enumerate(head.split(","))}
+    if not column.keys() >= COLUMNS:
         return {}, False
-    found: dict[str, Seen] = {}
-    in_flight, kept_out = 0, False
+    states: dict[str, ServerState] = {}
+    in_flight = 0
+    kept_out = False
     for line in rest.splitlines():
         row = line.split(",")
-        if len(row) <= at["check_status"]:
+        if len(row) <= column["check_status"]:
             continue
-        backend, name = row[at["pxname"]], row[at["svname"]]
-        if backend == "health" and name != "BACKEND":
-            check = row[at["check_status"]].lstrip("* ")
-            found[name] = Seen(row[at["status"]], float(row[at["lastchg"]] or 0), check, 0)
+        backend = row[column["pxname"]]
+        server = row[column["svname"]]
+        status = row[column["status"]]
+        if backend == "health" and server != "BACKEND":
+            # HAProxy puts "* " before the result of a check that is running just now.
+            check = row[column["check_status"]].lstrip("* ")
+            states[server] = ServerState(status, float(row[column["lastchg"]] or 0), check, 0)
         elif backend == "kept_out":
-            kept_out = kept_out or (name == me and row[at["status"]].startswith("MAINT"))
-        elif name in (me, f"panic-{me}"):
-            in_flight += int(row[at["scur"]] or 0)
-    if me in found:
-        found[me] = found[me]._replace(in_flight=in_flight)
-    return found, kept_out
+            kept_out = kept_out or (server == node and status.startswith("MAINT"))
+        elif server in (node, f"panic-{node}"):
+            in_flight += int(row[column["scur"]] or 0)
+    if node in states:
+        states[node] = states[node]._replace(in_flight=in_flight)
+    return states, kept_out

@@ -1,4 +1,4 @@
-"""What is seen and what is decided, as values."""
+"""The values that the healer observes and decides on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Ping(Enum):
 
     OK = "answered 200"
     BUSY = "declined: too many requests"
-    """Its limit of requests a second is reached; it is well."""
+    """The app is at its limit of requests per second; it is well."""
     WRONG = "answered wrongly"
     HUNG = "did not answer"
     REFUSED = "refused the connection"
@@ -22,83 +22,85 @@ ILL = (Ping.WRONG, Ping.HUNG, Ping.REFUSED)
 
 
 class Observation(NamedTuple):
-    """One look at the app, at `at` seconds of a clock that never jumps."""
+    """The state of the app at one moment."""
 
     at: float
+    """Seconds of the monotonic clock."""
     active: bool
-    """systemd holds its unit active: it had been ready, nobody is stopping or starting it."""
+    """systemd reports the unit as active: it became ready, and is not being stopped or started."""
     pid: int = 0
     age: float = 0.0
-    """Seconds since its process began."""
+    """Seconds since the process started."""
     rss: int = 0
-    """Bytes."""
+    """Resident memory in bytes."""
     ping: Ping = Ping.OK
-    said: str = ""
-    """The answer's status, or what kept it from us."""
+    detail: str = ""
+    """The HTTP status, or the reason why there was no answer."""
     restarts: int = 0
-    """How often systemd has started it by itself."""
+    """How often systemd has restarted the unit after a crash."""
     database: bool | None = None
-    """Whether a database accepts connections; None when it was not asked, because the app
+    """Whether a database accepts connections. None when it was not asked, because the app
     answers."""
 
 
-class Seen(NamedTuple):
-    """A node as one balancer sees it."""
+class ServerState(NamedTuple):
+    """A node's state in one balancer."""
 
     status: str
-    since: float
-    """Seconds since that status began."""
+    """HAProxy's status: UP, DOWN, DRAIN, MAINT …"""
+    status_age: float
+    """Seconds since the status last changed."""
     check: str
-    """The last check's outcome: L7OK, L7STS, L7TOUT, L4CON …"""
+    """Result of the last health check: L7OK, L7STS, L7TOUT, L4CON …"""
     in_flight: int
 
     @property
     def up(self) -> bool:
-        """It gets requests."""
+        """Whether the node gets requests."""
         return self.status.startswith("UP")
 
     @property
     def drained(self) -> bool:
-        """Somebody took it out of service."""
+        """Whether the node was taken out of service on purpose."""
         return self.status.startswith(("DRAIN", "MAINT"))
 
     @property
-    def alive(self) -> bool:
-        """Something answers its port, if only wrongly or too late."""
+    def answers(self) -> bool:
+        """Whether something answers on the node's port, even if wrongly or too late."""
         return self.check.startswith(("L7", "L6"))
 
 
-class View(NamedTuple):
-    """What one edge's balancer says."""
+class BalancerView(NamedTuple):
+    """The nodes as one edge's balancer sees them."""
 
     edge: str
-    nodes: Mapping[str, Seen]
-    mine: bool = False
-    """A healer has drained this node there."""
+    nodes: Mapping[str, ServerState]
+    drained_by_healer: bool = False
+    """A healer has drained this node at this edge."""
     kept_out: bool = False
-    """A person or a deploy has."""
+    """A person or a deploy keeps this node out of service at this edge."""
 
 
 class Act(Enum):
-    """What can be done."""
+    """What the healer can do."""
 
     NOTHING = "nothing"
     RESTART = "restart"
-    """At once: it serves nobody anyway."""
+    """Restart at once: the app serves nobody, or not for long."""
     RECYCLE = "recycle"
-    """Drained: nobody shall notice."""
+    """Drain first, then restart: users do not notice."""
 
 
 class Decision(NamedTuple):
-    """What to do, the cause for the counters, and one sentence that says why."""
+    """What to do, the cause for the counters, and one sentence with the reason."""
 
     act: Act
     cause: str
     sentence: str
 
 
-class Verdict(NamedTuple):
-    """Whether a decision may be carried out now, and why (not)."""
+class Permission(NamedTuple):
+    """Whether a decision may be carried out now, and why or why not."""
 
-    go: bool
-    why: str
+    granted: bool
+    reason: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COLUMNS = ("host", "roles", "state", "load", "mem", "disk", "release", "what it does")
 Said = TypeVar("Said")
 HEALER_WELL = "the app is well"
-"""What a healer says that has nothing to do (healer/judge.py)."""
+"""What a healer says that has nothing to do (healer/diagnosis.py)."""
 
 
 def show_hosts(

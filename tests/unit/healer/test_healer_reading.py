@@ -17,13 +17,13 @@ from samples import FACTS, NODES, site
 from fabfile.control import haproxy_stats
 from fabfile.roles import healer
 from fabfile.steps.file import File
-from healer import wire
-from healer.config import parse
-from healer.edges import parse as parse_csv
+from healer import protocol
+from healer.config import parse_config
+from healer.edges import parse_stats
 from healer.model import Ping
-from healer.record import Record
-from healer.run import deploying
-from healer.senses import born, ping_of, rss
+from healer.metrics import Metrics
+from healer.run import find_deploy
+from healer.probe import ping_app, read_process_start, read_rss
 
 
 def test_it_reads_what_the_role_writes() -> None:
@@ -32,10 +32,10 @@ def test_it_reads_what_the_role_writes() -> None:
         for step in healer.healer_steps(site(), NODES[3], FACTS)
         if isinstance(step, File) and step.path == healer.CONFIG
     )
-    config = parse(text)
+    config = parse_config(text)
     assert (config.node, config.order, config.peers) == ("node2", 1, ("node1",))
-    assert (config.unit, config.port, config.health) == ("bingo.service", 17000, "/ping")
-    assert (config.memory_max, config.lifetime, config.patience) == (512 << 20, 480.0, 15.0)
+    assert (config.unit, config.port, config.health_path) == ("bingo.service", 17000, "/ping")
+    assert (config.memory_max, config.lifetime, config.peer_wait) == (512 << 20, 480.0, 15.0)
     assert config.edges == (("edge1", "192.0.2.11"), ("edge2", "192.0.2.12"))
     assert config.edge_port == 8405
     assert (config.databases, config.database_user, config.database_name) == (
@@ -43,7 +43,10 @@ def test_it_reads_what_the_role_writes() -> None:
         "bingo",
         "bingo",
     )
-    assert (config.lock, config.run) == ("/var/lib/runbook/lock", "/run/runbook-healer")
+    assert (config.lock_file, config.runtime_folder) == (
+        "/var/lib/runbook/lock",
+        "/run/runbook-healer",
+    )
 
 
 def test_it_needs_nothing_but_the_standard_library_and_itself() -> None:
@@ -72,19 +75,19 @@ ep_ping,BACKEND,0,9,UP,3,
 
 
 def test_nodes_in_haproxys_figures() -> None:
-    seen, kept_out = parse_csv(CSV, "node1")
+    seen, kept_out = parse_stats(CSV, "node1")
     assert not kept_out
-    assert parse_csv(CSV, "node2")[1]
+    assert parse_stats(CSV, "node2")[1]
     assert seen.keys() == {"node1", "node2"}
     own, peer = seen["node1"], seen["node2"]
-    assert (own.status, own.since, own.check, own.in_flight) == ("DRAIN", 289, "L7OK", 3)
-    assert (own.drained, own.up, own.alive) == (True, False, True)
-    assert (peer.drained, peer.up, peer.alive) == (False, False, False)
+    assert (own.status, own.status_age, own.check, own.in_flight) == ("DRAIN", 289, "L7OK", 3)
+    assert (own.drained, own.up, own.answers) == (True, False, True)
+    assert (peer.drained, peer.up, peer.answers) == (False, False, False)
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "# pxname,svname\nx,y\n", "HTTP\n\n"])
 def test_what_is_no_csv_shows_no_nodes(text: str) -> None:
-    assert parse_csv(text, "node1") == ({}, False)
+    assert parse_stats(text, "node1") == ({}, False)
 
 
 @pytest.mark.parametrize(
@@ -99,19 +102,19 @@ def test_what_is_no_csv_shows_no_nodes(text: str) -> None:
 )
 def test_a_lock_counts_until_it_expires(tmp_path: Path, text: str, holder: str) -> None:
     (tmp_path / "lock").write_text(text)
-    assert deploying(str(tmp_path / "lock")) == holder
-    assert deploying(str(tmp_path / "none")) == ""
+    assert find_deploy(str(tmp_path / "lock")) == holder
+    assert find_deploy(str(tmp_path / "none")) == ""
 
 
 def test_counters_go_on_where_an_earlier_life_ended(tmp_path: Path) -> None:
-    first = Record(str(tmp_path))
+    first = Metrics(str(tmp_path))
     for cause in ("hang", "hang", "age"):
-        first.restarted(cause)
-    first.recovered("hang", 6.5)
-    first.recovered("hang", 7.5)
-    first.recovered("age", 0)
-    first.write(1 << 20, 60)
-    again = Record(str(tmp_path))
+        first.count_restart(cause)
+    first.add_recovery("hang", 6.5)
+    first.add_recovery("hang", 7.5)
+    first.add_recovery("age", 0)
+    first.write_metrics(1 << 20, 60)
+    again = Metrics(str(tmp_path))
     assert again.restarts == {"hang": 2, "age": 1}
     assert again.recovery == {"hang": 14.0, "age": 0.0}
 
@@ -119,26 +122,26 @@ def test_counters_go_on_where_an_earlier_life_ended(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_keeps_nobody_from_healing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    record = Record("/nonexistent/folder")
-    record.begin("x")
-    record.write(0, 0)
-    record.end()
+    metrics = Metrics("/nonexistent/folder")
+    metrics.mark_busy("x")
+    metrics.write_metrics(0, 0)
+    metrics.clear_busy()
     assert "No such file" in capsys.readouterr().out
 
 
 def test_only_what_is_new_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    record = Record(str(tmp_path))
+    metrics = Metrics(str(tmp_path))
     for sentence in ("well", "well", "ill for 1.5 s", "ill for 2.5 s", "well"):
-        record.say(sentence)
+        metrics.report(sentence)
     assert capsys.readouterr().out == "well\nill for 1.5 s\nwell\n"
 
 
 def test_a_process_has_a_size_and_a_beginning_and_none_has_neither() -> None:
     import os
 
-    assert rss(os.getpid()) > 1 << 20
-    assert born(os.getpid()) > 0
-    assert (rss(0), born(0)) == (0, 0)
+    assert read_rss(os.getpid()) > 1 << 20
+    assert read_process_start(os.getpid()) > 0
+    assert (read_rss(0), read_process_start(0)) == (0, 0)
 
 
 @contextmanager
@@ -184,14 +187,14 @@ def answering(answer: bytes | None) -> Iterator[int]:
 )
 def test_a_ping_by_its_answer(answer: bytes | None, ping: Ping) -> None:
     with answering(answer) as port:
-        config = parse(CONFIG.format(port=port))
-        assert ping_of(config)[0] is ping
+        config = parse_config(CONFIG.format(port=port))
+        assert ping_app(config)[0] is ping
 
 
 def test_a_closed_port_refuses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    assert ping_of(parse(CONFIG.format(port=port)))[0] is Ping.REFUSED
+    assert ping_app(parse_config(CONFIG.format(port=port)))[0] is Ping.REFUSED
 
 
 CONFIG = """[node]
@@ -232,7 +235,9 @@ name = bingo
 )
 def test_a_database_by_its_first_word(said: bytes | None, accepts: bool) -> None:
     with answering(said) as port:
-        assert wire.database_accepts("127.0.0.1", port, "bingo", "bingo", timeout=0.3) is accepts
+        assert (
+            protocol.is_database_ready("127.0.0.1", port, "bingo", "bingo", timeout=0.3) is accepts
+        )
 
 
 def test_what_the_edge_says_of_healers() -> None:

@@ -1,4 +1,4 @@
-"""What the healer's judge and guard decide: table cases, without a host."""
+"""What the healer's diagnosis and guard decide: tables of cases, without a host."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from healer import guard
 from healer.config import Config
-from healer.judge import judge
-from healer.model import Act, Decision, Observation, Ping, Seen, View
+from healer.diagnosis import diagnose
+from healer.model import Act, BalancerView, Decision, Observation, Ping, ServerState
 
 MB = 1 << 20
 CONFIG = Config(
@@ -18,21 +18,21 @@ CONFIG = Config(
     peers=("node2",),
     unit="bingo.service",
     port=17000,
-    health="/ping",
+    health_path="/ping",
     memory_max=512 * MB,
     lifetime=480.0,
-    patience=15.0,
+    peer_wait=15.0,
     edges=(("edge1", "192.0.2.11"), ("edge2", "192.0.2.12")),
     edge_port=8405,
     databases=(("192.0.2.31", 5432),),
     database_user="bingo",
     database_name="bingo",
-    lock="/nonexistent/lock",
-    run="/nonexistent",
+    lock_file="/nonexistent/lock",
+    runtime_folder="/nonexistent",
 )
 
 
-def looks(
+def observations(
     *pings: Ping, every: float = 1.0, database: bool | None = None, **fixed: object
 ) -> list[Observation]:
     """Observations of one process, one after the other; the database is asked when a ping is
@@ -70,42 +70,48 @@ OK, BUSY, WRONG, HUNG, REFUSED = Ping.OK, Ping.BUSY, Ping.WRONG, Ping.HUNG, Ping
 def test_three_bad_pings_in_a_row_are_an_illness(
     pings: Sequence[Ping], act: Act, cause: str
 ) -> None:
-    decision = judge(CONFIG, looks(*pings, database=True))
+    decision = diagnose(CONFIG, observations(*pings, database=True))
     assert (decision.act, decision.cause) == (act, cause), decision.sentence
 
 
 def test_a_stopped_or_starting_app_is_not_the_healers_business() -> None:
-    seen = [one._replace(active=False) for one in looks(*[REFUSED] * 9)]
-    assert judge(CONFIG, seen).act is Act.NOTHING
-    assert "systemd" in judge(CONFIG, seen).sentence
+    seen = [observation._replace(active=False) for observation in observations(*[REFUSED] * 9)]
+    assert diagnose(CONFIG, seen).act is Act.NOTHING
+    assert "systemd" in diagnose(CONFIG, seen).sentence
 
 
 def test_what_the_process_before_did_does_not_count() -> None:
-    seen = looks(HUNG, HUNG, HUNG, HUNG, database=True)
-    seen = [one._replace(pid=6) for one in seen[:3]] + seen[3:]
-    assert judge(CONFIG, seen).act is Act.NOTHING
+    seen = observations(HUNG, HUNG, HUNG, HUNG, database=True)
+    seen = [observation._replace(pid=6) for observation in seen[:3]] + seen[3:]
+    assert diagnose(CONFIG, seen).act is Act.NOTHING
 
 
 def test_a_dead_database_is_not_the_apps_fault_and_its_return_gets_time() -> None:
-    dead = looks(*[WRONG] * 9, database=False)
-    assert judge(CONFIG, dead).act is Act.NOTHING
-    assert "database" in judge(CONFIG, dead).sentence
-    back = [one._replace(at=one.at + 9, database=True) for one in looks(*[WRONG] * 12)]
-    assert judge(CONFIG, dead + back[:9]).act is Act.NOTHING
-    assert judge(CONFIG, dead + back).act is Act.RESTART  # ten seconds later it has no excuse
+    dead = observations(*[WRONG] * 9, database=False)
+    assert diagnose(CONFIG, dead).act is Act.NOTHING
+    assert "database" in diagnose(CONFIG, dead).sentence
+    back = [
+        observation._replace(at=observation.at + 9, database=True)
+        for observation in observations(*[WRONG] * 12)
+    ]
+    assert diagnose(CONFIG, dead + back[:9]).act is Act.NOTHING
+    assert diagnose(CONFIG, dead + back).act is Act.RESTART  # ten seconds later it has no excuse
 
 
 @pytest.mark.parametrize(
-    ("vain", "looked", "act"), [(0, 3, "R"), (1, 3, "N"), (1, 4, "R"), (4, 20, "N"), (4, 25, "R")]
+    ("failed_restarts", "pings", "act"),
+    [(0, 3, "R"), (1, 3, "N"), (1, 4, "R"), (4, 20, "N"), (4, 25, "R")],
 )
-def test_restarts_that_do_not_help_come_ever_more_rarely(vain: int, looked: int, act: str) -> None:
-    decision = judge(CONFIG, looks(*[WRONG] * looked, database=True), vain)
+def test_restarts_that_do_not_help_come_ever_more_rarely(
+    failed_restarts: int, pings: int, act: str
+) -> None:
+    decision = diagnose(CONFIG, observations(*[WRONG] * pings, database=True), failed_restarts)
     assert decision.act is (Act.RESTART if act == "R" else Act.NOTHING), decision.sentence
 
 
 def test_they_come_once_in_45_seconds_in_the_end() -> None:
-    assert judge(CONFIG, looks(*[WRONG] * 45, database=True), 50).act is Act.NOTHING
-    assert judge(CONFIG, looks(*[WRONG] * 47, database=True), 50).act is Act.RESTART
+    assert diagnose(CONFIG, observations(*[WRONG] * 45, database=True), 50).act is Act.NOTHING
+    assert diagnose(CONFIG, observations(*[WRONG] * 47, database=True), 50).act is Act.RESTART
 
 
 @pytest.mark.parametrize(
@@ -124,10 +130,10 @@ def test_they_come_once_in_45_seconds_in_the_end() -> None:
 )
 def test_a_leak_is_seen_by_size_or_by_climbing(sizes: list[int], act: Act) -> None:
     seen = [
-        one._replace(rss=size * MB)
-        for one, size in zip(looks(*[OK] * len(sizes)), sizes, strict=True)
+        observation._replace(rss=size * MB)
+        for observation, size in zip(observations(*[OK] * len(sizes)), sizes, strict=True)
     ]
-    decision = judge(CONFIG, seen)
+    decision = diagnose(CONFIG, seen)
     assert decision.act is act, decision.sentence
     assert act is Act.NOTHING or decision.cause == "leak"
 
@@ -151,28 +157,32 @@ def test_it_is_recycled_before_it_is_old_and_apart_from_the_peer(
     age: float, lifetime: float, order: int, peer: float | None, act: Act
 ) -> None:
     config = CONFIG._replace(lifetime=lifetime, order=order)
-    decision = judge(config, looks(OK, age=age), 0, peer)
+    decision = diagnose(config, observations(OK, age=age), 0, peer)
     assert decision.act is act, decision.sentence
     assert act is Act.NOTHING or decision.cause == "age"
 
 
 def test_an_old_app_that_hangs_is_not_drained_but_restarted() -> None:
-    assert judge(CONFIG, looks(HUNG, age=999.0)).act is Act.NOTHING
-    assert judge(CONFIG, looks(HUNG, HUNG, HUNG, age=999.0, database=True)).act is Act.RESTART
+    assert diagnose(CONFIG, observations(HUNG, age=999.0)).act is Act.NOTHING
+    assert (
+        diagnose(CONFIG, observations(HUNG, HUNG, HUNG, age=999.0, database=True)).act
+        is Act.RESTART
+    )
 
 
 # -- the guard
 
 
-def node(status: str, since: float = 100, check: str = "L7OK") -> Seen:
-    return Seen(status, since, check, 0)
+def node(status: str, since: float = 100, check: str = "L7OK") -> ServerState:
+    return ServerState(status, since, check, 0)
 
 
-def views(*peers: Seen, own: Seen | None = None) -> list[View]:
+def views(*peers: ServerState, own: ServerState | None = None) -> list[BalancerView]:
     """One edge for each way the peer is seen."""
     edges = enumerate(peers, 1)
     return [
-        View(f"edge{number}", {"node1": own or node("UP"), "node2": peer}) for number, peer in edges
+        BalancerView(f"edge{number}", {"node1": own or node("UP"), "node2": peer})
+        for number, peer in edges
     ]
 
 
@@ -184,7 +194,7 @@ UP, DOWN = node("UP"), node("DOWN", 3, "L4CON")
 
 
 @pytest.mark.parametrize(
-    ("decision", "seen", "go"),
+    ("decision", "seen", "granted"),
     [
         (ILLNESS, views(UP, UP), True),
         (ILLNESS, views(UP, DOWN), True),  # somebody is served
@@ -210,51 +220,76 @@ UP, DOWN = node("UP"), node("DOWN", 3, "L4CON")
     ],
 )
 def test_the_peer_must_serve_or_not_be_about_to_return(
-    decision: Decision, seen: list[View], go: bool
+    decision: Decision, seen: list[BalancerView], granted: bool
 ) -> None:
-    verdict = guard.may(CONFIG, decision, seen, ill_for=5, locked="", held=False)
-    assert verdict.go is go, verdict.why
+    permission = guard.check_permission(
+        CONFIG, decision, seen, ill_for=5, deploy="", drained_by_another=False
+    )
+    assert permission.granted is granted, permission.reason
 
 
-@pytest.mark.parametrize(("order", "ill_for", "go"), [(0, 0, True), (1, 4, False), (1, 11, True)])
+@pytest.mark.parametrize(
+    ("order", "ill_for", "granted"), [(0, 0, True), (1, 4, False), (1, 11, True)]
+)
 def test_when_no_balancer_answers_the_nodes_take_turns(
-    order: int, ill_for: float, go: bool
+    order: int, ill_for: float, granted: bool
 ) -> None:
     config = CONFIG._replace(order=order)
-    assert guard.may(config, ILLNESS, [], ill_for=ill_for, locked="", held=False).go is go
+    assert (
+        guard.check_permission(
+            config, ILLNESS, [], ill_for=ill_for, deploy="", drained_by_another=False
+        ).granted
+        is granted
+    )
 
 
 @pytest.mark.parametrize("decision", [ILLNESS, LEAK, AGE])
 def test_a_drain_by_somebody_else_makes_it_stand_still(decision: Decision) -> None:
-    assert not guard.may(CONFIG, decision, views(UP), ill_for=99, locked="", held=True).go
-    assert not guard.may(
-        CONFIG, decision, views(UP), ill_for=99, locked="anna@desk's deploy", held=True
-    ).go
+    assert not guard.check_permission(
+        CONFIG, decision, views(UP), ill_for=99, deploy="", drained_by_another=True
+    ).granted
+    assert not guard.check_permission(
+        CONFIG,
+        decision,
+        views(UP),
+        ill_for=99,
+        deploy="anna@desk's deploy",
+        drained_by_another=True,
+    ).granted
 
 
 @pytest.mark.parametrize(
-    ("decision", "ill_for", "go"),
+    ("decision", "ill_for", "granted"),
     [(ILLNESS, 5, False), (ILLNESS, 21, True), (LEAK, 99, False), (AGE, 99, False)],
 )
 def test_a_deploy_that_holds_the_node_gets_time_to_mend_it(
-    decision: Decision, ill_for: float, go: bool
+    decision: Decision, ill_for: float, granted: bool
 ) -> None:
-    verdict = guard.may(
-        CONFIG, decision, views(UP), ill_for=ill_for, locked="anna@desk's deploy", held=False
+    permission = guard.check_permission(
+        CONFIG,
+        decision,
+        views(UP),
+        ill_for=ill_for,
+        deploy="anna@desk's deploy",
+        drained_by_another=False,
     )
-    assert verdict.go is go
-    assert go or "anna@desk" in verdict.why
+    assert permission.granted is granted
+    assert granted or "anna@desk" in permission.reason
 
 
 def test_a_single_node_is_healed_but_never_recycled() -> None:
     config = CONFIG._replace(peers=())
-    alone = [View("edge1", {"node1": node("DOWN")}, False)]
-    assert guard.may(config, ILLNESS, alone, ill_for=5, locked="", held=False).go
-    assert not guard.may(config, AGE, alone, ill_for=5, locked="", held=False).go
+    alone = [BalancerView("edge1", {"node1": node("DOWN")}, False)]
+    assert guard.check_permission(
+        config, ILLNESS, alone, ill_for=5, deploy="", drained_by_another=False
+    ).granted
+    assert not guard.check_permission(
+        config, AGE, alone, ill_for=5, deploy="", drained_by_another=False
+    ).granted
 
 
 @pytest.mark.parametrize(
-    ("own", "mine", "kept_out", "held"),
+    ("own", "by_healer", "kept_out", "held"),
     [
         (node("UP"), False, False, False),
         (node("DRAIN"), False, False, True),  # by HAProxy's socket alone
@@ -266,13 +301,15 @@ def test_a_single_node_is_healed_but_never_recycled() -> None:
         (node("DRAIN"), True, True, True),
     ],
 )
-def test_whose_drain_it_is(own: Seen, mine: bool, kept_out: bool, held: bool) -> None:
-    seen = [view._replace(mine=mine, kept_out=kept_out) for view in views(UP, own=own)]
-    assert guard.drained_by_another(CONFIG, seen) is held
-    assert not guard.drained_by_another(CONFIG, [])
+def test_whose_drain_it_is(own: ServerState, by_healer: bool, kept_out: bool, held: bool) -> None:
+    seen = [
+        view._replace(drained_by_healer=by_healer, kept_out=kept_out) for view in views(UP, own=own)
+    ]
+    assert guard.is_drained_by_another(CONFIG, seen) is held
+    assert not guard.is_drained_by_another(CONFIG, [])
 
 
 def test_the_peers_age_is_what_the_balancers_have_seen_of_it() -> None:
-    assert guard.peer_age(CONFIG, views(node("UP", 300), node("UP", 290))) == 290
-    assert guard.peer_age(CONFIG, views(DOWN)) is None
-    assert guard.peer_age(CONFIG, []) is None
+    assert guard.find_peer_age(CONFIG, views(node("UP", 300), node("UP", 290))) == 290
+    assert guard.find_peer_age(CONFIG, views(DOWN)) is None
+    assert guard.find_peer_age(CONFIG, []) is None
