@@ -1,5 +1,4 @@
-"""On an edge: ends a daemon that hangs, so that systemd or the daemon's own master starts it anew.
+"""The watchdog on an edge: kills a daemon that hangs, so that systemd or its master restarts it.
 
-Runs on the hosts, with nothing but Python's standard library. `python3 -m watchdog UNIT=PORT/PATH
-…`
+It runs on the host with Python's standard library alone: `python3 -m watchdog UNIT=PORT/PATH …`
 """

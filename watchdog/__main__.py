@@ -1,4 +1,4 @@
-"""`python3 -m watchdog haproxy.service=8081/edge-health …`: watch these units for ever."""
+"""`python3 -m watchdog haproxy.service=8081/edge-health …` watches these units for ever."""
 
 import sys
 

@@ -18,6 +18,7 @@ from ..settings.project import PROJECT
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.file import Directory, File
+from ..steps.modules import NoOldModules
 from ..steps.package import Packages
 from ..steps.unit import Unit
 from . import app
@@ -45,6 +46,7 @@ def healer_steps(settings: Settings, node: Node, facts: app.Discovered) -> list[
             File(f"{folder}/{path.name}", _our_path(path), notify=restart)
             for path in healer_sources()
         ),
+        NoOldModules(folder, tuple(path.name for path in healer_sources())),
         File(CONFIG, _healer_config(settings, node, facts), notify=restart),
         File(
             f"/etc/systemd/system/{HEALER_UNIT}",

@@ -16,6 +16,7 @@ from ..settings.paths import OURS, TOOLS
 from ..settings.project import PROJECT
 from ..settings.template import render_template
 from ..steps.file import Directory, File
+from ..steps.modules import NoOldModules
 from ..steps.package import Packages
 from ..steps.unit import Unit
 from . import nginx
@@ -32,12 +33,14 @@ DAEMONS = (
 
 def steps() -> list[Step]:
     """The whole role; it comes after both daemons."""
-    restart, folder = (f"restart:{UNIT}",), f"{TOOLS}/watchdog"
+    restart = (f"restart:{UNIT}",)
+    folder = f"{TOOLS}/watchdog"
     unit = render_template("watchdog/watchdog.service", tools=TOOLS, daemons=DAEMONS)
     return [
         Packages(("python3-minimal",)),
         Directory(folder),
         *(File(f"{folder}/{path.name}", _source(path), notify=restart) for path in sources()),
+        NoOldModules(folder, tuple(path.name for path in sources())),
         File(f"/etc/systemd/system/{UNIT}", unit, validate=VERIFY, notify=restart),
         Unit(UNIT),
     ]

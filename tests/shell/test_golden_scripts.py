@@ -38,6 +38,7 @@ from fabfile.steps.foreign import NoForeignConfig
 from fabfile.steps.gate import ReleaseProven, proven_step
 from fabfile.steps.http3 import Http3Possible
 from fabfile.steps.leftovers import NoLeftoverDrain
+from fabfile.steps.modules import NoOldModules
 from fabfile.steps.package import InstallPackages, Packages
 from fabfile.steps.release import Release
 from fabfile.steps.seed import Seeded
@@ -150,6 +151,7 @@ NOTHING_ABSENT = (
     LoginRole,
     Seeded,
     NoLeftoverDrain,
+    NoOldModules,
     Http3Possible,
     NoForeignConfig,
     ReleaseProven,
@@ -172,6 +174,7 @@ KINDS: list[Step] = [
     SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n", "bingo"),
     Seeded(site(), ("prepare_db",)),
     NoLeftoverDrain(("node1", "node2")),
+    NoOldModules("/opt/x y", ("run.py",)),
     proven_step(site()),
 ]
 

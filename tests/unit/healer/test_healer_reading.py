@@ -20,10 +20,10 @@ from fabfile.steps.file import File
 from healer import protocol
 from healer.config import parse_config
 from healer.edges import parse_stats
-from healer.model import Ping
 from healer.metrics import Metrics
-from healer.run import find_deploy
+from healer.model import Ping
 from healer.probe import ping_app, read_process_start, read_rss
+from healer.run import find_deploy
 
 
 def test_it_reads_what_the_role_writes() -> None:

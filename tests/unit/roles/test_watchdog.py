@@ -17,9 +17,17 @@ from pathlib import Path
 import pytest
 
 from fabfile.roles import watchdog as role
-from watchdog import judge, processes, run
+from watchdog import diagnosis, processes, run
 from watchdog.processes import Process, Processes
-from watchdog.run import ANSWER, REFUSAL, SILENCE, Daemon, ask, parse, sentence
+from watchdog.run import (
+    ANSWER,
+    REFUSAL,
+    SILENCE,
+    Daemon,
+    ask_daemon,
+    describe_action,
+    parse_daemon,
+)
 
 UNIT = "sample.service"
 
@@ -51,7 +59,7 @@ def unit(master: str = "S", *workers: str, switches: int = 7) -> Processes:
 def test_silence_is_a_hang_only_when_nothing_moves(
     before: Processes, after: Processes, hung: set[int]
 ) -> None:
-    assert judge.silent(before, after) == hung
+    assert diagnosis.find_silent(before, after) == hung
 
 
 @pytest.mark.parametrize(
@@ -68,23 +76,27 @@ def test_silence_is_a_hang_only_when_nothing_moves(
 def test_who_is_stopped_hangs_though_others_answer(
     before: Processes, after: Processes, hung: set[int]
 ) -> None:
-    assert judge.stopped(before, after) == hung
+    assert diagnosis.find_stopped(before, after) == hung
 
 
 def test_a_master_is_whom_no_other_process_of_the_unit_has_started() -> None:
-    assert judge.masters({1, 2, 3}, unit("T", "T", "T")) == {1}
-    assert judge.masters({2}, unit("S", "T", "S")) == set()
+    assert diagnosis.find_masters({1, 2, 3}, unit("T", "T", "T")) == {1}
+    assert diagnosis.find_masters({2}, unit("S", "T", "S")) == set()
 
 
 def test_what_is_done_is_one_sentence() -> None:
     assert (
-        sentence("nginx.service", {12, 9}, {7}) == "nginx.service hangs: killed 9 12, continued 7"
+        describe_action("nginx.service", killed={12, 9}, continued={7})
+        == "nginx.service hangs: killed 9 12, continued 7"
     )
-    assert sentence("nginx.service", set(), {7}) == "nginx.service hangs: continued 7"
+    assert (
+        describe_action("nginx.service", killed=set(), continued={7})
+        == "nginx.service hangs: continued 7"
+    )
 
 
 def test_both_daemons_of_an_edge_are_watched_where_they_answer_by_themselves() -> None:
-    watched = [parse(word) for word in role.DAEMONS]
+    watched = [parse_daemon(word) for word in role.DAEMONS]
     assert [(one.unit, one.port, one.path) for one in watched] == [
         ("haproxy.service", 8081, "/edge-health"),
         ("nginx.service", 8082, "/alive"),
@@ -108,7 +120,7 @@ def port(server: socket.socket) -> int:
 def test_an_answer_a_refusal_and_silence_are_told_apart() -> None:
     with listening() as server:
         number = port(server)
-        assert ask(number, "/", 0.1) == SILENCE
+        assert ask_daemon(number, "/", timeout=0.1) == SILENCE
         server.accept()[0].close()  # the one just asked in vain
         for said, found in ((b"HTTP/1.0 204 No Content\r\n\r\n", ANSWER), (b"", REFUSAL)):
 
@@ -120,9 +132,9 @@ def test_an_answer_a_refusal_and_silence_are_told_apart() -> None:
 
             thread = threading.Thread(target=serve)
             thread.start()
-            assert ask(number, "/", 5) == found
+            assert ask_daemon(number, "/", timeout=5) == found
             thread.join()
-    assert ask(number, "/", 5) == REFUSAL
+    assert ask_daemon(number, "/", timeout=5) == REFUSAL
 
 
 SERVER = """
@@ -155,7 +167,9 @@ class Victim:
         argv = [sys.executable, "-c", SERVER, str(server.fileno())]
         self.master = subprocess.Popen(argv, pass_fds=[server.fileno()], start_new_session=True)
         self.daemon = Daemon(UNIT, self.port, "/")
-        self.until(lambda: len(self.pids()) == 2 and ask(self.port, "/", 1) == ANSWER)
+        self.until(
+            lambda: len(self.pids()) == 2 and ask_daemon(self.port, "/", timeout=1) == ANSWER
+        )
 
     def pids(self) -> list[int]:
         """The master and, if there is one, its worker; the list that systemd would keep is
@@ -171,7 +185,7 @@ class Victim:
         for _ in range(rounds):
             self.pids()
             self.daemon.check()
-            time.sleep(run.PAUSE)
+            time.sleep(run.LOOP_SECONDS)
 
     def watch_until_gone(self, pid: int) -> None:
         """As many rounds as it takes."""
@@ -193,7 +207,7 @@ class Victim:
         """SIGSTOP; returns when it has taken effect."""
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        self.until(lambda: all(processes.of_unit(UNIT)[pid].stopped for pid in pids))
+        self.until(lambda: all(processes.read_unit_processes(UNIT)[pid].stopped for pid in pids))
 
 
 @pytest.fixture
@@ -240,9 +254,9 @@ def test_a_worker_that_sleeps_over_its_work_is_replaced(victim: Victim) -> None:
     """No signal has stopped it, and none would wake it."""
     worker = victim.pids()[1]
     with ask_in_passing(victim, "/sleep"):
-        victim.until(lambda: not processes.of_unit(UNIT)[worker].busy)
+        victim.until(lambda: not processes.read_unit_processes(UNIT)[worker].busy)
         victim.watch_until_gone(worker)
-    assert ask(victim.port, "/", 5) == ANSWER
+    assert ask_daemon(victim.port, "/", timeout=5) == ANSWER
 
 
 def test_a_worker_that_is_far_too_busy_is_left_alone(
@@ -251,7 +265,7 @@ def test_a_worker_that_is_far_too_busy_is_left_alone(
     before = victim.pids()
     with ask_in_passing(victim, "/spin"):
         victim.watch(5)
-        assert ask(victim.port, "/", 0.1) == SILENCE
+        assert ask_daemon(victim.port, "/", timeout=0.1) == SILENCE
     assert (victim.pids(), capsys.readouterr().out) == (before, "")
 
 
