@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 from fabfile.engine.host import Node
 from fabfile.settings.inventory import ROLES
 from fabfile.settings.loader import RANGES, TEXTS
-from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls
+from fabfile.settings.settings import App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
 
 PAGE = Path(__file__).with_name("settings.md")
 
@@ -27,6 +27,7 @@ TABLES: dict[str, type[Any]] = {
     "edge": Edge,
     "tls": Tls,
     "gate": Gate,
+    "monitoring": Monitoring,
 }
 
 INTRODUCTION = """\

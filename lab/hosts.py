@@ -23,7 +23,7 @@ from . import container, disk, image, mirror, mounts, network, preflight, releas
 from .build import BuildError, build
 from .errors import LabError
 from .lock import held
-from .names import STATE, Lab, chosen, current
+from .names import HOSTS, STATE, Lab, chosen, current
 from .privilege import as_root
 from .shell import say
 
@@ -50,7 +50,7 @@ def up(
     right.
 
     Args:
-        names: some of the hosts; all by default. Those of an earlier call stay.
+        names: some of the hosts; by default those of every lab. Those of an earlier call stay.
         deaths: how the stand-in dies by itself: real, off, or a mean time in seconds. Kept if not
             given.
         scale: factor on its row counts. Kept if not given.
@@ -59,7 +59,8 @@ def up(
     """
     given = {"deaths": deaths, "scale": None if scale is None else str(scale)}
     given["bookworm"] = None if bookworm is None else " ".join(chosen(bookworm) if bookworm else [])
-    _up(chosen(names), {key: value for key, value in given.items() if value is not None}, _binary())
+    wanted = chosen(names or [*HOSTS, *current().made()])
+    _up(wanted, {key: value for key, value in given.items() if value is not None}, _binary())
 
 
 def _binary() -> str:

@@ -36,6 +36,10 @@ HOSTS = {
         Host("db1", 31, ("postgres",)),
     )
 }
+"""What `lab.up` makes."""
+
+ALL = HOSTS | {"mon1": Host("mon1", 41, ("monitoring",))}
+"""Those that are made only when they are named as well: no test of the service needs mon1."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Lab:
         return self.folder / "hosts" / name
 
     def address(self, name: str) -> str:
-        return f"10.77.{self.number}.{HOSTS[name].number}"
+        return f"10.77.{self.number}.{ALL[name].number}"
 
     def machine(self, name: str) -> str:
         return f"{self.bridge}-{name}"
@@ -88,7 +92,7 @@ class Lab:
 
     def made(self) -> list[str]:
         """Names of the hosts this lab has, running or not, in the table's order."""
-        return [name for name in HOSTS if (self.host_folder(name) / "prepared").exists()]
+        return [name for name in ALL if (self.host_folder(name) / "prepared").exists()]
 
 
 def current() -> Lab:
@@ -109,12 +113,12 @@ def current() -> Lab:
 
 def chosen(names: list[str] | None, among: list[str] | None = None) -> list[str]:
     """The given host names in the table's order; none given means all of `among` (default: the
-    table).
+    hosts of every lab).
 
     Raises:
         LabError: a name is not known, or not part of `among`.
     """
-    known = list(HOSTS) if among is None else among
+    known = list(ALL) if among is None else among
     for name in names or []:
         if name not in known:
             raise LabError(
@@ -122,4 +126,4 @@ def chosen(names: list[str] | None, among: list[str] | None = None) -> list[str]
                 f"Known here: {', '.join(known) or 'none, the lab is down'}.",
                 "See them: inv lab.status",
             )
-    return [name for name in HOSTS if name in (names or known)]
+    return [name for name in ALL if name in (names or (HOSTS if among is None else among))]

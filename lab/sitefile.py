@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .files import replace_file
-from .names import HOSTS, USER, Lab
+from .names import ALL, USER, Lab
 from .shell import run
 
 HOST_KEY = "ssh_host_ed25519_key"
@@ -129,14 +129,13 @@ def digest(path: Path) -> str:
 def text(lab: Lab, names: list[str], sha256: str, deaths: str = "real") -> str:
     """The site file. Its paths are relative to its folder. Where the app does not die by itself,
     nothing is to be ahead of."""
-    edges = [name for name in names if "edge" in HOSTS[name].roles]
+    edges = [name for name in names if "edge" in ALL[name].roles]
     users_call = lab.floating if len(edges) > 1 else lab.address(edges[0]) if edges else ""
     service = f'service = "http://{users_call}"\n' if edges else ""
     head = f'name = "lab{lab.number}"\n{service}\n[ssh]\nuser = "{USER}"\nkey = "ssh/id_ed25519"\n'
     head += 'known_hosts = "ssh/known_hosts"\n'
     hosts = "".join(
-        f'\n[hosts.{name}]\naddress = "{lab.address(name)}"\nroles ='
-        f" [{_quoted(HOSTS[name].roles)}]\n"
+        f'\n[hosts.{name}]\naddress = "{lab.address(name)}"\nroles = [{_quoted(ALL[name].roles)}]\n'
         for name in names
     )
     app = f'\n[app]\nbinary = "{BINARY}"\nsha256 = "{sha256}"\nemail = "{EMAIL}"\n'

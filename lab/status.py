@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from . import container, disk, image, network, ssh
-from .names import HOSTS, Lab
+from .names import ALL, HOSTS, Lab, chosen
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,11 @@ class Line:
 
 
 def of(lab: Lab) -> list[Line]:
-    """One line per host of the table. Needs no root; asks running hosts for their ssh greeting
-    (at most 0.5 s)."""
-    with ThreadPoolExecutor(len(HOSTS)) as pool:
-        return list(pool.map(lambda name: _line(lab, name), HOSTS))
+    """One line per host of every lab, and per other one that this lab has. Needs no root; asks
+    running hosts for their ssh greeting (at most 0.5 s)."""
+    names = chosen([*HOSTS, *lab.made()])
+    with ThreadPoolExecutor(len(names)) as pool:
+        return list(pool.map(lambda name: _line(lab, name), names))
 
 
 def _line(lab: Lab, name: str) -> Line:
@@ -34,7 +35,7 @@ def _line(lab: Lab, name: str) -> Line:
     return Line(
         name,
         lab.address(name),
-        HOSTS[name].roles,
+        ALL[name].roles,
         _state(lab, name),
         debian,
         container.init_pid(lab, name),

@@ -46,7 +46,8 @@ def _names(text: str) -> list[str] | None:
 @task(
     auto_shortflags=False,
     help={
-        "hosts": "Only these, for example edge1,node1 (default: all of the table).",
+        "hosts": "Only these, for example edge1,node1 (default: the five of the service).",
+        "monitoring": "With mon1, the host that watches the others.",
         "deaths": (
             "How the stand-in dies by itself: real, off, or a mean time in seconds (default: real)."
         ),
@@ -59,7 +60,12 @@ def _names(text: str) -> list[str] | None:
 )
 @_plain
 def up(
-    ctx: Context, hosts: str = "", deaths: str = "", scale: str = "", bookworm: str = ""
+    ctx: Context,
+    hosts: str = "",
+    monitoring: bool = False,
+    deaths: str = "",
+    scale: str = "",
+    bookworm: str = "",
 ) -> None:
     """
     Bring the lab's hosts up, and write their site file.
@@ -69,11 +75,14 @@ def up(
     inv lab.up makes a second lab beside the first.
     """
     from . import hosts as lab_hosts
-    from .names import current
+    from .names import HOSTS, current
     from .settings import checked
 
     debian12 = [] if bookworm == "none" else _names(bookworm)
-    lab_hosts.up(_names(hosts), **checked(deaths, scale), bookworm=debian12)
+    named = _names(hosts)
+    if monitoring:
+        named = [*(named or [*HOSTS, *current().made()]), "mon1"]
+    lab_hosts.up(named, **checked(deaths, scale), bookworm=debian12)
     print(f"The lab is up. Its site file: {current().site}\nNext: inv lab.status, fab deploy")
 
 

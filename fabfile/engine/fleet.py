@@ -38,9 +38,9 @@ class Fleet:
         """The link to `node`."""
         return self.links[node.name]
 
-    def having(self, role: str) -> tuple[Node, ...]:
-        """The hosts of this fleet with `role`."""
-        return tuple(node for node in self.nodes if role in node.roles)
+    def having(self, *roles: str) -> tuple[Node, ...]:
+        """The hosts of this fleet with any of `roles`."""
+        return tuple(node for node in self.nodes if set(roles) & set(node.roles))
 
     def each(
         self, work: Callable[[Node], T], nodes: Iterable[Node] | None = None

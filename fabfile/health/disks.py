@@ -61,6 +61,7 @@ def used_paths(node: Node) -> dict[str, str]:
             "/var/lib/nginx": "nginx's temporary files",
             "/var/log/nginx": "nginx's log",
         },
+        "monitoring": {"/var/lib/prometheus": "the figures that Prometheus keeps"},
     }
     return COMMON | {path: use for role in node.roles for path, use in own[role].items()}
 

@@ -12,7 +12,7 @@ from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
-from ..roles import healer, postgres, watchdog
+from ..roles import exporters, healer, postgres, watchdog
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
 from .unit_state import UnitState, parse_units, unit_probe
@@ -33,10 +33,23 @@ COSTS = {
     f"{ROTATION}.timer": "the app's log grows without bound",
     f"{ROTATION}.service": "the app's log is not rotated",
     KEEPALIVED_UNIT: "this edge cannot take the floating address",
+    exporters.GUARD_UNIT: "others than the monitoring host may read this host's figures",
+    exporters.NODE.unit: "the monitoring host does not see this host",
+    exporters.FIGURES_TIMER: "the monitoring host does not see the units of this host",
+    exporters.POSTGRES.unit: "the monitoring host does not see PostgreSQL",
+    exporters.EDGE.unit: "the monitoring host does not see what users get",
+    exporters.MTAIL_SOCKET: "the monitoring host does not see what users get",
 }
 """What does not work while the unit is stopped, where its name does not make it clear."""
 
-UNFELT = (f"{ROTATION}.timer", f"{ROTATION}.service")
+UNFELT = (
+    f"{ROTATION}.timer",
+    f"{ROTATION}.service",
+    exporters.GUARD_UNIT,
+    exporters.FIGURES_TIMER,
+    exporters.MTAIL_SOCKET,
+    *(one.unit for one in (exporters.NODE, exporters.POSTGRES, exporters.EDGE)),
+)
 """Units whose failure does not affect users at once."""
 
 
@@ -48,7 +61,10 @@ def needed_units(settings: Settings, node: Node) -> list[str]:
         "postgres": [postgres.postgres_unit(settings)],
         "edge": [HAPROXY_UNIT, NGINX_UNIT, REFRESHER_UNIT, watchdog.UNIT, *floating],
     }
-    return [unit for role in node.roles for unit in units[role]]
+    return [
+        *(unit for role in node.roles for unit in units.get(role, [])),
+        *exporters.exporter_units(settings, node),
+    ]
 
 
 def unit_checks(settings: Settings, node: Node) -> list[HealthCheck]:

@@ -143,6 +143,7 @@ def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
         lease=LEASE,
         inner=HAPROXY_PORT,
         peers=other_edges(settings, edge),
+        monitors=settings.monitors,
         edge_health=EDGE_HEALTH,
         refusals=REFUSALS,
         nodes=settings.inventory.having("app"),

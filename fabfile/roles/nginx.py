@@ -19,7 +19,7 @@ from ..steps.file import Directory, File
 from ..steps.http3 import Http3Answers, Http3Possible
 from ..steps.package import Packages
 from ..steps.unit import Unit
-from .haproxy import other_edges
+from .haproxy import make_backend, other_edges
 
 TLS = "/etc/nginx/tls"
 CACHE = "/run/edge-cache"
@@ -28,6 +28,9 @@ REFRESH = 8082
 """Port on the edge's loopback where a request asks the app anew and renews the kept answer."""
 ALIVE = "/alive"
 """Path on that port that nginx answers without asking anybody."""
+ANSWERS = 5140
+"""UDP port on the edge's loopback where nginx tells what it answered, on a watched site. UDP: a
+listener that is slow or gone holds up no request."""
 CACHED = tuple(endpoint.path for endpoint in SERVICE.of_kind("cached"))
 """What nginx may answer by itself."""
 
@@ -88,6 +91,9 @@ def nginx_config(settings: Settings, node: Node) -> str:
         cached=CACHED,
         health=EDGE_HEALTH,
         drained=EDGE_DRAINED,
+        answers=ANSWERS,
+        monitors=settings.monitors,
+        endpoints=[make_backend(endpoint) for endpoint in SERVICE.endpoints],
     )
 
 

@@ -57,7 +57,12 @@ def hba(settings: Settings, notify: tuple[str, ...] = ()) -> Block:
     """Who may connect: our lines on top, others' below them; ours shut the app's database to
     whom theirs let in."""
     db = settings.database
-    text = render_template("postgres/pg_hba.conf", db=db, nodes=settings.inventory.having("app"))
+    text = render_template(
+        "postgres/pg_hba.conf",
+        db=db,
+        nodes=settings.inventory.having("app"),
+        watched=bool(settings.monitors),
+    )
     guard = render_template("postgres/pg_hba.guard.conf", db=db)
     path = f"/etc/postgresql/{db.version}/main/pg_hba.conf"
     return _block(path, text, FORMER_HBA, guard=guard, guarded=NETWORK, notify=notify)
@@ -132,10 +137,12 @@ def access_steps(settings: Settings) -> list[Step]:
     """Role, database, rights."""
     db = settings.database
     values = {"database": db.name, "user": db.user}
+    watcher = [SqlFile("040_monitoring", render_template("040_monitoring.sql"))]
     return [
         LoginRole(db.user, settings.password, connections=db.max_connections - 10),
         SqlFile("020_database", render_template("020_database.sql", **values)),
         SqlFile("030_rights", render_template("030_rights.sql", **values), database=db.name),
+        *(watcher if settings.monitors else []),
     ]
 
 

@@ -43,7 +43,9 @@ def deploy_hosts(settings: Settings, names: Sequence[str], options: DeployOption
         was changed then.
     """
     started = time.monotonic()
-    nodes = settings.inventory.select(names, {PHASES[phase].role for phase in options.phases})
+    nodes = settings.inventory.select(
+        names, {role for phase in options.phases for role in PHASES[phase].roles}
+    )
     with open_fleet(settings, nodes, readonly=options.dry) as fleet:
         tls = (
             certs.ready_material(settings, may_issue=not options.dry)

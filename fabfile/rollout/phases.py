@@ -29,7 +29,7 @@ def roll_out(session: RolloutSession) -> list[HostReport]:
         try:
             for phase in options.phases:
                 session.say(f"{phase} …")
-                if not _try_phase(session, phase, session.fleet.having(PHASES[phase].role)):
+                if not _try_phase(session, phase, session.fleet.having(*PHASES[phase].roles)):
                     _leave_out(session, phase)
                     break
         finally:

@@ -11,7 +11,20 @@ from ..discovery import store as knowledge
 from ..discovery.model import Facts
 from ..engine.host import Node
 from ..engine.step import PlanOnly, Step
-from ..roles import app, base, edge, haproxy, healer, keepalived, nginx, postgres, watchdog
+from ..health.units import needed_units
+from ..roles import (
+    app,
+    base,
+    edge,
+    exporters,
+    haproxy,
+    healer,
+    keepalived,
+    nginx,
+    postgres,
+    watchdog,
+)
+from ..settings.inventory import ROLES
 from ..settings.settings import Settings
 from ..steps.cert import Material
 from ..steps.gate import ReleaseProven, proven_step
@@ -37,7 +50,7 @@ class System:
     def steps(self, node: Node, phase: str) -> list[Step]:
         """What the phase called `phase` makes right on `node`; nothing when the node has another
         role."""
-        if PHASES[phase].role not in node.roles:
+        if not PHASES[phase].concerns(node):
             return []
         own = PHASES[phase].steps(self, node)
         return [*base.base_steps(), *own] if phase == _first_phase(node) else list(own)
@@ -65,11 +78,23 @@ class AppPlan:
 
 @dataclass(frozen=True)
 class Phase:
-    """One stage of a deploy: hosts with `role` get `steps`."""
+    """One stage of a deploy: hosts with `role` (`EVERY`: all) get `steps`."""
 
     name: str
     role: str
     steps: Callable[[System, Node], Sequence[Step]]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of the hosts that it concerns."""
+        return ROLES if self.role == EVERY else (self.role,)
+
+    def concerns(self, node: Node) -> bool:
+        """Whether it puts anything on `node`."""
+        return bool(set(self.roles) & set(node.roles))
+
+
+EVERY = "every role"
 
 
 def _server_steps(system: System, node: Node) -> Sequence[Step]:
@@ -98,6 +123,16 @@ def _index_steps(system: System, node: Node) -> Sequence[Step]:
     return postgres.index_steps(system.settings)
 
 
+def _exporter_steps(system: System, node: Node) -> Sequence[Step]:
+    settings, facts = system.settings, system.facts
+    if not settings.monitors:
+        return []
+    if facts is None and "app" in node.roles:
+        return [undiscovered("what is watched of the app")]
+    logs = facts.logs if facts else ()
+    return exporters.exporter_steps(settings, node, needed_units(settings, node), logs)
+
+
 def _edge_steps(system: System, node: Node) -> Sequence[Step]:
     settings = system.settings
     # Before anything is changed: a host that cannot do HTTP/3 is refused even before discovery has
@@ -123,6 +158,8 @@ PHASES = {
         Phase("app", "app", _app_steps),
         Phase("seed", "postgres", _seed_steps),
         Phase("indexes", "postgres", _index_steps),
+        # Before the edge: its nginx tells mtail what it answers from its first second on.
+        Phase("exporters", EVERY, _exporter_steps),
         Phase("edge", "edge", _edge_steps),
     )
 }
@@ -131,7 +168,7 @@ data, the edge."""
 
 
 def _first_phase(node: Node) -> str:
-    return next(phase.name for phase in PHASES.values() if phase.role in node.roles)
+    return next(phase.name for phase in PHASES.values() if phase.concerns(node))
 
 
 UNISSUED = PlanOnly("certificate", "issue a certificate, then install nginx with it")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..engine.errors import RunbookError
 from ..engine.host import Node
 
-ROLES = ("postgres", "app", "edge")
+ROLES = ("postgres", "app", "edge", "monitoring")
 """Roles in the order a deploy converges them."""
 
 

@@ -13,7 +13,7 @@ from ..engine.errors import RunbookError
 from ..engine.host import Node
 from ..engine.secret import Secret
 from .inventory import ROLES, Inventory
-from .settings import App, Database, Edge, Gate, Settings, Ssh, Tls
+from .settings import App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
 
 _PORT = (1, 65535)
 RANGES = {
@@ -35,9 +35,12 @@ RANGES = {
     "gate.p90_ms": (1, 10_000),
     "gate.watch_seconds": (0, 600),
     "edge.node_rate": (1, 100_000),
+    "monitoring.retention_mb": (64, 1_000_000),
+    "monitoring.telegram_chat": (-(10**15), 10**15),
 }
 _NAME = (r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores")
 _USER = (r"[a-z_][a-z0-9_-]{0,30}", "a name of small letters, digits, dashes and underscores")
+_MAIL = (r"([^\s'\"#:\\]+@[^\s'\"#:\\]+)?", "an e-mail address")
 _SIZE = (r"[1-9][0-9]*(kB|MB|GB)", "a size like 512MB")
 TEXTS = {
     "name": _NAME,
@@ -54,6 +57,10 @@ TEXTS = {
     "database.shared_buffers": _SIZE,
     "database.work_mem": _SIZE,
     "edge.replace": (r"nginx|haproxy|keepalived", "nginx, haproxy or keepalived"),
+    "monitoring.mail_to": _MAIL,
+    "monitoring.mail_from": _MAIL,
+    "monitoring.smtp": (r"([A-Za-z0-9.-]+:[0-9]{1,5})?", "HOST:PORT, like mail.example.com:587"),
+    "monitoring.smtp_user": (r"[^\s'\"\\]*", "a user's name"),
     "tls.names": (
         r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
         "a DNS name like api.example.com",
@@ -61,6 +68,12 @@ TEXTS = {
 }
 """What a value must look like, and how that is said: these go into configuration files, paths
 and unit names as they are."""
+RECEIVER_HALVES = {
+    "mail_to": "smtp",
+    "smtp_user": "smtp_password_file",
+    "telegram_token_file": "telegram_chat",
+}
+"""Settings of [monitoring] that need another one."""
 _EXAMPLES = {"edge.replace": "nginx", "tls.names": "api.example.com"}
 """What may stand in a list."""
 
@@ -84,6 +97,7 @@ class Reader:
             "edge": Edge,
             "tls": Tls,
             "gate": Gate,
+            "monitoring": Monitoring,
         }
         known = {"name", "service", "hosts", *tables}
         self._no_strangers("", data, known)
@@ -91,6 +105,7 @@ class Reader:
         name = self._read_value("name", str, data.get("name", self.path.stem))
         inventory = self._read_inventory(data.get("hosts", {}))
         self._check_floating(made["edge"], inventory)
+        self._check_receivers(made["monitoring"])
         service = self._read_value(
             "service", str, data.get("service", self._default_service(inventory, made["edge"]))
         )
@@ -120,6 +135,14 @@ class Reader:
             raise self._wrong_value(
                 "edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own"
             )
+
+    def _check_receivers(self, monitoring: Monitoring) -> None:
+        """A receiver that is named by half would be told nothing."""
+        for key, half in RECEIVER_HALVES.items():
+            if getattr(monitoring, key) and not getattr(monitoring, half):
+                raise self._wrong_value(
+                    f"monitoring.{half}", f"is missing: monitoring.{key} does nothing without it"
+                )
 
     def _read_inventory(self, hosts: Any) -> Inventory:
         if not isinstance(hosts, dict) or not hosts:

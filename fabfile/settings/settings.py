@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..engine.host import Node
 from ..engine.secret import Secret
 from .bingo import SERVICE
 from .inventory import Inventory
@@ -145,6 +146,36 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Monitoring:
+    """What the monitoring host keeps, and whom it calls. It counts only on a site where a host has
+    the role `monitoring`."""
+
+    retention_mb: int = 2048
+    """Megabytes of figures that Prometheus keeps. The oldest are dropped first."""
+    mail_to: str = ""
+    """The e-mail address that alerts go to. Empty: no e-mail."""
+    mail_from: str = ""
+    """The sender of that e-mail. Default: `mail_to`."""
+    smtp: str = ""
+    """The mail server, as HOST:PORT. Needed with `mail_to`."""
+    smtp_tls: bool = True
+    """Whether the mail server must offer STARTTLS. Say false only for a server on the same
+    host or in a trusted network."""
+    smtp_user: str = ""
+    """The user name at the mail server. Empty: no login."""
+    smtp_password_file: Path | None = None
+    """The file with the password of `smtp_user`."""
+    webhook_file: Path | None = None
+    """The file with the URL that alerts are posted to as JSON. The URL is a secret."""
+    slack_file: Path | None = None
+    """The file with the URL of a Slack webhook. The URL is a secret."""
+    telegram_token_file: Path | None = None
+    """The file with the token of a Telegram bot."""
+    telegram_chat: int = 0
+    """The id of the Telegram chat that the bot writes to. Needed with `telegram_token_file`."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """A whole site. `path` is the file it came from; relative paths in it are relative to its
     folder."""
@@ -164,11 +195,17 @@ class Settings:
     inventory: Inventory
     password: Secret = field(repr=False)
     gate: Gate = field(default_factory=Gate)
+    monitoring: Monitoring = field(default_factory=Monitoring)
 
     @property
     def state(self) -> Path:
         """Where this controller keeps runs, facts and downloads of the site."""
         return PROJECT / ".runbook" / self.name
+
+    @property
+    def monitors(self) -> tuple[Node, ...]:
+        """The hosts that watch the others; empty on a site without monitoring."""
+        return self.inventory.having("monitoring")
 
     @property
     def https(self) -> str:
