@@ -209,7 +209,8 @@ def _command(node: Node, one: Exporter) -> str:
             f" --log.level=warn --collector.disable-defaults {chosen}"
             f" --collector.textfile.directory={FIGURES}"
             f" --collector.filesystem.fs-types-exclude={FILESYSTEMS}"
-            " --collector.filesystem.mount-points-exclude=^/(dev|proc|sys|run/credentials)($$|/)"
+            " --collector.filesystem.mount-points-exclude="
+            "^/(dev|proc|sys|run/credentials|run/host)($$|/)"
         )
     if one is POSTGRES:
         return (
@@ -223,11 +224,20 @@ def _command(node: Node, one: Exporter) -> str:
 
 
 MORE = {
+    # It reads the kernel's word on the clock by adjtimex(); without CAP_SYS_TIME it cannot set it.
+    NODE: ("ProtectClock=no", "SystemCallFilter=adjtimex"),
     POSTGRES: (
         "Environment=DATA_SOURCE_NAME="
         '"host=/run/postgresql user=prometheus dbname=postgres sslmode=disable"',
     ),
-    EDGE: ("StandardInput=socket", "StandardOutput=journal", "StandardError=journal"),
+    EDGE: (
+        "StandardInput=socket",
+        "StandardOutput=journal",
+        "StandardError=journal",
+        # It waits for its input as it ends, for 20 s, and keeps nothing.
+        "KillSignal=SIGKILL",
+        "SuccessExitStatus=SIGKILL",
+    ),
 }
 """Lines of a unit that only this exporter has."""
 

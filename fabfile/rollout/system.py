@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .. import certs
 from ..discovery import store as knowledge
 from ..discovery.model import Facts
 from ..engine.host import Node
@@ -20,6 +21,7 @@ from ..roles import (
     haproxy,
     healer,
     keepalived,
+    monitoring,
     nginx,
     postgres,
     watchdog,
@@ -133,6 +135,12 @@ def _exporter_steps(system: System, node: Node) -> Sequence[Step]:
     return exporters.exporter_steps(settings, node, needed_units(settings, node), logs)
 
 
+def _monitoring_steps(system: System, node: Node) -> Sequence[Step]:
+    bundle = certs.trust_bundle(system.settings)
+    trust = bundle.read_text(encoding="utf-8") if bundle else ""
+    return monitoring.monitoring_steps(system.settings, node, trust)
+
+
 def _edge_steps(system: System, node: Node) -> Sequence[Step]:
     settings = system.settings
     # Before anything is changed: a host that cannot do HTTP/3 is refused even before discovery has
@@ -161,6 +169,7 @@ PHASES = {
         # Before the edge: its nginx tells mtail what it answers from its first second on.
         Phase("exporters", EVERY, _exporter_steps),
         Phase("edge", "edge", _edge_steps),
+        Phase("monitoring", "monitoring", _monitoring_steps),
     )
 }
 """By name, in the order of a deploy: the database, its role, the app (one node at a time), the

@@ -16,7 +16,7 @@ from places import PROJECT
 FLOORS = (
     {"engine"},
     {"settings"},
-    {"console", "control", "traffic"},
+    {"console", "control", "traffic", "alerts"},
     {"steps"},
     {"roles"},
     {"certs", "discovery"},

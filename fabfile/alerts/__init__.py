@@ -1,0 +1,2 @@
+"""What is watched, and when somebody is called: objectives and rules, made from the `Service`
+value."""

@@ -1,0 +1,38 @@
+"""The file of rules for Prometheus, for one site. Pure."""
+
+from __future__ import annotations
+
+from ..settings.bingo import SERVICE
+from ..settings.paths import OURS
+from ..settings.settings import Settings
+from .burning import burn_rules, rate_rules
+from .causes import cause_rules
+from .rule import write_group, write_rules
+
+FAST = ("30s", "2m")
+"""Windows whose rates are computed anew with every question to the exporters."""
+SLOWLY = "30s"
+"""Between two computations of the others: three days of a figure every 5 s are many."""
+
+
+def render_rules(settings: Settings) -> str:
+    """Recorded rates, then symptoms, then causes."""
+    rates = list(rate_rules(SERVICE))
+    burns = list(burn_rules(SERVICE))
+    fast = [rule for rule in rates if rule.name.endswith(FAST)]
+    quick = [rule for rule in burns if rule.labels["window"] in FAST]
+    return write_rules(
+        [
+            write_group("users now", [*fast, *quick]),
+            write_group(
+                "users over time",
+                [
+                    *(rule for rule in rates if rule not in fast),
+                    *(rule for rule in burns if rule not in quick),
+                ],
+                SLOWLY,
+            ),
+            write_group("causes", cause_rules(settings)),
+        ],
+        f"{OURS}: objectives of {SERVICE.name}, and what may break them.",
+    )
