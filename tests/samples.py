@@ -3,13 +3,14 @@ golden files show them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from fabfile.discovery.model import Destination, Facts
 from fabfile.engine.host import Node
 from fabfile.engine.secret import Secret
 from fabfile.settings.inventory import Inventory
-from fabfile.settings.settings import App, Database, Edge, Settings, Ssh, Tls
+from fabfile.settings.settings import App, Database, Edge, Monitoring, Settings, Ssh, Tls
 from fabfile.steps.cert import Material
 
 SHA256 = "5e" * 32
@@ -55,4 +56,18 @@ def site() -> Settings:
         tls=Tls(names=("shop.example",), store=Path("/nonexistent/tls")),
         inventory=Inventory(NODES),
         password=Secret(PASSWORD),
+    )
+
+
+MONITOR = Node("mon1", "192.0.2.41", ("monitoring",))
+
+
+def watched_site() -> Settings:
+    """The same site with a monitoring host, and somebody to call."""
+    return replace(
+        site(),
+        inventory=Inventory((*NODES, MONITOR)),
+        monitoring=Monitoring(
+            mail_to="oncall@example.com", mail_from="alerts@example.com", smtp="192.0.2.99:587"
+        ),
     )

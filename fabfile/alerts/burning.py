@@ -99,7 +99,7 @@ def _describe(objective: Objective, window: BurnWindow) -> AlertRule:
         else f"at most {100 * objective.budget:g} % errors"
     )
     return AlertRule(
-        "users-wait" if within else "users-get-errors",
+        "app-slow" if within else "errors",
         _expression(objective, window),
         "0s",
         window.severity,

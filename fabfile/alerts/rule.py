@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+HOST = "{{ $labels.host }}"
+"""Stands for the host's name in what an alert says."""
+
 
 @dataclass(frozen=True)
 class RecordRule:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..settings.bingo import SERVICE
 from ..settings.paths import OURS
 from ..settings.settings import Settings
@@ -15,8 +17,8 @@ SLOWLY = "30s"
 """Between two computations of the others: three days of a figure every 5 s are many."""
 
 
-def render_rules(settings: Settings) -> str:
-    """Recorded rates, then symptoms, then causes."""
+def render_rules(settings: Settings, unit_pages: Mapping[str, str]) -> str:
+    """Recorded rates, then symptoms, then causes. `unit_pages`: see `cause_rules`."""
     rates = list(rate_rules(SERVICE))
     burns = list(burn_rules(SERVICE))
     fast = [rule for rule in rates if rule.name.endswith(FAST)]
@@ -32,7 +34,7 @@ def render_rules(settings: Settings) -> str:
                 ],
                 SLOWLY,
             ),
-            write_group("causes", cause_rules(settings)),
+            write_group("causes", cause_rules(settings, unit_pages)),
         ],
         f"{OURS}: objectives of {SERVICE.name}, and what may break them.",
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..console.rollup import show_problem
 from ..engine.problem import Problem
 from ..health.host import HostStatus
+from ..roles.monitoring_units import LISTENERS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,6 +81,9 @@ def what_it_does(host: HostStatus, hosts: Sequence[HostStatus]) -> str:
     if "postgres" in host.roles:
         runs = any(unit.runs for name, unit in host.units.items() if name.startswith("postgresql"))
         parts.append("PostgreSQL runs" if runs else "")
+    if "monitoring" in host.roles:
+        watches = all(name in host.units and host.units[name].runs for name in LISTENERS)
+        parts.append("watches the others" if watches else "")
     return ", ".join(part for part in parts if part)
 
 

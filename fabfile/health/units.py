@@ -12,7 +12,7 @@ from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
-from ..roles import exporters, healer, monitoring, postgres, watchdog
+from ..roles import exporters, healer, monitoring_units, postgres, watchdog
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
 from .unit_state import UnitState, parse_units, unit_probe
@@ -33,9 +33,9 @@ COSTS = {
     f"{ROTATION}.timer": "the app's log grows without bound",
     f"{ROTATION}.service": "the app's log is not rotated",
     KEEPALIVED_UNIT: "this edge cannot take the floating address",
-    monitoring.PROMETHEUS_UNIT: "nothing is recorded, and no rule is judged",
-    monitoring.ALERTMANAGER_UNIT: "nobody is called",
-    monitoring.BLACKBOX_UNIT: "the service is not asked from outside",
+    monitoring_units.PROMETHEUS_UNIT: "nothing is recorded, and no rule is judged",
+    monitoring_units.ALERTMANAGER_UNIT: "nobody is called",
+    monitoring_units.BLACKBOX_UNIT: "the service is not asked from outside",
     exporters.GUARD_UNIT: "others than the monitoring host may read this host's figures",
     exporters.NODE.unit: "the monitoring host does not see this host",
     exporters.FIGURES_TIMER: "the monitoring host does not see the units of this host",
@@ -51,7 +51,7 @@ UNFELT = (
     exporters.GUARD_UNIT,
     exporters.FIGURES_TIMER,
     exporters.MTAIL_SOCKET,
-    *monitoring.monitoring_units(),
+    *monitoring_units.LISTENERS,
     *(one.unit for one in (exporters.NODE, exporters.POSTGRES, exporters.EDGE)),
 )
 """Units whose failure does not affect users at once."""
@@ -64,7 +64,7 @@ def needed_units(settings: Settings, node: Node) -> list[str]:
         "app": [app_unit(settings), healer.HEALER_UNIT, f"{ROTATION}.timer"],
         "postgres": [postgres.postgres_unit(settings)],
         "edge": [HAPROXY_UNIT, NGINX_UNIT, REFRESHER_UNIT, watchdog.UNIT, *floating],
-        "monitoring": monitoring.monitoring_units(),
+        "monitoring": list(monitoring_units.LISTENERS),
     }
     return [
         *(unit for role in node.roles for unit in units[role]),

@@ -10,7 +10,7 @@ from ..control.nginx import NGINX_UNIT
 from ..engine.host import Node
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
-from . import haproxy, nginx, postgres
+from . import exporters, haproxy, monitoring_units, nginx, postgres
 
 EVERY = "0.0.0.0"
 """All IPv4 addresses of a host."""
@@ -36,17 +36,20 @@ def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> li
             Port(postgres.postgres_unit(settings), postgres.PORT, address)
             for address in (LOCAL, node.address)
         ]
+    if role == "monitoring":
+        return [Port(unit, number, LOCAL) for unit, number in monitoring_units.LISTENERS.items()]
     if role == "app":
         return [Port(app_unit(settings), app_port, ANY)] if app_port else []
     edge = settings.edge
     front = [Port(NGINX_UNIT, number, EVERY) for number in (edge.port, edge.https_port)]
     front += [Port(NGINX_UNIT, edge.https_port, EVERY, "udp")] if edge.http3 else []
     shared = [node.address] if haproxy.other_edges(settings, node) else []
+    watched = [node.address] if settings.monitors else []
     return [
         *front,
         Port(NGINX_UNIT, nginx.REFRESH, LOCAL),
         *(Port(HAPROXY_UNIT, HAPROXY_PORT, address) for address in [LOCAL, *shared]),
-        Port(HAPROXY_UNIT, edge.stats_port, LOCAL),
+        *(Port(HAPROXY_UNIT, edge.stats_port, address) for address in [LOCAL, *watched]),
         Port(HAPROXY_UNIT, edge.healer_port, node.address),
     ]
 
@@ -85,5 +88,15 @@ def routes(settings: Settings, node: Node) -> list[Route]:
         found += [
             Route(edge.name, edge.address, HAPROXY_PORT, "HAProxy, for the other edge")
             for edge in shared
+        ]
+    if "monitoring" in node.roles:
+        found += [
+            Route(host.name, host.address, one.port, one.what)
+            for host in inventory.nodes
+            for one in exporters.host_exporters(settings, host)
+        ]
+        found += [
+            Route(edge.name, edge.address, settings.edge.stats_port, "HAProxy's figures")
+            for edge in inventory.having("edge")
         ]
     return [route for route in found if route.target != node.name]

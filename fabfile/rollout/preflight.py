@@ -67,12 +67,13 @@ def unmet(asked: Sequence[Precondition], readings: Sequence[Reading]) -> list[Ou
     ]
 
 
-LISTENING = ("server", "app", "edge")
+LISTENING = ("server", "app", "edge", "monitoring")
 """The phases that set up what listens."""
 
 COSTS = {
     "postgres": "PostgreSQL would listen on this host only: the app nodes would find no database",
     "app": "database and edges would know the app node by an address that it does not send from",
+    "monitoring": "the other hosts would refuse to tell it their figures",
     "edge": "HAProxy and keepalived could not bind to it, and would not start",
 }
 """By role: what goes wrong on a host that does not have the address of the site file."""

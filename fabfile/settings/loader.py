@@ -68,12 +68,6 @@ TEXTS = {
 }
 """What a value must look like, and how that is said: these go into configuration files, paths
 and unit names as they are."""
-RECEIVER_HALVES = {
-    "mail_to": "smtp",
-    "smtp_user": "smtp_password_file",
-    "telegram_token_file": "telegram_chat",
-}
-"""Settings of [monitoring] that need another one."""
 _EXAMPLES = {"edge.replace": "nginx", "tls.names": "api.example.com"}
 """What may stand in a list."""
 
@@ -105,7 +99,8 @@ class Reader:
         name = self._read_value("name", str, data.get("name", self.path.stem))
         inventory = self._read_inventory(data.get("hosts", {}))
         self._check_floating(made["edge"], inventory)
-        self._check_receivers(made["monitoring"])
+        for key, half in made["monitoring"].missing_halves():
+            raise self._wrong_value(half, f"is missing: {key} does nothing without it")
         service = self._read_value(
             "service", str, data.get("service", self._default_service(inventory, made["edge"]))
         )
@@ -135,14 +130,6 @@ class Reader:
             raise self._wrong_value(
                 "edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own"
             )
-
-    def _check_receivers(self, monitoring: Monitoring) -> None:
-        """A receiver that is named by half would be told nothing."""
-        for key, half in RECEIVER_HALVES.items():
-            if getattr(monitoring, key) and not getattr(monitoring, half):
-                raise self._wrong_value(
-                    f"monitoring.{half}", f"is missing: monitoring.{key} does nothing without it"
-                )
 
     def _read_inventory(self, hosts: Any) -> Inventory:
         if not isinstance(hosts, dict) or not hosts:

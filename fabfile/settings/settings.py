@@ -174,6 +174,19 @@ class Monitoring:
     telegram_chat: int = 0
     """The id of the Telegram chat that the bot writes to. Needed with `telegram_token_file`."""
 
+    def missing_halves(self) -> list[tuple[str, str]]:
+        """Settings that are given, each with the one that it needs and that is not."""
+        needs = {
+            "mail_to": "smtp",
+            "smtp_user": "smtp_password_file",
+            "telegram_token_file": "telegram_chat",
+        }
+        return [
+            (f"monitoring.{key}", f"monitoring.{half}")
+            for key, half in needs.items()
+            if getattr(self, key) and not getattr(self, half)
+        ]
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -1,0 +1,121 @@
+"""Rules about what every host has: units, disks, clocks; and about the eyes themselves. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..settings.settings import Settings
+from .rule import HOST, AlertRule
+
+WRONG_CLOCK = 0.5
+"""Seconds; R21 allows 1."""
+
+
+def unit_rules(pages: Mapping[str, str]) -> Iterator[AlertRule]:
+    """Units that must run and do not."""
+    others = "|".join(pages)
+    chosen = {page: f'unit="{unit}"' for unit, page in pages.items()}
+    for page, which in {**chosen, "unit-off": f'unit!~"{others}"'}.items():
+        yield AlertRule(
+            page,
+            f"runbook_unit_active{{{which}}} == 0",
+            "1m",
+            "inform",
+            f"{{{{ $labels.unit }}}} on {HOST} does not run",
+            "nothing yet, if no other alert says more",
+            f"fab -H {HOST} status",
+            {"what": "unit"},
+        )
+
+
+def host_rules(settings: Settings) -> Iterator[AlertRule]:
+    """Disks, logs, clocks, owed restarts."""
+    real = '{fstype!~"tmpfs|iso9660",mountpoint!~"/boot.*"}'
+    for what, free, size in (
+        ("bytes", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
+        ("inodes", "node_filesystem_files_free", "node_filesystem_files"),
+    ):
+        yield AlertRule(
+            "disk-full",
+            f"100 * {free}{real} / ({size}{real} > 0) < 10",
+            "1m",
+            "inform",
+            f'{{{{ $labels.mountpoint }}}} on {HOST} has {{{{ $value | printf "%.0f" }}}} %'
+            f" of its {what} left",
+            "nothing until it is full; then whatever writes there fails",
+            f"fab -H {HOST} status",
+            {"what": what},
+        )
+    # logrotate acts once a minute at log_max_mb; twice that is the bound of R22.
+    yield AlertRule(
+        "log-rotation",
+        f"runbook_log_bytes > {2 * settings.app.log_max_mb} * 1024 * 1024",
+        "2m",
+        "inform",
+        f"the app's log on {HOST} is {{{{ $value | humanize1024 }}}}B: it is not rotated",
+        "nothing until the disk is full",
+        f"fab -H {HOST} status",
+    )
+    yield AlertRule(
+        "clock",
+        f"abs(node_time_seconds - timestamp(node_time_seconds)) > {WRONG_CLOCK}",
+        "30s",
+        "inform",
+        f'the clock of {HOST} is {{{{ $value | printf "%.1f" }}}} s off the monitoring host\'s',
+        "nothing at first; kept answers may be too old, logs mislead",
+        f"fab -H {HOST} status",
+        {"what": "offset"},
+    )
+    yield AlertRule(
+        "clock",
+        "node_timex_sync_status == 0 unless on (host) runbook_container == 1",
+        "30m",
+        "inform",
+        f"nothing keeps the clock of {HOST} right",
+        "nothing until it is a second off",
+        f"fab -H {HOST} status",
+        {"what": "not kept"},
+    )
+    yield AlertRule(
+        "pending-restart",
+        "time() - runbook_owed_since_seconds > 900",
+        "1m",
+        "inform",
+        f"{HOST} still owes {{{{ $labels.name }}}} (a change is not in effect)",
+        "nothing yet, or the fault that the change was to mend",
+        "fab plan",
+    )
+
+
+def own_rules() -> Iterator[AlertRule]:
+    """The eyes themselves."""
+    yield AlertRule(
+        "monitoring",
+        'up{job!="node"} == 0 unless on (host) (up{job="node"} == 0)',
+        "2m",
+        "inform",
+        f"{HOST}: its figures ({{{{ $labels.job }}}}) do not come",
+        "nothing, but what happens there is not seen",
+        f"fab -H {HOST} status",
+        {"what": "exporter"},
+    )
+    yield AlertRule(
+        "monitoring",
+        "time() - runbook_figures_seconds > 60",
+        "30s",
+        "inform",
+        f"{HOST}: what the runbook tells of this host is {{{{ $value | humanizeDuration }}}} old",
+        "nothing, but its units, drains and logs are not seen",
+        f"fab -H {HOST} status",
+        {"what": "figures"},
+    )
+    yield AlertRule(
+        "monitoring",
+        "sum by (integration) (increase(alertmanager_notifications_failed_total[5m])) > 0",
+        "0s",
+        "inform",
+        "alerts by {{ $labels.integration }} do not reach anybody",
+        "nothing, but nobody may be called",
+        "fab status",
+        {"what": "delivery"},
+    )

@@ -1,0 +1,214 @@
+"""Rules about the parts of the service: app nodes, edges, the database. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..settings.bingo import SERVICE
+from ..settings.settings import Settings
+from .rule import HOST, AlertRule
+
+HEALED_WITHIN = "50s"
+"""R2 grants a node 60 s, the fast start needs 6: what lasts longer does not heal by itself."""
+LOST = "25s"
+"""A host that answers nothing for so long is gone; with a question every 5 s, and Alertmanager's
+wait of 5 s, somebody is called within 40 s."""
+FORGOTTEN_DRAIN = 4 * 3600
+"""Seconds after which a drain has been forgotten: a maintenance takes less."""
+LONG_WAIT = 20
+"""Seconds that a session waits for a lock: HAProxy has given up for the user long before."""
+
+
+def lost_rules() -> Iterator[AlertRule]:
+    """Hosts that answer nothing."""
+    felt = {
+        "app": ("node-down", "nothing: the other app nodes carry the load, and no spare is left"),
+        "edge": ("edge-down", "at most a moment: the other edge took the address; no spare left"),
+        "postgres": ("db-down", "errors from every call that needs the database"),
+    }
+    for role, (name, words) in felt.items():
+        yield AlertRule(
+            name,
+            f'up{{job="node",role=~".*{role}.*"}} == 0',
+            LOST,
+            "page",
+            f"{HOST} does not answer",
+            words,
+            "fab status",
+            {"what": "host lost"},
+        )
+
+
+def app_rules() -> Iterator[AlertRule]:
+    """The app on its nodes, as the balancers see it, and its healer."""
+    up, states = 'haproxy_server_status{proxy="health",state="%s"}', ("UP", "DRAIN", "MAINT")
+    seen = " + ".join(f"max by (server) ({up % state})" for state in states)
+    kept_out = 'max by (server) (haproxy_server_status{proxy="kept_out",state="MAINT"}) == 1'
+    node = 'label_replace(%s, "host", "$1", "server", "(.*)")'
+    yield AlertRule(
+        "app-down",
+        f"({node % f'({seen}) == 0'}) unless on (host) ({node % kept_out})"
+        ' unless on (host) (up{job="node"} == 0)',
+        HEALED_WITHIN,
+        "page",
+        f"the app on {HOST} does not work, and its healer has not mended it",
+        "nothing: the other app nodes carry the load, and no spare is left",
+        f"fab -H {HOST} app.restart",
+    )
+    yield AlertRule(
+        "both-down",
+        f"sum({up % 'UP'}) == 0",
+        "10s",
+        "page",
+        "no app node works in the eyes of any edge",
+        "every call waits for 5 s, then fails; only kept answers come",
+        "fab status",
+    )
+    yield AlertRule(
+        "app-down",
+        'sum by (host) (increase(runbook_healer_restarts_total{cause!="age"}[1h])) > 6',
+        "0s",
+        "inform",
+        f'the app on {HOST} was restarted {{{{ $value | printf "%.0f" }}}} times in an hour',
+        "nothing yet: each restart was drained or covered by the other node",
+        f"fab -H {HOST} status",
+        {"what": "healed often"},
+    )
+    yield AlertRule(
+        "bad-release",
+        "count(count by (release) (runbook_release)) > 1",
+        "30m",
+        "inform",
+        "the app nodes run different releases",
+        "nothing yet, or answers that differ between two calls",
+        "fab releases",
+        {"what": "releases differ"},
+    )
+
+
+def edge_rules(settings: Settings) -> Iterator[AlertRule]:
+    """The way in: the address, what comes from outside, certificates, the cache, drains."""
+    outside = 'probe_success{job="outside",via="address"} == 0'
+    yield AlertRule(
+        "edge-down",
+        outside,
+        "20s",
+        "page",
+        "the service does not answer over {{ $labels.scheme }}",
+        "no answer over {{ $labels.scheme }}, or a wrong one",
+        "fab status",
+        {"what": "no answer from outside"},
+    )
+    yield AlertRule(
+        "edge-down",
+        'probe_success{job="outside",via="edge"} == 0 unless on (host) (up{job="node"} == 0)',
+        "40s",
+        "page",
+        f"{HOST} does not serve over {{{{ $labels.scheme }}}}",
+        "nothing while the other edge holds the address; no spare is left",
+        f"fab -H {HOST} status",
+        {"what": "one edge"},
+    )
+    if settings.edge.address:
+        yield AlertRule(
+            "edge-down",
+            "sum(runbook_holds_address) == 0",
+            LOST,
+            "page",
+            f"no edge holds {settings.edge.address}",
+            "no answer at all",
+            "fab status",
+            {"what": "nobody holds the address"},
+        )
+        yield AlertRule(
+            "edge-down",
+            "sum(runbook_holds_address) > 1",
+            LOST,
+            "page",
+            f"more than one edge holds {settings.edge.address}",
+            "broken connections, now and then",
+            "fab status",
+            {"what": "two hold the address"},
+        )
+    days = "(min by (host) (probe_ssl_earliest_cert_expiry) - time()) / 86400"
+    yield AlertRule(
+        "certificate",
+        f"{days} < 14",
+        "10m",
+        "inform",
+        f'the certificate of {HOST} ends in {{{{ $value | printf "%.1f" }}}} days',
+        "nothing before it ends; then every https client refuses",
+        "inv certs.status",
+    )
+    yield AlertRule(
+        "certificate",
+        f"{days} < 3",
+        "1m",
+        "page",
+        f'the certificate of {HOST} ends in {{{{ $value | printf "%.1f" }}}} days',
+        "nothing before it ends; then every https client refuses",
+        "inv certs.renew",
+    )
+    yield AlertRule(
+        "cache-stale",
+        f"time() - runbook_cache_asked_seconds > {SERVICE.cache.max_age}",
+        "30s",
+        "inform",
+        f'the answer that {HOST} keeps is {{{{ $value | printf "%.0f" }}}} s old',
+        "some wait for a new answer; nobody gets one that is too old",
+        f"fab -H {HOST} status",
+    )
+    yield AlertRule(
+        "drain-forgotten",
+        f"time() - runbook_drained_since_seconds > {FORGOTTEN_DRAIN}",
+        "1m",
+        "inform",
+        f"{HOST} keeps {{{{ $labels.name }}}} out of service for"
+        " {{ $value | humanizeDuration }}",
+        "nothing, but a spare is missing",
+        "fab status",
+    )
+
+
+def database_rules(settings: Settings) -> Iterator[AlertRule]:
+    """PostgreSQL: whether it answers, who waits for whom, how many connections are left."""
+    most = settings.database.max_connections
+    yield AlertRule(
+        "db-down",
+        'pg_up == 0 unless on (host) (up{job="node"} == 0)',
+        "15s",
+        "page",
+        f"PostgreSQL on {HOST} does not answer",
+        "errors from every call that needs the database",
+        f"fab -H {HOST} status",
+        {"what": "server"},
+    )
+    yield AlertRule(
+        "db-locked",
+        f"runbook_lock_wait_seconds > {LONG_WAIT}",
+        "10s",
+        "inform",
+        f'a session on {HOST} waits for a lock for {{{{ $value | printf "%.0f" }}}} s',
+        "calls that need the locked rows or table wait, and fail",
+        "inv db.status",
+        {"what": "waits for a lock"},
+    )
+    yield AlertRule(
+        "db-locked",
+        "runbook_idle_transaction_seconds > 300",
+        "10s",
+        "inform",
+        f"a transaction on {HOST} is open and idle for {{{{ $value | humanizeDuration }}}}",
+        "nothing yet; what it has locked stays locked, and tables grow",
+        "inv db.status",
+        {"what": "idle transaction"},
+    )
+    yield AlertRule(
+        "db-connections",
+        f"sum by (host) (pg_stat_database_numbackends) > {int(0.8 * most)}",
+        "1m",
+        "inform",
+        f"{{{{ $value }}}} of {most} connections to PostgreSQL on {HOST} are in use",
+        "nothing until none is left; then errors from every call that needs the database",
+        "inv db.status",
+    )
