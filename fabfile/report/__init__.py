@@ -1,5 +1,5 @@
-"""One self-contained page of an acceptance and of drills: tables, curves, no network; and the
-same as JSON beside it."""
+"""Write the report of an acceptance check and of drills: one page without external resources, and
+the same data as JSON."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from ..engine.files import replace_file
 
 __all__ = ["refuse_bad_folder", "write_report"]
 
-PAGE, DATA = "index.html", "report.json"
+PAGE = "index.html"
+DATA = "report.json"
 
 
 def write_report(
     folder: Path, check: Mapping[str, Any] | None, drills: Sequence[Mapping[str, Any]]
 ) -> Path:
-    """Write `folder`/index.html and `folder`/report.json, each whole or not at all; the page's
-    path.
+    """Write index.html and report.json into `folder` and return the path of the page.
+
+    Each file is replaced as a whole, so a reader never finds half of one.
 
     Args:
-        folder: made if it is not there.
-        check: the JSON of an acceptance; None if only drills were run.
-        drills: the JSON of each, in the order in which they are shown.
+        folder: created if missing.
+        check: the JSON of an acceptance check; None if only drills were run.
+        drills: the JSON of each drill, in the order to be shown.
 
     Raises:
         RunbookError: the folder cannot be written.
@@ -36,20 +38,19 @@ def write_report(
     from .page import render_page
 
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    data = {"made": made, "check": check, "drills": list(drills)}
-    # Through JSON and back: what machines read is what the page shows.
-    text = to_document(data)
+    text = to_document({"made": made, "check": check, "drills": list(drills)})
     refuse_bad_folder(folder)
-    _put_file(folder / DATA, text)
-    _put_file(folder / PAGE, render_page(json.loads(text)))
+    _write_file(folder / DATA, text)
+    # The page is made from the JSON text, so that both show exactly the same figures.
+    _write_file(folder / PAGE, render_page(json.loads(text)))
     return folder / PAGE
 
 
 def refuse_bad_folder(folder: Path) -> None:
-    """Before minutes of measuring: make the folder, and see whether it can be written.
+    """Create the folder and check that it can be written, before minutes of measuring.
 
     Raises:
-        RunbookError: it cannot.
+        RunbookError: the folder cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,17 +60,17 @@ def refuse_bad_folder(folder: Path) -> None:
     if why:
         raise RunbookError(
             f"{folder} cannot be written: {why}",
-            "the report is a folder",
-            "give --report a folder of yours",
+            "the report is a folder with a page and its data",
+            "give --report a folder that you can write",
         )
 
 
-def _put_file(path: Path, text: str) -> None:
+def _write_file(path: Path, text: str) -> None:
     try:
         replace_file(path, text)
     except OSError as error:
         raise RunbookError(
             f"{path} cannot be written: {error.strerror}",
-            "the figures are above",
+            "the report is incomplete; the figures are printed above",
             "give --report another folder",
         ) from error

@@ -1,21 +1,22 @@
-"""The curves of the page: latency and request rate of a load, second by second, with what
-happened marked."""
+"""Draw a load as curves: latency and request rate for each second, with numbered marks."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ..settings.requirements import LATENCY_BOUND
+from .formats import format_ms
 from .svg import INK, inline_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE = (4.8, 3.1)
-"""Inches. Letters of 9 points in it can still be read on a phone, where it is as wide as the
-screen."""
+"""Width and height in inches. Text of 9 points stays readable on a phone, where the picture is
+as wide as the screen."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -41,21 +42,22 @@ STYLE: dict[Any, Any] = {
 
 
 def load_curve(
-    name: str,
-    told: str,
     timeline: Sequence[Mapping[str, Any]],
+    *,
+    name: str,
+    description: str,
     rate: float,
     marks: Sequence[float] = (),
 ) -> str:
-    """A load as an <svg>: above p50 and p90 in time with the bound, below what was answered and
-    what failed.
+    """A load as an <svg> element: latency with its bound above, answered and failed requests below.
 
     Args:
-        name: a word that no other picture of the page has.
-        told: what it shows, in words.
-        timeline: seconds as in the JSON: t, ok, failed, and p50 and p90 in seconds or None.
-        rate: requests per second that were offered.
-        marks: moments in seconds, numbered on the picture from 1.
+        timeline: one entry for each second, as in the JSON: t, ok and failed, and p50 and p90 in
+            seconds, or None if no request of that second was answered.
+        name: a word that is unique on the page; it becomes part of the ids.
+        description: what the picture shows, in words.
+        rate: the offered requests per second.
+        marks: moments in seconds. The picture numbers them from 1, in this order.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -66,70 +68,75 @@ def load_curve(
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 1))
         _draw_latency(upper, timeline, marked=bool(marks))
         _draw_rate(lower, timeline, rate)
-        last = max(timeline[-1]["t"] + 1, 1)
-        lower.set_xlim(0, max(last, *marks) * 1.01 if marks else last)
+        end = max(timeline[-1]["t"] + 1, 1)
+        # A mark may come after the last answer; 1 % more keeps its line inside the panel.
+        lower.set_xlim(0, max(end, *marks) * 1.01 if marks else end)
         _draw_marks(upper, lower, marks)
-        return inline_svg(figure, name, told)
+        return inline_svg(figure, name=name, description=description)
 
 
 def _draw_latency(axes: Axes, timeline: Sequence[Mapping[str, Any]], *, marked: bool) -> None:
-    """Median and p90; a gap where a second had no right answer."""
-    at = [second["t"] + 0.5 for second in timeline]
-    p50, p90 = ([_to_ms(second[key]) for second in timeline] for key in ("p50", "p90"))
+    """Draw median and p90, with a gap for each second without a right answer."""
+    times = [second["t"] + 0.5 for second in timeline]
+    p50 = [_to_ms(second["p50"]) for second in timeline]
+    p90 = [_to_ms(second["p90"]) for second in timeline]
     bound = LATENCY_BOUND * 1000
-    axes.plot(at, p90, color=INK["time"], linewidth=1.8, marker="o", markersize=1.8)
-    axes.plot(at, p50, color=INK["time"], linewidth=0.9, alpha=0.75)
-    highest = max((value for value in p90 if value == value), default=0.0)
+    axes.plot(times, p90, color=INK["time"], linewidth=1.8, marker="o", markersize=1.8)
+    axes.plot(times, p50, color=INK["time"], linewidth=0.9, alpha=0.75)
+    highest = max((value for value in p90 if not math.isnan(value)), default=0.0)
     axes.set_ylim(0, max(1.15 * highest, 1.2 * bound))
     axes.axhline(bound, color=INK["faint"], linewidth=0.9, linestyle=(0, (4, 3)))
     axes.locator_params(axis="y", nbins=4)
-    axes.set_title("latency in ms: p90 thick, median thin, 400 ms dashed", pad=19 if marked else 4)
+    title = f"latency in ms: p90 thick, median thin, {format_ms(bound)} dashed"
+    axes.set_title(title, pad=19 if marked else 4)  # the numbers of the marks need the space
 
 
 def _to_ms(seconds: float | None) -> float:
-    return float("nan") if seconds is None else seconds * 1000
+    return math.nan if seconds is None else seconds * 1000  # matplotlib draws NaN as a gap
 
 
 def _draw_rate(axes: Axes, timeline: Sequence[Mapping[str, Any]], rate: float) -> None:
-    """Right answers as an area, failures on top of it, hatched, a piece for each stretch of
-    them."""
+    """Draw answered requests as an area, and failed ones hatched on top of it."""
     edges = [*(second["t"] for second in timeline), timeline[-1]["t"] + 1]
-    ok, failed = ([second[key] for second in timeline] for key in ("ok", "failed"))
-    axes.stairs(ok, edges, fill=True, color=INK["good"], linewidth=0)
-    for broken, run in groupby(range(len(failed)), key=lambda place: failed[place] > 0):
-        if broken:
-            first, *_, last = [*run] * 2
-            stretch = slice(first, last + 1)
-            top = [
-                below + height for below, height in zip(ok[stretch], failed[stretch], strict=True)
-            ]
-            red: dict[str, Any] = {
-                "facecolor": "none",
-                "edgecolor": INK["bad"],
-                "hatch": "/////",
-                "linewidth": 0.9,
-            }
-            axes.stairs(top, edges[first : last + 2], baseline=ok[stretch], fill=True, **red)
-    most = max((a + b for a, b in zip(ok, failed, strict=True)), default=0)
-    axes.set_ylim(0, max(1.12 * most, 1.12 * rate, 1))
+    answered = [second["ok"] for second in timeline]
+    failed = [second["failed"] for second in timeline]
+    total = [below + above for below, above in zip(answered, failed, strict=True)]
+    axes.stairs(answered, edges, fill=True, color=INK["good"], linewidth=0)
+    # One shape for each stretch of seconds with failures: a single shape would draw its outline
+    # along the seconds without any.
+    for has_failures, group in groupby(range(len(failed)), key=lambda index: failed[index] > 0):
+        if not has_failures:
+            continue
+        indexes = list(group)
+        first, after = indexes[0], indexes[-1] + 1
+        axes.stairs(
+            total[first:after],
+            edges[first : after + 1],
+            baseline=answered[first:after],
+            fill=True,
+            facecolor="none",
+            edgecolor=INK["bad"],
+            hatch="/////",
+            linewidth=0.9,
+        )
+    axes.set_ylim(0, max(1.12 * max(total, default=0), 1.12 * rate, 1))
     axes.locator_params(axis="y", nbins=4)
     axes.set_title("requests due each second: answered solid, failed hatched")
     axes.set_xlabel("seconds", labelpad=1)
 
 
 def _draw_marks(upper: Axes, lower: Axes, marks: Sequence[float]) -> None:
-    """Numbered lines through both panels; numbers that would lie on each other step aside."""
+    """Draw a numbered line through both panels for each mark; numbers never overlap."""
     right = lower.get_xlim()[1]
-    taken: list[float] = []
+    label_x = -math.inf
     for number, moment in sorted(enumerate(marks, start=1), key=lambda pair: pair[1]):
         for axes in (upper, lower):
             axes.axvline(moment, color=INK["text"], linewidth=0.9, linestyle=(0, (1.5, 1.5)))
-        place = max(moment, taken[-1] + 0.05 * right) if taken else moment
-        taken.append(place)
+        label_x = max(moment, label_x + 0.05 * right)  # a label is about 4 % of the width
         upper.annotate(
             str(number),
             (moment, 1.0),
-            (place, 1.055),
+            (label_x, 1.055),
             xycoords=("data", "axes fraction"),
             textcoords=("data", "axes fraction"),
             ha="center",

@@ -1,48 +1,63 @@
-"""From the JSON of a report to its page."""
+"""Render the report page from the data in report.json."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..settings.requirements import requirement_place
+from ..settings.requirements import ERROR_SHARE, LATENCY_BOUND, requirement_place
 from .curves import load_curve
+from .formats import (
+    SPARK_HEIGHT,
+    SPARK_WIDTH,
+    format_ms,
+    format_number,
+    format_seconds,
+    format_share,
+    format_time,
+    spark_lines,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 HERE = Path(__file__).resolve().parent
-SIGNS = {"held": "✓", "failed": "✗", "not proven": "?", "not tried": "–"}
-"""A verdict's sign, in the order in which verdicts are counted: nothing is told by colour alone."""
 
-SPARK = (72.0, 18.0)
-"""Width and height of a row's small curve; its height is the bound on the latency."""
+VERDICT_SIGNS = {"held": "✓", "failed": "✗", "not proven": "?", "not tried": "–"}
+"""A sign for each verdict, so that colour is never the only hint. The page counts verdicts in
+this order."""
+
+NOTED_LAG_S = 0.02
+"""The page mentions a load generator that was later than this (p99, seconds): such a lag is a
+visible part of the latencies."""
 
 Json = Mapping[str, Any]
 
 
 def render_page(data: Json) -> str:
-    """The whole page; `data` is what report.json holds."""
+    """The whole page as HTML; `data` is the content of report.json."""
     check, drills = data["check"], data["drills"]
     rows = check["rows"] if check else []
+    phases = check["phases"] if check else []
     return _page_template().render(
-        made=format_moment(data["made"]),
+        made=format_time(data["made"]),
         check=check,
-        began=format_moment(check["started"]) if check else "",
+        began=format_time(check["started"]) if check else "",
         title=f"Acceptance of {check['address']}" if check else "Drills",
-        counts=_count_rows(
-            [*rows, *({"verdict": drill["verdict"]} for drill in drills if not check)]
-        ),
+        counts=_count_verdicts(rows if check else drills),
         rows=rows,
-        remarks=row_remarks(rows),
-        phases=[_phase_picture(phase) for phase in check["phases"]] if check else [],
-        drills=[_drill_row(place, drill) for place, drill in enumerate(drills, start=1)],
-        signs=SIGNS,
+        remarks=collect_remarks(rows),
+        phases=[_phase_picture(phase) for phase in phases],
+        drills=[_drill_view(number, drill) for number, drill in enumerate(drills, start=1)],
+        signs=VERDICT_SIGNS,
+        bound_ms=LATENCY_BOUND * 1000,
+        error_budget=ERROR_SHARE,
+        noted_lag_s=NOTED_LAG_S,
+        spark_width=SPARK_WIDTH,
+        spark_height=SPARK_HEIGHT,
         css=(HERE / "page.css").read_text(encoding="utf-8"),
     )
 
@@ -63,140 +78,94 @@ def _page_template() -> Template:
         s=format_seconds,
         share=format_share,
         number=format_number,
-        moment=format_moment,
         spark=spark_lines,
     )
     return environment.get_template("page.html")
 
 
-def _count_rows(rows: Sequence[Json]) -> list[tuple[str, int]]:
-    seen = Counter(row["verdict"].lower() for row in rows)
-    return [(verdict, seen[verdict]) for verdict in SIGNS if seen[verdict] or verdict == "held"]
+def _count_verdicts(results: Sequence[Json]) -> list[tuple[str, int]]:
+    """How many rows or drills have each verdict; "held" is always counted, even if 0."""
+    counts = Counter(result["verdict"].lower() for result in results)
+    return [
+        (verdict, counts[verdict])
+        for verdict in VERDICT_SIGNS
+        if counts[verdict] or verdict == "held"
+    ]
 
 
-def row_remarks(rows: Sequence[Json]) -> list[tuple[str, str]]:
-    """What rows with figures note: each text once, with the ids of the rows it is of. (Others
-    say it in their line.)"""
-    said: dict[str, list[str]] = {}
+def collect_remarks(rows: Sequence[Json]) -> list[tuple[str, str]]:
+    """The notes of rows with figures as (row ids, text), each text once.
+
+    Rows without figures are left out: the page shows their notes in the row.
+    """
+    ids_by_text: dict[str, list[str]] = {}
     for row in rows:
+        if not row["n"]:
+            continue
+        texts = list(row["notes"])
         fresh = row["fresh"]
-        likely = (
-            [f"{fresh['state']}: {fresh['because']}"] if fresh and fresh["state"] != "fresh" else []
-        )
-        for text in [*row["notes"], *likely] if row["n"] else []:
-            said.setdefault(text, []).append(row["id"])
-    return [(", ".join(dict.fromkeys(ids)), text) for text, ids in said.items()]
+        if fresh and fresh["state"] != "fresh":
+            texts.append(f"{fresh['state']}: {fresh['because']}")
+        for text in texts:
+            ids_by_text.setdefault(text, []).append(row["id"])
+    return [(", ".join(dict.fromkeys(ids)), text) for text, ids in ids_by_text.items()]
 
 
 def _phase_picture(phase: Json) -> dict[str, Any]:
-    """A load's picture, and what it shows in words."""
-    timeline = phase["timeline"]
-    told = (
-        f"{phase['name']} load, {phase['rate']:g} requests a second for {phase['seconds']:g} s:"
-        f" {_describe_curve(timeline)}"
+    """A load phase's curve and its description."""
+    description = (
+        f"{phase['name']} load, {phase['rate']:g} requests per second for {phase['seconds']:g} s:"
+        f" {_describe_timeline(phase['timeline'])}"
     )
     return {
         "name": phase["name"],
-        "told": told,
-        "svg": _curve_svg(f"phase-{phase['name']}", told, timeline, phase["rate"]),
+        "description": description,
+        "svg": _curve_svg(f"phase-{phase['name']}", description, phase),
     }
 
 
-def _drill_row(place: int, drill: Json) -> dict[str, Any]:
-    """A drill's row, with its picture; marks are numbered in it as they are listed beside it."""
+def _drill_view(number: int, drill: Json) -> dict[str, Any]:
+    """A drill as the page shows it, with its curve.
+
+    Marks are sorted by time, because the curve numbers them in the order of the list beside it.
+    """
     marks = sorted(drill["marks"], key=lambda mark: mark["t"])
-    told = f"drill {drill['name']}: {_describe_curve(drill['timeline'])}"
-    moments = [mark["t"] for mark in marks]
-    kinds = [
-        f"{endpoint} {kind} ×{count}"
-        for endpoint, some in sorted(
-            drill["failed"].items(), key=lambda item: requirement_place(item[0])
-        )
-        for kind, count in some.items()
-    ]
+    description = f"drill {drill['name']}: {_describe_timeline(drill['timeline'])}"
+    svg = _curve_svg(f"picture-{number}", description, drill, [mark["t"] for mark in marks])
     return {
         **drill,
         "verdict": drill["verdict"].lower(),
-        "failures": sum(sum(some.values()) for some in drill["failed"].values()),
-        "kinds": kinds,
+        "failures": sum(sum(kinds.values()) for kinds in drill["failed"].values()),
+        "kinds": _failure_kinds(drill["failed"]),
         "marks": marks,
-        "told": told,
-        "svg": _curve_svg(f"picture-{place}", told, drill["timeline"], drill["rate"], moments),
+        "description": description,
+        "svg": svg,
     }
 
 
-def _curve_svg(
-    name: str, told: str, timeline: Sequence[Json], rate: float, marks: Sequence[float] = ()
-) -> str:
-    return load_curve(name, told, timeline, rate, marks) if timeline else ""
+def _failure_kinds(failed: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Failures by endpoint and kind, endpoints in the order of the requirements."""
+    by_place = sorted(failed.items(), key=lambda item: requirement_place(item[0]))
+    return [f"{id} {kind} ×{count}" for id, kinds in by_place for kind, count in kinds.items()]
 
 
-def _describe_curve(timeline: Sequence[Json]) -> str:
-    """A picture in words, for those who do not see it."""
-    ok, failed = (sum(second[key] for second in timeline) for key in ("ok", "failed"))
+def _curve_svg(name: str, description: str, load: Json, marks: Sequence[float] = ()) -> str:
+    """The curve of a phase or drill; empty if its load never started."""
+    if not load["timeline"]:
+        return ""
+    return load_curve(
+        load["timeline"], name=name, description=description, rate=load["rate"], marks=marks
+    )
+
+
+def _describe_timeline(timeline: Sequence[Json]) -> str:
+    """A curve in words, for readers who cannot see it."""
+    answered = sum(second["ok"] for second in timeline)
+    failed = sum(second["failed"] for second in timeline)
     p90s = [second["p90"] for second in timeline if second["p90"] is not None]
     if not p90s:
         return f"{failed} requests failed, none was answered"
     return (
-        f"{format_number(ok)} requests answered, {format_number(failed)} failed; p90 by the second"
-        f" from {format_ms(1e3 * min(p90s))} to {format_ms(1e3 * max(p90s))}"
+        f"{format_number(answered)} requests answered, {format_number(failed)} failed; p90 per"
+        f" second from {format_ms(1e3 * min(p90s))} to {format_ms(1e3 * max(p90s))}"
     )
-
-
-# -- figures as people read them
-
-
-def format_ms(value: float | None) -> str:
-    """Milliseconds; nothing for None."""
-    if value is None:
-        return ""
-    return f"{value:.0f} ms" if value < 999.5 else f"{value / 1000:.1f} s"
-
-
-def format_seconds(value: float | None) -> str:
-    """Seconds; a dash for None."""
-    return "–" if value is None else f"{value:.1f} s"
-
-
-def format_share(value: float | None) -> str:
-    """A share of 1 in per cent, rounded up at two digits, for it is a bound; nothing for None."""
-    if value is None:
-        return ""
-    if not value:
-        return "0 %"
-    digits = max(0, 1 - math.floor(math.log10(100 * value)))
-    return f"{math.ceil(round(100 * value * 10**digits, 6)) / 10**digits:g} %"
-
-
-def format_number(value: int) -> str:
-    """With narrow spaces between thousands."""
-    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def format_moment(told: str | float) -> str:
-    """An ISO time, or seconds since 1970, in UTC."""
-    at = (
-        datetime.fromtimestamp(told, UTC)
-        if isinstance(told, int | float)
-        else datetime.fromisoformat(told)
-    )
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def spark_lines(line: Sequence[float | None], bound: float) -> list[str]:
-    """Polylines of a small curve: `line` in ms, as high as `bound` allows; it breaks where there
-    was no answer."""
-    return [" ".join(points) for points in _unbroken_runs(line, bound) if points]
-
-
-def _unbroken_runs(line: Sequence[float | None], bound: float) -> Iterator[list[str]]:
-    width, height = SPARK
-    points: list[str] = []
-    for place, value in enumerate(line):
-        if value is None:
-            yield points
-            points = []
-        else:
-            x = width * (place + 0.5) / len(line)
-            points.append(f"{x:.1f},{height * (1 - min(value, bound) / bound):.1f}")
-    yield points

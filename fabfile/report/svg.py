@@ -1,5 +1,4 @@
-"""matplotlib's SVG made fit to stand inside a page: themed by it, named apart from its other
-pictures, without metadata."""
+"""Turn a matplotlib figure into an <svg> element that fits into an HTML page."""
 
 from __future__ import annotations
 
@@ -19,42 +18,55 @@ INK = {
     "time": "#000005",
     "bad": "#000006",
 }
-"""Stand-ins that curves are drawn with, by the page's own colour; it has others in the dark and
-on paper."""
+"""Placeholder colours. `inline_svg` replaces each with the CSS variable of the same name, because
+the page has other colours in dark mode and in print."""
 
 
-def inline_svg(figure: Figure, name: str, told: str) -> str:
+def inline_svg(figure: Figure, *, name: str, description: str) -> str:
     """The figure as an <svg> element.
 
     Args:
         figure: drawn with the colours of INK and no others.
-        name: a word that no other picture of the page has; its ids begin with it.
-        told: what it shows, for those who do not see it.
+        name: a word that is unique on the page; all ids begin with it.
+        description: what the picture shows, for readers who cannot see it.
     """
+    svg = _strip_document(_render_svg(figure, name))
+    svg = _prefix_ids(svg, name)
+    for colour, placeholder in INK.items():
+        svg = svg.replace(placeholder, f"var(--{colour})")
+    label = escape(description, quote=True)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1).strip()
+
+
+def _render_svg(figure: Figure, name: str) -> str:
+    """matplotlib's SVG document."""
     import matplotlib
 
-    out = StringIO()
-    # Text stays text, in the page's own typeface; ids depend on the content alone.
+    document = StringIO()
+    # "none" keeps text as text, so that the page's own font applies. The salt makes the ids depend
+    # on the content alone: the same report gives the same page.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(
-            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
-        )
-    text = out.getvalue()
-    text = text[text.index("<svg") :]
-    # Its style sheet would rule the whole page.
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.S)
-    text = re.sub(r"\s+", " ", text)
-    text = (
-        re.sub(r'\s(?:xmlns(?::\w+)?|version|width|height)="[^"]*"', "", text[: text.index(">")])
-        + text[text.index(">") :]
-    )
-    text = text.replace("xlink:href", "href")
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r"url\(#", f"url(#{name}-", text)
-    text = re.sub(r'href="#', f'href="#{name}-', text)
-    text = re.sub(r"font-family: [^;\"]*;?", "", text)
-    for colour, stand_in in INK.items():
-        text = text.replace(stand_in, f"var(--{colour})")
-    return text.replace(
-        "<svg", f'<svg role="img" aria-label="{escape(told, quote=True)}"', 1
-    ).strip()
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(document, format="svg", transparent=True, metadata=metadata)
+    return document.getvalue()
+
+
+def _strip_document(document: str) -> str:
+    """The <svg> element without what only a document of its own needs."""
+    svg = document[document.index("<svg") :]
+    # The style sheet must go: inside a page it would apply to the whole page.
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", svg, flags=re.S)
+    svg = re.sub(r"\s+", " ", svg)
+    end = svg.index(">")
+    # Without width and height the picture takes the width of its column.
+    root = re.sub(r'\s(?:xmlns(?::\w+)?|version|width|height)="[^"]*"', "", svg[:end])
+    svg = root + svg[end:]
+    return re.sub(r"font-family: [^;\"]*;?", "", svg)
+
+
+def _prefix_ids(svg: str, name: str) -> str:
+    """Make ids and the references to them unique on the page."""
+    svg = svg.replace("xlink:href", "href")
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
+    return re.sub(r'href="#', f'href="#{name}-', svg)

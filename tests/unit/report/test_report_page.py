@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -23,7 +24,7 @@ from fabfile.acceptance.run import CheckOutcome
 from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark
 from fabfile.engine.errors import RunbookError
 from fabfile.report.curves import load_curve
-from fabfile.report.page import format_ms, format_share, spark_lines
+from fabfile.report.formats import format_ms, format_share, spark_lines
 from fabfile.settings.requirements import FAST_START, OBSERVABILITY, SESSION
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.timeline import LoadPhase, Second, split_seconds
@@ -174,13 +175,13 @@ def test_every_id_is_there_once_and_every_reference_leads_to_one(
     assert set(references) <= ids.keys()
 
 
-def test_every_picture_is_told_in_words(page: Reader) -> None:
-    told = [value for name, value in page.attributes if name == "aria-label"]
+def test_every_picture_has_a_description(page: Reader) -> None:
+    labels = [value for name, value in page.attributes if name == "aria-label"]
     assert (
-        "peak load, 24 requests a second for 10 s: 239 requests answered, 1 failed; p90 by the"
-        " second from 50 ms to 50 ms" in told
+        "peak load, 24 requests per second for 10 s: 239 requests answered, 1 failed; p90 per"
+        " second from 50 ms to 50 ms" in labels
     )
-    assert any(text.startswith("drill app-500: 598 requests answered, 2 failed") for text in told)
+    assert any(text.startswith("drill app-500: 598 requests answered, 2 failed") for text in labels)
     assert page.tags["svg"] == page.every("role").count("img") - 2, (
         "all pictures, and a sign at each of two bounds"
     )
@@ -194,7 +195,7 @@ def test_the_table_says_what_was_found(page: Reader) -> None:
     assert "R20 fast start ready in < 5 s needs the hosts – not tried" in page.text
     assert f"✗ failed R17 figures {EVIL} : {EVIL} is missing Next: fab plan <now>" in page.text
     assert "1 ✓ held 1 ✗ failed 1 – not tried" in page.text
-    assert "Sessions made by this check that are still there: 7." in page.text
+    assert "Sessions created by this check that still exist: 7." in page.text
 
 
 def test_a_drill_says_what_was_found(page: Reader) -> None:
@@ -233,11 +234,13 @@ def second(t: int, ok: int = 60, failed: int = 0, p90: float | None = 0.1) -> di
     return {"t": t, "ok": ok, "failed": failed, "p50": p90 and p90 / 2, "p90": p90, "p99": p90}
 
 
+def draw(timeline: list[dict[str, Any]], marks: Sequence[float] = ()) -> str:
+    return load_curve(timeline, name="a", description="a load", rate=60, marks=marks)
+
+
 def test_failures_are_hatched_and_marks_are_numbered() -> None:
-    plain = load_curve("a", "told", [second(t) for t in range(20)], 60)
-    marked = load_curve(
-        "a", "told", [second(t, failed=t == 7) for t in range(20)], 60, [7.2, 7.3, 15.0]
-    )
+    plain = draw([second(t) for t in range(20)])
+    marked = draw([second(t, failed=t == 7) for t in range(20)], [7.2, 7.3, 15.0])
     assert "pattern" not in plain
     assert "<pattern" in marked
     assert [n for n in "1234" if f">{n}</text>" in marked.replace(" ", "")] == ["1", "2", "3"]
@@ -247,7 +250,7 @@ def test_failures_are_hatched_and_marks_are_numbered() -> None:
 
 
 def test_numbers_of_marks_do_not_lie_on_each_other() -> None:
-    drawn = load_curve("a", "told", [second(t) for t in range(100)], 60, [50.0, 50.1, 50.2])
+    drawn = draw([second(t) for t in range(100)], [50.0, 50.1, 50.2])
     places = [
         float(x)
         for x, n in re.findall(r'<text[^>]*x="([\d.]+)"[^>]*>\s*(\d)\s*</text>', drawn)
@@ -262,7 +265,7 @@ def test_numbers_of_marks_do_not_lie_on_each_other() -> None:
     ids=["short", "failed", "empty"],
 )
 def test_strange_loads_can_be_drawn(timeline: list[dict[str, Any]]) -> None:
-    assert load_curve("a", "told", timeline, 60).startswith('<svg role="img" aria-label="told"')
+    assert draw(timeline).startswith('<svg role="img" aria-label="a load"')
 
 
 def test_seconds_without_a_request_are_seconds() -> None:
