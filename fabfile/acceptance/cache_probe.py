@@ -9,39 +9,50 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ..settings.requirements import CACHED_ANSWER
 from ..traffic.calls import cached_call, ping_call
 from ..traffic.client import Client, Request, Response
 from ..traffic.dates import date_of
 from ..traffic.sample import Sample
 from .cache_age import DatedAnswer, times_in
 
-ASKED = cached_call()
-PATH = ASKED.path
+CACHED_REQUEST = cached_call()
+PATH = CACHED_REQUEST.path
 
-UNCACHED = 4
+UNIQUE_REQUESTS = 4
 """Requests with a unique query: more than there are nodes, so that every node answers one."""
+
+POSTS = 2
+"""POST requests, which no cache may answer."""
 
 PINGS = 12
 """Answers whose Date headers are used to estimate the service's clock."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pattern:
-    """For how many seconds to ask, and the longest time without a request; `seed` repeats a run.
+    """When to request the cached endpoint.
 
-    `apart` seconds lie between the questions that no cache can answer: more than a second, for
-    whole ones in bodies.
+    Attributes:
+        seconds: how long the pattern lasts at least.
+        longest_gap: seconds of the longest time without a request.
+        seed: the same seed gives the same pattern.
+        uncached_gap: seconds between two requests that no cache can answer. More than a second,
+            because a time in whole seconds in the body must move on.
     """
 
     seconds: float
-    longest: float
+    longest_gap: float
     seed: int = 0
-    apart: float = 1.1
+    uncached_gap: float = 1.1
 
     def steps(self) -> Iterator[tuple[float, int]]:
-        """Pairs: how long to wait, then how many to ask at once. Stretches of both kinds in
-        turn; the longest idle gap first."""
-        rng, spent, idle = random.Random(self.seed), 0.0, self.longest
+        """Pairs of seconds to wait and the number of requests to make then.
+
+        Busy stretches alternate with idle gaps; the longest gap comes first.
+        """
+        rng = random.Random(self.seed)
+        spent, idle = 0.0, self.longest_gap
         yield 0.0, 1
         while spent < self.seconds:
             for _ in range(rng.randint(3, 7)):
@@ -49,17 +60,24 @@ class Pattern:
                 spent += gap
                 yield gap, rng.choice((1, 1, 2, 4, 8))
             gap = min(idle, max(0.0, self.seconds - spent))
-            spent, idle = spent + gap, rng.uniform(0.0, self.longest)
+            spent += gap
+            idle = rng.uniform(0.0, self.longest_gap)
             yield gap, rng.choice((1, 4))
 
 
-@dataclass
-class CacheSeen:
-    """Samples and right answers of the pattern; right answers to unique queries, to POST, and to
-    pings.
+@dataclass(kw_only=True)
+class CacheEvidence:
+    """What was measured of the cached endpoint.
 
-    `marks` are headers by which a cache admits that it answered a POST; `longest` is the longest
-    idle gap in seconds.
+    Attributes:
+        pattern: when it was requested.
+        samples: every request of the pattern.
+        plain: the right answers among them.
+        unique: right answers to unique queries.
+        posted: right answers to POST.
+        pings: right answers to pings, for the clock.
+        marks: headers by which a cache admits that it answered a POST.
+        longest_idle: seconds of the longest time without a request.
     """
 
     pattern: Pattern
@@ -69,80 +87,101 @@ class CacheSeen:
     posted: list[DatedAnswer] = field(default_factory=list)
     pings: list[DatedAnswer] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
-    longest: float = 0.0
+    longest_idle: float = 0.0
 
 
-async def watch_cache(wires: Sequence[Client], pattern: Pattern, timeout: float) -> CacheSeen:
-    """Follow the pattern and use the `wires` in turn. A bad answer is recorded, never raised."""
-    seen = CacheSeen(pattern)
+async def probe_cache(
+    clients: Sequence[Client], pattern: Pattern, *, timeout: float
+) -> CacheEvidence:
+    """Follow the pattern with the clients in turn. A bad answer is recorded, never raised."""
+    evidence = CacheEvidence(pattern=pattern)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_without_cache(wires[0], seen, timeout))
-        await _ask_through(wires, seen, timeout)
-    return seen
+        tasks.create_task(_ask_app_itself(clients[0], evidence, timeout))
+        await _follow_pattern(clients, evidence, timeout)
+    return evidence
 
 
-async def _ask_through(wires: Sequence[Client], seen: CacheSeen, timeout: float) -> None:
-    loop, number = asyncio.get_running_loop(), 0
+async def _follow_pattern(
+    clients: Sequence[Client], evidence: CacheEvidence, timeout: float
+) -> None:
+    loop = asyncio.get_running_loop()
     begin = idle_since = loop.time()
-    for gap, burst in seen.pattern.steps():
+    count = 0
+    for gap, burst in evidence.pattern.steps():
         await asyncio.sleep(gap)
-        seen.longest = max(seen.longest, loop.time() - idle_since) if seen.samples else 0.0
-        asked = (wires[(number + i) % len(wires)].ask(ASKED, timeout=timeout) for i in range(burst))
-        answers = await asyncio.gather(*asked)
-        number, idle_since = number + burst, loop.time()
+        if evidence.samples:
+            evidence.longest_idle = max(evidence.longest_idle, loop.time() - idle_since)
+        turns = [clients[(count + i) % len(clients)] for i in range(burst)]
+        answers = await asyncio.gather(
+            *(client.ask(CACHED_REQUEST, timeout=timeout) for client in turns)
+        )
+        count += burst
+        idle_since = loop.time()
+        # By arrival, because the age of an answer counts from the first arrival of its body.
         for answer in sorted(answers, key=lambda answer: answer.done):
-            sent, done = answer.sent - begin, answer.done - begin
-            seen.samples.append(
-                Sample(
-                    endpoint="R16",
-                    intended=sent,
-                    woke=sent,
-                    sent=sent,
-                    done=done,
-                    status=answer.status,
-                    error=answer.error,
-                    mark=answer.mark,
-                )
-            )
-            seen.plain += _right_answer(answer)
+            evidence.samples.append(_make_sample(answer, begin))
+            evidence.plain += _date_answer(answer)
 
 
-async def _without_cache(wire: Client, seen: CacheSeen, timeout: float) -> None:
-    """Requests that no cache can answer (unique query, POST): the app's own answers. They do not
-    refresh cached entries."""
-
-    async def once(number: int, call: Request) -> Response:
-        await asyncio.sleep(number * seen.pattern.apart)
-        return await wire.ask(call, timeout=timeout)
-
-    calls = [ASKED._replace(path=f"{PATH}?fresh={secrets.token_hex(8)}") for _ in range(UNCACHED)]
-    posts = [Request("R16", "POST", PATH, b"{}")] * 2
-    answers = await asyncio.gather(
-        *(once(number, call) for number, call in enumerate([*calls, *posts]))
+def _make_sample(answer: Response, begin: float) -> Sample:
+    sent = answer.sent - begin
+    return Sample(
+        endpoint=CACHED_ANSWER.id,
+        intended=sent,
+        woke=sent,
+        sent=sent,
+        done=answer.done - begin,
+        status=answer.status,
+        error=answer.error,
+        mark=answer.mark,
     )
-    seen.unique += [right for answer in answers[:UNCACHED] for right in _right_answer(answer)]
-    seen.posted += [right for answer in answers[UNCACHED:] for right in _right_answer(answer)]
-    seen.marks += [answer.mark for answer in answers[UNCACHED:] if answer.mark]
-    for number in range(PINGS):  # spread over a second, so that some come close to a full second
+
+
+async def _ask_app_itself(client: Client, evidence: CacheEvidence, timeout: float) -> None:
+    """Make requests that no cache can answer (unique query, POST).
+
+    They show the app's own answers and do not refresh cached entries.
+    """
+
+    async def ask_later(number: int, request: Request) -> Response:
+        await asyncio.sleep(number * evidence.pattern.uncached_gap)
+        return await client.ask(request, timeout=timeout)
+
+    requests = [
+        CACHED_REQUEST._replace(path=f"{PATH}?fresh={secrets.token_hex(8)}")
+        for _ in range(UNIQUE_REQUESTS)
+    ]
+    requests += [Request(CACHED_ANSWER.id, "POST", PATH, b"{}")] * POSTS
+    answers = await asyncio.gather(
+        *(ask_later(number, request) for number, request in enumerate(requests))
+    )
+    for answer in answers[:UNIQUE_REQUESTS]:
+        evidence.unique += _date_answer(answer)
+    for answer in answers[UNIQUE_REQUESTS:]:
+        evidence.posted += _date_answer(answer)
+        if answer.mark:
+            evidence.marks.append(answer.mark)
+    for number in range(PINGS):
+        # Spread over a second by the golden ratio: some pings fall close to a full second, and
+        # these bound the clock offset most tightly.
         await asyncio.sleep(number * 0.618 % 1 * 0.2)
-        seen.pings += _right_answer(await wire.ask(ping_call(), timeout=timeout))
+        evidence.pings += _date_answer(await client.ask(ping_call(), timeout=timeout))
 
 
-def _right_answer(answer: Response) -> list[DatedAnswer]:
+def _date_answer(answer: Response) -> list[DatedAnswer]:
     """A right answer as evidence, in seconds since 1970; an empty list for a wrong one."""
     if answer.error:
         return []
-    wall = time.time() - asyncio.get_running_loop().time()
-    told = answer.headers.get("X-Answered-At", "")
-    stamp = float(told) if told.isdecimal() else None
-    date = date_of(answer.headers.get("Date", ""))
+    # The event loop's clock has an origin of its own.
+    to_unix_time = time.time() - asyncio.get_running_loop().time()
+    stamp = answer.headers.get("X-Answered-At", "")
     return [
         DatedAnswer(
-            answer.sent + wall,
-            answer.done + wall,
-            answer.digest,
-            times_in(answer.head),
-            date,
-            stamp,
+            sent=answer.sent + to_unix_time,
+            done=answer.done + to_unix_time,
+            digest=answer.digest,
+            times=times_in(answer.head),
+            date=date_of(answer.headers.get("Date", "")),
+            stamp=float(stamp) if stamp.isdecimal() else None,
         )
     ]

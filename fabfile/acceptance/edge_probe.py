@@ -1,4 +1,4 @@
-"""What is seen of the edge: TLS, the same answers over http and https, HTTP/3 by two clients."""
+"""Probe the edge: TLS handshakes, the same answers over http and https, HTTP/3 with two clients."""
 
 from __future__ import annotations
 
@@ -14,67 +14,81 @@ from ..traffic.sample import Sample
 from .host_facts import CurlAnswer, NodeFacts
 from .http3 import ask_over_quic
 from .run_state import CheckRun
-from .same_answers import Sameness, compare_protocols
+from .same_answers import ProtocolComparison, compare_protocols
 from .tls import Handshake, Secure, shake_hands
 from .tls_profile import profile_issues
 
 
 @dataclass
 class EdgeEvidence:
-    """What https and HTTP/3 are judged by. `issues` is None when the TLS profile could not be
-    judged, for `unjudged`.
+    """What https and HTTP/3 are judged by.
 
-    `curl` is None when no host's curl knows HTTP/3; `curl_why` when it could not be asked.
+    Attributes:
+        secure: the service over TLS.
+        handshakes: one for each name that the certificate must cover.
+        comparison: the answers over http and https.
+        profile_issues: deviations from the TLS profile; None if it could not be checked.
+        profile_unchecked: why the TLS profile could not be checked.
+        quic: requests over HTTP/3 from this machine.
+        curl: the answer over HTTP/3 to a host's curl; None if no host could ask.
+        curl_missing: why no host could ask.
     """
 
     secure: Secure
-    shakes: Sequence[Handshake] = ()
-    same: Sameness = field(default_factory=Sameness)
-    issues: Sequence[str] | None = None
-    unjudged: str = ""
+    handshakes: Sequence[Handshake] = ()
+    comparison: ProtocolComparison = field(default_factory=ProtocolComparison)
+    profile_issues: Sequence[str] | None = None
+    profile_unchecked: str = ""
     quic: Sequence[Sample] = ()
     curl: CurlAnswer | None = None
-    curl_why: str = ""
+    curl_missing: str = ""
 
     @property
     def requests(self) -> int:
-        """How many were made."""
-        return len(self.same.samples) + len(self.quic) + (self.curl is not None)
+        """How many requests were made."""
+        by_curl = 1 if self.curl else 0
+        return len(self.comparison.samples) + len(self.quic) + by_curl
 
 
-async def look_at_edge(
-    run: CheckRun, secure: Secure, wire: Client, facts: NodeFacts | None
+async def probe_edge(
+    run: CheckRun, secure: Secure, tls_client: Client, facts: NodeFacts | None
 ) -> EdgeEvidence:
-    """Run the checks one by one, without load. `wire` is the client over TLS."""
-    seen = EdgeEvidence(secure)
-    seen.shakes = [await asyncio.to_thread(shake_hands, secure, name) for name in secure.wanted]
-    if seen.shakes[0].error:
-        seen.unjudged = "nothing to judge"
+    """Run the checks one after the other, without load."""
+    evidence = EdgeEvidence(secure)
+    evidence.handshakes = [
+        await asyncio.to_thread(shake_hands, secure, name) for name in secure.certificate_names
+    ]
+    if evidence.handshakes[0].error:
+        evidence.profile_unchecked = "there was no handshake"
     else:
-        seen.same = await compare_protocols(run, wire)
+        evidence.comparison = await compare_protocols(run, tls_client)
         run.watch.phase("the TLS profile", 0)
         try:
-            seen.issues = await asyncio.to_thread(profile_issues, secure)
+            evidence.profile_issues = await asyncio.to_thread(profile_issues, secure)
         except RunbookError as error:
-            seen.unjudged = error.problem
+            evidence.profile_unchecked = error.problem
     if secure.http3:
-        run.watch.phase("HTTP/3", run.plan.quic_connections * run.plan.quic_each)
-        seen.quic = await ask_over_quic(secure, run.plan.quic_connections, run.plan.quic_each)
-        await asyncio.to_thread(_ask_curl, seen, facts)
-    return seen
+        plan = run.plan
+        run.watch.phase("HTTP/3", plan.quic_connections * plan.quic_each)
+        evidence.quic = await ask_over_quic(
+            secure, connections=plan.quic_connections, each=plan.quic_each
+        )
+        await asyncio.to_thread(_ask_with_curl, evidence, facts)
+    return evidence
 
 
-def _ask_curl(seen: EdgeEvidence, facts: NodeFacts | None) -> None:
-    """The second client, on a host: this machine's curl may know no HTTP/3."""
+def _ask_with_curl(evidence: EdgeEvidence, facts: NodeFacts | None) -> None:
+    """Ask with a second client, on a host: this machine's curl may not support HTTP/3."""
     if facts is None:
-        seen.curl_why = "needs the hosts"
+        evidence.curl_missing = "needs the hosts"
         return
-    secure = seen.secure
+    secure = evidence.secure
+    url = f"https://{secure.server_name}:{secure.port}{SERVICE.health.path}"
     address = secure.host if is_ip(secure.host) else ""
     try:
-        seen.curl = facts.curl_http3(
-            f"https://{secure.called}:{secure.port}{SERVICE.health.path}", address
-        )
-        seen.curl_why = "" if seen.curl else "no host has a curl that knows HTTP/3"
+        evidence.curl = facts.curl_http3(url, address)
     except RunbookError as error:
-        seen.curl_why = error.problem
+        evidence.curl_missing = error.problem
+        return
+    if evidence.curl is None:
+        evidence.curl_missing = "no host has a curl that supports HTTP/3"

@@ -1,4 +1,4 @@
-"""The outcome for machines, with requirement ids."""
+"""The outcome of a check as JSON."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.errors import RunbookError
-from ..settings.requirements import LATENCY_BOUND
+from ..settings.bounds import LATENCY_BOUND
 from ..traffic.stats import Window
 from ..traffic.timeline import LoadPhase
+from .outcome import CheckOutcome
 from .row import Row
-from .run import CheckOutcome
 
 
 def as_json(outcome: CheckOutcome) -> dict[str, Any]:
-    """Everything, with requirement ids; milliseconds, shares of 1; null where there is nothing
-    or an error."""
+    """The whole outcome. Latencies are in milliseconds, shares in 0..1.
+
+    A latency is null if there is none or if it falls on an error.
+    """
     plan = outcome.plan
     return {
         "address": outcome.address,
@@ -30,15 +32,15 @@ def as_json(outcome: CheckOutcome) -> dict[str, Any]:
         "requests": outcome.requests,
         "offered": {"peak": [plan.peak_rate, plan.peak], "steady": [plan.steady_rate, plan.steady]},
         "generator": {
-            "lag_p99_ms": _milliseconds(outcome.lag),
-            "cpu_share": round(outcome.cpu, 3),
+            "lag_p99_ms": _milliseconds(outcome.lag_p99),
+            "cpu_share": round(outcome.cpu_share, 3),
             "doubtful": outcome.doubtful,
         },
         "ids": {
             id: {"top": known.top, "known": known.known} for id, known in outcome.ranges.items()
         },
-        "sessions_left": outcome.left,
-        "sessions_perhaps_left": outcome.lost,
+        "sessions_left": list(outcome.sessions_left),
+        "sessions_perhaps_left": outcome.sessions_perhaps_left,
         "rows": [_row_json(row) for row in outcome.rows],
         "phases": [_phase_json(phase) for phase in outcome.phases],
         "drills": [drill.as_json() for drill in outcome.drills],
@@ -77,7 +79,7 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 
 def _phase_json(phase: LoadPhase) -> dict[str, Any]:
-    """A load second by second; the latencies in seconds, as in the drills' timelines."""
+    """A load second by second. Latencies are in seconds, as in the timelines of drills."""
     timeline = [asdict(second) for second in phase.timeline]
     return {"name": phase.name, "rate": phase.rate, "seconds": phase.seconds, "timeline": timeline}
 
@@ -98,15 +100,15 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 
 def refuse_bad_path(path: str) -> None:
-    """Before minutes of measuring: can the figures be written there at all?
+    """Check that the JSON can be written, before minutes of measuring.
 
     Raises:
-        RunbookError: they cannot.
+        RunbookError: the file cannot be written.
     """
     folder = Path(path).absolute().parent
     if path != "-" and (Path(path).is_dir() or not os.access(folder, os.W_OK)):
         raise RunbookError(
             f"{path} cannot be written",
             "nothing was measured yet",
-            "give a path in a folder of yours, or - for stdout",
+            "give a path in a folder that you can write, or - for stdout",
         )

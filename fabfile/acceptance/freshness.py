@@ -1,9 +1,9 @@
-"""Whether answers are fresh or a cache's: a pure judgement over what was seen.
+"""Judge whether answers are fresh or come from a cache. Pure functions of what was measured.
 
-A header can be rewritten on the way (nginx writes a Date of its own, and admits nothing), and what
-the app's answers look like is not known. So the same question is asked in two ways: plainly, as
-users do, and with a unique query string that no cache can have seen. What moves from unique answer
-to unique answer must also move between plain ones.
+Headers prove little: a proxy may rewrite them (nginx writes a Date of its own and does not say that
+it cached). The app's answers are not known in advance either. So each endpoint is requested in two
+ways: plainly, as users do, and with a unique query string that no cache can have stored. What
+changes from one unique answer to the next must also change between plain answers.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
-STOOD_STILL = 2.1
-"""Seconds by which a Date may fall behind: 1 for whole seconds, 1 for two nodes' clocks (R21),
-and a little."""
+DATE_TOLERANCE = 2.1
+"""Seconds by which a Date header may fall behind: 1 because it has whole seconds, 1 because the
+clocks of two nodes may differ by that much (R21), and 0.1 in reserve."""
 
-SLOW, SLEEPS = 0.01, 0.05
-"""Seconds from which an app is slow enough for a cache's speed to give it away, and from which
-it surely does so."""
+SLOW_APP = 0.01
+"""Seconds. If the app needs more, an answer from a cache is visibly faster."""
 
-SMALL = 65536
-"""Bytes up to which an answer's time is the app's; a long list takes its time from a cache too."""
+SURELY_SLOW_APP = 0.05
+"""Seconds. If the app needs more, an answer as slow as the app's own cannot come from a cache."""
+
+SMALL_BODY = 65536
+"""Bytes. The time of a larger answer is mostly transfer, which a cache needs too."""
 
 
 class Fresh(StrEnum):
@@ -35,20 +37,30 @@ class Fresh(StrEnum):
 
 
 class Freshness(NamedTuple):
-    """The judgement, its evidence in one sentence, and the least seconds that a fresh answer
-    takes (0 if not known)."""
+    """A judgement with its evidence in one sentence.
+
+    `least_seconds` is the least time that a fresh answer takes, 0 if that is not known.
+    """
 
     state: Fresh
     because: str
-    floor: float = 0.0
+    least_seconds: float = 0.0
 
 
 class FreshnessProbe(NamedTuple):
-    """One right answer: `unique` with a query of its own, `date` from its header, `digest` without
-    the query.
+    """One right answer. Times are in seconds of one clock.
 
-    Times in seconds of one clock. `found` is None unless something had been written that the answer
-    must then hold.
+    Attributes:
+        turn: the round in which the request was made; several requests share a round.
+        unique: whether the request had a unique query string.
+        sent: when the request was sent.
+        done: when the answer was complete.
+        digest: a hash of the body without the unique query.
+        size: bytes of the body.
+        date: the Date header in seconds since 1970, None if missing.
+        mark: the header by which a cache admits that it answered; empty if none.
+        shows_write: whether the answer contains the session created before it; None if no session
+            was created.
     """
 
     turn: int
@@ -59,7 +71,7 @@ class FreshnessProbe(NamedTuple):
     size: int = 0
     date: float | None = None
     mark: str = ""
-    found: bool | None = None
+    shows_write: bool | None = None
 
     @property
     def seconds(self) -> float:
@@ -67,131 +79,143 @@ class FreshnessProbe(NamedTuple):
         return self.done - self.sent
 
 
-def judge_freshness(looks: Sequence[FreshnessProbe], seen: Sequence[Freshness] = ()) -> Freshness:
-    """What the looks at one endpoint say; `seen` is what has been shown of it by other means."""
-    plain = [look for look in looks if not look.unique]
-    unique = [look for look in looks if look.unique]
-    floor = min((look.seconds for look in unique), default=0.0)
-    floor = floor if floor > SLEEPS and all(look.size <= SMALL for look in looks) else 0.0
-    cached = [f.because for f in seen if f.state is Fresh.CACHED]
-    tests = (_admitted_cache, _date_stands, _write_unseen, _same_body, _too_fast)
+Probes = Sequence[FreshnessProbe]
+
+
+def judge_freshness(probes: Probes, other_evidence: Sequence[Freshness] = ()) -> Freshness:
+    """Judge one endpoint by its probes and by what other tests found out about it.
+
+    One sign of a cache outweighs every proof of freshness.
+    """
+    plain = [probe for probe in probes if not probe.unique]
+    unique = [probe for probe in probes if probe.unique]
+    least = _least_seconds(probes, unique)
+    cached = [found.because for found in other_evidence if found.state is Fresh.CACHED]
+    tests = (_admits_cache, _date_lags, _misses_write, _repeats_body, _answers_too_fast)
     cached += filter(None, (test(plain, unique) for test in tests))
     if cached:
-        return Freshness(Fresh.CACHED, "; ".join(cached), floor)
-    proven = [f.because for f in seen if f.state is Fresh.PROVEN]
-    proven += filter(None, (_write_seen(plain), _new_bodies(plain), _takes_its_time(plain, floor)))
+        return Freshness(Fresh.CACHED, "; ".join(cached), least)
+    proven = [found.because for found in other_evidence if found.state is Fresh.PROVEN]
+    proofs = (_shows_writes(plain), _has_new_bodies(plain), _is_as_slow_as_app(plain, least))
+    proven += filter(None, proofs)
     if proven:
-        return Freshness(Fresh.PROVEN, "; ".join(proven), floor)
-    if _date_moves(plain):
-        because = "its Date moves on and nothing hints at a cache (a proxy may write that itself)"
-        return Freshness(Fresh.LIKELY, because, floor)
-    return Freshness(Fresh.UNKNOWN, f"{len(plain)} right answers show nothing either way", floor)
+        return Freshness(Fresh.PROVEN, "; ".join(proven), least)
+    if _date_advances(plain):
+        because = "its Date advances and nothing hints at a cache (a proxy may write Date itself)"
+        return Freshness(Fresh.LIKELY, because, least)
+    return Freshness(Fresh.UNKNOWN, f"{len(plain)} right answers show nothing either way", least)
 
 
-def _admitted_cache(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
-    """A cache that says so."""
-    marks = [look.mark for look in (*plain, *unique) if look.mark]
-    return (
-        f"{len(marks)} of {len(plain) + len(unique)} answers say so themselves ({marks[0]})"
-        if marks
-        else ""
-    )
+def _least_seconds(probes: Probes, unique: Probes) -> float:
+    """The app's own shortest time; 0 if it is too short, or answers too large, to tell a cache."""
+    fastest = min((probe.seconds for probe in unique), default=0.0)
+    small = all(probe.size <= SMALL_BODY for probe in probes)
+    return fastest if fastest > SURELY_SLOW_APP and small else 0.0
 
 
-def _date_stands(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
-    """A Date that falls behind the time that passes."""
-    dated = [look for look in plain if look.date is not None]
-    for look in dated[1:]:
-        passed, moved = look.sent - dated[0].done, (look.date or 0.0) - (dated[0].date or 0.0)
-        if passed - moved > STOOD_STILL:
-            return f"its Date moved by {moved:.0f} s in {passed:.1f} s"
+# Signs of a cache: each test returns the evidence, or an empty string.
+
+
+def _admits_cache(plain: Probes, unique: Probes) -> str:
+    marks = [probe.mark for probe in (*plain, *unique) if probe.mark]
+    if not marks:
+        return ""
+    return f"{len(marks)} of {len(plain) + len(unique)} answers have a cache's header ({marks[0]})"
+
+
+def _date_lags(plain: Probes, unique: Probes) -> str:
+    """A Date header that advances more slowly than time."""
+    dated = [(probe, probe.date) for probe in plain if probe.date is not None]
+    for probe, date in dated[1:]:
+        first, first_date = dated[0]
+        passed = probe.sent - first.done
+        moved = date - first_date
+        if passed - moved > DATE_TOLERANCE:
+            return f"its Date advanced by {moved:.0f} s in {passed:.1f} s"
     return ""
 
 
-def _write_unseen(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
-    """A plain answer without what a unique one of the same turn shows."""
-    shown = {look.turn for look in unique if look.found}
-    missed = [look for look in plain if look.found is False and look.turn in shown]
-    return (
-        "a session written before is missing, though it is there under a query of its own"
-        if missed
-        else ""
-    )
+def _misses_write(plain: Probes, unique: Probes) -> str:
+    """A plain answer without the new session that a unique answer of the same round shows."""
+    shown = {probe.turn for probe in unique if probe.shows_write}
+    if any(probe.shows_write is False and probe.turn in shown for probe in plain):
+        return "a session created before is missing, but a unique query shows it"
+    return ""
 
 
-def _same_body(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
-    """Plain answers that repeat where unique ones never do.
-
-    Two askings of one turn catch a cache of a second; there all pairs must repeat: two answers may
-    share a clock tick. Turns two apart catch the longer ones; nearer ones may come from two nodes
-    whose clocks differ.
-    """
-    if len(unique) >= 3 and _count_distinct(unique):
-        pairs = [(a, b) for a, b in pairwise(plain) if a.turn == b.turn]
-        if len(pairs) >= 2 and all(a.digest == b.digest for a, b in pairs):
+def _repeats_body(plain: Probes, unique: Probes) -> str:
+    """Plain answers that repeat although unique answers never do."""
+    if len(unique) >= 3 and _all_differ(unique):
+        # Two requests of one round detect a cache of one second. All pairs must repeat, because
+        # two answers may share one tick of the app's clock.
+        pairs = [(early, late) for early, late in pairwise(plain) if early.turn == late.turn]
+        if len(pairs) >= 2 and all(early.digest == late.digest for early, late in pairs):
+            return "repeated requests got the same body, but every unique query another one"
+    plain_by_turn = _first_of_each_turn(plain)
+    unique_by_turn = _first_of_each_turn(unique)
+    if len(unique_by_turn) < 3 or not _all_differ(unique_by_turn):
+        return ""
+    # Rounds two apart detect longer caches. Adjacent rounds prove nothing: two nodes whose clocks
+    # differ may give the same answer in both.
+    for early, late in zip(plain_by_turn, plain_by_turn[2:], strict=False):
+        if early.digest == late.digest and late.sent - early.done > DATE_TOLERANCE:
             return (
-                "repeats have the very same body, though every answer to a unique query has its own"
+                f"the same body came again after {late.sent - early.done:.1f} s, but the app's own"
+                " answers differ"
             )
-    first, fresh = _one_a_turn(plain), _one_a_turn(unique)
-    if len(fresh) >= 3 and _count_distinct(fresh):
-        for early, late in zip(first, first[2:], strict=False):
-            if early.digest == late.digest and late.sent - early.done > STOOD_STILL:
-                after = late.sent - early.done
-                return (
-                    f"the same body came again after {after:.1f} s, though the app's own answers"
-                    " differ"
-                )
     return ""
 
 
-def _too_fast(plain: Sequence[FreshnessProbe], unique: Sequence[FreshnessProbe]) -> str:
-    """Repeats that come faster than the app can answer."""
-    own = min((look.seconds for look in unique), default=0.0)
-    later = [look.seconds for look in plain[1:]]
-    if own <= SLOW or not later:
+def _answers_too_fast(plain: Probes, unique: Probes) -> str:
+    """Repeated requests that are answered faster than the app can."""
+    app_seconds = min((probe.seconds for probe in unique), default=0.0)
+    repeats = [probe.seconds for probe in plain[1:]]
+    if app_seconds <= SLOW_APP or not repeats:
         return ""
-    few = len(unique) < 2 or len(later) < 2
-    fast = [seconds for seconds in later if seconds < own / (8 if few else 4)]
-    if 2 * len(fast) < len(later):
+    # With a single answer of a kind, chance plays a larger part: demand twice the difference.
+    ratio = 8 if len(unique) < 2 or len(repeats) < 2 else 4
+    fast = [seconds for seconds in repeats if seconds < app_seconds / ratio]
+    if 2 * len(fast) < len(repeats):
         return ""
     return (
-        f"repeats came after {min(fast) * 1000:.0f} ms, an answer to a unique query takes"
-        f" {own * 1000:.0f} ms"
+        f"repeated requests took {min(fast) * 1000:.0f} ms, a unique query takes"
+        f" {app_seconds * 1000:.0f} ms"
     )
 
 
-def _write_seen(plain: Sequence[FreshnessProbe]) -> str:
-    seen = sum(bool(look.found) for look in plain)
-    new = len({look.digest for look in plain}) == len(plain)
-    return f"{seen} times a session just written was in it" if seen and new else ""
+# Proofs of freshness: each test returns the evidence, or an empty string.
 
 
-def _new_bodies(plain: Sequence[FreshnessProbe]) -> str:
-    first = _one_a_turn(plain)
-    return (
-        f"{len(first)} repeats, {len(first)} different answers"
-        if len(first) >= 3 and _count_distinct(first)
-        else ""
-    )
+def _shows_writes(plain: Probes) -> str:
+    shown = sum(bool(probe.shows_write) for probe in plain)
+    return f"{shown} answers show a session just created" if shown and _all_differ(plain) else ""
 
 
-def _takes_its_time(plain: Sequence[FreshnessProbe], floor: float) -> str:
-    fastest = min((look.seconds for look in plain[1:]), default=0.0)
-    return (
-        f"no repeat came faster than {fastest * 1000:.0f} ms"
-        if floor and fastest > 0.6 * floor
-        else ""
-    )
+def _has_new_bodies(plain: Probes) -> str:
+    by_turn = _first_of_each_turn(plain)
+    if len(by_turn) < 3 or not _all_differ(by_turn):
+        return ""
+    return f"{len(by_turn)} repeats, {len(by_turn)} different answers"
 
 
-def _date_moves(plain: Sequence[FreshnessProbe]) -> bool:
-    dates = [look.date for look in plain if look.date is not None]
+def _is_as_slow_as_app(plain: Probes, least_seconds: float) -> str:
+    fastest = min((probe.seconds for probe in plain[1:]), default=0.0)
+    if not least_seconds or fastest <= 0.6 * least_seconds:
+        return ""
+    return f"no repeated request was faster than {fastest * 1000:.0f} ms"
+
+
+def _date_advances(plain: Probes) -> bool:
+    dates = [probe.date for probe in plain if probe.date is not None]
     return len(dates) >= 2 and max(dates) > dates[0]
 
 
-def _one_a_turn(looks: Sequence[FreshnessProbe]) -> list[FreshnessProbe]:
-    return list({look.turn: look for look in reversed(looks)}.values())[::-1]
+def _first_of_each_turn(probes: Probes) -> list[FreshnessProbe]:
+    first: dict[int, FreshnessProbe] = {}
+    for probe in probes:
+        first.setdefault(probe.turn, probe)
+    return list(first.values())
 
 
-def _count_distinct(looks: Sequence[FreshnessProbe]) -> bool:
-    return len({look.digest for look in looks}) == len(looks)
+def _all_differ(probes: Probes) -> bool:
+    return len({probe.digest for probe in probes}) == len(probes)

@@ -1,5 +1,4 @@
-"""What only the hosts themselves can tell; the acceptance works without it and says what it then
-did not try."""
+"""What only the hosts can show. Without it, the check reports the rows it did not try."""
 
 from __future__ import annotations
 
@@ -13,7 +12,14 @@ from ..control.counters import EndpointCounts
 
 @dataclass(frozen=True)
 class LogBound:
-    """How far a node's log can grow, in bytes. `limit` is None when nothing bounds it."""
+    """How far a node's log can grow, in bytes.
+
+    Attributes:
+        used: the present size.
+        limit: the largest size; None if nothing bounds the log.
+        free: free space on the disk.
+        how: why nothing bounds the log.
+    """
 
     used: int
     limit: int | None
@@ -23,7 +29,7 @@ class LogBound:
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """Rows of each working table, and the tables that lack a valid index on `id`."""
+    """The rows of each table, and the tables without a valid index on `id`."""
 
     rows: Mapping[str, int]
     missing_indexes: Sequence[str] = field(default_factory=tuple)
@@ -31,11 +37,17 @@ class DatabaseFacts:
 
 @dataclass(frozen=True)
 class CurlAnswer:
-    """What `curl --http3-only` on `host` got: a status (0: none), the protocol's number, seconds,
-    curl's complaint.
+    """The answer to `curl --http3-only` on a host.
 
-    `tries` counts the requests until then; only what curl itself lost after a good handshake is
-    asked again.
+    Attributes:
+        host: where curl ran.
+        version: the name and version of curl.
+        status: the status of the answer, 0 if there was none.
+        protocol: the HTTP version of the answer.
+        seconds: how long the request took.
+        error: curl's error message.
+        tries: how many requests were made. Only an answer that curl lost after a good handshake is
+            requested again.
     """
 
     host: str
@@ -48,35 +60,38 @@ class CurlAnswer:
 
 
 class NodeFacts(Protocol):
-    """Whoever can look at the hosts. Blocking calls; a RunbookError from one makes its row fail
-    with that reason."""
+    """Access to the hosts. The calls block.
+
+    If a call raises RunbookError, its row fails with that reason.
+    """
 
     def traffic(self) -> Mapping[str, EndpointCounts]:
-        """Per requirement (R4-R13, R19): what the edges' exporters count now, all edges together
-        (R17)."""
+        """What the edges' exporters count now, all edges together, by requirement id (R17)."""
         ...
 
     def differences(self) -> Sequence[str]:
-        """What a deploy would change now, a sentence each (R18)."""
+        """What a deploy would change now, one sentence each (R18)."""
         ...
 
     def clocks(self) -> Mapping[str, Clock]:
-        """Per host: its clock against this machine's (R21)."""
+        """The clock of each host against this machine's (R21)."""
         ...
 
     def ready_seconds(self) -> Mapping[str, float]:
-        """Per node: seconds from the start of the app's process to its first good /ping (R20)."""
+        """Seconds from the start of each node's app until its first good /ping (R20)."""
         ...
 
     def log_bounds(self) -> Mapping[str, LogBound]:
-        """Per node: the state of the app's log (R22)."""
+        """How far the app's log on each node can grow (R22)."""
         ...
 
     def database(self) -> DatabaseFacts | None:
-        """The state of the data (R18); None when it was not looked at."""
+        """The state of the data (R18); None if it was not read."""
         ...
 
     def curl_http3(self, url: str, address: str) -> CurlAnswer | None:
-        """A GET of `url` at `address` by a host's own curl over HTTP/3 (R15); None when no
-        host's curl knows it."""
+        """GET `url` from `address` with a host's curl over HTTP/3 (R15).
+
+        None if no host's curl supports HTTP/3.
+        """
         ...

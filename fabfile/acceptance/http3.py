@@ -1,4 +1,4 @@
-"""A real HTTP/3 client (aioquic): several requests on one connection, several fresh connections."""
+"""Make requests over HTTP/3 with a real client (aioquic), on several fresh connections."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ..settings.bingo import SERVICE
+from ..settings.requirements import HTTP3
 from ..traffic.sample import Sample
 from .tls import Secure
 
@@ -18,70 +19,75 @@ if TYPE_CHECKING:
     from .http3_client import Http3Client
 
 TIMEOUT = 5.0
-"""Seconds for a connection with its handshake, and for an answer."""
+"""Seconds for a connection with its handshake, and again for each answer."""
 
 PATHS = (SERVICE.health.path, "/", SERVICE.health.database_path)
-"""What is asked over QUIC, in turn."""
+"""The paths to request, in turn."""
 
-FIRST = "first"
-"""Marks (as the arm) the first answer of a connection."""
+FIRST_ANSWER = "first"
+"""The `arm` of the first sample of a connection, whose time includes the handshake."""
 
 
-async def ask_over_quic(secure: Secure, connections: int, each: int) -> list[Sample]:
-    """`each` requests on each of `connections` fresh connections, all one after the other.
+async def ask_over_quic(secure: Secure, *, connections: int, each: int) -> list[Sample]:
+    """Make `each` requests on each of `connections` fresh connections, one after the other.
 
-    A sample's time is that of its answer alone; the first of a connection counts from before the
-    handshake. A connection that fails is one error: after it no more are tried, for each would take
-    as long.
+    The time of a connection's first sample includes the handshake. A failed connection is one
+    error and ends the test, because every further connection would wait for the same time-out.
     """
-    logging.getLogger("quic").setLevel(logging.CRITICAL)  # it tells stderr what our row tells
-    samples = list[Sample]()
+    # aioquic logs to stderr what the row of R15 reports.
+    logging.getLogger("quic").setLevel(logging.CRITICAL)
+    samples: list[Sample] = []
     for _ in range(connections):
-        samples += await _one_connection(secure, each)
+        samples += await _use_connection(secure, each)
         if samples[-1].status == 0:
             break
     return samples
 
 
-async def _one_connection(secure: Secure, each: int) -> list[Sample]:
-    loop, samples = asyncio.get_running_loop(), list[Sample]()
+async def _use_connection(secure: Secure, each: int) -> list[Sample]:
+    loop = asyncio.get_running_loop()
+    samples: list[Sample] = []
     due = loop.time()
     try:
         async with _connect_client(secure) as client:
             for number in range(each):
                 async with asyncio.timeout(TIMEOUT):
                     status = await client.get(PATHS[number % len(PATHS)])
-                samples.append(_make_sample(due, loop.time(), status, number))
+                error = "" if status == 200 else f"status {status}"
+                samples.append(
+                    _make_sample(due, loop.time(), number=number, status=status, error=error)
+                )
                 due = loop.time()
-    except (OSError, TimeoutError, ValueError) as error:
-        kind = (
-            "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        )
-        samples.append(_make_sample(due, loop.time(), 0, len(samples), kind))
+    except TimeoutError:
+        failure = "timed out"
+    except (OSError, ValueError) as exception:
+        failure = str(exception) or type(exception).__name__
+    else:
+        return samples
+    samples.append(_make_sample(due, loop.time(), number=len(samples), status=0, error=failure))
     return samples
 
 
-def _make_sample(due: float, done: float, status: int, number: int, error: str = "") -> Sample:
-    error = error or ("" if status == 200 else f"status {status}")
+def _make_sample(due: float, done: float, *, number: int, status: int, error: str) -> Sample:
     return Sample(
-        endpoint="R15",
+        endpoint=HTTP3.id,
         intended=due,
         woke=due,
         sent=due,
         done=done,
         status=status,
         error=error,
-        arm="" if number else FIRST,
+        arm="" if number else FIRST_ANSWER,
     )
 
 
 @asynccontextmanager
 async def _connect_client(secure: Secure) -> AsyncIterator[Http3Client]:
-    """A client whose handshake is over.
+    """A connected client.
 
     Raises:
         TimeoutError: nothing answers over UDP.
-        OSError: the server or the network refused, or its certificate is not the authority's.
+        OSError: the server or the network refused, or the certificate cannot be verified.
     """
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.connection import QuicConnection
@@ -89,7 +95,7 @@ async def _connect_client(secure: Secure) -> AsyncIterator[Http3Client]:
     from .http3_client import Http3Client
 
     configuration = QuicConfiguration(
-        is_client=True, alpn_protocols=["h3"], server_name=secure.called
+        is_client=True, alpn_protocols=["h3"], server_name=secure.server_name
     )
     if secure.bundle:
         configuration.load_verify_locations(cafile=str(secure.bundle))
@@ -97,11 +103,10 @@ async def _connect_client(secure: Secure) -> AsyncIterator[Http3Client]:
         configuration.verify_mode = ssl.CERT_NONE
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(secure.host, secure.port, type=socket.SOCK_DGRAM)
-    family, address = found[0][0], found[0][4]
-    local = ("::" if family == socket.AF_INET6 else "0.0.0.0", 0)
+    family, *_, address = found[0]
     transport, client = await loop.create_datagram_endpoint(
-        lambda: Http3Client(secure.called, QuicConnection(configuration=configuration)),
-        local_addr=local,
+        lambda: Http3Client(secure.server_name, QuicConnection(configuration=configuration)),
+        local_addr=("::" if family == socket.AF_INET6 else "0.0.0.0", 0),
     )
     try:
         client.connect(address)

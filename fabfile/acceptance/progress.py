@@ -1,5 +1,4 @@
-"""What one sees while a run goes: a line a phase, with the errors and the p90 of the last
-seconds."""
+"""Show the progress of a check: a line for each phase, with errors and the current p90."""
 
 from __future__ import annotations
 
@@ -16,16 +15,18 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-LOOK_BACK = 5.0
-"""Seconds of answers that the running p90 is of."""
+P90_SECONDS = 5.0
+"""The current p90 is of the requests that ended within this many seconds."""
 
-REDRAW = 0.25
-"""Seconds between two drawings: drawing takes from the same processor that the load is made
-with."""
+REDRAW_SECONDS = 0.25
+"""Seconds between two updates of the display. Drawing uses the CPU that the load needs."""
 
 
 class LiveView:
-    """A `Watch` on a console; on one that is no terminal, one line per finished phase."""
+    """A `Watch` that shows progress on a console.
+
+    Without a terminal it prints one line for each finished phase.
+    """
 
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
@@ -36,7 +37,7 @@ class LiveView:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[summary]}"),
             console=console,
             auto_refresh=False,
             transient=True,
@@ -44,10 +45,10 @@ class LiveView:
         )
         self._task: TaskID | None = None
         self._title = ""
-        self._n = 0
+        self._requests = 0
         self._errors = 0
-        self._drawn = 0.0
-        self._recent: deque[tuple[float, float]] = deque()
+        self._drawn_at = 0.0
+        self._recent: deque[tuple[float, float]] = deque()  # (when it ended, latency)
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -65,29 +66,32 @@ class LiveView:
     def phase(self, title: str, total: int) -> None:
         """See `Watch`."""
         self._finish_phase()
-        self._title, self._n, self._errors = title, 0, 0
+        self._title = title
+        self._requests = 0
+        self._errors = 0
         self._recent.clear()
-        self._task = self._bars.add_task(title, total=total or None, told="")
+        self._task = self._bars.add_task(title, total=total or None, summary="")
         self._bars.refresh()
 
     def saw(self, sample: Sample) -> None:
         """See `Watch`."""
         now = time.monotonic()
-        self._n += 1
-        self._errors += not sample.ok
+        self._requests += 1
+        if not sample.ok:
+            self._errors += 1
         self._recent.append((now, sample.latency))
-        if now - self._drawn > REDRAW:
-            self._drawn = now
-            self._draw_line(now)
+        if now - self._drawn_at > REDRAW_SECONDS:
+            self._drawn_at = now
+            self._draw_phase(now)
 
-    def _draw_line(self, now: float) -> None:
-        while self._recent and self._recent[0][0] < now - LOOK_BACK:
+    def _draw_phase(self, now: float) -> None:
+        while self._recent and self._recent[0][0] < now - P90_SECONDS:
             self._recent.popleft()
         if self._task is not None and not self._bars.disable:
-            self._bars.update(self._task, completed=self._n, told=self._phase_text())
+            self._bars.update(self._task, completed=self._requests, summary=self._phase_summary())
             self._bars.refresh()
 
-    def _phase_text(self) -> str:
+    def _phase_summary(self) -> str:
         if not self._recent:
             return ""
         p90 = percentile_of(sorted(latency for _, latency in self._recent), 0.9)
@@ -98,14 +102,13 @@ class LiveView:
         if self._task is None:
             return
         if self._bars.disable:
-            told = f": {self._n} requests, {self._errors} errors" if self._n else ""
-            self.console.print(f"{self._title}{told}", highlight=False)
+            counts = f": {self._requests} requests, {self._errors} errors" if self._requests else ""
+            self.console.print(f"{self._title}{counts}", highlight=False)
         else:
+            # The total was an estimate; a finished phase is shown as complete.
+            requests = max(self._requests, 1)
             self._bars.update(
-                self._task,
-                total=max(self._n, 1),
-                completed=max(self._n, 1),
-                told=self._phase_text(),
+                self._task, total=requests, completed=requests, summary=self._phase_summary()
             )
             self._bars.refresh()
         self._task = None

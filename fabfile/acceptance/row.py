@@ -1,4 +1,4 @@
-"""One row of the table: its figures, its verdict, and how errors and latencies are judged."""
+"""A row of the result: its figures, its verdict, and how errors and latencies are judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ..settings.requirements import LATENCY_BOUND, Requirement
+from ..settings.bounds import LATENCY_BOUND
+from ..settings.requirements import Requirement
 from ..traffic.sample import Sample
 from ..traffic.stats import (
     Window,
@@ -21,12 +22,15 @@ from ..traffic.stats import (
 )
 from .freshness import Freshness
 
-BUCKETS = 12
-"""Parts of a phase in a row's time line."""
+TREND_PARTS = 12
+"""Parts of a phase in a row's p90 trend."""
+
+SLOW_SHARE = 0.1
+"""The share of requests that may be slow: the bound is on p90."""
 
 
 class Verdict(StrEnum):
-    """Anything but `held` and `not tried` ends the check with exit code 1."""
+    """The result of one requirement. Only `held` and `not tried` let the check exit with 0."""
 
     HELD = "held"
     FAILED = "FAILED"
@@ -36,8 +40,23 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Figures:
-    """What a set of samples says; seconds. A percentile is inf where it falls on an error, None
-    without samples."""
+    """Figures of a set of samples. Times are in seconds.
+
+    Attributes:
+        n: how many requests were made.
+        errors: how many of them failed.
+        kinds: how many failed in which way, the most frequent first.
+        p50: the median latency. Every percentile is inf if it falls on an error, and None if there
+            are no samples.
+        p75: the 75th percentile.
+        p90: the 90th percentile.
+        p99: the 99th percentile.
+        error_upper: the upper bound of the share of errors, at 95 % confidence.
+        slow: how many requests took as long as the latency bound, or longer, or failed.
+        slow_upper: the upper bound of the share of slow requests, at 95 % confidence.
+        worst: the worst ten seconds of a phase.
+        line: p90 in each part of a phase.
+    """
 
     n: int = 0
     errors: int = 0
@@ -54,47 +73,46 @@ class Figures:
 
     @classmethod
     def of(cls, samples: Sequence[Sample], seconds: float = 0.0) -> Figures:
-        """The figures of samples; with a time line if they are those of a phase of `seconds`."""
+        """The figures of samples; with a trend if the samples are a phase of `seconds`."""
         if not samples:
             return cls()
-        ordered = sorted(s.latency for s in samples)
-        points = [(s.intended, s.latency) for s in samples]
-        kinds = Counter(s.error for s in samples if s.error)
-        slow = sum(value >= LATENCY_BOUND for value in ordered)
+        ordered = sorted(sample.latency for sample in samples)
+        points = [(sample.intended, sample.latency) for sample in samples]
+        kinds = Counter(sample.error for sample in samples if sample.error)
         n, errors = len(samples), kinds.total()
-        p50, p75, p90, p99 = (percentile_of(ordered, share) for share in (0.5, 0.75, 0.9, 0.99))
+        slow = sum(latency >= LATENCY_BOUND for latency in ordered)
         return cls(
             n=n,
             errors=errors,
             kinds=dict(kinds.most_common()),
-            p50=p50,
-            p75=p75,
-            p90=p90,
-            p99=p99,
+            p50=percentile_of(ordered, 0.5),
+            p75=percentile_of(ordered, 0.75),
+            p90=percentile_of(ordered, 0.9),
+            p99=percentile_of(ordered, 0.99),
             error_upper=upper_bound(errors, n),
             slow=slow,
             slow_upper=upper_bound(slow, n),
             worst=worst_window(points) if seconds else None,
-            line=p90_timeline(points, BUCKETS, seconds) if seconds else (),
+            line=p90_timeline(points, TREND_PARTS, seconds) if seconds else (),
         )
 
 
 @dataclass(frozen=True)
 class Row:
-    """The verdict on one requirement, a line of the table.
+    """The verdict on one requirement.
 
     Attributes:
         requirement: what was judged.
-        verdict: how it came out.
-        why: the reason of the verdict.
-        next: the command or the place to go on with.
-        label: what the line is called, where the requirement's own label will not do.
+        verdict: the result.
+        why: the reason for the verdict.
+        next: the command or place to continue with.
+        label: the name of the row, if the requirement's own label does not fit.
         figures: what was measured.
-        share: the most errors allowed, as a share of 1; None if errors were not judged.
+        share: the share of errors that is allowed (0..1); None if errors were not judged.
         timed: whether p90 was judged.
-        fresh: whether the answers came from a cache, where that was judged.
+        fresh: whether the answers came from a cache; None if that was not judged.
         notes: remarks for people.
-        more: facts for machines only.
+        more: further figures for the JSON.
     """
 
     requirement: Requirement
@@ -112,52 +130,78 @@ class Row:
 
     @property
     def id(self) -> str:
-        """The requirement's."""
+        """The id of the requirement."""
         return self.requirement.id
 
     @property
     def name(self) -> str:
-        """What the line is called."""
+        """The name of the row."""
         return self.label or self.requirement.label
 
     @property
     def asked(self) -> str:
-        """The bound in short words."""
+        """What the requirement demands, in a few words."""
         return self.requirement.short_bound
 
 
-def judge_figures(figures: Figures, share: float, timed: bool, proof: bool) -> tuple[Verdict, str]:
-    """Errors against `share` (0..1), and p90 against the latency bound if `timed`; with `proof`,
-    at 95 % confidence."""
-    n, errors = figures.n, figures.errors
-    if not n:
-        return Verdict.FAILED, "nothing was asked"
+def judge_figures(
+    figures: Figures, share: float, *, timed: bool, proof: bool
+) -> tuple[Verdict, str]:
+    """Judge errors, and p90 if `timed`.
+
+    Args:
+        figures: what was measured.
+        share: the share of errors that is allowed (0..1).
+        timed: whether p90 must be below the latency bound.
+        proof: whether both must hold at 95 % confidence.
+
+    Returns:
+        The verdict and its reason, which is empty if everything held.
+    """
+    if not figures.n:
+        return Verdict.FAILED, "no request was made"
+    if wrong := _broken_bounds(figures, share, timed=timed):
+        return Verdict.FAILED, "; ".join(wrong)
+    if proof and (unproven := _unproven_bounds(figures, share, timed=timed)):
+        return Verdict.UNPROVEN, "; ".join(unproven)
+    return Verdict.HELD, ""
+
+
+def _broken_bounds(figures: Figures, share: float, *, timed: bool) -> list[str]:
     wrong = []
-    if errors > share * n:
-        kinds = ", ".join(f"{kind} ×{count}" for kind, count in list(figures.kinds.items())[:3])
-        wrong.append(f"{errors} of {n} failed ({kinds})")
+    if figures.errors > share * figures.n:
+        most_frequent = list(figures.kinds.items())[:3]
+        kinds = ", ".join(f"{kind} ×{count}" for kind, count in most_frequent)
+        wrong.append(f"{figures.errors} of {figures.n} failed ({kinds})")
+    # An infinite p90 is an error, and errors are judged above.
     if timed and figures.p90 is not None and LATENCY_BOUND <= figures.p90 < math.inf:
         wrong.append(f"p90 is {show_ms(figures.p90)}")
-    if wrong:
-        return Verdict.FAILED, "; ".join(wrong)
+    return wrong
+
+
+def _unproven_bounds(figures: Figures, share: float, *, timed: bool) -> list[str]:
     unproven = []
-    if proof and errors > (most := most_allowed(n, share)):
+    if figures.errors > (most := most_allowed(figures.n, share)):
         unproven.append(
-            f"{errors} errors of {n}: at most {max(most, 0)} would prove ≤ {share * 100:.0f} %"
+            f"{figures.errors} errors of {figures.n}: at most {max(most, 0)} would prove"
+            f" ≤ {share * 100:.0f} %"
         )
-    if proof and timed and figures.slow > (most := most_allowed(n, 0.1)):
+    if timed and figures.slow > (most := most_allowed(figures.n, SLOW_SHARE)):
+        bound = show_ms(LATENCY_BOUND)
         unproven.append(
-            f"{figures.slow} of {n} took 400 ms or more: at most {max(most, 0)} would prove p90 <"
-            " 400 ms"
+            f"{figures.slow} of {figures.n} took {bound} or more: at most {max(most, 0)} would"
+            f" prove p90 < {bound}"
         )
-    return (Verdict.UNPROVEN, "; ".join(unproven)) if unproven else (Verdict.HELD, "")
+    return unproven
 
 
 def not_tried(requirement: Requirement, why: str, label: str = "") -> Row:
-    """A row that this run cannot judge; it is shown, and it is no failure."""
+    """The row of a requirement that this run cannot judge. It is shown and is no failure."""
     return Row(requirement, Verdict.NOT_TRIED, why, label=label)
 
 
 def show_ms(seconds: float) -> str:
-    """Milliseconds for people; an endless latency is an error."""
-    return "an error" if math.isinf(seconds) else f"{seconds * 1000:,.0f} ms".replace(",", " ")
+    """Milliseconds as text; an infinite latency is shown as an error."""
+    if math.isinf(seconds):
+        return "an error"
+    return f"{seconds * 1000:,.0f} ms".replace(",", " ")

@@ -1,298 +1,126 @@
-"""One acceptance run, phase by phase, and its verdicts."""
+"""Run the acceptance check: all phases in order, then the verdicts."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import random
 import time
-from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from ..engine.errors import RunbookError, Unreachable
-from ..settings.requirements import requirement_place
-from ..traffic.calls import (
-    SINGLE,
-    Range,
-    any_row,
-    database_call,
-    find_range,
-    ping_call,
-    some_operation,
-)
+from ..settings.requirements import PING
+from ..traffic.calls import any_row, ping_call
 from ..traffic.clean_up import clean_up
-from ..traffic.client import Client, Request, Response, open_wire
-from ..traffic.load import Seen, mix_calls, offer_load
-from ..traffic.own_rows import OwnRows
-from ..traffic.sample import Sample, Watch
-from ..traffic.timeline import LoadPhase, phase_of
-from .arms import in_three_ways
-from .cache_probe import CacheSeen, Pattern, watch_cache
-from .edge_probe import look_at_edge
-from .freshness_probe import ask_in_turns
+from ..traffic.client import Client, open_wire
+from ..traffic.sample import Watch
+from .cache_probe import CacheEvidence, Pattern, probe_cache
+from .edge_probe import EdgeEvidence, probe_edge
+from .freshness_probe import probe_freshness
 from .host_facts import NodeFacts
+from .load_phases import (
+    REACH_TIMEOUT,
+    find_missing_ranges,
+    prepare_run,
+    reach_service,
+    request_makers,
+    run_load,
+    run_pings,
+    steady_row_requests,
+    write_sessions,
+)
+from .outcome import CheckOutcome, make_outcome
 from .plan import Plan
-from .row import Row, Verdict
 from .rows.cache import cache_row
-from .rows.drills import drill_rows
 from .rows.edge import edge_rows
-from .rows.hosts import counted_requests, node_rows
+from .rows.hosts import count_requests, host_rows
 from .run_state import CheckRun
-from .service_rows import right_answers, service_rows
+from .service_rows import count_right_answers, service_rows
 from .tls import Secure, unverified_context
 
-if TYPE_CHECKING:
-    from ..drills.result import DrillResult
-
 UNKNOWN_HTTPS = "no https address is known; give it as --tls"
-REACH_TRIES, REACH_TIMEOUT = 3, 3.0
-
-
-@dataclass(frozen=True)
-class CheckOutcome:
-    """What a run has found. `lag` and `cpu` are this machine's own: seconds late (p99), share of
-    one core."""
-
-    address: str
-    plan: Plan
-    started: float
-    seconds: float
-    rows: list[Row]
-    ranges: dict[str, Range]
-    requests: int
-    lag: float
-    cpu: float
-    doubtful: bool
-    left: list[int]
-    lost: int
-    phases: Sequence[LoadPhase] = ()
-    drills: Sequence[DrillResult] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed and nothing that should be proven is not."""
-        return all(row.verdict in (Verdict.HELD, Verdict.NOT_TRIED) for row in self.rows)
 
 
 async def measure_all(
     address: str,
     plan: Plan,
     watch: Watch,
+    *,
     facts: NodeFacts | None = None,
     secure: Secure | None = None,
 ) -> CheckOutcome:
-    """Ask the service everything, one phase after the other; delete what was made, also when
-    interrupted.
+    """Measure the service, one phase after the other, and judge every requirement but R1 and R2.
+
+    The sessions that the check created are deleted at the end, also when it is interrupted.
+
+    Args:
+        address: the service over plain http.
+        plan: the size of the run.
+        watch: the progress display.
+        facts: access to the hosts; without it their requirements are not tried.
+        secure: the same service over TLS; without it https and HTTP/3 are not tried.
 
     Raises:
         Unreachable: nothing answers at the address.
     """
     started, begin = time.time(), time.monotonic()
+    edge: EdgeEvidence | None = None
     async with AsyncExitStack() as stack:
-        wire = await stack.enter_async_context(open_wire(address))
-        over = await stack.enter_async_context(_over_tls(secure)) if secure else None
-        silent = await reach_service(wire, watch)
-        before = await asyncio.to_thread(counted_requests, facts)
-        run = await prepare_run(wire, plan, watch)
-        run.samples["R19"] += silent
-        cache = asyncio.create_task(_watch_cache(run, over))
-        try:
-            await ask_in_turns(run)
-            await write_sessions(run)
-            await find_again(run)
-            await load_phase(
-                run, "steady", plan.steady_rate, plan.steady, call_makers(run, _steady_maker(run))
-            )
-            await load_phase(run, "peak", plan.peak_rate, plan.peak, call_makers(run, any_row))
-            await ping_phase(run)
-            watch.phase("the cache, to the end of its pattern", 0)
-            cached = await cache
-        finally:
-            cache.cancel()
-            await clean_up(run.ledger, wire)
-        edge = await look_at_edge(run, secure, over, facts) if secure and over else None
-    rows = (
-        service_rows(run) + edge_rows(edge, UNKNOWN_HTTPS) + [cache_row(cached, proof=plan.proof)]
+        client = await stack.enter_async_context(open_wire(address))
+        tls_client = await stack.enter_async_context(_open_tls(secure)) if secure else None
+        failed_pings = await reach_service(client, watch)
+        counted_before = await asyncio.to_thread(count_requests, facts)
+        run = await prepare_run(client, plan, watch)
+        run.samples[PING.id] += failed_pings
+        cache = await _measure_service(run, tls_client)
+        if secure and tls_client:
+            edge = await probe_edge(run, secure, tls_client, facts)
+    rows = service_rows(run)
+    rows += edge_rows(edge, why_none=UNKNOWN_HTTPS)
+    rows.append(cache_row(cache, proof=plan.proof))
+    answered = count_right_answers(run)
+    rows += await asyncio.to_thread(host_rows, facts, counted_before, answered)
+    return make_outcome(
+        run,
+        rows,
+        other_requests=edge.requests if edge else 0,
+        started=started,
+        seconds=time.monotonic() - begin,
     )
-    rows += await asyncio.to_thread(node_rows, facts, before, right_answers(run))
-    rows.sort(key=_row_place)
-    return summed_up(run, rows, edge.requests if edge else 0, started, time.monotonic() - begin)
 
 
-def with_drills(
-    outcome: CheckOutcome,
-    drills: Sequence[DrillResult],
-    why: str,
-    error: RunbookError | None = None,
-) -> CheckOutcome:
-    """The outcome with R1 and R2, as `drill_rows` says them."""
-    rows = sorted([*drill_rows(drills, why, error), *outcome.rows], key=_row_place)
-    asked = outcome.requests + sum(drill.requests for drill in drills)
-    seconds = outcome.seconds + sum(drill.seconds for drill in drills)
-    return replace(outcome, rows=rows, drills=drills, requests=asked, seconds=seconds)
+async def _measure_service(run: CheckRun, tls_client: Client | None) -> CacheEvidence:
+    """All phases over http, with the cached endpoint in the background."""
+    plan = run.plan
+    cache = asyncio.create_task(_probe_cache(run, tls_client))
+    try:
+        await probe_freshness(run)
+        await write_sessions(run)
+        await find_missing_ranges(run)
+        steady = request_makers(run, steady_row_requests(run))
+        await run_load(run, "steady", steady, rate=plan.steady_rate, seconds=plan.steady)
+        peak = request_makers(run, any_row)
+        await run_load(run, "peak", peak, rate=plan.peak_rate, seconds=plan.peak)
+        await run_pings(run)
+        run.watch.phase("the cache, to the end of its pattern", 0)
+        return await cache
+    finally:
+        cache.cancel()
+        await clean_up(run.own_rows, run.client)
 
 
-def _row_place(row: Row) -> int:
-    return requirement_place(row.id)
+def _open_tls(secure: Secure) -> AbstractAsyncContextManager[Client]:
+    name = secure.server_name if secure.server_name != secure.host else None
+    return open_wire(secure.address, tls=unverified_context(), called=name)
 
 
-def _over_tls(secure: Secure) -> AbstractAsyncContextManager[Client]:
-    called = secure.called if secure.called != secure.host else None
-    return open_wire(secure.address, tls=unverified_context(), called=called)
-
-
-async def _watch_cache(run: CheckRun, over: Client | None) -> CacheSeen:
-    """R16 in the background: over https too, if that answers."""
-    wires = [run.wire]
-    if over and (await over.ask(ping_call(), timeout=REACH_TIMEOUT)).status:
-        wires.append(over)
+async def _probe_cache(run: CheckRun, tls_client: Client | None) -> CacheEvidence:
+    """Request the cached endpoint in its pattern (R16): over https too, if https answers."""
+    clients = [run.client]
+    if tls_client and (await tls_client.ask(ping_call(), timeout=REACH_TIMEOUT)).status:
+        clients.append(tls_client)
     plan = run.plan
     pattern = Pattern(
-        plan.cache_seconds, plan.cache_gap, run.rng.randrange(10**6), plan.cache_apart
+        seconds=plan.cache_seconds,
+        longest_gap=plan.cache_gap,
+        seed=run.rng.randrange(10**6),
+        uncached_gap=plan.cache_apart,
     )
-    return await watch_cache(wires, pattern, plan.timeout)
-
-
-async def prepare_run(wire: Client, plan: Plan, watch: Watch) -> CheckRun:
-    """Find the ids that exist and make the run. These requests are judged like those of a load."""
-    watch.phase("which ids exist", 0)
-    alone: list[Sample] = []
-    found = await asyncio.gather(*(find_range(wire, endpoint, alone.append) for endpoint in SINGLE))
-    ranges, rng = dict(zip(SINGLE, found, strict=True)), random.Random()
-    run = CheckRun(
-        wire, plan, watch, rng, ranges, OwnRows(ranges["R8"], ranges["R7"], ranges["R6"], rng)
-    )
-    for endpoint in (endpoint for endpoint in SINGLE if not ranges[endpoint].known):
-        run.problems[endpoint].append(ranges[endpoint].why)
-    if not ranges["R8"].known:
-        for endpoint in ("R12", "R13"):
-            run.problems[endpoint].append(f"no session was made: {ranges['R8'].why}")
-    for sample in alone:
-        run.keep_alone(sample)
-    return run
-
-
-async def find_again(run: CheckRun) -> None:
-    """Look again for ids that an outage hid, so that the loads request rows that exist. The
-    requirements of these ids fail in any case."""
-    for endpoint in (endpoint for endpoint in SINGLE if not run.ranges[endpoint].known):
-        found = await find_range(run.wire, endpoint, run.keep_alone)
-        run.ranges[endpoint] = found if found.known else run.ranges[endpoint]
-
-
-def summed_up(
-    run: CheckRun, rows: list[Row], others: int, started: float, seconds: float
-) -> CheckOutcome:
-    """The outcome of a run that is over, with `others` requests besides the run's; `started` in
-    seconds since 1970."""
-    loads, kept = run.loads.values(), sum(map(len, run.samples.values())) + others
-    return CheckOutcome(
-        address=run.wire.base,
-        plan=run.plan,
-        started=started,
-        seconds=seconds,
-        rows=rows,
-        ranges=run.ranges,
-        requests=kept + sum(len(load.samples) for load in loads),
-        lag=max(load.lag_p99 for load in loads),
-        cpu=max(load.cpu_share for load in loads),
-        doubtful=any(load.doubtful for load in loads),
-        left=sorted(run.ledger.open),
-        lost=run.ledger.lost,
-        phases=[phase_of(name, load) for name, load in run.loads.items()],
-    )
-
-
-async def reach_service(wire: Client, watch: Watch) -> list[Sample]:
-    """Whether anything speaks http there; what it says is judged later. The tries that got no
-    answer, for R19.
-
-    Raises:
-        Unreachable: nothing does, three times.
-    """
-    watch.phase("is anything there", 0)
-    silent: list[Sample] = []
-    for last in range(REACH_TRIES):
-        answer = await wire.ask(ping_call(), timeout=REACH_TIMEOUT)
-        if answer.status:
-            return silent
-        silent.append(
-            Sample("R19", answer.sent, answer.sent, answer.sent, answer.done, 0, answer.error)
-        )
-        if last + 1 < REACH_TRIES:
-            await asyncio.sleep(0.3)
-    raise Unreachable(
-        f"{wire.base} does not answer: {answer.error}",
-        "the acceptance measures what users see over the network; nothing was measured",
-        "fab status",
-    )
-
-
-async def write_sessions(run: CheckRun) -> None:
-    """R12 and R13: make sessions at an even rate, then delete them; none if their ids would not
-    be known."""
-    plan, ledger, made = run.plan, run.ledger, list[int]()
-    if ledger.refusal:
-        return
-    run.watch.phase("sessions made and deleted", 2 * plan.writes)
-
-    def seen(call: Request, sample: Sample, answer: Response) -> None:
-        run.samples[call.endpoint].append(sample)
-        run.watch.saw(sample)
-        if call.endpoint == "R13":
-            ledger.deleted(int(call.path.rpartition("/")[2]), answer)
-        elif (number := ledger.posted(call, answer)) is not None:
-            made.append(number)
-
-    posts = (ledger.post() for _ in range(plan.writes))
-    await offer_load(run.wire, posts, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
-    deletes = [ledger.delete(number) for number in made]
-    await offer_load(run.wire, deletes, rate=plan.write_rate, timeout=plan.timeout, seen=seen)
-
-
-Maker = Callable[[], Request]
-
-
-def call_makers(run: CheckRun, row: Callable[[str, Range, random.Random], Maker]) -> list[Maker]:
-    """One maker of random requests for each of R4-R8; `row` makes those of R6-R8."""
-    rows = (row(endpoint, run.ranges[endpoint], run.rng) for endpoint in SINGLE)
-    return [lambda: some_operation(run.rng), database_call, *rows]
-
-
-def _steady_maker(run: CheckRun) -> Callable[[str, Range, random.Random], Maker]:
-    """Three ways of asking, if the service accepts an unknown query string."""
-    heeds = any(look.unique for endpoint in SINGLE for look in run.looks[endpoint])
-    return in_three_ways if heeds else any_row
-
-
-async def load_phase(
-    run: CheckRun, name: str, rate: float, seconds: float, of: Sequence[Maker]
-) -> None:
-    """R3-R8 in equal shares, open loop. The collector of garbage sleeps meanwhile: its pauses
-    would be ours, not theirs."""
-    count = round(rate * seconds)
-    run.watch.phase(f"{name} load, {rate:.0f} requests/s", count)
-    calls = mix_calls(of, count, run.rng)
-    gc.disable()
-    try:
-        run.loads[name] = await offer_load(
-            run.wire, calls, rate=rate, timeout=run.plan.timeout, seen=_watched_phase(run)
-        )
-    finally:
-        gc.enable()
-
-
-async def ping_phase(run: CheckRun) -> None:
-    """Send pings, 20 per second."""
-    run.watch.phase("ping", run.plan.pings)
-    calls = (ping_call() for _ in range(run.plan.pings))
-    done = await offer_load(
-        run.wire, calls, rate=20, timeout=run.plan.timeout, seen=_watched_phase(run)
-    )
-    run.samples["R19"] += done.samples
-
-
-def _watched_phase(run: CheckRun) -> Seen:
-    return lambda call, sample, answer: run.watch.saw(sample)
+    return await probe_cache(clients, pattern, timeout=plan.timeout)

@@ -1,121 +1,141 @@
-"""Whether https answers as http does (R14), ignoring what differs from one answer to the next:
-times and hosts' numbers."""
+"""Compare the answers over https and over http (R14), apart from times and the numbers of hosts."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..settings.requirements import HTTPS
 from ..traffic.calls import SINGLE, database_call, operation_call, ping_call, single_call
 from ..traffic.client import Client, Request, Response
 from ..traffic.sample import Sample
 from .run_state import CheckRun
 
 ROUNDS = 3
-"""Times each question is asked each way: enough to meet both nodes."""
+"""How often each request is made over each protocol: enough to reach both nodes."""
 
-NOWHERE = "/there-is-no-such-path"
+MISSING_PATH = "/there-is-no-such-path"
 OVER_HTTP, OVER_HTTPS = "http", "https"
 
 
-class Shape(NamedTuple):
-    """What an answer is, apart from digits."""
+class AnswerShape(NamedTuple):
+    """An answer without its digits."""
 
     status: int
-    kind: str
+    content_type: str
     body: bytes
 
 
 @dataclass
-class Sameness:
-    """What both ways have answered: their samples (the arm says which way), and the headers that
-    matter."""
+class ProtocolComparison:
+    """The answers over both protocols, and the headers that matter.
+
+    Attributes:
+        samples: every request; its `arm` is the protocol.
+        differences: answers that differ, in words.
+        redirects: answers that redirect, with their target.
+        hsts: requests whose answer had Strict-Transport-Security.
+        alt_svc: the values of Alt-Svc by protocol; an empty value is a missing header.
+    """
 
     samples: list[Sample] = field(default_factory=list)
-    different: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
     redirects: list[str] = field(default_factory=list)
     hsts: list[str] = field(default_factory=list)
     alt_svc: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
-def answer_shape(answer: Response) -> Shape:
-    """Digits become 0 (several become one): times, ids of hosts, sizes."""
-    kind = answer.headers.get("Content-Type", "").replace(" ", "").lower()
-    return Shape(answer.status, kind, re.sub(rb"\d+(\.\d+)?", b"0", answer.head))
+def answer_shape(answer: Response) -> AnswerShape:
+    """What must be the same over both protocols. Every number in the body becomes 0, because
+    times, sizes and the ids of hosts change from one answer to the next."""
+    content_type = answer.headers.get("Content-Type", "").replace(" ", "").lower()
+    return AnswerShape(answer.status, content_type, re.sub(rb"\d+(\.\d+)?", b"0", answer.head))
 
 
-def same_questions(run: CheckRun) -> list[Request]:
-    """One of each kind of answer; what is large, slow, cached or changes data is left out."""
+def requests_to_compare(run: CheckRun) -> list[Request]:
+    """One request for each kind of answer, without what is large, slow, cached or a write."""
     rows = [
         single_call(endpoint, run.rng.randint(1, run.ranges[endpoint].top), named=False)
         for endpoint in SINGLE
     ]
-    others = [Request("R14", "GET", path) for path in ("/", NOWHERE)]
-    return [
-        call._replace(endpoint="R14")
-        for call in (*others, ping_call(), database_call(), *rows, operation_call(0))
-    ]
+    pages = [Request(HTTPS.id, "GET", path) for path in ("/", MISSING_PATH)]
+    requests = [*pages, ping_call(), database_call(), *rows, operation_call()]
+    return [request._replace(endpoint=HTTPS.id) for request in requests]
 
 
-async def compare_protocols(run: CheckRun, secure: Client) -> Sameness:
-    """Ask every question each way in turn. No answer, or a server's error, counts as an error."""
-    told = Sameness()
-    run.watch.phase("https and http compared", 2 * ROUNDS * len(same_questions(run)))
-    for call in same_questions(run):
-        seen: dict[str, list[Response]] = {OVER_HTTP: [], OVER_HTTPS: []}
+async def compare_protocols(run: CheckRun, tls_client: Client) -> ProtocolComparison:
+    """Make each request over http and https in turn, and compare the answers.
+
+    No answer and a status of 500 or more count as errors.
+    """
+    comparison = ProtocolComparison()
+    requests = requests_to_compare(run)
+    clients = {OVER_HTTP: run.client, OVER_HTTPS: tls_client}
+    run.watch.phase("https and http compared", len(clients) * ROUNDS * len(requests))
+    for request in requests:
+        answers: dict[str, list[Response]] = {protocol: [] for protocol in clients}
         for _ in range(ROUNDS):
-            for way, wire in ((OVER_HTTP, run.wire), (OVER_HTTPS, secure)):
-                answer = await wire.ask(call, timeout=run.plan.timeout)
-                _keep_answer(run, told, way, call, answer)
-                seen[way].append(answer)
-        if said := describe_difference(f"{call.method} {call.path}", seen):
-            told.different.append(said)
-    return told
+            for protocol, client in clients.items():
+                answer = await client.ask(request, timeout=run.plan.timeout)
+                sample = _make_sample(request, answer, protocol)
+                comparison.samples.append(sample)
+                run.watch.saw(sample)
+                _keep_headers(comparison, protocol, request, answer)
+                answers[protocol].append(answer)
+        if difference := describe_difference(f"{request.method} {request.path}", answers):
+            comparison.differences.append(difference)
+    return comparison
 
 
-def _keep_answer(run: CheckRun, told: Sameness, way: str, call: Request, answer: Response) -> None:
-    """Its sample, in which every answer is right but a server's error, and what its headers say."""
-    error = answer.error if not 200 <= answer.status < 500 else ""
-    sample = Sample(
-        endpoint=call.endpoint,
+def _make_sample(request: Request, answer: Response, protocol: str) -> Sample:
+    """A sample that counts a 4xx as right: MISSING_PATH must get one."""
+    return Sample(
+        endpoint=request.endpoint,
         intended=answer.sent,
         woke=answer.sent,
         sent=answer.sent,
         done=answer.done,
         status=answer.status,
-        error=error,
+        error="" if 200 <= answer.status < 500 else answer.error,
         mark=answer.mark,
-        arm=way,
+        arm=protocol,
     )
-    told.samples.append(sample)
-    run.watch.saw(sample)
-    where = f"{way} {call.method} {call.path}"
+
+
+def _keep_headers(
+    comparison: ProtocolComparison, protocol: str, request: Request, answer: Response
+) -> None:
+    source = f"{protocol} {request.method} {request.path}"
     if answer.headers.get("Strict-Transport-Security"):
-        told.hsts.append(where)
+        comparison.hsts.append(source)
     if 300 <= answer.status < 400:
-        told.redirects.append(f"{where} to {answer.headers.get('Location', 'nowhere')}")
+        comparison.redirects.append(f"{source} to {answer.headers.get('Location', 'nowhere')}")
     if answer.status:
-        told.alt_svc[way].add(answer.headers.get("Alt-Svc", ""))
+        comparison.alt_svc[protocol].add(answer.headers.get("Alt-Svc", ""))
 
 
-def describe_difference(question: str, seen: Mapping[str, list[Response]]) -> str:
-    """What differs, in words, when no answer of one way is like any of the other; empty when one
-    is.
+def describe_difference(request: str, answers: Mapping[str, Sequence[Response]]) -> str:
+    """How the answers to one request differ between the protocols; empty if they do not.
 
-    Nodes may answer in two ways (one names its host), so one match is enough; no answer at all is
-    no difference.
+    One common shape is enough, because nodes may answer differently (one shows the name of its
+    host). A protocol without any answer is no difference: the missing answers count as errors.
     """
     shapes = {
-        way: {answer_shape(answer) for answer in answers if answer.status}
-        for way, answers in seen.items()
+        protocol: {answer_shape(answer) for answer in some if answer.status}
+        for protocol, some in answers.items()
     }
-    if not shapes[OVER_HTTP] or not shapes[OVER_HTTPS] or shapes[OVER_HTTP] & shapes[OVER_HTTPS]:
+    over_http, over_https = shapes[OVER_HTTP], shapes[OVER_HTTPS]
+    if not over_http or not over_https or over_http & over_https:
         return ""
-    one, other = (min(shapes[way]) for way in (OVER_HTTP, OVER_HTTPS))
-    for part, a, b in zip(("status", "content type"), one[:2], other[:2], strict=True):
-        if a != b:
-            return f"{question} has {part} {a} over http, {b} over https"
-    return f"{question} has another body over https than over http"
+    plain, secure = min(over_http), min(over_https)
+    if plain.status != secure.status:
+        return f"{request} has status {plain.status} over http, {secure.status} over https"
+    if plain.content_type != secure.content_type:
+        return (
+            f"{request} has content type {plain.content_type} over http, {secure.content_type} over"
+            " https"
+        )
+    return f"{request} has another body over https than over http"

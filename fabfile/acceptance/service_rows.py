@@ -1,4 +1,4 @@
-"""The rows of what users ask for, R3-R13 and R19, from what a run has seen."""
+"""Judge what users request, R3-R13 and R19, from what a run has measured."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from ..settings.bingo import SERVICE
 from ..settings.requirements import requirement_of
 from ..settings.service import Endpoint
 from ..traffic.calls import SINGLE
-from .arms import compare_ways
 from .freshness import Freshness, judge_freshness
+from .freshness_timing import judge_timing
 from .row import Row
 from .rows.service import (
+    add_requests_alone,
     list_row,
     ping_row,
     rate_row,
     single_row,
     suspected_missing_indexes,
-    with_those_alone,
     write_row,
 )
 from .run_state import ALONE, CheckRun
 
 COUNTED = tuple(SERVICE.counted)
-"""The endpoints that an edge counts one by one."""
+"""The endpoints that an edge counts separately."""
 
 
-def freshness_of(run: CheckRun, id: str) -> Freshness:
+def endpoint_freshness(run: CheckRun, id: str) -> Freshness:
     """All that is known of the freshness of one of R4-R11."""
-    shown = list(run.shown[id])
+    evidence = list(run.evidence[id])
     if id in SINGLE:
-        samples = [s for s in run.loads["steady"].samples if s.endpoint == id]
-        timed = compare_ways(samples, run.ranges[id].top)
-        shown += [timed] if timed else []
-    return judge_freshness(run.looks[id], shown)
+        samples = [sample for sample in run.loads["steady"].samples if sample.endpoint == id]
+        if by_timing := judge_timing(samples, run.ranges[id].top):
+            evidence.append(by_timing)
+    return judge_freshness(run.probes[id], evidence)
 
 
 def service_rows(run: CheckRun) -> list[Row]:
     """The rows of the loads, then one for each counted endpoint."""
-    peak, proof = run.loads["peak"], run.plan.proof
-    idle = {id: [look.seconds for look in run.looks[id]] for id in SINGLE}
-    suspects = suspected_missing_indexes(idle)
+    peak, steady = run.loads["peak"], run.loads["steady"]
+    idle_seconds = {id: [probe.seconds for probe in run.probes[id]] for id in SINGLE}
+    suspects = suspected_missing_indexes(idle_seconds)
     return [
-        rate_row("peak", peak, suspects, proof=proof),
-        rate_row("steady", run.loads["steady"], suspects, proof=False),
+        rate_row("peak", peak, suspects, proof=run.plan.proof),
+        rate_row("steady", steady, suspects, proof=False),
         *(_endpoint_row(run, id, endpoint, suspects) for id, endpoint in SERVICE.counted.items()),
     ]
 
@@ -56,24 +56,30 @@ def _endpoint_row(run: CheckRun, id: str, endpoint: Endpoint, suspects: Mapping[
         case "health":
             return ping_row(samples)
         case "list":
-            return list_row(requirement, label, samples, freshness_of(run, id))
+            return list_row(requirement, label, samples, endpoint_freshness(run, id))
         case "create":
             return write_row(requirement, label, samples, problems)
         case "delete":
-            return write_row(requirement, label, samples, problems, run.ledger.refusal)
+            refusal = run.own_rows.refusal
+            return write_row(requirement, label, samples, problems, refusal=refusal)
+    peak = run.loads["peak"]
+    row = single_row(
+        requirement,
+        label,
+        peak,
+        fresh=endpoint_freshness(run, id),
+        suspects=suspects,
+        proof=run.plan.proof,
+    )
     alone = [sample for sample in run.samples[ALONE] if sample.endpoint == id]
-    peak, fresh = run.loads["peak"], freshness_of(run, id)
-    row = single_row(requirement, label, peak, fresh=fresh, suspects=suspects, proof=run.plan.proof)
-    return with_those_alone(row, alone, peak, problems)
+    return add_requests_alone(row, alone, peak, problems)
 
 
-def right_answers(run: CheckRun) -> dict[str, int]:
-    """How many right answers a run got from each of R4-R13 and R19 (others come from a cache, or
-    not by http)."""
-    loads = (sample for load in run.loads.values() for sample in load.samples)
-    kept = (sample for samples in run.samples.values() for sample in samples)
-    seen = {
-        id(sample): sample for sample in (*loads, *kept)
-    }.values()  # some are kept under two names
-    counts = Counter(sample.endpoint for sample in seen if sample.ok)
+def count_right_answers(run: CheckRun) -> dict[str, int]:
+    """How many right answers over http each counted endpoint gave, by requirement id."""
+    samples = [sample for load in run.loads.values() for sample in load.samples]
+    samples += [sample for kept in run.samples.values() for sample in kept]
+    # By identity, because some samples are kept under two keys.
+    unique = {id(sample): sample for sample in samples}
+    counts = Counter(sample.endpoint for sample in unique.values() if sample.ok)
     return {id: counts[id] for id in COUNTED if counts[id]}

@@ -1,4 +1,4 @@
-"""The table at the end."""
+"""Print the outcome of a check: a table, the failures, remarks and totals."""
 
 from __future__ import annotations
 
@@ -10,212 +10,218 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from ..settings.requirements import LATENCY_BOUND, Group, requirements_of
+from ..settings.bounds import LATENCY_BOUND
+from ..settings.requirements import Group, requirements_of
 from .freshness import Fresh
+from .outcome import CheckOutcome
 from .row import Row, Verdict, show_ms
-from .run import CheckOutcome
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-COLOURS = {
+VERDICT_STYLES = {
     Verdict.HELD: "green",
     Verdict.FAILED: "bold red",
     Verdict.UNPROVEN: "yellow",
     Verdict.NOT_TRIED: "dim",
 }
-BLOCKS = "▁▂▃▄▅▆▇█"
-FRESH = {
+FRESH_CELLS = {
     Fresh.PROVEN: "[green]proven[/]",
     Fresh.LIKELY: "likely",
     Fresh.CACHED: "[bold red]CACHED[/]",
     Fresh.UNKNOWN: "[yellow]?[/]",
 }
-WIDE, ROOMY = 120, 132
-FROM = {"p90 in time": WIDE, "p50": 106, "fresh": 98, "p99": 90}
-"""Columns of a console from which it shows everything, from which it does so with air, and from
-which these."""
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+TREND = "p90 trend"
+COLUMNS = ("", "what", "asked", "n", "errors", "p50", "p90", "p99", TREND, "fresh", "verdict")
+FIGURE_COLUMNS = ("n", "errors", "p50", "p90", "p99")
+DEFAULT_WIDTH = 120
+
+MIN_WIDTHS = {TREND: DEFAULT_WIDTH, "p50": 106, "fresh": 98, "p99": 90}
+"""The width of the console, in characters, from which these columns fit."""
+
+PADDED_WIDTH = 132
+"""The width of the console from which there is room for padding."""
+
+SHOWN_IDS = 10
+"""How many leftover sessions are listed by id."""
 
 
 def show_outcome_table(outcome: CheckOutcome, console: Console) -> None:
-    """Print the table, then what did not hold and what to do about it, then what it is worth and
-    one line of totals."""
+    """Print the table, then the failures with the next command, then remarks and totals."""
     console.print()
     console.print(requirement_table(outcome, console.width))
-    for line in (*_print_failures(outcome.rows), *_print_remarks(outcome), _total_line(outcome)):
+    for line in (*_failure_lines(outcome.rows), *_remark_lines(outcome), _total_line(outcome)):
         console.print(line, highlight=False)
 
 
-def requirement_table(outcome: CheckOutcome, width: int = WIDE) -> Table:
-    """One line per requirement, with what fits into `width` columns."""
+def requirement_table(outcome: CheckOutcome, width: int = DEFAULT_WIDTH) -> Table:
+    """One line for each row, with the columns that fit into `width` characters."""
     from rich import box
     from rich.table import Table
 
-    when = datetime.fromtimestamp(outcome.started, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    title = f"Acceptance of {outcome.address} · {outcome.plan.name} run · {when}"
-    made = Table(
-        title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, int(width >= ROOMY), 0, 0)
+    started = datetime.fromtimestamp(outcome.started, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    padding = 1 if width >= PADDED_WIDTH else 0
+    table = Table(
+        title=f"Acceptance of {outcome.address} · {outcome.plan.name} run · {started}",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, padding, 0, 0),
     )
-    for name in (
-        "",
-        "what",
-        "asked",
-        "n",
-        "errors",
-        "p50",
-        "p90",
-        "p99",
-        "p90 in time",
-        "fresh",
-        "",
-    ):
-        if FROM.get(name, 0) <= width:
-            right = name in ("n", "errors", "p50", "p90", "p99")
-            style = "dim" if name == "asked" else ""
-            made.add_column(
-                name, style=style, justify="right" if right else "left", no_wrap=name != "asked"
-            )
-    for row, after in zip_longest(outcome.rows, outcome.rows[1:]):
-        cells = _row_cells(row)
-        made.add_row(
-            *(cell for name, cell in cells if FROM.get(name, 0) <= width),
-            end_section=after is not None and row.requirement.group != after.requirement.group,
+    shown = [column for column in COLUMNS if MIN_WIDTHS.get(column, 0) <= width]
+    for column in shown:
+        table.add_column(
+            "" if column == "verdict" else column,  # a verdict needs no title
+            style="dim" if column == "asked" else "",
+            justify="right" if column in FIGURE_COLUMNS else "left",
+            no_wrap=column != "asked",
         )
-    return made
+    for row, following in zip_longest(outcome.rows, outcome.rows[1:]):
+        cells = _row_cells(row)
+        ends_group = following is not None and row.requirement.group != following.requirement.group
+        table.add_row(*(cells[column] for column in shown), end_section=ends_group)
+    return table
 
 
-def _row_cells(row: Row) -> list[tuple[str, str]]:
-    figures, n = row.figures, bool(row.figures.n)
-    errors = f"[red]{figures.errors}[/]" if figures.errors else "0"
-    late = row.timed and figures.p90 is not None and figures.p90 >= LATENCY_BOUND
-    return [
-        ("", f"[bold]{row.id}[/]"),
-        ("what", escape(row.name)),
-        ("asked", row.asked),
-        ("n", f"{figures.n:,}".replace(",", " ") if n else ""),
-        ("errors", errors if n else ""),
-        ("p50", _short_seconds(figures.p50)),
-        ("p90", f"[red]{_short_seconds(figures.p90)}[/]" if late else _short_seconds(figures.p90)),
-        ("p99", _short_seconds(figures.p99)),
-        ("p90 in time", sparkline(figures.line)),
-        ("fresh", FRESH[row.fresh.state] if row.fresh else ""),
-        ("", f"[{COLOURS[row.verdict]}]{row.verdict}[/]"),
-    ]
+def _row_cells(row: Row) -> dict[str, str]:
+    """The cells of a row by column."""
+    figures = row.figures
+    number, errors = "", ""
+    if figures.n:
+        number = f"{figures.n:,}".replace(",", " ")
+        errors = f"[red]{figures.errors}[/]" if figures.errors else "0"
+    p90 = _short_latency(figures.p90)
+    if row.timed and figures.p90 is not None and figures.p90 >= LATENCY_BOUND:
+        p90 = f"[red]{p90}[/]"
+    return {
+        "": f"[bold]{row.id}[/]",
+        "what": escape(row.name),
+        "asked": row.asked,
+        "n": number,
+        "errors": errors,
+        "p50": _short_latency(figures.p50),
+        "p90": p90,
+        "p99": _short_latency(figures.p99),
+        TREND: sparkline(figures.line),
+        "fresh": FRESH_CELLS[row.fresh.state] if row.fresh else "",
+        "verdict": f"[{VERDICT_STYLES[row.verdict]}]{row.verdict}[/]",
+    }
 
 
-def _short_seconds(seconds: float | None) -> str:
+def _short_latency(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return (
-        "error"
-        if math.isinf(seconds)
-        else show_ms(seconds)
-        if seconds < 0.9995
-        else f"{seconds:.1f} s"
-    )
+    if math.isinf(seconds):
+        return "error"
+    # Anything above would be rounded to "1 000 ms".
+    return show_ms(seconds) if seconds < 0.9995 else f"{seconds:.1f} s"
 
 
-def sparkline(line: Sequence[float | None]) -> str:
-    """A latency over time in block characters; the highest, in red, is the bound or more."""
-    told = ""
-    for value in line:
-        if value is None:
-            told += " "
-        elif value >= LATENCY_BOUND:
-            told += "[red]█[/]"
+def sparkline(latencies: Sequence[float | None]) -> str:
+    """Latencies in block characters; a full red block is at or above the latency bound."""
+    line = ""
+    for latency in latencies:
+        if latency is None:
+            line += " "
+        elif latency >= LATENCY_BOUND:
+            line += f"[red]{BLOCKS[-1]}[/]"
         else:
-            told += f"[green]{BLOCKS[int(value / LATENCY_BOUND * 8)]}[/]"
-    return told
+            line += f"[green]{BLOCKS[int(latency / LATENCY_BOUND * len(BLOCKS))]}[/]"
+    return line
 
 
-def _print_failures(rows: Sequence[Row]) -> Iterator[str]:
-    """What did not hold, each with its reason and what to do next."""
+def _failure_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """The rows that did not hold, each with its reason and the next command."""
     for row in rows:
         if row.verdict not in (Verdict.FAILED, Verdict.UNPROVEN):
             continue
-        yield f"[{COLOURS[row.verdict]}]✗ {row.id} {escape(row.name)}[/]: {escape(row.why)}"
-        if (
-            (worst := row.figures.worst)
-            and row.timed
-            and (worst.errors or worst.p90 >= LATENCY_BOUND)
-        ):
-            told = (
-                f"from second {worst.start:.0f}: {worst.errors} errors of {worst.n}, p90"
-                f" {show_ms(worst.p90)}"
+        style = VERDICT_STYLES[row.verdict]
+        yield f"[{style}]✗ {row.id} {escape(row.name)}[/]: {escape(row.why)}"
+        worst = row.figures.worst
+        if worst and row.timed and (worst.errors or worst.p90 >= LATENCY_BOUND):
+            yield (
+                f"  [dim]worst 10 s: from second {worst.start:.0f}, {worst.errors} errors of"
+                f" {worst.n}, p90 {show_ms(worst.p90)}[/]"
             )
-            yield f"  [dim]the worst 10 s, {told}[/]"
         if row.next:
             yield f"  [bold]next:[/] {escape(row.next)}"
 
 
-def _print_remarks(outcome: CheckOutcome) -> Iterator[str]:
-    """What one should know of the rows that did not fail: not tried and why, noted, likely,
-    scaled down, left behind."""
-    said: dict[str, list[str]] = {}
+def _remark_lines(outcome: CheckOutcome) -> Iterator[str]:
+    """Remarks on rows that did not fail, each text once, and on the run as a whole."""
+    ids_by_text: dict[str, list[str]] = {}
     for row in outcome.rows:
-        if row.verdict is Verdict.NOT_TRIED:
-            said.setdefault(f"not tried: {row.why}", []).append(row.id)
-        elif row.verdict is Verdict.HELD and row.fresh and row.fresh.state is Fresh.LIKELY:
-            said.setdefault(f"likely fresh: {row.fresh.because}", []).append(row.id)
-        for note in row.notes:
-            said.setdefault(note, []).append(row.id)
-    for text, ids in said.items():
+        for text in _row_remarks(row):
+            ids_by_text.setdefault(text, []).append(row.id)
+    for text, ids in ids_by_text.items():
         yield f"[dim]· {', '.join(dict.fromkeys(ids))} {escape(text)}[/]"
-    if outcome.left or outcome.lost:
-        yield f"[yellow]! {_rows_left(outcome)}[/]"
-    yield from (
-        f"[dim]· {text}[/]" for text in (_scale_remark(outcome), _proof_sentence(outcome)) if text
-    )
+    if outcome.sessions_left or outcome.sessions_perhaps_left:
+        yield f"[yellow]! {_describe_leftovers(outcome)}[/]"
+    for text in (_describe_scale(outcome), _describe_proof(outcome)):
+        if text:
+            yield f"[dim]· {text}[/]"
 
 
-def _rows_left(outcome: CheckOutcome) -> str:
-    numbers = ", ".join(map(str, outcome.left[:10]))
-    if len(outcome.left) > 10:
-        numbers += ", …"
-    parts = (
-        [f"{len(outcome.left)} sessions made by this check are still there: {numbers}"]
-        if outcome.left
-        else []
-    )
-    parts += [f"{outcome.lost} made by it may be, their ids are not known"] if outcome.lost else []
+def _row_remarks(row: Row) -> Iterator[str]:
+    if row.verdict is Verdict.NOT_TRIED:
+        yield f"not tried: {row.why}"
+    elif row.verdict is Verdict.HELD and row.fresh and row.fresh.state is Fresh.LIKELY:
+        yield f"likely fresh: {row.fresh.because}"
+    yield from row.notes
+
+
+def _describe_leftovers(outcome: CheckOutcome) -> str:
+    parts = []
+    if ids := outcome.sessions_left:
+        listed = ", ".join(map(str, ids[:SHOWN_IDS]))
+        more = ", …" if len(ids) > SHOWN_IDS else ""
+        parts.append(f"{len(ids)} sessions created by this check still exist: {listed}{more}")
+    if count := outcome.sessions_perhaps_left:
+        parts.append(f"{count} more may exist, their ids are not known")
     return "; ".join(parts)
 
 
 def _total_line(outcome: CheckOutcome) -> str:
     counts = {verdict: sum(row.verdict is verdict for row in outcome.rows) for verdict in Verdict}
-    parts = [
-        f"[{COLOURS[v]}]{count} {v}[/]" for v, count in counts.items() if count or v is Verdict.HELD
+    verdicts = [
+        f"[{VERDICT_STYLES[verdict]}]{count} {verdict}[/]"
+        for verdict, count in counts.items()
+        if count or verdict is Verdict.HELD
     ]
     requests = f"{outcome.requests:,}".replace(",", " ")
-    cpu = f"{outcome.cpu * 100:.0f} % of a core"
-    own = f"load generator lag {outcome.lag * 1000:.1f} ms (p99), {cpu}"
+    generator = (
+        f"load generator lag {outcome.lag_p99 * 1000:.1f} ms (p99),"
+        f" {outcome.cpu_share * 100:.0f} % of a core"
+    )
     if outcome.doubtful:
-        own = f"[yellow]{own}[/]"
-    return f"{', '.join(parts)} · {requests} requests in {outcome.seconds:.0f} s · {own}"
+        generator = f"[yellow]{generator}[/]"
+    return f"{', '.join(verdicts)} · {requests} requests in {outcome.seconds:.0f} s · {generator}"
 
 
-def _scale_remark(outcome: CheckOutcome) -> str:
-    """How many rows there are, where they are not as many as usual."""
-    odd = [
+def _describe_scale(outcome: CheckOutcome) -> str:
+    """The numbers of rows that differ from the usual ones; empty if none does."""
+    unusual = [
         f"{id} has {known.top:,}".replace(",", " ")
         for id, known in outcome.ranges.items()
         if known.known and known.why
     ]
-    return f"not the usual number of rows: {', '.join(odd)}" if odd else ""
+    return f"not the usual number of rows: {', '.join(unusual)}" if unusual else ""
 
 
-def _proof_sentence(outcome: CheckOutcome) -> str:
-    """What the run has proven of the single answers; empty when one of them failed."""
+def _describe_proof(outcome: CheckOutcome) -> str:
+    """What the run proves for the single answers; empty if one of them failed."""
     single = requirements_of(Group.SINGLE_ANSWERS)
-    peak = [row.figures for row in outcome.rows if row.timed and row.verdict is not Verdict.FAILED]
-    if len(peak) < len(single):
+    proven = [
+        row.figures for row in outcome.rows if row.timed and row.verdict is not Verdict.FAILED
+    ]
+    if len(proven) < len(single):
         return ""
-    n = min(figures.n for figures in peak)
-    errors, slow = (
-        100 * max(share)
-        for share in zip(*((f.error_upper, f.slow_upper) for f in peak), strict=True)
+    fewest = min(figures.n for figures in proven)
+    errors = 100 * max(figures.error_upper for figures in proven)
+    slow = 100 * max(figures.slow_upper for figures in proven)
+    return (
+        f"proven with 95 % confidence for each of {single[0].id}-{single[-1].id} (n = {fewest}):"
+        f" at most {errors:.2g} % errors, at most {slow:.2g} % of {show_ms(LATENCY_BOUND)} or more"
     )
-    ids = f"{single[0].id}-{single[-1].id}"
-    proven = f"at most {errors:.2g} % errors, at most {slow:.2g} % of 400 ms or more"
-    return f"proven with 95 % confidence for each of {ids} (n = {n}): {proven}"

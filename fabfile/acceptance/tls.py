@@ -1,11 +1,11 @@
-"""How the service presents itself over TLS: handshakes, and what its certificate is worth."""
+"""Connect to the service over TLS and check its certificate."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,50 +21,66 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 """Seconds for a connection and its handshake."""
 
+EXPIRED = "the certificate expired on"
+"""The beginning of the problem of an expired certificate."""
+
 
 @dataclass(frozen=True)
 class Secure:
-    """The service over TLS: `address` is https://HOST[:PORT], `names` are DNS names that users call
-    it by.
+    """The service over TLS.
 
-    `bundle` (PEM) holds the authorities that must have issued its certificate; without it a
-    self-signed one will do. `http3` says whether HTTP/3 is meant to be there.
+    Attributes:
+        address: https://HOST[:PORT].
+        bundle: a PEM file with the authorities that must have issued the certificate. Without it, a
+            self-signed certificate is allowed.
+        names: the DNS names that users know the service by.
+        http3: whether the service should offer HTTP/3.
     """
 
     address: str
+    _: KW_ONLY
     bundle: Path | None = None
     names: tuple[str, ...] = ()
     http3: bool = True
 
     @property
     def host(self) -> str:
-        """Where connections go: a name or an address."""
+        """The name or IP address to connect to."""
         return urlsplit(self.address).hostname or ""
 
     @property
     def port(self) -> int:
-        """TCP for TLS, UDP for QUIC."""
+        """The port: TCP for TLS, UDP for QUIC."""
         return urlsplit(self.address).port or 443
 
     @property
-    def wanted(self) -> tuple[str, ...]:
-        """What the certificate must be for; `any` stands for a name's `*`. Only an authority of
-        our own certifies addresses."""
-        own = () if self.names and is_ip(self.host) and not self.bundle else (self.host,)
-        return tuple(dict.fromkeys((*(name.replace("*", "any", 1) for name in self.names), *own)))
+    def certificate_names(self) -> tuple[str, ...]:
+        """The names and addresses that the certificate must cover.
+
+        A name with a wildcard is tested by one name that the wildcard must cover.
+        """
+        names = [name.replace("*", "any", 1) for name in self.names]
+        # A public authority issues no certificate for a private address, so without a bundle of
+        # our own the address counts only if there is no name.
+        if not (names and is_ip(self.host) and not self.bundle):
+            names.append(self.host)
+        return tuple(dict.fromkeys(names))
 
     @property
-    def called(self) -> str:
-        """The name that clients ask for."""
-        return self.wanted[0]
+    def server_name(self) -> str:
+        """The name that clients send (SNI and Host)."""
+        return self.certificate_names[0]
 
 
 class Handshake(NamedTuple):
-    """One connection that asked for `name`: the leaf certificate (DER), the protocol agreed upon
-    for HTTP.
+    """One TLS connection.
 
-    `error` is why there was none; `distrust` why the certificate's chain leads to no known
-    authority.
+    Attributes:
+        name: the server name that the client sent.
+        leaf: the certificate (DER).
+        alpn: the protocol that the server chose, such as "h2".
+        error: why there was no connection.
+        distrust: why the certificate could not be verified.
     """
 
     name: str
@@ -75,52 +91,54 @@ class Handshake(NamedTuple):
 
 
 def https_url(address: str) -> str:
-    """`https://host[:port]` without anything behind it.
+    """The address as `https://host[:port]`, checked.
 
     Raises:
-        RunbookError: it is not the address of an https service.
+        RunbookError: it is no https address, or has a path or query.
     """
     parts = urlsplit(address.strip().rstrip("/"))
     try:
-        right = (
+        valid = (
             parts.scheme == "https"
             and parts.hostname
             and not (parts.path or parts.query)
             and parts.port != 0
         )
     except ValueError:
-        right = False
-    if not right:
+        valid = False
+    if not valid:
         raise RunbookError(
             f"{address!r} is not the address of a service over TLS",
-            "the acceptance compares it with plain http",
-            "give it as https://HOST or https://HOST:PORT",
+            "the check compares its answers with those over plain http",
+            "write it as https://HOST or https://HOST:PORT",
         )
     return f"https://{parts.netloc}"
 
 
 def unverified_context() -> ssl.SSLContext:
-    """For asking whatever answers: the certificate is judged by itself, so that a bad one is one
-    finding, not twenty."""
+    """A context that accepts every certificate.
+
+    The certificate is checked separately, so that a bad one is one problem and not a failure of
+    every request.
+    """
     context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context
 
 
 def shake_hands(secure: Secure, name: str) -> Handshake:
-    """Connect as a client that wants `name`, offering HTTP/2; then once more with a chain that
-    must be trusted. Blocks."""
+    """Connect with the server name `name` and offer HTTP/2; then verify the certificate with a
+    second connection. Blocks."""
     context = unverified_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     try:
         with _connect_tls(secure, context, name) as tls:
-            leaf, alpn = (
-                tls.getpeercert(binary_form=True) or b"",
-                tls.selected_alpn_protocol() or "",
-            )
+            leaf = tls.getpeercert(binary_form=True) or b""
+            alpn = tls.selected_alpn_protocol() or ""
     except OSError as error:
         return Handshake(name, error=_describe_error(error))
-    return Handshake(name, leaf, alpn, distrust=_chain_problem(secure, name))
+    return Handshake(name, leaf=leaf, alpn=alpn, distrust=_chain_problem(secure, name))
 
 
 def _connect_tls(secure: Secure, context: ssl.SSLContext, name: str) -> ssl.SSLSocket:
@@ -133,11 +151,11 @@ def _connect_tls(secure: Secure, context: ssl.SSLContext, name: str) -> ssl.SSLS
 
 
 def _chain_problem(secure: Secure, name: str) -> str:
-    """Why the chain leads to none of the bundle's (without one: this machine's) authorities;
-    empty when it does."""
+    """Why the certificate cannot be verified with the bundle (or, without one, with the authorities
+    of this machine); empty if it can."""
     try:
         context = ssl.create_default_context(cafile=str(secure.bundle) if secure.bundle else None)
-        context.check_hostname = False
+        context.check_hostname = False  # certificate_problems() reports wrong names
         with _connect_tls(secure, context, name):
             return ""
     except ssl.SSLCertVerificationError as error:
@@ -147,7 +165,7 @@ def _chain_problem(secure: Secure, name: str) -> str:
 
 
 def _describe_error(error: OSError) -> str:
-    """An SSL error in OpenSSL's words, others in ours."""
+    """An SSL error in the words of OpenSSL, others in ours."""
     if isinstance(error, ssl.SSLError) and error.reason:
         return f"TLS: {error.reason.lower().replace('_', ' ')}"
     return failure_kind(error)
@@ -156,35 +174,38 @@ def _describe_error(error: OSError) -> str:
 def certificate_problems(
     leaf: bytes, wanted: Sequence[str], now: datetime | None = None
 ) -> list[str]:
-    """What is wrong with a certificate whoever issued it: out of date, or for other names than
-    those wanted."""
+    """What is wrong with a certificate, whoever issued it: its dates or its names.
+
+    Args:
+        leaf: the certificate (DER).
+        wanted: the names that it must cover.
+        now: the time to judge its dates by; the current time by default.
+    """
     from cryptography import x509
 
-    certificate, now = x509.load_der_x509_certificate(leaf), now or datetime.now(UTC)
-    wrong = []
-    if now > certificate.not_valid_after_utc:
-        wrong.append(
-            f"the certificate has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
-        )
-    if now < certificate.not_valid_before_utc:
-        wrong.append(
-            f"the certificate is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M}"
-            " UTC on"
-        )
+    certificate = x509.load_der_x509_certificate(leaf)
+    now = now or datetime.now(UTC)
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    problems = []
+    if now > end:
+        problems.append(f"{EXPIRED} {end:%Y-%m-%d %H:%M} UTC")
+    if now < begin:
+        problems.append(f"the certificate is not valid before {begin:%Y-%m-%d %H:%M} UTC")
     names = covered_names(certificate)
-    if missing := [
-        name for name in wanted if not any(_name_matches(pattern, name) for pattern in names)
-    ]:
-        wrong.append(
+    missing = [name for name in wanted if not any(_name_matches(cover, name) for cover in names)]
+    if missing:
+        problems.append(
             f"the certificate is for {', '.join(names) or 'no name at all'}, not for"
             f" {', '.join(missing)}"
         )
-    return wrong
+    return problems
 
 
 def covered_names(certificate: Certificate) -> list[str]:
-    """The DNS names and addresses a certificate is for; its common name has not counted for
-    years."""
+    """The DNS names and addresses that a certificate covers.
+
+    The common name is ignored, as all current clients do (RFC 9525).
+    """
     from cryptography import x509
 
     try:
@@ -198,11 +219,11 @@ def covered_names(certificate: Certificate) -> list[str]:
 
 
 def _name_matches(pattern: str, name: str) -> bool:
-    """RFC 6125: a `*` stands for exactly one label, the first."""
-    first, _, rest = name.lower().partition(".")
-    head, _, tail = pattern.lower().partition(".")
-    if head == "*" and not is_ip(name):
-        return bool(first) and tail == rest
+    """Whether a name of a certificate covers `name`; `*` stands for the first label (RFC 9525)."""
+    pattern_label, _, pattern_rest = pattern.lower().partition(".")
+    label, _, rest = name.lower().partition(".")
+    if pattern_label == "*" and not is_ip(name):
+        return bool(label) and pattern_rest == rest
     return pattern.lower() == name.lower()
 
 

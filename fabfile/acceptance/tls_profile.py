@@ -1,4 +1,4 @@
-"""sslyze's judgement of a TLS server against Mozilla's intermediate profile."""
+"""Check a TLS server against Mozilla's intermediate profile, with sslyze."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ PROFILE = "Mozilla's intermediate profile 6.0"
 
 
 def profile_issues(secure: Secure) -> list[str]:
-    """What `sslyze --mozilla_config intermediate` lists, a sentence each; empty when compliant.
-    Blocks for a second or more.
+    """The deviations that sslyze finds, one sentence each; empty if the server is compliant.
 
-    A chain that leads to no known authority is no issue where none was given: self-signed is
-    allowed (R14).
+    A certificate that cannot be verified is no issue if no authority is known, because a
+    self-signed certificate is allowed (R14). Blocks for a second or more.
 
     Raises:
         RunbookError: sslyze could not finish its scan.
@@ -29,40 +28,40 @@ def profile_issues(secure: Secure) -> list[str]:
     from sslyze.mozilla_tls_profile import tls_config_checker as mozilla
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of old authorities in the trust stores that sslyze brings along
+        # sslyze's own trust stores contain old authorities, and loading them warns.
+        warnings.simplefilter("ignore")
         result = _scan_server(secure)
     try:
         mozilla.check_server_against_tls_configuration(result, _intermediate_profile())
     except mozilla.ServerNotCompliantWithTlsConfiguration as found:
-        untrusted = "" if secure.bundle else "certificate_path_validation"
-        return [
-            " ".join(text.split()) for issue, text in found.issues.items() if issue != untrusted
-        ]
+        ignored = "" if secure.bundle else "certificate_path_validation"
+        return [" ".join(text.split()) for issue, text in found.issues.items() if issue != ignored]
     except mozilla.ServerScanResultIncomplete as error:
-        said = result.connectivity_error_trace
+        trace = result.connectivity_error_trace
         raise RunbookError(
-            f"sslyze could not finish: {said.exc_type.__name__ if said else error}",
-            "the TLS profile was not judged",
+            f"sslyze could not finish: {trace.exc_type.__name__ if trace else error}",
+            "the TLS profile was not checked",
             f"python -m sslyze --mozilla_config intermediate {secure.host}:{secure.port}",
         ) from None
     return []
 
 
 def _intermediate_profile() -> TlsConfigurationAsJson:
-    """Version 6.0. sslyze 6.3 brings 5.7; 6.0 dropped the DHE suites and added a group (which
-    sslyze cannot see yet)."""
+    """Version 6.0 of the profile, made from the 5.7 that sslyze 6.3 contains.
+
+    Version 6.0 dropped the DHE suites and added the group X25519MLKEM768, which sslyze cannot
+    detect yet.
+    """
     from sslyze.mozilla_tls_profile.tls_config_checker import (
         MozillaTlsConfiguration,
         TlsConfigurationEnum,
     )
 
-    known = MozillaTlsConfiguration.get(TlsConfigurationEnum.MOZILLA_INTERMEDIATE)
-    suites = {suite for suite in known.ciphers.iana if "_DHE_" not in suite}
-    ciphers = known.ciphers.model_copy(update={"iana": suites})
-    return known.model_copy(
-        update={"ciphers": ciphers, "tls_curves": known.tls_curves | {"X25519MLKEM768"}}
+    profile = MozillaTlsConfiguration.get(TlsConfigurationEnum.MOZILLA_INTERMEDIATE)
+    suites = {suite for suite in profile.ciphers.iana if "_DHE_" not in suite}
+    ciphers = profile.ciphers.model_copy(update={"iana": suites})
+    return profile.model_copy(
+        update={"ciphers": ciphers, "tls_curves": profile.tls_curves | {"X25519MLKEM768"}}
     )
 
 
@@ -80,19 +79,15 @@ def _scan_server(secure: Secure) -> ServerScanResult:
     )
 
     address = secure.host if is_ip(secure.host) else None
-    scanner = Scanner(per_server_concurrent_connections_limit=5)
-    scanner.queue_scans(
-        [
-            ServerScanRequest(
-                ServerNetworkLocation(secure.called, secure.port, address),
-                ServerNetworkConfiguration(secure.called),
-                set(NEEDED),
-                (
-                    ScanCommandsExtraArguments(CertificateInfoExtraArgument(secure.bundle))
-                    if secure.bundle
-                    else ScanCommandsExtraArguments()
-                ),
-            )
-        ]
+    extra = ScanCommandsExtraArguments()
+    if secure.bundle:
+        extra = ScanCommandsExtraArguments(CertificateInfoExtraArgument(secure.bundle))
+    request = ServerScanRequest(
+        ServerNetworkLocation(secure.server_name, secure.port, address),
+        ServerNetworkConfiguration(secure.server_name),
+        set(NEEDED),
+        extra,
     )
+    scanner = Scanner(per_server_concurrent_connections_limit=5)
+    scanner.queue_scans([request])
     return next(iter(scanner.get_results()))

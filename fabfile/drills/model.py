@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..settings.requirements import NODE_LOSS, PEAK_RATE, STEADY_RATE
+from ..settings.bounds import PEAK_RATE, STEADY_RATE
+from ..settings.requirements import NODE_LOSS
 from ..traffic.sample import Sample
 from .result import Bound
 

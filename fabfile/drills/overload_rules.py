@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..settings.requirements import LATENCY_BOUND
+from ..settings.bounds import LATENCY_BOUND
 from ..traffic.stats import percentile_of
 from .model import Observation, Rule
 from .result import Bound

@@ -1,5 +1,4 @@
-"""`fab check`: the acceptance, against the site's own address or any other, with what its hosts
-can add."""
+"""`fab check`: run the acceptance check against the site or any other address."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..acceptance.plan import FULL, QUICK, with_cache_for
+from ..acceptance.plan import FULL, QUICK, Plan, with_cache_minutes
 from ..acceptance.tls import Secure, https_url
 from ..console.rollup import open_console
 from ..engine.errors import RunbookError
@@ -25,21 +24,21 @@ if TYPE_CHECKING:
 
     from ..drills.result import DrillResult
 
-LONGEST = 24 * 60.0
-"""Minutes that one look at the cache may take."""
+MAX_CACHE_MINUTES = 24 * 60.0
 
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """How `fab check` was typed.
+    """The options of `fab check`.
 
     Attributes:
         quick: the short run.
-        json: where the figures go for machines; `-` is stdout, None nowhere.
-        report: the folder for the page; empty: none.
-        drills: run the drills for R1 and R2 also where they are not run unasked.
-        tls: with another address, its https URL; of an address without a port it is the same host.
-        cache_minutes: how long to look at the cache, as typed; empty for the plan's own time.
+        json: where to write the JSON; `-` is standard output, None writes none.
+        report: the folder for the report page; empty for none.
+        drills: run the drills for R1 and R2 even on a real site.
+        tls: the https URL of another address. Without it, an address without a port is also tried
+            over https.
+        cache_minutes: how long to test the cache, as typed; empty for the time of the run.
     """
 
     quick: bool = False
@@ -51,87 +50,99 @@ class CheckOptions:
 
 
 def check_service(address: str, options: CheckOptions) -> int:
-    """Measure `address` (without one, the site's service, hosts included); 0 when all held, 1 when
-    a row did not.
+    """Measure `address`, or the site's own service with its hosts if the address is empty.
+
+    Returns:
+        The exit code: 0 if every requirement held or was not tried, else 1.
 
     Raises:
-        RunbookError: an option does not fit, no address is known, or nothing answers there (exit
-        code 4).
+        RunbookError: an option does not fit, or no address is known.
+        Unreachable: nothing answers at the address (exit code 4).
     """
     plan = QUICK if options.quick else FULL
     if options.cache_minutes:
-        plan = with_cache_for(plan, _parse_minutes(options.cache_minutes))
-    screen, report = open_console(options.json), Path(options.report) if options.report else None
+        plan = with_cache_minutes(plan, _parse_minutes(options.cache_minutes))
     if address:
-        _refuse_drills(options)
-        secure = _other_target(address, options.tls)
-        return measure_service(
-            address, json_path=options.json, report=report, secure=secure, console=screen, plan=plan
-        )
+        return _check_address(address, options, plan)
+    return _check_site(options, plan)
+
+
+def _check_address(address: str, options: CheckOptions, plan: Plan) -> int:
+    _refuse_drills(options)
+    return measure_service(
+        address,
+        plan=plan,
+        json_path=options.json,
+        report=_report_folder(options),
+        secure=_secure_address(address, options.tls),
+        console=open_console(options.json),
+    )
+
+
+def _check_site(options: CheckOptions, plan: Plan) -> int:
     if options.tls:
         raise RunbookError(
-            "--tls goes with --address",
-            "The site's own https address comes from its site file.",
+            "--tls works only together with --address",
+            "the site's own https address comes from its site file",
             "fab check --address http://HOST --tls https://HOST",
         )
-    settings: Settings = load_settings()
+    settings = load_settings()
     if not settings.service:
         raise RunbookError(
-            "the site file names no service address",
-            "there is nothing to ask",
+            "the site file has no service address",
+            "there is nothing to measure",
             f"set service in {settings.path}",
         )
-    why = _reason_without_drills(settings, options)
+    why_no_drills = _reason_without_drills(settings, options)
     return measure_service(
         settings.service,
-        json_path=options.json,
-        report=report,
-        facts=HostFacts(settings),
-        secure=_own_target(settings),
-        drill=None if why else partial(_make_drills, settings),
-        undrilled=why,
-        console=screen,
         plan=plan,
+        json_path=options.json,
+        report=_report_folder(options),
+        facts=HostFacts(settings),
+        secure=_secure_site(settings),
+        run_drills=None if why_no_drills else partial(_run_drills, settings),
+        why_no_drills=why_no_drills,
+        console=open_console(options.json),
     )
+
+
+def _report_folder(options: CheckOptions) -> Path | None:
+    return Path(options.report) if options.report else None
 
 
 def _refuse_drills(options: CheckOptions) -> None:
     if options.drills:
         raise RunbookError(
-            "--drills does not go with --address",
-            "Drills fail hosts of the site on purpose, and an address is not a site. Nothing was"
-            " measured.",
+            "--drills does not work with --address",
+            "drills break hosts of a site on purpose, and an address is not a site; nothing was"
+            " measured",
             "fab check --drills   (with the site file of that service)",
         )
 
 
 def _reason_without_drills(settings: Settings, options: CheckOptions) -> str:
-    """Why no drill is run; empty when they are: in a lab's full run, and wherever they were
-    asked for."""
+    """Why no drill is run; empty if the drills run: on request, and in every full run of a lab."""
     from ..settings.site_file import in_lab
 
     if options.drills:
         return ""
     if not in_lab(settings):
-        return "nodes of a real site are failed only when asked for: fab check --drills"
-    return (
-        "a quick run fails no node: fab check without --quick, or with --drills"
-        if options.quick
-        else ""
-    )
+        return "nodes of a real site are broken only on request: fab check --drills"
+    if options.quick:
+        return "a quick run breaks no node: fab check without --quick, or with --drills"
+    return ""
 
 
-def _make_drills(settings: Settings, screen: Console) -> Sequence[DrillResult]:
+def _run_drills(settings: Settings, screen: Console) -> Sequence[DrillResult]:
     from ..drills import run_for_check
 
     with screen.status("drills") as status:
         results = run_for_check(
             settings, lambda text: status.update(f"drills for R1 and R2: {text}")
         )
-    screen.print(
-        f"drills: {', '.join(f'{result.name} {result.verdict}' for result in results)}",
-        highlight=False,
-    )
+    verdicts = ", ".join(f"{result.name} {result.verdict}" for result in results)
+    screen.print(f"drills: {verdicts}", highlight=False)
     return results
 
 
@@ -140,24 +151,31 @@ def _parse_minutes(typed: str) -> float:
         minutes = float(typed)
     except ValueError:
         minutes = 0.0
-    if 0 < minutes <= LONGEST:
+    if 0 < minutes <= MAX_CACHE_MINUTES:
         return minutes
     raise RunbookError(
         f"--cache-minutes {typed} is not a time in minutes",
-        "Nothing was measured.",
-        f"Give minutes, at most {LONGEST:.0f}: fab check --cache-minutes 10",
+        "nothing was measured",
+        f"give minutes, at most {MAX_CACHE_MINUTES:.0f}: fab check --cache-minutes 10",
     )
 
 
-def _own_target(settings: Settings) -> Secure:
+def _secure_site(settings: Settings) -> Secure:
     from ..certs import trust_bundle
 
-    return Secure(settings.https, trust_bundle(settings), settings.tls.names, settings.edge.http3)
+    return Secure(
+        settings.https,
+        bundle=trust_bundle(settings),
+        names=settings.tls.names,
+        http3=settings.edge.http3,
+    )
 
 
-def _other_target(address: str, tls: str) -> Secure | None:
-    """The same host over TLS; None when its port for http is an odd one, for then nothing says
-    which is that for TLS."""
+def _secure_address(address: str, tls: str) -> Secure | None:
+    """The service over TLS: `tls` if given, else the same host.
+
+    None if the address has a port: the port for TLS cannot be guessed then.
+    """
     if tls:
         return Secure(https_url(tls))
     parts = urlsplit(base_url(address))

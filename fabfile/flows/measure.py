@@ -1,5 +1,4 @@
-"""One acceptance from beginning to end: measured, drilled, shown, and written where it was asked
-for."""
+"""Run one acceptance check: measure, run the drills, print the result and write the files."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..acceptance.host_facts import NodeFacts
-from ..acceptance.plan import FULL, QUICK, Plan
+from ..acceptance.plan import FULL, Plan
 from ..acceptance.tls import Secure
 from ..console.json_file import write_json
 from ..engine.errors import RunbookError
@@ -16,43 +15,44 @@ from ..engine.errors import RunbookError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..acceptance.run import CheckOutcome
+    from ..acceptance.outcome import CheckOutcome
     from ..drills.result import DrillResult
+
+NO_HOSTS = "needs hosts that may be failed; only the address of the service was given"
 
 
 def measure_service(
     address: str,
     *,
-    quick: bool = False,
+    plan: Plan = FULL,
     json_path: str | None = None,
     report: Path | None = None,
     facts: NodeFacts | None = None,
     secure: Secure | None = None,
-    drill: Callable[[Console], Sequence[DrillResult]] | None = None,
-    undrilled: str = "needs hosts that may be failed; only the address of the service was given",
+    run_drills: Callable[[Console], Sequence[DrillResult]] | None = None,
+    why_no_drills: str = NO_HOSTS,
     console: Console | None = None,
-    plan: Plan | None = None,
 ) -> int:
-    """Measure the service at `address` and show the verdicts; 0 when all held (or could not be
-    tried), else 1.
+    """Measure the service at `address` and print the verdicts.
 
     Args:
         address: `http://HOST[:PORT]` or `HOST[:PORT]`.
-        quick: half a minute instead of some; see `plan` for what each still proves.
-        json_path: where the figures go for machines; `-` is standard output, and all else then goes
-            to standard error.
-        report: the folder for a page with the same content and its curves.
-        facts: who can look at the hosts for R15, R17, R18 and R20-R22.
-        secure: the same service over TLS, for R14 and R15; they are not tried without it.
-        drill: who runs the drills for R1 and R2, after all else; they are not tried without it, and
-            `undrilled` says why.
-        undrilled: see `drill`.
-        console: where people look; standard output if not given.
-        plan: other sizes than `quick` chooses.
+        plan: the size of the run.
+        json_path: where to write the JSON. `-` is standard output; the table then goes to standard
+            error.
+        report: the folder for the report page.
+        facts: access to the hosts, for R15, R17, R18 and R20-R22.
+        secure: the same service over TLS, for R14 and R15.
+        run_drills: runs the drills for R1 and R2, after all else.
+        why_no_drills: the reason shown if there is no `run_drills`.
+        console: where to print; standard output by default.
+
+    Returns:
+        The exit code: 0 if every requirement held or was not tried, else 1.
 
     Raises:
         Unreachable: nothing answers at the address (exit code 4).
-        RunbookError: the address is none, or the JSON or the page cannot be written.
+        RunbookError: the address is invalid, or the JSON or the report cannot be written.
     """
     import asyncio
 
@@ -70,10 +70,8 @@ def measure_service(
     if report:
         refuse_bad_folder(report)
     with LiveView(screen) as view:
-        outcome = asyncio.run(
-            measure_all(address, plan or (QUICK if quick else FULL), view, facts, secure)
-        )
-    outcome = _add_drill_rows(outcome, drill, undrilled, screen)
+        outcome = asyncio.run(measure_all(address, plan, view, facts=facts, secure=secure))
+    outcome = _add_drill_rows(outcome, run_drills, why_no_drills, screen)
     show_outcome_table(outcome, screen)
     if json_path:
         write_json(as_json(outcome), json_path)
@@ -85,19 +83,22 @@ def measure_service(
 
 def _add_drill_rows(
     outcome: CheckOutcome,
-    drill: Callable[[Console], Sequence[DrillResult]] | None,
-    undrilled: str,
+    run_drills: Callable[[Console], Sequence[DrillResult]] | None,
+    why_no_drills: str,
     screen: Console,
 ) -> CheckOutcome:
-    """`outcome` with R1 and R2; whatever keeps the drills from their end, what was measured
-    before is worth its table."""
-    from ..acceptance.run import with_drills
+    """`outcome` with R1 and R2.
+
+    If the drills fail or are interrupted, what was measured before them is still shown.
+    """
+    from ..acceptance.outcome import with_drills
     from ..acceptance.table import show_outcome_table
 
     try:
-        return with_drills(outcome, drill(screen) if drill else (), undrilled)
+        drills = run_drills(screen) if run_drills else ()
     except RunbookError as error:
-        return with_drills(outcome, (), "", error)
+        return with_drills(outcome, (), error=error)
     except KeyboardInterrupt:
-        show_outcome_table(with_drills(outcome, (), "interrupted"), screen)
+        show_outcome_table(with_drills(outcome, (), why_none="interrupted"), screen)
         raise
+    return with_drills(outcome, drills, why_none=why_no_drills)

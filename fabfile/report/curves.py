@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ..settings.requirements import LATENCY_BOUND
+from ..settings.bounds import LATENCY_BOUND
 from .formats import format_ms
 from .svg import INK, inline_svg
 

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..settings.requirements import ERROR_SHARE, LATENCY_BOUND, requirement_place
+from ..settings.bounds import ERROR_SHARE, LATENCY_BOUND
+from ..settings.requirements import requirement_place
 from .curves import load_curve
 from .formats import (
     SPARK_HEIGHT,

@@ -10,38 +10,26 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from .bingo import SERVICE
-
-PEAK_RATE, STEADY_RATE = SERVICE.load.peak, SERVICE.load.steady
-"""Requests per second: for one minute, and for good."""
-
-LATENCY_BOUND = SERVICE.load.p90_ms / 1000
-"""Seconds: p90 of a single answer at the peak rate is below it."""
-
-ERROR_SHARE = SERVICE.load.errors_percent / 100
-SESSION_LIST_ERROR_SHARE = SERVICE.counted["R11"].errors_percent / 100
-"""The most requests that may fail, as a share of 1. The session list is the heaviest answer."""
-
-RECOVERY_SECONDS = 60.0
-"""A failed node works again within this time."""
-
-CACHED_FAST_SECONDS, CACHED_SLOW_SHARE = (
-    SERVICE.cache.within_seconds,
-    1 - SERVICE.cache.within_share,
+from .bounds import (
+    CACHED_AGE_SECONDS,
+    CACHED_FAST_SECONDS,
+    CLOCK_SECONDS,
+    ERROR_SHARE,
+    LATENCY_BOUND,
+    PEAK_RATE,
+    READY_SECONDS,
+    RECOVERY_SECONDS,
+    SESSION_LIST_ERROR_SHARE,
+    STEADY_RATE,
 )
-"""An answer that may be cached is slow from this time on, and this share may be slow."""
 
-CACHED_AGE_SECONDS = float(SERVICE.cache.max_age)
-"""The oldest answer that a cache may give."""
-
-READY_SECONDS = 5.0
-"""From the start of the app until it is ready."""
-
-CLOCK_SECONDS = 1.0
-"""A clock is off by less than this."""
+# Bounds that several texts below share.
+_ERRORS = f"≤ {ERROR_SHARE * 100:g} %"
+_FAST = f"{SERVICE.cache.within_share * 100:g} %"
 
 
 class Group(Enum):
-    """Requirements that are shown together."""
+    """A group of requirements that reports show together."""
 
     NODE_LOSS = auto()
     LOAD = auto()
@@ -57,13 +45,13 @@ class Requirement:
     """One line of docs/requirements.md.
 
     Attributes:
-        id: what reports, tests and drills call it.
+        id: the name in reports, tests and drills.
         title: what must hold, in Markdown, as in the document.
         bound: the bound in words, as in the document.
-        group: what it is shown with.
+        group: the requirements that it is shown with.
         short_bound: the bound as a table of results shows it.
-        label: what a table of results calls it; empty where rows are named after an endpoint.
-        error_share: the most requests that may fail, as a share of 1.
+        label: the name in a table of results; empty if the row is named after an endpoint.
+        error_share: the share of requests (0..1) that may fail.
     """
 
     id: str
@@ -78,26 +66,26 @@ class Requirement:
 NODE_LOSS = Requirement(
     "R1",
     "No user notices the loss of an app node, whatever the fault",
-    "aim: 0 failed; limit: 1 %",
+    f"aim: 0 failed; limit: {ERROR_SHARE * 100:g} %",
     Group.NODE_LOSS,
-    short_bound="unseen: 0 failed, ≤ 1 %",
+    short_bound=f"aim: 0 failed, {_ERRORS}",
     label="loss of a node",
     error_share=ERROR_SHARE,
 )
 RECOVERY = Requirement(
     "R2",
     "A failed node works again by itself",
-    "within 60 s",
+    f"within {RECOVERY_SECONDS:g} s",
     Group.NODE_LOSS,
-    short_bound="works again in < 60 s",
-    label="a failed node",
+    short_bound=f"recovers in < {RECOVERY_SECONDS:g} s",
+    label="recovery of a node",
 )
 LOAD = Requirement(
     "R3",
     "Peak load for one minute, steady load for good",
-    "120 and 60 requests/s",
+    f"{PEAK_RATE:g} and {STEADY_RATE:g} requests/s",
     Group.LOAD,
-    short_bound="carried, ≤ 1 % errors",
+    short_bound=f"carried, {_ERRORS} errors",
     error_share=ERROR_SHARE,
 )
 
@@ -108,57 +96,56 @@ def _single_answer(id: str, call: str, bound: str = "as R4") -> Requirement:
         f"`{call}` is never answered from a cache",
         bound,
         Group.SINGLE_ANSWERS,
-        short_bound="p90 < 0.4 s, ≤ 1 % errors",
+        short_bound=f"p90 < {LATENCY_BOUND:g} s, {_ERRORS} errors",
         error_share=ERROR_SHARE,
     )
 
 
-OPERATION = _single_answer("R4", "POST /operation", "p90 < 400 ms at 120/s, errors ≤ 1 %")
+OPERATION = _single_answer(
+    "R4",
+    "POST /operation",
+    f"p90 < {LATENCY_BOUND * 1000:g} ms at {PEAK_RATE:g}/s, errors {_ERRORS}",
+)
 DB_DUMMY = _single_answer("R5", "GET /db_dummy")
 MOVIE = _single_answer("R6", "GET /api/movie/ID")
 CUSTOMER = _single_answer("R7", "GET /api/customer/ID")
 SESSION = _single_answer("R8", "GET /api/session/ID")
 
-MOVIE_LIST = Requirement(
+
+def _list_answer(id: str, title: str, bound: str, error_share: float = ERROR_SHARE) -> Requirement:
+    short_bound = f"≤ {error_share * 100:g} % errors, one by one"
+    return Requirement(
+        id, title, bound, Group.LISTS, short_bound=short_bound, error_share=error_share
+    )
+
+
+MOVIE_LIST = _list_answer(
     "R9",
     "`GET /api/movie`, all of it, is never answered from a cache",
-    "errors ≤ 1 %, no time limit",
-    Group.LISTS,
-    short_bound="≤ 1 % errors, one by one",
-    error_share=ERROR_SHARE,
+    f"errors {_ERRORS}, no time limit",
 )
-CUSTOMER_LIST = Requirement(
-    "R10",
-    "`GET /api/customer`, the whole list, likewise",
-    "as R9",
-    Group.LISTS,
-    short_bound="≤ 1 % errors, one by one",
-    error_share=ERROR_SHARE,
-)
-SESSION_LIST = Requirement(
+CUSTOMER_LIST = _list_answer("R10", "`GET /api/customer`, the whole list, likewise", "as R9")
+SESSION_LIST = _list_answer(
     "R11",
     "`GET /api/session`, the whole list, likewise",
-    "errors ≤ 5 %, one at a time",
-    Group.LISTS,
-    short_bound="≤ 5 % errors, one by one",
-    error_share=SESSION_LIST_ERROR_SHARE,
+    f"errors ≤ {SESSION_LIST_ERROR_SHARE * 100:g} %, one at a time",
+    SESSION_LIST_ERROR_SHARE,
 )
-SESSION_CREATE = Requirement(
-    "R12",
-    "`POST /api/session`",
-    "errors ≤ 1 %",
-    Group.WRITES,
-    short_bound="≤ 1 % errors",
-    error_share=ERROR_SHARE,
-)
-SESSION_DELETE = Requirement(
-    "R13",
-    "`DELETE /api/session/ID`",
-    "errors ≤ 1 %",
-    Group.WRITES,
-    short_bound="≤ 1 % errors",
-    error_share=ERROR_SHARE,
-)
+
+
+def _write(id: str, call: str) -> Requirement:
+    return Requirement(
+        id,
+        f"`{call}`",
+        f"errors {_ERRORS}",
+        Group.WRITES,
+        short_bound=f"{_ERRORS} errors",
+        error_share=ERROR_SHARE,
+    )
+
+
+SESSION_CREATE = _write("R12", "POST /api/session")
+SESSION_DELETE = _write("R13", "DELETE /api/session/ID")
 HTTPS = Requirement(
     "R14",
     "https on the service's name, and http without a redirect",
@@ -179,9 +166,9 @@ HTTP3 = Requirement(
 CACHED_ANSWER = Requirement(
     "R16",
     "`GET /long_dummy` may come from a cache",
-    "75 % within 1 s, none older than 60 s",
+    f"{_FAST} within {CACHED_FAST_SECONDS:g} s, none older than {CACHED_AGE_SECONDS:g} s",
     Group.EDGE,
-    short_bound="75 % < 1 s, ≤ 60 s old",
+    short_bound=f"{_FAST} < {CACHED_FAST_SECONDS:g} s, ≤ {CACHED_AGE_SECONDS:g} s old",
     error_share=ERROR_SHARE,
 )
 OBSERVABILITY = Requirement(
@@ -190,7 +177,7 @@ OBSERVABILITY = Requirement(
     "request rate and errors per endpoint",
     Group.OPERATION,
     short_bound="rate and errors by endpoint",
-    label="figures to look at",
+    label="metrics",
 )
 DEPLOYMENT = Requirement(
     "R18",
@@ -210,17 +197,17 @@ PING = Requirement(
 FAST_START = Requirement(
     "R20",
     "The start-up stall of 30 s is gone",
-    "ready within 5 s of the start",
+    f"ready within {READY_SECONDS:g} s of the start",
     Group.OPERATION,
-    short_bound="ready in < 5 s",
+    short_bound=f"ready in < {READY_SECONDS:g} s",
     label="fast start",
 )
 CLOCKS = Requirement(
     "R21",
     "The clocks are right on every host",
-    "offset < 1 s, alarmed",
+    f"offset < {CLOCK_SECONDS:g} s, alarmed",
     Group.OPERATION,
-    short_bound="< 1 s off, kept right",
+    short_bound=f"< {CLOCK_SECONDS:g} s off, kept right",
     label="clocks",
 )
 BOUNDED_LOG = Requirement(
@@ -239,14 +226,16 @@ REQUIREMENTS = (
     *(HTTPS, HTTP3, CACHED_ANSWER),
     *(OBSERVABILITY, DEPLOYMENT, PING, FAST_START, CLOCKS, BOUNDED_LOG),
 )
-"""All of them, in the order of the document."""
+"""All requirements, in the order of the document."""
 
 _PLACES = {requirement.id: place for place, requirement in enumerate(REQUIREMENTS)}
 
 
 def requirement_place(id: str) -> int:
-    """Where a requirement stands in the document, from 0; an id that no requirement has (of an
-    older report) comes after all."""
+    """The position of a requirement in the document, from 0.
+
+    An unknown id, such as one of an older report, comes last.
+    """
     return _PLACES.get(id, len(REQUIREMENTS))
 
 
@@ -254,7 +243,7 @@ def requirement_of(id: str) -> Requirement:
     """The requirement with this id.
 
     Raises:
-        KeyError: there is none.
+        KeyError: no requirement has this id.
     """
     return REQUIREMENTS[_PLACES[id]]
 

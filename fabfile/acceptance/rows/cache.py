@@ -1,113 +1,130 @@
-"""The row of the answer that may come from a cache; a pure function of what was seen."""
+"""The row of R16, the answer that may come from a cache. Pure functions of what was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
-from ...settings.requirements import (
-    CACHED_AGE_SECONDS,
-    CACHED_ANSWER,
-    CACHED_FAST_SECONDS,
-    CACHED_SLOW_SHARE,
-)
+from ...settings.bounds import CACHED_AGE_SECONDS, CACHED_FAST_SECONDS, CACHED_SLOW_SHARE
+from ...settings.requirements import CACHED_ANSWER
 from ...traffic.stats import most_allowed, percentile_of
 from ..cache_age import Ages, clock_offset, judge_ages
-from ..cache_probe import PATH, CacheSeen
+from ..cache_probe import PATH, CacheEvidence
 from ..row import Figures, Row, Verdict, judge_figures, show_ms
 
-PLAN = "fab plan"
+NEXT = "fab plan, and look at the edges' cache"
+
+SLOW_APP = 0.1
+"""Seconds. If the app needs more, an answer from a cache is visibly faster."""
 
 
-def cache_row(seen: CacheSeen, *, proof: bool) -> Row:
-    """R16: fast for most, never old, and only GET is answered from the cache."""
-    figures = Figures.of(seen.samples)
+def cache_row(evidence: CacheEvidence, *, proof: bool) -> Row:
+    """R16: most answers are fast, none is too old, and only GET is answered from the cache.
+
+    With `proof` the share of fast answers must hold at 95 % confidence.
+    """
+    figures = Figures.of(evidence.samples)
     share = CACHED_ANSWER.error_share
+    slow = sum(sample.latency >= CACHED_FAST_SECONDS for sample in evidence.samples)
+    ages = judge_ages(
+        evidence.plain,
+        unique=evidence.unique,
+        posted=evidence.posted,
+        clock=clock_offset(evidence.pings),
+    )
+    judged = Row(
+        CACHED_ANSWER,
+        Verdict.HELD,
+        label=f"GET {PATH}",
+        figures=figures,
+        share=share,
+        more=_cache_figures(evidence, ages, slow),
+    )
     verdict, errors = judge_figures(figures, share, timed=False, proof=False)
-    slow = sum(sample.latency >= CACHED_FAST_SECONDS for sample in seen.samples)
-    ages = judge_ages(seen.plain, seen.unique, seen.posted, clock_offset(seen.pings))
     wrong = [errors] if verdict is not Verdict.HELD else []
+    slow_text = f"{slow} of {figures.n} took {CACHED_FAST_SECONDS:g} s or more"
     if slow > CACHED_SLOW_SHARE * figures.n:
-        wrong.append(f"{slow} of {figures.n} took 1 s or more: is the answer kept at all?")
-    if ages.surely > CACHED_AGE_SECONDS:
+        wrong.append(f"{slow_text}: does the edge cache this answer at all?")
+    if ages.proven_age > CACHED_AGE_SECONDS:
         wrong.append(f"an answer was {max(ages.ages):.0f} s old (by {' and '.join(ages.evidence)})")
-    wrong += _post_problem(seen, ages)
-    more = _cache_figures(seen, ages, slow, figures.n)
-    label = f"GET {PATH}"
-    judged = Row(CACHED_ANSWER, Verdict.HELD, label=label, figures=figures, share=share, more=more)
+    wrong += _post_problems(evidence, ages)
     if wrong:
-        next = f"{PLAN}, and look at the edges' cache"
-        return replace(judged, verdict=Verdict.FAILED, why="; ".join(wrong), next=next)
+        return replace(judged, verdict=Verdict.FAILED, why="; ".join(wrong), next=NEXT)
     doubts = []
     if proof and slow > (most := most_allowed(figures.n, CACHED_SLOW_SHARE)):
         doubts.append(
-            f"{slow} of {figures.n} took 1 s or more: at most {max(most, 0)} would prove ≤ 25 %"
+            f"{slow_text}: at most {max(most, 0)} would prove ≤ {CACHED_SLOW_SHARE * 100:.0f} %"
         )
-    if not ages.evidence or ages.by_headers:
-        said = ", only headers do" if ages.by_headers else ""
-        doubts.append(f"the answers do not show how old they are{said}")
-    verdict = Verdict.UNPROVEN if doubts else Verdict.HELD
-    notes = _cache_notes(seen, ages, slow)
-    return replace(judged, verdict=verdict, why="; ".join(doubts), notes=notes)
-
-
-def _post_problem(seen: CacheSeen, ages: Ages) -> Iterator[str]:
-    """POST must reach the app."""
-    kept = {answer.digest for answer in (*seen.plain, *seen.unique)}
-    usual = (
-        percentile_of(sorted(answer.done - answer.sent for answer in seen.unique), 0.5)
-        if seen.unique
-        else 0.0
+    if ages.by_headers:
+        doubts.append("the answers do not show how old they are, only headers do")
+    elif not ages.evidence:
+        doubts.append("the answers do not show how old they are")
+    return replace(
+        judged,
+        verdict=Verdict.UNPROVEN if doubts else Verdict.HELD,
+        why="; ".join(doubts),
+        notes=_cache_notes(evidence, ages, slow),
     )
-    fast = [
-        answer for answer in seen.posted if usual > 0.1 and answer.done - answer.sent < usual / 4
-    ]
-    if seen.marks:
-        yield f"POST {PATH} is answered from the cache ({seen.marks[0]})"
-    elif ages.differ and any(answer.digest in kept for answer in seen.posted):
-        yield f"POST {PATH} is answered from the cache: its body had been seen before"
-    elif fast:
-        yield (
-            f"POST {PATH} is answered from the cache: in {show_ms(fast[0].done - fast[0].sent)},"
-            f" the app takes {show_ms(usual)}"
-        )
 
 
-def _cache_figures(seen: CacheSeen, ages: Ages, slow: int, n: int) -> dict[str, object]:
-    parts = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p99": 0.99}
-    pattern = seen.pattern
+def _post_problems(evidence: CacheEvidence, ages: Ages) -> Iterator[str]:
+    """Signs that a cache, and not the app, answered a POST."""
+    problem = f"POST {PATH} is answered from the cache"
+    if evidence.marks:
+        yield f"{problem} ({evidence.marks[0]})"
+        return
+    seen_before = {answer.digest for answer in (*evidence.plain, *evidence.unique)}
+    if ages.bodies_differ and any(answer.digest in seen_before for answer in evidence.posted):
+        yield f"{problem}: the same body was seen before"
+        return
+    if not evidence.unique:
+        return
+    app_seconds = percentile_of(sorted(a.done - a.sent for a in evidence.unique), 0.5)
+    times = [answer.done - answer.sent for answer in evidence.posted]
+    fast = [seconds for seconds in times if seconds < app_seconds / 4]
+    if app_seconds > SLOW_APP and fast:
+        yield f"{problem}: it took {show_ms(fast[0])}, the app takes {show_ms(app_seconds)}"
+
+
+def _cache_figures(evidence: CacheEvidence, ages: Ages, slow: int) -> dict[str, Any]:
+    """The figures for the JSON."""
+    count, pattern = len(evidence.samples), evidence.pattern
+    shares = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p99": 0.99}
+    oldest, percentiles = None, None
+    if ages.evidence:
+        oldest = round(max(ages.ages), 2)
+        percentiles = {
+            name: round(ages.percentile(share) or 0.0, 2) for name, share in shares.items()
+        }
     return {
-        "share_under_1s": round(1 - slow / n, 4) if n else None,
-        "oldest_s": round(max(ages.ages), 2) if ages.evidence and ages.ages else None,
-        "age_s": (
-            {name: round(ages.at(share) or 0.0, 2) for name, share in parts.items()}
-            if ages.evidence
-            else None
-        ),
+        "share_under_1s": round(1 - slow / count, 4) if count else None,
+        "oldest_s": oldest,
+        "age_s": percentiles,
         "evidence": list(ages.evidence),
-        "longest_idle_s": round(seen.longest, 1),
+        "longest_idle_s": round(evidence.longest_idle, 1),
         "pattern": {
             "seconds": pattern.seconds,
-            "longest_gap_s": pattern.longest,
+            "longest_gap_s": pattern.longest_gap,
             "seed": pattern.seed,
         },
     }
 
 
-def _cache_notes(seen: CacheSeen, ages: Ages, slow: int) -> list[str]:
-    times = sorted(sample.latency for sample in seen.samples)
-    quick = (
-        f"{len(times) - slow} of {len(times)} under 1 s, p75 {show_ms(percentile_of(times, 0.75))}"
+def _cache_notes(evidence: CacheEvidence, ages: Ages, slow: int) -> list[str]:
+    times = sorted(sample.latency for sample in evidence.samples)
+    speed = (
+        f"{len(times) - slow} of {len(times)} under {CACHED_FAST_SECONDS:g} s,"
+        f" p75 {show_ms(percentile_of(times, 0.75))}"
     )
-    old = (
-        f"the oldest answer {max(ages.ages):.1f} s (by {' and '.join(ages.evidence)})"
-        if ages.evidence
-        else "age unknown"
-    )
-    notes = [f"{quick}; {old}; longest idle {seen.longest:.0f} s (seed {seen.pattern.seed})"]
-    if seen.longest <= CACHED_AGE_SECONDS:
+    age = "age unknown"
+    if ages.evidence:
+        age = f"the oldest answer {max(ages.ages):.1f} s (by {' and '.join(ages.evidence)})"
+    idle = evidence.longest_idle
+    notes = [f"{speed}; {age}; longest idle {idle:.0f} s (seed {evidence.pattern.seed})"]
+    if idle <= CACHED_AGE_SECONDS:
         notes.append(
-            f"answers after more than {seen.longest:.0f} s without a request were not tried: fab"
-            " check --cache-minutes 10"
+            f"answers after more than {idle:.0f} s without a request were not tried:"
+            " fab check --cache-minutes 10"
         )
     return notes

@@ -1,4 +1,4 @@
-"""The rows of node loss and recovery; each verdict is a pure function of the drills' results."""
+"""The rows of node loss and recovery, R1 and R2. Pure functions of the drills' results."""
 
 from __future__ import annotations
 
@@ -7,46 +7,53 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...engine.errors import RunbookError
-from ...settings.requirements import NODE_LOSS, RECOVERY, RECOVERY_SECONDS, Requirement
+from ...settings.bounds import RECOVERY_SECONDS
+from ...settings.requirements import NODE_LOSS, RECOVERY, Requirement
 from ...traffic.stats import upper_bound
 from ..row import Figures, Row, Verdict, judge_figures, not_tried
 
 if TYPE_CHECKING:
     from ...drills.result import DrillResult
 
-NEXT = "fab drill.history, then the drill that failed, alone: fab drill.NAME"
+NEXT = "fab drill.history, then the failed drill alone: fab drill.NAME"
 
 
 def drill_rows(
-    drills: Sequence[DrillResult], why: str, error: RunbookError | None = None
+    drills: Sequence[DrillResult], *, why_none: str = "", error: RunbookError | None = None
 ) -> list[Row]:
-    """R1 and R2; `why` they were not tried, when no drill was wanted; what kept the drills from
-    being made, if it did."""
+    """R1 and R2.
+
+    Args:
+        drills: the results of the drills.
+        why_none: why no drill was run.
+        error: the error that stopped the drills; both requirements then fail.
+    """
+    both = (NODE_LOSS, RECOVERY)
     if error:
-        seen = f"could not be tried: {error.problem}"
-        failed = Verdict.FAILED
-        return [Row(what, failed, seen, error.next) for what in (NODE_LOSS, RECOVERY)]
+        why = f"could not be tried: {error.problem}"
+        return [Row(requirement, Verdict.FAILED, why, error.next) for requirement in both]
     if not drills:
-        return [not_tried(NODE_LOSS, why), not_tried(RECOVERY, why)]
-    return [loss_row(drills), back_row(drills)]
+        return [not_tried(requirement, why_none) for requirement in both]
+    return [loss_row(drills), recovery_row(drills)]
 
 
 def _drills_for(
     requirement: Requirement, drills: Sequence[DrillResult]
 ) -> tuple[list[DrillResult], str]:
-    """The drills that tried something for a requirement, and why there are none, if so."""
-    mine = [drill for drill in drills if requirement.id in drill.requirements]
-    tried = [drill for drill in mine if drill.verdict != Verdict.NOT_TRIED]
-    reasons = (
-        "; ".join(dict.fromkeys(f"{drill.name}: {drill.why}" for drill in mine))
-        or f"no drill speaks for {requirement.id}"
-    )
-    return tried, "" if tried else reasons
+    """The drills that tested a requirement, and the reason if there are none."""
+    related = [drill for drill in drills if requirement.id in drill.requirements]
+    tried = [drill for drill in related if drill.verdict != Verdict.NOT_TRIED]
+    if tried:
+        return tried, ""
+    reasons = dict.fromkeys(f"{drill.name}: {drill.why}" for drill in related)
+    return [], "; ".join(reasons) or f"no drill tests {requirement.id}"
 
 
 def loss_row(drills: Sequence[DrillResult]) -> Row:
-    """R1: what users saw while nodes were lost; in each drill, whose own bounds are narrower,
-    and in all together."""
+    """R1: the requests that failed while nodes were lost, in each drill and in all together.
+
+    A drill that broke its own, narrower bounds fails the row too.
+    """
     tried, why = _drills_for(NODE_LOSS, drills)
     if not tried:
         return not_tried(NODE_LOSS, why)
@@ -69,9 +76,9 @@ def loss_row(drills: Sequence[DrillResult]) -> Row:
 
 
 def _first_broken(why: str) -> str:
-    """The first of the bounds that a drill broke; all are in its own table."""
-    first, _, more = why.partition("; ")
-    return f"{first}, and {more.count('; ') + 1} more" if more else first
+    """The first of the bounds that a drill broke; the drill's own table has all of them."""
+    first, *others = why.split("; ")
+    return f"{first}, and {len(others)} more" if others else first
 
 
 def _describe_drill(drill: DrillResult) -> str:
@@ -79,32 +86,34 @@ def _describe_drill(drill: DrillResult) -> str:
 
 
 def _sum_figures(drills: Sequence[DrillResult]) -> Figures:
-    """Requests and errors of all drills together; a drill keeps no single latencies."""
+    """Requests and errors of all drills together. Latencies are missing: no drill keeps them."""
     kinds: Counter[str] = Counter()
     for drill in drills:
-        for told in drill.failed.values():
-            kinds.update(told)
+        for endpoint_kinds in drill.failed.values():
+            kinds.update(endpoint_kinds)
     n, errors = sum(drill.requests for drill in drills), kinds.total()
     return Figures(n, errors, dict(kinds.most_common()), error_upper=upper_bound(errors, n))
 
 
-def back_row(drills: Sequence[DrillResult]) -> Row:
-    """R2: the node was back in time in every drill. Only a time that was taken speaks for it."""
+def recovery_row(drills: Sequence[DrillResult]) -> Row:
+    """R2: the node recovered in time in every drill. Without a measured time it is not proven."""
     tried, why = _drills_for(RECOVERY, drills)
     if not tried:
         return not_tried(RECOVERY, why)
     wrong, unknown = [], []
     for drill in tried:
         if drill.recover_s is None and drill.verdict == Verdict.FAILED:
-            wrong.append(f"{drill.name}: not back by itself")
+            wrong.append(f"{drill.name}: did not recover")
         elif drill.recover_s is None:
-            unknown.append(f"{drill.name} took no time of recovery")
+            unknown.append(f"{drill.name} measured no recovery time")
         elif not drill.recover_s < RECOVERY_SECONDS:
-            wrong.append(f"{drill.name}: back only after {drill.recover_s:.0f} s")
+            wrong.append(f"{drill.name}: recovered only after {drill.recover_s:.0f} s")
     times = ", ".join(
         f"{drill.name} {drill.recover_s:.1f} s" for drill in tried if drill.recover_s is not None
     )
-    notes = [f"back after: {times}"] if times else []
-    verdict = Verdict.FAILED if wrong else Verdict.UNPROVEN if unknown else Verdict.HELD
-    why = "; ".join(wrong or unknown)
-    return Row(RECOVERY, verdict, why, NEXT if why else "", notes=notes)
+    notes = [f"recovered after: {times}"] if times else []
+    if wrong:
+        return Row(RECOVERY, Verdict.FAILED, "; ".join(wrong), NEXT, notes=notes)
+    if unknown:
+        return Row(RECOVERY, Verdict.UNPROVEN, "; ".join(unknown), NEXT, notes=notes)
+    return Row(RECOVERY, Verdict.HELD, notes=notes)

@@ -1,5 +1,4 @@
-"""The rows that only the hosts can judge, R17, R18 and R20-R22; without a way to them they are
-shown as not tried."""
+"""The rows that only the hosts can show, R17, R18 and R20-R22."""
 
 from __future__ import annotations
 
@@ -8,32 +7,32 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ...control.clocks import Clock
 from ...control.counters import EndpointCounts
 from ...engine.errors import RunbookError
+from ...settings.bounds import CLOCK_SECONDS, READY_SECONDS
 from ...settings.requirements import (
     BOUNDED_LOG,
-    CLOCK_SECONDS,
     CLOCKS,
     DEPLOYMENT,
     FAST_START,
     OBSERVABILITY,
-    READY_SECONDS,
     Requirement,
 )
 from ..host_facts import DatabaseFacts, LogBound, NodeFacts
 from ..row import Row, Verdict, not_tried, show_ms
 
-MOST_TOLD = 3
-"""Differences that a row names; `fab plan` names all."""
+SHOWN_DIFFERENCES = 3
+"""How many differences a row names; `fab plan` lists all."""
 
 CLOCK_NEXT = "on the host: timedatectl status, then systemctl enable --now systemd-timesyncd"
 
 JUDGED_ON_HOSTS = (OBSERVABILITY, DEPLOYMENT, FAST_START, CLOCKS, BOUNDED_LOG)
 
 Counted = Mapping[str, EndpointCounts] | RunbookError | None
-"""What the edges had counted, or why that could not be read; None without a way to them."""
+"""What the edges have counted, by requirement id, or why it could not be read; None without access
+to the hosts."""
 
 
-def counted_requests(facts: NodeFacts | None) -> Counted:
-    """What the edges have counted so far, to be compared with what they count after the load."""
+def count_requests(facts: NodeFacts | None) -> Counted:
+    """What the edges have counted before the load; the row compares it with the count after."""
     if facts is None:
         return None
     try:
@@ -42,127 +41,128 @@ def counted_requests(facts: NodeFacts | None) -> Counted:
         return error
 
 
-def node_rows(
-    facts: NodeFacts | None, before: Counted = None, asked: Mapping[str, int] | None = None
+def host_rows(
+    facts: NodeFacts | None,
+    counted_before: Counted = None,
+    answered: Mapping[str, int] | None = None,
 ) -> list[Row]:
-    """Ask the hosts, if there is a way; a way that breaks is a failure, for the question was asked.
+    """Ask the hosts. If that fails, the row fails: the check was asked to judge it.
 
     Args:
-        facts: the way to them.
-        before: what the edges had counted before the load.
-        asked: how many right answers the load got since, by requirement.
+        facts: access to the hosts; None gives rows that were not tried.
+        counted_before: what the edges had counted before the load.
+        answered: how many right answers the check got since then, by requirement id.
     """
     if facts is None:
         why = "needs the hosts; only the address of the service was given"
         return [not_tried(requirement, why) for requirement in JUDGED_ON_HOSTS]
 
-    def traffic() -> Row:
-        if isinstance(before, RunbookError):
-            raise before
-        return traffic_row(before or {}, facts.traffic(), asked or {})
+    def judge_traffic() -> Row:
+        if isinstance(counted_before, RunbookError):
+            raise counted_before
+        return traffic_row(counted_before or {}, facts.traffic(), answered or {})
 
     return [
-        _ask_hosts(OBSERVABILITY, traffic),
-        _ask_hosts(DEPLOYMENT, lambda: deploy_row(facts.differences(), facts.database())),
-        _ask_hosts(FAST_START, lambda: ready_row(facts.ready_seconds())),
-        _ask_hosts(CLOCKS, lambda: clock_row(facts.clocks())),
-        _ask_hosts(BOUNDED_LOG, lambda: log_row(facts.log_bounds())),
+        _row_or_error(OBSERVABILITY, judge_traffic),
+        _row_or_error(DEPLOYMENT, lambda: deploy_row(facts.differences(), facts.database())),
+        _row_or_error(FAST_START, lambda: ready_row(facts.ready_seconds())),
+        _row_or_error(CLOCKS, lambda: clock_row(facts.clocks())),
+        _row_or_error(BOUNDED_LOG, lambda: log_row(facts.log_bounds())),
     ]
 
 
-def _ask_hosts(requirement: Requirement, ask: Callable[[], Row]) -> Row:
+def _row_or_error(requirement: Requirement, judge: Callable[[], Row]) -> Row:
     try:
-        return ask()
+        return judge()
     except RunbookError as error:
-        return Row(requirement, Verdict.FAILED, f"could not be read: {error.problem}", error.next)
+        why = f"could not be read: {error.problem}"
+        return Row(requirement, Verdict.FAILED, why, error.next)
 
 
-def ready_row(seconds: Mapping[str, float]) -> Row:
+def ready_row(seconds_by_node: Mapping[str, float]) -> Row:
     """R20: each node is ready in time."""
+    if not seconds_by_node:
+        return _failed_or_held(FAST_START, ["no node reported"])
     late = [
-        f"{node} took {value:.1f} s" for node, value in seconds.items() if not value < READY_SECONDS
+        f"{node} took {seconds:.1f} s"
+        for node, seconds in seconds_by_node.items()
+        if not seconds < READY_SECONDS  # this way round, NaN counts as late
     ]
-    notes = (
-        [f"the slowest of {len(seconds)} nodes took {max(seconds.values()):.1f} s"]
-        if seconds
-        else []
-    )
-    return _make_row(FAST_START, "; ".join(late) or ("" if seconds else "no node reported"), notes)
+    slowest = max(seconds_by_node.values())
+    note = f"the slowest of {len(seconds_by_node)} nodes took {slowest:.1f} s"
+    return _failed_or_held(FAST_START, late, [note])
 
 
 def log_row(bounds: Mapping[str, LogBound]) -> Row:
-    """R22: each node's log has a limit, keeps it, and the disk has room for it."""
-    wrong = []
+    """R22: each node's log has a limit and keeps it, and the disk has room for it."""
+    problems = [] if bounds else ["no node reported"]
+    notes = []
     for node, bound in bounds.items():
-        if bound.limit is None:
-            wrong.append(f"{node}: {bound.how or 'nothing bounds the log'}")
-        elif bound.used > bound.limit:
-            wrong.append(
-                f"{node}: {_megabytes(bound.used)}, over its limit of {_megabytes(bound.limit)}"
-            )
-        elif bound.limit - bound.used > bound.free:
-            wrong.append(
-                f"{node}: the disk is full before the log reaches its limit of"
-                f" {_megabytes(bound.limit)}"
-            )
-    notes = [
-        f"{node}: {_megabytes(bound.used)} of at most {_megabytes(bound.limit or 0)}"
-        for node, bound in bounds.items()
-    ]
-    return _make_row(
-        BOUNDED_LOG,
-        "; ".join(wrong) or ("" if bounds else "no node reported"),
-        notes,
-        "fab status, then fab plan",
-    )
+        if problem := _log_problem(bound):
+            problems.append(f"{node}: {problem}")
+        notes.append(f"{node}: {_megabytes(bound.used)} of at most {_megabytes(bound.limit or 0)}")
+    return _failed_or_held(BOUNDED_LOG, problems, notes, next="fab status, then fab plan")
+
+
+def _log_problem(bound: LogBound) -> str:
+    if bound.limit is None:
+        return bound.how or "nothing bounds the log"
+    if bound.used > bound.limit:
+        return f"{_megabytes(bound.used)}, over its limit of {_megabytes(bound.limit)}"
+    if bound.limit - bound.used > bound.free:
+        limit = _megabytes(bound.limit)
+        return f"the disk is full before the log reaches its limit of {limit}"
+    return ""
 
 
 def traffic_row(
     before: Mapping[str, EndpointCounts],
     after: Mapping[str, EndpointCounts],
-    asked: Mapping[str, int],
+    answered: Mapping[str, int],
 ) -> Row:
-    """R17: each endpoint that was asked has figures of its own, and they have counted at least
-    what we got from it."""
-    wrong = []
-    for id, n in asked.items():
+    """R17: each endpoint has counters of its own, and they counted at least our requests.
+
+    Other users may have made more, so a larger count is right.
+    """
+    problems = [] if answered else ["no request was made"]
+    requests, errors = 0, 0
+    for id, count in answered.items():
         if id not in before or id not in after:
-            wrong.append(f"{id} has no figures of its own")
-        elif (moved := after[id].requests - before[id].requests) < n:
-            wrong.append(f"{id}: {n} answers were got, its figures moved by {moved}")
-    moved = sum(
-        after[id].requests - before[id].requests for id in asked if id in before and id in after
+            problems.append(f"{id} has no counter of its own")
+            continue
+        counted = after[id].requests - before[id].requests
+        if counted < count:
+            problems.append(
+                f"{id}: {count} requests were answered, its counter changed by {counted}"
+            )
+        requests += counted
+        errors += after[id].errors - before[id].errors
+    note = (
+        f"meanwhile the edges' exporters counted {requests} requests and {errors} errors of"
+        f" {len(answered)} endpoints"
     )
-    errors = sum(
-        after[id].errors - before[id].errors for id in asked if id in before and id in after
-    )
-    notes = [
-        f"the edges' exporters counted {moved} requests and {errors} errors of {len(asked)}"
-        " endpoints meanwhile"
-    ]
-    return _make_row(
-        OBSERVABILITY, "; ".join(wrong) or ("" if asked else "nothing was asked"), notes
-    )
+    return _failed_or_held(OBSERVABILITY, problems, [note])
 
 
 def deploy_row(differences: Sequence[str], data: DatabaseFacts | None) -> Row:
-    """R18: nothing is left for the one command to do, and what it is to bring about is there:
-    the data and its indexes."""
-    lacking = list(_missing_data(data)) if data else []
-    wrong = [*lacking, *differences[:MOST_TOLD]]
-    if len(differences) > MOST_TOLD:
-        wrong.append(f"{len(differences) - MOST_TOLD} more differences")
-    notes = (
-        [", ".join(f"{rows:,} {table}".replace(",", " ") for table, rows in data.rows.items())]
-        if data
-        else []
-    )
+    """R18: a deploy would change nothing, and the data and its indexes exist.
+
+    Args:
+        differences: what a deploy would change.
+        data: the state of the data, None if it was not read.
+    """
+    missing = list(_missing_data(data)) if data else []
+    problems = [*missing, *differences[:SHOWN_DIFFERENCES]]
+    if len(differences) > SHOWN_DIFFERENCES:
+        problems.append(f"{len(differences) - SHOWN_DIFFERENCES} more differences")
+    notes = ["no difference to what fab deploy would make"]
+    if data:
+        counts = [f"{rows:,} {table}".replace(",", " ") for table, rows in data.rows.items()]
+        notes.append(", ".join(counts))
     next = "fab plan, then fab deploy"
-    if data and lacking:
+    if data and missing:
         next = "inv db.indexes" if data.missing_indexes else "inv db.seed"
-    return _make_row(
-        DEPLOYMENT, "; ".join(wrong), ["no difference to what fab deploy would make", *notes], next
-    )
+    return _failed_or_held(DEPLOYMENT, problems, notes, next=next)
 
 
 def _missing_data(data: DatabaseFacts) -> Iterator[str]:
@@ -173,49 +173,51 @@ def _missing_data(data: DatabaseFacts) -> Iterator[str]:
 
 
 def clock_row(clocks: Mapping[str, Clock]) -> Row:
-    """R21: each host's clock is less than a second from ours, surely, and somebody keeps it so."""
+    """R21: each clock is surely less than a second off, and a time service keeps it so."""
     wrong, doubts = [], []
     for host, clock in clocks.items():
-        off = abs(clock.ahead)
-        if off - clock.slack >= CLOCK_SECONDS:
-            wrong.append(f"{host} is {off:.1f} s {'ahead' if clock.ahead > 0 else 'behind'}")
-        elif off + clock.slack >= CLOCK_SECONDS:
+        offset = abs(clock.ahead)
+        if offset - clock.slack >= CLOCK_SECONDS:
+            wrong.append(f"{host} is {offset:.1f} s {'ahead' if clock.ahead > 0 else 'behind'}")
+        elif offset + clock.slack >= CLOCK_SECONDS:
             doubts.append(
                 f"{host} answers too slowly to measure: {clock.ahead:+.1f} ± {clock.slack:.1f} s"
             )
         if not clock.keeper:
-            doubts.append(f"nothing keeps the clock of {host} right")
-    if wrong or not clocks:
-        return Row(
-            CLOCKS, Verdict.FAILED, "; ".join([*wrong, *doubts]) or "no host reported", CLOCK_NEXT
-        )
-    most = max(abs(clock.ahead) + clock.slack for clock in clocks.values())
-    keepers = ", ".join(sorted({clock.keeper for clock in clocks.values() if clock.keeper}))
-    notes = [
-        f"{len(clocks)} hosts at most {show_ms(most)} from this machine's clock, transit included;"
-        f" kept by {keepers}"
-    ]
+            doubts.append(f"no time service keeps the clock of {host} right")
+    if not clocks:
+        wrong.append("no host reported")
+    if wrong:
+        return Row(CLOCKS, Verdict.FAILED, "; ".join([*wrong, *doubts]), CLOCK_NEXT)
     more = {
         host: {"ahead_s": round(c.ahead, 4), "slack_s": round(c.slack, 4), "keeper": c.keeper}
         for host, c in clocks.items()
     }
+    keepers = sorted({clock.keeper for clock in clocks.values() if clock.keeper})
+    notes = [_describe_clocks(clocks, keepers)] if keepers else []
     if doubts:
-        return Row(
-            CLOCKS,
-            Verdict.UNPROVEN,
-            "; ".join(doubts),
-            CLOCK_NEXT,
-            notes=notes[:1] if keepers else [],
-            more=more,
-        )
+        why = "; ".join(doubts)
+        return Row(CLOCKS, Verdict.UNPROVEN, why, CLOCK_NEXT, notes=notes, more=more)
     return Row(CLOCKS, Verdict.HELD, notes=notes, more=more)
 
 
-def _make_row(
-    requirement: Requirement, wrong: str, notes: list[str], next: str = "fab plan"
+def _describe_clocks(clocks: Mapping[str, Clock], keepers: Sequence[str]) -> str:
+    largest = max(abs(clock.ahead) + clock.slack for clock in clocks.values())
+    return (
+        f"{len(clocks)} hosts at most {show_ms(largest)} from this machine's clock, transit"
+        f" included; kept by {', '.join(keepers)}"
+    )
+
+
+def _failed_or_held(
+    requirement: Requirement,
+    problems: Sequence[str],
+    notes: Sequence[str] = (),
+    *,
+    next: str = "fab plan",
 ) -> Row:
-    if wrong:
-        return Row(requirement, Verdict.FAILED, wrong, next)
+    if problems:
+        return Row(requirement, Verdict.FAILED, "; ".join(problems), next)
     return Row(requirement, Verdict.HELD, notes=notes)
 
 

@@ -1,11 +1,11 @@
-"""The rows that the network alone can judge, R3-R13 and R19; each verdict is a pure function of
-what was seen."""
+"""The rows that the network alone can judge, R3-R13 and R19. Pure functions of samples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ...settings.bingo import SERVICE
 from ...settings.requirements import DB_DUMMY, LOAD, PING, Requirement
 from ...traffic.load import Load
 from ...traffic.retry import failed_alone
@@ -14,32 +14,33 @@ from ...traffic.stats import percentile_of
 from ..freshness import Fresh, Freshness
 from ..row import Figures, Row, Verdict, judge_figures, not_tried, show_ms
 
-CARRIED = 0.99
-"""R3: the least share of the offered rate that must come back right and in time."""
+CARRIED_SHARE = 0.99
+"""R3: the least share of the offered requests that must be answered right and in time."""
 
 GRACE = 1.0
-"""Seconds after a phase in which its last answers still count as carried."""
+"""Seconds after the end of a phase in which its last answers still count as carried."""
 
 SEQ_SCAN_SECONDS = 0.03
 """On an idle service, a single-row read slower than this suggests a missing index."""
 
 INDEXES = "inv db.indexes"
 STATUS = "fab status"
-SEEK = "fab plan, and look for a cache on the way"
+FIND_CACHE = "fab plan, and look for a cache on the way"
 
 
 def suspected_missing_indexes(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """Endpoints that are slow even without load, with their median in seconds.
 
-    Under load every query waits for the processor that a sequential scan takes, so the load cannot
-    tell whose index is missing.
+    The load itself cannot show whose index is missing: one sequential scan takes the CPU that every
+    other query then waits for.
 
     Args:
         seconds: the times of single-row reads on an idle service, by requirement id.
     """
     medians = {id: percentile_of(sorted(times), 0.5) for id, times in seconds.items() if times}
-    quickest = min(medians.values(), default=0.0)
-    bound = max(SEQ_SCAN_SECONDS, 5 * quickest)
+    fastest = min(medians.values(), default=0.0)
+    # Relative as well, because over a slow network every endpoint is slow.
+    bound = max(SEQ_SCAN_SECONDS, 5 * fastest)
     return {id: median for id, median in medians.items() if median > bound}
 
 
@@ -52,21 +53,31 @@ def single_row(
     suspects: Mapping[str, float],
     proof: bool,
 ) -> Row:
-    """A single answer at peak: errors, p90, never cached. `suspects` are the missing indexes."""
+    """A single answer at the peak load: errors, p90, never from a cache.
+
+    Args:
+        requirement: the requirement.
+        label: the name of the row.
+        load: the peak load.
+        fresh: what is known of the answers' freshness.
+        suspects: endpoints that lack an index, with their median in seconds.
+        proof: whether the bounds must hold at 95 % confidence.
+    """
     id, share = requirement.id, requirement.error_share
-    samples = [s for s in load.samples if s.endpoint == id]
+    samples = [sample for sample in load.samples if sample.endpoint == id]
     figures = Figures.of(samples, load.seconds)
     verdict, why = judge_figures(figures, share, timed=True, proof=proof)
-    next = "" if verdict is Verdict.HELD else INDEXES if id in suspects else STATUS
-    notes = (
-        [f"even asked alone it takes {show_ms(suspects[id])}: is its index there?"]
-        if id in suspects
-        else []
-    )
-    if notes and verdict is not Verdict.HELD:
-        why, notes = f"{why}; {notes[0]}", []
+    next, notes = "", []
+    if verdict is not Verdict.HELD:
+        next = INDEXES if id in suspects else STATUS
+    if id in suspects:
+        suspicion = f"it takes {show_ms(suspects[id])} even without load: is its index there?"
+        if verdict is Verdict.HELD:
+            notes.append(suspicion)
+        else:
+            why = f"{why}; {suspicion}"
     if requirement is DB_DUMMY:
-        fresh = _no_answer_too_fast(samples, fresh)
+        fresh = _detect_fast_answers(samples, fresh)
     row = Row(
         requirement,
         verdict,
@@ -78,13 +89,21 @@ def single_row(
         timed=True,
         notes=notes,
     )
-    return _never_cached(row, samples, fresh)
+    return _add_freshness(row, samples, fresh)
 
 
-def with_those_alone(row: Row, alone: Sequence[Sample], load: Load, problems: Sequence[str]) -> Row:
-    """The row of a single answer, when what was asked outside the load counts too: `problems` are
-    questions without an answer."""
-    samples = [s for s in load.samples if s.endpoint == row.id]
+def add_requests_alone(
+    row: Row, alone: Sequence[Sample], load: Load, problems: Sequence[str]
+) -> Row:
+    """The row of a single answer, failed if requests outside the load failed too often.
+
+    Args:
+        row: the row judged by the load.
+        alone: the requests outside the load.
+        load: the peak load.
+        problems: requests that were given up without an answer.
+    """
+    samples = [sample for sample in load.samples if sample.endpoint == row.id]
     wrong = "; ".join(problems) or failed_alone(alone, samples, row.share or 0.0)
     if not wrong:
         return row
@@ -92,74 +111,74 @@ def with_those_alone(row: Row, alone: Sequence[Sample], load: Load, problems: Se
     return replace(row, verdict=Verdict.FAILED, why=why, next=row.next or STATUS)
 
 
-def _no_answer_too_fast(samples: Sequence[Sample], fresh: Freshness | None) -> Freshness | None:
-    """R5 sleeps in the database; an answer in a quarter of that time has not been there."""
-    if fresh is None or not fresh.floor:
+def _detect_fast_answers(samples: Sequence[Sample], fresh: Freshness | None) -> Freshness | None:
+    """R5 sleeps in the database, so an answer in a quarter of that time comes from a cache."""
+    if fresh is None or not fresh.least_seconds:
         return fresh
-    fast = [s.done - s.sent for s in samples if s.ok and s.done - s.sent < fresh.floor / 4]
+    bound = fresh.least_seconds / 4
+    fast = sum(sample.ok and sample.done - sample.sent < bound for sample in samples)
     if not fast:
         return fresh
     because = (
-        f"{len(fast)} of {len(samples)} came in under {show_ms(fresh.floor / 4)}, the app takes"
-        f" {show_ms(fresh.floor)}"
+        f"{fast} of {len(samples)} took less than {show_ms(bound)}, the app takes"
+        f" {show_ms(fresh.least_seconds)}"
     )
-    return Freshness(Fresh.CACHED, because, fresh.floor)
+    return Freshness(Fresh.CACHED, because, fresh.least_seconds)
 
 
 def list_row(
     requirement: Requirement, label: str, samples: Sequence[Sample], fresh: Freshness | None
 ) -> Row:
-    """A whole list: one at a time, errors, never cached."""
+    """A whole list, requested one at a time: errors, never from a cache."""
     figures, share = Figures.of(samples), requirement.error_share
     verdict, why = judge_figures(figures, share, timed=False, proof=False)
     next = "inv db.tune" if verdict is Verdict.FAILED else ""
     row = Row(requirement, verdict, why, next, label=label, figures=figures, share=share)
     if fresh and fresh.state is Fresh.UNKNOWN and figures.n - figures.errors == 1:
-        # A quick run asks a slow list only once.
-        return replace(row, notes=["whether it is fresh was not tried: asked only once"])
-    return _never_cached(row, samples, fresh)
+        # A quick run requests a slow list only once.
+        return replace(row, notes=["freshness was not tried: the list was requested only once"])
+    return _add_freshness(row, samples, fresh)
 
 
-def _never_cached(row: Row, samples: Sequence[Sample], fresh: Freshness | None) -> Row:
-    """The row with what is known of its freshness; a single cached answer makes it fail."""
-    marked = [s.mark for s in samples if s.mark]
+def _add_freshness(row: Row, samples: Sequence[Sample], fresh: Freshness | None) -> Row:
+    """The row with its freshness. A single cached answer makes it fail."""
+    marked = [sample.mark for sample in samples if sample.mark]
     if marked:
-        fresh = Freshness(
-            Fresh.CACHED, f"{len(marked)} of {len(samples)} answers say so themselves ({marked[0]})"
-        )
+        because = f"{len(marked)} of {len(samples)} answers have a cache's header ({marked[0]})"
+        fresh = Freshness(Fresh.CACHED, because)
+    row = replace(row, fresh=fresh)
     if fresh is None or fresh.state in (Fresh.PROVEN, Fresh.LIKELY):
-        return replace(row, fresh=fresh)
+        return row
     if fresh.state is Fresh.CACHED:
         why = "; ".join(filter(None, (f"it is cached: {fresh.because}", row.why)))
-        return replace(row, fresh=fresh, verdict=Verdict.FAILED, why=why, next=SEEK)
+        return replace(row, verdict=Verdict.FAILED, why=why, next=FIND_CACHE)
     if row.verdict is Verdict.HELD:
-        return replace(
-            row,
-            fresh=fresh,
-            verdict=Verdict.UNPROVEN,
-            why=f"not known to be fresh: {fresh.because}",
-        )
-    return replace(row, fresh=fresh)
+        why = f"not known to be fresh: {fresh.because}"
+        return replace(row, verdict=Verdict.UNPROVEN, why=why)
+    return row
 
 
 def rate_row(name: str, load: Load, suspects: Mapping[str, float], *, proof: bool) -> Row:
-    """The offered rate is carried, by all endpoints together. `suspects` are the missing
-    indexes."""
+    """Whether the offered rate is carried, by all endpoints together.
+
+    Args:
+        name: the name of the load phase.
+        load: the load phase.
+        suspects: endpoints that lack an index, with their median in seconds.
+        proof: whether the bounds must hold at 95 % confidence.
+    """
     figures, share = Figures.of(load.samples, load.seconds), LOAD.error_share
     verdict, why = judge_figures(figures, share, timed=False, proof=proof)
     offered = len(load.samples)
-    carried = sum(s.ok and s.done <= load.seconds + GRACE for s in load.samples)
-    if not offered or carried < CARRIED * offered:
+    end = load.seconds + GRACE
+    carried = sum(sample.ok and sample.done <= end for sample in load.samples)
+    if not offered or carried < CARRIED_SHARE * offered:
         rate = carried / load.seconds if load.seconds else 0.0
         text = f"{rate:.1f} of {load.rate:.0f} requests/s were carried"
         verdict, why = Verdict.FAILED, "; ".join(filter(None, (text, why)))
-    next = (
-        ""
-        if verdict is Verdict.HELD
-        else INDEXES
-        if suspects
-        else f"{STATUS}: are all nodes serving?"
-    )
+    next = ""
+    if verdict is not Verdict.HELD:
+        next = INDEXES if suspects else f"{STATUS}: are all nodes serving?"
     return Row(
         LOAD,
         verdict,
@@ -176,7 +195,7 @@ def _load_doubts(load: Load) -> list[str]:
     if not load.doubtful:
         return []
     return [
-        f"this machine was too busy and asked {show_ms(load.lag_p99)} late (p99): the service is"
+        f"the load generator was too busy and {show_ms(load.lag_p99)} late (p99): the service is"
         " better than its figures"
     ]
 
@@ -186,15 +205,24 @@ def write_row(
     label: str,
     samples: Sequence[Sample],
     problems: Sequence[str],
+    *,
     refusal: str = "",
 ) -> Row:
-    """A write: errors, and that what was written is there, and what was deleted is gone."""
-    figures, share = Figures.of(samples), requirement.error_share
+    """A write: errors, and whether the result could be read back.
+
+    Args:
+        requirement: the requirement.
+        label: the name of the row.
+        samples: the requests that wrote.
+        problems: writes that were accepted but did not take effect.
+        refusal: why the check made no such request.
+    """
     if not samples and not problems and refusal:
         return not_tried(requirement, refusal, label)
+    figures, share = Figures.of(samples), requirement.error_share
     verdict, why = judge_figures(figures, share, timed=False, proof=False)
     if not samples:
-        why = "" if problems else "no session could be made"
+        why = "" if problems else "no session could be created"
     if problems:
         verdict, why = Verdict.FAILED, "; ".join(filter(None, (*problems, why)))
     next = STATUS if verdict is Verdict.FAILED else ""
@@ -202,11 +230,15 @@ def write_row(
 
 
 def ping_row(samples: Sequence[Sample]) -> Row:
-    """200 and the app's own word. The other half, 500 when ill, shows only while a node is
-    ill."""
+    """R19: 200 with the app's own body. The 500 of an unhealthy node cannot be provoked here."""
     figures = Figures.of(samples)
     verdict, why = judge_figures(figures, PING.error_share, timed=False, proof=False)
     next = STATUS if verdict is Verdict.FAILED else ""
-    notes = ["" if figures.errors else "200 `pong` seen; a 500 shows only while a node is ill"]
-    kept = [note for note in notes if note]
-    return Row(PING, verdict, why, next, label="GET /ping", figures=figures, notes=kept)
+    notes = []
+    if not figures.errors:
+        notes.append(
+            f"{SERVICE.health.status} `{SERVICE.health.equals}` received; a"
+            f" {SERVICE.health.ill_status} appears only while a node is unhealthy"
+        )
+    label = f"GET {SERVICE.health.path}"
+    return Row(PING, verdict, why, next, label=label, figures=figures, notes=notes)

@@ -16,7 +16,7 @@ from aiohttp import web
 from load_server import SMALL, Service
 from test_load_acceptance import TINY, Onlooker
 
-from fabfile.acceptance.edge_probe import look_at_edge
+from fabfile.acceptance.edge_probe import probe_edge
 from fabfile.acceptance.host_facts import CurlAnswer, DatabaseFacts, LogBound, NodeFacts
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.edge import http3_row, tls_row
@@ -76,11 +76,13 @@ async def look(edge: Edge, secure: Secure, facts: NodeFacts | None) -> Rows:
     rng = random.Random(1)
     async with (
         open_wire(edge.http) as wire,
-        open_wire(secure.address, tls=unverified_context(), called=secure.called) as over,
+        open_wire(secure.address, tls=unverified_context(), called=secure.server_name) as over,
     ):
         ledger = OwnRows(ranges["R8"], ranges["R7"], ranges["R6"], rng)
-        run = CheckRun(wire, TINY, Onlooker(), rng, ranges, ledger)
-        seen = await look_at_edge(run, secure, over, facts)
+        run = CheckRun(
+            client=wire, plan=TINY, watch=Onlooker(), rng=rng, ranges=ranges, own_rows=ledger
+        )
+        seen = await probe_edge(run, secure, over, facts)
     return {"R14": tls_row(seen), "R15": http3_row(seen)}
 
 
@@ -108,7 +110,9 @@ def rows(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         http3: bool = True,
     ) -> Rows:
         with an_edge(Service(), certificate or authority.issue(), faults) as edge:
-            return asyncio.run(look(edge, Secure(edge.https, bundle, (NAME,), http3), facts))
+            return asyncio.run(
+                look(edge, Secure(edge.https, bundle=bundle, names=(NAME,), http3=http3), facts)
+            )
 
     return see
 
@@ -145,7 +149,7 @@ def test_an_expired_certificate_fails_whether_its_authority_is_known_or_not(
         "R14"
     ]
     assert row.verdict is Verdict.FAILED
-    assert row.why.startswith("the certificate has expired on 20")
+    assert row.why.startswith("the certificate expired on 20")
     assert row.next.startswith("inv certs.issue")
 
 
@@ -172,7 +176,7 @@ def test_a_certificate_of_another_authority_fails(rows: Callable[..., Rows], fol
 def test_https_that_is_closed_fails_and_is_named(rows: Callable[..., Rows]) -> None:
     row = rows(Faults(https=False))["R14"]
     assert row.verdict is Verdict.FAILED
-    assert "does not answer (connection refused)" in row.why
+    assert f"does not answer for {NAME} (connection refused)" in row.why
 
 
 def test_a_redirect_to_https_fails(rows: Callable[..., Rows]) -> None:
@@ -186,7 +190,7 @@ def test_a_redirect_to_https_fails(rows: Callable[..., Rows]) -> None:
 
     row = rows(Faults(answer=to_https))["R14"]
     assert row.verdict is Verdict.FAILED
-    assert f"it redirects http GET /ping to https://{NAME}/ping" in row.why
+    assert f"redirected: http GET /ping to https://{NAME}/ping" in row.why
 
 
 def test_another_answer_over_https_fails(rows: Callable[..., Rows]) -> None:
@@ -238,13 +242,13 @@ def test_http3_that_is_not_offered_fails(rows: Callable[..., Rows]) -> None:
     assert row.verdict is Verdict.FAILED
     assert "HTTP/3 is not offered: an https answer has no Alt-Svc" in row.why
     wrong = rows(Faults(headers=lambda request, port: alt_svc(request, 8443)))["R15"]
-    assert 'an https answer says \'h3=":8443"; ma=86400\', wanted h3=":' in wrong.why
+    assert 'an https answer has Alt-Svc \'h3=":8443"; ma=86400\', expected h3=":' in wrong.why
 
 
 def test_http3_offered_on_plain_http_fails(rows: Callable[..., Rows]) -> None:
     row = rows(Faults(headers=lambda request, port: {"Alt-Svc": f'h3=":{port}"'}))["R15"]
     assert row.verdict is Verdict.FAILED
-    assert "plain http offers 'h3=" in row.why
+    assert "plain http has Alt-Svc 'h3=" in row.why
 
 
 def test_no_answer_over_quic_fails_and_guesses_why(rows: Callable[..., Rows]) -> None:
@@ -267,7 +271,7 @@ def test_the_second_client_counts_where_there_is_one(rows: Callable[..., Rows]) 
     assert row.why == "curl 8.14.1 --http3-only on edge2: QUIC connection timed out"
     assert "status 200 over HTTP/2" in rows(facts=Curl(replace(CURL, protocol="2")))["R15"].why
     for said, told in (
-        (None, "no host has a curl that knows HTTP/3"),
+        (None, "no host has a curl that supports HTTP/3"),
         (RunbookError("edge2 is away"), "edge2 is away"),
     ):
         without = rows(facts=Curl(said))["R15"]
@@ -282,14 +286,14 @@ def test_http3_that_is_not_wanted_is_not_tried(rows: Callable[..., Rows]) -> Non
 
 def test_all_of_it_in_one_run(authority: Authority, capsys: pytest.CaptureFixture[str]) -> None:
     with an_edge(Service(tops=SMALL), authority.issue()) as edge:
-        secure = Secure(edge.https, authority.bundle, (NAME,))
+        secure = Secure(edge.https, bundle=authority.bundle, names=(NAME,))
         code = measure_service(edge.http, plan=TINY, json_path="-", secure=secure, facts=Curl(CURL))
     out, err = capsys.readouterr()
     rows = {row["id"]: row for row in json.loads(out)["rows"]}
     assert code == 0, err
     assert [rows[id]["verdict"] for id in ("R14", "R15", "R16")] == ["held"] * 3
     assert rows["R16"]["more"]["evidence"] == [
-        "the time in their bodies",
+        "the time in the body",
         "when each body was first seen",
     ]
     assert rows["R16"]["more"]["oldest_s"] < 2

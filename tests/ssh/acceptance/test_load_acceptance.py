@@ -19,9 +19,10 @@ from aiohttp import web
 from load_server import SMALL, Cache, Rule, Service, serving
 from rich.console import Console
 
+from fabfile.acceptance.outcome import CheckOutcome
 from fabfile.acceptance.plan import Plan
 from fabfile.acceptance.row import Row, Verdict
-from fabfile.acceptance.run import CheckOutcome, measure_all
+from fabfile.acceptance.run import measure_all
 from fabfile.drills.result import DrillResult
 from fabfile.engine.errors import RunbookError
 from fabfile.flows.measure import measure_service
@@ -239,7 +240,7 @@ def test_sessions_that_may_be_a_users_are_not_deleted(runs: Runs, reply: str, wo
     assert outcome.ok
     assert not [path for path in service.paths if path.startswith("DELETE")]
     assert len(service.made) == 1, "after the first, no more are made"
-    assert outcome.lost == 1
+    assert outcome.sessions_perhaps_left == 1
 
 
 def test_a_delete_that_does_nothing_is_found_out(runs: Runs) -> None:
@@ -256,7 +257,7 @@ def test_an_interrupted_run_takes_its_sessions_with_it() -> None:
         assert task is not None
 
         def stop(watch: Onlooker) -> None:
-            if watch.title.startswith("sessions made") and watch.n == 8:
+            if watch.title.startswith("sessions created") and watch.n == 8:
                 assert service.made
                 task.cancel()
 
@@ -301,7 +302,7 @@ def test_drills_that_cannot_be_made_fail_their_rows_and_cost_no_other(tmp_path: 
         measure_service(
             url,
             plan=QUICKEST,
-            drill=locked,
+            run_drills=locked,
             report=tmp_path / "page",
             console=Console(file=io.StringIO()),
         )
@@ -323,7 +324,7 @@ def test_what_was_measured_is_shown_when_drills_are_broken_off() -> None:
     screen = io.StringIO()
     with serving(Service(tops=SMALL).app()) as (url,), pytest.raises(KeyboardInterrupt):
         measure_service(
-            url, plan=QUICKEST, drill=broken_off, console=Console(file=screen, width=120)
+            url, plan=QUICKEST, run_drills=broken_off, console=Console(file=screen, width=120)
         )
     assert "· R1, R2 not tried: interrupted" in screen.getvalue()
     assert "GET /db_dummy" in screen.getvalue()

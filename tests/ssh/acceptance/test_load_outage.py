@@ -14,8 +14,9 @@ from aiohttp import web
 from load_server import SMALL, Service, serving
 from test_load_acceptance import TINY, Onlooker
 
+from fabfile.acceptance.outcome import CheckOutcome
 from fabfile.acceptance.row import Row, Verdict
-from fabfile.acceptance.run import CheckOutcome, measure_all
+from fabfile.acceptance.run import measure_all
 
 PLAN = replace(TINY, rounds=2, pings=1, cache_seconds=0.1)
 ONE_BY_ONE = (
@@ -57,13 +58,13 @@ def test_a_lock_that_is_gone_before_the_load_fails_what_it_kept_from_being_asked
     assert {"R8", "R12", "R13"} <= set(failed)
     assert not {"R4", "R5", "R6", "R7", "R9", "R10", "R19"} & set(failed), "these were not locked"
     assert f"{ONE_BY_ONE} (timed out)" in failed["R8"].why
-    assert failed["R12"].why.startswith(f"no session was made: {ONE_BY_ONE}")
+    assert failed["R12"].why.startswith(f"no session was created: {ONE_BY_ONE}")
     assert failed["R13"].next == "fab status"
     assert failed["R8"].figures.errors == 0, (
         "once it answers again, the load asks for rows that exist"
     )
     assert not [path for path in service.paths if path.startswith("POST /api/session")]
-    assert (outcome.left, outcome.lost, service.made) == ([], 0, {})
+    assert (outcome.sessions_left, outcome.sessions_perhaps_left, service.made) == ([], 0, {})
     assert outcome.seconds < 25, "an outage is not waited out"
 
 
@@ -155,12 +156,12 @@ def test_sessions_whose_creation_ended_in_an_error_are_found_and_deleted(status:
     service, users = Silent(3, status), list[int]()
 
     def act(watch: Onlooker) -> None:
-        if watch.title.startswith("sessions made") and service.made and not users:
+        if watch.title.startswith("sessions created") and service.made and not users:
             users.append(_users_session(service))
 
     outcome = run(service, act)
     assert list(service.made) == users, "all of ours are gone, the user's is there"
-    assert (outcome.left, outcome.lost) == ([], 0)
+    assert (outcome.sessions_left, outcome.sessions_perhaps_left) == ([], 0)
     assert "R12" in rows_that_failed(outcome)
 
 
@@ -172,7 +173,7 @@ def test_an_interrupted_run_finds_the_sessions_that_were_under_way() -> None:
         assert task is not None
 
         def stop(watch: Onlooker) -> None:
-            if watch.title.startswith("sessions made") and watch.n == 6:
+            if watch.title.startswith("sessions created") and watch.n == 6:
                 assert service.posts > watch.n, "one is under way"
                 service.every = 10**6
                 task.cancel()
@@ -189,8 +190,8 @@ def test_what_cannot_be_found_is_reported() -> None:
     service = Silent(2, 504)
     service.starts = _Forgetful()
     outcome = run(service)
-    assert outcome.lost == len(service.made) > 0
-    assert outcome.left == []
+    assert outcome.sessions_perhaps_left == len(service.made) > 0
+    assert outcome.sessions_left == []
 
 
 class _Forgetful(dict[int, str]):

@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 from load_server import TOPS, Cache, Rule, Service, serving
 
-from fabfile.acceptance.arms import compare_ways, in_three_ways
 from fabfile.acceptance.freshness import Fresh
+from fabfile.acceptance.freshness_timing import judge_timing, repeat_unique_novel
 from fabfile.traffic.calls import Range, database_call, operation_call, ping_call
 from fabfile.traffic.client import CONNECTIONS, Request, open_wire
 from fabfile.traffic.load import Load, mix_calls, offer_load
@@ -146,8 +146,8 @@ def test_a_silent_cache_of_rows_that_tell_no_time_is_seen_by_its_speed() -> None
         )
         with serving(cache.app()) as (url,):
             for address, state in ((origin, Fresh.PROVEN), (url, Fresh.CACHED)):
-                make = in_three_ways("R6", Range(TOPS["movie"], named=True), random.Random(1))
+                make = repeat_unique_novel("R6", Range(TOPS["movie"], named=True), random.Random(1))
                 done = load(address, (make() for _ in range(90)), rate=90)
-                found = compare_ways(done.samples, TOPS["movie"])
+                found = judge_timing(done.samples, TOPS["movie"])
                 assert found is not None
                 assert found.state is state, found.because

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from fabfile.acceptance.export import as_json, refuse_bad_path
 from fabfile.acceptance.freshness import Fresh, Freshness
+from fabfile.acceptance.outcome import CheckOutcome
 from fabfile.acceptance.plan import QUICK
 from fabfile.acceptance.progress import LiveView
 from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
-from fabfile.acceptance.run import CheckOutcome
 from fabfile.acceptance.table import show_outcome_table, sparkline
 from fabfile.console.json_file import write_json
 from fabfile.engine.errors import RunbookError
@@ -60,7 +60,18 @@ def outcome(rows: Sequence[Row]) -> CheckOutcome:
         "R8": Range(5000, named=True, why="5000 rows, usual are 5000000"),
     }
     return CheckOutcome(
-        "http://10.0.0.1", QUICK, 0, 22.2, [*rows], ranges, 1864, 0.0042, 0.18, False, [7, 9], 1
+        address="http://10.0.0.1",
+        plan=QUICK,
+        started=0,
+        seconds=22.2,
+        rows=rows,
+        ranges=ranges,
+        requests=1864,
+        lag_p99=0.0042,
+        cpu_share=0.18,
+        doubtful=False,
+        sessions_left=[7, 9],
+        sessions_perhaps_left=1,
     )
 
 
@@ -73,7 +84,7 @@ def shown(rows: Sequence[Row], width: int = 132) -> str:
 def test_a_failure_says_what_was_seen_and_what_to_do() -> None:
     text = shown([SLOW])
     assert "✗ R8 GET /api/session/{id}: p90 is 500 ms" in text
-    assert "the worst 10 s, from second 0: 1 errors of 240, p90 500 ms" in text
+    assert "worst 10 s: from second 0, 1 errors of 240, p90 500 ms" in text
     assert "next: inv db.indexes" in text
     assert "proven with" not in text
 
@@ -83,7 +94,7 @@ def test_remarks_are_said_once_for_all_rows_they_are_of() -> None:
     assert "· R20, R22 not tried: needs the hosts" in text
     assert "· R9 likely fresh: its Date moves on" in text
     assert (
-        "! 2 sessions made by this check are still there: 7, 9; 1 made by it may be, their ids are"
+        "! 2 sessions created by this check still exist: 7, 9; 1 more may exist, their ids are"
         " not known" in text
     )
     assert "· not the usual number of rows: R8 has 5 000" in text
@@ -100,7 +111,7 @@ def test_every_width_shows_every_verdict_in_whole_words(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     for word in ("R8", "GET /api/session/{id}", "FAILED", "held", "not tried"):
         assert word in table
-    assert ("p90 in time" in table) == (width >= 120)
+    assert ("p90 trend" in table) == (width >= 120)
 
 
 def test_a_time_line_is_full_at_the_bound() -> None:

@@ -14,7 +14,7 @@ from fabfile.acceptance.cache_age import (
     judge_ages,
     times_in,
 )
-from fabfile.acceptance.cache_probe import CacheSeen, Pattern
+from fabfile.acceptance.cache_probe import CacheEvidence, Pattern
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.cache import cache_row
 from fabfile.traffic.sample import Sample
@@ -63,28 +63,34 @@ def test_times_in_bodies(body: bytes, times: list[float]) -> None:
 def test_a_body_that_comes_again_is_as_old_as_its_first_coming() -> None:
     """No time in it, no header: an app whose answers all differ."""
     plain = [seen(0, "a"), seen(10, "a"), seen(61.5, "a"), seen(62, "b")]
-    found = judge_ages(plain, fresh("x", "y", "z"), [], CLOCK)
+    found = judge_ages(plain, unique=fresh("x", "y", "z"), posted=[], clock=CLOCK)
     assert found.ages == pytest.approx([0, 10, 61.5, 0])
-    assert found.surely == pytest.approx(61.5)
+    assert found.proven_age == pytest.approx(61.5)
     assert found.evidence == ["when each body was first seen"]
 
 
 def test_an_app_that_always_says_the_same_is_not_old_for_it() -> None:
-    found = judge_ages([seen(0, "ok"), seen(90, "ok")], fresh("ok", "ok", "ok"), [], CLOCK)
-    assert (found.surely, found.evidence, found.by_headers) == (0, [], False)
+    found = judge_ages(
+        [seen(0, "ok"), seen(90, "ok")], unique=fresh("ok", "ok", "ok"), posted=[], clock=CLOCK
+    )
+    assert (found.proven_age, found.evidence, found.by_headers) == (0, [], False)
 
 
 def test_the_time_in_a_body_tells_of_before_the_run() -> None:
-    found = judge_ages([seen(0.5, "a", -70)], fresh("x", "y", "z", timed=True), [], CLOCK)
+    found = judge_ages(
+        [seen(0.5, "a", -70)], unique=fresh("x", "y", "z", timed=True), posted=[], clock=CLOCK
+    )
     # In whole seconds it may have been one later, and the clock may be off.
-    assert (max(found.ages), found.surely) == (pytest.approx(70.5), pytest.approx(69.4))
+    assert (max(found.ages), found.proven_age) == (pytest.approx(70.5), pytest.approx(69.4))
 
 
 def test_a_time_that_is_not_the_answers_own_tells_nothing() -> None:
     """A birthday, a start: fresh answers show that it is not now."""
     old = [seen(i + 3.0, f"b{i}", -5000 - i, took=3) for i in range(3)]
-    found = judge_ages([seen(0, "a", -9000), seen(1, "b", -9000)], old, [], CLOCK)
-    assert found.surely == pytest.approx(0)
+    found = judge_ages(
+        [seen(0, "a", -9000), seen(1, "b", -9000)], unique=old, posted=[], clock=CLOCK
+    )
+    assert found.proven_age == pytest.approx(0)
     assert found.evidence == ["when each body was first seen"]
 
 
@@ -94,18 +100,23 @@ def test_a_cache_that_minds_no_query_hides_nothing() -> None:
     plain = [seen(0, "a", -300), seen(20, "a", -300)]
     stale = [seen(i, "a", -300) for i in (1, 2, 3)]
     posted = [seen(6, "p", 5.9, took=3), seen(7, "q", 6.9, took=3)]
-    assert judge_ages(plain, stale, posted, CLOCK).surely > 300
-    assert judge_ages([*plain, seen(40, "b", -200)], stale, [], CLOCK).surely > 300
-    assert judge_ages(plain, stale, [], CLOCK).evidence == []
+    assert judge_ages(plain, unique=stale, posted=posted, clock=CLOCK).proven_age > 300
+    assert (
+        judge_ages([*plain, seen(40, "b", -200)], unique=stale, posted=[], clock=CLOCK).proven_age
+        > 300
+    )
+    assert judge_ages(plain, unique=stale, posted=[], clock=CLOCK).evidence == []
 
 
 def test_headers_may_only_make_it_older() -> None:
     plain = [seen(0, "a", -3.0, stamp=-6), seen(1, "a", -3.0, stamp=1)]
-    found = judge_ages(plain, fresh("x", "y", "z", timed=True), [], CLOCK)
+    found = judge_ages(plain, unique=fresh("x", "y", "z", timed=True), posted=[], clock=CLOCK)
     assert found.ages == pytest.approx([6, 4])
-    alone = judge_ages([seen(0, "ok", stamp=-70)], fresh("ok", "ok", "ok"), [], CLOCK)
+    alone = judge_ages(
+        [seen(0, "ok", stamp=-70)], unique=fresh("ok", "ok", "ok"), posted=[], clock=CLOCK
+    )
     assert (alone.by_headers, alone.evidence) == (True, ["headers alone"])
-    assert alone.surely == pytest.approx(68.9)
+    assert alone.proven_age == pytest.approx(68.9)
 
 
 def test_the_clock_is_found_from_dates_in_whole_seconds() -> None:
@@ -128,17 +139,17 @@ def the_row(
     plain: Sequence[DatedAnswer],
     slow: int = 0,
     proof: bool = False,
-    longest: float = 66,
+    longest_idle: float = 66,
     posted: Sequence[DatedAnswer] = (),
 ) -> Row:
     samples = [Sample("R16", i, i, i, i + (3.0 if i < slow else 0.01), 200) for i in range(100)]
-    cache = CacheSeen(
-        Pattern(150, 66, 7),
-        samples,
-        list(plain),
-        fresh("x", "y", "z"),
-        list(posted),
-        longest=longest,
+    cache = CacheEvidence(
+        pattern=Pattern(seconds=150, longest_gap=66, seed=7),
+        samples=samples,
+        plain=list(plain),
+        unique=fresh("x", "y", "z"),
+        posted=list(posted),
+        longest_idle=longest_idle,
     )
     return cache_row(cache, proof=proof)
 
@@ -153,7 +164,12 @@ YOUNG = [seen(0, "a"), seen(50, "a")]
         (17, True, Verdict.HELD, ""),
         (18, True, Verdict.UNPROVEN, "18 of 100 took 1 s or more: at most 17 would prove"),
         (25, False, Verdict.HELD, ""),
-        (26, False, Verdict.FAILED, "26 of 100 took 1 s or more: is the answer kept at all?"),
+        (
+            26,
+            False,
+            Verdict.FAILED,
+            "26 of 100 took 1 s or more: does the edge cache this answer at all?",
+        ),
     ],
 )
 def test_speed(slow: int, proof: bool, verdict: Verdict, word: str) -> None:
@@ -178,7 +194,7 @@ def test_age() -> None:
 
 
 def test_what_a_short_run_has_not_shown_is_said() -> None:
-    notes = the_row(YOUNG, longest=8).notes
+    notes = the_row(YOUNG, longest_idle=8).notes
     assert (
         "answers after more than 8 s without a request were not tried: fab check --cache-minutes 10"
         in notes
@@ -188,18 +204,18 @@ def test_what_a_short_run_has_not_shown_is_said() -> None:
 
 def test_a_post_must_reach_the_app() -> None:
     row = the_row(YOUNG, posted=[seen(9, "a")])
-    assert (row.verdict, "its body had been seen before" in row.why) == (Verdict.FAILED, True)
+    assert (row.verdict, "the same body was seen before" in row.why) == (Verdict.FAILED, True)
     quick = the_row(YOUNG, posted=[seen(9, "new")])
-    assert "in 10 ms, the app takes 3 000 ms" in quick.why
+    assert "it took 10 ms, the app takes 3 000 ms" in quick.why
     assert the_row(YOUNG, posted=[seen(9, "new", took=3)]).verdict is Verdict.HELD
 
 
 def test_nothing_but_headers_proves_nothing() -> None:
-    cache = CacheSeen(
-        Pattern(150, 66, 7),
-        [Sample("R16", 0, 0, 0, 0.01, 200)],
-        [seen(0, "ok", stamp=-3)],
-        longest=66,
+    cache = CacheEvidence(
+        pattern=Pattern(seconds=150, longest_gap=66, seed=7),
+        samples=[Sample("R16", 0, 0, 0, 0.01, 200)],
+        plain=[seen(0, "ok", stamp=-3)],
+        longest_idle=66,
     )
     row = cache_row(cache, proof=False)
     assert (row.verdict, row.why) == (
@@ -209,11 +225,15 @@ def test_nothing_but_headers_proves_nothing() -> None:
 
 
 def test_the_pattern_is_its_seeds_and_as_long_as_asked() -> None:
-    steps = list(Pattern(150, 66, 3).steps())
-    assert steps == list(Pattern(150, 66, 3).steps()) != list(Pattern(150, 66, 4).steps())
+    steps = list(Pattern(seconds=150, longest_gap=66, seed=3).steps())
+    assert (
+        steps
+        == list(Pattern(seconds=150, longest_gap=66, seed=3).steps())
+        != list(Pattern(seconds=150, longest_gap=66, seed=4).steps())
+    )
     gaps = [gap for gap, _ in steps]
     assert 150 <= sum(gaps) < 150 + 7 * 2
     assert max(gaps) == 66
     assert {burst for _, burst in steps} >= {1, 4}
-    assert max(gap for gap, _ in Pattern(600, 90, 5).steps()) == 90
-    assert Ages().at(0.5) is None
+    assert max(gap for gap, _ in Pattern(seconds=600, longest_gap=90, seed=5).steps()) == 90
+    assert Ages().percentile(0.5) is None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fabfile.acceptance.row import Verdict
-from fabfile.acceptance.rows.drills import back_row, drill_rows, loss_row
+from fabfile.acceptance.rows.drills import drill_rows, loss_row, recovery_row
 from fabfile.drills.result import FAILED as BROKE
 from fabfile.drills.result import HELD as STOOD
 from fabfile.drills.result import DrillResult
@@ -49,7 +49,7 @@ def lost(count: int) -> dict[str, dict[str, int]]:
         ),
         ([drill(requests=100)], UNPROVEN, "0 errors of 100: at most 0 would prove ≤ 1 %"),
         ([drill(verdict="not tried", why="no lab")], NOT_TRIED, "app-killed: no lab"),
-        ([drill(requirements=("R2",))], NOT_TRIED, "no drill speaks for R1"),
+        ([drill(requirements=("R2",))], NOT_TRIED, "no drill tests R1"),
     ],
 )
 def test_loss_of_a_node(drills: list[DrillResult], verdict: Verdict, why: str) -> None:
@@ -74,34 +74,38 @@ def test_a_loss_has_the_figures_of_all_drills_that_were_tried() -> None:
     ("drills", "verdict", "why"),
     [
         ([drill(), drill("app-hung", recover_s=59.9)], HELD, ""),
-        ([drill(recover_s=60.0)], FAILED, "app-killed: back only after 60 s"),
+        ([drill(recover_s=60.0)], FAILED, "app-killed: recovered only after 60 s"),
         (
             [drill(), drill("app-500", BROKE, recover_s=None, why="still DOWN")],
             FAILED,
-            "app-500: not back by itself",
+            "app-500: did not recover",
         ),
-        ([drill(), drill("app-500", recover_s=None)], UNPROVEN, "app-500 took no time of recovery"),
+        (
+            [drill(), drill("app-500", recover_s=None)],
+            UNPROVEN,
+            "app-500 measured no recovery time",
+        ),
         (
             [drill(verdict="not tried", recover_s=None, why="no lab")],
             NOT_TRIED,
             "app-killed: no lab",
         ),
-        # A drill may break a bound of R1 and still show that the node came back.
+        # A drill may break a bound of R1 and still show that the node recovered.
         ([drill(verdict=BROKE, why="3 GETs failed")], HELD, ""),
     ],
 )
 def test_a_failed_node_is_back(drills: list[DrillResult], verdict: Verdict, why: str) -> None:
-    row = back_row(drills)
+    row = recovery_row(drills)
     assert (row.verdict, row.why) == (verdict, why)
 
 
 def test_both_rows_are_there_whatever_happened() -> None:
-    assert [(row.id, row.verdict, row.why) for row in drill_rows([], "not asked for")] == [
+    assert [(row.id, row.verdict, row.why) for row in drill_rows([], why_none="not asked for")] == [
         ("R1", NOT_TRIED, "not asked for"),
         ("R2", NOT_TRIED, "not asked for"),
     ]
-    locked = drill_rows([], "", Locked("node1 is locked by ops", "", "fab status"))
+    locked = drill_rows([], error=Locked("node1 is locked by ops", "", "fab status"))
     assert [(row.verdict, row.why) for row in locked] == [
         (FAILED, "could not be tried: node1 is locked by ops")
     ] * 2
-    assert [row.verdict for row in drill_rows([drill()], "")] == [HELD, HELD]
+    assert [row.verdict for row in drill_rows([drill()])] == [HELD, HELD]

@@ -74,18 +74,24 @@ def test_bodies_that_never_change_leave_the_date() -> None:
     [
         (
             looks(change=lambda look: look._replace(mark="Age: 3")),
-            "12 of 12 answers say so themselves (Age: 3)",
+            "12 of 12 answers have a cache's header (Age: 3)",
         ),
-        (looks(change=kept(60, lambda look: "same")), "its Date moved by 0 s"),
-        (looks(clock(6), change=kept(60, clock(6), date=False)), "repeats have the very same body"),
+        (looks(change=kept(60, lambda look: "same")), "its Date advanced by 0 s"),
+        (
+            looks(clock(6), change=kept(60, clock(6), date=False)),
+            "repeated requests got the same body",
+        ),
         (
             looks(clock(0), change=kept(60, clock(0), date=False)),
             "the same body came again after 3.2 s",
         ),
-        (looks(clock(3), change=kept(1, clock(3), date=False)), "repeats have the very same body"),
+        (
+            looks(clock(3), change=kept(1, clock(3), date=False)),
+            "repeated requests got the same body",
+        ),
         (
             looks(seconds=0.1, change=kept(60, lambda look: "same", date=False)),
-            "repeats came after 1 ms",
+            "repeated requests took 1 ms",
         ),
     ],
 )
@@ -125,8 +131,11 @@ def test_a_tick_shared_by_two_answers_is_no_cache() -> None:
 
 def test_an_app_that_takes_its_time_proves_it() -> None:
     found = judge_freshness(looks(seconds=0.1))
-    assert (found.state, found.because) == (Fresh.PROVEN, "no repeat came faster than 100 ms")
-    assert found.floor == pytest.approx(0.1)
+    assert (found.state, found.because) == (
+        Fresh.PROVEN,
+        "no repeated request was faster than 100 ms",
+    )
+    assert found.least_seconds == pytest.approx(0.1)
     # A long list takes its time from a cache too.
     assert (
         judge_freshness(looks(seconds=0.1, change=lambda look: look._replace(size=10**6))).state
@@ -138,16 +147,16 @@ def test_what_was_written_must_be_in_the_next_answer() -> None:
     def shown(plain: bool) -> Callable[[FreshnessProbe], FreshnessProbe]:
         def change(look: FreshnessProbe) -> FreshnessProbe:
             there = (True if look.unique else plain) if look.turn else None
-            return look._replace(digest=f"{look.sent}", found=there)
+            return look._replace(digest=f"{look.sent}", shows_write=there)
 
         return change
 
     assert judge_freshness(looks(change=shown(True))).because.startswith(
-        "4 times a session just written was in it"
+        "4 answers show a session just created"
     )
     missing = judge_freshness(looks(change=shown(False)))
     assert missing.state is Fresh.CACHED
-    assert "a session written before is missing" in missing.because
+    assert "a session created before is missing" in missing.because
 
 
 @pytest.mark.parametrize("state", [Fresh.PROVEN, Fresh.CACHED])

@@ -10,10 +10,10 @@ from fabfile.acceptance.host_facts import DatabaseFacts, LogBound
 from fabfile.acceptance.row import Verdict
 from fabfile.acceptance.rows.hosts import (
     clock_row,
-    counted_requests,
+    count_requests,
     deploy_row,
+    host_rows,
     log_row,
-    node_rows,
     ready_row,
     traffic_row,
 )
@@ -120,14 +120,14 @@ def test_counters_are_summed_up_over_edges_and_named_by_requirement() -> None:
         (
             {"R6": EndpointCounts(109, 1), "R7": EndpointCounts(30, 0)},
             FAILED,
-            "R6: 100 answers were got, its figures moved by 99",
+            "R6: 100 requests were answered, its counter changed by 99",
         ),
         (
             {"R6": EndpointCounts(3, 1), "R7": EndpointCounts(30, 0)},
             FAILED,
-            "R6: 100 answers were got, its figures moved by -7",
+            "R6: 100 requests were answered, its counter changed by -7",
         ),
-        ({"R6": EndpointCounts(110, 1)}, FAILED, "R7 has no figures of its own"),
+        ({"R6": EndpointCounts(110, 1)}, FAILED, "R7 has no counter of its own"),
     ],
 )
 def test_figures_must_have_counted_what_was_got(
@@ -157,7 +157,7 @@ def test_figures_of_nothing_prove_nothing() -> None:
             UNPROVEN,
             "a answers too slowly to measure: +0.6 ± 0.7 s",
         ),
-        ({"a": Clock(0.01, 0.02, "")}, UNPROVEN, "nothing keeps the clock of a right"),
+        ({"a": Clock(0.01, 0.02, "")}, UNPROVEN, "no time service keeps the clock of a right"),
         (
             {"a": Clock(0.0, float("inf"), "chrony")},
             UNPROVEN,
@@ -212,9 +212,9 @@ class Hosts:
 
 def test_rows_of_the_hosts() -> None:
     ids = ["R17", "R18", "R20", "R21", "R22"]
-    assert [(row.id, row.verdict) for row in node_rows(None)] == [(id, NOT_TRIED) for id in ids]
+    assert [(row.id, row.verdict) for row in host_rows(None)] == [(id, NOT_TRIED) for id in ids]
     hosts = Hosts()
-    rows = node_rows(hosts, counted_requests(hosts), {"R6": 5})
+    rows = host_rows(hosts, count_requests(hosts), {"R6": 5})
     assert [(row.id, row.verdict) for row in rows] == list(
         zip(ids, [HELD] * 4 + [FAILED], strict=True)
     )
@@ -222,6 +222,6 @@ def test_rows_of_the_hosts() -> None:
 
 
 def test_counters_that_could_not_be_read_before_the_load_fail_their_row_alone() -> None:
-    rows = node_rows(Hosts(), Unreachable("edge1 does not answer", "", "fab status"), {"R6": 5})
+    rows = host_rows(Hosts(), Unreachable("edge1 does not answer", "", "fab status"), {"R6": 5})
     assert (rows[0].verdict, rows[0].why) == (FAILED, "could not be read: edge1 does not answer")
     assert rows[1].verdict is HELD

@@ -9,12 +9,12 @@ import pytest
 from fabfile.acceptance.freshness import Fresh, Freshness
 from fabfile.acceptance.row import Figures, Verdict, judge_figures
 from fabfile.acceptance.rows.service import (
+    add_requests_alone,
     list_row,
     ping_row,
     rate_row,
     single_row,
     suspected_missing_indexes,
-    with_those_alone,
     write_row,
 )
 from fabfile.engine.errors import RunbookError
@@ -89,7 +89,7 @@ def a_load(made: Sequence[Sample], rate: float = 120) -> Load:
         (312, 3, 0, False, HELD, ""),
         (312, 4, 0, False, FAILED, "4 of 312"),
         (312, 200, 0, False, FAILED, "200 of 312 failed (status 503 ×200)"),
-        (0, 0, 0, False, FAILED, "nothing was asked"),
+        (0, 0, 0, False, FAILED, "no request was made"),
     ],
 )
 def test_errors_and_p90(
@@ -125,7 +125,7 @@ def test_a_row_that_is_slow_alone_is_told_from_one_that_waits_for_it() -> None:
         for each in (MOVIE, SESSION)
     )
     assert (waits.why, waits.next) == ("p90 is 500 ms", "fab status")
-    assert searched.why == "p90 is 500 ms; even asked alone it takes 100 ms: is its index there?"
+    assert searched.why == "p90 is 500 ms; it takes 100 ms even without load: is its index there?"
     assert searched.next == "inv db.indexes"
     assert (
         rate_row("peak", a_load(samples(100, errors=9)), suspects, proof=False).next
@@ -140,7 +140,7 @@ def test_a_row_that_is_slow_alone_is_told_from_one_that_waits_for_it() -> None:
         proof=False,
     )
     assert fast_enough.verdict is HELD
-    assert fast_enough.notes == ["even asked alone it takes 100 ms: is its index there?"]
+    assert fast_enough.notes == ["it takes 100 ms even without load: is its index there?"]
 
 
 def test_a_missing_index_is_suspected_by_comparing() -> None:
@@ -172,16 +172,16 @@ def test_one_answer_that_admits_a_cache_is_enough() -> None:
     made = [*samples(99), samples(1, mark="X-Cache: HIT")[0]]
     row = single_row(MOVIE, "", a_load(made), fresh=PROVEN, suspects={}, proof=False)
     assert row.verdict is FAILED
-    assert "it is cached: 1 of 100 answers say so themselves (X-Cache: HIT)" in row.why
+    assert "it is cached: 1 of 100 answers have a cache's header (X-Cache: HIT)" in row.why
 
 
 def test_an_answer_in_no_time_was_not_in_the_database() -> None:
-    fresh = Freshness(Fresh.PROVEN, "", floor=0.1)
+    fresh = Freshness(Fresh.PROVEN, "", least_seconds=0.1)
     row = single_row(
         DB_DUMMY, "", a_load(samples(100, endpoint="R5")), fresh=fresh, suspects={}, proof=False
     )
     assert row.verdict is FAILED
-    assert "100 of 100 came in under 25 ms, the app takes 100 ms" in row.why
+    assert "100 of 100 took less than 25 ms, the app takes 100 ms" in row.why
     assert (
         single_row(MOVIE, "", a_load(samples(100)), fresh=fresh, suspects={}, proof=False).verdict
         is HELD
@@ -204,7 +204,7 @@ def test_lists(requirement: Requirement, errors: int, verdict: Verdict) -> None:
 def test_a_list_asked_once_is_not_blamed_for_it() -> None:
     row = list_row(SESSION_LIST, "", samples(1), Freshness(Fresh.UNKNOWN, "nothing"))
     assert (row.verdict, row.fresh) == (HELD, None)
-    assert row.notes == ["whether it is fresh was not tried: asked only once"]
+    assert row.notes == ["freshness was not tried: the list was requested only once"]
     assert (
         list_row(SESSION_LIST, "", samples(2), Freshness(Fresh.UNKNOWN, "nothing")).verdict
         is UNPROVEN
@@ -226,7 +226,7 @@ def test_a_late_generator_is_told() -> None:
     late = [s._replace(woke=s.intended + 0.03) for s in samples(120, rate=120)]
     load = a_load(late)
     assert load.doubtful
-    assert "asked 30 ms late" in rate_row("peak", load, {}, proof=False).notes[0]
+    assert "and 30 ms late (p99)" in rate_row("peak", load, {}, proof=False).notes[0]
     assert not rate_row("peak", a_load(samples(120, rate=120)), {}, proof=False).notes
 
 
@@ -238,16 +238,16 @@ def test_writes() -> None:
     )
     assert gone.verdict is FAILED
     assert "session 7" in gone.why
-    skipped = write_row(SESSION_DELETE, "", [], [], "the answer names no id")
+    skipped = write_row(SESSION_DELETE, "", [], [], refusal="the answer names no id")
     assert (skipped.verdict, skipped.why) == (NOT_TRIED, "the answer names no id")
     none = write_row(SESSION_DELETE, "", [], [])
-    assert (none.verdict, none.why) == (FAILED, "no session could be made")
+    assert (none.verdict, none.why) == (FAILED, "no session could be created")
     unknown = write_row(
         SESSION_DELETE,
         "",
         [],
-        ["no session was made: which rows exist could not be found out"],
-        "unknown",
+        ["no session was created: which rows exist could not be found out"],
+        refusal="unknown",
     )
     assert unknown.verdict is FAILED, "what could not be asked is a failure"
 
@@ -272,7 +272,7 @@ def test_an_outage_before_the_load_counts(
 ) -> None:
     load = a_load(samples(312))
     row = single_row(MOVIE, "", load, fresh=PROVEN, suspects={}, proof=False)
-    judged = with_those_alone(row, samples(n, errors=errors), load, problems)
+    judged = add_requests_alone(row, samples(n, errors=errors), load, problems)
     assert judged.verdict is verdict
     assert why in judged.why
     assert judged.next == ("" if verdict is HELD else "fab status")
@@ -280,7 +280,7 @@ def test_an_outage_before_the_load_counts(
 
 
 def test_ping_allows_no_error_and_says_what_was_not_seen() -> None:
-    assert "500 shows only while a node is ill" in ping_row(samples(20)).notes[0]
+    assert "500 appears only while a node is unhealthy" in ping_row(samples(20)).notes[0]
     row = ping_row(samples(20, errors=1))
     assert row.verdict is FAILED
     assert not row.notes

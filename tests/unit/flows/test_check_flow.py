@@ -58,7 +58,7 @@ def test_the_sites_own_address_brings_its_names_and_hosts(
     monkeypatch.setattr(flow, "load_settings", lambda: site)
     check_service("", CheckOptions(quick=True))
     assert asked["secure"] == Secure(
-        "https://10.0.0.10:8443", None, ("films.example",), http3=False
+        "https://10.0.0.10:8443", names=("films.example",), http3=False
     )
     assert asked["facts"].settings is site
 
@@ -66,10 +66,10 @@ def test_the_sites_own_address_brings_its_names_and_hosts(
 @pytest.mark.parametrize(
     ("lab", "options", "why"),
     [
-        (False, CheckOptions(), "only when asked for: fab check --drills"),
+        (False, CheckOptions(), "only on request: fab check --drills"),
         (False, CheckOptions(drills=True), ""),
         (True, CheckOptions(), ""),
-        (True, CheckOptions(quick=True), "a quick run fails no node"),
+        (True, CheckOptions(quick=True), "a quick run breaks no node"),
         (True, CheckOptions(quick=True, drills=True), ""),
     ],
 )
@@ -83,13 +83,13 @@ def test_nodes_are_failed_in_a_lab_or_when_asked_for(
     site = dataclasses.replace(a_site(), path=LABS / "7" / "site.toml") if lab else a_site()
     monkeypatch.setattr(flow, "load_settings", lambda: site)
     check_service("", options)
-    assert why in asked["undrilled"]
-    assert bool(asked["undrilled"]) == bool(why)
-    assert (asked["drill"] is None) == bool(why)
+    assert why in asked["why_no_drills"]
+    assert bool(asked["why_no_drills"]) == bool(why)
+    assert (asked["run_drills"] is None) == bool(why)
 
 
 def test_an_address_is_no_site_whose_nodes_could_be_failed(asked: dict[str, Any]) -> None:
-    with pytest.raises(RunbookError, match="--drills does not go with --address"):
+    with pytest.raises(RunbookError, match="--drills does not work with --address"):
         check_service("10.0.0.9", CheckOptions(drills=True))
     assert not asked
 
@@ -104,14 +104,14 @@ def test_a_longer_look_at_the_cache(asked: dict[str, Any]) -> None:
 def test_what_is_no_time_is_refused(asked: dict[str, Any], typed: str) -> None:
     with pytest.raises(RunbookError, match=f"--cache-minutes {typed} is not a time") as caught:
         check_service("10.0.0.9", CheckOptions(quick=True, cache_minutes=typed))
-    assert caught.value.next == "Give minutes, at most 1440: fab check --cache-minutes 10"
+    assert caught.value.next == "give minutes, at most 1440: fab check --cache-minutes 10"
     assert not asked
 
 
 @pytest.mark.parametrize(
     ("address", "tls", "word"),
     [
-        ("", "https://x", "--tls goes with --address"),
+        ("", "https://x", "--tls works only together with --address"),
         ("http://x", "http://x", "over TLS"),
         ("ftp://x", "", "a service"),
     ],

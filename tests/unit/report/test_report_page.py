@@ -18,9 +18,9 @@ import pytest
 
 from fabfile import report
 from fabfile.acceptance.export import as_json
+from fabfile.acceptance.outcome import CheckOutcome
 from fabfile.acceptance.plan import QUICK
 from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
-from fabfile.acceptance.run import CheckOutcome
 from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark
 from fabfile.engine.errors import RunbookError
 from fabfile.report.curves import load_curve
@@ -54,19 +54,19 @@ ROWS = [
     not_tried(FAST_START, "needs the hosts"),
 ]
 OUTCOME = CheckOutcome(
-    "http://10.0.0.1",
-    QUICK,
-    0,
-    22.2,
-    ROWS,
-    {},
-    1864,
-    0.0042,
-    0.18,
-    False,
-    [7],
-    0,
-    [LoadPhase("peak", 24, 10, split_seconds(SAMPLES, 10))],
+    address="http://10.0.0.1",
+    plan=QUICK,
+    started=0,
+    seconds=22.2,
+    rows=ROWS,
+    ranges={},
+    requests=1864,
+    lag_p99=0.0042,
+    cpu_share=0.18,
+    doubtful=False,
+    sessions_left=[7],
+    sessions_perhaps_left=0,
+    phases=[LoadPhase("peak", 24, 10, split_seconds(SAMPLES, 10))],
 )
 DRILL = DrillResult(
     "app-500",

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from fabfile.acceptance.arms import ARMS, compare_ways, in_three_ways
 from fabfile.acceptance.freshness import Fresh
+from fabfile.acceptance.freshness_timing import WAYS, judge_timing, repeat_unique_novel
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
 
@@ -18,7 +18,7 @@ def asked(repeat: float, unique: float, novel: float, n: int = 20, error: str = 
     rng = random.Random(1)
     return [
         Sample("R6", 0, 0, 0, milliseconds / 1000 * rng.uniform(0.7, 1.3), 200, error, "", arm)
-        for arm, milliseconds in zip(ARMS, (repeat, unique, novel), strict=True)
+        for arm, milliseconds in zip(WAYS, (repeat, unique, novel), strict=True)
         for _ in range(n)
     ]
 
@@ -38,43 +38,43 @@ def asked(repeat: float, unique: float, novel: float, n: int = 20, error: str = 
     ],
 )
 def test_times_of_three_ways(times: tuple[float, float, float], state: Fresh | None) -> None:
-    found = compare_ways(asked(*times), 29_019)
+    found = judge_timing(asked(*times), 29_019)
     assert (found.state if found else None) is state
     if found:
-        assert "with a query of its own" in found.because
+        assert "with a unique query" in found.because
 
 
 def test_a_cache_of_a_second_answers_only_most_of_the_repeats() -> None:
     made = asked(3, 3, 3)
     for i in range(4):
         made[i] = made[i]._replace(done=0.001)
-    assert compare_ways(made, 29_019) is None
+    assert judge_timing(made, 29_019) is None
     for i in range(8):
         made[i] = made[i]._replace(done=0.001)
-    found = compare_ways(made, 29_019)
+    found = judge_timing(made, 29_019)
     assert found is not None
     assert found.state is Fresh.CACHED
 
 
 def test_too_few_say_nothing() -> None:
-    assert compare_ways(asked(1, 3, 3, n=11), 29_019) is None
-    assert compare_ways(asked(1, 3, 3, error="status 503"), 29_019) is None
-    assert compare_ways(asked(3, 3, 3), 290) is None, "of a few rows all may be in a cache"
-    assert compare_ways(asked(1, 3, 3), 290) is not None
+    assert judge_timing(asked(1, 3, 3, n=11), 29_019) is None
+    assert judge_timing(asked(1, 3, 3, error="status 503"), 29_019) is None
+    assert judge_timing(asked(3, 3, 3), 290) is None, "of a few rows all may be in a cache"
+    assert judge_timing(asked(1, 3, 3), 290) is not None
 
 
 def test_scatter_alone_is_no_cache() -> None:
     rng = random.Random(2)
     for _ in range(300):
         made = [s._replace(done=rng.lognormvariate(-6, 1)) for s in asked(1, 1, 1)]
-        found = compare_ways(made, 29_019)
+        found = judge_timing(made, 29_019)
         assert found is None or found.state is Fresh.PROVEN
 
 
 def test_each_way_gets_a_third() -> None:
-    make = in_three_ways("R6", Range(29_019, named=True), random.Random(3))
+    make = repeat_unique_novel("R6", Range(29_019, named=True), random.Random(3))
     calls = [make() for _ in range(60)]
-    assert Counter(call.arm for call in calls) == dict.fromkeys(ARMS, 20)
+    assert Counter(call.arm for call in calls) == dict.fromkeys(WAYS, 20)
     assert len({call.path for call in calls if call.arm == "repeat"}) == 1
     assert len({call.path for call in calls if call.arm == "unique"}) == 20
     assert all(call.needle in call.path.encode() for call in calls)
