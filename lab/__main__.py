@@ -1,4 +1,4 @@
-"""`python -m lab up`: the lab's menu without the rest of the runbook's."""
+"""`python -m lab up`: the lab's tasks alone, without the other tasks of `inv`."""
 
 from __future__ import annotations
 

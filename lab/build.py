@@ -1,8 +1,7 @@
-"""Build the stand-in binary (lab/bingo) with Debian's own Go and libraries; nothing is downloaded
-from module proxies.
+"""Build the stand-in binary (lab/bingo) with the Go and the libraries of Debian alone.
 
-`python3 lab/build.py` prints the path of the built file, `--packages` the Debian packages a build
-needs.
+`python3 lab/build.py` prints the path of the built file; with `--packages` it prints the Debian
+packages that a build needs.
 """
 
 from __future__ import annotations
@@ -24,41 +23,47 @@ PACKAGES: tuple[str, ...] = (
     "golang-github-lib-pq-dev",
     "golang-gopkg-yaml.v2-dev",
 )
-"""Debian packages the build needs; the same names in Debian 12 and 13."""
+"""Debian packages that the build needs; they have the same names in Debian 12 and 13."""
 
 SOURCES = Path(__file__).resolve().parent / "bingo"
 SHARED = Path("/var/cache/runbook-lab")
-GO_CACHE: Path | None = None  # where Go keeps what it compiled; beside the built file if None
+GO_CACHE: Path | None = None
+"""Go's build cache; None: a folder beside the built file."""
 LIBRARIES = "/usr/share/gocode"
-KEEP = 30 * 86400  # seconds after which builds of other sources go
+KEEP = 30 * 86400
+"""Seconds after which builds of other sources are removed."""
+
+KILLED = 3600
+"""Seconds after which a build folder can only be that of a killed build."""
+
 FLAGS = ("-trimpath", "-ldflags", "-s -w -buildid=")
 
 
 class BuildError(Exception):
-    """The stand-in cannot be built; the message says what to do."""
+    """The stand-in cannot be built; the message holds the reason and what to do."""
 
 
-def build() -> Path:
-    """The built executable, from the cache when the sources have not changed.
+def build_stand_in() -> Path:
+    """Return the built executable, from the cache if the sources have not changed.
 
     Raises:
         BuildError: Go or a library is missing, or the sources do not compile.
     """
-    target = _cache() / f"bingo-{_fingerprint()}"
+    target = _find_cache() / f"bingo-{_hash_sources()}"
     if not target.exists():
-        _compile(target)
+        _compile_stand_in(target)
     return target
 
 
-def _fingerprint() -> str:
-    """Changes with the sources and the way they are built."""
+def _hash_sources() -> str:
+    """Hash the sources and the build flags: every combination has a file of its own."""
     digest = hashlib.sha256(repr(FLAGS).encode())
     for source in sorted(set(SOURCES.glob("*.go")) - set(SOURCES.glob("*_test.go"))):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _cache() -> Path:
+def _find_cache() -> Path:
     folders = [SHARED]
     with contextlib.suppress(RuntimeError):  # a user id without a name may have no home
         folders.append(Path.home() / ".cache" / "runbook-lab")
@@ -69,18 +74,18 @@ def _cache() -> Path:
             continue
         if os.access(folder, os.W_OK):
             return folder
-    raise BuildError(
-        f"neither {SHARED} nor the home directory can be written; the stand-in has no place"
-    )
+    raise BuildError(f"neither {SHARED} nor a cache in the home directory can be written")
 
 
-def environment(work: Path) -> dict[str, str]:
-    """What Go needs to build from Debian's packages alone; the program's sources are below
-    `work`/src."""
+def go_environment(work: Path) -> dict[str, str]:
+    """Return the environment in which Go builds from Debian's packages alone.
+
+    The program's sources are below `work`/src.
+    """
     return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "HOME": str(work),
-        "GOCACHE": str(GO_CACHE or _cache() / "go-build"),
+        "GOCACHE": str(GO_CACHE or _find_cache() / "go-build"),
         "GOFLAGS": "",
         "GO111MODULE": "off",
         "GOTOOLCHAIN": "local",
@@ -89,12 +94,11 @@ def environment(work: Path) -> dict[str, str]:
     }
 
 
-def _compile(target: Path) -> None:
-    """Compile beside `target` and rename: a build that was cut off leaves nothing that looks
-    finished."""
+def _compile_stand_in(target: Path) -> None:
+    """Compile beside `target`, then rename: an interrupted build leaves no unfinished target."""
     go = shutil.which("go")
     if go is None:
-        raise BuildError(f"Go is missing; apt-get install {' '.join(PACKAGES)}")
+        raise BuildError(f"Go is not installed; apt-get install {' '.join(PACKAGES)}")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as work:
         package = Path(work) / "src" / "bingo"
         shutil.copytree(SOURCES, package)
@@ -102,7 +106,7 @@ def _compile(target: Path) -> None:
         run = subprocess.run(
             [go, "build", *FLAGS, "-o", str(built), "bingo"],
             cwd=package,
-            env=environment(Path(work)),
+            env=go_environment(Path(work)),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -113,12 +117,12 @@ def _compile(target: Path) -> None:
                 f"the stand-in does not compile (needs {' '.join(PACKAGES)}):\n{run.stderr.strip()}"
             )
         built.replace(target)
-    _prune(target.parent)
+    _remove_old_builds(target.parent)
 
 
-def _prune(cache: Path) -> None:
-    """Remove old builds, and what builds left that were killed."""
-    for pattern, age in (("bingo-*", KEEP), (".build-*", 3600)):
+def _remove_old_builds(cache: Path) -> None:
+    """Remove old builds, and the folders of builds that were killed."""
+    for pattern, age in (("bingo-*", KEEP), (".build-*", KILLED)):
         for path in cache.glob(pattern):
             if time.time() - path.stat().st_mtime > age:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -129,6 +133,6 @@ if __name__ == "__main__":
         print(" ".join(PACKAGES))
     else:
         try:
-            print(build())
+            print(build_stand_in())
         except BuildError as error:
             sys.exit(str(error))

@@ -1,8 +1,7 @@
-"""One running host: a systemd-nspawn process and what it contains, held together by a cgroup of our
-own.
+"""One running host: systemd-nspawn and the container's processes, in a cgroup of the lab's own.
 
-The cgroup is the record of what runs: the kernel keeps it, so it is never stale, and it still knows
-the container's processes when their nspawn was killed.
+The cgroup is the record of what runs. The kernel keeps it, so it is never stale, and it still holds
+the container's processes after their nspawn was killed.
 """
 
 from __future__ import annotations
@@ -19,39 +18,47 @@ from .names import Lab
 from .shell import run
 
 CGROUPS = Path("/sys/fs/cgroup")
-DEADLINE = 20.0  # seconds for processes to be gone after SIGKILL; milliseconds is usual
 
-# Enters its cgroups first, so that there is no moment at which a process of ours is in none.
+DEADLINE = 20.0
+"""Seconds in which processes must have ended after SIGKILL; usually it takes milliseconds."""
+
+NSPAWN_END = 3.0
+"""Seconds in which nspawn should have cleaned up and ended after its PID 1 died."""
+
 LAUNCH = (
     'for cgroup; do [ "$cgroup" = -- ] && break; echo $$ > "$cgroup/cgroup.procs"; shift; done;'
     ' shift; exec "$@"'
 )
+"""Shell text: enter the cgroups before `--`, then run the command after it. The shell enters them
+itself, so that no process of the host is ever outside them."""
 
 
-def trees() -> list[Path]:
-    """Where cgroups are to be made: the version 2 tree first, then systemd's own (hybrid layout
-    only)."""
+def list_cgroup_trees() -> list[Path]:
+    """Return the trees that need a cgroup for each host.
+
+    The version 2 tree comes first; in the hybrid layout systemd's own tree follows.
+    """
     hybrid = CGROUPS / "unified"
     return [hybrid, CGROUPS / "systemd"] if (hybrid / "cgroup.procs").exists() else [CGROUPS]
 
 
 def has_cgroups() -> bool:
-    """Whether this machine has the version 2 tree that systemd needs."""
-    return (trees()[0] / "cgroup.controllers").exists()
+    """Return whether this machine has the version 2 tree that systemd needs."""
+    return (list_cgroup_trees()[0] / "cgroup.controllers").exists()
 
 
-def _cgroup(lab: Lab, name: str) -> Path:
-    return trees()[0] / lab.bridge / name
+def _cgroup_folder(lab: Lab, name: str) -> Path:
+    return list_cgroup_trees()[0] / lab.bridge / name
 
 
-def start(lab: Lab, name: str) -> None:
-    """Boot the host from its root folder. Returns at once; see `ready` for when it answers."""
+def start_host(lab: Lab, name: str) -> None:
+    """Boot the host from its root folder. Returns at once; `ssh.wait_for_login` waits for it."""
     folder = lab.host_folder(name)
-    network.unplug(lab, name)
-    groups = [tree / lab.bridge / name for tree in trees()]
+    network.remove_cable(lab, name)
+    groups = [tree / lab.bridge / name for tree in list_cgroup_trees()]
     for group in groups:
         group.mkdir(parents=True, exist_ok=True)
-    _delegate(groups[0])
+    _delegate_controllers(groups[0])
     argv = [
         "systemd-nspawn",
         "--quiet",
@@ -68,8 +75,8 @@ def start(lab: Lab, name: str) -> None:
         "--resolv-conf=off",
         "--timezone=off",
     ]
-    # setsid --fork: on a terminal in the background job control would stop it; and it must not be
-    # our child.
+    # setsid --fork: without it, job control would stop the container of a background command; nor
+    # may it be a child of this process, which ends long before it.
     launch = f'exec >"{folder}/console.log" 2>&1 </dev/null; {LAUNCH}'
     environment = ("env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
     run(
@@ -77,9 +84,11 @@ def start(lab: Lab, name: str) -> None:
     )
 
 
-def _delegate(group: Path) -> None:
-    """Hand down what controllers this machine offers (none, maybe). nspawn does the last step
-    itself."""
+def _delegate_controllers(group: Path) -> None:
+    """Pass on the controllers that this machine offers (perhaps none) to the lab's cgroup.
+
+    nspawn passes them on to the host itself.
+    """
     lab = group.parent
     offered = (lab / "cgroup.controllers").read_text(encoding="utf-8").split()
     (lab / "cgroup.subtree_control").write_text(
@@ -88,22 +97,22 @@ def _delegate(group: Path) -> None:
 
 
 def is_running(lab: Lab, name: str) -> bool:
-    """Whether any process of the host is alive."""
-    events = _cgroup(lab, name) / "cgroup.events"
+    """Return whether any process of the host is alive."""
+    events = _cgroup_folder(lab, name) / "cgroup.events"
     return events.exists() and "populated 1" in events.read_text(encoding="utf-8")
 
 
-def init_pid(lab: Lab, name: str) -> int | None:
-    """The machine's pid of the host's PID 1, if it has one."""
-    for procs in _cgroup(lab, name).glob("payload*/**/cgroup.procs"):
+def find_init_pid(lab: Lab, name: str) -> int | None:
+    """Return the pid, on this machine, of the host's PID 1; None if the host has none."""
+    for procs in _cgroup_folder(lab, name).glob("payload*/**/cgroup.procs"):
         for pid in map(int, procs.read_text(encoding="utf-8").split()):
-            if _pid_inside(pid) == 1:
+            if _read_inner_pid(pid) == 1:
                 return pid
     return None
 
 
-def _pid_inside(pid: int) -> int | None:
-    """Its pid as seen from within its own namespace."""
+def _read_inner_pid(pid: int) -> int | None:
+    """Return the process's pid inside its own namespace; None if it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -112,40 +121,40 @@ def _pid_inside(pid: int) -> int | None:
 
 
 def power_off(lab: Lab, name: str) -> None:
-    """End the host as a power failure does: PID 1 dies, and everything at the same moment with it.
+    """End the host as a power failure does: PID 1 is killed, and every process with it.
 
     Raises:
-        LabError: something of it is still alive after 20 s.
+        LabError: a process of the host is still alive after DEADLINE.
     """
-    pid = init_pid(lab, name)
+    pid = find_init_pid(lab, name)
     if pid:
-        _kill(pid)
-    # nspawn then cleans up after itself and ends. What does not (its nspawn was killed before) is
-    # ended here.
-    if not _within(3 if pid else 0, lambda: not is_running(lab, name)):
-        _kill_all(lab, name)
-        if not _within(DEADLINE, lambda: not is_running(lab, name)):
+        _kill_init(pid)
+    # nspawn then cleans up and ends. If nspawn itself was killed before, the processes remain: kill
+    # the whole cgroup.
+    if not _wait_until(NSPAWN_END if pid else 0, lambda: not is_running(lab, name)):
+        _kill_cgroup(lab, name)
+        if not _wait_until(DEADLINE, lambda: not is_running(lab, name)):
             raise LabError(
-                f"Processes of {lab.machine(name)} are alive {DEADLINE:.0f} s after SIGKILL.",
-                "They wait in the kernel, mostly for a disk; nothing can be removed under them.",
-                "Look: inv lab.status; then again: inv lab.down",
+                f"processes of {lab.machine(name)} are alive {DEADLINE:.0f} s after SIGKILL",
+                "they wait in the kernel, mostly for a disk; their files cannot be removed yet",
+                "inv lab.status; when they have ended: inv lab.down",
             )
-    network.unplug(lab, name)
+    network.remove_cable(lab, name)
     _remove_cgroups(lab, name)
-    for part in ("unix-export", "propagate"):  # what a killed nspawn has no time to take away
+    for part in ("unix-export", "propagate"):  # a killed nspawn leaves these behind
         left = Path("/run/systemd/nspawn") / part / lab.machine(name)
         mounts.unmount_below(left)
-        mounts.remove(left)
+        mounts.remove_folder(left)
 
 
-def _kill(pid: int) -> None:
-    """SIGKILL through a descriptor: never hits another process that got the number meanwhile."""
+def _kill_init(pid: int) -> None:
+    """Kill PID 1 through a descriptor: another process may have got its pid meanwhile."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
-        if _pid_inside(pid) == 1:
+        if _read_inner_pid(pid) == 1:
             signal.pidfd_send_signal(fd, signal.SIGKILL)
     except ProcessLookupError:
         pass
@@ -153,8 +162,8 @@ def _kill(pid: int) -> None:
         os.close(fd)
 
 
-def _kill_all(lab: Lab, name: str) -> None:
-    group = _cgroup(lab, name)
+def _kill_cgroup(lab: Lab, name: str) -> None:
+    group = _cgroup_folder(lab, name)
     if (group / "cgroup.kill").exists():  # Linux 5.14
         (group / "cgroup.kill").write_text("1", encoding="utf-8")
         return
@@ -164,7 +173,7 @@ def _kill_all(lab: Lab, name: str) -> None:
 
 
 def _remove_cgroups(lab: Lab, name: str) -> None:
-    for tree in trees():
+    for tree in list_cgroup_trees():
         folder = tree / lab.bridge / name
         if folder.exists():
             for group in sorted(
@@ -175,25 +184,25 @@ def _remove_cgroups(lab: Lab, name: str) -> None:
 
 
 def remove_lab_cgroup(lab: Lab) -> None:
-    """Remove the cgroup all hosts were in; every host must be off."""
-    for tree in trees():
+    """Remove the lab's cgroup; every host must be off."""
+    for tree in list_cgroup_trees():
         if (tree / lab.bridge).exists():
             (tree / lab.bridge).rmdir()
 
 
-def all_running(lab: Lab) -> list[str]:
-    """Names of the hosts with processes, known to the table or not."""
-    return [name for name in known(lab) if is_running(lab, name)]
+def list_running_hosts(lab: Lab) -> list[str]:
+    """Return the hosts that have processes, even those that `names` does not know."""
+    return [name for name in list_known_hosts(lab) if is_running(lab, name)]
 
 
-def known(lab: Lab) -> list[str]:
-    """Names of the hosts that have a cgroup, running or not."""
-    # In any tree: a `down` that was killed may have removed those of the first tree only.
-    groups = [tree / lab.bridge for tree in trees() if (tree / lab.bridge).exists()]
+def list_known_hosts(lab: Lab) -> list[str]:
+    """Return the hosts that have a cgroup, running or not."""
+    # In any tree: a killed `down` may have removed the cgroups of the first tree only.
+    groups = [tree / lab.bridge for tree in list_cgroup_trees() if (tree / lab.bridge).exists()]
     return sorted({path.name for group in groups for path in group.iterdir() if path.is_dir()})
 
 
-def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+def _wait_until(seconds: float, condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,7 +1,7 @@
 """A host's disk: an overlay on the shared image, and the files that make it this host.
 
-Above the image lies a layer of .deb files that earlier hosts downloaded. Each host sees its own
-copy (hard links), so any number of them may run apt at the same time.
+Between image and host lies a layer of .deb files that earlier hosts downloaded. Each host has its
+own copy (hard links), so all of them may run apt at the same time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from .shell import run
 
 POOL = CACHE / "debs"
 ARCHIVES = Path("var/cache/apt/archives")
-KEEP = 30 * 86400  # seconds a downloaded package stays in the pool
+KEEP = 30 * 86400
+"""Seconds a downloaded package stays in the pool."""
 
 NETWORK = """[Match]
 Name=host0
@@ -31,60 +32,67 @@ IPv6AcceptRA=no
 """
 
 
-def make(lab: Lab, name: str, image: Path, settings: dict[str, str]) -> None:
-    """Give the host (which is off) an empty disk on the image. A crash half-way leaves it
-    without its mark."""
-    forget(lab, name)
+def make_disk(lab: Lab, name: str, image: Path, settings: dict[str, str]) -> None:
+    """Give a host that is off an empty disk on `image`.
+
+    The file `prepared` is written last: after a crash in between, the disk does not count as made.
+    """
+    remove_disk(lab, name)
     folder = lab.host_folder(name)
     for part in ("upper", "work", "root"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     _link_packages(folder / "debs" / ARCHIVES)
-    _mount(folder, [folder / "debs", image])
-    _write_files(lab, name, folder / "root", settings)
+    _mount_overlay(folder, [folder / "debs", image])
+    _write_host_files(lab, name, folder / "root", settings)
     (folder / "prepared").write_text(f"{image}\n", encoding="utf-8")
 
 
-def attach(lab: Lab, name: str) -> None:
-    """Mount the disk of a host that was made before, if it is not."""
+def attach_disk(lab: Lab, name: str) -> None:
+    """Mount the disk of a host that was made before, unless it is mounted."""
     folder = lab.host_folder(name)
-    if not mounts.below(folder / "root"):
-        _mount(folder, [folder / "debs", image_of(lab, name)])
+    if not mounts.list_mounts_below(folder / "root"):
+        _mount_overlay(folder, [folder / "debs", read_image_path(lab, name)])
 
 
-def image_of(lab: Lab, name: str) -> Path:
-    """The image that the disk of a host that was made stands on."""
+def read_image_path(lab: Lab, name: str) -> Path:
+    """Return the image under the disk of a host that was made."""
     return Path((lab.host_folder(name) / "prepared").read_text(encoding="utf-8").strip())
 
 
-def forget(lab: Lab, name: str) -> None:
-    """Unmount and remove the host's disk, keeping what it downloaded."""
+def remove_disk(lab: Lab, name: str) -> None:
+    """Unmount and remove the host's disk; keep the packages that the host downloaded."""
     folder = lab.host_folder(name)
     (folder / "prepared").unlink(missing_ok=True)
     mounts.unmount_below(folder / "root")
     _collect_packages(folder / "upper" / ARCHIVES)
     for part in ("upper", "work", "debs"):
-        mounts.remove(folder / part)
+        mounts.remove_folder(folder / part)
 
 
-def _mount(folder: Path, lower: list[Path]) -> None:
+def _mount_overlay(folder: Path, lower: list[Path]) -> None:
     below = ":".join(map(str, lower))
     layers = f"lowerdir={below},upperdir={folder / 'upper'},workdir={folder / 'work'}"
     run("mount", "-t", "overlay", "-o", layers, "overlay", str(folder / "root"))
 
 
 def ensure_writable(lab: Lab) -> None:
-    """Where overlay disks cannot lie on the machine's own file system (an overlay itself), keep
-    them in memory."""
+    """Keep the disks in memory where the machine's own file system cannot hold them.
+
+    An overlay cannot lie on another overlay, which is what a container's root often is.
+    """
     hosts = lab.folder / "hosts"
     hosts.mkdir(parents=True, exist_ok=True)
-    if not mounts.below(hosts) and run("stat", "-f", "-c", "%T", str(hosts)).strip() == "overlayfs":
+    if (
+        not mounts.list_mounts_below(hosts)
+        and run("stat", "-f", "-c", "%T", str(hosts)).strip() == "overlayfs"
+    ):
         run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(hosts))
 
 
 def _link_packages(archives: Path) -> None:
     archives.mkdir(parents=True, exist_ok=True)
     for package in POOL.glob("*.deb"):
-        _link(package, archives / package.name)
+        _link_or_copy(package, archives / package.name)
 
 
 def _collect_packages(archives: Path) -> None:
@@ -94,20 +102,21 @@ def _collect_packages(archives: Path) -> None:
             package.unlink(missing_ok=True)
     for package in archives.glob("*.deb"):
         if package.is_file() and not (POOL / package.name).exists():
+            # The link comes under a temporary name: another lab may collect packages, too.
             beside = POOL / f"{package.name}.{os.getpid()}"
-            _link(package, beside)
+            _link_or_copy(package, beside)
             os.utime(beside)
             beside.rename(POOL / package.name)
 
 
-def _link(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system
         shutil.copyfile(source, target)
 
 
-def _write_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> None:
+def _write_host_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> None:
     folder = lab.host_folder(name)
     key = Path("etc/ssh/ssh_host_ed25519_key")
     files: dict[str, tuple[str, int]] = {
@@ -116,7 +125,7 @@ def _write_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> N
             f"127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost\n",
             0o644,
         ),
-        "etc/resolv.conf": (resolver.for_hosts(), 0o644),
+        "etc/resolv.conf": (resolver.render_resolv_conf(), 0o644),
         "etc/machine-id": (f"{secrets.token_hex(16)}\n", 0o444),
         # Sorts before the 80-container-host0.network that systemd brings along.
         "etc/systemd/network/10-host0.network": (
@@ -136,9 +145,9 @@ def _write_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> N
 
 
 def write_settings(lab: Lab, name: str, settings: dict[str, str]) -> None:
-    """The lab-only file that the stand-in reads. Works on a running host, too."""
+    """Write the stand-in's settings, a file of the lab only. Works on a running host, too."""
     lines = [
         "# Written by the lab, for the stand-in of bingo only.",
-        *(f"{k} = {v}" for k, v in settings.items()),
+        *(f"{key} = {value}" for key, value in settings.items()),
     ]
     replace_file(lab.host_folder(name) / "root/etc/bingo-lab.conf", "\n".join(lines) + "\n", 0o644)

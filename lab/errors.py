@@ -1,14 +1,18 @@
-"""What goes wrong in the lab, said in three parts."""
+"""Errors of the lab, in three parts as everywhere in this project."""
 
 from __future__ import annotations
 
 
 class LabError(Exception):
-    """Something an operator can cause or mend: what was seen, why it matters, what to type next."""
+    """An expected failure, reported without a traceback.
 
-    def __init__(self, seen: str, why: str, next: str, code: int = 1) -> None:
-        super().__init__(f"{seen}\n{why}\n{next}")
-        self.seen = seen
+    `problem` is what is wrong, `why` why it matters, `next` the command to run or the action to
+    take, `code` the exit code.
+    """
+
+    def __init__(self, problem: str, why: str, next: str, code: int = 1) -> None:
+        super().__init__(f"{problem}\n{why}\n{next}")
+        self.problem = problem
         self.why = why
         self.next = next
         self.code = code

@@ -1,7 +1,7 @@
-"""How `inv` runs tasks: as invoke does, but for options where a task wants a name.
+"""How `inv` runs tasks: as invoke does, except for an option in the place of a name.
 
-Invoke's parser takes whatever follows `inv lab.ssh` for the host's name, `--help` too. Named by
-`tasks.executor_class` in invoke.yaml.
+Invoke's parser takes whatever follows `inv lab.ssh` for the host's name, even `--help`. invoke.yaml
+names this class in `tasks.executor_class`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ HELP = ("-h", "--help")
 
 
 class MenuExecutor(Executor):
-    """Answers `--help` in the place of a name with the task's help, and refuses any other option
-    there."""
+    """Shows a task's help for `--help` in the place of a name; refuses any other option there."""
 
     binary = "inv"
-    """How the menu is called, for its help."""
+    """The name of the program in its help."""
 
     def execute(self, *tasks: Any) -> Any:
         """Run the tasks.
 
         Raises:
-            Exit: an option stood where a name was wanted; or the help was shown.
+            Exit: an option stands in the place of a name, or the help was shown.
         """
         for task in tasks:
-            for typed in _positional(task):
+            for typed in _positional_words(task):
                 if typed in HELP:
                     menu = Program(namespace=self.collection, name=self.binary, binary=self.binary)
                     menu.run([self.binary, "--help", task.name])
@@ -37,7 +36,7 @@ class MenuExecutor(Executor):
         return super().execute(*tasks)
 
 
-def _positional(task: Any) -> list[str]:
-    """What was typed for the names that a task wants."""
+def _positional_words(task: Any) -> list[str]:
+    """Return the words that were typed for the task's positional arguments."""
     arguments = task.args.values() if hasattr(task, "args") else ()
-    return [str(one.value) for one in arguments if one.positional and one.value]
+    return [str(argument.value) for argument in arguments if argument.positional and argument.value]

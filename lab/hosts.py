@@ -1,12 +1,12 @@
-"""What one can do with the lab: the functions that tasks, tests and drills call.
+"""The functions of the lab that tasks, tests and drills call.
 
-    up() down() reset() check()       the whole lab, or some hosts; check: can a lab exist here?
-    power_off(name) power_on(name)    a power failure, and its end
-    pin(kind)                         another release of the stand-in, good or bad
-    cut(name) heal(name)              the network cable pulled, and plugged in again
+    up() down() reset()                 the whole lab, or some hosts
+    check_machine()                     whether a lab can run on this machine
+    power_off(name) power_on(name)      a power failure, and its end
+    cut_cable(name) plug_cable(name)    the network cable pulled, and plugged in again
+    pin_release(kind)                   another release of the stand-in, good or bad
 
-All of them work as root or through sudo, and act on the lab that the environment variable LAB
-names.
+All of them run as root or through sudo. The environment variable LAB chooses the lab.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import container, disk, image, mirror, mounts, network, preflight, releases, sitefile, ssh
-from .build import BuildError, build
+from .build import BuildError, build_stand_in
 from .errors import LabError
-from .lock import held
-from .names import HOSTS, STATE, Lab, chosen, current
+from .lock import hold_lock
+from .names import HOSTS, STATE, Lab, choose_hosts, current_lab
 from .privilege import as_root
-from .shell import say
+from .shell import report
 
 STAND_IN = {"deaths": "real", "scale": "1.0"}
 DEFAULTS = {**STAND_IN, "bookworm": ""}
 
 
 @contextmanager
-def _alone() -> Iterator[Lab]:
-    """The current lab, with nobody else changing it."""
-    lab = current()
-    os.umask(0o022)  # the hosts' own users must be able to enter the folders we make
-    with held(STATE / f"{lab.number}.lock", f"another command on lab {lab.number}"):
+def _lock_lab() -> Iterator[Lab]:
+    """Yield the current lab; no other command can change it meanwhile."""
+    lab = current_lab()
+    os.umask(0o022)  # the hosts' users must be able to enter these folders
+    with hold_lock(STATE / f"{lab.number}.lock", f"another command on lab {lab.number}"):
         yield lab
 
 
@@ -46,215 +46,221 @@ def up(
     scale: float | None = None,
     bookworm: list[str] | None = None,
 ) -> None:
-    """Make the lab stand: build what is missing, repair what is half done, leave alone what is
-    right.
+    """Bring the lab up: build what is missing, repair what is half done, keep what is right.
 
     Args:
-        names: some of the hosts; by default those of every lab. Those of an earlier call stay.
-        deaths: how the stand-in dies by itself: real, off, or a mean time in seconds. Kept if not
-            given.
-        scale: factor on its row counts. Kept if not given.
-        bookworm: hosts that are Debian 12, the others are 13; one that was the other gets a fresh
-            disk. Kept if not given.
+        names: some of the hosts; by default those of every lab. Hosts of an earlier call stay.
+        deaths: how often the stand-in crashes: real, off, or a mean time in seconds. By default
+            unchanged.
+        scale: factor on the stand-in's row counts. By default unchanged.
+        bookworm: hosts with Debian 12; the others have Debian 13. A host that changes its release
+            gets a fresh disk. By default unchanged.
     """
-    given = {"deaths": deaths, "scale": None if scale is None else str(scale)}
-    given["bookworm"] = None if bookworm is None else " ".join(chosen(bookworm) if bookworm else [])
-    wanted = chosen(names or [*HOSTS, *current().made()])
-    _up(wanted, {key: value for key, value in given.items() if value is not None}, _binary())
+    given: dict[str, str] = {}
+    if deaths is not None:
+        given["deaths"] = deaths
+    if scale is not None:
+        given["scale"] = str(scale)
+    if bookworm is not None:
+        given["bookworm"] = " ".join(choose_hosts(bookworm) if bookworm else [])
+    wanted = choose_hosts(names or [*HOSTS, *current_lab().made()])
+    _up_as_root(wanted, given, _build_binary())
 
 
-def _binary() -> str:
-    """The stand-in, built by the user who asks, not by root."""
-    slow = threading.Timer(1, say, ["stand-in: building it (once; about a minute)"])
+def _build_binary() -> str:
+    """Build the stand-in as the calling user, not as root; return its path."""
+    slow = threading.Timer(1, report, ["building the stand-in (once; about a minute)"])
     slow.start()
     try:
-        return str(build())
+        return str(build_stand_in())
     except BuildError as error:
         raise LabError(
-            f"The stand-in binary could not be built: {error}",
-            "It is what the lab's hosts are there to serve.",
-            "./run demo installs what its build needs and goes on from there",
+            f"the stand-in binary could not be built: {error}",
+            "the lab's hosts exist to serve it",
+            "./run demo   (it installs what the build needs)",
         ) from None
     finally:
         slow.cancel()
 
 
 @as_root
-def _up(names: list[str], settings: dict[str, str], binary: str) -> None:
-    with _alone() as lab:
+def _up_as_root(names: list[str], settings: dict[str, str], binary: str) -> None:
+    with _lock_lab() as lab:
         began = time.monotonic()
-        preflight.check(lab)
-        if lab.folder.exists() and not container.all_running(lab):
-            say("What is left of an earlier lab is removed first.")
-            _remove(lab)
-        wanted = _settings(lab) | settings
-        roots = {name: image.ready(_suite(wanted, name)) for name in names}
+        preflight.check_machine(lab)
+        if lab.folder.exists() and not container.list_running_hosts(lab):
+            report("removing what is left of an earlier lab")
+            _remove_lab(lab)
+        wanted = _read_settings(lab) | settings
+        roots = {name: image.ensure_image(_choose_suite(wanted, name)) for name in names}
         disk.ensure_writable(lab)
         sitefile.make_secrets(lab, names)
-        network.up(lab)
+        network.set_up_network(lab)
         changed = _store_settings(lab, settings)
         booted = [name for name in names if _ensure_running(lab, name, roots[name])]
         for name in lab.made():
             if name not in booted and changed:
-                disk.write_settings(lab, name, _of_stand_in(lab))
+                disk.write_settings(lab, name, _read_stand_in_settings(lab))
         sitefile.pin_host_keys(lab, lab.made())
-        ssh.wait(lab, names)
+        ssh.wait_for_login(lab, names)
         sitefile.take_binary(lab, Path(binary))
-        sitefile.write(lab, lab.made(), _settings(lab)["deaths"])
-        say(
+        sitefile.write_site_file(lab, lab.made(), _read_settings(lab)["deaths"])
+        report(
             f"lab {lab.number}: {', '.join(names)} answer ssh ({len(booted)} booted,"
             f" {time.monotonic() - began:.1f} s)"
         )
 
 
-def _settings(lab: Lab) -> dict[str, str]:
+def _read_settings(lab: Lab) -> dict[str, str]:
     path = lab.folder / "settings.json"
     return DEFAULTS | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
 
 
-def _of_stand_in(lab: Lab) -> dict[str, str]:
-    return {key: value for key, value in _settings(lab).items() if key in STAND_IN}
+def _read_stand_in_settings(lab: Lab) -> dict[str, str]:
+    return {key: value for key, value in _read_settings(lab).items() if key in STAND_IN}
 
 
-def _suite(settings: dict[str, str], name: str) -> str:
+def _choose_suite(settings: dict[str, str], name: str) -> str:
     return "bookworm" if name in settings["bookworm"].split() else mirror.SUITE
 
 
 def _store_settings(lab: Lab, given: dict[str, str]) -> bool:
-    """Store them; whether anything is other than before."""
-    before = _settings(lab)
+    """Store the settings that were given; return whether anything changed."""
+    before = _read_settings(lab)
     (lab.folder / "settings.json").write_text(json.dumps(before | given), encoding="utf-8")
     return before | given != before
 
 
 def _ensure_running(lab: Lab, name: str, root: Path) -> bool:
-    """Boot the host unless it runs (then plug it in, if it was cut off); whether it had to.
+    """Boot the host if it does not run; return whether it was booted.
 
-    A host of another release than `root` gets a fresh disk.
+    A running host gets its cable plugged in. A host of another Debian release than `root` gets a
+    fresh disk.
     """
-    fits = name in lab.made() and image.suite_of(disk.image_of(lab, name)) == image.suite_of(root)
-    if fits and container.init_pid(lab, name):
+    fits = name in lab.made() and image.read_suite(
+        disk.read_image_path(lab, name)
+    ) == image.read_suite(root)
+    if fits and container.find_init_pid(lab, name):
         network.set_cable(lab, name, "up")
         return False
-    container.power_off(lab, name)  # of a half-dead one
+    container.power_off(lab, name)  # some of its processes may be left
     if fits:
-        disk.attach(lab, name)
+        disk.attach_disk(lab, name)
     else:
-        disk.make(lab, name, root, _of_stand_in(lab))
-    container.start(lab, name)
+        disk.make_disk(lab, name, root, _read_stand_in_settings(lab))
+    container.start_host(lab, name)
     return True
 
 
 @as_root
-def check() -> None:
-    """
+def check_machine() -> None:
+    """Check that a lab can run on this machine.
+
     Raises:
-        LabError: no lab can be made on this machine, and why.
+        LabError: it cannot; the error holds the reason.
     """
-    preflight.check(current())
+    preflight.check_machine(current_lab())
 
 
 @as_root
 def down() -> None:
-    """Remove the lab: processes, mounts, network, forwarding setting, state. The image cache
-    stays."""
-    with _alone() as lab:
-        stood = lab.folder.exists() or bool(container.known(lab))
-        _remove(lab)
-        say(f"lab {lab.number}: {'removed' if stood else 'was not up'}")
+    """Remove the lab: processes, mounts, network, kernel settings, state. The image stays."""
+    with _lock_lab() as lab:
+        existed = lab.folder.exists() or bool(container.list_known_hosts(lab))
+        _remove_lab(lab)
+        report(f"lab {lab.number}: {'removed' if existed else 'was not up'}")
     if not any(STATE.iterdir()):
         STATE.rmdir()
 
 
-def _remove(lab: Lab) -> None:
+def _remove_lab(lab: Lab) -> None:
     lab.site.unlink(missing_ok=True)
-    for name in container.known(lab):
+    for name in container.list_known_hosts(lab):
         container.power_off(lab, name)
     container.remove_lab_cgroup(lab)
-    network.down(lab)
+    network.remove_network(lab)
     for folder in lab.folder.glob("hosts/*"):
-        disk.forget(lab, folder.name)
+        disk.remove_disk(lab, folder.name)
     mounts.unmount_below(lab.folder)
     if lab.folder.exists():
-        mounts.remove(lab.folder)
+        mounts.remove_folder(lab.folder)
 
 
 @as_root
 def reset(names: list[str] | None = None) -> None:
-    """Give hosts (default: all of the lab) a fresh disk and boot them again, with the same keys
-    and settings."""
-    with _alone() as lab:
-        which = chosen(names, lab.made())
-        for name in which:
-            root = image.ready(_suite(_settings(lab), name))
+    """Give hosts (by default all) a fresh disk and boot them, with the same keys and settings."""
+    with _lock_lab() as lab:
+        chosen = choose_hosts(names, lab.made())
+        for name in chosen:
+            root = image.ensure_image(_choose_suite(_read_settings(lab), name))
             container.power_off(lab, name)
-            disk.make(lab, name, root, _of_stand_in(lab))
-            container.start(lab, name)
-        ssh.wait(lab, which)
-        say(f"lab {lab.number}: {', '.join(which)} fresh and up")
+            disk.make_disk(lab, name, root, _read_stand_in_settings(lab))
+            container.start_host(lab, name)
+        ssh.wait_for_login(lab, chosen)
+        report(f"lab {lab.number}: {', '.join(chosen)} have a fresh disk and answer ssh")
 
 
 @as_root
 def power_off(name: str) -> None:
     """End the host as a power failure does. Its disk stays. Harmless if it is off."""
-    with _alone() as lab:
-        chosen([name], lab.made())
+    with _lock_lab() as lab:
+        choose_hosts([name], lab.made())
         container.power_off(lab, name)
 
 
 @as_root
 def power_on(name: str) -> None:
     """Boot the host from its disk and wait until it answers ssh. Harmless if it runs."""
-    with _alone() as lab:
-        chosen([name], lab.made())
-        if not container.init_pid(lab, name):
+    with _lock_lab() as lab:
+        choose_hosts([name], lab.made())
+        if not container.find_init_pid(lab, name):
             container.power_off(lab, name)
-            disk.attach(lab, name)
-            container.start(lab, name)
-        ssh.wait(lab, [name])
+            disk.attach_disk(lab, name)
+            container.start_host(lab, name)
+        ssh.wait_for_login(lab, [name])
 
 
-def pin(kind: str) -> str:
-    """Make the site file pin a release of the stand-in of this kind (see releases.py); its id."""
+def pin_release(kind: str) -> str:
+    """Pin a release of `kind` (see releases.py) in the site file; return the release's id."""
     if kind not in releases.KINDS:
         known = ", ".join(releases.KINDS)
         raise LabError(
-            f"There is no kind of release called {kind}.",
-            f"There are {known}.",
+            f"there is no release kind called {kind}",
+            f"the kinds are {known}",
             "inv lab.release good",
         )
-    return _pin(kind, _binary())
+    return _pin_as_root(kind, _build_binary())
 
 
 @as_root
-def _pin(kind: str, binary: str) -> str:
-    with _alone() as lab:
+def _pin_as_root(kind: str, binary: str) -> str:
+    with _lock_lab() as lab:
         if not lab.site.exists():
             raise LabError(
-                "The lab is not up.", "Its site file is what pins a release.", "inv lab.up"
+                "the lab is not up", "only its site file can pin a release", "inv lab.up"
             )
-        return sitefile.pin(lab, releases.make(Path(binary), lab.folder, kind))
+        return sitefile.pin_release(lab, releases.make_release(Path(binary), lab.folder, kind))
 
 
 @as_root
-def cut(name: str) -> None:
-    """Pull the host's network cable. It runs on, nobody reaches it."""
+def cut_cable(name: str) -> None:
+    """Pull the host's network cable: the host keeps running, but nobody can reach it."""
     _set_cable(name, "down")
 
 
 @as_root
-def heal(name: str) -> None:
-    """Plug it in again."""
+def plug_cable(name: str) -> None:
+    """Plug the host's network cable in again."""
     _set_cable(name, "up")
 
 
 def _set_cable(name: str, state: str) -> None:
-    with _alone() as lab:
-        chosen([name], lab.made())
+    with _lock_lab() as lab:
+        choose_hosts([name], lab.made())
         if not network.has_cable(lab, name):
             raise LabError(
-                f"{name} is off.",
-                "Only a running host has a network cable.",
-                f"Start it first: inv lab.up --hosts {name}",
+                f"{name} is off",
+                "only a running host has a network cable",
+                f"inv lab.up --hosts {name}",
             )
         network.set_cable(lab, name, state)

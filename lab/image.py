@@ -1,7 +1,7 @@
-"""The root file system hosts share, one a Debian release: built once by mmdebstrap, cached by its
-recipe.
+"""The root file system that hosts share, one for each Debian release.
 
-Named `image-<recipe>-<time>`: a newer one never takes the place of one that hosts still run on.
+mmdebstrap builds it once. It is cached as `image-<hash of the recipe>-<time>`: a new image never
+replaces one that hosts still run on.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 
 from . import mirror
 from .errors import LabError
-from .lock import held
-from .mounts import lower_folders, remove
+from .lock import hold_lock
+from .mounts import list_lower_folders, remove_folder
 from .names import CACHE
-from .shell import environment, failed, say
+from .shell import command_error, report, tool_environment
 
 PACKAGES = (
     "systemd",
@@ -37,84 +37,92 @@ DPKG = (
     "force-unsafe-io",
     *(f"path-exclude=/usr/share/{folder}/*" for folder in ("doc", "man", "info", "locale")),
 )
-# Older ones are rebuilt: their package lists name files the mirrors no longer have.
-FRESH = 7 * 86400  # seconds
+
+MAX_AGE = 7 * 86400
+"""Seconds after which an image is rebuilt: an older one's package lists name files that the mirrors
+no longer have."""
 
 
-def ready(suite: str) -> Path:
-    """The root folder of the image of `suite`, built first if there is none that is fresh. Takes
-    about 20 s then.
+def ensure_image(suite: str) -> Path:
+    """Return the root folder of the image of `suite`; build it if there is no fresh one (20 s).
 
     Raises:
-        LabError: it cannot be built, and no older one is there to fall back on.
+        LabError: it cannot be built, and there is no older one to fall back on.
     """
-    sources, options = mirror.lines(mirror.machine_sources(), suite), mirror.apt_options()
-    recipe = _key(sources, options)
-    with held(CACHE / "image.lock", "another lab that builds the image") as lock:
+    sources, options = (
+        mirror.render_deb_lines(mirror.read_machine_sources(), suite),
+        mirror.read_apt_options(),
+    )
+    recipe = _hash_recipe(sources, options)
+    with hold_lock(CACHE / "image.lock", "another lab that builds the image") as lock:
         images = sorted(CACHE.glob(f"image-{recipe}-*"))
-        if not images or time.time() - _built(images[-1]) > FRESH:
+        if not images or time.time() - _read_build_time(images[-1]) > MAX_AGE:
             try:
-                images.append(_build(suite, recipe, sources, options, lock))
+                images.append(_build_image(suite, recipe, sources, options, lock))
             except LabError as error:
                 for left in CACHE.glob("build-*"):
-                    remove(left)
+                    remove_folder(left)
                 if not images:
                     raise
-                say(
-                    f"The image of {suite} could not be renewed ({error.seen}): using the older"
-                    " one."
+                report(
+                    f"the image of {suite} could not be renewed ({error.problem}); the older"
+                    " one is used"
                 )
-        _forget_old(images[-1])
+        _remove_old_images(images[-1])
         return images[-1]
 
 
-def suite_of(image: Path) -> str:
-    """Which release an image is of, by its own word."""
+def read_suite(image: Path) -> str:
+    """Return the codename of an image's Debian release."""
     lines = (image / "usr/lib/os-release").read_text(encoding="utf-8").splitlines()
     return next(line.partition("=")[2] for line in lines if line.startswith("VERSION_CODENAME="))
 
 
-def _built(image: Path) -> int:
+def _read_build_time(image: Path) -> int:
     return int(image.name.rpartition("-")[2])
 
 
-def _script() -> str:
+def _read_script() -> str:
     return Path(__file__).with_name("image.sh").read_text(encoding="utf-8")
 
 
-def _key(sources: list[str], options: list[str]) -> str:
+def _hash_recipe(sources: list[str], options: list[str]) -> str:
     parts = [
         *PACKAGES,
         *DPKG,
         *sources,
         *options,
-        _script(),
-        *(path.read_text(encoding="utf-8") for path in _certificates()),
+        _read_script(),
+        *(path.read_text(encoding="utf-8") for path in _find_certificates()),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
 
 
-def _certificates() -> Iterator[Path]:
+def _find_certificates() -> Iterator[Path]:
     yield from sorted(Path("/usr/local/share/ca-certificates").rglob("*.crt"))
 
 
-def _build(suite: str, recipe: str, sources: list[str], options: list[str], lock: int) -> Path:
+def _build_image(
+    suite: str, recipe: str, sources: list[str], options: list[str], lock: int
+) -> Path:
     for left in CACHE.glob("build-*"):
-        remove(left)
-    say(f"image: building Debian {suite} (once; about 20 s)")
+        remove_folder(left)
+    report(f"building the image of Debian {suite} (once; about 20 s)")
     root = CACHE / f"build-{os.getpid()}"
-    _debootstrap(suite, root, sources, options, lock)
-    for certificate in _certificates():
+    _run_mmdebstrap(suite, root, sources, options, lock)
+    for certificate in _find_certificates():
         shutil.copy(certificate, root / "usr/local/share/ca-certificates")
-    # mmdebstrap lets nothing of the outside in but what apt needs; the rest is said in image.sh.
+    # mmdebstrap installs packages and nothing else; image.sh does the rest.
     inside = f"mount -t proc proc {root}/proc; exec chroot {root} sh"
-    _locked(["unshare", "--mount", "sh", "-euc", inside], lock, _script())
+    _run_holding_lock(["unshare", "--mount", "sh", "-euc", inside], lock, _read_script())
     image = CACHE / f"image-{recipe}-{int(time.time())}"
     root.rename(image)
     return image
 
 
-def _debootstrap(suite: str, root: Path, sources: list[str], options: list[str], lock: int) -> None:
+def _run_mmdebstrap(
+    suite: str, root: Path, sources: list[str], options: list[str], lock: int
+) -> None:
     argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
     argv += [
         f"--include={','.join(PACKAGES)}",
@@ -125,31 +133,33 @@ def _debootstrap(suite: str, root: Path, sources: list[str], options: list[str],
         f"--aptopt={option.rstrip(';')}" for option in options
     ]
     argv += [suite, str(root), *sources]
-    _locked(argv, lock)
+    _run_holding_lock(argv, lock)
 
 
-def _locked(argv: list[str], lock: int, stdin: str = "") -> None:
-    """Run a part of the build. It holds the lock itself: if we are killed, the next build waits
-    until it has ended."""
+def _run_holding_lock(argv: list[str], lock: int, stdin: str = "") -> None:
+    """Run one command of the build, which inherits the lock.
+
+    So if this process is killed, the next build waits until the command has ended.
+    """
     done = subprocess.run(
         argv,
         input=stdin,
         capture_output=True,
         text=True,
         pass_fds=(lock,),
-        env=environment(),
+        env=tool_environment(),
         encoding="utf-8",
         errors="replace",
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        told = [line for line in lines if line.lstrip().startswith(("E:", "Err:", "W:"))] or lines
-        raise failed((argv[0], "…"), "\n".join(told[-6:]))
+        errors = [line for line in lines if line.lstrip().startswith(("E:", "Err:", "W:"))] or lines
+        raise command_error((argv[0], "…"), "\n".join(errors[-6:]))
 
 
-def _forget_old(newest: Path) -> None:
-    """Remove old images that no host of any lab stands on."""
-    used = lower_folders() | {newest}
+def _remove_old_images(newest: Path) -> None:
+    """Remove old images that no host of any lab uses."""
+    used = list_lower_folders() | {newest}
     for image in CACHE.glob("image-*-*"):
-        if image not in used and time.time() - _built(image) > FRESH:
-            remove(image)
+        if image not in used and time.time() - _read_build_time(image) > MAX_AGE:
+            remove_folder(image)

@@ -1,4 +1,4 @@
-"""File locks that a killed process cannot leave behind, and that leave no file behind."""
+"""File locks: the kernel releases the lock of a killed process, and no lock file stays behind."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .shell import say
+from .shell import report
 
 
 @contextmanager
-def held(path: Path, waiting_for: str) -> Iterator[int]:
-    """Hold the lock file `path`; yields its descriptor. Says what it waits for if it has to.
+def hold_lock(path: Path, waiting_for: str) -> Iterator[int]:
+    """Hold the lock file `path`; yield its descriptor.
 
-    A child that inherits the descriptor keeps the lock for as long as it lives.
+    If somebody else holds it, report that this process waits for `waiting_for`. A child that
+    inherits the descriptor holds the lock until it ends.
     """
-    fd = _acquire(path, waiting_for)
+    fd = _acquire_lock(path, waiting_for)
     try:
         yield fd
     finally:
@@ -25,16 +26,16 @@ def held(path: Path, waiting_for: str) -> Iterator[int]:
         os.close(fd)
 
 
-def _acquire(path: Path, waiting_for: str) -> int:
+def _acquire_lock(path: Path, waiting_for: str) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for {waiting_for}")
+            report(f"waiting for {waiting_for}")
             fcntl.flock(fd, fcntl.LOCK_EX)
-        # The former holder unlinks the file: what we got may no longer be the one others see.
+        # The previous holder removes the file: this lock may be on a removed file.
         if path.exists() and os.stat(path).st_ino == os.fstat(fd).st_ino:
             return fd
         os.close(fd)

@@ -1,4 +1,4 @@
-"""Which Debian mirror this machine uses, and how: read from its own apt configuration."""
+"""The Debian mirror of this machine, and how to reach it: read from its apt configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .errors import LabError
 from .shell import run
 
 SUITE = "trixie"
-"""What hosts are made from (Debian 13), unless they are told to be Debian 12, `bookworm`."""
+"""The Debian release of hosts (13), unless `--bookworm` makes them Debian 12."""
 CODENAMES = {"bookworm", "trixie", "forky", "sid"}
 ALIASES = {"oldstable", "stable", "testing", "unstable"}
 SUFFIXES = ("", "-updates", "-security")
@@ -21,7 +21,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 @dataclass(frozen=True)
 class Source:
-    """One place packages come from, as apt names it."""
+    """One package source of apt."""
 
     uri: str
     suite: str
@@ -38,8 +38,8 @@ class Source:
         return dash + rest if is_debian and signed and fits and dash + rest in SUFFIXES else None
 
 
-def one_line(text: str) -> Iterator[Source]:
-    """Sources of the `deb [options] uri suite components` format."""
+def parse_one_line(text: str) -> Iterator[Source]:
+    """Parse sources of the `deb [options] uri suite components` format."""
     for line in text.splitlines():
         match = re.match(r"\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+([^#]*)", line)
         if match:
@@ -47,8 +47,8 @@ def one_line(text: str) -> Iterator[Source]:
             yield Source(match[2], match[3], tuple(match[4].split()), signed[1] if signed else "")
 
 
-def deb822(text: str) -> Iterator[Source]:
-    """Sources of the `Types: … URIs: …` format (`*.sources`)."""
+def parse_deb822(text: str) -> Iterator[Source]:
+    """Parse sources of the `Types: … URIs: …` format (`*.sources`)."""
     text = re.sub(r"(?m)^#.*\n?", "", text)
     for paragraph in re.split(r"\n\s*\n", text):
         joined = re.sub(r"\n[ \t]+", " ", paragraph)
@@ -71,39 +71,41 @@ def deb822(text: str) -> Iterator[Source]:
                 )
 
 
-def machine_sources(apt: Path = Path("/etc/apt")) -> list[Source]:
-    """All sources this machine's apt reads."""
+def read_machine_sources(apt: Path = Path("/etc/apt")) -> list[Source]:
+    """Read all sources of this machine's apt."""
     found: list[Source] = []
     for path in [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]:
         if path.is_file() and path.suffix == ".list":
-            found += one_line(path.read_text(encoding="utf-8"))
+            found += parse_one_line(path.read_text(encoding="utf-8"))
         elif path.is_file() and path.suffix == ".sources":
-            found += deb822(path.read_text(encoding="utf-8"))
+            found += parse_deb822(path.read_text(encoding="utf-8"))
     return found
 
 
-def lines(sources: Iterable[Source], suite: str = SUITE) -> list[str]:
-    """The `deb` lines of `suite`, from the mirrors of `sources`.
+def render_deb_lines(sources: Iterable[Source], suite: str = SUITE) -> list[str]:
+    """Return the `deb` lines for `suite`, from the Debian mirrors among `sources`.
 
     Raises:
-        LabError: none of them is a Debian mirror.
+        LabError: there is no Debian mirror among them.
     """
     pairs = {
         (source.uri.rstrip("/"), source.suffix) for source in sources if source.suffix is not None
     }
     if not any(suffix == "" for _, suffix in pairs):
         raise LabError(
-            "The apt sources of this machine name no Debian mirror (http or https).",
-            f"The lab's hosts are made from one: Debian {suite}, main.",
-            "Look at /etc/apt/sources.list and /etc/apt/sources.list.d/, then: inv lab.up",
+            "the apt sources of this machine name no Debian mirror (http or https)",
+            f"the lab's hosts are installed from it: Debian {suite}, main",
+            "add it to /etc/apt/sources.list or /etc/apt/sources.list.d/, then: inv lab.up",
         )
     order = sorted(pairs, key=lambda pair: (SUFFIXES.index(str(pair[1])), pair[0]))
     return [f"deb [signed-by={KEYRING}] {uri} {suite}{suffix} main" for uri, suffix in order]
 
 
-def apt_options() -> list[str]:
-    """How this machine reaches its mirror (proxies, certificates, date checks), as apt.conf
-    lines."""
+def read_apt_options() -> list[str]:
+    """Return the apt.conf lines with which this machine reaches its mirror.
+
+    They set proxies, certificates and date checks.
+    """
     wanted = re.compile(r"Acquire::(https?::|Check-|Retries|ForceIPv|Max-FutureTime)")
     options = [
         line

@@ -1,4 +1,4 @@
-"""Mounts below a folder, as the kernel lists them."""
+"""The mounts below a folder, read from the kernel."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from .shell import run, succeeds
 
 
-def _mounts() -> Iterator[tuple[Path, str]]:
-    """(mount point, super options) of every mount, in the order they were made."""
+def _read_mounts() -> Iterator[tuple[Path, str]]:
+    """Yield the mount point and the super options of every mount, oldest first."""
     for line in (
         Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     ):
@@ -19,28 +19,33 @@ def _mounts() -> Iterator[tuple[Path, str]]:
         yield Path(point), fields[-1]
 
 
-def below(folder: Path) -> list[Path]:
-    """Mount points at or below the folder, newest first."""
-    return [point for point, _ in _mounts() if point == folder or folder in point.parents][::-1]
+def list_mounts_below(folder: Path) -> list[Path]:
+    """Return the mount points at or below the folder, newest first."""
+    return [point for point, _ in _read_mounts() if point == folder or folder in point.parents][
+        ::-1
+    ]
 
 
-def lower_folders() -> set[Path]:
-    """Every folder that some overlay mount stands on."""
+def list_lower_folders() -> set[Path]:
+    """Return every folder that an overlay mount uses as a lower layer."""
     found: set[Path] = set()
-    for _, options in _mounts():
+    for _, options in _read_mounts():
         match = re.search(r"(?:^|,)lowerdir=([^,]*)", options)
         found |= {Path(part) for part in match[1].split(":")} if match else set()
     return found
 
 
 def unmount_below(folder: Path) -> None:
-    """Unmount all of it; what is busy (a shell stands in it) is detached and goes when it is
-    left."""
-    for point in below(folder):
+    """Unmount everything at or below the folder.
+
+    A busy mount (a shell may have it as its working directory) is detached, and the kernel unmounts
+    it later.
+    """
+    for point in list_mounts_below(folder):
         if not succeeds("umount", str(point)):
             run("umount", "--lazy", str(point))
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder, without ever leaving its file system (a mount left inside stays)."""
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, but never a mount that is left inside it."""
     run("rm", "-rf", "--one-file-system", str(folder), timeout=300)

@@ -1,7 +1,7 @@
-"""Names, numbers and addresses: which hosts exist, and what lab number N calls its things.
+"""Names and addresses: which hosts exist, and what the bridge, folders … of lab N are called.
 
-One setting, the environment variable LAB (0..99, default 0), decides all of it, so two labs never
-meet.
+All of it derives from one setting, the environment variable LAB (0..99, default 0), so two labs
+never share anything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ USER = "ops"  # the unprivileged ssh user, as on cloud images
 
 @dataclass(frozen=True)
 class Host:
-    """One host of the table: its name, the last part of its address, what it is for."""
+    """A host of the lab: its name, the last part of its address, its roles."""
 
     name: str
     number: int
@@ -36,21 +36,21 @@ HOSTS = {
         Host("db1", 31, ("postgres",)),
     )
 }
-"""What `lab.up` makes."""
+"""The hosts that `lab.up` makes."""
 
 ALL = HOSTS | {"mon1": Host("mon1", 41, ("monitoring",))}
-"""Those that are made only when they are named as well: no test of the service needs mon1."""
+"""HOSTS, and the host that `lab.up` makes only when it is named: the service does not need mon1."""
 
 
 @dataclass(frozen=True)
 class Lab:
-    """Everything that is called after the lab's number."""
+    """The names and addresses that derive from the lab's number."""
 
     number: int
 
     @property
     def bridge(self) -> str:
-        """The bridge's name, and the nftables table's, and the cgroup's."""
+        """The name of the bridge, of the nftables table and of the cgroup."""
         return f"rblab{self.number}"
 
     @property
@@ -63,12 +63,12 @@ class Lab:
 
     @property
     def floating(self) -> str:
-        """The address that moves between the edges; no host's own."""
+        """The floating address, which moves between the edges."""
         return f"10.77.{self.number}.10"
 
     @property
     def folder(self) -> Path:
-        """State of this lab; `lab.down` removes it."""
+        """The folder with the lab's state; `lab.down` removes it."""
         return STATE / str(self.number)
 
     @property
@@ -86,17 +86,19 @@ class Lab:
         return f"{self.bridge}-{name}"
 
     def veth(self, name: str) -> str:
-        """Our end of the host's cable, as nspawn names it (longer than 15 characters: an
-        alternative name)."""
+        """The bridge's end of the host's cable, as nspawn names it.
+
+        A name of more than 15 characters becomes an alternative name of the interface.
+        """
         return f"vb-{self.machine(name)}"
 
     def made(self) -> list[str]:
-        """Names of the hosts this lab has, running or not, in the table's order."""
+        """Return the hosts that have been made, running or not, in the order of ALL."""
         return [name for name in ALL if (self.host_folder(name) / "prepared").exists()]
 
 
-def current() -> Lab:
-    """The lab that LAB names.
+def current_lab() -> Lab:
+    """Return the lab that the environment variable LAB chooses.
 
     Raises:
         LabError: LAB is not a whole number from 0 to 99.
@@ -104,26 +106,26 @@ def current() -> Lab:
     text = os.environ.get("LAB", "0")
     if not (text.isascii() and text.isdecimal() and int(text) <= 99):
         raise LabError(
-            f"LAB is {text!r}.",
-            "It numbers the lab and its subnet 10.77.LAB.0/24, so it must be 0 to 99.",
-            "Set it, for example: LAB=1 inv lab.up",
+            f"LAB is {text!r}",
+            "it is the number of the lab and of its subnet 10.77.LAB.0/24: 0 to 99",
+            "for example: LAB=1 inv lab.up",
         )
     return Lab(int(text))
 
 
-def chosen(names: list[str] | None, among: list[str] | None = None) -> list[str]:
-    """The given host names in the table's order; none given means all of `among` (default: the
-    hosts of every lab).
+def choose_hosts(names: list[str] | None, among: list[str] | None = None) -> list[str]:
+    """Return `names` in the order of ALL; without names, all of `among` (by default HOSTS).
 
     Raises:
-        LabError: a name is not known, or not part of `among`.
+        LabError: a name is not part of `among`.
     """
     known = list(ALL) if among is None else among
     for name in names or []:
         if name not in known:
             raise LabError(
-                f"There is no host {name!r} in this lab.",
-                f"Known here: {', '.join(known) or 'none, the lab is down'}.",
-                "See them: inv lab.status",
+                f"there is no host {name!r} in this lab",
+                f"its hosts: {', '.join(known) or 'none, the lab is down'}",
+                "inv lab.status",
             )
-    return [name for name in ALL if name in (names or (HOSTS if among is None else among))]
+    chosen = names or (HOSTS if among is None else among)
+    return [name for name in ALL if name in chosen]

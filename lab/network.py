@@ -1,4 +1,4 @@
-"""The lab's network: one bridge, one nftables table, each host's cable."""
+"""The lab's network: one bridge, one nftables table, and a cable for each host."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 
 from . import sysctls
 from .errors import LabError
-from .lock import held
+from .lock import hold_lock
 from .names import STATE, Lab
 from .shell import run, succeeds
 
@@ -30,10 +30,10 @@ table ip {name} {{
 """
 
 
-def up(lab: Lab) -> None:
-    """Make settings, bridge and rules what they should be; harmless if they are."""
-    with held(STATE / "network.lock", "another lab that changes the network"):
-        sysctls.raise_all(first=not _bridges())
+def set_up_network(lab: Lab) -> None:
+    """Set up kernel settings, bridge and rules; harmless if they are right."""
+    with hold_lock(STATE / "network.lock", "another lab that changes the network"):
+        sysctls.raise_settings(first=not _list_bridges())
         if not succeeds("ip", "link", "show", lab.bridge):
             run("ip", "link", "add", lab.bridge, "type", "bridge")
         run("ip", "addr", "replace", f"{lab.gateway}/24", "dev", lab.bridge)
@@ -42,28 +42,28 @@ def up(lab: Lab) -> None:
         _open_firewall(lab)
 
 
-def down(lab: Lab) -> None:
-    """Remove them, and restore the machine's settings if this was the last lab."""
-    with held(STATE / "network.lock", "another lab that changes the network"):
-        # The bridge goes after the settings are restored: while one stands, their record counts.
-        if _bridges() == [lab.bridge]:
-            sysctls.restore()
-        for name in [*cables(lab), lab.bridge]:
+def remove_network(lab: Lab) -> None:
+    """Remove bridge and rules; restore the kernel settings if this was the last lab."""
+    with hold_lock(STATE / "network.lock", "another lab that changes the network"):
+        # Restore before the bridge goes: the record counts only while a bridge exists.
+        if _list_bridges() == [lab.bridge]:
+            sysctls.restore_settings()
+        for name in [*list_cables(lab), lab.bridge]:
             if succeeds("ip", "link", "show", name):
                 run("ip", "link", "delete", name)
         if succeeds("nft", "list", "table", "ip", lab.bridge):
             run("nft", "delete", "table", "ip", lab.bridge)
         _close_firewall(lab)
-        if not _bridges():
+        if not _list_bridges():
             sysctls.RECORD.unlink(missing_ok=True)
 
 
-# Where Docker (and iptables' habit) drops every forwarded packet it has no rule for.
 FIREWALL = ("ip", "filter", "FORWARD")
+"""The chain in which Docker and iptables drop every forwarded packet that has no rule."""
 
 
 def _open_firewall(lab: Lab) -> None:
-    """Where this machine forwards nothing by default, let the lab's packets through."""
+    """Let the lab's packets through where this machine forwards nothing by default."""
     _close_firewall(lab)
     if succeeds("nft", "list", "chain", *FIREWALL) and "policy drop" in run(
         "nft", "list", "chain", *FIREWALL
@@ -89,35 +89,37 @@ def _close_firewall(lab: Lab) -> None:
             run("nft", "delete", "rule", *FIREWALL, "handle", handle)
 
 
-def _links() -> list[dict[str, object]]:
+def _read_links() -> list[dict[str, object]]:
     links: list[dict[str, object]] = json.loads(run("ip", "-j", "link", "show") or "[]")
     return links
 
 
-def _bridges() -> list[str]:
-    """Bridges of all labs on this machine."""
+def _list_bridges() -> list[str]:
+    """Return the bridges of all labs on this machine."""
     return [
-        str(link["ifname"]) for link in _links() if re.fullmatch(r"rblab\d+", str(link["ifname"]))
+        str(link["ifname"])
+        for link in _read_links()
+        if re.fullmatch(r"rblab\d+", str(link["ifname"]))
     ]
 
 
-def cables(lab: Lab) -> list[str]:
-    """Our ends of this lab's cables."""
-    return [str(link["ifname"]) for link in _links() if link.get("master") == lab.bridge]
+def list_cables(lab: Lab) -> list[str]:
+    """Return the bridge's ends of this lab's cables."""
+    return [str(link["ifname"]) for link in _read_links() if link.get("master") == lab.bridge]
 
 
-def unplug(lab: Lab, name: str) -> None:
-    """Remove a cable that a killed host left behind."""
+def remove_cable(lab: Lab, name: str) -> None:
+    """Remove the cable that a killed host left behind, if there is one."""
     succeeds("ip", "link", "delete", lab.veth(name))
 
 
 def set_cable(lab: Lab, name: str, state: str) -> None:
-    """Take the host's cable `up` or `down`."""
+    """Set the host's cable to `state`: `up` or `down`."""
     run("ip", "link", "set", lab.veth(name), state)
 
 
-def is_cut(lab: Lab, name: str) -> bool:
-    """Whether the host has a cable and it is down."""
+def is_cable_cut(lab: Lab, name: str) -> bool:
+    """Return whether the host has a cable that is down."""
     links = (
         json.loads(run("ip", "-j", "link", "show", lab.veth(name)) or "[]")
         if has_cable(lab, name)
@@ -131,10 +133,10 @@ def has_cable(lab: Lab, name: str) -> bool:
 
 
 def refuse_foreign_subnet(lab: Lab) -> None:
-    """
+    """Check that nothing else on this machine uses the lab's subnet or a part of it.
+
     Raises:
-        LabError: the lab's subnet, or a part of it, already belongs to something else on this
-        machine.
+        LabError: something does.
     """
     ours = ipaddress.IPv4Network(lab.subnet)
     for route in json.loads(run("ip", "-j", "-4", "route", "show", "table", "all") or "[]"):
@@ -144,7 +146,7 @@ def refuse_foreign_subnet(lab: Lab) -> None:
         if ipaddress.IPv4Network(text, strict=False).subnet_of(ours):
             raise LabError(
                 f"{text} on {route.get('dev', 'this machine')} lies in {lab.subnet}, the subnet of"
-                f" lab {lab.number}.",
-                "Two networks with one address range would take each other's packets.",
-                f"Choose another lab number, for example: LAB={(lab.number + 1) % 100} inv lab.up",
+                f" lab {lab.number}",
+                "packets of one network would end up in the other",
+                f"choose another number, for example: LAB={(lab.number + 1) % 100} inv lab.up",
             )

@@ -1,4 +1,4 @@
-"""What must be so before a lab can be made, refused clearly where it is not."""
+"""Checks that this machine can run a lab, before anything is changed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from .names import CACHE, STATE, Lab
 from .shell import SEARCH
 
 LIST = Path(__file__).with_name("packages")
-SPACE = 3.0  # GiB: the image, five disks with a seeded database
+SPACE = 3.0
+"""GiB for the image and for five disks with a seeded database."""
 
 
-def check(lab: Lab) -> None:
-    """
+def check_machine(lab: Lab) -> None:
+    """Check system, tools, cgroups, disk space and subnet.
+
     Raises:
-        LabError: this machine cannot hold a lab, and why.
+        LabError: this machine cannot run a lab; the error holds the reason.
     """
     refuse_other_systems()
     refuse_missing_tools()
     if not container.has_cgroups():
         raise LabError(
-            "There is no version 2 cgroup tree on /sys/fs/cgroup.",
-            "systemd inside the hosts does not start without one.",
-            "In a container: start it with its own writable cgroups (--privileged"
+            "there is no version 2 cgroup tree on /sys/fs/cgroup",
+            "systemd inside the hosts does not start without it",
+            "in a container: start it with its own writable cgroups (--privileged"
             " --cgroupns=private)",
         )
     for folder in (STATE, CACHE):
@@ -36,28 +38,28 @@ def check(lab: Lab) -> None:
 def refuse_other_systems() -> None:
     if not Path("/etc/debian_version").exists():
         raise LabError(
-            "This is not a Debian machine.",
-            "The lab makes its hosts from the machine's own Debian mirror.",
-            "Run it on Debian 12 or 13, a virtual machine will do",
+            "this is not a Debian machine",
+            "the lab installs its hosts from the machine's Debian mirror",
+            "run it on Debian 12 or 13; a virtual machine will do",
         )
 
 
-def packages(text: str) -> dict[str, str]:
-    """Package → a command it brings, from the text of the list."""
+def parse_packages(text: str) -> dict[str, str]:
+    """Parse the list of packages: each package with a command that it contains."""
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     return {line[0]: line[1] for line in lines if line}
 
 
 def refuse_missing_tools() -> None:
-    wanted = packages(LIST.read_text(encoding="utf-8"))
+    wanted = parse_packages(LIST.read_text(encoding="utf-8"))
     missing = [
         name for name, tool in wanted.items() if tool != "-" and not shutil.which(tool, path=SEARCH)
     ]
     if missing:
         raise LabError(
-            f"Missing packages: {', '.join(missing)}.",
-            "The lab is made with their commands.",
-            f"./run demo installs them; by hand: apt-get install {' '.join(missing)}",
+            f"missing packages: {', '.join(missing)}",
+            "the lab uses their commands",
+            f"./run demo installs them; or: apt-get install {' '.join(missing)}",
         )
 
 
@@ -66,7 +68,7 @@ def refuse_full_disk(folder: Path) -> None:
     free = shutil.disk_usage(there).free / 2**30
     if free < SPACE:
         raise LabError(
-            f"{folder} has {free:.1f} GiB free.",
-            f"A lab needs {SPACE:.0f} GiB there for its image, disks and database.",
-            "Make room (inv lab.down removes a lab), then: inv lab.up",
+            f"{folder} has {free:.1f} GiB free",
+            f"a lab needs {SPACE:.0f} GiB there for its image, disks and database",
+            "make room (inv lab.down removes a lab), then: inv lab.up",
         )

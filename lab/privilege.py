@@ -1,4 +1,4 @@
-"""Doing as root what needs root, and only that."""
+"""Running single functions as root; the rest of the lab runs as the calling user."""
 
 from __future__ import annotations
 
@@ -20,28 +20,27 @@ R = TypeVar("R")
 
 
 def as_root(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a function run as root: here if we are root, else in a process of its own through `sudo
-    -n`.
+    """Make a function run as root: directly if this is root, else in a process under `sudo -n`.
 
-    Its arguments and its result must be what JSON can say.
+    Its arguments and its result must be JSON values.
     """
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         if os.geteuid() == 0:
             return function(*args, **kwargs)
-        result: R = _through_sudo(function.__module__, function.__qualname__, [args, kwargs])
+        result: R = _call_through_sudo(function.__module__, function.__qualname__, [args, kwargs])
         return result
 
     return wrapper
 
 
-def _through_sudo(module: str, name: str, arguments: object) -> Any:
+def _call_through_sudo(module: str, name: str, arguments: object) -> Any:
     if not succeeds("sudo", "-n", "true"):
         raise LabError(
-            "You are not root, and sudo asks for a password or is not there.",
-            "Making hosts needs root: mounts, bridges, containers.",
-            "Run it as root, or allow your user password-less sudo",
+            "this user is not root, and sudo asks for a password or is not installed",
+            "hosts need root: mounts, a bridge, containers",
+            "run it as root, or allow this user password-less sudo",
         )
     here = Path(__file__).resolve().parent.parent
     environment = [
@@ -75,22 +74,28 @@ def _through_sudo(module: str, name: str, arguments: object) -> Any:
     answer = (
         json.loads(lines[-1])
         if lines
-        else {"error": ["The part run by sudo ended early.", "", "Try again"]}
+        else {
+            "error": [
+                "the part that sudo runs ended early",
+                "its result is unknown",
+                "run it again",
+            ]
+        }
     )
     if "error" in answer:
         raise LabError(*answer["error"])
     return answer["result"]
 
 
-def _main(module: str, name: str, arguments: str) -> None:
-    """The other side: run one function as root, print its result as the last line."""
+def _run_function(module: str, name: str, arguments: str) -> None:
+    """Run one function (this process is root) and print its result as the last line."""
     args, kwargs = json.loads(arguments)
     try:
         answer = {"result": getattr(importlib.import_module(module), name)(*args, **kwargs)}
     except LabError as error:
-        answer = {"error": [error.seen, error.why, error.next, error.code]}
+        answer = {"error": [error.problem, error.why, error.next, error.code]}
     print(json.dumps(answer))
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:4])
+    _run_function(*sys.argv[1:4])

@@ -1,5 +1,8 @@
-"""Releases of the stand-in that behave otherwise: a copy of the file with a trailer that it
-reads (lab/bingo/labconf.go)."""
+"""Other releases of the stand-in, good or bad.
+
+A release is a copy of the program with a trailer of settings, which the stand-in reads
+(lab/bingo/labconf.go).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sys
 from pathlib import Path
 
 MARK = b"\n--lab release--\n"
-"""Between the program and its trailer."""
+"""The line between the program and its trailer."""
 
 KINDS: dict[str, dict[str, object]] = {
     "good": {},
@@ -17,16 +20,21 @@ KINDS: dict[str, dict[str, object]] = {
     "refuses": {"refuses_on": "*"},
     "node2": {"refuses_on": "node2"},
 }
-"""Each by name: well · reads slow, /ping fine · one read in 20 fails · exits after 2 s · never
-serves · not on node2.
+"""The kinds of release, with their settings:
 
-Only where it is deployed: discovery, which runs it elsewhere, finds it like any other.
+good: works. slow: reads are slow, /ping is not. errors: one read in 20 fails. dies: exits after
+2 s. refuses: never serves. node2: never serves on node2.
+
+They misbehave only where they are deployed. Discovery runs a release elsewhere, and finds nothing
+wrong with it.
 """
 
 
-def make(source: Path, folder: Path, kind: str, number: int = 0) -> Path:
-    """A release of `source` in `folder`, of one of the KINDS; `number` tells two of a kind
-    apart."""
+def make_release(source: Path, folder: Path, kind: str, number: int = 0) -> Path:
+    """Make a release of `source` in `folder`, of one of the KINDS.
+
+    Two releases of a kind differ in `number`.
+    """
     lines = [f"{key} = {value}" for key, value in KINDS[kind].items()]
     target = folder / f"bingo-{kind}-{number}"
     target.write_bytes(
@@ -36,7 +44,6 @@ def make(source: Path, folder: Path, kind: str, number: int = 0) -> Path:
     return target
 
 
-if (
-    __name__ == "__main__"
-):  # python -m lab.releases BINARY FOLDER KIND: prints the path of the release
-    print(make(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+if __name__ == "__main__":
+    # python -m lab.releases BINARY FOLDER KIND prints the path of the release.
+    print(make_release(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))

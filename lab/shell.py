@@ -1,4 +1,4 @@
-"""Running the machine's own tools, and saying what happens."""
+"""Running the machine's own tools, and reporting progress."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import sys
 
 from .errors import LabError
 
-# Where Debian keeps the tools; a user's own PATH leaves out half of it.
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where Debian has the tools; a user's own PATH lacks the sbin folders."""
 
 
-def environment() -> dict[str, str]:
-    """This process's environment, with the tools in reach and their words in English."""
+def tool_environment() -> dict[str, str]:
+    """Return this process's environment with SEARCH in its PATH, and with English messages."""
     return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SEARCH}", "LC_ALL": "C.UTF-8"}
 
 
-def say(text: str) -> None:
-    """One line of progress, on standard error: standard output belongs to results."""
+def report(text: str) -> None:
+    """Print one line of progress on standard error: standard output is for results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def run(*argv: str, stdin: str = "", timeout: float = 60) -> str:
-    """The command's output.
+    """Run a command; return its output.
 
     Raises:
-        LabError: it did not end with 0, or not within `timeout` seconds.
+        LabError: it failed, or did not end within `timeout` seconds.
     """
     try:
         done = subprocess.run(
@@ -35,32 +35,33 @@ def run(*argv: str, stdin: str = "", timeout: float = 60) -> str:
             capture_output=True,
             text=True,
             timeout=timeout,
-            env=environment(),
+            env=tool_environment(),
             encoding="utf-8",
             errors="replace",
         )
     except subprocess.TimeoutExpired:
-        raise failed(argv, f"no end after {timeout:.0f} s") from None
+        raise command_error(argv, f"it did not end within {timeout:.0f} s") from None
     if done.returncode:
-        raise failed(argv, (done.stderr or done.stdout).strip()[-600:] or f"exit {done.returncode}")
+        raise command_error(
+            argv, (done.stderr or done.stdout).strip()[-600:] or f"exit {done.returncode}"
+        )
     return done.stdout
 
 
 def succeeds(*argv: str) -> bool:
-    """Whether the command ends with 0; its output is dropped."""
+    """Return whether the command succeeds; its output is dropped."""
     return (
         subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, env=environment()
+            argv, stdin=subprocess.DEVNULL, capture_output=True, env=tool_environment()
         ).returncode
         == 0
     )
 
 
-def failed(argv: tuple[str, ...], words: str) -> LabError:
-    """The error for a command that was expected to work."""
+def command_error(argv: tuple[str, ...], output: str) -> LabError:
+    """Return the error for a command that should have worked."""
     return LabError(
-        f"`{' '.join(argv)[:160]}` failed: {words}",
-        "The lab cannot be made right without it.",
-        "Mend that, then run again: inv lab.up (it repairs what is half done; inv lab.down"
-        " removes it)",
+        f"`{' '.join(argv)[:160]}` failed: {output}",
+        "the lab needs this command",
+        "fix that, then: inv lab.up   (it repairs what is half done; inv lab.down removes it)",
     )

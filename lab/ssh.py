@@ -1,4 +1,4 @@
-"""Asking the lab's hosts over ssh."""
+"""Reaching the lab's hosts over ssh."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from . import container
 from .errors import LabError
 from .names import USER, Lab
 
-BOOT = 90.0  # seconds; 4 is usual, a loaded machine of 2 cores needs more
+BOOT = 90.0
+"""Seconds a host has to boot; usually it takes 4, on a loaded machine with 2 cores more."""
 
 
-def command(lab: Lab, name: str) -> list[str]:
-    """The ssh command line to a host: the lab's key only, pinned host keys only."""
+def build_command(lab: Lab, name: str) -> list[str]:
+    """Return the ssh command line to a host. Only the lab's key and pinned host keys count."""
     return [
         "ssh",
         *("-F", "none", "-i", str(lab.folder / "ssh/id_ed25519"), "-o", "IdentitiesOnly=yes"),
@@ -30,9 +31,15 @@ def command(lab: Lab, name: str) -> list[str]:
     ]
 
 
-def login(lab: Lab, name: str) -> bool:
-    """Whether the user can log in right now (a few tenths of a second)."""
-    argv = [*command(lab, name)[:-1], "-o", "BatchMode=yes", command(lab, name)[-1], "true"]
+def can_log_in(lab: Lab, name: str) -> bool:
+    """Return whether the user can log in now. Takes a few tenths of a second."""
+    argv = [
+        *build_command(lab, name)[:-1],
+        "-o",
+        "BatchMode=yes",
+        build_command(lab, name)[-1],
+        "true",
+    ]
     try:
         return (
             subprocess.run(
@@ -45,7 +52,7 @@ def login(lab: Lab, name: str) -> bool:
 
 
 def answers(lab: Lab, name: str, timeout: float = 0.5) -> bool:
-    """Whether an ssh server greets on the host's address, without logging in."""
+    """Return whether an ssh server greets at the host's address, without logging in."""
     try:
         with socket.create_connection((lab.address(name), 22), timeout) as connection:
             return connection.recv(4) == b"SSH-"
@@ -53,27 +60,26 @@ def answers(lab: Lab, name: str, timeout: float = 0.5) -> bool:
         return False
 
 
-def wait(lab: Lab, names: list[str]) -> None:
+def wait_for_login(lab: Lab, names: list[str]) -> None:
     """Wait until the user can log in on each of the hosts.
 
     Raises:
-        LabError: one of them ended, or has not come up in 90 s.
+        LabError: a host ended, or did not come up within BOOT seconds.
     """
     deadline = time.monotonic() + BOOT
     with ThreadPoolExecutor(max(1, len(names))) as pool:
         waiting = names
         while waiting:
-            # The login is asked for, not only the greeting: users are let in a moment after sshd
-            # listens.
-            up = list(pool.map(lambda name: answers(lab, name) and login(lab, name), waiting))
+            # Not only the greeting: sshd listens a moment before users may log in.
+            up = list(pool.map(lambda name: answers(lab, name) and can_log_in(lab, name), waiting))
             waiting = [name for name, is_up in zip(waiting, up, strict=True) if not is_up]
             for name in waiting:
                 if time.monotonic() > deadline or not container.is_running(lab, name):
-                    raise _did_not_come_up(lab, name)
+                    raise _boot_error(lab, name)
             time.sleep(0.02)
 
 
-def _did_not_come_up(lab: Lab, name: str) -> LabError:
+def _boot_error(lab: Lab, name: str) -> LabError:
     log = lab.host_folder(name) / "console.log"
     last = (
         "\n".join(log.read_text(errors="replace", encoding="utf-8").splitlines()[-5:])
@@ -81,7 +87,7 @@ def _did_not_come_up(lab: Lab, name: str) -> LabError:
         else ""
     )
     return LabError(
-        f"{lab.machine(name)} did not come up. Its console ends with:\n{last}",
-        "A lab with a missing host is of no use to the runbook.",
-        f"Read {log}; then give it a fresh disk: inv lab.reset --hosts {name}",
+        f"{lab.machine(name)} did not come up; its console ends with:\n{last}",
+        "the runbook needs every host of its site file",
+        f"read {log}; then give it a fresh disk: inv lab.reset --hosts {name}",
     )

@@ -1,5 +1,4 @@
-"""Kernel settings of this machine that labs need higher, and what they were before the first
-lab."""
+"""Kernel settings of this machine that labs raise, and their values before the first lab."""
 
 from __future__ import annotations
 
@@ -15,39 +14,39 @@ RECORD = STATE / "sysctls.json"
 WANTED = {
     # Hosts reach the mirror through this machine.
     "net/ipv4/ip_forward": 1,
-    # Each host's systemd takes six of them, and all hosts are one user; the usual 128 end at the
-    # fifth lab.
+    # Each host's systemd needs six, and all hosts count as one user: with the usual limit of 128
+    # the fifth lab fails.
     "fs/inotify/max_user_instances": 2048,
 }
 OPTIONAL = {"fs/inotify/max_user_instances"}
 
 
-def raise_all(first: bool) -> None:
-    """Raise what is lower than wanted. `first`: no lab stands, so what is set now is the machine's
-    own choice.
+def raise_settings(first: bool) -> None:
+    """Raise the settings that are lower than wanted.
 
-    A record that is there nevertheless is older than the machine's last start, and not believed.
+    `first`: no other lab is up, so the values now are the machine's own and are recorded. A record
+    that exists nevertheless is from before the machine's last boot, and is overwritten.
     """
     if first or not RECORD.exists():
-        replace_file(RECORD, json.dumps({name: read(name) for name in WANTED}))
+        replace_file(RECORD, json.dumps({name: read_setting(name) for name in WANTED}))
     for name, value in WANTED.items():
-        if read(name) < value:
-            _write(name, value)
+        if read_setting(name) < value:
+            _write_setting(name, value)
 
 
-def restore() -> None:
-    """Set all to what it was before the first lab; harmless without a record."""
+def restore_settings() -> None:
+    """Restore the values from before the first lab; harmless without a record."""
     if RECORD.exists():
         for name, value in json.loads(RECORD.read_text(encoding="utf-8")).items():
-            if read(name) != value:
-                _write(name, value)
+            if read_setting(name) != value:
+                _write_setting(name, value)
 
 
-def _write(name: str, value: int) -> None:
-    """
+def _write_setting(name: str, value: int) -> None:
+    """Set one kernel setting; an optional one may fail.
+
     Raises:
-        LabError: this machine does not let itself be told, and cannot do without (in a container,
-        mostly).
+        LabError: the kernel refuses a setting that the lab needs, as in some containers.
     """
     try:
         (PROC / name).write_text(f"{value}\n", encoding="utf-8")
@@ -55,13 +54,13 @@ def _write(name: str, value: int) -> None:
         if name in OPTIONAL:
             return
         raise LabError(
-            f"{PROC / name} cannot be set to {value}: {error.strerror}.",
-            "The lab's hosts reach their mirror through this machine.",
-            "In a container: give it a network of its own and the right to set it up"
+            f"{PROC / name} cannot be set to {value}: {error.strerror}",
+            "the lab's hosts reach their mirror through this machine",
+            "in a container: give it a network of its own and the right to set it up"
             " (CAP_NET_ADMIN)",
         ) from None
 
 
-def read(name: str) -> int:
-    """What is set now."""
+def read_setting(name: str) -> int:
+    """Return the value of a kernel setting."""
     return int((PROC / name).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The lab's menu: `inv lab.…`. Each task is a few lines; the work is in `hosts`."""
+"""The lab's tasks: `inv lab.…`. Each task is a few lines; the work is done in `hosts`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from invoke import Collection, Context, Exit, task
 from .errors import LabError
 
 
-def _plain(function: Callable[..., None]) -> Callable[..., None]:
-    """Turn a LabError, or a file of this machine that cannot be used, into three lines and an
-    exit code."""
+def _explain_errors(function: Callable[..., None]) -> Callable[..., None]:
+    """Report a LabError, or an OSError about a file, in three lines and with an exit code."""
 
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> None:
@@ -24,41 +23,42 @@ def _plain(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **kwargs)
         except LabError as error:
             raise Exit(
-                f"{error.seen}\n  why it matters: {error.why}\n  next: {error.next}",
+                f"{error.problem}\n  why it matters: {error.why}\n  next: {error.next}",
                 code=error.code,
             ) from None
         except OSError as error:
             if error.filename is None:
                 raise
-            seen = f"{error.filename}: {(error.strerror or str(error)).lower()}"
+            problem = f"{error.filename}: {(error.strerror or str(error)).lower()}"
             why = "it is a file of this machine, not of a host of the lab"
             raise Exit(
-                f"{seen}\n  why it matters: {why}\n  next: ls -ld {error.filename}; df -h", code=1
+                f"{problem}\n  why it matters: {why}\n  next: ls -ld {error.filename}; df -h",
+                code=1,
             ) from None
 
     return wrapper
 
 
-def _names(text: str) -> list[str] | None:
+def _split_names(text: str) -> list[str] | None:
     return [name for name in text.replace(",", " ").split() if name] or None
 
 
 @task(
     auto_shortflags=False,
     help={
-        "hosts": "Only these, for example edge1,node1 (default: the five of the service).",
+        "hosts": "Only these hosts, for example edge1,node1 (default: the five of the service).",
         "monitoring": "With mon1, the host that watches the others.",
         "deaths": (
-            "How the stand-in dies by itself: real, off, or a mean time in seconds (default: real)."
+            "How often the stand-in crashes: real, off, or a mean time in seconds (default: real)."
         ),
         "bookworm": (
-            "These hosts are Debian 12, the others 13 (default: none, `none`: no longer any)."
-            " Changing it means a fresh disk."
+            "These hosts get Debian 12, the others 13; `none`: all get 13 (default: unchanged)."
+            " A host that changes its release gets a fresh disk."
         ),
-        "scale": "Factor on the stand-in's row counts, 1.0 is 5 million sessions (default: 1.0).",
+        "scale": "Factor on the stand-in's row counts; 1.0 is 5 million sessions (default: 1.0).",
     },
 )
-@_plain
+@_explain_errors
 def up(
     ctx: Context,
     hosts: str = "",
@@ -70,47 +70,51 @@ def up(
     """
     Bring the lab's hosts up, and write their site file.
 
-    Five Debian hosts on one bridge of this machine, 5 s from the cached image (the first time 30
-    s). Run it again at any time: it repairs what is half done and leaves alone what is right. LAB=1
-    inv lab.up makes a second lab beside the first.
+    Five Debian hosts on one bridge of this machine. It takes 5 s, the first time 30 s to build the
+    image. Run it again at any time: it repairs what is half done and keeps what is right. LAB=1 inv
+    lab.up makes a second lab beside the first.
     """
     from . import hosts as lab_hosts
-    from .names import HOSTS, current
-    from .settings import checked
+    from .names import HOSTS, current_lab
+    from .settings import check_settings
 
-    debian12 = [] if bookworm == "none" else _names(bookworm)
-    named = _names(hosts)
+    debian12 = [] if bookworm == "none" else _split_names(bookworm)
+    names = _split_names(hosts)
     if monitoring:
-        named = [*(named or [*HOSTS, *current().made()]), "mon1"]
-    lab_hosts.up(named, **checked(deaths, scale), bookworm=debian12)
-    print(f"The lab is up. Its site file: {current().site}\nNext: inv lab.status, fab deploy")
+        names = [*(names or [*HOSTS, *current_lab().made()]), "mon1"]
+    lab_hosts.up(names, **check_settings(deaths, scale), bookworm=debian12)
+    print(f"The lab is up. Its site file: {current_lab().site}\nNext: inv lab.status, fab deploy")
 
 
 @task
-@_plain
+@_explain_errors
 def down(ctx: Context) -> None:
     """
-    Remove the lab and all it put on this machine.
+    Remove the lab and everything it put on this machine.
 
-    Processes, mounts, bridge, firewall table, disks, keys; the forwarding setting becomes what it
-    was. The image stays in /var/cache/runbook-lab, so the next lab.up is quick.
+    It removes processes, mounts, bridge, firewall table, disks and keys, and restores the kernel
+    settings. The image stays in /var/cache/runbook-lab, so the next lab.up is quick.
     """
     from . import hosts as lab_hosts
 
     lab_hosts.down()
 
 
-@task(help={"json": "Write it as JSON to this file (- for standard output) instead of a table."})
-@_plain
+@task(
+    help={
+        "json": "Write the status as JSON to this file (- for standard output) instead of a table."
+    }
+)
+@_explain_errors
 def status(ctx: Context, json: str = "") -> None:
     """
-    Show each host: address, roles, up, off or cut.
+    Show each host: address, roles, state.
     """
     from . import status as lab_status
-    from .names import current
+    from .names import current_lab
 
     if json:
-        _write_json(json, lab_status.as_json(current()))
+        _write_json(json, lab_status.render_json(current_lab()))
     else:
         _print_table()
 
@@ -128,9 +132,9 @@ def _print_table() -> None:
     from rich.table import Table
 
     from . import status as lab_status
-    from .names import current
+    from .names import current_lab
 
-    lab = current()
+    lab = current_lab()
     table = Table(
         "host",
         "address",
@@ -142,7 +146,7 @@ def _print_table() -> None:
         title_justify="left",
     )
     colours = {"up": "green", "absent": "dim", "starting": "yellow"}
-    for line in lab_status.of(lab):
+    for line in lab_status.read_status(lab):
         state = f"[{colours.get(line.state, 'red')}]{line.state}"
         table.add_row(
             line.name, line.address, ", ".join(line.roles), line.debian, state, str(line.pid or "")
@@ -152,25 +156,25 @@ def _print_table() -> None:
 
 @task(
     auto_shortflags=False,
-    help={"hosts": "Only these, for example node1,node2 (default: all of the lab)."},
+    help={"hosts": "Only these hosts, for example node1,node2 (default: all of the lab)."},
 )
-@_plain
+@_explain_errors
 def reset(ctx: Context, hosts: str = "") -> None:
     """
     Give hosts a fresh disk and boot them again.
 
-    Everything installed or written on them is gone; addresses, keys and settings stay.
+    Everything that was installed or written there is lost; addresses, keys and settings stay.
     """
     from . import hosts as lab_hosts
 
-    lab_hosts.reset(_names(hosts))
+    lab_hosts.reset(_split_names(hosts))
 
 
 @task(positional=["name"], help={"name": "The host."})
-@_plain
+@_explain_errors
 def power_off(ctx: Context, name: str) -> None:
     """
-    End a host as a power failure does. Its disk stays.
+    Power a host off without a shutdown; its disk stays.
     """
     from . import hosts as lab_hosts
 
@@ -178,10 +182,10 @@ def power_off(ctx: Context, name: str) -> None:
 
 
 @task(positional=["name"], help={"name": "The host."})
-@_plain
+@_explain_errors
 def power_on(ctx: Context, name: str) -> None:
     """
-    Boot a host that is off; waits until it answers ssh.
+    Boot a host that is off; wait until it answers ssh.
     """
     from . import hosts as lab_hosts
 
@@ -192,33 +196,34 @@ def power_on(ctx: Context, name: str) -> None:
     positional=["kind"],
     help={"kind": "good, slow, errors, dies, refuses or node2 (lab/releases.py)."},
 )
-@_plain
+@_explain_errors
 def release(ctx: Context, kind: str) -> None:
     """
     Pin another release of the stand-in for fab deploy.
 
-    Good or bad in one of five ways. inv lab.up pins the lab's own again.
+    The kind `good` works; each other kind has one fault. inv lab.up pins the lab's own release
+    again.
     """
     from . import hosts as lab_hosts
 
-    print(f"{lab_hosts.pin(kind)} is pinned. Next: fab deploy, fab releases, fab rollback")
+    print(f"{lab_hosts.pin_release(kind)} is pinned. Next: fab deploy, fab releases, fab rollback")
 
 
 @task(
     positional=["name"],
-    help={"name": "The host.", "command": "Run this there instead of opening a shell."},
+    help={"name": "The host.", "command": "Run this command there instead of a shell."},
 )
-@_plain
+@_explain_errors
 def ssh(ctx: Context, name: str, command: str = "") -> None:
     """
     Open a shell on a host, as the user ops (has sudo).
     """
     from . import ssh as lab_ssh
-    from .names import chosen, current
+    from .names import choose_hosts, current_lab
 
-    lab = current()
-    chosen([name], lab.made())
-    argv = lab_ssh.command(lab, name) + ([command] if command else [])
+    lab = current_lab()
+    choose_hosts([name], lab.made())
+    argv = lab_ssh.build_command(lab, name) + ([command] if command else [])
     os.execvp(argv[0], argv)
 
 

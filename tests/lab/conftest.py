@@ -40,10 +40,10 @@ def lab() -> Iterator[Lab]:
     """The session's lab, all hosts up, the stand-in dying only when told to."""
     before = os.environ.get("LAB")
     os.environ["LAB"] = str(NUMBER)
-    settings = {name: sysctls.read(name) for name in sysctls.WANTED}
+    settings = {name: sysctls.read_setting(name) for name in sysctls.WANTED}
     others = _other_bridges()
     try:
-        hosts.check()
+        hosts.check_machine()
     except LabError as error:
         _no_lab(error)
     if not (KEEP and Lab(NUMBER).site.exists()):
@@ -54,7 +54,7 @@ def lab() -> Iterator[Lab]:
     if not KEEP:
         hosts.down()
         if not others and not _other_bridges():
-            assert {name: sysctls.read(name) for name in sysctls.WANTED} == settings
+            assert {name: sysctls.read_setting(name) for name in sysctls.WANTED} == settings
     os.environ.pop("LAB")
     os.environ.update({"LAB": before} if before else {})
 
@@ -69,7 +69,7 @@ def _hurry(site: Path) -> None:
 def _no_lab(error: LabError) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"No lab can be made here, and CI must have one.\n{error}")
-    pytest.skip(f"{NO_LAB}{error.seen}")
+    pytest.skip(f"{NO_LAB}{error.problem}")
 
 
 def _other_bridges() -> list[str]:

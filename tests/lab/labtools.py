@@ -43,7 +43,9 @@ def to(lab: Lab) -> Ssh:
     """The way to this lab's hosts."""
 
     def call(host: str, script: str, timeout: float = 120, check: bool = True) -> Outcome:
-        outcome = run([*lab_ssh.command(lab, host), "sudo -n sh -eu -s"], timeout, stdin=script)
+        outcome = run(
+            [*lab_ssh.build_command(lab, host), "sudo -n sh -eu -s"], timeout, stdin=script
+        )
         assert not check or outcome.code == 0, f"{host}: {script!r} ended with {outcome}"
         return outcome
 

@@ -43,10 +43,10 @@ def ssh(lab: Lab, host: str, script: str, check: bool = True) -> Outcome:
 
 def remains(lab: Lab) -> list[str]:
     """Everything of the lab that is on this machine now."""
-    found = [f"process of {name}" for name in container.all_running(lab)] + [
+    found = [f"process of {name}" for name in container.list_running_hosts(lab)] + [
         str(path) for path in _cgroups(lab)
     ]
-    found += [f"mount {point}" for point in mounts.below(lab.folder)]
+    found += [f"mount {point}" for point in mounts.list_mounts_below(lab.folder)]
     found += [
         f"link {name}"
         for name in os.listdir("/sys/class/net")
@@ -61,7 +61,9 @@ def remains(lab: Lab) -> list[str]:
 
 
 def _cgroups(lab: Lab) -> list[Path]:
-    return [tree / lab.bridge for tree in container.trees() if (tree / lab.bridge).exists()]
+    return [
+        tree / lab.bridge for tree in container.list_cgroup_trees() if (tree / lab.bridge).exists()
+    ]
 
 
 def start_lab(lab: Lab, *args: str) -> subprocess.Popen[bytes]:

@@ -212,11 +212,11 @@ def test_a_host_that_is_off_stops_the_whole_deploy_but_not_one_of_others(
 def test_a_host_that_is_cut_off_is_given_up_in_time(
     deployed: Deployed, run_fab: Runner, variant: Variant
 ) -> None:
-    hosts.cut("edge1")
+    hosts.cut_cable("edge1")
     try:
         outcome = run_fab("-H", "edge1", "deploy", env=variant(ssh={"timeout": 2.0}), timeout=20)
     finally:
-        hosts.heal("edge1")
+        hosts.plug_cable("edge1")
     assert outcome.code == 4
     assert "edge1" in complaint(outcome).seen
 
@@ -270,7 +270,7 @@ def test_a_changed_host_key_is_refused_until_it_is_replaced(
 
 def on_node2(deployed: Deployed, pins: Path, script: str) -> int:
     """Run as root on node2, whose key is among `pins`."""
-    argv = lab_ssh.command(deployed.lab, "node2")
+    argv = lab_ssh.build_command(deployed.lab, "node2")
     argv = [
         f"UserKnownHostsFile={pins}" if word.startswith("UserKnownHostsFile=") else word
         for word in argv

@@ -100,7 +100,7 @@ def test_a_release_whose_folder_somebody_closed_is_opened_again(
 
 
 def test_a_login_that_starts_another_shell_is_named(deployed: Lab, run_fab: Runner) -> None:
-    login = Path(f"/proc/{container.init_pid(deployed, 'node1')}/root/home/ops/.bashrc")
+    login = Path(f"/proc/{container.find_init_pid(deployed, 'node1')}/root/home/ops/.bashrc")
     before = login.read_text()
     login.write_text(f"{before}echo choose your shell; exec bash -i\n")
     try:

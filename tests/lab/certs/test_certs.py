@@ -247,13 +247,13 @@ def test_status_of_an_edge_that_serves_nothing_or_is_gone(
     assert outcome.code == 2
     assert "edge2 serves no certificate at" in outcome.out
     ssh("edge2", "systemctl start nginx")
-    hosts.cut("edge2")
+    hosts.cut_cable("edge2")
     try:
         quick = variant(ssh={"timeout": 2.0})
         gone = certs("status", "--json", "-", env=quick)
         unfinished = certs("rotate-ca", "--finish", env=quick)
     finally:
-        hosts.heal("edge2")
+        hosts.plug_cable("edge2")
     assert gone.code == 4
     assert [one["state"] for one in json.loads(gone.out)["certificates"]] == [
         "",

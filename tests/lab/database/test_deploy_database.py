@@ -95,7 +95,7 @@ def test_a_seeding_that_was_cut_off_is_done_again(
 def way_through(deployed: Deployed, host: str, folder: Path) -> Iterator[str]:
     """A local socket that leads to the database, by way of `host`: so it is `host` who connects."""
     local = folder / ".s.PGSQL.5432"
-    *argv, user = lab_ssh.command(deployed.lab, host)
+    *argv, user = lab_ssh.build_command(deployed.lab, host)
     forward = f"{local}:{deployed.lab.address('db1')}:5432"
     tunnel = subprocess.Popen([*argv, "-N", "-o", "ExitOnForwardFailure=yes", "-L", forward, user])
     try:

@@ -28,8 +28,8 @@ def site(deployed: Deployed, variant: Variant, tmp_path: Path) -> Site:
     def make(kind: str = "", number: int = os.getpid()) -> dict[str, str]:
         if not kind:
             return variant()
-        path = releases.make(deployed.lab.folder / "bingo", tmp_path, kind, number)
-        return variant(app={"binary": str(path), "sha256": sitefile.digest(path)})
+        path = releases.make_release(deployed.lab.folder / "bingo", tmp_path, kind, number)
+        return variant(app={"binary": str(path), "sha256": sitefile.hash_file(path)})
 
     return make
 

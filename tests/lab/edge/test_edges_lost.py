@@ -44,9 +44,9 @@ def test_a_cut_cable_costs_no_more_than_a_power_failure(floating: Lab, ssh: Ssh)
     lost = holder(floating, ssh)
     with Users(vip(floating)) as users:
         time.sleep(1)
-        hosts.cut(lost)
+        hosts.cut_cable(lost)
         time.sleep(3)
-        hosts.heal(lost)
+        hosts.plug_cable(lost)
         until(lambda: holders(floating, ssh) in (["edge1"], ["edge2"]), "one holder")
     print(
         f"\ncable cut: {users.asked} requests, {dict(users.failed)} failed, longest gap"

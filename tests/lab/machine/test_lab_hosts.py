@@ -23,7 +23,7 @@ def test_hosts_are_plain_debian_with_systemd_and_a_sudo_user(own: Lab) -> None:
     for name in HOSTS:
         outcome = run(
             [
-                *lab_ssh.command(own, name),
+                *lab_ssh.build_command(own, name),
                 "id -un; sudo -n id -un; hostname; . /etc/os-release; echo $ID",
             ],
             20,
@@ -80,7 +80,9 @@ def test_all_hosts_install_packages_at_once(own: Lab) -> None:
         f"DEBIAN_FRONTEND=noninteractive {' '.join(INSTALL)} >/dev/null 2>&1; dpkg -s tree | grep"
         " ^Status"
     )
-    argv = {name: [*lab_ssh.command(own, name), f"sudo -n sh -c '{script}'"] for name in HOSTS}
+    argv = {
+        name: [*lab_ssh.build_command(own, name), f"sudo -n sh -c '{script}'"] for name in HOSTS
+    }
     running = [
         subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in argv.values()
     ]
@@ -131,10 +133,10 @@ def test_power_off_and_on_keeps_the_disk(own: Lab) -> None:
 
 
 def test_a_cut_host_runs_on_unreached_until_it_is_healed(own: Lab) -> None:
-    hosts.cut("node1")
+    hosts.cut_cable("node1")
     try:
         assert not lab_ssh.answers(own, "node1")
-        assert container.init_pid(own, "node1")
+        assert container.find_init_pid(own, "node1")
         assert (
             ssh(
                 own,
@@ -145,18 +147,18 @@ def test_a_cut_host_runs_on_unreached_until_it_is_healed(own: Lab) -> None:
             != 0
         )
     finally:
-        hosts.heal("node1")
-    lab_ssh.wait(own, ["node1"])
+        hosts.plug_cable("node1")
+    lab_ssh.wait_for_login(own, ["node1"])
 
 
 def test_up_boots_what_is_off_plugs_in_what_is_cut_and_leaves_the_rest(own: Lab) -> None:
-    before = {name: container.init_pid(own, name) for name in HOSTS}
+    before = {name: container.find_init_pid(own, name) for name in HOSTS}
     hosts.power_off("edge1")
-    hosts.cut("db1")
+    hosts.cut_cable("db1")
     hosts.up()
-    after = {name: container.init_pid(own, name) for name in HOSTS}
+    after = {name: container.find_init_pid(own, name) for name in HOSTS}
     assert {name for name in HOSTS if before[name] != after[name]} == {"edge1"}
-    assert lab_ssh.login(own, "db1")
+    assert lab_ssh.can_log_in(own, "db1")
 
 
 def test_settings_reach_running_hosts_and_stay(own: Lab) -> None:
@@ -199,11 +201,11 @@ def test_all_hosts_are_up_in_seconds(spare: Lab) -> None:
 def test_two_labs_stand_side_by_side(own: Lab, spare: Lab) -> None:
     hosts.up(["edge1"])
     mirror = "apt-get update -qq"
-    assert run([*lab_ssh.command(spare, "edge1"), f"sudo -n {mirror}"], 60).code == 0
+    assert run([*lab_ssh.build_command(spare, "edge1"), f"sudo -n {mirror}"], 60).code == 0
     ssh(own, "edge1", mirror)
     hosts.down()
     ssh(own, "edge1", mirror)
-    assert sysctls.read("net/ipv4/ip_forward") == 1
+    assert sysctls.read_setting("net/ipv4/ip_forward") == 1
 
 
 def test_down_leaves_nothing_behind(spare: Lab) -> None:
@@ -221,10 +223,10 @@ def test_numbers_with_two_digits_work_too(own: Lab) -> None:
     with as_current(other):
         try:
             hosts.up(["edge1"])
-            hosts.cut("edge1")
+            hosts.cut_cable("edge1")
             assert not lab_ssh.answers(other, "edge1")
-            hosts.heal("edge1")
-            lab_ssh.wait(other, ["edge1"])
+            hosts.plug_cable("edge1")
+            lab_ssh.wait_for_login(other, ["edge1"])
         finally:
             hosts.down()
     assert remains(other) == []
@@ -232,7 +234,7 @@ def test_numbers_with_two_digits_work_too(own: Lab) -> None:
 
 def test_status_says_what_is_up_off_and_cut(own: Lab, tmp_path: Path) -> None:
     hosts.power_off("edge1")
-    hosts.cut("node1")
+    hosts.cut_cable("node1")
     try:
         argv = [sys.executable, "-m", "lab", "status", "--json", str(tmp_path / "status.json")]
         assert run(argv, 30).code == 0
@@ -264,10 +266,10 @@ def test_unknown_hosts_are_refused_in_three_lines(own: Lab) -> None:
     assert outcome.code == 1
     assert outcome.err.splitlines() == [
         "There is no host 'node9' in this lab.",
-        "  why it matters: Known here: edge1, edge2, node1, node2, db1.",
+        "  why it matters: its hosts: edge1, edge2, node1, node2, db1",
         "  next: See them: inv lab.status",
     ]
 
 
 def test_name_server_of_the_hosts_is_not_this_machine_itself(own: Lab) -> None:
-    assert ssh(own, "db1", "cat /etc/resolv.conf").out == resolver.for_hosts()
+    assert ssh(own, "db1", "cat /etc/resolv.conf").out == resolver.render_resolv_conf()

@@ -38,9 +38,10 @@ def in_own_network(lab: Lab, state: Path, script: str) -> list[str]:
 def test_the_last_lab_restores_forwarding(lab: Lab, tmp_path: Path, before: str) -> None:
     script = f"""
 FORWARD.write_text("{before}")
-network.up(one); show(forwarding())
-network.up(two); network.up(one); network.down(one); show(forwarding())
-network.down(two); show(forwarding())
+network.set_up_network(one); show(forwarding())
+network.set_up_network(two); network.set_up_network(one)
+network.remove_network(one); show(forwarding())
+network.remove_network(two); show(forwarding())
 """
     assert in_own_network(lab, tmp_path, script) == ["1", "1", before]
     assert list(tmp_path.iterdir()) == []
@@ -49,9 +50,9 @@ network.down(two); show(forwarding())
 def test_forwarding_is_restored_after_a_crash_in_between(lab: Lab, tmp_path: Path) -> None:
     script = """
 FORWARD.write_text("0")
-network.up(one)
+network.set_up_network(one)
 subprocess.run(["nft", "delete", "table", "ip", one.bridge], check=True)
-network.up(one); network.down(one); show(forwarding())
+network.set_up_network(one); network.remove_network(one); show(forwarding())
 """
     assert in_own_network(lab, tmp_path, script) == ["0"]
 
@@ -62,7 +63,7 @@ def test_a_record_older_than_the_machines_last_start_is_not_believed(
     (tmp_path / "sysctls.json").write_text('{"net/ipv4/ip_forward": 0}')
     script = """
 FORWARD.write_text("1")
-network.up(one); network.down(one); show(forwarding())
+network.set_up_network(one); network.remove_network(one); show(forwarding())
 """
     assert in_own_network(lab, tmp_path, script) == ["1"]
 
@@ -75,9 +76,10 @@ nft("add table ip filter")
 nft("add chain ip filter FORWARD { type filter hook forward priority filter; policy drop; }")
 nft("add rule ip filter FORWARD accept comment \\"other\\"")
 before = nft("list", "chain", "ip", "filter", "FORWARD")
-network.up(one); network.up(one); network.up(two); show(nft("list", "chain", "ip", "filter", \
-"FORWARD").count("rblab91\\" accept"))
-network.down(one); show(nft("list", "chain", "ip", "filter", "FORWARD").count("rblab92\\" accept"))
-network.down(two); show(nft("list", "chain", "ip", "filter", "FORWARD") == before)
+chain = ("list", "chain", "ip", "filter", "FORWARD")
+network.set_up_network(one); network.set_up_network(one); network.set_up_network(two)
+show(nft(*chain).count("rblab91\\" accept"))
+network.remove_network(one); show(nft(*chain).count("rblab92\\" accept"))
+network.remove_network(two); show(nft(*chain) == before)
 """
     assert in_own_network(lab, tmp_path, script) == ["2", "2", "True"]

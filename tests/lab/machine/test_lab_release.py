@@ -27,7 +27,7 @@ def test_a_release_is_pinned(lab: Lab, run_inv: Runner, kind: str) -> None:
     outcome = run_inv("lab.release", kind)
     assert (outcome.code, outcome.err) == (0, "")
     site = tomllib.loads(lab.site.read_text())
-    assert sitefile.digest(lab.folder / site["app"]["binary"]) == site["app"]["sha256"]
+    assert sitefile.hash_file(lab.folder / site["app"]["binary"]) == site["app"]["sha256"]
     assert outcome.out.startswith(f"{site['app']['sha256'][:12]} is pinned. ")
     assert site.get("gate") == gate, "what was added to the site file stays"
 

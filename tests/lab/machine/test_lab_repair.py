@@ -26,8 +26,8 @@ def test_up_repairs_an_up_that_was_killed(spare: Lab, delay: float) -> None:
     process.kill()
     process.wait()
     hosts.up(["edge1", "node1"])
-    assert lab_ssh.login(spare, "edge1")
-    assert lab_ssh.login(spare, "node1")
+    assert lab_ssh.can_log_in(spare, "edge1")
+    assert lab_ssh.can_log_in(spare, "node1")
     assert tomllib.loads(spare.site.read_text())["hosts"].keys() == {"edge1", "node1"}
     hosts.down()
     assert remains(spare) == []
@@ -44,7 +44,7 @@ def test_down_finishes_a_down_that_was_killed(spare: Lab, delay: float) -> None:
     assert remains(spare) == []
 
 
-@pytest.mark.parametrize("tree", container.trees(), ids=lambda tree: str(tree.name))
+@pytest.mark.parametrize("tree", container.list_cgroup_trees(), ids=lambda tree: str(tree.name))
 def test_down_removes_cgroups_that_only_one_tree_has(spare: Lab, tree: Path) -> None:
     """A `down` that was killed between the two trees of the hybrid layout."""
     (tree / spare.bridge / "node1" / "payload").mkdir(parents=True)
@@ -59,9 +59,9 @@ def test_up_copes_with_what_killed_processes_left(spare: Lab, victims: str) -> N
         for pid in pids(spare, name, "supervisor" if victims == "nspawn only" else ""):
             end(pid)
     hosts.up(["edge1", "node1"])
-    assert lab_ssh.login(spare, "edge1")
-    assert lab_ssh.login(spare, "node1")
-    assert run([*lab_ssh.command(spare, "node1"), "sudo -n apt-get update -qq"], 60).code == 0
+    assert lab_ssh.can_log_in(spare, "edge1")
+    assert lab_ssh.can_log_in(spare, "node1")
+    assert run([*lab_ssh.build_command(spare, "node1"), "sudo -n apt-get update -qq"], 60).code == 0
     hosts.down()
     assert remains(spare) == []
 
@@ -79,7 +79,7 @@ def end(pid: int) -> None:
 
 def pids(lab: Lab, name: str, part: str) -> list[int]:
     """Processes of a host, or of one part of it (nspawn itself is its supervisor)."""
-    tops = (container.trees()[0] / lab.bridge / name).glob(f"{part or '*'}")
+    tops = (container.list_cgroup_trees()[0] / lab.bridge / name).glob(f"{part or '*'}")
     return [
         int(pid)
         for top in tops

@@ -26,25 +26,28 @@ def test_hosts_ask_the_name_servers_they_can_reach(
     tmp_path: Path, text: str, expected: str
 ) -> None:
     (tmp_path / "resolv.conf").write_text(text)
-    assert resolver.for_hosts((tmp_path / "resolv.conf",)) == expected
+    assert resolver.render_resolv_conf((tmp_path / "resolv.conf",)) == expected
 
 
 def test_behind_a_local_resolver_its_own_servers_are_taken(tmp_path: Path) -> None:
     (tmp_path / "stub").write_text("nameserver 127.0.0.53\n")
     (tmp_path / "real").write_text("nameserver 192.0.2.53\n")
-    assert resolver.for_hosts((tmp_path / "stub", tmp_path / "real")) == "nameserver 192.0.2.53\n"
+    assert (
+        resolver.render_resolv_conf((tmp_path / "stub", tmp_path / "real"))
+        == "nameserver 192.0.2.53\n"
+    )
 
 
 def test_only_local_name_servers_are_refused(tmp_path: Path) -> None:
     (tmp_path / "stub").write_text("nameserver 127.0.0.53\n")
-    with pytest.raises(LabError, match="Every name server"):
-        resolver.for_hosts((tmp_path / "stub", tmp_path / "missing"))
+    with pytest.raises(LabError, match="every name server"):
+        resolver.render_resolv_conf((tmp_path / "stub", tmp_path / "missing"))
 
 
 def test_settings_become_values_and_what_is_not_given_stays_open() -> None:
-    assert settings.checked("", "") == {"deaths": None, "scale": None}
-    assert settings.checked("off", "0.01") == {"deaths": "off", "scale": 0.01}
-    assert settings.checked("90", "1") == {"deaths": "90", "scale": 1.0}
+    assert settings.check_settings("", "") == {"deaths": None, "scale": None}
+    assert settings.check_settings("off", "0.01") == {"deaths": "off", "scale": 0.01}
+    assert settings.check_settings("90", "1") == {"deaths": "90", "scale": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -62,11 +65,11 @@ def test_settings_become_values_and_what_is_not_given_stays_open() -> None:
 )
 def test_settings_the_stand_in_does_not_know_are_refused(deaths: str, scale: str) -> None:
     with pytest.raises(LabError, match="is not a"):
-        settings.checked(deaths, scale)
+        settings.check_settings(deaths, scale)
 
 
 def test_one_list_of_packages_holds_what_the_build_needs() -> None:
-    listed = preflight.packages(preflight.LIST.read_text())
+    listed = preflight.parse_packages(preflight.LIST.read_text())
     assert set(build.PACKAGES) <= listed.keys()
     assert listed["systemd-container"] == "systemd-nspawn"
 
@@ -78,9 +81,9 @@ def test_a_missing_tool_is_named_with_its_package(
         "# a remark\nsome-package  no-such-command\nother-package -\n"
     )
     monkeypatch.setattr(preflight, "LIST", tmp_path / "packages")
-    with pytest.raises(LabError, match=r"Missing packages: some-package\.") as caught:
+    with pytest.raises(LabError, match="missing packages: some-package") as caught:
         preflight.refuse_missing_tools()
-    assert caught.value.next == "./run demo installs them; by hand: apt-get install some-package"
+    assert caught.value.next == "./run demo installs them; or: apt-get install some-package"
 
 
 def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,8 +94,8 @@ def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 HOLD = """
 import sys, pathlib
-from lab.lock import held
-with held(pathlib.Path(sys.argv[1]), "nobody"):
+from lab.lock import hold_lock
+with hold_lock(pathlib.Path(sys.argv[1]), "nobody"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -122,6 +125,6 @@ def test_a_lock_waits_for_its_holder_and_survives_its_death(
     assert out == b"held\n"
     assert time.monotonic() - began < 5
     assert not path.exists()
-    with lock.held(path, "nobody"):
+    with lock.hold_lock(path, "nobody"):
         assert path.exists()
     assert capfd.readouterr().err == ""

@@ -52,7 +52,7 @@ def places(text: list[str]) -> list[str]:
 
 
 def test_one_line_format_keeps_debian_and_drops_the_rest() -> None:
-    assert places(mirror.lines(mirror.one_line(ONE_LINE))) == [
+    assert places(mirror.render_deb_lines(mirror.parse_one_line(ONE_LINE))) == [
         "http://mirror.example/debian trixie main",
         "http://mirror.example/debian trixie-updates main",
         "http://security.example/debian-security trixie-security main",
@@ -60,7 +60,7 @@ def test_one_line_format_keeps_debian_and_drops_the_rest() -> None:
 
 
 def test_deb822_format_with_several_uris_and_suites() -> None:
-    assert places(mirror.lines(mirror.deb822(DEB822))) == [
+    assert places(mirror.render_deb_lines(mirror.parse_deb822(DEB822))) == [
         "http://second.example/debian trixie main",
         "https://mirror.example/debian trixie main",
         "http://second.example/debian trixie-updates main",
@@ -69,7 +69,7 @@ def test_deb822_format_with_several_uris_and_suites() -> None:
 
 
 def test_debian_12_comes_from_the_same_mirrors() -> None:
-    assert places(mirror.lines(mirror.deb822(DEB822), "bookworm"))[::2] == [
+    assert places(mirror.render_deb_lines(mirror.parse_deb822(DEB822), "bookworm"))[::2] == [
         "http://second.example/debian bookworm main",
         "http://second.example/debian bookworm-updates main",
     ]
@@ -92,7 +92,9 @@ def test_what_counts_as_debian(uri: str, suite: str, suffix: str | None) -> None
 
 def test_a_machine_without_a_debian_mirror_is_refused() -> None:
     with pytest.raises(LabError, match="name no Debian mirror"):
-        mirror.lines([mirror.Source("https://vendor.example/apt", "nodistro", ("main",))])
+        mirror.render_deb_lines(
+            [mirror.Source("https://vendor.example/apt", "nodistro", ("main",))]
+        )
 
 
 def test_sources_are_read_from_every_file_apt_reads(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_sources_are_read_from_every_file_apt_reads(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d" / "c.sources.disabled").write_text(
         "Types: deb\nURIs: http://c.example/debian\n"
     )
-    assert [source.uri for source in mirror.machine_sources(tmp_path)] == [
+    assert [source.uri for source in mirror.read_machine_sources(tmp_path)] == [
         "http://a.example/debian",
         "http://b.example/debian",
     ]

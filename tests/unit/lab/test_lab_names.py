@@ -8,7 +8,7 @@ import pytest
 
 from lab import sitefile
 from lab.errors import LabError
-from lab.names import HOSTS, Lab, chosen, current
+from lab.names import HOSTS, Lab, choose_hosts, current_lab
 
 
 def test_everything_is_called_after_the_number() -> None:
@@ -25,29 +25,29 @@ def test_addresses_are_those_the_runbook_expects() -> None:
 
 def test_no_setting_means_lab_0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAB", raising=False)
-    assert current() == Lab(0)
+    assert current_lab() == Lab(0)
 
 
 @pytest.mark.parametrize("text", ["100", "-1", "one", "", "1.5", "²"])
 def test_other_numbers_are_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("LAB", text)
     with pytest.raises(LabError, match="LAB is"):
-        current()
+        current_lab()
 
 
 def test_hosts_are_chosen_in_the_order_of_the_table() -> None:
-    assert chosen(["db1", "edge1"]) == ["edge1", "db1"]
-    assert chosen(None) == list(HOSTS)
-    assert chosen(None, ["node2"]) == ["node2"]
+    assert choose_hosts(["db1", "edge1"]) == ["edge1", "db1"]
+    assert choose_hosts(None) == list(HOSTS)
+    assert choose_hosts(None, ["node2"]) == ["node2"]
 
 
 def test_a_host_that_is_not_there_is_refused() -> None:
     with pytest.raises(LabError, match="no host 'node2'"):
-        chosen(["node2"], ["node1"])
+        choose_hosts(["node2"], ["node1"])
 
 
 def test_site_file_is_what_the_runbook_reads() -> None:
-    site = tomllib.loads(sitefile.text(Lab(3), ["edge1", "node1", "db1"], "a" * 64))
+    site = tomllib.loads(sitefile.render_site_file(Lab(3), ["edge1", "node1", "db1"], "a" * 64))
     assert site == {
         "name": "lab3",
         "service": "http://10.77.3.11",
@@ -64,10 +64,10 @@ def test_site_file_is_what_the_runbook_reads() -> None:
 
 
 def test_two_edges_share_the_floating_address() -> None:
-    site = tomllib.loads(sitefile.text(Lab(3), list(HOSTS), "a" * 64))
+    site = tomllib.loads(sitefile.render_site_file(Lab(3), list(HOSTS), "a" * 64))
     assert (site["service"], site["edge"]) == ("http://10.77.3.10", {"address": Lab(3).floating})
     assert Lab(3).floating not in {host["address"] for host in site["hosts"].values()}
 
 
 def test_without_an_edge_there_is_no_service_address() -> None:
-    assert "service" not in tomllib.loads(sitefile.text(Lab(0), ["node1"], "a" * 64))
+    assert "service" not in tomllib.loads(sitefile.render_site_file(Lab(0), ["node1"], "a" * 64))

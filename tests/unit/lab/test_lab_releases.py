@@ -29,12 +29,12 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("LAB", "5")
     built = tmp_path / "built"
     built.write_bytes(OWN)
-    monkeypatch.setattr(hosts, "_binary", lambda: str(built))
+    monkeypatch.setattr(hosts, "_build_binary", lambda: str(built))
     lab = Lab(5)
     (lab.host_folder("node1")).mkdir(parents=True)
     (lab.host_folder("node1") / "prepared").touch()
     sitefile.take_binary(lab, built)
-    sitefile.write(lab, ["node1"], "off")
+    sitefile.write_site_file(lab, ["node1"], "off")
     with lab.site.open("a") as file:
         file.write(EDITED)
     return lab
@@ -43,29 +43,29 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 def pinned(lab: Lab) -> Path:
     """The binary that the site file names; it must hash to what the file says."""
     app = tomllib.loads(lab.site.read_text())["app"]
-    assert sitefile.digest(lab.folder / app["binary"]) == app["sha256"]
+    assert sitefile.hash_file(lab.folder / app["binary"]) == app["sha256"]
     return lab.folder / str(app["binary"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_pinned(lab: Lab, kind: str) -> None:
     before = lab.site.read_text()
-    id = hosts.pin(kind)
+    id = hosts.pin_release(kind)
     assert f"release = {kind}-0".encode() in pinned(lab).read_bytes()
-    assert sitefile.digest(pinned(lab)).startswith(id)
+    assert sitefile.hash_file(pinned(lab)).startswith(id)
     changed = [
         line for line in lab.site.read_text().splitlines() if line not in before.splitlines()
     ]
     assert [line.split(" ")[0] for line in changed] == ["binary", "sha256"]
-    assert hosts.pin(kind) == id, "twice is once"
+    assert hosts.pin_release(kind) == id, "twice is once"
     pinned(lab)
 
 
 def test_only_the_pinned_release_is_kept_and_lab_up_pins_its_own_again(lab: Lab) -> None:
-    hosts.pin("slow")
-    hosts.pin("dies")
+    hosts.pin_release("slow")
+    hosts.pin_release("dies")
     assert sorted(path.name for path in lab.folder.glob("bingo*")) == ["bingo", pinned(lab).name]
-    sitefile.write(lab, ["node1"], "off")
+    sitefile.write_site_file(lab, ["node1"], "off")
     assert pinned(lab).read_bytes() == OWN
     assert [path.name for path in lab.folder.glob("bingo*")] == ["bingo"]
 
@@ -74,7 +74,7 @@ def test_only_the_pinned_release_is_kept_and_lab_up_pins_its_own_again(lab: Lab)
 def test_a_pin_that_breaks_off_leaves_what_was_pinned(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    hosts.pin("slow")
+    hosts.pin_release("slow")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -83,7 +83,7 @@ def test_a_pin_that_breaks_off_leaves_what_was_pinned(
         *{"rename": (Path, "rename"), "write": (sitefile, "replace_file")}[step], full
     )
     with pytest.raises(OSError, match="No space left"):
-        hosts.pin("dies")
+        hosts.pin_release("dies")
     assert b"release = slow-0" in pinned(lab).read_bytes()
 
 
@@ -94,7 +94,7 @@ def test_another_stand_in_is_taken_without_a_site_file_that_pins_the_old_one(
     newer.write_bytes(b"built again")
     sitefile.take_binary(lab, newer)
     assert not lab.site.exists(), "it comes last, with the lab's standing"
-    sitefile.write(lab, ["node1"], "off")
+    sitefile.write_site_file(lab, ["node1"], "off")
     assert pinned(lab).read_bytes() == b"built again"
     sitefile.take_binary(lab, newer)
     assert lab.site.exists(), "the same again changes nothing"
@@ -106,15 +106,15 @@ def test_another_stand_in_is_taken_without_a_site_file_that_pins_the_old_one(
 def test_a_site_file_without_a_pin_is_left_alone(lab: Lab, text: str) -> None:
     lab.site.write_text(text)
     with pytest.raises(LabError, match="has no lines `binary` and `sha256`") as caught:
-        hosts.pin("good")
+        hosts.pin_release("good")
     assert caught.value.next.startswith("inv lab.up")
     assert lab.site.read_text() == text
     assert [path.name for path in lab.folder.glob("bingo*")] == ["bingo"]
 
 
 def test_what_is_no_kind_and_a_lab_that_is_down_are_refused(lab: Lab) -> None:
-    with pytest.raises(LabError, match="no kind of release called fast"):
-        hosts.pin("fast")
+    with pytest.raises(LabError, match="no release kind called fast"):
+        hosts.pin_release("fast")
     lab.site.unlink()
-    with pytest.raises(LabError, match="The lab is not up"):
-        hosts.pin("good")
+    with pytest.raises(LabError, match="the lab is not up"):
+        hosts.pin_release("good")
