@@ -265,9 +265,9 @@ def test_unknown_hosts_are_refused_in_three_lines(own: Lab) -> None:
     outcome = run([sys.executable, "-m", "lab", "reset", "--hosts", "node9"], 30)
     assert outcome.code == 1
     assert outcome.err.splitlines() == [
-        "There is no host 'node9' in this lab.",
+        "there is no host 'node9' in this lab",
         "  why it matters: its hosts: edge1, edge2, node1, node2, db1",
-        "  next: See them: inv lab.status",
+        "  next: inv lab.status",
     ]
 
 
