@@ -1,5 +1,4 @@
-"""What the database says of itself: its settings against the wanted ones, its tables, indexes
-and connections."""
+"""`inv db.tune` and `inv db.status`: show PostgreSQL's settings, tables and connections."""
 
 from __future__ import annotations
 
@@ -19,25 +18,25 @@ from ..settings.settings import Settings
 if TYPE_CHECKING:
     from rich.table import Table
 
-WHY = {
+REASONS = {
     "shared_buffers": f"for {LOAD.id} ({LOAD.bound}); PGTune would take a quarter of the memory",
     "work_mem": f"for {SESSION_LIST.id}: the session list sorts and joins",
-    "max_connections": "two app nodes that open without bound",
+    "max_connections": "two app nodes that open connections without a limit",
     "maintenance_work_mem": "index builds; PGTune: memory / 16",
     "effective_cache_size": "PGTune: three quarters of a small host's memory",
     "random_page_cost": "PGTune for SSD",
     "effective_io_concurrency": "PGTune for SSD",
     "jit": "short queries: compiling costs more than it saves",
-    "wal_compression": "less to write while seeding",
+    "wal_compression": "fewer writes while seeding",
 }
-"""Why a setting has its value, for the table; formulas of PGTune are for its profile «web»."""
+"""Why a setting has its value, for the table. PGTune means its formulas for the profile "web"."""
 
 TABLES = """SELECT c.relname, pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint,
   (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid),
   (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND NOT i.indisvalid)
 FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 2 DESC"""
 
-MARK = (
+SEED_MARK = (
     "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname ="
     " current_database()"
 )
@@ -48,38 +47,43 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1, 2 ORD
 
 
 def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
-    """Print each setting as it is and as it should be; `only`: it is the whole report, so it is
-    what goes to `json`."""
+    """Print the present and the wanted value of each setting.
+
+    Args:
+        settings: the site.
+        json: where to write the JSON.
+        only: nothing follows this table, so it is the report that goes to `json`.
+    """
     node = settings.inventory.one("postgres")
-    should = postgres.wanted(settings, node)
+    wanted = postgres.wanted(settings, node)
     with (
         open_fleet(settings, [node]) as fleet,
         connect_database(fleet.link(node), "postgres") as connection,
     ):
         rows = connection.execute(
-            "SELECT name, current_setting(name), pending_restart, source FROM pg_settings WHERE"
+            "SELECT name, current_setting(name), pending_restart FROM pg_settings WHERE"
             " name = ANY(%s)",
-            [list(should)],
+            [list(wanted)],
         ).fetchall()
-        memory = (
-            fleet.link(node)
-            .read(["awk '/MemTotal/{print int($2/1024)}' /proc/meminfo"])[0]
-            .out.strip()
-        )
-    now = {name: (value, pending, source) for name, value, pending, source in rows}
-    open_console(json).print(_tuning_table(f"{node.name}, {memory} MB", should, now))
+        [memory] = fleet.link(node).read(["awk '/MemTotal/{print int($2/1024)}' /proc/meminfo"])
+    memory_mb = int(memory.out)
+    present = {name: (value, pending) for name, value, pending in rows}
+    open_console(json).print(_tuning_table(f"{node.name}, {memory_mb} MB", wanted, present))
     report = {
         "host": node.name,
-        "memory_mb": int(memory),
-        "settings": {n: {"now": now.get(n, ("?",))[0], "wanted": v} for n, v in should.items()},
+        "memory_mb": memory_mb,
+        "settings": {
+            name: {"now": present.get(name, ("?",))[0], "wanted": value}
+            for name, value in wanted.items()
+        },
     }
     write_json(report, json if only else None)
 
 
 def _tuning_table(
-    title: str, should: Mapping[str, str], now: Mapping[str, tuple[str, bool, str]]
+    title: str, wanted: Mapping[str, str], present: Mapping[str, tuple[str, bool]]
 ) -> Table:
-    """`now` is the value of each setting, whether a restart is pending, and its source."""
+    """The table of settings; `present` has each value, and whether a restart is pending."""
     from rich.table import Table
 
     table = Table(
@@ -92,21 +96,21 @@ def _tuning_table(
         title=title,
         title_justify="left",
     )
-    for name, value in should.items():
-        current, pending, _ = now.get(name, ("?", False, ""))
-        mark = "[green]" if current.replace(" ", "") == value.replace(" ", "") else "[yellow]"
-        table.add_row(
-            name,
-            f"{mark}{current}[/]" + (" (pending restart)" if pending else ""),
-            value,
-            WHY.get(name, ""),
-        )
+    for name, value in wanted.items():
+        current, pending = present.get(name, ("?", False))
+        same = current.replace(" ", "") == value.replace(" ", "")
+        cell = f"[{'green' if same else 'yellow'}]{current}[/]"
+        if pending:
+            cell += " (pending restart)"
+        table.add_row(name, cell, value, REASONS.get(name, ""))
     return table
 
 
 def show_database(settings: Settings, json: str | None) -> int:
-    """Print tables, indexes, connections; 2 when an index is missing or invalid or the data is not
-    complete.
+    """Print the tables, indexes and connections of the app's database.
+
+    Returns:
+        The exit code: 2 if an index is missing or invalid, or the data is not complete.
 
     Raises:
         RunbookError: the database cannot be reached.
@@ -118,14 +122,11 @@ def show_database(settings: Settings, json: str | None) -> int:
     ):
         tables = connection.execute(TABLES).fetchall()
         clients = connection.execute(CONNECTIONS).fetchall()
-        mark = _first_value(connection, MARK)
+        mark = _first_value(connection, SEED_MARK)
         steps = postgres.index_steps(settings)
         readings = fleet.link(node).read([step.probe() for step in steps])
-    missing = [
-        change.sentence
-        for step, seen in zip(steps, readings, strict=True)
-        if (change := step.decide(seen))
-    ]
+    changes = [step.decide(reading) for step, reading in zip(steps, readings, strict=True)]
+    missing = [change.sentence for change in changes if change]
     out = open_console(json)
     out.print(_tables_table(f"{name} on {node.name}: {mark or 'never seeded'}", tables))
     for client, state, count in clients:
@@ -147,12 +148,15 @@ def show_database(settings: Settings, json: str | None) -> int:
 def _tables_table(title: str, rows: Sequence[Sequence[Any]]) -> Table:
     from rich.table import Table
 
-    heads = ("table", "size", "rows (estimate)", "indexes", "invalid")
-    table = Table(*heads, box=None, header_style="dim", title=title, title_justify="left")
-    for relation, size, count, valid, invalid in rows:
-        wrong = f"[red]{invalid}[/]" if invalid else "·"
+    columns = ("table", "size", "rows (estimate)", "indexes", "invalid")
+    table = Table(*columns, box=None, header_style="dim", title=title, title_justify="left")
+    for name, size, count, valid, invalid in rows:
         table.add_row(
-            relation, f"{size / 1e6:.1f} MB", f"{count:,}".replace(",", " "), str(valid), wrong
+            name,
+            f"{size / 1e6:.1f} MB",
+            f"{count:,}".replace(",", " "),
+            str(valid),
+            f"[red]{invalid}[/]" if invalid else "·",
         )
     return table
 

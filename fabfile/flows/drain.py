@@ -1,4 +1,4 @@
-"""Take app nodes and edges out of service, and put them back, by hand."""
+"""`fab drain` and `fab undrain`: take app nodes and edges out of service and put them back."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ from ..settings.settings import Settings
 
 
 def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int:
-    """Take the named hosts out of service: app nodes at every edge, edges by moving the floating
-    address elsewhere.
+    """Take the named hosts out of service, and wait until they are idle.
 
-    Returns when they are idle.
+    An app node is drained at every edge. An edge gives the floating address to another edge.
 
     Raises:
-        RunbookError: no host was named, it is neither, it is the last one that serves, or somebody
-        works on the edges.
+        RunbookError: no host was named, a host is neither app node nor edge, it is the last one
+        that serves, or the edges are locked.
     """
-    why, out = f"operator {operator_name()} {reason}".strip(), open_console()
-    run = Run("drain", settings.state / "runs", reason)
+    why = f"operator {operator_name()} {reason}".strip()
+    out, run = open_console(), Run("drain", settings.state / "runs", reason)
 
-    def app(balancer: Balancer, node: Node) -> None:
-        _not_the_gates(balancer, node)
+    def drain_app(balancer: Balancer, node: Node) -> None:
+        _refuse_unproven(balancer, node)
         balancer.drain(node.name, why)
         out.print(f"{node.name:<8} drained, idle")
 
-    def edge(edges: Edges, node: Node) -> None:
+    def drain_edge(edges: Edges, node: Node) -> None:
         reachable = [
-            edges.fleet.links[seen.name] for seen in edges.view().values() if seen.reachable
+            edges.fleet.links[state.name] for state in edges.view().values() if state.reachable
         ]
         with Lock(reachable, run):
             edges.drain(node.name, why, lambda text: out.print(f"{node.name:<8} {text}"))
@@ -45,25 +44,26 @@ def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int
         out.print(f"{node.name:<8} drained, idle")
 
     with ScriptLog(run):
-        return _each_host(settings, names, app, edge)
+        return _for_each_host(settings, names, drain_app, drain_edge)
 
 
 def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
-    """Put the named hosts back; waits until every edge sees an app node up. The floating address
-    stays where it is.
+    """Put the named hosts back into service, and wait until every edge sees the app nodes up.
+
+    The floating address stays where it is.
 
     Raises:
-        RunbookError: no host was named, it is neither app node nor edge, its checks fail, or
-        somebody works on it.
+        RunbookError: no host was named, a host is neither app node nor edge, its checks fail, or
+        it is locked.
     """
     out, run = open_console(), Run("undrain", settings.state / "runs")
 
-    def app(balancer: Balancer, node: Node) -> None:
-        _not_the_gates(balancer, node)
+    def undrain_app(balancer: Balancer, node: Node) -> None:
+        _refuse_unproven(balancer, node)
         balancer.undrain(node.name)
         out.print(f"{node.name:<8} serving")
 
-    def edge(edges: Edges, node: Node) -> None:
+    def undrain_edge(edges: Edges, node: Node) -> None:
         link = edges.fleet.link(node)
         with Lock([link], run):
             edges.undrain(node.name)
@@ -71,31 +71,33 @@ def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
         out.print(f"{node.name:<8} ready to take the floating address")
 
     with ScriptLog(run):
-        return _each_host(settings, names, app, edge)
+        return _for_each_host(settings, names, undrain_app, undrain_edge)
 
 
-def _not_the_gates(balancer: Balancer, node: Node) -> None:
-    """A node whose release is not proven is out already, and not for a person to put back."""
+def _refuse_unproven(balancer: Balancer, node: Node) -> None:
+    """Refuse a node that the gate keeps out of service: only the gate may put it back."""
     if why := balancer.by_gate(node.name):
         raise RunbookError(
             f"{node.name} is kept out: {why}",
-            "its app has not passed the gate since it was started; users would be its test",
-            f"fab deploy, fab rollback, or fab -H {node.name} app.restart: each puts it back once"
-            " it passes",
+            "its app has not passed the gate since it started; undraining it now would test it on"
+            " users",
+            f"fab deploy, fab rollback, or fab -H {node.name} app.restart: each puts the node back"
+            " after it passed the gate",
         )
 
 
-def _each_host(
+def _for_each_host(
     settings: Settings,
     names: Sequence[str],
-    app: Callable[[Balancer, Node], None],
-    edge: Callable[[Edges, Node], None],
+    handle_app: Callable[[Balancer, Node], None],
+    handle_edge: Callable[[Edges, Node], None],
 ) -> int:
+    """Call `handle_app` or `handle_edge`, or both, for each named host."""
     nodes = settings.inventory.select(names, ()) if names else ()
     if not nodes or any(not {"app", "edge"} & set(node.roles) for node in nodes):
         known = [node.name for node in settings.inventory.having("app", "edge")]
         raise RunbookError(
-            "name the app node or edge",
+            "no app node or edge was named",
             f"app nodes and edges are {', '.join(known)}",
             f"fab -H {known[-1] if known else 'NODE'} drain",
         )
@@ -107,9 +109,9 @@ def _each_host(
             )
         for node in nodes:
             if "edge" in node.roles:
-                edge(edges, node)
+                handle_edge(edges, node)
             if "app" in node.roles:
-                app(balancer, node)
+                handle_app(balancer, node)
     finally:
         balancer.close()
         edges.close()

@@ -1,5 +1,4 @@
-"""Restart the app by hand, as a deploy would: drained, one node after the other. One that the
-gate keeps out comes back through it."""
+"""`fab app.restart`: restart the app, drained, one node after the other."""
 
 from __future__ import annotations
 
@@ -30,18 +29,20 @@ if TYPE_CHECKING:
 
 
 def restart_apps(settings: Settings, names: Sequence[str], *, reason: str) -> int:
-    """Restart the app on the named nodes (all, without names); returns when each serves again.
+    """Restart the app on the named nodes (all, without names), and wait until each serves again.
 
-    2 when that is done, and a node has something else that a person must see to, such as a healer
-    that is off.
+    A node that the gate keeps out of service must pass the gate to come back.
+
+    Returns:
+        The exit code: 2 if a restarted node has another problem, such as a healer that is off.
 
     Raises:
         RunbookError: locked, unreachable, the last node that serves, or the app did not come back.
     """
     out, balancer = open_console(), Balancer(settings)
+    problem_count = 0
     nodes = [node for node in settings.inventory.select(names, ("app",)) if "app" in node.roles]
     run = Run("app.restart", settings.state / "runs", reason)
-    unit, problems = app_unit(settings), 0
     with (
         ScriptLog(run),
         open_fleet(settings, nodes) as fleet,
@@ -51,51 +52,54 @@ def restart_apps(settings: Settings, names: Sequence[str], *, reason: str) -> in
             for node in nodes:
                 interrupt.check()
                 link = fleet.link(node)
-                link.run(append_lines(run.entry("begin", f"unit {unit}", f"restart {unit}")))
-                held = balancer.by_gate(node.name)
-                with (
-                    contextlib.nullcontext() if held else balancer.without(node, f"deploy {run.id}")
-                ):
-                    link.run(f"systemctl restart {unit}", timeout=150)
-                passed = _pass_gate(settings, link, node, balancer, run) if held else ""
-                link.run(
-                    append_lines(run.entry("changed", f"unit {unit}", f"restarted {unit}{passed}"))
-                )
-                end = (
-                    "still drained by an operator" if balancer.by_operator(node.name) else "serving"
-                )
-                out.print(f"{node.name:<8} restarted{passed}, {end}")
-                problems += _report_problems(settings, node, link, out)
+                result = _restart_node(settings, link, node, balancer, run)
+                out.print(f"{node.name:<8} {result}")
+                problem_count += _report_problems(settings, node, link, out)
         finally:
             balancer.close()
-    return DIFFERS if problems else OK
+    return DIFFERS if problem_count else OK
+
+
+def _restart_node(settings: Settings, link: Link, node: Node, balancer: Balancer, run: Run) -> str:
+    """Restart one node; returns what happened, in words."""
+    unit = app_unit(settings)
+    link.run(append_lines(run.entry("begin", f"unit {unit}", f"restart {unit}")))
+    kept_out = balancer.by_gate(node.name)
+    # A node that the gate keeps out is drained already, and only the gate may put it back.
+    drained = contextlib.nullcontext() if kept_out else balancer.without(node, f"deploy {run.id}")
+    with drained:
+        link.run(f"systemctl restart {unit}", timeout=150)
+    passed = _pass_gate(settings, link, node, balancer, run) if kept_out else ""
+    link.run(append_lines(run.entry("changed", f"unit {unit}", f"restarted {unit}{passed}")))
+    if balancer.by_operator(node.name):
+        return f"restarted{passed}, still drained by an operator"
+    return f"restarted{passed}, serving"
 
 
 def _report_problems(settings: Settings, node: Node, link: Link, out: Console) -> int:
-    """Say what `fab status` would say of the node; how many problems that is."""
+    """Print the problems that `fab status` would show of the node; returns how many."""
     checks = health_checks(settings, node)
-    answers = link.read([check.probe for check in checks])
-    found = [
-        one for check, answer in zip(checks, answers, strict=True) for one in check.judge(answer)
-    ]
-    for problem in found:
-        show_problem(out, node.name, problem)
-    return len(found)
+    readings = link.read([check.probe for check in checks])
+    count = 0
+    for check, reading in zip(checks, readings, strict=True):
+        for problem in check.judge(reading):
+            show_problem(out, node.name, problem)
+            count += 1
+    return count
 
 
 def _pass_gate(settings: Settings, link: Link, node: Node, balancer: Balancer, run: Run) -> str:
-    """A node that the gate keeps out comes back through the gate only; half a sentence that says
-    so.
+    """Watch the release at the gate and put the node back; returns the result, as a clause.
 
     Raises:
-        GateFailed: it stays out.
+        GateFailed: the release failed; the node stays out of service.
     """
     running = releases.current_release(releases.releases_on(link, settings))
     system = system_of(settings, link, running)
     if system.facts is None:
         raise RunbookError(
-            f"{link.name}: nobody knows what release {running} wants",
-            "without its port it cannot be watched, and it stays out of service",
+            f"{link.name}: release {running} was never discovered",
+            "the gate cannot watch it without its port, so the node stays out of service",
             "fab deploy, or fab rollback",
         )
     verdict = gate.watch_release(link, settings, system.facts.port, gate.gate_reads(settings))

@@ -1,5 +1,7 @@
-"""What stands: one line a host, then what is wrong and the command to type. Read-only, one
-session per host, safe at any hour."""
+"""`fab status`: one line for each host, then each problem with the command to type.
+
+Read-only, with one ssh session for each host.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,19 @@ __all__ = ["HostStatus", "show_status"]
 def show_status(
     settings: Settings, names: Sequence[str], json: str | None, *, verbose: bool = False
 ) -> int:
-    """Print it; 4 when a host cannot be reached, else as `exit_code` says. `verbose`: every
-    unit, and what each balancer sees."""
-    out, started = open_console(json), time.monotonic()
+    """Print the status of the hosts called `names` (all, without names).
+
+    Args:
+        settings: the site.
+        names: the hosts.
+        json: where to write the JSON.
+        verbose: also print every unit, and what each balancer sees.
+
+    Returns:
+        The exit code: 4 if a host is unreachable, else see `exit_code`.
+    """
+    out = open_console(json)
+    started = time.monotonic()
     with open_fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
         hosts, site = read_site(settings, fleet)
         sessions = fleet.sessions
@@ -44,14 +56,13 @@ def _last_line(
     hosts: Sequence[HostStatus], site: Sequence[Problem], seconds: float, sessions: int
 ) -> str:
     down = sum(host.down or not host.reachable for host in hosts)
-    waits = sum(bool(host.problems) for host in hosts) - down
+    warned = sum(bool(host.problems) for host in hosts) - down
     parts = [plural(len(hosts), "host")]
-    parts += [
-        f"{count} {word}"
-        for count, word in ((down, "in trouble"), (waits, "with a warning"))
-        if count
-    ]
-    if len(parts) == 1 and not site:
+    if down:
+        parts.append(f"{down} in trouble")
+    if warned:
+        parts.append(f"{warned} with a warning")
+    if not down and not warned and not site:
         parts.append("all well")
     parts += [f"{seconds:.2f} s", plural(sessions, "ssh session")]
     return "[bold]status[/]: " + " · ".join(parts)
@@ -60,10 +71,9 @@ def _last_line(
 def _as_json(
     settings: Settings, hosts: Sequence[HostStatus], site: Sequence[Problem]
 ) -> dict[str, Any]:
-    """For machines. `trouble` holds the sentences of `problems` that are about something that
-    does not work."""
+    """The JSON. `trouble` has the messages of those `problems` that are about something down."""
 
-    def one(host: HostStatus) -> dict[str, Any]:
+    def host_json(host: HostStatus) -> dict[str, Any]:
         trouble = [problem.message for problem in host.problems if problem.down]
         return {
             **asdict(host),
@@ -75,5 +85,5 @@ def _as_json(
         "site": settings.name,
         "trouble": "; ".join(problem.message for problem in site),
         "problems": [asdict(problem) for problem in site],
-        "hosts": [one(host) for host in hosts],
+        "hosts": [host_json(host) for host in hosts],
     }

@@ -1,5 +1,4 @@
-"""How `fab status` reads: a table with one line a host, then each problem with the command to
-type."""
+"""Print the status: a table with a line for each host, then each problem with its command."""
 
 from __future__ import annotations
 
@@ -15,17 +14,24 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+FIGURE_COLUMNS = ("load", "mem", "disk")
 COLUMNS = ("host", "roles", "state", "load", "mem", "disk", "release", "what it does")
-Said = TypeVar("Said")
-HEALER_WELL = "the app is well"
-"""What a healer says that has nothing to do (healer/diagnosis.py)."""
+Item = TypeVar("Item")
+HEALER_IDLE = "the app is well"
+"""The message of a healer that has nothing to do (healer/diagnosis.py)."""
 
 
 def show_hosts(
     out: Console, hosts: Sequence[HostStatus], site: Sequence[Problem], *, verbose: bool
 ) -> None:
-    """Print it. `site` are problems of no single host; `verbose` adds every unit and what each
-    balancer sees."""
+    """Print the status.
+
+    Args:
+        out: where to print.
+        hosts: the hosts.
+        site: the problems that concern no single host.
+        verbose: also print every unit, and what each balancer sees.
+    """
     out.print(host_table(hosts))
     if verbose:
         for line in unit_details(hosts):
@@ -37,29 +43,36 @@ def show_hosts(
 
 
 def host_table(hosts: Sequence[HostStatus]) -> Table:
-    """One line a host."""
+    """A table with one line for each host."""
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, header_style="dim", pad_edge=False)
-    for title in (
-        COLUMNS
-    ):  # where it is too narrow, the last column gets a second line, the others stay whole
-        right = title in ("load", "mem", "disk")
-        made.add_column(title, no_wrap=title != COLUMNS[-1], justify="right" if right else "left")
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title in COLUMNS:
+        # On a narrow screen only the last column wraps.
+        table.add_column(
+            title,
+            no_wrap=title != COLUMNS[-1],
+            justify="right" if title in FIGURE_COLUMNS else "left",
+        )
     for host in hosts:
         word, style = host_state(host)
         facts = host.facts
-        shares = [f"{facts[key]}%" if key in facts else "" for key in ("mem", "disk")]
-        release = facts.get("release", "").removeprefix("releases/")
-        figures = (facts.get("load", ""), *shares, release)
-        roles, does = " ".join(host.roles), what_it_does(host, hosts)
-        made.add_row(Text(host.host, "bold"), roles, Text(word, style), *figures, does)
-    return made
+        table.add_row(
+            Text(host.host, "bold"),
+            " ".join(host.roles),
+            Text(word, style),
+            facts.get("load", ""),
+            f"{facts['mem']}%" if "mem" in facts else "",
+            f"{facts['disk']}%" if "disk" in facts else "",
+            facts.get("release", "").removeprefix("releases/"),
+            describe_duty(host, hosts),
+        )
+    return table
 
 
 def host_state(host: HostStatus) -> tuple[str, str]:
-    """The host in a word, and its colour."""
+    """The state of a host in a word, and its style."""
     if not host.reachable:
         return "unreachable", "bold red"
     if host.down:
@@ -67,17 +80,21 @@ def host_state(host: HostStatus) -> tuple[str, str]:
     return ("warning", "yellow") if host.problems else ("well", "green")
 
 
-def what_it_does(host: HostStatus, hosts: Sequence[HostStatus]) -> str:
-    """In a few words, and only what somebody was asked: `UP on both edges`, `holds the address`."""
+def describe_duty(host: HostStatus, hosts: Sequence[HostStatus]) -> str:
+    """What a host does for the service, such as `UP on both edges` or `holds the address`.
+
+    Args:
+        host: the host.
+        hosts: all hosts that were read; an app node is described by the edges among them.
+    """
     if not host.reachable:
         return ""
     parts = []
     if "edge" in host.roles:
         parts.append(_edge_text(host))
     if "app" in host.roles:
-        parts.append(
-            _served_text(host.host, {other.host: other for other in hosts if other.servers})
-        )
+        edges = {other.host: other for other in hosts if other.servers}
+        parts.append(_app_text(host.host, edges))
     if "postgres" in host.roles:
         runs = any(unit.runs for name, unit in host.units.items() if name.startswith("postgresql"))
         parts.append("PostgreSQL runs" if runs else "")
@@ -93,20 +110,24 @@ def _edge_text(host: HostStatus) -> str:
         return f"sees {up} of {len(host.servers)} nodes UP" if host.servers else ""
     if host.edge.holds:
         return "holds the address"
-    return "drained" if host.edge.drained else "stands by" if host.edge.able else "cannot take over"
+    if host.edge.drained:
+        return "drained"
+    return "stands by" if host.edge.able else "cannot take over"
 
 
-def _served_text(node: str, edges: dict[str, HostStatus]) -> str:
-    """How the edges that were asked see an app node."""
-    seen = {edge: _server_word(node, status) for edge, status in edges.items()}
-    words = set(seen.values())
-    if words <= {"drained"} or words <= {"restarting"}:
-        return "".join(words)
-    if len(seen) > 1 and len(words) == 1:
-        return f"{words.pop()} on {'both' if len(seen) == 2 else f'all {len(seen)}'} edges"
-    return ", ".join(
-        f"{word} on {edge}" if len(seen) == 1 else f"{word} {edge}" for edge, word in seen.items()
-    )
+def _app_text(node: str, edges: dict[str, HostStatus]) -> str:
+    """How the edges see an app node."""
+    words = {edge: _server_word(node, status) for edge, status in edges.items()}
+    if not words:
+        return ""
+    if len(set(words.values())) > 1:
+        return ", ".join(f"{word} {edge}" for edge, word in words.items())
+    edge, word = next(iter(words.items()))
+    if word in ("drained", "restarting"):
+        return word
+    if len(words) == 1:
+        return f"{word} on {edge}"
+    return f"{word} on {'both' if len(words) == 2 else f'all {len(words)}'} edges"
 
 
 def _server_word(node: str, edge: HostStatus) -> str:
@@ -119,7 +140,7 @@ def _server_word(node: str, edge: HostStatus) -> str:
 
 
 def unit_details(hosts: Sequence[HostStatus]) -> Iterator[str]:
-    """Every unit, and what each balancer sees."""
+    """Every unit, what each balancer sees, and what each healer reports."""
     for host in hosts:
         for name, unit in host.units.items():
             yield f"{host.host:<8} {name:<30} {unit}"
@@ -131,31 +152,27 @@ def unit_details(hosts: Sequence[HostStatus]) -> Iterator[str]:
 
 
 def current_notes(hosts: Sequence[HostStatus]) -> Iterator[str]:
-    """What goes on just now and is no problem: a lock, a healer at work."""
+    """What happens at the moment and is no problem: a lock, a healer at work."""
     for names, lock in _by_host((host.host, host.lock) for host in hosts if host.lock):
         yield f"{names}: locked by {lock}"
     for host in hosts:
-        if host.healer not in ("", HEALER_WELL):
+        if host.healer not in ("", HEALER_IDLE):
             yield f"{host.host}: healer: {host.healer}"
 
 
 def gather_problems(
     hosts: Sequence[HostStatus], site: Sequence[Problem]
 ) -> list[tuple[str, Problem]]:
-    """Each problem once, with the hosts that have it; what is down comes first."""
+    """Each problem once, with the hosts that have it. Problems that take something down come
+    first."""
     found = [("", problem) for problem in site]
-    found += [
-        (names, problem)
-        for names, problem in _by_host(
-            (host.host, problem) for host in hosts for problem in host.problems
-        )
-    ]
-    return sorted(found, key=lambda one: not one[1].down)
+    found += _by_host((host.host, problem) for host in hosts for problem in host.problems)
+    return sorted(found, key=lambda pair: not pair[1].down)
 
 
-def _by_host(pairs: Iterable[tuple[str, Said]]) -> list[tuple[str, Said]]:
-    """What several hosts say alike, once."""
-    names: dict[Said, list[str]] = {}
-    for name, what in pairs:
-        names.setdefault(what, []).append(name)
-    return [(", ".join(dict.fromkeys(hosts)), what) for what, hosts in names.items()]
+def _by_host(pairs: Iterable[tuple[str, Item]]) -> list[tuple[str, Item]]:
+    """Each item once, with the names of all its hosts."""
+    names: dict[Item, list[str]] = {}
+    for name, item in pairs:
+        names.setdefault(item, []).append(name)
+    return [(", ".join(dict.fromkeys(hosts)), item) for item, hosts in names.items()]

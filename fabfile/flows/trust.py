@@ -1,4 +1,4 @@
-"""Pin the hosts' ssh keys: shown once, written once, never replaced silently."""
+"""`fab trust`: show the hosts' ssh keys and pin them. A pinned key is never replaced silently."""
 
 from __future__ import annotations
 
@@ -17,30 +17,38 @@ from ..settings.settings import Settings
 
 
 class KeyState(StrEnum):
-    """What known_hosts says of a key that a host shows."""
+    """Whether known_hosts has a key that a host shows."""
 
     PINNED = "pinned"
     NEW = "new"
     DIFFERS = "differs from the pinned key"
-    REVOKED = "revoked in known_hosts (@revoked): never pinned"
+    REVOKED = "revoked in known_hosts (@revoked), never pinned"
 
 
 class ShownKey(NamedTuple):
-    """A key that a host shows, and what is known of it."""
+    """A key that a host shows, and its state."""
 
-    where: Address
+    address: Address
     key: Any
     state: KeyState
 
     @property
     def pin(self) -> HostKey:
-        """As known_hosts holds it."""
+        """The key as known_hosts stores it."""
         return HostKey(self.key.get_name(), self.key.asbytes())
 
 
 def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bool) -> int:
-    """Show each host's keys and pin the new ones after a yes; 2 when a pinned key differs and
-    `replace` was not given.
+    """Show the keys of each host and pin the new ones after a yes.
+
+    Args:
+        settings: the site.
+        names: the hosts; all, without names.
+        replace: also replace pinned keys that differ.
+        yes: do not ask.
+
+    Returns:
+        The exit code: 2 if a key is revoked, or a pinned key differs and `replace` is not set.
 
     Raises:
         RunbookError: a host does not answer, or the answer was no.
@@ -52,61 +60,61 @@ def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bo
     table = Table("host", "address", "fingerprint", "state", box=None, header_style="dim")
     shown: list[ShownKey] = []
     for node in settings.inventory.select(names):
-        for one in _keys(host_address(settings, node), known):
-            shown.append(one)
-            table.add_row(node.name, one.where.entry, key_fingerprint(one.key), one.state)
+        for key in _read_keys(host_address(settings, node), known):
+            shown.append(key)
+            table.add_row(node.name, key.address.entry, key_fingerprint(key.key), key.state)
     out.print(table)
-    states = {one.state for one in shown}
-    if KeyState.REVOKED in states or (KeyState.DIFFERS in states and not replace):
-        revoked = (
-            "a host shows a key that somebody revoked: give it a new host key (ssh-keygen -A on its"
-            " console)"
+    states = {key.state for key in shown}
+    if KeyState.REVOKED in states:
+        out.print(
+            "[bold red]✗[/] a host shows a revoked key: give the host a new key (ssh-keygen -A on"
+            " its console)"
         )
-        differs = (
-            "a pinned key differs: compare the fingerprint on the host's console (ssh-keygen -lf),"
-            " then --replace"
-        )
-        out.print(f"[bold red]✗[/] {revoked if KeyState.REVOKED in states else differs}")
         return DIFFERS
-    wanted = [one for one in shown if one.state is not KeyState.PINNED]
-    if not wanted:
+    if KeyState.DIFFERS in states and not replace:
+        out.print(
+            "[bold red]✗[/] a pinned key differs: compare the fingerprint on the host's console"
+            " (ssh-keygen -lf), then --replace"
+        )
+        return DIFFERS
+    unpinned = [key for key in shown if key.state is not KeyState.PINNED]
+    if not unpinned:
         return OK
-    if not yes and not _has_agreed():
-        raise RunbookError("not pinned", "you did not say yes", "fab trust")
-    _pin(file, wanted)
-    out.print(f"{plural(len(wanted), 'key')} pinned in {file}")
+    if not yes and not _confirm():
+        raise RunbookError("no key was pinned", "the answer was not yes", "fab trust")
+    _write_pins(file, unpinned)
+    out.print(f"{plural(len(unpinned), 'key')} pinned in {file}")
     return OK
 
 
-def _keys(where: Address, known: KnownHosts) -> Iterator[ShownKey]:
-    """The host's key of each pinned type; where it has none of these, the key that it offers
-    first."""
-    pinned, revoked = known.pinned(where.entry), known.revoked(where.entry)
-    found = [host_key(where, kind) for kind in dict.fromkeys(pin.kind for pin in pinned)]
-    # paramiko may not know the pinned type, and the host answers with another one
-    keys = [key for key in found if key is not None] or [host_key(where)]
+def _read_keys(address: Address, known: KnownHosts) -> Iterator[ShownKey]:
+    """The host's key of each pinned type, or the key that the host prefers if there is none."""
+    pinned, revoked = known.pinned(address.entry), known.revoked(address.entry)
+    found = [host_key(address, kind) for kind in dict.fromkeys(pin.kind for pin in pinned)]
+    keys = [key for key in found if key is not None] or [host_key(address)]
+    # By type, because a host may answer with a key of another type than the requested one:
+    # paramiko does not know every type.
     for key in {key.get_name(): key for key in keys}.values():
-        seen = HostKey(key.get_name(), key.asbytes())
-        same_kind = [pin for pin in pinned if pin.kind == seen.kind]
-        state = (
-            KeyState.PINNED
-            if seen in same_kind
-            else KeyState.DIFFERS
-            if same_kind
-            else KeyState.NEW
-        )
-        yield ShownKey(where, key, KeyState.REVOKED if seen in revoked else state)
+        shown = HostKey(key.get_name(), key.asbytes())
+        same_type = [pin for pin in pinned if pin.kind == shown.kind]
+        if shown in revoked:
+            state = KeyState.REVOKED
+        elif shown in same_type:
+            state = KeyState.PINNED
+        else:
+            state = KeyState.DIFFERS if same_type else KeyState.NEW
+        yield ShownKey(address, key, state)
 
 
-def _pin(file: Path, wanted: Sequence[ShownKey]) -> None:
-    """Read anew: somebody else may have pinned a host while we waited for the answer."""
+def _write_pins(file: Path, keys: Sequence[ShownKey]) -> None:
+    # Read the file again: it may have changed while the question was open.
     known = KnownHosts.read(file)
-    for one in wanted:
-        known = known.with_pin(one.where.entry, one.pin)
+    for key in keys:
+        known = known.with_pin(key.address.entry, key.pin)
     known.write(file)
 
 
-def _has_agreed() -> bool:
+def _confirm() -> bool:
     try:
         answer = input("Pin these keys? Compare them with what the hosts' consoles show. [yes/no] ")
     except EOFError:

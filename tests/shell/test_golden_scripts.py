@@ -26,7 +26,7 @@ from fabfile.engine.journal import Run, append_lines
 from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading, join_probes, wrap_script, write_file
 from fabfile.engine.step import Step, record_pending
-from fabfile.flows.host_facts import _curl_command
+from fabfile.flows.curl_http3 import curl_command
 from fabfile.health import disks, logs, units
 from fabfile.roles.postgres_steps import Cluster, IncludeDir, SettingsInEffect
 from fabfile.rollout.system import PHASES, System
@@ -280,7 +280,7 @@ def test_no_check_of_our_own_hosts_goes_through_a_proxy(all_scripts: list[Path])
     asked += [
         edge_probe(site()),
         counters.counters_probe(8404),
-        _curl_command("https://shop.example/ping", "10.0.0.1"),
+        curl_command("https://shop.example/ping", "10.0.0.1"),
     ]
     commands = [words for text in asked for words in re.findall(r"\bcurl -(?!V)[^|;]*", text)]
     assert len(commands) > 5

@@ -102,7 +102,7 @@ def test_after_ctrl_c_all_is_repaired(well: Deployed, ssh: Ssh) -> None:
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    assert "what was broken is repaired" in said
+    assert "the fault was undone" in said
     assert "Traceback" not in said
     assert not cut(ssh)
     assert not ssh("node1", f"systemctl list-units -q --all '{UNDO}*'").out

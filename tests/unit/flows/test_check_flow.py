@@ -15,7 +15,7 @@ from fabfile.acceptance.tls import Secure
 from fabfile.engine.errors import RunbookError
 from fabfile.flows import check as flow
 from fabfile.flows.check import CheckOptions, check_service
-from fabfile.flows.host_facts import _curl_answer, _curl_command
+from fabfile.flows.curl_http3 import curl_command, parse_curl_answer
 from fabfile.settings.project import LABS
 
 
@@ -125,11 +125,13 @@ def test_addresses_that_are_none_are_refused(
 
 
 def test_what_curl_writes_of_a_request_is_understood() -> None:
-    good = _curl_answer("edge2", "curl 8.14.1", "2 200 3 0.021847 ")
+    good = parse_curl_answer("edge2", "curl 8.14.1", "2 200 3 0.021847 ")
     assert good == CurlAnswer("edge2", "curl 8.14.1", 200, "3", 0.021847, tries=2)
-    bad = _curl_answer("edge2", "curl 8.14.1", "1 000 0 5.001 QUIC connection has been shut down")
+    bad = parse_curl_answer(
+        "edge2", "curl 8.14.1", "1 000 0 5.001 QUIC connection has been shut down"
+    )
     assert (bad.status, bad.protocol, bad.error) == (0, "0", "QUIC connection has been shut down")
-    assert "--resolve films.example:443:10.0.0.10" in _curl_command(
+    assert "--resolve films.example:443:10.0.0.10" in curl_command(
         "https://films.example:443/ping", "10.0.0.10"
     )
-    assert "--resolve" not in _curl_command("https://films.example:443/ping", "")
+    assert "--resolve" not in curl_command("https://films.example:443/ping", "")

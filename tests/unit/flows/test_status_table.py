@@ -19,7 +19,7 @@ from fabfile.engine.host import Node
 from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
 from fabfile.flows import status as task
-from fabfile.flows.status_table import current_notes, gather_problems, show_hosts, what_it_does
+from fabfile.flows.status_table import current_notes, describe_duty, gather_problems, show_hosts
 from fabfile.health import host as hosts
 from fabfile.health.host import HostStatus
 from fabfile.health.unit_state import UnitState
@@ -164,7 +164,7 @@ def test_what_a_host_does_is_only_what_somebody_was_asked(
     name: str, changes: dict[str, dict[str, object]], does: str
 ) -> None:
     found = lab(**changes)
-    assert what_it_does(next(host for host in found if host.host == name), found) == does
+    assert describe_duty(next(host for host in found if host.host == name), found) == does
 
 
 def test_a_healer_at_work_and_a_lock_are_no_problem_but_told() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from samples import site
 
 from fabfile.acceptance.row import Verdict
 from fabfile.acceptance.rows.hosts import log_row
 from fabfile.engine.shell import Reading
-from fabfile.flows.host_facts import HostFacts
+from fabfile.flows.host_facts import find_log_bound
 from fabfile.health import logs
 
 NOW = 1_795_883_306
@@ -58,7 +57,7 @@ FAILED = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": 3}
 def test_a_rotation_that_does_not_work(changes: dict[str, str | int], fault: str) -> None:
     text = seen(**changes)
     assert logs.parse_rotation(text).fault == fault
-    row = log_row({"node1": HostFacts(site())._log_bound(text, found=True)})
+    row = log_row({"node1": find_log_bound(text, limit_mb=64, log_known=True)})
     assert (row.verdict, row.why) == (
         (Verdict.FAILED, f"node1: {fault}") if fault else (Verdict.HELD, "")
     )
@@ -81,5 +80,5 @@ def test_status_tells_what_the_units_do_not() -> None:
 
 
 def test_another_size_than_the_site_file_has_is_no_proof() -> None:
-    row = log_row({"node1": HostFacts(site())._log_bound(seen(size=640), found=True)})
+    row = log_row({"node1": find_log_bound(seen(size=640), limit_mb=64, log_known=True)})
     assert row.why == "node1: it is rotated at 640 MB, not at 64 MB"

@@ -182,7 +182,7 @@ REFUSED = {
     "not on all": (
         "aa",
         {"node1": [kept("aa")], "node2": [kept("ab")]},
-        "release aa does not lie on node2",
+        "release aa is not stored on node2",
     ),
     "the nodes differ": (
         "",
@@ -192,7 +192,7 @@ REFUSED = {
     "nothing else was proven": (
         "",
         {"node1": [kept("aa", "2026-01-01", current=True), kept("ab")]},
-        "no other release that is on every node has passed the gate",
+        "no other release stored on every node has passed the gate",
     ),
 }
 
