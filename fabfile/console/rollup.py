@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.converge import Outcome, State
 from ..engine.errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABLE, RunbookError
+from ..engine.messages import plural
 from ..engine.problem import Problem
 from ..engine.secret import mask_secrets
 from ..engine.terminal import print_error
-from ..engine.words import plural
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from invoke.exceptions import Exit
 from ..engine import interrupt
 from ..engine.errors import FAILED, INTERRUPTED, RunbookError
 from ..engine.scripts import listen, print_script
-from ..engine.terminal import print_error, typed
+from ..engine.terminal import print_error, printable
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
 """The help of the option that every reporting task has."""
@@ -37,7 +37,7 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
     @functools.wraps(body)
     def task(*args: Any, **kwargs: Any) -> None:
         if "reason" in kwargs:
-            kwargs["reason"] = typed(kwargs["reason"])
+            kwargs["reason"] = printable(kwargs["reason"])
         try:
             with listen(print_script) if kwargs.get("verbose") else contextlib.nullcontext():
                 code = body(*args, **kwargs)

@@ -140,7 +140,7 @@ class Answer:
             return None
         return int(self.channel.exit_status)
 
-    def noise(self) -> tuple[str, str]:
+    def output_before(self) -> tuple[str, str]:
         """What the host said before our script began, or in its place, on stdout and on stderr."""
         self._take_stderr()
         return self.out.words(), self.err.words()

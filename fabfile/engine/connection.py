@@ -17,7 +17,7 @@ from typing import Any
 from .errors import RunbookError, Unreachable
 from .host import Address
 from .known_hosts import HostKey, KnownHosts
-from .refusal import has_no_such_key, refused, with_banner
+from .refusal import add_banner, explain_refusal, lacks_key_type
 
 KEEPALIVE = 5
 """Seconds between two signs of life, so that silence is noticed while a script runs quietly."""
@@ -67,7 +67,7 @@ def open_connection(a: Address) -> Any:
         banner = transport and transport.get_banner()
         connection.client.close()
         sock.close()
-        raise with_banner(refused(a, error, policy.let_in), banner) from None
+        raise add_banner(explain_refusal(a, error, host_verified=policy.verified), banner) from None
     connection.transport.set_keepalive(KEEPALIVE)
     return connection
 
@@ -77,7 +77,7 @@ class _Pinned:
 
     def __init__(self, a: Address, known: KnownHosts) -> None:
         self.address, self.known = a, known
-        self.let_in = False
+        self.verified = False
         """The host has shown a pinned key: what fails from now on is about us."""
 
     def missing_host_key(self, client: Any, entry: str, key: Any) -> None:
@@ -85,7 +85,7 @@ class _Pinned:
         a, shown = self.address, HostKey(key.get_name(), key.asbytes())
         pinned = self.known.pinned(a.entry)
         if shown in pinned:
-            self.let_in = True
+            self.verified = True
             return
         if any(pin.kind == shown.kind for pin in pinned):
             raise Unreachable(
@@ -191,8 +191,8 @@ def host_key(a: Address, kind: str = "") -> Any:
         transport.start_client(timeout=a.timeout)
         return transport.get_remote_server_key()
     except (paramiko.SSHException, OSError, EOFError) as error:
-        if kind and has_no_such_key(error):
+        if kind and lacks_key_type(error):
             return None
-        raise refused(a, error, False) from None
+        raise explain_refusal(a, error, host_verified=False) from None
     finally:
         transport.close()

@@ -1,4 +1,4 @@
-"""Make one host right: read once, decide, apply, read again, and only then say "changed"."""
+"""Converge one host: read, decide, apply, and read again to prove the change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .step import Change, PlanOnly, Step, record_pending
 
 
 class State(StrEnum):
-    """What became of a step."""
+    """How a step ended."""
 
     RIGHT = "right"
     WOULD = "would change"
@@ -30,8 +30,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A step's end: its state, one sentence, a diff if there is one, and the error it failed
-    with."""
+    """The result of one step: its state, one sentence, and a diff or an error if it has one."""
 
     step: str
     state: State
@@ -40,27 +39,27 @@ class Outcome:
     seconds: float = 0.0
     error: RunbookError | None = None
     commands: tuple[Command, ...] = ()
-    """Of a planned change: what would carry it out."""
+    """The commands of a planned change; empty in every other state."""
 
 
-Tell = Callable[[Outcome], None]
+OnOutcome = Callable[[Outcome], None]
+"""Is called with the outcome of each step as soon as the step has ended."""
 
 
 def read_steps(link: Link, steps: Sequence[Step]) -> list[Reading]:
-    """All probes of `steps`, in one session."""
+    """The readings of `steps`, in order, from one ssh session."""
     return link.read([step.probe() for step in steps])
 
 
 def predict_outcomes(steps: Sequence[Step], readings: Sequence[Reading]) -> list[Outcome]:
-    """Pure: what converging would do, from one reading, restarts that follow from planned
-    changes included."""
+    """What converging would do, restarts that follow from planned changes included. Pure."""
     outcomes: list[Outcome] = []
     planned: list[str] = []
     for step, seen in zip(steps, readings, strict=True):
         try:
             change = step.decide(step.predict(seen, planned))
         except RunbookError as error:
-            outcomes.append(_failed_for(step, error, outcomes))
+            outcomes.append(_undecided_outcome(step, error, outcomes))
             continue
         if change is None:
             outcomes.append(Outcome(step.name, State.RIGHT))
@@ -78,39 +77,55 @@ def predict_outcomes(steps: Sequence[Step], readings: Sequence[Reading]) -> list
     return outcomes
 
 
-def _failed_for(step: Step, error: RunbookError, before: Sequence[Outcome]) -> Outcome:
-    """A step that a plan cannot decide; one cause is told once, however many steps it stops."""
-    for outcome in before:
+def _undecided_outcome(step: Step, error: RunbookError, earlier: Sequence[Outcome]) -> Outcome:
+    """The outcome of a step that a plan cannot decide.
+
+    One cause, such as a stopped database, can stop many steps: the first of them reports it, and
+    the others refer to the first.
+    """
+    for outcome in earlier:
         if outcome.error and (outcome.error.why, outcome.error.next) == (error.why, error.next):
             return Outcome(
-                step.name, State.SKIPPED, f"{step.name}: not known, as for {outcome.step}"
+                step.name, State.SKIPPED, f"{step.name}: unknown, same cause as {outcome.step}"
             )
     return Outcome(step.name, State.FAILED, str(error), error=error)
 
 
 class Converger:
-    """Applies steps to one host, in order, until one fails. Every change is journalled on the
-    host before it is made."""
+    """Applies steps to one host, in order, until a step fails.
 
-    def __init__(self, link: Link, run: Run, tell: Tell, progress: Callable[[str], None]) -> None:
+    Every change is journalled on the host before the change is made.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        run: Run,
+        *,
+        on_outcome: OnOutcome,
+        progress: Callable[[str], None],
+    ) -> None:
+        """`progress` gets one short line at a time about the command that is running."""
         self.link = link
         self.run = run
-        self.tell = tell
+        self.on_outcome = on_outcome
         self.progress = progress
-        self._done: list[str] = []
+        self._unwritten: list[str] = []
+        """Journal lines that are not on the host yet. They go there with the next change, which
+        saves a session per step."""
 
     def apply(self, steps: Sequence[Step]) -> list[Outcome]:
         """Converge `steps`, one after the other.
 
-        Steps that stand in a plan only are left out: the plan names them, and there is nothing to
-        carry out.
+        `PlanOnly` steps are skipped: they have no commands.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed; the step that was in hand is finished, no other
-            was begun.
+            KeyboardInterrupt: Ctrl-C was pressed; the current step was finished first.
+            Locked: this run lost the lock.
+            Unreachable: the host was lost.
         """
         steps = [step for step in steps if not isinstance(step, PlanOnly)]
-        fresh = read_steps(self.link, steps)
+        readings = read_steps(self.link, steps)
         outcomes: list[Outcome] = []
         for number, step in enumerate(steps):
             self._stop_if_interrupted()
@@ -119,19 +134,22 @@ class Converger:
                     step.name, State.SKIPPED, f"because {_first_failed(outcomes)} failed"
                 )
             else:
-                outcome, again = self._converge_step(step, fresh[number], steps[number:])
-                if again is not None:
-                    fresh[number:] = again
+                outcome, reread = self._converge_step(step, readings[number], steps[number:])
+                if reread is not None:
+                    readings[number:] = reread
             outcomes.append(outcome)
-            self.tell(outcome)
+            self.on_outcome(outcome)
         self._flush_journal()
         return outcomes
 
     def _converge_step(
         self, step: Step, seen: Reading, rest: Sequence[Step]
     ) -> tuple[Outcome, list[Reading] | None]:
-        """One step's life; also the new readings of it and all that follow, when something was
-        changed."""
+        """Converge `step`, whose reading is `seen`.
+
+        Returns the outcome and, after a change, the new readings of `rest` (`step` and all steps
+        after it): one change can affect what later steps find.
+        """
         started = time.monotonic()
         change: Change | None = None
         try:
@@ -140,19 +158,19 @@ class Converger:
                 return Outcome(step.name, State.RIGHT), None
             with purpose(step.name):
                 self._carry_out(step, change)
-                again = read_steps(self.link, rest)
-            left = step.decide(again[0])
-            if left is not None:
+                reread = read_steps(self.link, rest)
+            remaining = step.decide(reread[0])
+            if remaining is not None:
                 raise RunbookError(
-                    f"{self.link.name}: after «{change.sentence}» the host still says:"
-                    f" {left.sentence}",
-                    "the commands returned without error, but the second reading is not right",
+                    f"{self.link.name}: after «{change.sentence}» the host still needs:"
+                    f" {remaining.sentence}",
+                    "the commands ended without an error, but did not have the expected effect",
                     f"fab -H {self.link.name} plan",
                 )
-        except (Locked, Unreachable):
+        except (Locked, Unreachable):  # about the whole host, not about this step
             raise
         except RunbookError as error:
-            self._done.append(self.run.entry("failed", step.name, str(error)))
+            self._unwritten.append(self.run.entry("failed", step.name, str(error)))
             sentence = change.sentence if change else ""
             return (
                 Outcome(
@@ -164,18 +182,18 @@ class Converger:
                 ),
                 None,
             )
-        self._done.append(self.run.entry("changed", step.name, change.sentence))
+        self._unwritten.append(self.run.entry("changed", step.name, change.sentence))
         return (
             Outcome(
                 step.name, State.CHANGED, change.sentence, change.diff, _seconds_since(started)
             ),
-            again,
+            reread,
         )
 
     def _carry_out(self, step: Step, change: Change) -> None:
         begin = self.run.entry("begin", step.name, change.sentence)
-        self.link.run(record_pending(step.notify) + append_lines(*self._done, begin))
-        self._done.clear()
+        self.link.run(record_pending(step.notify) + append_lines(*self._unwritten, begin))
+        self._unwritten.clear()
         for command in change.commands:
             command.execute(self.link, self.progress)
 
@@ -187,12 +205,12 @@ class Converger:
             raise
 
     def _flush_journal(self) -> None:
-        """The journal's last lines; a full disk or a lost host must not hide what became of the
-        steps."""
-        if self._done:
+        """Write the last lines of the host's journal."""
+        if self._unwritten:
+            # The outcomes matter more: a full disk or a lost host must not hide them.
             with contextlib.suppress(RunbookError):
-                self.link.run(append_lines(*self._done))
-            self._done.clear()
+                self.link.run(append_lines(*self._unwritten))
+            self._unwritten.clear()
 
 
 def _seconds_since(started: float) -> float:

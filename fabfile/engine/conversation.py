@@ -13,8 +13,8 @@ from .channel import WINDOW, Answer, Result, end_input, heard_out, start_command
 from .connection import open_connection
 from .frame import Frame
 from .host import Address
-from .login import not_begun
-from .refusal import lost
+from .login import explain_no_start
+from .refusal import connection_lost
 from .scripts import report_script
 from .shell import wrap_script
 from .slowness import warn_once
@@ -64,7 +64,7 @@ class Conversation:
                 yield from answer.take_lines(silence)
                 sent.code = answer.out.code
             except (OSError, EOFError) as error:
-                raise lost(self.name, error) from None
+                raise connection_lost(self.name, error) from None
             finally:
                 channel.close()
 
@@ -100,11 +100,11 @@ class Conversation:
             self._await_begin(answer, timeout)
             result = answer.finish(timeout)
         except (OSError, EOFError) as error:
-            raise lost(self.name, error) from None
+            raise connection_lost(self.name, error) from None
         finally:
             channel.close()
         if result.code < 0 and not channel.get_transport().is_active():
-            raise lost(self.name, EOFError("the host closed it"))
+            raise connection_lost(self.name, EOFError("the host closed it"))
         warn_once(self.name, self.delay, answer.err.words())
         return result
 
@@ -143,7 +143,12 @@ class Conversation:
         """Why our script did not begin."""
         if not answer.channel.get_transport().is_active():
             return EOFError("the host closed it")
-        return not_begun(self.address, answer.out.logged_in, answer.noise(), answer.exit_status())
+        return explain_no_start(
+            self.address,
+            logged_in=answer.out.logged_in,
+            output=answer.output_before(),
+            code=answer.exit_status(),
+        )
 
     def _open_once(self) -> Any:
         with self._opening:
@@ -171,5 +176,5 @@ class Conversation:
                     if self._connection is connection:
                         self._connection = None
                 if fresh:
-                    raise lost(self.name, error) from None
+                    raise connection_lost(self.name, error) from None
         raise AssertionError("unreachable")

@@ -1,5 +1,4 @@
-"""One host as the runbook sees it: scripts run as root through `sudo -n`, one channel each;
-read, change, upload."""
+"""Work on one host as root: run probes and scripts, follow a long script, upload a file."""
 
 from __future__ import annotations
 
@@ -12,48 +11,51 @@ from .connection import host_key, key_fingerprint
 from .conversation import Conversation
 from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
 from .host import Address
+from .messages import describe_failure, find_failed_unit, last_line, plural, quote_output
 from .shell import Reading, join_probes, new_marker, q, split_readings, wrap_script
-from .words import explained, failed_unit, last, quoted
 
 __all__ = ["FENCED", "Address", "Link", "Result", "host_key", "key_fingerprint"]
 
 FENCED = 73
-"""Exit status of a script whose guard found the lock lost (see lock.py)."""
+"""Exit status of a script whose guard found that this run lost the lock (see lock.py)."""
 
 
 class Link(Conversation):
-    """One host; `readonly` refuses everything that could change it. Threads may share it."""
+    """The ssh link to one host. Threads may share it.
+
+    A `readonly` link refuses every call that could change the host.
+    """
 
     def __init__(self, address: Address, *, readonly: bool = False) -> None:
         super().__init__(address)
         self.readonly = readonly
         self.guard = ""
-        """Shell text that runs before every change; the lock sets it, so that a lost lock stops
-        us on the host itself."""
-
-    # -- asking and changing
+        """Shell text that runs before every change. The lock sets it: a run that lost the lock is
+        stopped on the host itself."""
 
     def read(self, probes: Sequence[str], *, timeout: float = 60) -> list[Reading]:
-        """Run read-only `probes` in one script over one session; their answers in order.
+        """Run read-only `probes` in one script over one session; the readings in order.
+
+        `timeout` is the longest silence in seconds.
 
         Raises:
-            Unreachable: the host cannot be reached, does not run our script, or broke off before
-            the last answer.
-            RunbookError: its user may not use sudo.
+            Unreachable: the host cannot be reached, does not run our script, or the answer ended
+            before the last reading.
+            RunbookError: the ssh user may not use sudo.
         """
         marker = new_marker()
-        action = f"read {len(probes)} probe{'s' * (len(probes) != 1)}"
+        action = f"read {plural(len(probes), 'probe')}"
         result = self._converse(action, wrap_script(join_probes(probes, marker)), timeout)
         try:
             if result.code:
-                raise ValueError("its end is missing")
+                raise ValueError("the script did not reach its end")
             return split_readings(result.out, marker, len(probes))
         except ValueError:
             raise Unreachable(
-                f"{self.name} broke off while it was read:"
-                f" {explained('', result.err) or f'exit {result.code}'}",
-                "its state is not known, nothing was changed",
-                f"ssh to {self.name} and look at its journal",
+                f"the answer of {self.name} is incomplete:"
+                f" {describe_failure('', result.err) or f'exit {result.code}'}",
+                "its state is unknown; nothing was changed",
+                f"on {self.name}: journalctl -n 50",
             ) from None
 
     def run(self, script: str, *, timeout: float = 60, check: bool = True) -> Result:
@@ -61,31 +63,32 @@ class Link(Conversation):
 
         Raises:
             Mutation: the link is read-only.
-            Locked: the lock that guards this link was lost; the script did not run.
-            Unreachable: the host cannot be reached, does not run our script, or fell silent.
+            Locked: this run lost the lock that guards this link; the script did not run.
+            Unreachable: the host cannot be reached, does not run our script, or was silent for
+            too long.
             RunbookError: non-zero exit status, unless `check` is false.
         """
-        self._may_change(script)
+        self._refuse_if_readonly(script)
         guard = self.guard
         result = self._converse("run", wrap_script(guard + script), timeout)
         self._raise_if_fenced(guard, result)
         if check and result.code:
+            end = "was killed" if result.code < 0 else f"ended with {result.code}"
             raise RunbookError(
-                f"{self.name}: {self._why(result) or f'exit {result.code}'}",
-                f"a command on {self.name} "
-                + ("was killed" if result.code < 0 else f"ended with {result.code}"),
+                f"{self.name}: {self._find_cause(result) or f'exit {result.code}'}",
+                f"a command on {self.name} {end}",
                 f"fab -H {self.name} plan",
                 FAILED,
             )
         return result
 
     def follow(self, script: str, *, silence: float) -> Iterator[str]:
-        """Run a read-only `script` that goes on for long; its lines as they come, until it or the
+        """Run a long, read-only `script`; yield its lines as they arrive, until the script or the
         caller ends.
 
         Raises:
-            Unreachable: the host cannot be reached, does not run our script, or said nothing for
-            `silence` seconds.
+            Unreachable: the host cannot be reached, does not run our script, or printed nothing
+            for `silence` seconds.
         """
         yield from self._take_lines(script, silence)
 
@@ -97,17 +100,18 @@ class Link(Conversation):
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Stream the file `source` to `target` (0755 root) in one rename, once the host has seen
-        the right sha256.
+        """Stream the file `source` to `target` (mode 0755, owner root).
 
-        Needs 256 KiB of memory whatever the size. `progress` gets (bytes sent, bytes in all).
+        The host checks the sha256 first and then replaces `target` in one rename. `progress` gets
+        (bytes sent, total bytes).
 
         Raises:
             Mutation, Locked, Unreachable: as `run`.
-            RunbookError: the host could not write it, or what arrived hashes to something else.
+            RunbookError: the host could not write the file, or its sha256 is not `sha256`.
         """
-        self._may_change(f"upload {target}")
-        guard, folder = self.guard, q(target.rpartition("/")[0])
+        self._refuse_if_readonly(f"upload {target}")
+        guard = self.guard
+        folder = q(target.rpartition("/")[0])
         script = (
             f"{guard}set -eu; mkdir -p {folder}; rm -f {folder}/.upload.??????; "
             f'new=$(mktemp {folder}/.upload.XXXXXX); trap \'rm -f "$new"\' EXIT; cat >"$new"; '
@@ -118,46 +122,43 @@ class Link(Conversation):
             result = self._converse(
                 f"upload {source.name}",
                 wrap_script(script, stdin=""),
-                60,
-                lambda channel: stream_file(channel, file, progress),
+                timeout=60,
+                send=lambda channel: stream_file(channel, file, progress),
             )
         self._raise_if_fenced(guard, result)
         if result.code:
             raise RunbookError(
                 f"{self.name}: the upload of {source.name} failed:"
-                f" {explained(result.out, result.err)}",
+                f" {describe_failure(result.out, result.err)}",
                 f"{target} was not touched",
                 f"fab -H {self.name} deploy",
             )
 
-    def _may_change(self, what: str) -> None:
+    def _refuse_if_readonly(self, action: str) -> None:
         if self.readonly:
-            line = what.strip().partition("\n")[0][:60]
+            line = action.strip().partition("\n")[0][:60]
             raise Mutation(
                 f"{self.name}: a read-only link was asked to change the host ({line})",
                 "nothing was sent",
                 "report this as a bug",
             )
 
-    def _why(self, result: Result) -> str:
-        """What a failed script said; a unit's own words, where systemctl says no more than that
-        it failed."""
-        unit = failed_unit(result.err)
-        with suppress(RunbookError):
-            said = (
-                self.read([f"journalctl -u {q(unit)} -n 8 -o cat -q --no-pager"])[0]
-                if unit
-                else None
-            )
-            if said and said.code == 0 and quoted(said.out):
-                return f"{unit} failed: {quoted(said.out)}"
-        return explained(result.out, result.err)
+    def _find_cause(self, result: Result) -> str:
+        """Why a script failed: its output, or the unit's journal where systemctl names only the
+        unit."""
+        unit = find_failed_unit(result.err)
+        if unit:
+            with suppress(RunbookError):  # without the journal, the output must do
+                journal = self.read([f"journalctl -u {q(unit)} -n 8 -o cat -q --no-pager"])[0]
+                if journal.code == 0 and quote_output(journal.out):
+                    return f"{unit} failed: {quote_output(journal.out)}"
+        return describe_failure(result.out, result.err)
 
     def _raise_if_fenced(self, guard: str, result: Result) -> None:
         if guard and result.code == FENCED:
             raise Locked(
-                f"{self.name}: {last(result.err)}",
-                "another run took it over, or it expired while this one was cut off; from here on"
-                " nothing was changed",
-                "fab status   (who works there now), then fab plan",
+                f"{self.name}: {last_line(result.err)}",
+                "another run took it over, or it expired while this run had no connection; nothing"
+                " was changed since then",
+                "fab status   (shows who holds it now), then fab plan",
             )

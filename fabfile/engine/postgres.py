@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import pgfault
+from . import pg_errors
 from .errors import RunbookError
 from .psql import LIMITS, facts, json_lines
 from .secret import mask_secrets
@@ -79,9 +79,9 @@ def _explained(link: Link, database: str, error: psycopg.Error) -> RunbookError:
     """The error in the words of a question that failed: its cause, who holds a lock since when,
     and what to type."""
     words, state = mask_secrets(str(error)), error.sqlstate or ""
-    if state in pgfault.LOCKED or state[:2] in ("53", "57", "58") or state == "":
+    if state in pg_errors.LOCK_STATES or state[:2] in ("53", "57", "58") or state == "":
         known = json_lines(link.read([facts(database)])[0].out)
-        cause = pgfault.explain(f"ERROR:  {state}: {words}" if state else words, 0, known)
+        cause = pg_errors.explain_failure(f"ERROR:  {state}: {words}" if state else words, 0, known)
         why = "the statement had no effect" if state else cause.why
         return RunbookError(f"{link.name}: {cause.problem}", why, cause.next)
     said = " ".join(words.split())

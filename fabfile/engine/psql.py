@@ -1,7 +1,6 @@
-"""Questions to PostgreSQL as shell text, and what became of them: rows, "it is not there", or why
-nobody could ask.
+"""Query PostgreSQL by shell text (psql on the host), and parse the answer.
 
-Every question has a lock time-out and a statement time-out, and never sees PG* variables of the
+Every query has a lock time-out and a statement time-out, and runs without the PG* variables of the
 host's environment.
 """
 
@@ -10,27 +9,27 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from . import pgfault
+from . import pg_errors
 from .shell import Reading, q
 
 LOCK_MS = 1500
-"""Milliseconds a question waits for a lock."""
+"""Milliseconds that a query waits for a lock."""
 STATEMENT_MS = 2000
-"""Milliseconds one of its statements may take."""
+"""Milliseconds that one statement may take."""
 QUESTION_S = 3
-"""Seconds for the whole question, the connection included; a server that is stopped does not
-answer at all."""
+"""Seconds for the whole query, connecting included. A server stopped by SIGSTOP accepts the
+connection and never answers, so the server's own time-outs are not enough."""
 
 LIMITS = (
     f"-c lock_timeout={LOCK_MS} -c statement_timeout={STATEMENT_MS}"
     " -c client_connection_check_interval=1s -c TimeZone=UTC"
 )
-"""Options of every session of ours. client_connection_check_interval: a statement ends soon
+"""Options of every session of the runbook. client_connection_check_interval ends a statement soon
 after its client was killed."""
 
 REFUSED = "#refused"
-"""Heads what follows the rows when a question failed: psql's exit status and words, then facts
-as JSON lines."""
+"""Marks the line after the rows when a query failed. psql's exit status and output follow, then
+facts as JSON lines."""
 
 _ASK = f"""for psql in /usr/lib/postgresql/*/bin/psql; do :; done
 ask() {{
@@ -40,8 +39,8 @@ ask() {{
     -XAtq -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -d "$1"
 }}
 """
-# Debian's own `psql` is a Perl wrapper, and runuser opens a PAM session: without either a query
-# takes 10 ms, not 50.
+# Debian's own `psql` is a Perl wrapper, and runuser opens a PAM session. Without the two, a query
+# takes 10 ms instead of 50.
 
 HOLDERS = r"""SELECT json_build_object('session', a.pid, 'user', a.usename,
   'application', a.application_name,
@@ -68,8 +67,8 @@ LIMIT 3;
 SELECT json_build_object('prepared', gid, 'user', owner,
   'transaction_since', prepared::timestamptz(0)::text)
 FROM pg_prepared_xacts WHERE prepared < now() - interval '1 s' ORDER BY prepared LIMIT 1;"""
-"""Sessions with an open transaction, those first that others wait for or that lock a whole
-table; JSON lines."""
+"""Query for sessions with an open transaction, as JSON lines. Sessions that block others come
+first, then sessions that lock a whole table."""
 
 _DATABASES = "SELECT json_build_object('databases', json_agg(datname)) FROM pg_database;"
 
@@ -86,11 +85,10 @@ done
 
 
 def psql(database: str, query: str) -> str:
-    """Shell text that prints `query`'s rows, unaligned, `|` between columns; warnings (a
-    collation's version …) are no part of it.
+    """Shell text that prints the rows of `query`, unaligned, with `|` between columns.
 
-    When it fails, the text prints REFUSED and all that `answer` needs to say why, and exits with
-    psql's status.
+    Warnings (a collation's version …) are left out. When the query fails, the text prints REFUSED
+    and what `answer` needs to explain the failure, and exits with psql's status.
     """
     return (
         f"{_ASK}exec 3>&1\nwords=$(ask {q(database)} 2>&1 >&3 <<'SQL'\n{query.strip()}\nSQL\n) &&"
@@ -100,13 +98,17 @@ def psql(database: str, query: str) -> str:
 
 
 def facts(database: str) -> str:
-    """Shell text that prints the facts alone, for a statement that failed elsewhere (psycopg)."""
+    """Shell text that prints only the facts, for a statement that failed in psycopg."""
     return f"{_ASK}code=3\necho '{REFUSED} 0'\n{_facts(database)}true"
 
 
 def _facts(database: str) -> str:
-    """Asked in the same database, where names of tables are known, if it let us in; else in
-    `postgres`."""
+    """Shell text that prints the facts.
+
+    They come from `database`, which knows the names of its tables. If it refused the connection,
+    they come from `postgres`. (psql exits with 3 when a statement failed, and with 2 when the
+    connection did.)
+    """
     return (
         f"context() {{\n  ask \"$1\" 2>/dev/null <<'SQL'\n{_DATABASES}\n{HOLDERS}\nSQL\n}}\n"
         f'{{ [ "$code" = 3 ] && context {q(database)}; }} || context postgres\n{_HOST_FACTS}'
@@ -114,36 +116,34 @@ def _facts(database: str) -> str:
 
 
 def rows(seen: Reading) -> str:
-    """What was answered, up to where the question failed, if it did."""
+    """The rows in `seen`; for a failed query, the rows before the failure."""
     return seen.out.partition(f"{REFUSED} ")[0]
 
 
 def answer(seen: Reading, database: str = "postgres") -> str | None:
-    """Pure: the rows; None when what was asked about is not there (PostgreSQL, the database, a
-    table, a role).
+    """The rows; None when PostgreSQL, the database, a table or a role does not exist. Pure.
 
     Raises:
-        pgfault.NotRunning: no server listens on the socket.
-        RunbookError: the question could not be answered (disk full, locked, refused …): nothing is
-        known.
+        pg_errors.NotRunning: no server listens on the socket.
+        RunbookError: the query failed (disk full, locked, refused …), so the state is unknown.
     """
     if seen.code == 0:
         return seen.out
     _, _, failure = seen.out.rpartition(f"{REFUSED} ")
-    words = "\n".join(line for line in failure.splitlines()[1:] if not line.startswith("{"))
-    known = json_lines(failure)
-    if pgfault.is_absent(words, seen.code, database, known):
+    output = "\n".join(line for line in failure.splitlines()[1:] if not line.startswith("{"))
+    found = json_lines(failure)
+    if pg_errors.reports_missing_object(output, seen.code, database, found):
         return None
-    raise pgfault.explain(words, seen.code, known)
+    raise pg_errors.explain_failure(output, seen.code, found)
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:
     """The JSON objects among the lines of `text`."""
-    found = []
+    objects = []
     for line in text.splitlines():
         if line.startswith("{"):
             try:
-                found.append(json.loads(line))
+                objects.append(json.loads(line))
             except ValueError:  # a line that was cut off
                 continue
-    return found
+    return objects

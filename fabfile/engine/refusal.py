@@ -1,54 +1,64 @@
-"""Why a connection did not come about, or broke: one sentence for whatever the libraries raise."""
+"""Turn the exceptions of the ssh libraries into one error for the operator."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from .errors import RunbookError, Unreachable
-from .words import quoted
+from .messages import quote_output
 
 if TYPE_CHECKING:
     from .host import Address
 
 
-def lost(name: str, error: BaseException) -> Unreachable:
-    """The message for a connection that broke, or stayed silent for too long."""
-    word = (
-        "it fell silent"
-        if isinstance(error, TimeoutError)
-        else (str(error) or type(error).__name__)
-    )
-    if "Timeout opening channel" in word:  # PAM's session modules, or load
-        word = "it opened no session within ssh.timeout; is it slow, raise that in the site file"
+def connection_lost(name: str, error: BaseException) -> Unreachable:
+    """The error for a connection to the host `name` that broke, or was silent for too long."""
+    if isinstance(error, TimeoutError):
+        reason = "no data arrived in time"
+    else:
+        reason = str(error) or type(error).__name__
+    if "Timeout opening channel" in reason:
+        # PAM's session modules are slow, or the host is under load.
+        reason = (
+            "the host opened no session within ssh.timeout; if it is slow, raise ssh.timeout in the"
+            " site file"
+        )
     return Unreachable(
-        f"the connection to {name} broke: {word}",
-        "what ran there last may or may not have finished; steps are idempotent",
+        f"the connection to {name} broke: {reason}",
+        "the last command there may or may not have finished; steps are idempotent",
         f"fab -H {name} plan",
     )
 
 
-def with_banner(refusal: RunbookError, banner: bytes | None) -> RunbookError:
-    """`refusal` with what sshd showed before it let nobody in: PAM's reason (pam_nologin, an
-    expired account) comes so."""
-    if banner and (words := quoted(banner.decode(errors="replace"))):
-        refusal.problem = f"{refusal.problem}; it shows {words}"
+def add_banner(refusal: RunbookError, banner: bytes | None) -> RunbookError:
+    """`refusal` with the banner that sshd sent before the login failed.
+
+    PAM gives its reason there: pam_nologin, an expired account.
+    """
+    if banner and (text := quote_output(banner.decode(errors="replace"))):
+        refusal.problem = f"{refusal.problem}; its banner: {text}"
     return refusal
 
 
-def refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
-    """What to tell of `error`; `greeted`: the host had shown a key we know, so it is about us."""
+def explain_refusal(a: Address, error: Exception, *, host_verified: bool) -> RunbookError:
+    """The error for a login at `a` that failed with `error`.
+
+    Args:
+        host_verified: the host had shown a pinned key, so the failure is about our login.
+    """
     import paramiko
 
     if isinstance(error, RunbookError):
         return error
-    if said := _own_files(a, error) or _not_about_the_key(a, error, greeted):
-        return said
+    if known := _explain_key_file(a, error) or _explain_login(a, error, host_verified):
+        return known
     if isinstance(error, paramiko.AuthenticationException) or (
-        greeted and isinstance(error, paramiko.SSHException)
+        host_verified and isinstance(error, paramiko.SSHException)
     ):
-        said_why = "" if "failed" in str(error) else f" ({error})"
+        # "Authentication failed." adds nothing to the sentence.
+        reason = "" if "failed" in str(error) else f" ({error})"
         return Unreachable(
-            f"{a.name} refuses user {a.user} with the key {a.key or 'of the agent'}{said_why}",
+            f"{a.name} refuses user {a.user} with the key {a.key or 'of the agent'}{reason}",
             "nothing was done on it",
             f"ssh-copy-id -i {a.key or 'KEY'} {a.user}@{a.host}   (or fix [ssh] in the site file)",
         )
@@ -60,63 +70,63 @@ def refused(a: Address, error: Exception, greeted: bool) -> RunbookError:
             f"ssh -v -p {a.port} {a.user}@{a.host}   (a host that is only slow: raise ssh.timeout"
             " in the site file)",
         )
-    return lost(a.name, error)
+    return connection_lost(a.name, error)
 
 
-def _not_about_the_key(a: Address, error: Exception, greeted: bool) -> RunbookError | None:
-    """The login failed, but the host did not say no to our key."""
-    said = str(error)
-    if "Authentication timeout" in said:
+def _explain_login(a: Address, error: Exception, host_verified: bool) -> RunbookError | None:
+    """The error for a login that failed although the host did not refuse our key; else None."""
+    text = str(error)
+    if "Authentication timeout" in text:
         return Unreachable(
             f"{a.name} did not finish the login of user {a.user} within {a.timeout:g} s"
             " (ssh.timeout)",
-            "nothing was done on it; its key was not refused, the host is slow: PAM, a name"
+            "nothing was done on it; our key was not refused, the host is slow: PAM, a name"
             " service, or load",
             f"time ssh -p {a.port} {a.user}@{a.host} true; then raise ssh.timeout in the site file"
-            " above what it took",
+            " above the time it took",
         )
     if (
-        greeted
+        host_verified
         and a.key is None
-        and ("transport shut down" in said or "No existing session" in said)
+        and ("transport shut down" in text or "No existing session" in text)
     ):
         return Unreachable(
             f"{a.name} ended the login of user {a.user} while the keys of the agent were tried",
-            "nothing was done on it; a host allows some tries only (MaxAuthTries), and the agent"
+            "nothing was done on it; a host allows a few tries only (MaxAuthTries), and the agent"
             " may hold more keys",
             "ssh-add -l; then name the right key as ssh.key in the site file",
         )
-    if has_no_such_key(error):
+    if lacks_key_type(error):
         return Unreachable(
             f"{a.name} has no host key of the type that is pinned for it",
-            f"without it nobody knows who answers at {a.host}",
+            f"without a matching key we cannot verify which host answers at {a.host}",
             f"fab -H {a.name} trust   (it shows the key that the host has now)",
         )
     return None
 
 
-def _own_files(a: Address, error: Exception) -> RunbookError | None:
-    """Our key file cannot be used."""
+def _explain_key_file(a: Address, error: Exception) -> RunbookError | None:
+    """The error for a key file of ours that cannot be used; None if `error` is about another
+    thing."""
     import paramiko
 
     if isinstance(error, OSError) and error.filename:
-        word = (
-            "does not exist"
-            if isinstance(error, FileNotFoundError)
-            else f"cannot be read: {error.strerror}"
-        )
+        if isinstance(error, FileNotFoundError):
+            reason = "does not exist"
+        else:
+            reason = f"cannot be read: {error.strerror}"
         return RunbookError(
-            f"{error.filename} {word}", "[ssh] of the site file names it", "fix the site file"
+            f"{error.filename} {reason}", "[ssh] of the site file names it", "fix the site file"
         )
     if isinstance(error, paramiko.PasswordRequiredException):
         return RunbookError(
             f"the ssh key {a.key} has a passphrase",
-            "nobody is asked for it here",
+            "the runbook does not ask for passphrases",
             "ssh-add it, and leave out [ssh] key",
         )
     return None
 
 
-def has_no_such_key(error: BaseException) -> bool:
-    """Whether the host has no key of a type that it was asked for."""
+def lacks_key_type(error: BaseException) -> bool:
+    """Whether `error` says that the host has no host key of the requested types."""
     return "no acceptable host key" in str(error)

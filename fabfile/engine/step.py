@@ -1,4 +1,4 @@
-"""A step is a value: how to read one thing on a host, and what to do when it is not as wanted."""
+"""The base of all steps: a step reads one thing on a host and decides how to change it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .shell import STATE, Reading, q
 
 PENDING = f"{STATE}/pending"
 """The folder on a host with the pending restarts and reloads, one empty file each
-(`UNIT.restart`). A later run finds what a killed run left to do."""
+(`UNIT.restart`). So a later run also does the restarts that a killed run left behind."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a step wants done: one sentence, the commands, and a diff when a file is concerned."""
+    """A change that a step asks for: a sentence, the commands, and the diff of a changed file."""
 
     sentence: str
     commands: tuple[Command, ...]
@@ -26,17 +26,19 @@ class Change:
 
 
 class Step(ABC):
-    """The unit of converging. Subclasses are frozen dataclasses, one kind a module, in `steps/`.
+    """One thing on a host that the runbook converges.
 
-    `notify` names what a change of this step makes pending: `restart:UNIT` or `reload:UNIT`.
+    Subclasses are frozen dataclasses in `steps/`, one module per kind.
     """
 
     notify: tuple[str, ...] = ()
+    """Restarts and reloads that a change of this step makes pending: `restart:UNIT` or
+    `reload:UNIT`."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """How output and journal call it, e.g. `file /etc/hosts`."""
+        """The name in output and journal, e.g. `file /etc/hosts`."""
 
     @abstractmethod
     def probe(self) -> str:
@@ -44,25 +46,27 @@ class Step(ABC):
 
     @abstractmethod
     def decide(self, seen: Reading) -> Change | None:
-        """Pure: the change that makes `seen` right, or None when it is.
+        """The change that corrects `seen`, or None when nothing differs. Pure.
 
         Raises:
-            RunbookError: it cannot be made right by a change (a person must act first).
+            RunbookError: no change can correct it, a person must act first.
         """
 
     def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
-        """For a plan: what the probe would print after the earlier steps. `planned` holds the
-        names and the notifications of the earlier steps that change something."""
+        """For a plan: what the probe would print after the earlier steps.
+
+        `planned` holds the names and the notifications of the earlier steps that would change
+        something.
+        """
         return seen
 
 
 @dataclass(frozen=True)
 class PlanOnly(Step):
-    """Stands in a plan for work that can be named but not prepared yet, such as a file that
-    discovery must fill in.
+    """A placeholder in a plan for work that is known but cannot be prepared yet.
 
-    A plan shows `sentence` as a change. The converger leaves it out: the deploy makes the real
-    steps when it can.
+    An example is a file whose content discovery must find first. A plan shows `sentence` as a
+    change. The converger skips the placeholder: a deploy builds the real steps when it can.
     """
 
     label: str
@@ -74,26 +78,31 @@ class PlanOnly(Step):
         return self.label
 
     def probe(self) -> str:
-        """Nothing to read."""
+        """Shell text that reads nothing."""
         return "true"
 
     def decide(self, seen: Reading) -> Change | None:
-        """Always a change."""
+        """Always a change, without commands."""
         return Change(self.sentence, ())
 
 
 def record_pending(notify: Iterable[str]) -> str:
-    """Script that records notifications before the change they belong to, so that a crash cannot
-    lose them."""
+    """Script that records the notifications `notify` as pending; "" if there are none.
+
+    It runs before the change that causes them, so that a crash cannot lose them.
+    """
     files = []
-    for one in notify:
-        action, _, unit = one.partition(":")
+    for notification in notify:
+        action, _, unit = notification.partition(":")
         files.append(q(f"{PENDING}/{unit}.{action}"))
     return f"mkdir -p {PENDING} && touch {' '.join(files)}\n" if files else ""
 
 
 def text_diff(old: str, new: str, label: str) -> str:
-    """A unified diff, secrets masked on both sides (the old one's too, though we never knew it)."""
+    """A unified diff of the file called `label`, secrets masked on both sides.
+
+    `mask_keyed` also finds old secrets in the host's file, which this process never knew.
+    """
     lines = unified_diff(
         mask_keyed(old).splitlines(),
         mask_keyed(new).splitlines(),

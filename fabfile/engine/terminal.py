@@ -1,5 +1,4 @@
-"""What people read goes to whatever terminal there is: a sign that its encoding does not have
-becomes a plain one."""
+"""Write to terminals of any encoding: a sign that the encoding lacks becomes a plain one."""
 
 from __future__ import annotations
 
@@ -14,16 +13,19 @@ from .secret import mask_secrets
 if TYPE_CHECKING:
     from rich.console import Console
 
-PLAIN = str.maketrans("✗✓×…·•–—→←≤≥«»“”‘’│─━█⚠", 'x+x.-*--><<>""""\'\'|--#!')
-"""One for one, so that columns stay in line."""
+PLAIN = str.maketrans(
+    "✗✓×…·•–—→←≤≥«»“”‘’│─━█⚠",
+    'x+x.-*--><<>""""\'\'|--#!',
+)
+"""Each sign becomes exactly one plain sign, so that columns stay aligned."""
 
 
 def accept_any_encoding() -> None:
-    """Let stdout and stderr replace what they cannot encode (LC_ALL=de_DE.ISO-8859-1,
-    PYTHONIOENCODING=ascii)."""
+    """Make stdout and stderr replace signs that they cannot encode (LC_ALL=de_DE.ISO-8859-1,
+    PYTHONIOENCODING=ascii) instead of raising."""
     codecs.register_error("plain-sign", _plain)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # it may be closed, or a test's
+        if isinstance(stream, io.TextIOWrapper):  # not when closed, or replaced by a test
             stream.reconfigure(errors="plain-sign")
 
 
@@ -35,21 +37,21 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def write_utf8(text: str) -> None:
-    """Write what machines read (JSON) to stdout, in UTF-8 whatever the locale."""
+    """Write text for machines (JSON) to stdout, in UTF-8 whatever the locale."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
-def typed(text: str) -> str:
-    """What somebody typed for people to read, as it can be written anywhere: bytes of another
-    locale become question marks."""
+def printable(text: str) -> str:
+    """`text` from the command line with question marks for bytes that are not in the locale's
+    encoding, so that it can be written anywhere."""
     return text.encode(errors="replace").decode()
 
 
 def print_error(error: RunbookError, console: Console | None = None) -> None:
-    """Print an error in three lines: what was seen, why it matters, what to type next.
+    """Print an error in three lines: the problem, why it matters, what to type next.
 
     Without a `console` it goes to stderr.
     """
@@ -57,7 +59,7 @@ def print_error(error: RunbookError, console: Console | None = None) -> None:
 
 
 def print_warning(warning: RunbookError) -> None:
-    """Print on stderr what does not end the task, in the lines of an error."""
+    """Print a warning on stderr, in the three lines of an error. The task goes on."""
     _print_parts(warning, None, "! ", "yellow")
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..console.json_file import write_json
 from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, OK
+from ..engine.messages import plural
 from ..engine.postgres import connect_database
-from ..engine.words import plural
 from ..roles import postgres
 from ..settings.reach import open_fleet
 from ..settings.requirements import LOAD, SESSION_LIST

@@ -47,7 +47,12 @@ def discover_program(settings: Settings, names: Sequence[str], json: str | None)
         Lock(list(fleet.links.values()), run),
     ):
         link = fleet.link(node)
-        converger = Converger(link, run, lambda outcome: None, lambda text: status.update(text))
+        converger = Converger(
+            link,
+            run,
+            on_outcome=lambda outcome: None,
+            progress=lambda text: status.update(text),
+        )
         steps = [*base.base_steps(), *app.ground_steps(settings, binary.fetch_binary(settings))]
         for outcome in converger.apply(steps):
             if outcome.state in (State.CHANGED, State.FAILED):

@@ -13,8 +13,8 @@ from typing import Any
 from ..console.json_file import write_json
 from ..console.rollup import open_console
 from ..engine.errors import UNREACHABLE
+from ..engine.messages import plural
 from ..engine.problem import Problem
-from ..engine.words import plural
 from ..health.host import HostStatus
 from ..health.overview import read_site
 from ..health.verdict import exit_code

@@ -11,7 +11,7 @@ from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.known_hosts import HostKey, KnownHosts
 from ..engine.link import Address, host_key, key_fingerprint
-from ..engine.words import plural
+from ..engine.messages import plural
 from ..settings.reach import host_address
 from ..settings.settings import Settings
 

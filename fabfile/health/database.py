@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..engine import pgfault
+from ..engine import pg_errors
 from ..engine.errors import RunbookError
 from ..engine.host import Node
+from ..engine.messages import plural
 from ..engine.problem import HealthCheck, Problem
 from ..engine.psql import HOLDERS, answer, json_lines, psql, rows
 from ..engine.shell import Reading, q
 from ..engine.sqltext import quote_ident, quote_literal
-from ..engine.words import plural
 from ..roles import postgres
 from ..roles.postgres_view import broken, in_effect_query, merged, overruled
 from ..settings.settings import Settings
@@ -87,7 +87,7 @@ def judge_database(
     except RunbookError as error:
         # The check of the unit reports a stopped server; here it is an effect, not a cause.
         refused = [
-            Problem(error.problem, error.next, cause=not isinstance(error, pgfault.NotRunning))
+            Problem(error.problem, error.next, cause=not isinstance(error, pg_errors.NotRunning))
         ]
     else:
         installed = seen.code not in (126, 127)  # no psql: the check of the unit reports it
@@ -148,9 +148,9 @@ def _judge_waits(facts: Sequence[Mapping[str, Any]]) -> list[Problem]:
     by = by or next((fact for fact in facts if "prepared" in fact), None)
     if by is None:
         # The holder may be gone already, or is no client (autovacuum, for example).
-        by_hand = f"on the host: {pgfault.AS_SUPERUSER} -c '{BLOCKERS}'"
+        by_hand = f"on the host: {pg_errors.AS_SUPERUSER} -c '{BLOCKERS}'"
         return [Problem(sentence, f"fab status   (again: it names the holder); or {by_hand}")]
-    who, command = pgfault.holder(by)
+    who, command = pg_errors.describe_holder(by)
     return [Problem(f"{sentence}: {who}", command)]
 
 
@@ -159,7 +159,7 @@ def _judge_connections(facts: Sequence[Mapping[str, Any]], user: str) -> list[Pr
     if not seen:
         return []
     count = "SELECT usename, client_addr, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3"
-    who = f"on the host: {pgfault.AS_SUPERUSER} -c '{count}'"
+    who = f"on the host: {pg_errors.AS_SUPERUSER} -c '{count}'"
     if seen["most"] - seen["connections"] < SPARE:
         return [
             Problem(

@@ -53,7 +53,7 @@ class RolloutSession:
         converger = Converger(
             self.fleet.link(node),
             self.run,
-            tell=lambda outcome: self.tell(node, outcome),
+            on_outcome=lambda outcome: self.tell(node, outcome),
             progress=partial(self.say_of, node),
         )
         outcomes = converger.apply(steps)

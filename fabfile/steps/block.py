@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from ..engine.command import Shell
 from ..engine.errors import RunbookError
+from ..engine.messages import plural
 from ..engine.shell import Reading, q, write_file
 from ..engine.step import Change, Step, text_diff
-from ..engine.words import plural
 from ..settings.paths import OURS
 
 BEGIN = (

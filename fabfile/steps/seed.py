@@ -15,12 +15,12 @@ from typing import Any
 from ..engine.command import Progress, Sql
 from ..engine.errors import RunbookError
 from ..engine.link import Link
+from ..engine.messages import quote_output
 from ..engine.psql import psql
 from ..engine.shell import q
 from ..engine.sqltext import quote_ident, quote_literal
 from ..engine.step import Change
 from ..engine.waiting import wait_until
-from ..engine.words import quoted
 from ..settings.paths import ROOT, binary_name
 from ..settings.settings import Settings
 from .seed_unit import UNIT, MarkSeeded, Seeding, open_app_node, read_seeding, stop_script
@@ -217,7 +217,7 @@ class RunSeeding:
             else f"did not end within {LIMIT_SECONDS / 60:.0f} minutes"
         )
         return RunbookError(
-            f"seeding on {node.name} {outcome}: {quoted(output) or 'it printed nothing'}",
+            f"seeding on {node.name} {outcome}: {quote_output(output) or 'it printed nothing'}",
             "the database is not complete; the next run seeds it again",
             "inv db.seed",
         )

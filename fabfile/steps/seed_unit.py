@@ -11,8 +11,8 @@ from enum import StrEnum
 from ..engine.command import Progress, Sql
 from ..engine.errors import RunbookError
 from ..engine.link import Link
+from ..engine.messages import quote_output
 from ..engine.shell import Reading
-from ..engine.words import quoted
 from ..settings.reach import host_address
 from ..settings.settings import Settings
 
@@ -56,7 +56,8 @@ def parse_seeding(host: str, seen: Reading) -> Seeding:
         case "not-found" | "loaded", "dead", _:
             return Seeding.ABSENT
     raise RunbookError(
-        f"{host}: the state of the seeding is not clear from {quoted(seen.out) or 'no answer'}",
+        f"{host}: the state of the seeding is not clear from"
+        f" {quote_output(seen.out) or 'no answer'}",
         "seeding drops all tables first, so nothing was done",
         f"on {host}: systemctl status {UNIT}.service; when it has ended: inv db.seed",
     )

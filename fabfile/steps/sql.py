@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from ..engine.command import Sql
 from ..engine.errors import RunbookError
-from ..engine.pgfault import NotRunning
+from ..engine.pg_errors import NotRunning
 from ..engine.psql import answer, psql
 from ..engine.secret import Secret
 from ..engine.shell import Reading

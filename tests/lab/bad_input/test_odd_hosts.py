@@ -110,7 +110,7 @@ def test_a_login_that_starts_another_shell_is_named(deployed: Lab, run_fab: Runn
             assert outcome.code == 4, outcome
             assert time.monotonic() - started < 20
             if task != "status":
-                assert "node1 does not run what it is asked to" in complaint(outcome).seen
+                assert "node1 does not run our command" in complaint(outcome).seen
                 assert "choose your shell" in complaint(outcome).seen
                 assert ".bashrc" in complaint(outcome).next
     finally:

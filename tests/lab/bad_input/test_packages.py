@@ -60,7 +60,10 @@ def apply(one_host: Lab, ssh: Ssh, tmp_path: Path) -> Iterator[Apply]:
 
     def converge(*steps: Step) -> list[StepOutcome]:
         return Converger(
-            link, Run("deploy", tmp_path), lambda outcome: None, lambda text: None
+            link,
+            Run("deploy", tmp_path),
+            on_outcome=lambda outcome: None,
+            progress=lambda text: None,
         ).apply(steps)
 
     yield converge

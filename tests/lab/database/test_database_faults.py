@@ -217,7 +217,7 @@ def test_a_locked_table_is_told_within_seconds_with_who_holds_it(
             took = time.monotonic() - begun
             assert outcome.code == code, outcome
             text = " ".join((outcome.out + outcome.err).split())
-            assert f"session {pid} (postgres, night shift, from a local socket) locks " in text
+            assert f"session {pid} (postgres, night shift, from a local socket) has locked " in text
             assert "idle in transaction since 20" in text
             assert statement in text
             assert f"pg_terminate_backend({pid})" in text

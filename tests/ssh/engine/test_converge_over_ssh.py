@@ -43,9 +43,9 @@ def apply(host: Host, link: Link, tmp_path: Path) -> Apply:
 
     def converge(*steps: Step) -> list[Outcome]:
         told: list[Outcome] = []
-        outcomes = Converger(link, Run("deploy", tmp_path), told.append, lambda text: None).apply(
-            steps
-        )
+        outcomes = Converger(
+            link, Run("deploy", tmp_path), on_outcome=told.append, progress=lambda text: None
+        ).apply(steps)
         assert told == outcomes
         return outcomes
 
@@ -98,7 +98,7 @@ def test_a_step_that_does_not_become_right_has_failed_and_the_rest_is_skipped(
     )
     assert states(outcomes) == [State.FAILED, State.SKIPPED, State.SKIPPED]
     assert outcomes[0].error is not None
-    assert outcomes[0].error.problem == "one: after «make never» the host still says: make never"
+    assert outcomes[0].error.problem == "one: after «make never» the host still needs: make never"
     assert outcomes[1].sentence == "because marker never failed"
     assert not (host.files / "run/skipped").exists()
 
@@ -202,7 +202,8 @@ from fabfile.steps.file import File
 from sshsteps import Marker
 steps = [File("/srv/killed.conf", "new\\n", notify=("restart:some.service",)), Marker("held", \
 "touch /run/begun; sleep 60")]
-Converger(link, Run("deploy", Path("/nonexistent")), print, print).apply(steps)
+run = Run("deploy", Path("/nonexistent"))
+Converger(link, run, on_outcome=print, progress=print).apply(steps)
 """
 
 

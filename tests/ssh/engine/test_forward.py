@@ -171,7 +171,8 @@ def test_the_operators_pg_variables_reach_no_connection(
             monkeypatch.setenv(variable, value)
     with (
         pytest.raises(
-            RunbookError, match=r"one: PostgreSQL does not take connections yet .*the right server"
+            RunbookError,
+            match=r"one: PostgreSQL does not accept connections yet .*the right server",
         ),
         postgres.connect_database(link, "bingo"),
     ):

@@ -24,7 +24,8 @@ steps = [Marker(n, "touch /run/%s.begun; until [ -e /run/%s.go ]; do sleep 0.02;
 def task():
     run = Run("deploy", Path("/nonexistent"))
     with Lock([link], run):
-        Converger(link, run, lambda o: print(o.step, o.state.value, flush=True), print).apply(steps)
+        show = lambda o: print(o.step, o.state.value, flush=True)
+        Converger(link, run, on_outcome=show, progress=print).apply(steps)
 
 finish(task)
 """
@@ -100,7 +101,7 @@ run):
 /run/%s" % (n, n, n)
             steps = [Marker(n, script), Marker("later", "touch /run/later")]
             tell = lambda outcome: print(outcome.step, outcome.state.value, flush=True)
-            return Converger(fleet.link(node), run, tell, print).apply(steps)
+            return Converger(fleet.link(node), run, on_outcome=tell, progress=print).apply(steps)
         fleet.each(work)
 
 finish(task)

@@ -142,7 +142,7 @@ def test_take_over_fences_the_old_run(host: Host, link: Link, second: Link, tmp_
                     change()
                 assert fenced.value.code == 3
             with pytest.raises(Locked):
-                Converger(link, old, lambda outcome: None, print).apply(
+                Converger(link, old, on_outcome=lambda outcome: None, progress=print).apply(
                     [File("/tmp/fenced", "after")]
                 )
             second.run("true")

@@ -139,7 +139,7 @@ def test_a_login_that_does_not_run_our_script_is_named_soon(
     for call in calls:
         started = time.monotonic()
         with pytest.raises(
-            Unreachable, match="one does not run what it is asked to: the login of ops"
+            Unreachable, match="one does not run our command: the login of ops"
         ) as failure:
             call()
         assert time.monotonic() - started < 6
@@ -157,8 +157,8 @@ def test_the_hosts_own_words_are_quoted(login: Login) -> None:
 
     assert said(
         "bash", "echo first; printf '\\033[31mbeing rebuilt\\033[0m' >&2; exit 3\n"
-    ).endswith("ends with exit 3 before it, and says «first / being rebuilt»")
-    assert "did not come to its end within 2 s (ssh.timeout), and says «waiting»" in said(
+    ).endswith("ends with exit 3 before our command, and prints «first / being rebuilt»")
+    assert "did not end within 2 s (ssh.timeout), and prints «waiting»" in said(
         "bash", "echo waiting; sleep 9\n"
     )
     assert "This account is currently not available." in said("/usr/sbin/nologin", "")
@@ -199,7 +199,7 @@ def test_a_forced_command_that_prints_ours_does_not_pass_for_it(
     forced("echo denied: $SSH_ORIGINAL_COMMAND; cat; exit 1")
     link = host.link(timeout=2)
     with pytest.raises(
-        Unreachable, match="the login of ops ends with exit 1 before it, and says «"
+        Unreachable, match="the login of ops ends with exit 1 before our command, and prints «"
     ):
         link.run("touch /tmp/ran")
     assert not (host.files / "tmp/ran").exists()

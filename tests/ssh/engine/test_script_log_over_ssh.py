@@ -56,7 +56,9 @@ def test_a_step_names_its_scripts(link: Link, run: Run, host: Host) -> None:
     (host.files / "tmp/settings").write_text(old)
     steps = [File("/tmp/settings", f"token = {new.reveal()}\n"), Marker("it", "touch /run/it")]
     with ScriptLog(run):
-        Converger(link, run, lambda outcome: None, lambda text: None).apply(steps)
+        Converger(link, run, on_outcome=lambda outcome: None, progress=lambda text: None).apply(
+            steps
+        )
     log = log_of(run)
     assert (host.files / "tmp/settings").read_text() == f"token = {new.reveal()}\n"
     assert f"{host.name} · file /tmp/settings: run · exit 0 ·" in log

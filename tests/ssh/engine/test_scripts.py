@@ -102,7 +102,7 @@ def test_silence_is_counted_over_both_streams(link: Link) -> None:
 
 def test_too_long_a_silence_ends_the_wait_and_spares_others(link: Link) -> None:
     started = time.monotonic()
-    with pytest.raises(Unreachable, match="fell silent"):
+    with pytest.raises(Unreachable, match="no data arrived in time"):
         link.run("sleep 20", timeout=0.3)
     assert time.monotonic() - started < 3
     assert link.run("echo here").out == "here\n"
@@ -151,7 +151,7 @@ def test_readings_are_kept_apart(link: Link) -> None:
 
 
 def test_a_host_that_breaks_off_while_read_is_not_taken_for_an_empty_one(link: Link) -> None:
-    with pytest.raises(Unreachable, match="broke off"):
+    with pytest.raises(Unreachable, match="the answer of one is incomplete"):
         link.read(["echo a", "kill -9 $PPID $$", "echo c"])
 
 

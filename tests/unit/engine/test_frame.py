@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from fabfile.engine.frame import FOREIGN, NOISE, Frame, Stream
+from fabfile.engine.messages import describe_failure, quote_output
 from fabfile.engine.shell import wrap_script
-from fabfile.engine.words import explained, quoted
 
 
 def answer(frame: Frame, before: bytes, text: bytes, code: int = 0, after: bytes = b"") -> bytes:
@@ -100,8 +100,8 @@ SAID = {
 
 @pytest.mark.parametrize(("out", "err", "expected"), SAID.values(), ids=SAID)
 def test_what_a_failed_script_said(out: str, err: str, expected: str) -> None:
-    assert explained(out, err) == expected
+    assert describe_failure(out, err) == expected
 
 
 def test_quoted_words_do_not_rule_the_terminal() -> None:
-    assert quoted("a\x1b]0;title\x07\x1b[2J\x00\r\nb\n") == "«a / b»"
+    assert quote_output("a\x1b]0;title\x07\x1b[2J\x00\r\nb\n") == "«a / b»"

@@ -217,8 +217,8 @@ def test_who_locks_what_is_told_with_the_command_that_ends_it() -> None:
     with pytest.raises(RunbookError) as refusal:
         answer(Reading(out, 3))
     assert (
-        "session 77 (anna, no name, from 192.0.2.9) locks movies since C (60 s, 2 wait for it)"
-        in refusal.value.problem
+        "session 77 (anna, no name, from 192.0.2.9) has locked movies since C (60 s, 2 waiting for"
+        " it)" in refusal.value.problem
     )
     assert "idle in transaction since A, last query at B: UPDATE x" in refusal.value.problem
     assert "pg_terminate_backend(77)" in refusal.value.next

@@ -143,19 +143,19 @@ def test_every_import_goes_down() -> None:
     ("module", "line", "fault"),
     [
         (
-            "engine/words.py",
+            "engine/messages.py",
             "def later():\n    from ..flows import check\n",
             "engine may not import flows",
         ),
         (
-            "engine/words.py",
+            "engine/messages.py",
             (
                 "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..flows.check import"
                 " CheckOptions\n"
             ),
             "circle of files",
         ),
-        ("engine/words.py", "def later():\n    from .link import Link\n", "circle of files"),
+        ("engine/messages.py", "def later():\n    from .link import Link\n", "circle of files"),
         ("drills/table.py", "CODE = 'from lab.releases import add'\n", "drills may not import lab"),
         ("report/svg.py", "from ..drills import result\n", "report may not import drills"),
     ],

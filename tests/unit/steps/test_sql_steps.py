@@ -316,14 +316,14 @@ STEPS: list[DatabaseStep] = [ROLE, INDEX, FILE, SEEDED]
 @pytest.mark.parametrize(
     ("out", "code", "says"),
     [
-        (DOWN, 2, "PostgreSQL does not run"),
+        (DOWN, 2, "PostgreSQL is not running"),
         (FULL, 2, "No space left on device; its file system /data is full"),
         (refused(3, "ERROR:  55P03: canceling statement due to lock timeout"), 3, "lock timeout"),
         (refused(2, f"{SOCKET}FATAL:  sorry, too many clients already"), 2, "no connection left"),
         (
             refused(2, f"{SOCKET}FATAL:  the database system is starting up"),
             2,
-            "does not take connections yet",
+            "does not accept connections yet",
         ),
         (refused(2, f"{SOCKET}FEHLER:  irgendwas"), 2, "irgendwas"),
         (refused(124, ""), 124, "did not answer within 3 s"),
@@ -365,6 +365,6 @@ def test_one_cause_is_told_once_in_a_plan() -> None:
                 " system /data is full"
             ),
         ),
-        (State.SKIPPED, "index movies_id: not known, as for role bingo"),
+        (State.SKIPPED, "index movies_id: unknown, same cause as role bingo"),
         (State.RIGHT, ""),
     ]
