@@ -132,7 +132,7 @@ def test_a_login_slower_than_our_patience_is_no_refused_key(host: Host) -> None:
             host.pin()
     assert error.code == 4
     assert error.problem == "one did not finish the login of user ops within 0.5 s (ssh.timeout)"
-    assert "its key was not refused" in error.why
+    assert "our key was not refused" in error.why
     assert "ssh.timeout" in error.next
     assert "ssh-copy-id" not in error.next
 
