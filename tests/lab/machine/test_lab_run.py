@@ -43,10 +43,10 @@ def refusal(outcome: Outcome) -> tuple[str, str, str]:
     [
         (
             'ID=fedora\nVERSION_ID=40\nID_LIKE="debian"',
-            "This is fedora 40, not Debian 12 or newer.",
+            "this is fedora 40, not Debian 12 or newer",
         ),
-        ('ID=debian\nVERSION_ID="11"', "This is debian 11, not Debian 12 or newer."),
-        ("", "This is an unknown system , not Debian 12 or newer."),
+        ('ID=debian\nVERSION_ID="11"', "this is debian 11, not Debian 12 or newer"),
+        ("", "this is an unknown system , not Debian 12 or newer"),
     ],
 )
 def test_other_systems_are_refused(lab: Lab, tmp_path: Path, release: str, seen: str) -> None:
@@ -63,26 +63,26 @@ def test_without_root_the_missing_packages_are_named(lab: Lab, tmp_path: Path) -
     seen, why, todo = refusal(
         run_here(tmp_path, "", f"{NOBODY} {tmp_path}/run demo", dpkg_query="exit 1")
     )
-    assert seen.startswith("Missing Debian packages: ")
+    assert seen.startswith("missing Debian packages: ")
     assert "systemd-container mmdebstrap" in seen
     assert "not root" in why
-    assert todo.startswith("As root: apt-get install ")
+    assert todo.startswith("as root: apt-get install ")
 
 
 def test_a_full_disk_is_refused_before_anything_is_installed(lab: Lab, tmp_path: Path) -> None:
     full = "echo Filesystem; echo none 9999999 7902848 2097152 80% /"
     outcome = run_here(tmp_path, "", dpkg_query="exit 1", apt_get="exit 99", df=full)
     assert refusal(outcome) == (
-        "The disk of /var has 2 GiB free.",
-        "3 GiB are needed there.",
-        "Make room, then: ./run demo",
+        "the disk of /var has 2 GiB free",
+        "3 GiB are needed there",
+        "make room, then: ./run demo",
     )
 
 
 def test_an_old_python_is_refused(lab: Lab, tmp_path: Path) -> None:
     old = dict.fromkeys(("python3", "python3.11", "python3.12", "python3.13"), "exit 1")
     outcome = run_here(tmp_path, "", dpkg_query="echo 'ii '", **old)
-    assert refusal(outcome)[0] == "No Python of 3.11 or newer with venv was found."
+    assert refusal(outcome)[0] == "there is no Python 3.11 or newer with venv"
 
 
 def test_what_apt_cannot_install_ends_it(lab: Lab, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     python.parent.mkdir(parents=True)
     python.write_text(f"#!/bin/sh\necho '{tmp_path}'\n")
     python.chmod(0o755)
-    script = f". {PROJECT}/run >/dev/null; name_the_nameless"
+    script = f". {PROJECT}/run >/dev/null; name_unnamed_user"
     subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
     assert len(list(tmp_path.glob("*.pth"))) == 1
     return tmp_path
