@@ -74,7 +74,7 @@ NODE_LOSS = Requirement(
 )
 RECOVERY = Requirement(
     "R2",
-    "A failed node works again by itself",
+    "A failed node recovers without a person",
     f"within {RECOVERY_SECONDS:g} s",
     Group.NODE_LOSS,
     short_bound=f"recovers in < {RECOVERY_SECONDS:g} s",
@@ -82,7 +82,7 @@ RECOVERY = Requirement(
 )
 LOAD = Requirement(
     "R3",
-    "Peak load for one minute, steady load for good",
+    "Peak load for one minute, steady load without end",
     f"{PEAK_RATE:g} and {STEADY_RATE:g} requests/s",
     Group.LOAD,
     short_bound=f"carried, {_ERRORS} errors",
@@ -121,13 +121,15 @@ def _list_answer(id: str, title: str, bound: str, error_share: float = ERROR_SHA
 
 MOVIE_LIST = _list_answer(
     "R9",
-    "`GET /api/movie`, all of it, is never answered from a cache",
+    "`GET /api/movie`, the list, is never answered from a cache",
     f"errors {_ERRORS}, no time limit",
 )
-CUSTOMER_LIST = _list_answer("R10", "`GET /api/customer`, the whole list, likewise", "as R9")
+CUSTOMER_LIST = _list_answer(
+    "R10", "`GET /api/customer`, the list, is never answered from a cache", "as R9"
+)
 SESSION_LIST = _list_answer(
     "R11",
-    "`GET /api/session`, the whole list, likewise",
+    "`GET /api/session`, the list, is never answered from a cache",
     f"errors ≤ {SESSION_LIST_ERROR_SHARE * 100:g} %, one at a time",
     SESSION_LIST_ERROR_SHARE,
 )
@@ -196,7 +198,7 @@ PING = Requirement(
 )
 FAST_START = Requirement(
     "R20",
-    "The start-up stall of 30 s is gone",
+    "The app starts without its stall of 30 s",
     f"ready within {READY_SECONDS:g} s of the start",
     Group.OPERATION,
     short_bound=f"ready in < {READY_SECONDS:g} s",
@@ -205,7 +207,7 @@ FAST_START = Requirement(
 CLOCKS = Requirement(
     "R21",
     "The clocks are right on every host",
-    f"offset < {CLOCK_SECONDS:g} s, alarmed",
+    f"offset < {CLOCK_SECONDS:g} s, with an alert",
     Group.OPERATION,
     short_bound=f"< {CLOCK_SECONDS:g} s off, kept right",
     label="clocks",
