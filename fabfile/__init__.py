@@ -20,6 +20,7 @@ namespace = Collection(
     releases.rollback,
     on_call.status,
     on_call.runbook,
+    on_call.dashboard,
     on_call.drain,
     on_call.undrain,
     on_call.trust,

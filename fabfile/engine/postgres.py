@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import pg_errors
 from .errors import RunbookError
+from .forward import copy_bytes
 from .psql import LIMITS, facts, json_lines
 from .secret import mask_secrets
 
@@ -194,7 +195,7 @@ def _serve_socket(
             client.close()
             continue
         for source, target in ((client, channel), (channel, client)):
-            threading.Thread(target=_copy_bytes, args=(source, target), daemon=True).start()
+            threading.Thread(target=copy_bytes, args=(source, target), daemon=True).start()
 
 
 def _explain_refusal(path: str, error: BaseException) -> str:
@@ -209,16 +210,3 @@ def _explain_refusal(path: str, error: BaseException) -> str:
             " configuration)"
         )
     return f"nothing answers at {path}"
-
-
-def _copy_bytes(source: Any, target: Any) -> None:
-    """Copy until either side ends, then end both (a channel by `close` alone: see
-    `channel.end_input`)."""
-    with contextlib.suppress(OSError, EOFError):
-        while block := source.recv(65536):
-            target.sendall(block)
-    for side in (source, target):
-        with contextlib.suppress(OSError, EOFError):
-            if isinstance(side, socket.socket):
-                side.shutdown(socket.SHUT_RDWR)
-            side.close()

@@ -50,6 +50,28 @@ def runbook(c: Any, name: str | None = None) -> int:
     return show_page(name, find_settings(), hosts_of(c)) if name else show_pages()
 
 
+@task(
+    help={
+        "port": "of this machine; 0 takes any free one",
+        "grafana": "instead write dashboards and provisioning for Grafana into this folder",
+    }
+)
+@run_as_task
+def dashboard(c: Any, port: int = 8800, grafana: str = "") -> int:
+    """Open the dashboards through ssh, until Ctrl-C.
+
+    Prints the address to open in a browser. Nothing of it can be reached from elsewhere.
+    """
+    from pathlib import Path
+
+    from ..flows.dashboard import show_dashboard, write_grafana_files
+    from ..settings.site_file import load_settings
+
+    if grafana:
+        return write_grafana_files(Path(grafana))
+    return show_dashboard(load_settings(), port=port)
+
+
 @task(help={"reason": "why; shown by status until it is undrained", **VERBOSE})
 @run_as_task
 def drain(c: Any, reason: str = "", verbose: bool = False) -> int:

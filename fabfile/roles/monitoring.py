@@ -82,6 +82,7 @@ def monitoring_steps(settings: Settings, node: Node, trust: str) -> list[Step]:
                 "prometheus-alertmanager",
                 "prometheus-blackbox-exporter",
                 "ca-certificates",
+                "libjs-dygraphs",  # draws the dashboards
             )
         ),
         Directory(FOLDER),

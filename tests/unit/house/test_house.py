@@ -16,7 +16,7 @@ from places import PROJECT
 FLOORS = (
     {"engine"},
     {"settings"},
-    {"console", "control", "traffic", "alerts"},
+    {"console", "control", "traffic", "alerts", "dashboards"},
     {"steps"},
     {"roles"},
     {"certs", "discovery"},

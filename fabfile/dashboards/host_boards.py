@@ -1,0 +1,177 @@
+"""The dashboards of app nodes and edges: who serves, what waits, and how the hosts are."""
+
+from __future__ import annotations
+
+from ..settings.service import Service
+from .model import HOST, WINDOW, Dashboard, Graph, Series, Tile
+from .service_board import shown_endpoints
+
+
+def nodes_dashboard() -> Dashboard:
+    """Who serves, and why the others do not."""
+    up = 'haproxy_server_status{proxy="health",state="UP"}'
+    return Dashboard(
+        "nodes",
+        "App nodes",
+        "Who serves, and if not, why?",
+        (
+            Tile("nodes up", "", f"count(max by (server) ({up}) == 1) or vector(0)", bad_below=1),
+            Tile(
+                "drained",
+                "",
+                "count(count by (name) (runbook_drained_since_seconds)) or vector(0)",
+                bad_above=0,
+            ),
+            Tile(
+                "restarts by healers, 1 hour",
+                "",
+                "sum(increase(runbook_healer_restarts_total[1h])) or vector(0)",
+            ),
+        ),
+        (
+            Graph(
+                "Up, as the edges see it",
+                "",
+                (Series("{{server}}", f"max by (server) ({up})"),),
+                steps=True,
+                most=1,
+            ),
+            Graph(
+                "Restarts by healers, by cause",
+                "",
+                (
+                    Series(
+                        "{{host}} {{cause}}",
+                        f"sum by ({HOST}, cause)"
+                        f" (increase(runbook_healer_restarts_total[{WINDOW}]))",
+                    ),
+                ),
+            ),
+            Graph(
+                "Answers by node",
+                "/s",
+                (
+                    Series(
+                        "{{server}}",
+                        "sum by (server) (rate(haproxy_server_http_responses_total"
+                        f'{{proxy=~"ep_.*",server!~"panic-.*"}}[{WINDOW}]))',
+                    ),
+                ),
+            ),
+            Graph(
+                "Errors by node",
+                "/s",
+                (
+                    Series(
+                        "{{server}}",
+                        "sum by (server) (rate(haproxy_server_http_responses_total"
+                        f'{{proxy=~"ep_.*",server!~"panic-.*",code="5xx"}}[{WINDOW}]))',
+                    ),
+                ),
+            ),
+            Graph(
+                "Memory of the app",
+                "B",
+                (Series("{{host}}", "runbook_app_resident_bytes"),),
+            ),
+            Graph("Age of the app", "s", (Series("{{host}}", "runbook_app_age_seconds"),)),
+            *_host_graphs(),
+        ),
+    )
+
+
+def _host_graphs() -> tuple[Graph, ...]:
+    """What every host has."""
+    busy = f'1 - avg by ({HOST}) (rate(node_cpu_seconds_total{{mode="idle"}}[{WINDOW}]))'
+    memory = "1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes"
+    space = f"max by ({HOST}) (1 - node_filesystem_avail_bytes / node_filesystem_size_bytes)"
+    inodes = f"max by ({HOST}) (1 - node_filesystem_files_free / node_filesystem_files)"
+    return (
+        Graph("Processor of each host", "%", (Series("{{host}}", busy),), most=1),
+        Graph("Memory of each host", "%", (Series("{{host}}", memory),), most=1),
+        Graph(
+            "Fullest file system of each host",
+            "%",
+            (Series("{{host}} space", space), Series("{{host}} inodes", inodes)),
+            bound=0.9,
+            most=1,
+        ),
+        Graph(
+            "Clock of each host, offset",
+            "s",
+            (Series("{{host}}", "abs(node_time_seconds - timestamp(node_time_seconds))"),),
+            bound=1.0,
+        ),
+    )
+
+
+def edges_dashboard(service: Service) -> Dashboard:
+    """Who holds the address, and what waits."""
+    backends = '{proxy=~"ep_.*"}'
+    return Dashboard(
+        "edges",
+        "Edges",
+        "Who holds the address, and what waits?",
+        (
+            Tile(
+                "edges with the address",
+                "",
+                "sum(runbook_holds_address)",
+                bad_above=1,
+                bad_below=1,
+            ),
+            Tile("in the queue", "", f"sum(haproxy_backend_current_queue{backends})"),
+        ),
+        (
+            Graph(
+                "Holds the address",
+                "",
+                (Series("{{host}}", "runbook_holds_address"),),
+                steps=True,
+                most=1,
+            ),
+            Graph(
+                "Requests by edge",
+                "/s",
+                (Series("{{host}}", f"sum by ({HOST}) (rate(edge_requests_total[{WINDOW}]))"),),
+            ),
+            Graph(
+                "Waiting for a node",
+                "",
+                (Series("{{host}}", f"sum by ({HOST}) (haproxy_backend_current_queue{backends})"),),
+            ),
+            Graph(
+                "Asked a second time",
+                "/s",
+                (
+                    Series(
+                        "{{host}} retried",
+                        f"sum by ({HOST}) (rate(haproxy_backend_retry_warnings_total"
+                        f"{backends}[{WINDOW}]))",
+                    ),
+                    Series(
+                        "{{host}} on another node",
+                        f"sum by ({HOST}) (rate(haproxy_backend_redispatch_warnings_total"
+                        f"{backends}[{WINDOW}]))",
+                    ),
+                ),
+            ),
+            Graph(
+                "Answers by status",
+                "/s",
+                (Series("{{code}}", f"sum by (code) (rate(edge_requests_total[{WINDOW}]))"),),
+            ),
+            Graph(
+                "Requests at one time, by node",
+                "",
+                (
+                    Series(
+                        "{{server}}",
+                        "sum by (server) (haproxy_server_current_sessions"
+                        '{proxy=~"ep_.*",server!~"panic-.*"})',
+                    ),
+                ),
+                bound=float(service.limits.in_flight * len(shown_endpoints(service))),
+            ),
+        ),
+    )
