@@ -200,6 +200,6 @@ def find_log_bound(text: str, *, limit_mb: int, log_known: bool) -> LogBound:
             used, None, free, f"it is rotated at {state.size_mb} MB, not at {limit_mb} MB"
         )
     # The live file and one copy, and what the app writes until the timer checks again.
-    limit = 2 * (limit_mb << 20) + log_rotation.MINUTE
+    limit = 2 * (limit_mb << 20) + log_rotation.GROWTH_PER_MINUTE
     how = f"rotated at {limit_mb} MB, one compressed copy, checked every minute"
     return LogBound(used, limit, free, how)

@@ -19,10 +19,10 @@ from ..roles import postgres
 from ..roles.postgres_view import broken, in_effect_query, merged, overruled
 from ..settings.settings import Settings
 
-WAITED = 3
+LOCK_WAIT_SECONDS = 3
 """Seconds after which a session that waits for a lock is a problem, because users wait too."""
 
-SPARE = 5
+SPARE_CONNECTIONS = 5
 """Fewer free connections than this count as none: an app node opens several at once."""
 
 BLOCKERS = "SELECT pid, pg_blocking_pids(pid) FROM pg_locks WHERE NOT granted"
@@ -45,6 +45,9 @@ FROM pg_database WHERE datname = current_database();
 """
 """JSON lines: lock waits, settings with a pending restart, connections in total and of the app's
 role, and the encoding."""
+
+_CLOSED = "closed"
+"""The probe prints it first if PostgreSQL takes no connections where the app nodes call."""
 
 READ = """SET ROLE {role};
 SELECT format('SELECT 1 FROM %I.%I LIMIT 1', relnamespace::regnamespace, relname) FROM pg_class
@@ -72,7 +75,7 @@ def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     )
     # Runs on the host itself: it checks the address where the app nodes call, not the network.
     # The network has its own check.
-    listens = f"pg_isready -q -t 1 -h {q(node.address)} -p {postgres.PORT} || echo deaf"
+    listens = f"pg_isready -q -t 1 -h {q(node.address)} -p {postgres.PORT} || echo {_CLOSED}"
     probe = f"{listens}\n{psql(db.name, query)}"
     return [HealthCheck("database", probe, partial(judge_database, wanted, settings, node))]
 
@@ -82,21 +85,11 @@ def judge_database(
 ) -> list[Problem]:
     """Return what is wrong with the database, the most serious problem first. Pure."""
     name, unit = settings.database.name, postgres.postgres_unit(settings)
-    try:
-        found = answer(seen, name)
-    except RunbookError as error:
-        # The check of the unit reports a stopped server; here it is an effect, not a cause.
-        refused = [
-            Problem(error.problem, error.next, cause=not isinstance(error, pg_errors.NotRunning))
-        ]
-    else:
-        installed = seen.code not in (126, 127)  # no psql: the check of the unit reports it
-        missing = f"database {name}, its role or a table is missing: the app cannot read"
-        gone = Problem(missing, "fab deploy", cause=installed)
-        refused = [gone] if found is None else []
     facts = json_lines(rows(seen))
+    refused = _judge_answer(name, seen)
     problems = [*refused, *_judge_settings(wanted, unit, facts)]
-    if facts and rows(seen).startswith("deaf"):
+    # Without facts no server runs at all; `refused` has that problem already.
+    if facts and rows(seen).startswith(_CLOSED):
         where = f"{node.address} port {postgres.PORT}"
         next_ = f"on {node.name}: ss -ltn; ip addr; then systemctl restart {unit}"
         problems.append(
@@ -111,6 +104,21 @@ def judge_database(
         *_judge_connections(facts, settings.database.user),
         *_judge_encoding(facts, name),
     ]
+
+
+def _judge_answer(name: str, seen: Reading) -> list[Problem]:
+    """Return a problem if the check could not read the database called `name`."""
+    try:
+        found = answer(seen, name)
+    except RunbookError as error:
+        # The check of the unit reports a stopped server; here it is an effect, not a cause.
+        stopped = isinstance(error, pg_errors.NotRunning)
+        return [Problem(error.problem, error.next, cause=not stopped)]
+    if found is not None:
+        return []
+    installed = seen.code not in (126, 127)  # no psql: the check of the unit reports it
+    missing = f"database {name}, its role or a table is missing: the app cannot read"
+    return [Problem(missing, "fab deploy", cause=installed)]
 
 
 def _judge_settings(
@@ -137,7 +145,7 @@ def _judge_waits(facts: Sequence[Mapping[str, Any]]) -> list[Problem]:
     A lock on a table that the check itself reads was reported earlier, as an error of the check.
     """
     waits = next((fact for fact in facts if "waiting" in fact and "longest" in fact), None)
-    if not waits or waits["longest"] < WAITED:
+    if not waits or waits["longest"] < LOCK_WAIT_SECONDS:
         return []
     number = waits["waiting"]
     sentence = (
@@ -160,13 +168,13 @@ def _judge_connections(facts: Sequence[Mapping[str, Any]], user: str) -> list[Pr
         return []
     count = "SELECT usename, client_addr, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3"
     who = f"on the host: {pg_errors.AS_SUPERUSER} -c '{count}'"
-    if seen["most"] - seen["connections"] < SPARE:
+    if seen["most"] - seen["connections"] < SPARE_CONNECTIONS:
         return [
             Problem(
                 f"{seen['connections']} of PostgreSQL's {seen['most']} connections are used", who
             )
         ]
-    if seen["own_most"] - seen["own"] < SPARE:
+    if seen["own_most"] - seen["own"] < SPARE_CONNECTIONS:
         return [
             Problem(
                 f"{seen['own']} of the {seen['own_most']} connections of role {user} are used", who

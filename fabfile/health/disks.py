@@ -17,10 +17,10 @@ from ..settings.settings import Settings
 
 NAME = "disks"
 
-NEARLY = 90
+WARN_PERCENT = 90
 """Percent of space or inodes in use from which a file system is a problem."""
 
-FULL = 16 << 10
+FULL_KIB = 16 << 10
 """KiB. With less free space a file system counts as full, because the next segment of PostgreSQL's
 write-ahead log needs 16 MiB."""
 
@@ -134,14 +134,26 @@ def parse_mounts(text: str) -> list[FileSystem]:
     }
     found: dict[str, FileSystem] = {}
     for *figures, rest in re.findall(r"^ *(\S+)" + r" +([\d-]+%?)" * 4 + " +(/.*)$", text, re.M):
+        # A path may contain spaces, so the longest path that fits is the one that df printed.
         path = max((path for path in paths if rest.startswith(f"{path} ")), key=len, default="")
         if not path:
             continue
         target = rest[len(path) :].strip()
-        space, left, size, inodes, free = (
-            int(figure.rstrip("%")) if figure != "-" else 0 for figure in figures
+        space, left, size, inodes, inodes_left = (
+            int(figure.rstrip("%")) if figure != "-" else 0  # "-": btrfs has no inode count
+            for figure in figures
         )
-        mount = found.setdefault(target, FileSystem(target, space, left, size, inodes, free))
+        mount = found.setdefault(
+            target,
+            FileSystem(
+                mount=target,
+                space=space,
+                left=left,
+                size=size,
+                inodes=inodes,
+                inodes_left=inodes_left,
+            ),
+        )
         mode, use = paths[path]
         mount.read_only |= mode == "ro"
         if use not in mount.uses:
@@ -152,7 +164,7 @@ def parse_mounts(text: str) -> list[FileSystem]:
 def judge_disks(host: str, seen: Reading) -> list[Problem]:
     """Return what is full, nearly full or read-only; or that df gave no answer."""
     problems = [
-        problem for mount in parse_mounts(seen.out) for problem in _mount_problem(host, mount)
+        problem for mount in parse_mounts(seen.out) for problem in _find_mount_problems(host, mount)
     ]
     if seen.code == KILLED:
         problems.append(
@@ -166,22 +178,22 @@ def judge_disks(host: str, seen: Reading) -> list[Problem]:
     return problems
 
 
-def _mount_problem(host: str, mount: FileSystem) -> Iterator[Problem]:
+def _find_mount_problems(host: str, mount: FileSystem) -> Iterator[Problem]:
     where, uses = q(mount.mount), ", ".join(mount.uses)
     if mount.read_only:
         yield Problem(
             f"the file system {mount.mount} is read-only ({uses})",
             f"on {host}: dmesg | tail -n 20; then mount -o remount,rw {where}",
         )
-    if mount.space >= NEARLY:
-        full = mount.left < FULL
+    if mount.space >= WARN_PERCENT:
+        full = mount.left < FULL_KIB
         yield Problem(
             f"the file system {mount.mount} is {'full' if full else f'{mount.space} % full'}: "
             f"{_show_size(mount.left)} of {_show_size(mount.size)} left ({uses})",
             f"on {host}: df -h {where}; du -xh {where} | sort -h | tail -n 15",
             down=full,
         )
-    if mount.inodes >= NEARLY:
+    if mount.inodes >= WARN_PERCENT:
         used_up = mount.inodes_left == 0
         share = (
             "has no inode left"

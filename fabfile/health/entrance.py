@@ -14,10 +14,10 @@ from ..engine.problem import Problem
 from ..settings.bingo import SERVICE
 from ..settings.settings import Settings
 
-CONNECT = 1.0
+CONNECT_SECONDS = 1.0
 """Seconds for a connection attempt. TCP resends a lost packet only after 1 s, so a second attempt
 follows."""
-ANSWER = 3.0
+ANSWER_SECONDS = 3.0
 """Seconds for an answer: without a healthy app node the balancer queues a request before it rejects
 it."""
 
@@ -26,7 +26,7 @@ def find_entrance_problems(settings: Settings) -> list[Problem]:
     """Return what keeps users out, as seen from this machine. All checks run at the same time."""
     checks: list[Callable[[], Problem | None]] = [
         partial(_check_port, settings, name, address, port)
-        for name, address in _user_addresses(settings)
+        for name, address in _list_user_addresses(settings)
         for port in (settings.edge.port, settings.edge.https_port)
     ]
     if not checks:
@@ -36,7 +36,7 @@ def find_entrance_problems(settings: Settings) -> list[Problem]:
     return found or list(_check_answer(settings))
 
 
-def _user_addresses(settings: Settings) -> list[tuple[str, str]]:
+def _list_user_addresses(settings: Settings) -> list[tuple[str, str]]:
     """Return the floating address, or else the address of each edge, with a name."""
     edges = settings.inventory.having("edge")
     if settings.edge.address and edges:
@@ -62,10 +62,13 @@ def _check_port(settings: Settings, name: str, address: str, port: int) -> Probl
 
 
 def try_connection(address: str, port: int) -> str:
-    """Open a connection and close it; return the system's error in lower case, or an empty text."""
+    """Open a connection and close it.
+
+    Returns the error of the system in lower case; empty if the connection succeeded.
+    """
     for _ in range(2):
         try:
-            socket.create_connection((address, port), timeout=CONNECT).close()
+            socket.create_connection((address, port), timeout=CONNECT_SECONDS).close()
             return ""
         except TimeoutError:
             result = "timed out"
@@ -80,11 +83,12 @@ def _check_answer(settings: Settings) -> Iterator[Problem]:
     if not url.hostname:
         return
     names: Sequence[str] = [node.name for node in settings.inventory.having("app")]
-    context = ssl._create_unverified_context()  # `inv certs.status` checks certificates
+    # Whether the certificate is valid is the question of `inv certs.status`.
+    context = ssl._create_unverified_context()
     connection: http.client.HTTPConnection = (
-        http.client.HTTPSConnection(url.hostname, url.port, timeout=ANSWER, context=context)
+        http.client.HTTPSConnection(url.hostname, url.port, timeout=ANSWER_SECONDS, context=context)
         if url.scheme == "https"
-        else http.client.HTTPConnection(url.hostname, url.port, timeout=ANSWER)
+        else http.client.HTTPConnection(url.hostname, url.port, timeout=ANSWER_SECONDS)
     )
     try:
         connection.request("GET", path)

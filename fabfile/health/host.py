@@ -23,7 +23,7 @@ from . import disks, network, units
 from .checks import health_checks
 from .network import NetworkView
 from .unit_state import UnitState, parse_units
-from .verdict import balancer_problems, drain_problems, pending_problems
+from .verdict import find_balancer_problems, find_drain_problems, find_pending_problems
 
 FIGURES = f"""printf 'load=%s\\n' "$(cut -d' ' -f1 /proc/loadavg)"
 printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}}
@@ -41,7 +41,10 @@ DRAINED = (
 
 @dataclass
 class HostStatus:
-    """The status of a host. `problems` is empty if the host is healthy."""
+    """The status of a host. `problems` is empty if the host is healthy.
+
+    The names of the fields are keys in the JSON of `fab status`.
+    """
 
     host: str
     roles: tuple[str, ...]
@@ -61,6 +64,7 @@ class HostStatus:
     healing: list[str] = field(default_factory=list)
     """On an edge: nodes that their healers drained to restart the app."""
     pending: list[str] = field(default_factory=list)
+    """Pending restarts and reloads, as `UNIT.ACTION`."""
     lock: str = ""
     network: NetworkView = field(default_factory=NetworkView)
     problems: list[Problem] = field(default_factory=list)
@@ -116,10 +120,11 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         if check.name == disks.NAME and (systems := disks.parse_mounts(answer.out)):
             host.facts["disk"] = str(max(system.space for system in systems))
     if is_edge:
-        host.problems += balancer_problems(host.servers, [*host.drained, *host.healing], host.edge)
+        drained = [*host.drained, *host.healing]
+        host.problems += find_balancer_problems(host.servers, drained, host.edge)
     host.problems += [
-        *drain_problems(host.host, host.drained, host.healing, host.edge),
-        *pending_problems(host.pending),
+        *find_drain_problems(host.host, host.drained, host.healing, host.edge),
+        *find_pending_problems(host.pending),
     ]
     return host
 

@@ -16,12 +16,12 @@ from ..settings.settings import Settings
 from .unit_state import show_moment
 from .units import ROTATION
 
-LATE = 300
+OVERDUE_SECONDS = 300
 """Seconds without a run that count as a fault; the timer fires every minute."""
 
-MINUTE = 60 * 200_000
-"""Bytes a log may grow between two runs: 350 lines/s of 560 bytes for a minute, which is well above
-the log of 100 req/s."""
+GROWTH_PER_MINUTE = 60 * 200_000
+"""Bytes that a log may grow between two runs: 350 lines/s of 560 bytes for a minute, which is well
+above the log of 100 requests/s."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,16 @@ class Rotation:
             return f"the last rotation failed: {self.failure}"
         if self.timer != "active":
             return f"{ROTATION}.timer is {self.timer or 'not known to systemd'}"
-        if self.last_run and self.now - self.last_run > LATE:
+        if self.last_run and self.now - self.last_run > OVERDUE_SECONDS:
             return (
-                f"it last ran at {show_moment(self.last_run, self.now)}, and should run every"
-                " minute"
+                f"the last run was at {show_moment(self.last_run, self.now)}, but the timer should"
+                " start a run every minute"
             )
         if self.size_mb is None:
             return f"{SETTINGS}/logrotate.conf has no size limit"
-        if self.largest > (self.size_mb << 20) + MINUTE:
+        if self.largest > (self.size_mb << 20) + GROWTH_PER_MINUTE:
             return (
-                f"the log has {self.largest >> 20} MB, and should be rotated at {self.size_mb} MB"
+                f"the log has {self.largest >> 20} MB, but should be rotated at {self.size_mb} MB"
             )
         return ""
 
@@ -88,12 +88,12 @@ def parse_rotation(text: str) -> Rotation:
     ran = seen.get("StateChangeTimestamp", "").lstrip("@")
     size = seen.get("size", "")
     return Rotation(
-        seen.get("timer", ""),
-        int(seen.get("now") or 0),
-        int(ran) if ran.isdigit() else 0,
-        (seen.get("words", "").removeprefix("error: ") or ended) if failed else "",
-        int(size) if size.isdigit() else None,
-        max(map(int, re.findall(r"^bytes=(\d+)$", text, re.M)), default=0),
+        timer=seen.get("timer", ""),
+        now=int(seen.get("now") or 0),
+        last_run=int(ran) if ran.isdigit() else 0,
+        failure=(seen.get("words", "").removeprefix("error: ") or ended) if failed else "",
+        size_mb=int(size) if size.isdigit() else None,
+        largest=max(map(int, re.findall(r"^bytes=(\d+)$", text, re.M)), default=0),
     )
 
 

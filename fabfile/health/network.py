@@ -16,7 +16,9 @@ from ..engine.shell import q
 from ..roles.ports import Route, routes
 from ..settings.settings import Settings
 
-OPEN, SILENT, REFUSED = "open", "no answer within 1 s", "refused"
+OPEN = "open"
+SILENT = "no answer within 1 s"
+REFUSED = "refused"
 
 TRY = f"""try() {{
   answer=$(LC_ALL=C timeout 1 bash -c "exec 3<>/dev/tcp/$2/$3" 2>&1)
@@ -27,10 +29,12 @@ app_port() {{
   sed -n "s|^ *server $1 $2:\\([0-9]*\\) check.*|\\1|p" /etc/haproxy/haproxy.cfg 2>/dev/null
 }}
 """
+"""Shell functions: `try` prints the result of a connection attempt, `app_port` prints the port of
+an app node in the configuration of HAProxy."""
 
 
 @dataclass(frozen=True)
-class Tried:
+class ConnectionAttempt:
     """A connection attempt and its result: `OPEN`, `SILENT`, or the error of the system."""
 
     target: str
@@ -48,7 +52,7 @@ class NetworkView:
     """The network as seen by a host: its connection attempts, and the addresses it listens on, by
     port."""
 
-    tried: list[Tried] = field(default_factory=list)
+    tried: list[ConnectionAttempt] = field(default_factory=list)
     listens: dict[int, list[str]] = field(default_factory=dict)
 
 
@@ -61,7 +65,7 @@ def network_probe(settings: Settings, node: Node) -> str:
 
 def _route_probe(route: Route) -> str:
     name, address = q(route.target), q(route.address)
-    if route.number:
+    if route.number:  # 0: discovery finds the port of the app, so the edge must read it
         return f"try {name} {address} {route.number}"
     return f'(port=$(app_port {name} {address}); [ -z "$port" ] || try {name} {address} $port)'
 
@@ -70,39 +74,39 @@ def parse_network(text: str) -> NetworkView:
     """Read the view of a host from the output of `network_probe`."""
     view = NetworkView()
     for target, number, result in re.findall(r"^tried\|(.*)\|(\d+)\|(.*)$", text, re.M):
-        view.tried.append(Tried(target, int(number), result))
+        view.tried.append(ConnectionAttempt(target, int(number), result))
     for address, number in re.findall(r"^listens (\S+):(\d+)$", text, re.M):
         view.listens.setdefault(int(number), []).append(address.partition("%")[0])
     return view
 
 
 def find_network_problems(
-    settings: Settings, views: Mapping[str, NetworkView], lost: Sequence[str] = ()
+    settings: Settings, views: Mapping[str, NetworkView], unreachable: Sequence[str] = ()
 ) -> list[Problem]:
     """Return which hosts cannot reach which ports, and the likely reason. Pure.
 
     Args:
         views: what each host sees, by name of the host.
-        lost: hosts that did not answer over ssh; connections to them are left out.
+        unreachable: hosts that did not answer over ssh; connections to them are left out.
 
     A port without a listener is left out: its unit is down, and `units` reports that.
     """
-    blocked: dict[Tried, list[str]] = {}
+    blocked: dict[ConnectionAttempt, list[str]] = {}
     for host, view in views.items():
         for tried in view.tried:
-            if tried.result != OPEN and tried.target not in lost:
+            if tried.result != OPEN and tried.target not in unreachable:
                 blocked.setdefault(tried, []).append(host)
     found = (
-        _route_problem(settings, sources, tried, views.get(tried.target))
+        _explain_failed_route(settings, sources, tried, views.get(tried.target))
         for tried, sources in blocked.items()
     )
     return [problem for problem in found if problem]
 
 
-def _route_problem(
-    settings: Settings, sources: Sequence[str], tried: Tried, target: NetworkView | None
+def _explain_failed_route(
+    settings: Settings, sources: Sequence[str], tried: ConnectionAttempt, target: NetworkView | None
 ) -> Problem | None:
-    reason = _failure_reason(tried, target)
+    reason = _find_failure_reason(tried, target)
     if not reason:
         return None
     nodes = {node.name: node for node in settings.inventory.nodes}
@@ -123,11 +127,11 @@ def _route_problem(
     )
 
 
-def _matches_route(route: Route, tried: Tried) -> bool:
+def _matches_route(route: Route, tried: ConnectionAttempt) -> bool:
     return route.target == tried.target and route.number in (0, tried.number)
 
 
-def _failure_reason(tried: Tried, target: NetworkView | None) -> str:
+def _find_failure_reason(tried: ConnectionAttempt, target: NetworkView | None) -> str:
     """Return why the connection failed; empty if the network is not the reason."""
     if not tried.refused:
         return (

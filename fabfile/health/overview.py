@@ -14,7 +14,7 @@ from ..engine.problem import Problem
 from ..settings.settings import Settings
 from . import entrance, network
 from .host import HostStatus, read_host, unreachable_host
-from .verdict import address_problem
+from .verdict import find_address_problem
 
 
 def read_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Problem]]:
@@ -24,14 +24,15 @@ def read_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[
     another is left out if the network between them explains it.
     """
     all_edges = set(settings.inventory.having("edge")) <= set(fleet.nodes)
-    with ThreadPoolExecutor(1) as aside:
-        outside = aside.submit(entrance.find_entrance_problems, settings) if all_edges else None
+    with ThreadPoolExecutor(1) as pool:
+        # This machine calls the service while it reads the hosts, so that both take place at once.
+        outside = pool.submit(entrance.find_entrance_problems, settings) if all_edges else None
         seen = fleet.each(lambda node: read_host(settings, fleet, node))
         hosts = [
             unreachable_host(settings, name, result) if isinstance(result, RunbookError) else result
             for name, result in seen.items()
         ]
-        site = site_problems(settings, hosts, outside.result() if outside else [])
+        site = find_site_problems(settings, hosts, outside.result() if outside else [])
     explained = {name for problem in site if problem.cause for name in problem.about}
     for host in hosts:
         host.problems = [
@@ -42,17 +43,20 @@ def read_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[
     return hosts, site
 
 
-def site_problems(
+def find_site_problems(
     settings: Settings, hosts: Sequence[HostStatus], outside: Sequence[Problem]
 ) -> list[Problem]:
-    """Return the problems that only all `hosts` together show, then those of `outside`. Pure."""
+    """Return the problems that only all `hosts` together show, then those of `outside`. Pure.
+
+    `outside` are the problems that this machine has when it calls the service.
+    """
     views = {host.host: host.network for host in hosts if host.reachable}
     found = network.find_network_problems(
-        settings, views, lost=[host.host for host in hosts if not host.reachable]
+        settings, views, unreachable=[host.host for host in hosts if not host.reachable]
     )
     edges = [host.edge for host in hosts if host.edge]
     if edges and len(edges) == len(settings.inventory.having("edge")):
-        address = address_problem(settings.edge.address, edges)
+        address = find_address_problem(settings.edge.address, edges)
         found += [address] if address else []
         if address and not any(edge.holds for edge in edges):
             return found  # no edge can answer: do not repeat it for each port

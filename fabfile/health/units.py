@@ -19,24 +19,24 @@ from .unit_state import UnitState, parse_units, unit_probe
 
 NAME = "units"
 
-SLOW_START = 60
+SLOW_START_SECONDS = 60
 """Seconds after which a unit that is still starting is a problem: the start timeout in
 app.service."""
 
-
 ROTATION = "runbook-logrotate"
+"""The timer and the service that rotate the app's log, without their suffix."""
 
-COSTS = {
+EFFECTS = {
     healer.HEALER_UNIT: "nothing restarts an app that hangs",
     REFRESHER_UNIT: "cached answers are no longer renewed",
     watchdog.UNIT: "nothing ends a HAProxy or nginx that hangs",
     f"{ROTATION}.timer": "the app's log grows without bound",
     f"{ROTATION}.service": "the app's log is not rotated",
     KEEPALIVED_UNIT: "this edge cannot take the floating address",
-    monitoring_units.PROMETHEUS_UNIT: "nothing is recorded, and no rule is judged",
-    monitoring_units.ALERTMANAGER_UNIT: "nobody is called",
-    monitoring_units.BLACKBOX_UNIT: "the service is not asked from outside",
-    exporters.GUARD_UNIT: "others than the monitoring host may read this host's figures",
+    monitoring_units.PROMETHEUS_UNIT: "no metrics are recorded, and no alert rule is evaluated",
+    monitoring_units.ALERTMANAGER_UNIT: "alerts reach nobody",
+    monitoring_units.BLACKBOX_UNIT: "nothing probes the service from outside",
+    exporters.GUARD_UNIT: "every host may read the metrics of this host",
     exporters.NODE.unit: "the monitoring host does not see this host",
     exporters.FIGURES_TIMER: "the monitoring host does not see the units of this host",
     exporters.POSTGRES.unit: "the monitoring host does not see PostgreSQL",
@@ -45,14 +45,14 @@ COSTS = {
 }
 """What does not work while the unit is stopped, where its name does not make it clear."""
 
-UNFELT = (
+NO_USER_IMPACT = (
     f"{ROTATION}.timer",
     f"{ROTATION}.service",
     exporters.GUARD_UNIT,
     exporters.FIGURES_TIMER,
     exporters.MTAIL_SOCKET,
     *monitoring_units.LISTENERS,
-    *(one.unit for one in (exporters.NODE, exporters.POSTGRES, exporters.EDGE)),
+    *(exporter.unit for exporter in (exporters.NODE, exporters.POSTGRES, exporters.EDGE)),
 )
 """Units whose failure does not affect users at once."""
 
@@ -88,14 +88,14 @@ def judge_units(host: str, names: Sequence[str], seen: Reading) -> list[Problem]
         found += [problem for rule in RULES if (problem := rule(host, state))][:1]
     others = [state for name, state in states.items() if name not in names]
     found += [
-        _stopped_unit(host, state)
+        _describe_stopped_unit(host, state)
         for state in others
-        if state.active == "failed" or _starts_for_long(state)
+        if state.active == "failed" or _is_start_overdue(state)
     ]
     return found
 
 
-def _unknown_unit(host: str, state: UnitState) -> Problem | None:
+def _check_loaded(host: str, state: UnitState) -> Problem | None:
     if state.active and state.load not in ("not-found", "error", "bad-setting"):
         return None
     what = {"": "systemd does not report its state", "not-found": "it is not installed"}
@@ -107,7 +107,7 @@ def _unknown_unit(host: str, state: UnitState) -> Problem | None:
     )
 
 
-def _masked_unit(host: str, state: UnitState) -> Problem | None:
+def _check_unmasked(host: str, state: UnitState) -> Problem | None:
     if not state.masked:
         return None
     option = " --runtime" if state.masked == "/run" else ""
@@ -117,18 +117,18 @@ def _masked_unit(host: str, state: UnitState) -> Problem | None:
     return Problem(
         f"{state.name} is masked in {state.masked}: it cannot start; {now}",
         f"on {host}: systemctl unmask{option} {state.name}; then fab -H {host} deploy",
-        down=not state.runs and state.name not in UNFELT,
+        down=not state.runs and state.name not in NO_USER_IMPACT,
         cause=False,
     )
 
 
-def _disabled_unit(host: str, state: UnitState) -> Problem | None:
-    if state.runs or (state.active == "activating" and not _starts_for_long(state)):
+def _check_running(host: str, state: UnitState) -> Problem | None:
+    if state.runs or (state.active == "activating" and not _is_start_overdue(state)):
         return None
-    return _stopped_unit(host, state)
+    return _describe_stopped_unit(host, state)
 
 
-def _stopped_unit(host: str, state: UnitState) -> Problem:
+def _describe_stopped_unit(host: str, state: UnitState) -> Problem:
     ended = f" ({state.exit})" if state.exit else ""
     again = (
         f", {state.restarts} restarts" if state.active == "activating" and state.restarts else ""
@@ -136,26 +136,26 @@ def _stopped_unit(host: str, state: UnitState) -> Problem:
     verb = "has failed" if state.active == "failed" else f"is {state.active}"
     parts = [
         f"{state.name} {verb}{ended} {state.when}{again}",
-        COSTS.get(state.name, ""),
+        EFFECTS.get(state.name, ""),
         state.words,
     ]
     next_ = f"on {host}: journalctl -u {state.name} -n 20"
     return Problem(
         ": ".join(part for part in parts if part),
         next_ if state.active in ("failed", "activating") else f"fab -H {host} deploy",
-        down=state.name not in UNFELT,
+        down=state.name not in NO_USER_IMPACT,
         cause=False,
     )
 
 
-def _starts_for_long(state: UnitState) -> bool:
+def _is_start_overdue(state: UnitState) -> bool:
     """Whether it has been starting for a minute, or systemd restarts it repeatedly."""
     return state.active == "activating" and (
-        state.now - state.since >= SLOW_START or state.sub == "auto-restart"
+        state.now - state.since >= SLOW_START_SECONDS or state.sub == "auto-restart"
     )
 
 
-def _starting_unit(host: str, state: UnitState) -> Problem | None:
+def _check_started(host: str, state: UnitState) -> Problem | None:
     """Return a problem for a unit that is starting: it may succeed, but it does not serve yet."""
     if state.active != "activating":
         return None
@@ -164,7 +164,7 @@ def _starting_unit(host: str, state: UnitState) -> Problem | None:
     )
 
 
-def _not_at_boot(host: str, state: UnitState) -> Problem | None:
+def _check_enabled(host: str, state: UnitState) -> Problem | None:
     if state.enabled != "disabled":
         return None
     return Problem(
@@ -173,10 +173,10 @@ def _not_at_boot(host: str, state: UnitState) -> Problem | None:
 
 
 RULES: tuple[Callable[[str, UnitState], Problem | None], ...] = (
-    _masked_unit,
-    _unknown_unit,
-    _disabled_unit,
-    _starting_unit,
-    _not_at_boot,
+    _check_unmasked,
+    _check_loaded,
+    _check_running,
+    _check_started,
+    _check_enabled,
 )
 """What can be wrong with a unit that must run; only the first match is reported."""

@@ -10,7 +10,7 @@ from ..engine.errors import DIFFERS, FAILED, OK
 from ..engine.problem import Problem
 
 
-def balancer_problems(
+def find_balancer_problems(
     servers: Mapping[str, Server], out: Sequence[str], edge: EdgeState | None
 ) -> list[Problem]:
     """Return the problems of an edge: its balancer does not answer, or sees a node down.
@@ -38,7 +38,7 @@ def balancer_problems(
     return found
 
 
-def drain_problems(
+def find_drain_problems(
     host: str, drained: Mapping[str, str], healing: Iterable[str], edge: EdgeState | None
 ) -> list[Problem]:
     """Return which nodes are drained on purpose, and how each comes back."""
@@ -61,7 +61,7 @@ def drain_problems(
     return found
 
 
-def pending_problems(pending: Iterable[str]) -> list[Problem]:
+def find_pending_problems(pending: Iterable[str]) -> list[Problem]:
     """Return the pending restarts and reloads: a change requires them, but they did not run yet."""
     parts = [name.rpartition(".") for name in pending]
     return [
@@ -70,7 +70,7 @@ def pending_problems(pending: Iterable[str]) -> list[Problem]:
     ]
 
 
-def address_problem(address: str, edges: Sequence[EdgeState]) -> Problem | None:
+def find_address_problem(address: str, edges: Sequence[EdgeState]) -> Problem | None:
     """Return what is wrong with the floating address; None if exactly one edge holds it.
 
     `edges` must be all edges of the site.

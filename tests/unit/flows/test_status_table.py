@@ -24,11 +24,11 @@ from fabfile.health import host as hosts
 from fabfile.health.host import HostStatus
 from fabfile.health.unit_state import UnitState
 from fabfile.health.verdict import (
-    address_problem,
-    balancer_problems,
-    drain_problems,
     exit_code,
-    pending_problems,
+    find_address_problem,
+    find_balancer_problems,
+    find_drain_problems,
+    find_pending_problems,
 )
 
 RELEASE = "releases/55abd3744e3f"
@@ -205,19 +205,19 @@ def test_exit_codes(problems: list[Problem], code: int) -> None:
 
 def test_a_node_that_is_out_on_purpose_is_not_down() -> None:
     edge = EdgeState("edge1", True, True, True, True)
-    assert balancer_problems(UP, [], edge) == []
-    assert [problem.message for problem in balancer_problems(DOWN, ["node1"], edge)] == [
+    assert find_balancer_problems(UP, [], edge) == []
+    assert [problem.message for problem in find_balancer_problems(DOWN, ["node1"], edge)] == [
         "the balancer sees node2 DOWN"
     ]
-    assert [problem.next for problem in balancer_problems(DOWN, ["node1"], edge)] == [
+    assert [problem.next for problem in find_balancer_problems(DOWN, ["node1"], edge)] == [
         "fab -H node2 app.restart"
     ]
-    assert len(balancer_problems({}, [], EdgeState("edge1", True, True, True, False))) == 2
+    assert len(find_balancer_problems({}, [], EdgeState("edge1", True, True, True, False))) == 2
 
 
 def test_who_is_out_and_what_is_pending_waits_for_a_person() -> None:
     away = EdgeState("edge1", True, False, True, True, "operator ann")
-    found = drain_problems(
+    found = find_drain_problems(
         "edge1", {"node1": "gate 2026: p90", "node2": "operator bob"}, ["node1"], away
     )
     assert [problem.next for problem in found] == [
@@ -226,7 +226,7 @@ def test_who_is_out_and_what_is_pending_waits_for_a_person() -> None:
         "fab -H node2 undrain",
         "fab status   (again in a minute)",
     ]
-    found += pending_problems(["postgresql@17-main.service.restart"])
+    found += find_pending_problems(["postgresql@17-main.service.restart"])
     assert found[-1].message == "pending restart of postgresql@17-main.service"
     assert not any(problem.down for problem in found)
 
@@ -237,8 +237,9 @@ def test_exactly_one_edge_holds_the_address() -> None:
         EdgeState("edge2", holds=True),
         EdgeState("edge2"),
     )
-    assert address_problem("192.0.2.10", [one, none]) is None
-    both, nobody = address_problem("192.0.2.10", [one, two]), address_problem("192.0.2.10", [none])
+    assert find_address_problem("192.0.2.10", [one, none]) is None
+    both = find_address_problem("192.0.2.10", [one, two])
+    nobody = find_address_problem("192.0.2.10", [none])
     assert both is not None
     assert both.message.startswith(
         "edge1 and edge2 both hold 192.0.2.10: they do not hear each other's VRRP adverts"

@@ -48,10 +48,11 @@ FAILED = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": 3}
         ({"timer": ""}, "runbook-logrotate.timer is not known to systemd"),
         (
             {"StateChangeTimestamp": f"@{NOW - 301}"},
-            "it last ran at 16:23:25 UTC (5 min ago), and should run every minute",
+            "the last run was at 16:23:25 UTC (5 min ago), but the timer should start a run every"
+            " minute",
         ),
         ({"size": ""}, "/etc/runbook/logrotate.conf has no size limit"),
-        ({"bytes": 90_000_000}, "the log has 85 MB, and should be rotated at 64 MB"),
+        ({"bytes": 90_000_000}, "the log has 85 MB, but should be rotated at 64 MB"),
     ],
 )
 def test_a_rotation_that_does_not_work(changes: dict[str, str | int], fault: str) -> None:
@@ -74,7 +75,7 @@ def test_status_tells_what_the_units_do_not() -> None:
     )
     (late,) = logs.judge_rotation("node1", Reading(seen(StateChangeTimestamp=f"@{NOW - 3600}"), 0))
     assert late.message.startswith(
-        "the app's log is not bounded: it last ran at 15:28:26 UTC (1 h ago)"
+        "the app's log is not bounded: the last run was at 15:28:26 UTC (1 h ago)"
     )
     assert not late.down
 

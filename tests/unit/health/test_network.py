@@ -12,7 +12,7 @@ from fabfile.engine.problem import Problem
 from fabfile.health import network
 from fabfile.health.host import HostStatus
 from fabfile.health.network import NetworkView
-from fabfile.health.overview import select_problems, site_problems
+from fabfile.health.overview import find_site_problems, select_problems
 from fabfile.roles.ports import routes
 from fabfile.settings.inventory import Inventory
 
@@ -117,7 +117,7 @@ def test_a_refusal_of_a_host_that_was_not_asked_may_be_either() -> None:
 def test_a_host_that_did_not_answer_over_ssh_either_is_reported_as_that() -> None:
     assert (
         network.find_network_problems(
-            site(), {"edge1": view("node1 17000 no answer within 1 s")}, lost=["node1"]
+            site(), {"edge1": view("node1 17000 no answer within 1 s")}, unreachable=["node1"]
         )
         == []
     )
@@ -136,31 +136,36 @@ PORT_80 = Problem("port 80 is closed", about=("edge1", "edge2"))
 
 
 def test_a_site_that_is_well() -> None:
-    assert site_problems(site(), [edge("edge1", holds=True), edge("edge2", holds=False)], []) == []
+    assert (
+        find_site_problems(site(), [edge("edge1", holds=True), edge("edge2", holds=False)], [])
+        == []
+    )
 
 
 def test_two_holders() -> None:
-    (found,) = site_problems(site(), [edge("edge1", holds=True), edge("edge2", holds=True)], [])
+    (found,) = find_site_problems(
+        site(), [edge("edge1", holds=True), edge("edge2", holds=True)], []
+    )
     assert "both hold 192.0.2.10" in found.message
     assert "protocol 112" in found.next
     assert found.cause
 
 
 def test_ports_that_are_closed_to_users() -> None:
-    assert site_problems(
+    assert find_site_problems(
         site(), [edge("edge1", holds=True), edge("edge2", holds=False)], [PORT_80]
     ) == [PORT_80]
 
 
 def test_without_a_holder_no_port_can_answer() -> None:
-    (found,) = site_problems(
+    (found,) = find_site_problems(
         site(), [edge("edge1", holds=False), edge("edge2", holds=False)], [PORT_80]
     )
     assert found.message.startswith("no edge holds 192.0.2.10")
 
 
 def test_one_edge_of_two_asked_says_nothing_of_the_address() -> None:
-    assert site_problems(site(), [edge("edge1", holds=False)], []) == []
+    assert find_site_problems(site(), [edge("edge1", holds=False)], []) == []
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
     ("out", "code", "says"),
     [
         ('{"encoding": "UTF8"}\n1\n1\n', 0, []),
-        ("deaf\n" + FREE, 0, ["does not take connections at 192.0.2.31 port 5432"]),
+        ("closed\n" + FREE, 0, ["does not take connections at 192.0.2.31 port 5432"]),
         (
             f"{WAIT}\n{HOLDER}",
             0,
