@@ -1,4 +1,4 @@
-"""The app's binary on the controller: by path or URL, with the pinned sha256 or not at all."""
+"""Get the app's binary onto this machine, from a path or URL, and check its pinned sha256."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..settings.site_file import expand
 
 
 def fetch_binary(settings: Settings) -> Path:
-    """The binary as a local file whose sha256 is the pinned one; a URL is downloaded once and kept.
+    """The binary as a local file with the pinned sha256. A URL is downloaded once and kept.
 
     Raises:
-        RunbookError: it is missing, cannot be downloaded, or hashes to something else.
+        RunbookError: the binary is missing, cannot be downloaded, or has another sha256.
     """
     wanted = settings.app.sha256
     if "://" in settings.app.binary:
@@ -31,7 +31,7 @@ def fetch_binary(settings: Settings) -> Path:
         raise RunbookError(
             f"{settings.app.binary} has sha256 {found}, the site file pins {wanted}",
             "it is not the binary that was approved; nothing was uploaded",
-            f'get the right one, or if this is it: set app.sha256 = "{found}" in {settings.path}',
+            f'get the right binary, or accept this one: app.sha256 = "{found}" in {settings.path}',
         )
     return path
 
@@ -40,7 +40,7 @@ def file_sha256(path: Path, settings: Settings) -> str:
     """The file's sha256 in hex.
 
     Raises:
-        RunbookError: it cannot be read.
+        RunbookError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -54,7 +54,11 @@ def file_sha256(path: Path, settings: Settings) -> str:
 
 
 def download_file(url: str, path: Path) -> None:
-    """Stream `url` beside `path` and rename: a cut-off download leaves nothing."""
+    """Download `url` to `path`. The file appears only when it is complete.
+
+    Raises:
+        RunbookError: the download failed.
+    """
     import shutil
     import urllib.request
     from http.client import HTTPException
@@ -67,7 +71,8 @@ def download_file(url: str, path: Path) -> None:
         ):
             shutil.copyfileobj(answer, out, 262144)
             size = answer.headers.get("Content-Length")
-            if size and out.tell() != int(size):  # http.client takes an early end for the end
+            # http.client reports no error if the connection ends early.
+            if size and out.tell() != int(size):
                 raise OSError(f"it broke off after {out.tell()} of {size} bytes")
     except (OSError, ValueError, HTTPException) as error:
         raise RunbookError(

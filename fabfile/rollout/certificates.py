@@ -1,8 +1,8 @@
-"""Issuing, renewing and rotating: the store first, then the edges, one at a time.
+"""Issue, renew and rotate certificates: in the store first, then on the edges, one at a time.
 
-A rotation of the authority has three moments, so that no client ever meets a certificate it cannot
-verify: the bundle gets the next authority, the edges get a leaf of it, the bundle loses the old
-one. Each is a command of its own or goes on where a killed one stopped.
+A rotation of the authority has three steps, so that no client ever sees a certificate that it
+cannot verify: the next authority is added to the bundle, the edges get a certificate from it, and
+the old authority is dropped from the bundle. Each step continues where a killed run stopped.
 """
 
 from __future__ import annotations
@@ -21,8 +21,17 @@ from .deploy import DeployOptions, deploy_hosts
 def issue_certificate(
     settings: Settings, *, force: bool, dry: bool, json: str | None, task: str = "issue"
 ) -> int:
-    """Issue what is due (with `force` a new certificate in any case) and install it; the deploy's
-    exit code.
+    """Issue what is due and install it on the edges.
+
+    Args:
+        settings: the site.
+        force: issue a new certificate even if the old one is good.
+        dry: only show what would change.
+        json: where to write the JSON.
+        task: the name of the task.
+
+    Returns:
+        The exit code of the deploy.
 
     Raises:
         RunbookError: the site has no edge, or uses its own certificate and `force` is given.
@@ -40,11 +49,12 @@ def issue_certificate(
 
 
 def renew_certificate(settings: Settings, *, force: bool, dry: bool, json: str | None) -> int:
-    """The same, but never with a new authority: from a machine without the store that would shut
-    all clients out.
+    """Renew the certificate if it is due, and install it. Never makes a new authority.
+
+    On a machine without the store, a new authority would shut out all clients.
 
     Raises:
-        RunbookError: nothing was ever issued here; and as `issue_certificate`.
+        RunbookError: this machine has no authority; and as `issue_certificate`.
     """
     if not settings.tls.certificate and not (settings.tls.store / CURRENT).exists():
         raise _no_authority_error(settings)
@@ -52,11 +62,12 @@ def renew_certificate(settings: Settings, *, force: bool, dry: bool, json: str |
 
 
 def prepare_authority(settings: Settings, json: str | None) -> int:
-    """Make the next authority, if there is none yet, and add it to the bundle; nothing is issued
-    from it.
+    """Make the next authority, if there is none yet, and add it to the bundle.
+
+    Nothing is issued from it yet.
 
     Raises:
-        RunbookError: there is no authority to be replaced, or the last rotation is not finished.
+        RunbookError: there is no authority to replace, or the last rotation is not finished.
     """
     store = _open_store(settings)
     with store.locked():
@@ -82,19 +93,21 @@ def prepare_authority(settings: Settings, json: str | None) -> int:
 
 
 def rotate_authority(settings: Settings, json: str | None) -> int:
-    """Go over to the prepared authority (or a new one): a leaf of it on all edges; the bundle holds
-    both.
+    """Switch to the prepared authority (or a new one), and install a certificate from it on all
+    edges.
 
-    Run again before `finish_rotation`, it only goes on with what is missing.
+    The bundle keeps both authorities until `finish_rotation`. Before that, running this again only
+    does what is still missing.
 
     Raises:
-        RunbookError: there is no authority to be replaced.
+        RunbookError: there is no authority to replace.
     """
     store = _open_store(settings)
     with store.locked():
         issuer, previous = store.certificate(CURRENT), store.certificate(PREVIOUS)
-        assert issuer, "_store saw it"
-        if previous in (None, issuer):  # the latter: a killed run came no further
+        assert issuer, "checked by _open_store"
+        # If both are the same, a run was killed before it could switch.
+        if previous in (None, issuer):
             if not store.certificate(NEXT):
                 store.make(NEXT)
             store.write(PREVIOUS, issuer)
@@ -106,7 +119,7 @@ def rotate_authority(settings: Settings, json: str | None) -> int:
     if code == OK:
         _print_result(
             store,
-            f"{store.bundle} holds the old and the new authority; when all clients have it:",
+            f"{store.bundle} holds the old and the new authority; once all clients have it:",
             json,
         )
         _print_result(store, "  inv certs.rotate-ca --finish", json)
@@ -114,11 +127,11 @@ def rotate_authority(settings: Settings, json: str | None) -> int:
 
 
 def finish_rotation(settings: Settings, json: str | None) -> int:
-    """Drop the replaced authority from the bundle, once every edge serves a leaf of the new one.
+    """Drop the replaced authority from the bundle.
 
     Raises:
-        RunbookError: no rotation is under way, or an edge serves something else.
-        Unreachable: an edge could not be asked.
+        RunbookError: no rotation is under way, or an edge does not serve the new certificate.
+        Unreachable: an edge does not answer.
     """
     store = _open_store(settings)
     with store.locked():
@@ -126,19 +139,18 @@ def finish_rotation(settings: Settings, json: str | None) -> int:
             raise RunbookError(
                 "no rotation is under way", "there is nothing to finish", "inv certs.rotate-ca"
             )
-        for one in read_edges(settings):
-            if one.error:
+        for served in read_edges(settings):
+            if served.error:
                 raise Unreachable(
-                    f"{one.host} cannot be asked what it serves: {one.error}",
-                    "it may still serve a certificate of the old authority; the bundle was left as"
-                    " it is",
-                    one.error.next,
+                    f"the certificate of {served.host} cannot be read: {served.error}",
+                    "it may still be one of the old authority; the bundle was not changed",
+                    served.error.next,
                 )
-            if one.certificate != store.certificate(LEAF):
+            if served.certificate != store.certificate(LEAF):
                 raise RunbookError(
-                    f"{one.host} does not serve the certificate of the new authority yet",
-                    "without the old one its clients would be shut out; the bundle was left as"
-                    " it is",
+                    f"{served.host} does not serve the certificate of the new authority yet",
+                    "without the old authority, its clients would be shut out; the bundle was not"
+                    " changed",
                     "inv certs.rotate-ca",
                 )
         (store.folder / PREVIOUS).unlink()
@@ -180,6 +192,6 @@ def _provided_error() -> RunbookError:
 def _no_authority_error(settings: Settings) -> RunbookError:
     return RunbookError(
         f"there is no authority in {settings.tls.store}",
-        "clients would not know a new one; it is made only when asked for by name",
+        "clients do not know a new authority, so it is made only on request",
         "inv certs.issue   (or run this on the machine that has the store)",
     )

@@ -1,5 +1,4 @@
-"""The deploy: plan, lock, then phase by phase, one app node at a time; nothing at all when
-everything is right."""
+"""The deploy: survey the hosts, then roll out what differs. Changes nothing if all is right."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from .. import certs
 from ..console.json_file import write_json
 from ..console.rollup import HostReport, Report, open_console, show_report
 from ..control.keepalived import holds_probe
-from ..discovery import store as knowledge
+from ..discovery import store as discovery_store
 from ..engine import lock as locks
 from ..engine.converge import Outcome, State, predict_outcomes
 from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
@@ -27,7 +26,7 @@ from .options import DeployOptions
 from .phases import roll_out
 from .session import RolloutSession
 from .system import PHASES, System
-from .verify import Outside, verify
+from .verify import EntranceCheck, verify
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,74 +35,82 @@ __all__ = ["DeployOptions", "carry_out", "deploy_hosts", "survey_hosts"]
 
 
 def deploy_hosts(settings: Settings, names: Sequence[str], options: DeployOptions) -> int:
-    """Make the hosts called `names` (all, without names) right; the exit code.
+    """Deploy to the hosts called `names` (all, without names); returns the exit code.
 
     Raises:
-        RunbookError: it could not begin (unknown host, wrong binary, locked, unreachable); nothing
-        was changed then.
+        RunbookError: the deploy could not start (unknown host, wrong binary, locked, unreachable).
+        Nothing was changed.
     """
     started = time.monotonic()
     nodes = settings.inventory.select(
         names, {role for phase in options.phases for role in PHASES[phase].roles}
     )
     with open_fleet(settings, nodes, readonly=options.dry) as fleet:
-        tls = (
-            certs.ready_material(settings, may_issue=not options.dry)
-            if _touches_edges(fleet, options.phases)
-            else None
-        )
+        tls = None
+        if _touches_edges(fleet, options.phases):
+            tls = certs.ready_material(settings, may_issue=not options.dry)
         system = System(
             settings,
             binary.fetch_binary(settings),
-            knowledge.known_facts(settings),
+            discovery_store.known_facts(settings),
             tls,
-            _left_alone(fleet, options, settings),
+            _untouched_ports(fleet, options, settings),
         )
         return carry_out(fleet, system, options, started)
 
 
 def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: float) -> int:
-    """Make `fleet` what `system` says, if anything on it differs; print how it went (`started`:
-    since when); the exit code.
+    """Roll out `system` to `fleet`, if anything differs, and print the report.
+
+    Args:
+        fleet: the hosts.
+        system: what they must become.
+        options: how the deploy was typed.
+        started: when the task started, in seconds of time.monotonic().
+
+    Returns:
+        The exit code.
 
     Raises:
-        RunbookError: it could not begin; nothing was changed then.
+        RunbookError: the deploy could not start. Nothing was changed.
     """
     out, settings = open_console(options.json), system.settings
     if not options.dry:
         _refuse_unknown(system, fleet, options.phases)
-    users = None if options.dry else Outside(settings, fleet.nodes)
-    seen = survey_hosts(fleet, system, options.phases)
-    hosts = seen.hosts
+    entrance = None if options.dry else EntranceCheck(settings, fleet.nodes)
+    survey = survey_hosts(fleet, system, options.phases)
+    hosts = survey.hosts
     report = Report("plan" if options.dry else options.task, hosts, 0, 0, commands=options.commands)
-    if (
-        not options.dry
-        and (_to_do(hosts) or _has_orphaned_lock(seen.locks))
-        and not _has_lost_host(hosts)
-    ):
+    may_start = not options.dry and not _has_failed_host(hosts)
+    if may_start and (_has_changes(hosts) or _has_orphaned_lock(survey.locks)):
         if not options.take_over:
-            _refuse_locked(seen.locks)
+            _refuse_locked(survey.locks)
         run = Run(options.task, settings.state / "runs", options.reason)
-        run.note(
-            "plan.json", report.as_json()
-        )  # before any lock: a full disk here must not stop us half-way
+        # Written before any lock is taken: a full disk here must not stop the rollout half-way.
+        run.note("plan.json", report.as_json())
         with ScriptLog(run):
             report.hosts = roll_out(RolloutSession(system, fleet, run, options, out))
             _verify(system, fleet, report, out)
         run.note("report.json", report.as_json())
-    elif users and not _has_lost_host(hosts) and users.doubtful(seen.holders):
+    elif entrance and may_start and entrance.has_doubts(survey.holders):
         _verify(system, fleet, report, out)
-    said = not options.dry and report.hosts is not hosts
-    report.seconds, report.sessions = time.monotonic() - started, report.sessions + fleet.sessions
-    show_report(out, report, said=said)
+    was_rolled_out = report.hosts is not hosts
+    report.seconds = time.monotonic() - started
+    report.sessions += fleet.sessions
+    show_report(out, report, said=was_rolled_out)
     write_json(report.as_json(), options.json)
     return report.exit_code
 
 
 @dataclass
 class Survey:
-    """What a deploy finds: each host's plan, the lock files, and the edges that hold the
-    floating address."""
+    """What a deploy finds on the hosts before it starts.
+
+    Attributes:
+        hosts: the plan of each host.
+        locks: the content of the lock file of each host, by name.
+        holders: the edges that hold the floating address.
+    """
 
     hosts: list[HostReport] = field(default_factory=list)
     locks: dict[str, str] = field(default_factory=dict)
@@ -111,42 +118,37 @@ class Survey:
 
 
 def survey_hosts(fleet: Fleet, system: System, phases: Sequence[str]) -> Survey:
-    """What stands in a deploy's way and what it would do, from one session per host."""
+    """Find out what a deploy would change, and what stops it, in one ssh session for each host."""
     floating = system.settings.edge.address
+    holder_probe = holds_probe(floating) if floating else "false"
 
-    def look(node: Node) -> tuple[list[Outcome], str, bool]:
+    def survey_host(node: Node) -> tuple[list[Outcome], str, bool]:
         steps = [step for phase in phases for step in system.steps(node, phase)]
-        before = preflight.preconditions(system, node, phases)
-        holding = holds_probe(floating) if floating else "false"
-        lock, holds, *readings = fleet.link(node).read(
-            [
-                locks.PROBE,
-                holding,
-                *(asked.probe for asked in before),
-                *(step.probe() for step in steps),
-            ]
-        )
-        unmet = preflight.unmet(before, readings[: len(before)])
-        return (
-            [*unmet, *predict_outcomes(steps, readings[len(before) :])],
-            lock.out,
-            holds.code == 0,
-        )
+        conditions = preflight.preconditions(system, node, phases)
+        probes = [condition.probe for condition in conditions]
+        probes += [step.probe() for step in steps]
+        lock, holder, *readings = fleet.link(node).read([locks.PROBE, holder_probe, *probes])
+        unmet = preflight.unmet(conditions, readings[: len(conditions)])
+        planned = predict_outcomes(steps, readings[len(conditions) :])
+        return [*unmet, *planned], lock.out, holder.code == 0
 
-    found = Survey()
-    for name, result in fleet.each(look).items():
+    survey = Survey()
+    for name, result in fleet.each(survey_host).items():
         if isinstance(result, RunbookError):
-            found.hosts.append(HostReport(name, error=result))
+            survey.hosts.append(HostReport(name, error=result))
             continue
-        outcomes, found.locks[name], holds = result
-        found.hosts.append(HostReport(name, outcomes))
-        found.holders += [name] if holds else []
-    return found
+        outcomes, survey.locks[name], is_holder = result
+        survey.hosts.append(HostReport(name, outcomes))
+        if is_holder:
+            survey.holders.append(name)
+    return survey
 
 
 def _verify(system: System, fleet: Fleet, report: Report, out: Console) -> None:
-    """Add to `report` what is wrong with the service now; nothing when a rollout lost its lock
-    or a host."""
+    """Add to `report` what is wrong with the service now.
+
+    Does nothing if the rollout lost its lock or a host: the report has that error already.
+    """
     if report.exit_code in (LOCKED, UNREACHABLE):
         return
     with out.status("does it serve? …"):
@@ -156,54 +158,52 @@ def _verify(system: System, fleet: Fleet, report: Report, out: Console) -> None:
 
 
 def _refuse_unknown(system: System, fleet: Fleet, phases: Sequence[str]) -> None:
-    """Edge and seeding need what discovery finds; it runs on an app node, so without one in this
-    deploy it cannot."""
+    """Refuse a deploy that needs discovery and cannot run it.
+
+    The edge and the seeding need what discovery finds, and discovery runs on an app node.
+    """
     needed = [
         phase for phase in ("edge", "seed") if phase in phases and fleet.having(PHASES[phase].role)
     ]
     if system.facts is None and needed and not ("app" in phases and fleet.having("app")):
         raise RunbookError(
-            "nobody has discovered yet what the binary wants",
+            "the binary was not discovered yet",
             f"phase {needed[0]} needs its port and commands, and no app node is part of this"
             " deploy",
             "fab deploy   (or: fab app.discover, then again)",
         )
 
 
-def _to_do(hosts: Sequence[HostReport]) -> bool:
+def _has_changes(hosts: Sequence[HostReport]) -> bool:
     return any(outcome.state is State.WOULD for host in hosts for outcome in host.outcomes)
 
 
-def _has_lost_host(hosts: Sequence[HostReport]) -> bool:
-    """A host is unreachable, or a step needs a manual fix: then the rollout changes no
-    host."""
+def _has_failed_host(hosts: Sequence[HostReport]) -> bool:
+    """Whether a host is unreachable or needs a manual fix. The rollout then changes no host."""
     return any(host.first_error for host in hosts)
 
 
-def _has_orphaned_lock(lock_seen: dict[str, str]) -> bool:
-    """A killed run of this controller has left its lock; taking and releasing it clears it for
-    everybody."""
-    return any(
-        holder and holder.died_here() for holder in map(locks.parse_holder, lock_seen.values())
-    )
+def _has_orphaned_lock(lock_texts: dict[str, str]) -> bool:
+    """Whether a killed run of this machine has left its lock. Taking and releasing the lock clears
+    it for everybody."""
+    holders = [locks.parse_holder(text) for text in lock_texts.values()]
+    return any(holder and holder.died_here() for holder in holders)
 
 
-def _refuse_locked(lock_seen: dict[str, str]) -> None:
-    for host, text in lock_seen.items():
+def _refuse_locked(lock_texts: dict[str, str]) -> None:
+    for host, text in lock_texts.items():
         holder = locks.parse_holder(text)
         if holder and not holder.died_here():
             raise locks.locked_error(host, holder)
 
 
-def _left_alone(fleet: Fleet, options: DeployOptions, settings: Settings) -> dict[str, int]:
-    """Where the app serves on the app nodes that this deploy does not touch, for the edges that
-    it does."""
+def _untouched_ports(fleet: Fleet, options: DeployOptions, settings: Settings) -> dict[str, int]:
+    """The app's port on the app nodes that this deploy does not touch; the edges need them."""
     if not _touches_edges(fleet, options.phases):
         return {}
     touched = fleet.having("app") if "app" in options.phases else ()
-    return knowledge.ports(
-        settings, [node for node in settings.inventory.having("app") if node not in touched]
-    )
+    untouched = [node for node in settings.inventory.having("app") if node not in touched]
+    return discovery_store.ports(settings, untouched)
 
 
 def _touches_edges(fleet: Fleet, phases: Sequence[str]) -> bool:

@@ -1,5 +1,4 @@
-"""What is kept of a release that failed the gate, before anything is done about it; and who runs
-what."""
+"""Keep the evidence of a failed release, and find out which releases run."""
 
 from __future__ import annotations
 
@@ -15,16 +14,18 @@ from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from .gate import GateFailed
 
-STRACE = 1
-"""Seconds for which the failing process is traced, while users wait for a node: what it does, or
-waits for. No contents of reads and writes."""
+STRACE_SECONDS = 1
+"""Seconds for which the failing process is traced. Short, because the node is out of service
+meanwhile. The trace has no content of reads and writes (-s 0), so no data of users."""
 
 
 def keep_evidence(
     link: Link, run: Run, settings: Settings, logs: Sequence[str], failed: GateFailed
 ) -> None:
-    """Leave in the run folder what `link`'s host shows of the failure; what cannot be had must
-    not keep us from going back."""
+    """Keep in the run folder what `link`'s host shows of the failure.
+
+    Evidence that cannot be read is no error: it must not delay the rollback.
+    """
     unit, name = q(app_unit(settings)), f"{failed.node}-{failed.release}"
     run.note(
         f"gate-{name}.json",
@@ -37,27 +38,28 @@ def keep_evidence(
         ),
         "log": "\n".join(f"tail -n 200 {q(log)}" for log in logs) + "\ntrue",
         "strace": (
-            f'pid=$(systemctl show -p MainPID --value {unit}); [ "${{pid:-0}}" -gt 0 ] || {{ echo'
-            f' no process; exit 0; }}\ntimeout {STRACE} strace -f -tt -T -s 0 -p "$pid" 2>&1 | tail'
-            " -n 2000; true"
+            f"pid=$(systemctl show -p MainPID --value {unit});"
+            ' [ "${pid:-0}" -gt 0 ] || { echo no process; exit 0; }\n'
+            f'timeout {STRACE_SECONDS} strace -f -tt -T -s 0 -p "$pid" 2>&1 | tail -n 2000; true'
         ),
         "host": "date; uptime; free -m; df -h /; ss -tanp; true",
     }
     try:
-        for title, seen in zip(probes, link.read(list(probes.values())), strict=True):
-            run.note(f"{title}-{name}.txt", seen.out)
+        readings = link.read(list(probes.values()))
+        for title, reading in zip(probes, readings, strict=True):
+            run.note(f"{title}-{name}.txt", reading.out)
     except RunbookError as error:
         run.note(f"evidence-{name}.txt", f"none: {error}")
 
 
 def running_releases(settings: Settings, nodes: Sequence[Node]) -> dict[str, str]:
-    """The release each of `nodes` runs; those that do not answer, or have none, are left out."""
+    """The release that each node runs. Nodes that do not answer, or run none, are left out."""
     with open_fleet(settings, nodes, readonly=True) as fleet:
-        seen = fleet.each(
+        results = fleet.each(
             lambda node: fleet.link(node).read([f"readlink {ROOT}/current; true"])[0].out
         )
     return {
         name: text.strip().rpartition("/")[2]
-        for name, text in seen.items()
+        for name, text in results.items()
         if isinstance(text, str) and text.strip()
     }

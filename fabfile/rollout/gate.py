@@ -1,5 +1,4 @@
-"""The health gate: what the app on a node shows before users get it, as figures with bounds, and
-what the balancers then see."""
+"""The health gate: figures with bounds that an app must meet before and after users reach it."""
 
 from __future__ import annotations
 
@@ -22,14 +21,14 @@ from ..settings.settings import Gate, Settings
 from ..steps.seed import Seeded
 
 READS = tuple(endpoint.prefix for endpoint in SERVICE.of_kind("read"))
-"""Cheap reads by id: what the gate watches, once there are data and their indexes."""
+"""Cheap reads by id. The gate watches them once the data and their indexes exist."""
 
 MAY_BE_ABSENT = tuple(endpoint.prefix for endpoint in SERVICE.of_kind("read") if endpoint.absent)
-"""Reads of rows that users delete."""
+"""Those of them whose rows users may delete."""
 
 
 class GateSample(NamedTuple):
-    """One request of the probe: `status` is 000 when no answer came in time."""
+    """One request of the probe; `status` is 000 if no answer came in time."""
 
     path: str
     status: str
@@ -37,15 +36,16 @@ class GateSample(NamedTuple):
 
     @property
     def good(self) -> bool:
-        """Answered. A row may have been deleted since: the database was asked all the same."""
-        return self.status == "200" or (
-            self.status == "404" and any(self.path.startswith(prefix) for prefix in MAY_BE_ABSENT)
-        )
+        """Whether the app answered as it should. For a row that may be deleted, a 404 is good: it
+        shows that the database was read."""
+        if self.status == "404":
+            return any(self.path.startswith(prefix) for prefix in MAY_BE_ABSENT)
+        return self.status == "200"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One number: its name, what was measured, the bound in words, and whether it held."""
+    """One figure: its name, the measured value, the bound in words, and whether it held."""
 
     name: str
     measured: str
@@ -58,7 +58,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """All figures of one look, in the order they were taken."""
+    """All figures of the gate, in the order in which they were measured."""
 
     figures: tuple[Figure, ...]
 
@@ -68,17 +68,16 @@ class GateVerdict:
         return next((figure for figure in self.figures if not figure.held), None)
 
     def __str__(self) -> str:
-        return ", ".join(
-            f"{figure.name} {figure.measured}" for figure in self.figures[-3:]
-        )  # the load's
+        load_figures = self.figures[-3:]
+        return ", ".join(f"{figure.name} {figure.measured}" for figure in load_figures)
 
     def as_json(self) -> dict[str, Any]:
-        """For the run folder."""
+        """The JSON for the run folder."""
         return {"figures": [asdict(figure) for figure in self.figures]}
 
 
 class GateFailed(RunbookError):
-    """A node's app did not pass. `number` says which figure failed."""
+    """A node's app did not pass the gate. `number` is the figure that failed, in words."""
 
     def __init__(
         self, node: str, release: str, number: str, verdict: GateVerdict | None = None
@@ -94,41 +93,33 @@ class GateFailed(RunbookError):
         self.verdict = verdict
 
 
-# -- what can be asked
+# -- what the gate may watch
 
 
 def gate_reads(settings: Settings) -> tuple[str, ...]:
-    """Which reads by id the gate may hold against a release: none before the data are there, few
-    while an index is missing.
+    """The reads that a release can be judged by: none before the data exist, and only one while an
+    index is missing, because the others would be slow for that reason.
 
     Raises:
-        RunbookError: the database does not answer, so nothing could be said of any release.
+        RunbookError: the database does not answer, so no release could be judged.
     """
     node = settings.inventory.one("postgres")
     indexes = postgres.index_steps(settings)
     with open_fleet(settings, [node], readonly=True) as fleet:
-        seeded, *seen = fleet.link(node).read(
+        seeded, *readings = fleet.link(node).read(
             [step.probe() for step in (Seeded(settings, None), *indexes)]
         )
+    why = "no release could be judged without the database, and draining a node would help nobody"
     try:
         mark = answer(seeded, settings.database.name)
     except RunbookError as error:
-        raise RunbookError(
-            f"{node.name}: {error.problem}",
-            "no release could be judged without it, and a node out of service for that would help"
-            " nobody",
-            error.next,
-        ) from None
+        raise RunbookError(f"{node.name}: {error.problem}", why, error.next) from None
     if mark is None:
-        raise RunbookError(
-            f"{node.name}: database {settings.database.name} does not exist",
-            "no release could be judged without it, and a node out of service for that would help"
-            " nobody",
-            "fab deploy",
-        )
+        name = settings.database.name
+        raise RunbookError(f"{node.name}: database {name} does not exist", why, "fab deploy")
     if not mark.startswith("runbook: seeded"):
         return ()
-    missing = any(step.decide(reading) for step, reading in zip(indexes, seen, strict=True))
+    missing = any(step.decide(reading) for step, reading in zip(indexes, readings, strict=True))
     return READS[:1] if missing else READS
 
 
@@ -137,39 +128,36 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
 
 @purpose("watch the release at the gate")
 def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str]) -> GateVerdict:
-    """Ask the app on `link`'s host and watch it under a small load; takes `gate.seconds`, less when
-    it is hopeless.
+    """Request each path of the app on `link`'s host once, then watch it under a small load.
+
+    Takes `gate.seconds`, or less if the app is clearly failing.
 
     Raises:
-        Unreachable: the host broke off.
+        Unreachable: the connection to the host broke.
     """
     gate, health = settings.gate, SERVICE.health
-    count, watched = round(gate.seconds * gate.rate), paths or (health.database_path,)
-    asked = (health.path, health.database_path, *paths)
-    words = [
+    arguments = [
         app_unit(settings),
         str(port),
-        str(count),
+        str(round(gate.seconds * gate.rate)),
         str(gate.rate),
         str(1000 * gate.p90_ms),
-        *asked,
+        *(health.path, health.database_path, *paths),
         "--",
-        *watched,
+        *(paths or (health.database_path,)),
     ]
-    seen = link.read([f"{TOOLS}/app-gate {' '.join(map(q, words))}"], timeout=gate.seconds + 60)[0]
-    return judge_gate(seen.out, gate)
+    script = f"{TOOLS}/app-gate {' '.join(map(q, arguments))}"
+    [reading] = link.read([script], timeout=gate.seconds + 60)
+    return judge_gate(reading.out, gate)
 
 
 def judge_gate(out: str, gate: Gate) -> GateVerdict:
-    """Pure: the figures in what `app-gate` printed."""
-    lines = [line.split() for line in out.splitlines()]
+    """The figures in the output of `app-gate`. A pure function."""
+    lines = [line.split() for line in out.splitlines() if line.strip()]
     states = [
-        dict(word.split("=", 1) for word in line[1:]) for line in lines if line[:1] == ["unit"]
+        dict(word.split("=", 1) for word in words) for kind, *words in lines if kind == "unit"
     ] or [{}]
-    asked = [GateSample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["ask"]]
-    watched = [
-        GateSample(line[1], line[2], int(line[3])) for line in lines if line[:1] == ["watch"]
-    ]
+    asked, watched = _select_samples(lines, "ask"), _select_samples(lines, "watch")
     return GateVerdict(
         (
             _unit_figure(states[0]),
@@ -181,9 +169,13 @@ def judge_gate(out: str, gate: Gate) -> GateVerdict:
     )
 
 
+def _select_samples(lines: Sequence[Sequence[str]], kind: str) -> list[GateSample]:
+    return [GateSample(line[1], line[2], int(line[3])) for line in lines if line[0] == kind]
+
+
 def _unit_figure(state: Mapping[str, str]) -> Figure:
-    seen = state.get("ActiveState", "?")
-    return Figure("unit", seen, "must be active", seen == "active")
+    active = state.get("ActiveState", "?")
+    return Figure("unit", active, "must be active", active == "active")
 
 
 def _port_figure(asked: Sequence[GateSample]) -> Figure:
@@ -196,8 +188,10 @@ def _answer_figure(sample: GateSample) -> Figure:
 
 
 def _alive_figure(before: Mapping[str, str], after: Mapping[str, str]) -> Figure:
-    lived = before.get("MainPID") == after.get("MainPID") and after.get("ActiveState") == "active"
-    return Figure("process", "lived" if lived else "ended while it was watched", "must live", lived)
+    same_process = before.get("MainPID") == after.get("MainPID")
+    alive = same_process and after.get("ActiveState") == "active"
+    measured = "kept running" if alive else "ended while it was watched"
+    return Figure("process", measured, "must keep running", alive)
 
 
 def _load_figures(watched: Sequence[GateSample], gate: Gate) -> tuple[Figure, ...]:
@@ -219,9 +213,9 @@ def _load_figures(watched: Sequence[GateSample], gate: Gate) -> tuple[Figure, ..
 
 # -- at the balancers, once users are back
 
-FEW = 2
-"""Errors in the balancers' eyes from which there is something to judge: one may be a user's own
-doing."""
+MIN_ERRORS = 2
+"""Errors counted by a balancer from which the share is judged. A single one may be the fault of a
+user's connection."""
 
 
 def seen_by_balancers(
@@ -230,17 +224,16 @@ def seen_by_balancers(
     after: Mapping[str, Mapping[str, Server]],
     gate: Gate,
 ) -> GateVerdict:
-    """Pure: what every edge's counters say of `node` between two looks."""
+    """What the edges' counters show of `node` between two readings. A pure function."""
     figures = []
     for edge, servers in after.items():
         now, then = servers.get(node), before.get(edge, {}).get(node)
-        if (
-            now is None or then is None or now.requests < then.requests
-        ):  # a balancer that was restarted starts anew
+        # A restarted balancer counts from 0 again, so its figures cannot be compared.
+        if now is None or then is None or now.requests < then.requests:
             continue
         errors, requests = now.errors - then.errors, now.requests - then.requests
         share = 100 * errors / max(requests, errors, 1)
-        held = errors < FEW or share <= gate.error_percent
+        held = errors < MIN_ERRORS or share <= gate.error_percent
         figures.append(Figure(f"{edge} sees it", now.status, "must be UP", now.up))
         figures.append(
             Figure(

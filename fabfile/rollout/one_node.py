@@ -1,4 +1,4 @@
-"""One app node's way to a release: out of service, converged, watched, back, watched again."""
+"""Roll out to one app node: drain, converge, watch at the gate, put back, watch again."""
 
 from __future__ import annotations
 
@@ -26,150 +26,161 @@ if TYPE_CHECKING:
     from .session import RolloutSession
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NodeRollout:
-    """`node` to the release of `system` by `steps`, then through the gate `last`, which watches
-    reads of `paths`."""
+    """The rollout of one release to one app node.
 
-    rollout: RolloutSession
+    Attributes:
+        session: the rollout.
+        node: the app node.
+        system: the site with the release to roll out.
+        steps: what makes the node right.
+        gate_step: the step that records the release as proven.
+        paths: the reads that the gate watches.
+    """
+
+    session: RolloutSession
     node: Node
     system: System
     steps: Sequence[Step]
-    last: ReleaseProven
+    gate_step: ReleaseProven
     paths: tuple[str, ...]
 
     def perform(self) -> tuple[GateVerdict, GateVerdict]:
-        """What the probe load saw, and what the balancers saw afterwards (nothing where none serves
-        yet).
+        """Roll out, and return what the probe load saw and what the balancers saw afterwards.
 
-        The gate is recorded as pending before anything is changed. If the run dies in between, the
-        node stays out, and the next rollout brings it back through the gate.
+        The second verdict is empty if no balancer serves yet, or if an operator has drained the
+        node.
 
         Raises:
-            GateFailed: its release is bad; the node is out of service, unless it is the last one
-            that serves.
-            RunbookError: something else went wrong. It is back if its old process still runs; else
-            it is out, and that is noted.
+            GateFailed: the release is bad. The node is out of service, unless it is the last one
+                that serves.
+            RunbookError: something else failed. The node is back in service if its old process
+                still runs; else it is out of service, and the reason is recorded.
         """
-        ours = bool(self._the_balancer.view()) and not self._the_balancer.by_operator(
-            self.node.name
-        )
-        held = ours and bool(self._the_balancer.by_gate(self.node.name))
-        before, load = self._invocation_id(), None
-        self._node_link.run(self.last.mark_pending_script())
+        name = self.node.name
+        may_drain = bool(self._balancer.view()) and not self._balancer.by_operator(name)
+        was_kept_out = may_drain and bool(self._balancer.by_gate(name))
+        invocation_before = self._read_invocation_id()
+        load: GateVerdict | None = None
+        # Recorded before anything is changed: if the run dies, the node stays out of service, and
+        # the next rollout brings it back through the gate.
+        self._link.run(self.gate_step.mark_pending_script())
         try:
-            if ours:
-                self.rollout.say_of(self.node, "drain")
-                self._the_balancer.drain(
-                    self.node.name,
-                    self._note_reason(f"release {self.last.release} is not proven yet"),
-                )
+            if may_drain:
+                self.session.show_node_status(self.node, "drain")
+                why = f"release {self.gate_step.release} is not proven yet"
+                self._balancer.drain(name, self._drain_reason(why))
             self._converge_node()
             load = self._watch_release()
-            self._place()
-            return load, self._put_back() if ours else GateVerdict(())
+            self._place_server()
+            return load, self._put_back() if may_drain else GateVerdict(())
         except GateFailed as failed:
-            if ours:
-                with contextlib.suppress(
-                    RunbookError
-                ):  # the last one that serves: better a bad one than nobody
-                    self._the_balancer.hold(self.node.name, self._note_reason(failed.number))
+            if may_drain:
+                # This fails for the last node that serves: a bad release is better than none.
+                with contextlib.suppress(RunbookError):
+                    self._balancer.hold(name, self._drain_reason(failed.number))
             raise
         except BaseException as error:
-            if ours and not held:
-                self._let_go(before, error, passed=load is not None)
+            if may_drain and not was_kept_out:
+                self._put_back_if_safe(invocation_before, error, passed=load is not None)
             raise
 
     @property
-    def _the_balancer(self) -> Balancer:
-        return self.rollout.balancer
+    def _balancer(self) -> Balancer:
+        return self.session.balancer
 
     @property
-    def _node_link(self) -> Link:
-        return self.rollout.fleet.link(self.node)
+    def _link(self) -> Link:
+        return self.session.fleet.link(self.node)
 
-    def _note_reason(self, why: str) -> str:
-        """What the balancers' edges keep, and `fab status` shows."""
-        return f"gate {self.rollout.run.id}: {why}"
+    def _drain_reason(self, why: str) -> str:
+        """The reason that the edges keep and `fab status` shows."""
+        return f"gate {self.session.run.id}: {why}"
 
     def _converge_node(self) -> None:
-        if self.rollout.converge(self.node, self.steps):
+        """Apply the steps.
+
+        Raises:
+            GateFailed: the app does not start.
+            RunbookError: another step failed.
+        """
+        if self.session.converge(self.node, self.steps):
             return
-        outcomes = self.rollout.hosts[self.node.name].outcomes
+        outcomes = self.session.hosts[self.node.name].outcomes
         failed = next(one for one in reversed(outcomes) if one.state is State.FAILED)
         error = failed.error or RunbookError(f"{failed.step} failed")
-        if failed.step == f"unit {self.last.unit}":
+        if failed.step == f"unit {self.gate_step.unit}":
             raise self._gate_failed(error.problem.removeprefix(f"{self.node.name}: "))
         raise error
 
     def _watch_release(self) -> GateVerdict:
-        """The gate's first half: the node is out of service."""
+        """The first half of the gate: probe load while the node is out of service."""
         settings = self.system.settings
         assert self.system.facts is not None
-        begin = f"pass release {self.last.release} through the gate"
-        self._node_link.run(append_lines(self.rollout.run.entry("begin", self.last.name, begin)))
-        self.rollout.say_of(self.node, f"gate: {settings.gate.seconds:g} s of probe load")
-        return self._gate_held(
-            gate.watch_release(self._node_link, settings, self.system.facts.port, self.paths)
-        )
+        sentence = f"pass release {self.gate_step.release} through the gate"
+        entry = self.session.run.entry("begin", self.gate_step.name, sentence)
+        self._link.run(append_lines(entry))
+        seconds = settings.gate.seconds
+        self.session.show_node_status(self.node, f"gate: {seconds:g} s of probe load")
+        verdict = gate.watch_release(self._link, settings, self.system.facts.port, self.paths)
+        return self._require_passed(verdict)
 
-    def _place(self) -> None:
-        """The balancers find the app where this release and these settings made it serve."""
+    def _place_server(self) -> None:
+        """Let the balancers use the port on which this release serves."""
         assert self.system.facts is not None
-        self._the_balancer.place(self.node, self.system.facts.port)
+        self._balancer.place(self.node, self.system.facts.port)
 
     def _put_back(self) -> GateVerdict:
-        """The gate's second half: users are back, and the balancers count."""
-        limits, before, verdict = (
-            self.system.settings.gate,
-            self._the_balancer.view(),
-            GateVerdict(()),
-        )
-        self.rollout.say_of(
-            self.node, f"gate: {limits.watch_seconds:g} s of the balancers' figures"
-        )
+        """The second half of the gate: the balancers' counters while the node serves users."""
+        name, limits = self.node.name, self.system.settings.gate
+        before = self._balancer.view()
+        verdict = GateVerdict(())
+        seconds = limits.watch_seconds
+        self.session.show_node_status(self.node, f"gate: {seconds:g} s of the balancers' figures")
         try:
-            self._the_balancer.undrain(self.node.name)
-        except Unreachable:  # an edge: not the release's fault
-            raise
+            self._balancer.undrain(name)
+        except Unreachable:
+            raise  # an edge does not answer: not the fault of the release
         except RunbookError as error:
             raise self._gate_failed(error.problem) from None
 
-        def bad() -> bool:
+        def has_failed() -> bool:
             nonlocal verdict
-            verdict = gate.seen_by_balancers(
-                self.node.name, before, self._the_balancer.view(), limits
-            )
+            verdict = gate.seen_by_balancers(name, before, self._balancer.view(), limits)
             return verdict.failed is not None
 
-        wait_until(bad, seconds=limits.watch_seconds, every=0.5)
-        return self._gate_held(verdict)
+        wait_until(has_failed, seconds=seconds, every=0.5)
+        return self._require_passed(verdict)
 
-    def _gate_held(self, verdict: GateVerdict) -> GateVerdict:
+    def _require_passed(self, verdict: GateVerdict) -> GateVerdict:
         if verdict.failed:
             raise self._gate_failed(str(verdict.failed), verdict)
         return verdict
 
     def _gate_failed(self, number: str, verdict: GateVerdict | None = None) -> GateFailed:
-        return GateFailed(self.node.name, self.last.release, number, verdict)
+        return GateFailed(self.node.name, self.gate_step.release, number, verdict)
 
-    def _let_go(self, before: str, error: BaseException, *, passed: bool) -> None:
-        """Ended by something else than the gate: put back, if the old process runs on, or if the
-        new one passes.
+    def _put_back_if_safe(
+        self, invocation_before: str, error: BaseException, *, passed: bool
+    ) -> None:
+        """Put the node back into service after an error that is not the gate's.
 
-        Otherwise it stays out: nobody has seen that it is well.
+        The node is safe if its old process still runs, or if the new one passes the gate. Else it
+        stays out of service. The new process is watched only after a first Ctrl-C: after another
+        error the node may be half converged, and a second Ctrl-C must end the run at once.
         """
         with contextlib.suppress(RunbookError):
-            if passed or self._invocation_id() != before:
+            if passed or self._read_invocation_id() != invocation_before:
                 if not passed:
                     if not isinstance(error, KeyboardInterrupt) or isinstance(error, BrokenOff):
                         return
                     self._watch_release()
-                self._place()
-            self._the_balancer.release(self.node.name)
+                self._place_server()
+            self._balancer.release(self.node.name)
 
-    def _invocation_id(self) -> str:
-        """Tells one start of the app from another."""
-        return self._node_link.read(
-            [f"systemctl show -p InvocationID --value {q(self.last.unit)}"]
-        )[0].out.strip()
+    def _read_invocation_id(self) -> str:
+        """systemd's id of the app's current start; every start has another one."""
+        unit = q(self.gate_step.unit)
+        [reading] = self._link.read([f"systemctl show -p InvocationID --value {unit}"])
+        return reading.out.strip()

@@ -1,4 +1,4 @@
-"""How a deploy was asked for."""
+"""The options of a deploy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from .system import PHASES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeployOptions:
-    """How a deploy was asked for. `phases` restricts it (`inv db.indexes` is the deploy of one
-    phase)."""
+    """The options of a deploy.
+
+    Attributes:
+        task: the name of the task, for the run folder and the lock.
+        phases: the phases to run; `inv db.indexes` is a deploy of one phase.
+        dry: only show what would change.
+        take_over: break the lock of a dead run.
+        reason: why; shown to whoever finds the lock.
+        json: where to write the JSON.
+        commands: a plan also shows the commands of each change.
+    """
 
     task: str = "deploy"
     phases: tuple[str, ...] = tuple(PHASES)
@@ -19,4 +28,3 @@ class DeployOptions:
     reason: str = ""
     json: str | None = None
     commands: bool = False
-    """A plan shows the commands of each change."""

@@ -1,8 +1,8 @@
-"""Phase by phase: one app node and one edge at a time, out of service while it is worked on."""
+"""Run the phases of a rollout; app nodes and edges one at a time, out of service meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..console.rollup import HostReport
@@ -19,8 +19,8 @@ from .system import PHASES
 
 
 def roll_out(session: RolloutSession) -> list[HostReport]:
-    """Go through the phases under the lock, and stop at the first that fails; the hosts'
-    reports."""
+    """Run the phases under the lock, and stop at the first that fails; returns the reports of the
+    hosts."""
     links, options = list(session.fleet.links.values()), session.options
     with (
         session.out.status("") as session.status,
@@ -28,9 +28,9 @@ def roll_out(session: RolloutSession) -> list[HostReport]:
     ):
         try:
             for phase in options.phases:
-                session.say(f"{phase} …")
+                session.show_status(f"{phase} …")
                 if not _try_phase(session, phase, session.fleet.having(*PHASES[phase].roles)):
-                    _leave_out(session, phase)
+                    _record_skipped(session, phase)
                     break
         finally:
             session.close()
@@ -47,55 +47,62 @@ def _try_phase(session: RolloutSession, phase: str, nodes: Sequence[Node]) -> bo
 
 
 def _run_phase(session: RolloutSession, phase: str, nodes: Sequence[Node]) -> bool:
-    """All nodes at once, but app nodes and edges one after the other; false as soon as one
-    failed."""
+    """Run one phase on its nodes; false as soon as a node failed.
+
+    All nodes are worked on at once, except app nodes and serving edges.
+    """
     if phase == "app":
         return _run_app_phase(session, nodes)
-    work, batches = (
-        (lambda node: session.converge(node, session.system.steps(node, phase))),
-        [nodes],
-    )
-    if phase == "edge":
-        work, nodes = partial(_converge_edge, session), session.edges.holder_last(nodes)
-        batches = (
-            [[node] for node in nodes] if session.balancer.view() else [nodes]
-        )  # the first serve nobody yet
-    for batch in batches:
-        done = session.fleet.each(work, batch)
-        for name, error in failed_hosts(done).items():
-            session.hosts[name].error = error
-        if not all(result is True for result in done.values()):
-            return False
-    return True
+    if phase != "edge":
+        return _converge_batch(
+            session, nodes, lambda node: session.converge(node, session.system.steps(node, phase))
+        )
+    # The holder of the floating address comes last, so that the address moves only once.
+    nodes = session.edges.holder_last(nodes)
+    # Edges that serve nobody yet need not wait for each other.
+    batches = [[node] for node in nodes] if session.balancer.view() else [nodes]
+    work = partial(_converge_edge, session)
+    return all(_converge_batch(session, batch, work) for batch in batches)
+
+
+def _converge_batch(
+    session: RolloutSession, nodes: Sequence[Node], work: Callable[[Node], bool]
+) -> bool:
+    """Do `work` on all nodes at once; false if a node failed."""
+    results = session.fleet.each(work, nodes)
+    for name, error in failed_hosts(results).items():
+        session.hosts[name].error = error
+    return all(result is True for result in results.values())
 
 
 def _run_app_phase(session: RolloutSession, nodes: Sequence[Node]) -> bool:
-    """One node after the other. A release that fails the gate takes the fleet back to the
-    release before it."""
+    """Roll out to the app nodes; if the release fails the gate, go back to the one before it."""
     apps = AppRollout(session)
-    ended = apps.perform(nodes)
-    if ended is None:
+    failure = apps.perform(nodes)
+    if failure is None:
         return True
-    name, error = ended
-    session.hosts[name].error = (
-        roll_back_fleet(apps, error, nodes) if isinstance(error, GateFailed) else error
-    )
+    name, error = failure
+    if isinstance(error, GateFailed):
+        error = roll_back_fleet(apps, error, nodes)
+    session.hosts[name].error = error
     return False
 
 
 def _converge_edge(session: RolloutSession, node: Node) -> bool:
-    """One edge: if anything on it changes, the floating address moves to another one first,
-    without a failed request."""
+    """Converge one edge. If anything on it changes, the floating address first moves to another
+    edge, so that no request fails."""
     steps = session.system.steps(node, "edge")
     planned = predict_outcomes(steps, read_steps(session.fleet.link(node), steps))
     if not any(outcome.state is State.WOULD for outcome in planned):
         return session.converge(node, steps)
-    with session.edges.without(node, f"deploy {session.run.id}", partial(session.say_of, node)):
+    with session.edges.without(
+        node, f"deploy {session.run.id}", partial(session.show_node_status, node)
+    ):
         return session.converge(node, steps)
 
 
-def _leave_out(session: RolloutSession, failed: str) -> None:
+def _record_skipped(session: RolloutSession, failed_phase: str) -> None:
     """Record why the remaining hosts were skipped."""
     for host in session.hosts.values():
         if not host.outcomes and not host.error:
-            host.left_out = f"not started: phase {failed} failed"
+            host.left_out = f"not started: phase {failed_phase} failed"

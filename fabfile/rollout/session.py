@@ -1,5 +1,4 @@
-"""A rollout under way: the hosts' links and reports, and the balancers, for everything that
-works on it."""
+"""A rollout under way: its connections, the reports of its hosts, and its progress display."""
 
 from __future__ import annotations
 
@@ -22,9 +21,24 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
+DIFF_LINES = 30
+"""Lines of a diff shown while a rollout runs; the run folder has all of them."""
+
 
 class RolloutSession:
-    """One rollout: what it works on, what became of each host, and how its progress is shown."""
+    """What the phases of one rollout share.
+
+    Attributes:
+        system: the site and the release to roll out.
+        fleet: the connections to the hosts.
+        run: the run folder.
+        options: how the deploy was typed.
+        out: where to print.
+        balancer: the app nodes as the edges see them.
+        edges: the edges and their floating address.
+        hosts: the report of each host, by name.
+        status: the line that shows what is done at the moment, once it is shown.
+    """
 
     def __init__(
         self, system: System, fleet: Fleet, run: Run, options: DeployOptions, out: Console
@@ -34,42 +48,42 @@ class RolloutSession:
         self.run = run
         self.options = options
         self.out = out
-        self.balancer, self.edges = Balancer(system.settings), Edges(system.settings)
+        self.balancer = Balancer(system.settings)
+        self.edges = Edges(system.settings)
         self.hosts = {node.name: HostReport(node.name) for node in fleet}
         self.status: Status | None = None
 
     def close(self) -> None:
-        """End the connections to the edges."""
+        """Close the connections to the edges."""
         self.balancer.close()
         self.edges.close()
 
     def converge(self, node: Node, steps: Sequence[Step]) -> bool:
-        """Make `steps` right on `node` and report it; false when one failed.
+        """Apply `steps` on `node` and report the outcomes; false if a step failed.
 
         Raises:
             KeyboardInterrupt: between two steps.
         """
-        report = self.hosts[node.name]
         converger = Converger(
             self.fleet.link(node),
             self.run,
-            on_outcome=lambda outcome: self.tell(node, outcome),
-            progress=partial(self.say_of, node),
+            on_outcome=lambda outcome: self.report_outcome(node, outcome),
+            progress=partial(self.show_node_status, node),
         )
         outcomes = converger.apply(steps)
-        report.outcomes.extend(outcomes)
+        self.hosts[node.name].outcomes.extend(outcomes)
         return not any(outcome.state is State.FAILED for outcome in outcomes)
 
-    def tell(self, node: Node, outcome: Outcome) -> None:
-        """Show at once what was changed or failed."""
+    def report_outcome(self, node: Node, outcome: Outcome) -> None:
+        """Print a change or a failure at once; other outcomes are not printed."""
         if outcome.state in (State.CHANGED, State.FAILED):
-            show_outcome(self.out, node.name, outcome, most=30)
+            show_outcome(self.out, node.name, outcome, most=DIFF_LINES)
 
-    def say_of(self, node: Node, text: str) -> None:
+    def show_node_status(self, node: Node, text: str) -> None:
         """Show what is done on `node` at the moment."""
-        self.say(f"{node.name}: {text}")
+        self.show_status(f"{node.name}: {text}")
 
-    def say(self, text: str) -> None:
+    def show_status(self, text: str) -> None:
         """Show what is done at the moment."""
         if self.status:
             self.status.update(text)

@@ -1,5 +1,4 @@
-"""The whole system as steps: which phase puts what on which host. Read top to bottom, it is the
-documented procedure."""
+"""The whole system as steps: which phase installs what on which host, in the order of a deploy."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import certs
-from ..discovery import store as knowledge
+from ..discovery import store as discovery_store
 from ..discovery.model import Facts
 from ..engine.host import Node
 from ..engine.step import PlanOnly, Step
@@ -36,9 +35,15 @@ from ..steps.seed import Seeded
 
 @dataclass(frozen=True)
 class System:
-    """A site, its binary on the controller, what is known about it, and its certificate.
+    """What a deploy brings to the hosts.
 
-    `facts` is None before discovery, `tls` in a plan before the certificate was issued.
+    Attributes:
+        settings: the site.
+        source: the binary on this machine.
+        facts: what discovery found out about the binary; None before discovery.
+        tls: the certificate; None in a plan before the certificate is issued.
+        ports: the app's port on each node that this deploy does not touch. On all other nodes it is
+            the port of `facts`.
     """
 
     settings: Settings
@@ -46,22 +51,21 @@ class System:
     facts: Facts | None
     tls: Material | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Where the app serves on the nodes that this deploy leaves as they are; on all others it is
-    what `facts` say."""
 
     def steps(self, node: Node, phase: str) -> list[Step]:
-        """What the phase called `phase` makes right on `node`; nothing when the node has another
-        role."""
+        """The steps of `phase` on `node`; empty if the phase does not concern the node."""
         if not PHASES[phase].concerns(node):
             return []
-        own = PHASES[phase].steps(self, node)
-        return [*base.base_steps(), *own] if phase == _first_phase(node) else list(own)
+        steps = list(PHASES[phase].steps(self, node))
+        if phase == _first_phase(node):
+            return [*base.base_steps(), *steps]
+        return steps
 
     def app_plan(self, node: Node) -> AppPlan:
-        """The app phase on `node`, with its gate apart.
+        """The app phase on `node`, with the gate separated from the other steps.
 
         Raises:
-            ValueError: nothing is discovered yet, so there is no release to judge.
+            ValueError: before discovery there is no release to judge.
         """
         if self.facts is None:
             raise ValueError("an app phase can be planned only after discovery")
@@ -72,7 +76,7 @@ class System:
 
 @dataclass(frozen=True)
 class AppPlan:
-    """What an app node needs: `steps` to converge, then `gate`, which the release must pass."""
+    """The app phase on one node: `steps` to converge, then the `gate` for the release to pass."""
 
     steps: Sequence[Step]
     gate: ReleaseProven
@@ -80,7 +84,7 @@ class AppPlan:
 
 @dataclass(frozen=True)
 class Phase:
-    """One stage of a deploy: hosts with `role` (`EVERY`: all) get `steps`."""
+    """One phase of a deploy: hosts with `role` (all hosts, if it is EVERY) get `steps`."""
 
     name: str
     role: str
@@ -88,11 +92,11 @@ class Phase:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles of the hosts that it concerns."""
+        """The roles of the hosts that the phase concerns."""
         return ROLES if self.role == EVERY else (self.role,)
 
     def concerns(self, node: Node) -> bool:
-        """Whether it puts anything on `node`."""
+        """Whether the phase installs anything on `node`."""
         return bool(set(self.roles) & set(node.roles))
 
 
@@ -110,11 +114,11 @@ def _access_steps(system: System, node: Node) -> Sequence[Step]:
 def _app_steps(system: System, node: Node) -> Sequence[Step]:
     settings, facts = system.settings, system.facts
     if facts is None:
-        ground = app.ground_steps(settings, system.source)
-        return [*ground, undiscovered("the app's configuration, log and unit")]
+        before_discovery = app.ground_steps(settings, system.source)
+        return [*before_discovery, undiscovered("the app's configuration, log and unit")]
     healing = healer.healer_steps(settings, node, facts)
     serving = app.app_steps(settings, system.source, facts)
-    return [*healing, *serving, knowledge.facts_step(settings, facts), proven_step(settings)]
+    return [*healing, *serving, discovery_store.facts_step(settings, facts), proven_step(settings)]
 
 
 def _seed_steps(system: System, node: Node) -> Sequence[Step]:
@@ -143,19 +147,22 @@ def _monitoring_steps(system: System, node: Node) -> Sequence[Step]:
 
 def _edge_steps(system: System, node: Node) -> Sequence[Step]:
     settings = system.settings
-    # Before anything is changed: a host that cannot do HTTP/3 is refused even before discovery has
-    # run.
-    possible = [Http3Possible()] if settings.edge.http3 else []
+    # Part of every plan, so that a host without HTTP/3 is refused before anything is changed.
+    http3_check = [Http3Possible()] if settings.edge.http3 else []
     foreign = edge.foreign(settings)
     if system.facts is None:
-        return [*foreign, *possible, undiscovered("the balancer's configuration")]
-    front = nginx.nginx_steps(settings, node, system.tls) if system.tls else [*possible, UNISSUED]
-    ports = {one.name: system.facts.port for one in settings.inventory.having("app")} | dict(
-        system.ports
-    )
-    floating = keepalived.keepalived_steps(settings, node) if settings.edge.address else []
-    guarded = watchdog.steps() if system.tls else []
-    return [*foreign, *haproxy.haproxy_steps(settings, node, ports), *front, *guarded, *floating]
+        return [*foreign, *http3_check, undiscovered("the balancer's configuration")]
+    ports = {app_node.name: system.facts.port for app_node in settings.inventory.having("app")}
+    ports |= system.ports
+    steps: list[Step] = [*foreign, *haproxy.haproxy_steps(settings, node, ports)]
+    if system.tls:
+        steps += nginx.nginx_steps(settings, node, system.tls)
+        steps += watchdog.steps()
+    else:
+        steps += [*http3_check, UNISSUED]
+    if settings.edge.address:
+        steps += keepalived.keepalived_steps(settings, node)
+    return steps
 
 
 PHASES = {
@@ -166,14 +173,14 @@ PHASES = {
         Phase("app", "app", _app_steps),
         Phase("seed", "postgres", _seed_steps),
         Phase("indexes", "postgres", _index_steps),
-        # Before the edge: its nginx tells mtail what it answers from its first second on.
+        # Before the edge: nginx logs to mtail from its first request on.
         Phase("exporters", EVERY, _exporter_steps),
         Phase("edge", "edge", _edge_steps),
         Phase("monitoring", "monitoring", _monitoring_steps),
     )
 }
-"""By name, in the order of a deploy: the database, its role, the app (one node at a time), the
-data, the edge."""
+"""The phases by name, in the order of a deploy. The data comes after the app, because the binary
+itself seeds the database."""
 
 
 def _first_phase(node: Node) -> str:
@@ -181,9 +188,9 @@ def _first_phase(node: Node) -> str:
 
 
 UNISSUED = PlanOnly("certificate", "issue a certificate, then install nginx with it")
-"""Stands in a plan for the certificate that a deploy would issue, and for what needs it."""
+"""The placeholder in a plan for the certificate and everything that needs it."""
 
 
 def undiscovered(what: str) -> PlanOnly:
-    """Stands in a plan for `what` can be said only after discovery has run."""
-    return PlanOnly(f"discovery: {what}", f"discover what the binary wants, then write {what}")
+    """The placeholder in a plan for `what` depends on discovery."""
+    return PlanOnly(f"discovery: {what}", f"discover what the binary needs, then write {what}")

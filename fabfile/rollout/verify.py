@@ -1,5 +1,4 @@
-"""The end of a deploy: the site as `fab status` sees it. Steps that all succeeded are no service
-yet."""
+"""Check at the end of a deploy that the service works, with the checks of `fab status`."""
 
 from __future__ import annotations
 
@@ -16,76 +15,81 @@ from ..health.overview import read_site, select_problems
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
-SETTLE = 10.0
-"""Seconds that what was just changed gets to be well: an edge needs 4 to be seen again, an app
-that died 3 to start."""
+SETTLE_SECONDS = 10.0
+"""Seconds that the service gets to settle after a change: the checks need 4 to see an edge again,
+and an app that died needs 3 to start."""
 
 
 class Verification(NamedTuple):
-    """What is wrong at the end, and the sessions it took to see it."""
+    """What is wrong at the end of a deploy, and how many ssh sessions it took to find out."""
 
     errors: list[RunbookError]
     sessions: int
 
 
 def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verification:
-    """What is down on `nodes`, or between them and others. Waits until all is well, for SETTLE
-    seconds at most.
+    """Find what is down on `nodes`, or between them and other hosts.
 
-    After a deploy that `failed` it asks once, and only for causes: they may be why it failed.
+    Waits up to SETTLE_SECONDS until all is well. After a deploy that `failed` it reads the hosts
+    only once and reports only causes, because they may be why the deploy failed.
     """
     names = {node.name for node in nodes}
-    with open_fleet(settings, concerned(settings, nodes), readonly=True) as fleet:
+    with open_fleet(settings, related_hosts(settings, nodes), readonly=True) as fleet:
         found: list[tuple[str, Problem]] = []
 
         def is_well() -> bool:
             found[:] = select_problems(names, *read_site(settings, fleet))
             return not found
 
-        wait_until(is_well, seconds=0 if failed else SETTLE, every=0.5)
+        wait_until(is_well, seconds=0 if failed else SETTLE_SECONDS, every=0.5)
         wanted = [(host, problem) for host, problem in found if problem.cause or not failed]
         return Verification([_error(host, problem) for host, problem in wanted], fleet.sessions)
 
 
-class Outside:
-    """Whether users are served, asked from this machine while the hosts are surveyed: it costs a
-    deploy without work nothing."""
+class EntranceCheck:
+    """Checks from this machine whether users are served, in the background.
+
+    It runs while the hosts are surveyed, so a deploy without changes does not take longer.
+    """
 
     def __init__(self, settings: Settings, nodes: Sequence[Node]) -> None:
         self.settings = settings
         self.edges = settings.inventory.having("edge")
-        self._asked: Future[list[Problem]] | None = None
+        self._problems: Future[list[Problem]] | None = None
         if self.edges and set(self.edges) <= set(nodes):
             pool = ThreadPoolExecutor(1)
-            self._asked = pool.submit(entrance.find_entrance_problems, settings)
+            self._problems = pool.submit(entrance.find_entrance_problems, settings)
             pool.shutdown(wait=False)
 
-    def doubtful(self, holders: Sequence[str]) -> bool:
-        """Whether users are not served, or not exactly one edge holds the floating address: a
-        reason to ask all hosts more."""
-        if self._asked is None:
+    def has_doubts(self, holders: Sequence[str]) -> bool:
+        """Whether users are not served, or not exactly one edge holds the floating address.
+
+        Args:
+            holders: the edges that hold the floating address.
+        """
+        if self._problems is None:
             return False
-        return bool(self._asked.result()) or (
+        return bool(self._problems.result()) or (
             bool(self.settings.edge.address) and len(holders) != 1
         )
 
 
-def concerned(settings: Settings, nodes: Sequence[Node]) -> list[Node]:
-    """`nodes` and those that they have to do with: the edges, the app nodes behind edges, the
-    database behind app nodes."""
+def related_hosts(settings: Settings, nodes: Sequence[Node]) -> list[Node]:
+    """`nodes` and the hosts that matter for them: always the edges, the app nodes behind an edge,
+    and the database behind an app node."""
     roles = {role for node in nodes for role in node.roles}
-    also = (
-        {"edge"}
-        | ({"app"} if "edge" in roles else set())
-        | ({"postgres"} if "app" in roles else set())
-    )
-    return [node for node in settings.inventory.nodes if node in nodes or set(node.roles) & also]
+    related = {"edge"}
+    if "edge" in roles:
+        related.add("app")
+    if "app" in roles:
+        related.add("postgres")
+    return [node for node in settings.inventory.nodes if node in nodes or set(node.roles) & related]
 
 
 def _error(host: str, problem: Problem) -> RunbookError:
     return RunbookError(
         f"{host}: {problem.message}" if host else problem.message,
-        "seen at the end of the deploy, as fab status sees it: until this is fixed the service is"
-        " degraded",
+        "found at the end of the deploy by the checks of fab status: until this is fixed, the"
+        " service is degraded",
         problem.next,
     )

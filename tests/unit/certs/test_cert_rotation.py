@@ -127,7 +127,7 @@ def test_finishing_waits_for_every_edge(
     )
     for look, code, said in (
         (late, 1, "edge2 does not serve"),
-        (gone, 4, "edge2 cannot be asked"),
+        (gone, 4, "the certificate of edge2 cannot be read"),
     ):
         monkeypatch.setattr(certificates, "read_edges", lambda settings, look=look: [look])
         with pytest.raises(RunbookError, match=said) as caught:
