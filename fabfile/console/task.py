@@ -44,7 +44,7 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
         except RunbookError as error:
             print_error(error)
             code = error.code
-        except interrupt.BrokenOff:
+        except interrupt.Aborted:
             print_error(
                 RunbookError(
                     "interrupted in the middle of a step",

@@ -43,7 +43,7 @@ def run_some(
 
     drills, ranges = chosen_drills(names), dict[str, Range]()
     results = []
-    with interrupt.deferred(), nets_prepared(settings, without):
+    with interrupt.defer(), nets_prepared(settings, without):
         for drill in drills:
             interrupt.check()
             made = DrillRun(

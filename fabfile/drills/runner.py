@@ -69,7 +69,7 @@ class DrillRun:
             KeyboardInterrupt: Ctrl-C; all is repaired by then.
         """
         started, begin = time.time(), time.monotonic()
-        with interrupt.deferred(), self.fleet, self.eyes, self._hold_lock():
+        with interrupt.defer(), self.fleet, self.eyes, self._hold_lock():
             try:
                 result = self._perform_inside()
             except RunbookError as error:
@@ -159,7 +159,7 @@ class DrillRun:
         here does not end it, a new one does."""
         self.record.by_itself = self.record.recovered is not None
         self.record.repaired = time.monotonic()
-        with interrupt.mending():
+        with interrupt.protect_undo():
             self._undo_fault(fault, stage)
             if not wait_until(self._is_well, seconds=WELL_WITHIN, every=POLL):
                 self.left.append(f"{self._describe_unwell()} {WELL_WITHIN:.0f} s after the repair")

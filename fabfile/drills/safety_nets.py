@@ -111,7 +111,7 @@ def nets_prepared(settings: Settings, net: str) -> Iterator[None]:
                 _on_each(fleet, nodes, partial(_take_away, fleet, name, one))
             yield
         finally:
-            with interrupt.mending():
+            with interrupt.protect_undo():
                 for name, (nodes, one) in reversed(taken.items()):
                     _on_each(fleet, nodes, partial(_put_back, fleet, name, one))
 

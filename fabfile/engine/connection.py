@@ -1,8 +1,7 @@
-"""The way to a host: a pinned host key, an end to every wait, and one sentence for whatever goes
-wrong on it.
+"""Open ssh connections: verify the pinned host key, limit every wait, and explain every failure.
 
-Each default of Fabric that bites (see tests/ssh) is undone here: unknown and changed host keys are
-refused, the socket has TCP_NODELAY, the user's own ssh configuration is not read.
+Unsafe or slow defaults of Fabric (see tests/ssh) are changed here: unknown and changed host keys
+are refused, the socket has TCP_NODELAY, and the user's own ssh configuration is not read.
 """
 
 from __future__ import annotations
@@ -20,24 +19,23 @@ from .known_hosts import HostKey, KnownHosts
 from .refusal import add_banner, explain_refusal, lacks_key_type
 
 KEEPALIVE = 5
-"""Seconds between two signs of life, so that silence is noticed while a script runs quietly."""
+"""Seconds between keepalives, so that a lost host is noticed while a script prints nothing."""
 SILENCE = 30
-"""Seconds after which a host that acknowledges nothing (power cut, network cut) counts as gone,
-whatever is running there."""
+"""Seconds after which a host that acknowledges no packet (power cut, network cut) counts as lost,
+even while a script runs there."""
 
 
 def open_connection(a: Address) -> Any:
     """An open, authenticated `fabric.Connection`.
 
     Raises:
-        Unreachable: nothing answers there, it is not the host that was pinned, or it refuses us.
-        RunbookError: our own key file cannot be used.
+        Unreachable: nothing answers, the host key is not the pinned one, or the login is refused.
+        RunbookError: our key file cannot be used.
     """
     import fabric
 
-    logging.getLogger("paramiko").setLevel(
-        logging.CRITICAL
-    )  # its errors reach us as exceptions, without tracebacks
+    # paramiko also raises its errors: the log would only add tracebacks.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     known = KnownHosts.read(a.known_hosts)
     sock = dial_host(a)
     options: dict[str, Any] = {
@@ -56,10 +54,9 @@ def open_connection(a: Address) -> Any:
     connection = fabric.Connection(
         a.host, user=a.user, port=a.port, config=config, connect_kwargs=options
     )
-    policy = _Pinned(a, known)
-    connection.client.set_missing_host_key_policy(
-        policy
-    )  # asked each time: the client itself knows no host
+    policy = _PinnedKeyPolicy(a, known)
+    # The client itself loads no known_hosts, so it calls the policy for every host.
+    connection.client.set_missing_host_key_policy(policy)
     try:
         connection.open()
     except Exception as error:
@@ -72,16 +69,21 @@ def open_connection(a: Address) -> Any:
     return connection
 
 
-class _Pinned:
-    """Lets in a host that shows a pinned key. (A policy of paramiko's.)"""
+class _PinnedKeyPolicy:
+    """A policy for paramiko that accepts a host only by its pinned key."""
 
     def __init__(self, a: Address, known: KnownHosts) -> None:
         self.address, self.known = a, known
         self.verified = False
-        """The host has shown a pinned key: what fails from now on is about us."""
+        """Whether the host has shown a pinned key. A later failure is about our login."""
 
     def missing_host_key(self, client: Any, entry: str, key: Any) -> None:
-        """Refuse `key` unless it is pinned."""
+        """Refuse `key` unless it is pinned. paramiko demands this name.
+
+        Raises:
+            Unreachable: another key is pinned, or none is.
+            RunbookError: known_hosts has a damaged line, which may be the pin.
+        """
         a, shown = self.address, HostKey(key.get_name(), key.asbytes())
         pinned = self.known.pinned(a.entry)
         if shown in pinned:
@@ -90,43 +92,45 @@ class _Pinned:
         if any(pin.kind == shown.kind for pin in pinned):
             raise Unreachable(
                 f"{a.name} shows another host key than the pinned one (now {key_fingerprint(key)})",
-                "somebody may sit between you and the host, or it was reinstalled",
+                "another machine may intercept the connection, or the host was reinstalled",
                 f"if you know why: fab -H {a.name} trust --replace",
             )
         if damaged := self.known.damaged():
             raise RunbookError(
-                f"{a.known_hosts} holds a line that is no host key: {damaged[:60]}",
-                f"no other line pins {a.name}, and without a pin nobody knows who answers",
+                f"{a.known_hosts} has a line that is not a host key: {damaged[:60]}",
+                f"no other line pins {a.name}, so we cannot verify which host answers",
                 f"fix that line, or pin the host again: fab -H {a.name} trust",
             )
         raise Unreachable(
             f"the host key of {a.name} is not pinned",
-            f"without it nobody knows who answers at {a.host}",
+            f"without a pinned key we cannot verify which host answers at {a.host}",
             f"fab -H {a.name} trust",
         )
 
 
 def _transport(sock: socket.socket, *, kinds: Sequence[str], timeout: float, **options: Any) -> Any:
-    """A paramiko transport that asks the host for a key of one of `kinds`; for any, if paramiko
-    knows none of them."""
+    """A paramiko transport that requests a host key of one of `kinds`.
+
+    If paramiko knows none of `kinds`, it requests any key.
+    """
     import paramiko
 
     transport = paramiko.Transport(sock, **options)
     transport.handshake_timeout = transport.banner_timeout = timeout
     offer = transport.get_security_options()
-    asked = [name for name in offer.key_types if _kind(name) in kinds]
-    if asked:
-        offer.key_types = asked
+    requested = [name for name in offer.key_types if _key_type(name) in kinds]
+    if requested:
+        offer.key_types = requested
     return transport
 
 
-def _kind(algorithm: str) -> str:
-    """The type of key that a host key algorithm works with: RSA has several."""
+def _key_type(algorithm: str) -> str:
+    """The type of key that a host key algorithm uses. RSA keys have several algorithms."""
     return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
 
 
 def dial_host(a: Address) -> socket.socket:
-    """A TCP connection that sends at once and notices a dead peer.
+    """A TCP connection that sends without delay and notices a dead peer.
 
     Raises:
         Unreachable: nothing answers.
@@ -134,12 +138,14 @@ def dial_host(a: Address) -> socket.socket:
     try:
         sock = socket.create_connection((a.host, a.port), timeout=a.timeout)
     except OSError as error:
-        slow = f"does not answer within {a.timeout:g} s (ssh.timeout)"
-        word = slow if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
+        if isinstance(error, TimeoutError):
+            reason = f"does not answer within {a.timeout:g} s (ssh.timeout)"
+        else:
+            reason = (error.strerror or str(error)).lower()
         raise Unreachable(
-            f"{a.name} ({a.host} port {a.port}) cannot be reached: {word}",
+            f"{a.name} ({a.host} port {a.port}) cannot be reached: {reason}",
             "nothing was done on it",
-            f"ping {a.host}; is it up, is the address in the site file right?",
+            f"ping {a.host}; check that the host is up and that the site file has its address",
         ) from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
@@ -148,11 +154,11 @@ def dial_host(a: Address) -> socket.socket:
 
 
 class PromptSocket(socket.socket):
-    """Takes over a socket, and acknowledges at once what it reads.
+    """A socket that acknowledges every read at once. It takes over another socket.
 
-    sshd leaves Nagle's algorithm on for scripts: it holds a small packet back until the one before
-    is acknowledged, which Linux puts off for up to 40 ms. An answer has several: the login's sign
-    of life, then two streams.
+    sshd leaves Nagle's algorithm on for scripts: it holds back a small packet until the packet
+    before is acknowledged, and Linux delays acknowledgements by up to 40 ms. An answer has several
+    small packets: the login marker, then two streams.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -161,7 +167,7 @@ class PromptSocket(socket.socket):
         self.settimeout(timeout)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As every socket's."""
+        """As `socket.recv`."""
         data = super().recv(size, flags)
         if hasattr(socket, "TCP_QUICKACK"):  # Linux; it forgets the option after some packets
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -169,7 +175,7 @@ class PromptSocket(socket.socket):
 
 
 def key_fingerprint(key: Any) -> str:
-    """A host key's SHA256 fingerprint as ssh-keygen -l prints it."""
+    """The SHA256 fingerprint of a host key, as ssh-keygen -l prints it."""
     import base64
 
     digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
@@ -177,11 +183,12 @@ def key_fingerprint(key: Any) -> str:
 
 
 def host_key(a: Address, kind: str = "") -> Any:
-    """The host key that answers at `a`, without logging in (for `trust`): of type `kind`, None if
-    it has none of these.
+    """The host key that `a` shows, read without a login (for `trust`).
+
+    It is of type `kind`; None if the host has no key of that type.
 
     Raises:
-        Unreachable: nothing answers there, or not ssh.
+        Unreachable: nothing answers there, or it is not ssh.
     """
     import paramiko
 

@@ -1,5 +1,4 @@
-"""One ssh connection to one host: a script goes to its root shell on a channel of its own, and its
-answer comes back."""
+"""Run scripts in the root shell of one host, each on its own channel of one ssh connection."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .channel import WINDOW, Answer, Result, end_input, heard_out, start_command
+from .channel import WINDOW, Answer, Result, end_input, ignore_closed, start_command
 from .connection import open_connection
 from .frame import Frame
 from .host import Address
@@ -24,38 +23,40 @@ if TYPE_CHECKING:
 
 
 class Conversation:
-    """The connection, opened at first use. Threads may share it: each script has a channel of its
-    own."""
+    """The ssh connection to one host, opened at first use.
+
+    Threads may share it: each script has its own channel.
+    """
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.name = address.name
         self.sessions = 0
-        """Channels opened so far: what a no-op costs."""
+        """Channels opened so far. Each one costs a round trip, so a report shows the total."""
         self.delay = 0.0
-        """Seconds that sudo took at most to begin a script of ours; every limit on the host must
-        leave room for it."""
+        """The longest time in seconds that sudo took to start a script. Every time limit on the
+        host must allow for it."""
         self._connection: Any = None
         self._opening = threading.Lock()
-        self._root = "/bin/sh" if address.user == "root" else "sudo -n /bin/sh"
+        self._root_shell = "/bin/sh" if address.user == "root" else "sudo -n /bin/sh"
 
     def transport(self) -> Transport:
-        """The open paramiko transport, for forwarding."""
+        """The open paramiko transport, for forwarding a socket."""
         transport: Transport = self._open_once().transport
         return transport
 
     def close(self) -> None:
-        """Close the connection; it opens again when used."""
+        """Close the connection; the next use opens it again."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     def _take_lines(self, script: str, silence: float) -> Iterator[str]:
-        """Run `script`; its lines as they come, until it or the caller ends."""
+        """Run `script`; yield its lines as they arrive, until the script or the caller ends."""
         with report_script(self.name, "follow", script) as sent:
             frame = Frame()
             text = frame.around(wrap_script(script))
-            _, channel = self._open_channel(frame.command(self._root), silence)
+            _, channel = self._open_channel(frame.command(self._root_shell), silence)
             try:
                 answer = Answer(channel, frame)
                 self._submit(channel, text)
@@ -72,11 +73,16 @@ class Conversation:
         self,
         action: str,
         script: str,
+        *,
         timeout: float,
         send: Callable[[Channel], None] | None = None,
     ) -> Result:
-        """Run `script`, take its answer, and report both as `action`; `send` writes what it reads
-        from its stdin, after the script itself."""
+        """Run `script`, and report the script and its result as `action`.
+
+        Args:
+            timeout: the longest silence, in seconds.
+            send: writes the input of the script, after the script itself.
+        """
         with report_script(self.name, action, script) as sent:
             result = self._exchange(script, timeout, send)
             sent.out, sent.err, sent.code = result
@@ -87,14 +93,16 @@ class Conversation:
     ) -> Result:
         frame = Frame()
         text = frame.around(script)
-        _, channel = self._open_channel(frame.command(self._root, text if send else ""), timeout)
+        _, channel = self._open_channel(
+            frame.command(self._root_shell, text if send else ""), timeout
+        )
         answer = Answer(channel, frame)
         try:
             self._submit(channel, text)
             if send:
                 self._await_login(answer)
                 channel.settimeout(timeout)
-                with heard_out(channel):
+                with ignore_closed(channel):
                     send(channel)
             end_input(channel)
             self._await_begin(answer, timeout)
@@ -105,31 +113,31 @@ class Conversation:
             channel.close()
         if result.code < 0 and not channel.get_transport().is_active():
             raise connection_lost(self.name, EOFError("the host closed it"))
-        warn_once(self.name, self.delay, answer.err.words())
+        warn_once(self.name, self.delay, answer.err.noise_text())
         return result
 
     def _submit(self, channel: Channel, text: str) -> None:
-        """Send a script. A login that takes no more of it shows itself when its answer is
-        awaited."""
+        """Send a script. Errors are ignored: a login that does not read all of it is reported when
+        we wait for the answer."""
         channel.settimeout(self.address.timeout)
-        with suppress(TimeoutError), heard_out(channel):
+        with suppress(TimeoutError), ignore_closed(channel):
             channel.sendall(text.encode())
 
     def _await_login(self, answer: Answer) -> None:
-        """Until the login files are done, for `ssh.timeout` seconds.
+        """Wait until the login files are done, for `ssh.timeout` seconds.
 
         Raises:
-            Unreachable, RunbookError: they do not let us in (see login.py).
+            Unreachable, RunbookError: the login does not run our command (see login.py).
             EOFError: the host closed the connection.
         """
         if not answer.await_login(self.address.timeout):
-            raise self._refused(answer)
+            raise self._start_error(answer)
 
     def _await_begin(self, answer: Answer, timeout: float) -> None:
-        """Until our script has begun; sudo may be silent for `timeout` seconds, and longer if it is
-        known to be slow.
+        """Wait until our script has begun.
 
-        Raises as `_await_login`.
+        sudo may be silent for `timeout` seconds, and longer on a host where sudo is known to be
+        slow. Raises as `_await_login`.
         """
         self._await_login(answer)
         started = time.monotonic()
@@ -137,10 +145,10 @@ class Conversation:
             if answer.await_begin(timeout + 2 * self.delay):
                 self.delay = max(self.delay, time.monotonic() - started)
                 return
-        raise self._refused(answer)
+        raise self._start_error(answer)
 
-    def _refused(self, answer: Answer) -> Exception:
-        """Why our script did not begin."""
+    def _start_error(self, answer: Answer) -> Exception:
+        """The error for a script that did not start."""
         if not answer.channel.get_transport().is_active():
             return EOFError("the host closed it")
         return explain_no_start(
@@ -159,7 +167,7 @@ class Conversation:
     def _open_channel(self, command: str, timeout: float) -> tuple[Any, Channel]:
         import paramiko
 
-        for fresh in (False, True):
+        for second_try in (False, True):
             connection = self._open_once()
             try:
                 channel: Channel = connection.transport.open_session(
@@ -170,11 +178,11 @@ class Conversation:
                 start_command(connection.transport, channel, command)
                 return connection, channel
             except (paramiko.SSHException, OSError, EOFError) as error:
-                with (
-                    self._opening
-                ):  # an idle connection may have died: one fresh try, others finish on the old one
+                # An idle connection may have died: try once more with a new one. The old one is
+                # not closed here: other threads may still finish their scripts on it.
+                with self._opening:
                     if self._connection is connection:
                         self._connection = None
-                if fresh:
+                if second_try:
                     raise connection_lost(self.name, error) from None
         raise AssertionError("unreachable")

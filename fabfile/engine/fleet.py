@@ -70,7 +70,7 @@ class Fleet:
                     )
                 )
             except KeyboardInterrupt:
-                if not interrupt.patient():  # the workers wait for their hosts: end that
+                if not interrupt.step_may_finish():  # the workers wait for their hosts: end that
                     for node in chosen:
                         self.links[node.name].close()
                 raise

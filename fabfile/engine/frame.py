@@ -1,7 +1,7 @@
-"""The frame around a script and around its answer: what login files print is no part of either.
+"""Frame a script and its answer, so that the output of login files cannot mix with either.
 
-A login shell runs its own files before our command, and they may print, read our input, start
-another shell, or never end. So the command is constant but for a token; the script follows on
+A login shell runs its own files before our command. These files may print, read our input, start
+another shell, or never end. So our command is constant except for a token. The script follows on
 stdin, and runs only if its first line has arrived.
 """
 
@@ -12,23 +12,23 @@ import re
 from .shell import new_token
 
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
-"""What apt reads of the host's environment (apt-transport-http(1)); nothing else of ours may go
-through a proxy."""
+"""Variables of the host's environment that apt reads (apt-transport-http(1)). Nothing else that we
+run may use a proxy."""
 
 USE_PROXIES = "export " + " ".join(f'{name}="$HOST_{name.upper()}"' for name in PROXIES)
-"""Shell text by which the rest of a script uses the host's proxies: for apt alone."""
+"""Shell text that makes the rest of a script use the host's proxies. Use it for apt only."""
 
 FOREIGN = 97
-"""Exit status where something else than our own sh reads the script, or reads only a part of it."""
+"""Exit status when another program than our sh reads the script, or when a part is missing."""
 
 NOISE = 65536
-"""Bytes kept of what came before our script began."""
+"""Bytes that are kept of the output before our script began."""
 
-# A login file that reads stdin takes the script's head away: then the first line is another.
+# A login file that reads stdin swallows the start of the script: then the first line differs.
 _CHECK = f'read -r head; test "$head" = "# $1" || exit {FOREIGN};'
 _RUN = f'{_CHECK} exec /bin/sh -s "$1"'
-# dash 0.5.12 reads ahead, so bytes that follow the script would be lost: here exactly `$2` bytes
-# are the script.
+# dash 0.5.12 reads ahead, so bytes that follow the script would be lost. Here the script is exactly
+# `$2` bytes long.
 _RUN_PART = f'{_CHECK} script=$(head -c "$2"); eval "$script"'
 
 _ENVIRONMENT = f"""umask 022
@@ -45,13 +45,13 @@ set +f
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 """
-"""A small fixed environment, in sh alone (each program started costs a millisecond): nothing of
-the host's own leaks into what we run. A word of a value may look like a name: unsetting what is
-not there does no harm."""
+"""Shell text that sets a small fixed environment, so that nothing of the host's environment affects
+our scripts. It starts no program, because each costs a millisecond. A word of a value may be taken
+for a name: unsetting a name that does not exist does no harm."""
 
 
 class Frame:
-    """The markers of one script and of its answer; a new one for each script."""
+    """The markers of one script and its answer. Each script needs a new frame."""
 
     def __init__(self) -> None:
         self.token = new_token()
@@ -59,23 +59,30 @@ class Frame:
         self.end = re.compile(rf"\n#~{self.token} end (\d+)\n".encode())
         self.login = f"#~{self.token} login".encode()
 
-    def command(self, root: str, followed: str = "") -> str:
-        """The command for the login shell, the same text in sh, csh and fish: it says that the
-        login files are done, and starts `root` (a root's sh), which runs the script on its stdin.
+    def command(self, root_shell: str, text_before_input: str = "") -> str:
+        """The command for the login shell; the same text works in sh, csh and fish.
+
+        It prints the marker of the login, and starts `root_shell`, which runs the script that
+        comes on stdin.
 
         Args:
-            followed: the text that is sent (see `around`), where other bytes follow it.
+            text_before_input: the framed script (see `around`), if input follows it on stdin.
         """
-        # In two parts: a host that prints the command instead of running it does not print the
-        # marker.
-        here = f"echo '#~{self.token}'' login'"
-        size = len(followed.partition("\n")[2].encode())  # the first line is read by itself
-        load = f"'{_RUN_PART}' sh {self.token} {size}" if followed else f"'{_RUN}' sh {self.token}"
-        return f"{here}; {root} -c {load}"
+        # The marker is in two parts: a host that prints the command instead of running it does
+        # not print the marker.
+        print_marker = f"echo '#~{self.token}'' login'"
+        if text_before_input:
+            size = len(text_before_input.partition("\n")[2].encode())  # `read` takes the first line
+            load = f"'{_RUN_PART}' sh {self.token} {size}"
+        else:
+            load = f"'{_RUN}' sh {self.token}"
+        return f"{print_marker}; {root_shell} -c {load}"
 
     def around(self, script: str) -> str:
-        """`script` (see `shell.whole`) as it is sent. Another shell that reads it ends at the
-        second line."""
+        """The text to send for `script` (from `shell.wrap_script`).
+
+        Another shell that reads the text ends at its second line.
+        """
         begin = f"printf '\\n#~{self.token} begin\\n'"
         end = f"printf '\\n#~{self.token} end %s\\n' $code"
         return (
@@ -85,23 +92,23 @@ class Frame:
 
 
 class Stream:
-    """One of the two streams of an answer, as it comes in."""
+    """One output stream (stdout or stderr) of an answer, parsed as it arrives."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self.noise = bytearray()
-        """What came before our script began: the host's own words. The last NOISE bytes of it."""
+        """The last NOISE bytes that the host printed before our script began."""
         self.text = bytearray()
-        """What our script printed, without the frame."""
+        """The output of our script, without the frame."""
         self.logged_in = False
-        """The login shell has run our command."""
+        """Whether the login shell has run our command."""
         self.begun = False
         self.code: int | None = None
         """Exit status of the script, once it has ended."""
         self._searched = 0
 
     def feed(self, block: bytes) -> None:
-        """Take in the next bytes; those after the end are not ours."""
+        """Parse the next bytes. Bytes after the end of our script are dropped."""
         if self.code is not None:
             return
         if self.begun:
@@ -125,14 +132,13 @@ class Stream:
         if end:
             self.code = int(end[1])
             del self.text[end.start() :]
-        self._searched = max(
-            0, len(self.text) - 64
-        )  # longer than the marker, which may be half there
+        # The marker may have arrived in part: search the last 64 bytes again, it is shorter.
+        self._searched = max(0, len(self.text) - 64)
 
-    def cut(self, rest: bytes) -> None:
-        """Keep only `rest` of the text: what was before it has been used."""
+    def replace_text(self, rest: bytes) -> None:
+        """Keep only `rest` of the text, when the part before it has been used."""
         self.text, self._searched = bytearray(rest), 0
 
-    def words(self) -> str:
-        """The noise as text, without our own sign of life."""
+    def noise_text(self) -> str:
+        """`noise` as text, without our login marker."""
         return self.noise.replace(self._frame.login, b"").decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Ctrl-C while hosts are being changed: the step in hand is finished, no other is begun."""
+"""Handle Ctrl-C while hosts are being changed: the current step finishes, no other step starts."""
 
 from __future__ import annotations
 
@@ -9,70 +9,74 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_asked = 0
+_presses = 0
+"""How often Ctrl-C was pressed since `defer` began."""
 
 
-class BrokenOff(KeyboardInterrupt):
-    """A second Ctrl-C: what was in hand may go on, on the host, without us."""
+class Aborted(KeyboardInterrupt):
+    """A second Ctrl-C: the current command may go on, on the host, without us."""
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if Ctrl-C was pressed: called where nothing is half-done (between
-    steps, while waiting)."""
-    if _asked:
+    """Raise KeyboardInterrupt if Ctrl-C was pressed.
+
+    Call it where nothing is half-done: between steps, and while waiting.
+    """
+    if _presses:
         raise KeyboardInterrupt
 
 
-def patient() -> bool:
-    """Whether a KeyboardInterrupt now came from `check`, so that what other threads have in hand
-    may be finished."""
-    return _asked == 1
+def step_may_finish() -> bool:
+    """Whether a KeyboardInterrupt now came from `check` (a first Ctrl-C), so that other threads
+    may finish their steps."""
+    return _presses == 1
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[None]:
-    """While this lasts, the first Ctrl-C only makes `check` raise; a second one breaks off at
-    once, as usual."""
-    global _asked
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # only there can signals be handled
+def defer() -> Iterator[None]:
+    """Within this context the first Ctrl-C only makes `check` raise; a second one raises Aborted at
+    once."""
+    global _presses
+    # Python delivers signals to the main thread only, and allows a handler to be set only there.
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, _note_interrupt)
+    previous_handler = signal.signal(signal.SIGINT, _count_press)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        _asked = 0
+        signal.signal(signal.SIGINT, previous_handler)
+        _presses = 0
 
 
 @contextlib.contextmanager
-def forgotten() -> Iterator[None]:
-    """While this lasts, a Ctrl-C from before does not make `check` raise: what mends things runs
-    to its end. One from now on does."""
-    global _asked
-    before, _asked = _asked, 0
+def ignore_earlier() -> Iterator[None]:
+    """Within this context `check` ignores a Ctrl-C from before, so that an undo runs to its end.
+
+    A new Ctrl-C still makes `check` raise.
+    """
+    global _presses
+    earlier, _presses = _presses, 0
     try:
         yield
     finally:
-        _asked = max(before, _asked)
+        _presses = max(earlier, _presses)
 
 
 @contextlib.contextmanager
-def mending() -> Iterator[None]:
-    """As `forgotten`; a Ctrl-C that comes meanwhile ends as BrokenOff, for something may not
-    have been put back."""
+def protect_undo() -> Iterator[None]:
+    """As `ignore_earlier`; a new Ctrl-C raises Aborted, because the undo may be incomplete."""
     try:
-        with forgotten():
+        with ignore_earlier():
             yield
     except KeyboardInterrupt:
-        raise BrokenOff from None
+        raise Aborted from None
 
 
-def _note_interrupt(number: int, frame: FrameType | None) -> None:
-    global _asked
-    _asked += 1
-    if _asked > 1:
-        raise BrokenOff
-    os.write(2, b"\nfinishing the current step; Ctrl-C again to break it off\n")
+def _count_press(number: int, frame: FrameType | None) -> None:
+    global _presses
+    _presses += 1
+    if _presses > 1:
+        raise Aborted
+    # os.write: print() is not safe in a signal handler, it may interrupt another print.
+    os.write(2, b"\nfinishing the current step; press Ctrl-C again to abort it\n")

@@ -45,7 +45,7 @@ class Link(Conversation):
         """
         marker = new_marker()
         action = f"read {plural(len(probes), 'probe')}"
-        result = self._converse(action, wrap_script(join_probes(probes, marker)), timeout)
+        result = self._converse(action, wrap_script(join_probes(probes, marker)), timeout=timeout)
         try:
             if result.code:
                 raise ValueError("the script did not reach its end")
@@ -70,7 +70,7 @@ class Link(Conversation):
         """
         self._refuse_if_readonly(script)
         guard = self.guard
-        result = self._converse("run", wrap_script(guard + script), timeout)
+        result = self._converse("run", wrap_script(guard + script), timeout=timeout)
         self._raise_if_fenced(guard, result)
         if check and result.code:
             end = "was killed" if result.code < 0 else f"ended with {result.code}"

@@ -1,8 +1,7 @@
-"""psycopg through the ssh link: the database's unix socket is forwarded, no port is opened to the
-controller.
+"""Connect to PostgreSQL through the ssh link: its unix socket is forwarded, so no port is opened.
 
-sshd connects to the socket as the ssh user; `pg_ident.conf` (role postgres) maps that user to the
-superuser, who could become root by sudo anyway. So there is no administrator's password anywhere.
+sshd connects to the socket as the ssh user. `pg_ident.conf` (role postgres) maps that user to the
+superuser: the user can become root by sudo anyway. So no administrator password exists.
 """
 
 from __future__ import annotations
@@ -37,18 +36,17 @@ _opening = threading.Lock()
 def connect_database(
     link: Link, database: str, *, user: str = "postgres"
 ) -> Iterator[psycopg.Connection[Any]]:
-    """An autocommit connection to `database` on the link's host, with the time-outs of every
-    question of ours.
+    """An autocommit connection to `database` on the link's host, with the time-outs of `LIMITS`.
 
-    What takes longer on purpose (an index build) says so by a SET of its own.
+    A statement that takes longer on purpose (an index build) must SET its own time-outs.
 
     Raises:
-        RunbookError: the server does not run, or refuses (its own words are in the message, and who
-        holds what is locked).
+        RunbookError: the server does not run, or refuses a statement. The message holds the
+        server's message, and the holder of a lock.
     """
     import psycopg
 
-    _forget_environment()
+    _drop_pg_environment()
     with _forward_socket(link, SOCKET) as (folder, refusals):
         try:
             connection = psycopg.connect(
@@ -58,12 +56,12 @@ def connect_database(
                 autocommit=True,
                 connect_timeout=10,
                 application_name="runbook",
-                client_encoding="utf8",  # a database in SQL_ASCII would answer in bytes
+                client_encoding="utf8",  # psycopg returns bytes from a database in SQL_ASCII
                 options=LIMITS,
             )
         except psycopg.Error as error:
             if not refusals:
-                raise _explained(link, database, error) from None
+                raise _explain_error(link, database, error) from None
             raise RunbookError(
                 f"{link.name}: PostgreSQL cannot be reached: {refusals[0]}",
                 "the database step did not run",
@@ -73,30 +71,31 @@ def connect_database(
             with connection:
                 yield connection
         except psycopg.Error as error:
-            raise _explained(link, database, error) from None
+            raise _explain_error(link, database, error) from None
 
 
-def _explained(link: Link, database: str, error: psycopg.Error) -> RunbookError:
-    """The error in the words of a question that failed: its cause, who holds a lock since when,
-    and what to type."""
-    words, state = mask_secrets(str(error)), error.sqlstate or ""
+def _explain_error(link: Link, database: str, error: psycopg.Error) -> RunbookError:
+    """The error as for a failed query (`psql.answer`): cause, holder of a lock, next command."""
+    text, state = mask_secrets(str(error)), error.sqlstate or ""
+    # 53: no disk, memory or connections; 57: stopped or cancelled; 58: input and output errors.
+    # The facts of the host explain these.
     if state in pg_errors.LOCK_STATES or state[:2] in ("53", "57", "58") or state == "":
-        known = json_lines(link.read([facts(database)])[0].out)
-        cause = pg_errors.explain_failure(f"ERROR:  {state}: {words}" if state else words, 0, known)
+        found = json_lines(link.read([facts(database)])[0].out)
+        cause = pg_errors.explain_failure(f"ERROR:  {state}: {text}" if state else text, 0, found)
         why = "the statement had no effect" if state else cause.why
         return RunbookError(f"{link.name}: {cause.problem}", why, cause.next)
-    said = " ".join(words.split())
     return RunbookError(
-        f"{link.name}: PostgreSQL refused: {said}", "the statement had no effect", "inv db.status"
+        f"{link.name}: PostgreSQL refused: {' '.join(text.split())}",
+        "the statement had no effect",
+        "inv db.status",
     )
 
 
-def _forget_environment() -> None:
-    """Take PG* (PGHOSTADDR, PGSERVICE, PGPORT …) out of this process: libpq would follow them to
-    another server.
+def _drop_pg_environment() -> None:
+    """Remove PG* (PGHOSTADDR, PGSERVICE, PGPORT …) from the environment of this process.
 
-    libpq reads them for whatever a connection string leaves out, and PGSERVICE whatever it says.
-    Nothing of ours needs them.
+    They would lead libpq to another server: libpq reads them for everything that a connection
+    string leaves out, and PGSERVICE always. The runbook needs none of them.
     """
     with _opening:
         for name in [name for name in os.environ if name.startswith("PG")]:
@@ -107,19 +106,18 @@ def open_unix(transport: Transport, path: str) -> Channel:
     """A channel to a unix socket on the host (`direct-streamlocal@openssh.com`, PROTOCOL of
     OpenSSH, section 2.4).
 
-    paramiko knows the TCP kind only: it writes the common head, and the three fields of this kind
-    are added on the way.
+    paramiko knows only the TCP kind. It writes the fields that both kinds share, and we add the
+    three fields of this kind before the message is sent.
     """
-    plain = type(transport)._send_user_message  # type: ignore[attr-defined]
+    send_message = type(transport)._send_user_message  # type: ignore[attr-defined]
 
     def with_path(message: Message) -> None:
-        if (
-            _KIND in message.asbytes()[: len(_KIND) + 5]
-        ):  # other threads send on this transport meanwhile
+        # Other threads send other messages on this transport at the same time.
+        if _KIND in message.asbytes()[: len(_KIND) + 5]:
             message.add_string(path)
             message.add_string("")
             message.add_int(0)
-        plain(transport, message)
+        send_message(transport, message)
 
     with _opening:
         transport.__dict__["_send_user_message"] = with_path
@@ -131,8 +129,10 @@ def open_unix(transport: Transport, path: str) -> Channel:
 
 @contextlib.contextmanager
 def _forward_socket(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
-    """A folder with a local socket that leads to `path` on the host, for as long as the context
-    lasts; what sshd refused."""
+    """Forward a local socket to the socket `path` on the host while the context lasts.
+
+    Yields the folder of the local socket, and a list that collects the reasons of failed forwards.
+    """
     transport = link.transport()
     refusals: list[str] = []
     with _private_folder() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
@@ -152,17 +152,18 @@ def _forward_socket(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[str]:
-    """A folder that only we may enter, by a short path: a socket's has room for 107 bytes
-    (unix(7)), TMPDIR may be longer.
+    """A new folder that only our user may enter, by a short path.
+
+    The path of a socket has room for 107 bytes (unix(7)), and TMPDIR may be longer.
 
     Raises:
-        RunbookError: nowhere can a folder be made.
+        RunbookError: no folder for temporary files can be written.
     """
     try:
-        made = tempfile.TemporaryDirectory(prefix="runbook-pg-")
+        temporary = tempfile.TemporaryDirectory(prefix="runbook-pg-")
     except OSError as error:
         raise _no_folder(error) from None
-    with made as folder:
+    with temporary as folder:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             yield f"/proc/self/fd/{handle}"
@@ -173,8 +174,8 @@ def _private_folder() -> Iterator[str]:
 def _no_folder(error: OSError) -> RunbookError:
     return RunbookError(
         f"there is no folder for a temporary socket: {error.strerror or error}",
-        "PostgreSQL is reached through one, on this machine; nothing was done",
-        "df -h /tmp; or name a folder that can be written: TMPDIR=/dev/shm, then again",
+        "the connection to PostgreSQL needs such a socket on this machine; nothing was done",
+        "df -h /tmp; or set TMPDIR to a writable folder (TMPDIR=/dev/shm), then try again",
     )
 
 
@@ -199,7 +200,7 @@ def _serve_socket(
 
 
 def _explain_refusal(path: str, error: BaseException) -> str:
-    """Why the host's end of a channel was not opened, in a sentence."""
+    """Why the host did not connect a channel to its socket `path`."""
     import paramiko
 
     if not isinstance(error, paramiko.ChannelException):

@@ -59,7 +59,7 @@ def run_drills(
     results: list[DrillResult] = []
     try:
         _run_each(settings, list(names or BY_NAME), results, without=without, out=out)
-    except interrupt.BrokenOff:
+    except interrupt.Aborted:
         raise RunbookError(
             "interrupted while a drill was being undone",
             "a fault on a host ends by itself within 3 minutes; a host that was powered off stays"

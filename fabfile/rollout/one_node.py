@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..engine.converge import State
 from ..engine.errors import RunbookError, Unreachable
 from ..engine.host import Node
-from ..engine.interrupt import BrokenOff
+from ..engine.interrupt import Aborted
 from ..engine.journal import append_lines
 from ..engine.link import Link
 from ..engine.shell import q
@@ -173,7 +173,7 @@ class NodeRollout:
         with contextlib.suppress(RunbookError):
             if passed or self._read_invocation_id() != invocation_before:
                 if not passed:
-                    if not isinstance(error, KeyboardInterrupt) or isinstance(error, BrokenOff):
+                    if not isinstance(error, KeyboardInterrupt) or isinstance(error, Aborted):
                         return
                     self._watch_release()
                 self._place_server()

@@ -49,7 +49,7 @@ def test_a_host_whose_key_changed_is_refused(
 
 def test_a_damaged_list_of_keys_is_one_sentence(host: Host, known_hosts: Path) -> None:
     known_hosts.write_text("[127.77.0.1]:22 ssh-ed25519 not*base64\n")
-    with pytest.raises(Exception, match="a line that is no host key"):
+    with pytest.raises(Exception, match="a line that is not a host key"):
         host.link().run("true")
 
 

@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 
 from fabfile.console.task import run_as_task
 from fabfile.engine.errors import Locked, Mutation, RunbookError, Unreachable
-from fabfile.engine.interrupt import BrokenOff
+from fabfile.engine.interrupt import Aborted
 from fabfile.engine.secret import Secret
 
 
@@ -68,7 +68,7 @@ def test_errors_show_no_secrets_and_text_is_no_markup(capsys: pytest.CaptureFixt
 def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
     assert ending(raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err.startswith("✗ interrupted\n")
-    assert ending(raising(BrokenOff())) == 130
+    assert ending(raising(Aborted())) == 130
     assert "may still run on the host" in capsys.readouterr().err
 
 

@@ -27,7 +27,7 @@ def test_an_answer_is_found_in_whatever_pieces_it_comes(size: int, text: bytes) 
     for at in range(0, len(whole_answer), size):
         stream.feed(whole_answer[at : at + size])
     assert (bytes(stream.text), stream.code, stream.begun) == (text, 7, True)
-    assert stream.words().startswith("Welcome, ")
+    assert stream.noise_text().startswith("Welcome, ")
 
 
 def test_another_runs_frame_is_noise() -> None:

@@ -12,9 +12,9 @@ from fabfile.engine import interrupt
 
 
 def test_what_mends_is_not_ended_by_the_ctrl_c_before_it() -> None:
-    with interrupt.deferred():
+    with interrupt.defer():
         os.kill(os.getpid(), signal.SIGINT)
-        with interrupt.forgotten():
+        with interrupt.ignore_earlier():
             interrupt.check()  # not raised
         with pytest.raises(KeyboardInterrupt):
             interrupt.check()
@@ -22,22 +22,22 @@ def test_what_mends_is_not_ended_by_the_ctrl_c_before_it() -> None:
 
 
 def test_a_ctrl_c_of_its_own_ends_it() -> None:
-    with interrupt.deferred(), interrupt.forgotten():
+    with interrupt.defer(), interrupt.ignore_earlier():
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             interrupt.check()
 
 
 def test_who_breaks_off_the_mending_is_told_so() -> None:
-    with interrupt.deferred():
+    with interrupt.defer():
         os.kill(os.getpid(), signal.SIGINT)
-        with interrupt.mending():
+        with interrupt.protect_undo():
             interrupt.check()  # what led here does not end it
 
     def broken_off() -> None:
-        with interrupt.mending():
+        with interrupt.protect_undo():
             os.kill(os.getpid(), signal.SIGINT)
             interrupt.check()
 
-    with interrupt.deferred(), pytest.raises(interrupt.BrokenOff):
+    with interrupt.defer(), pytest.raises(interrupt.Aborted):
         broken_off()

@@ -82,7 +82,7 @@ def test_the_message_names_who_why_and_what_to_do() -> None:
     error = locked_error("node1", Holder("r", "anna@desk", "deploy", "ticket 7", "noon", 42, ""))
     assert error.code == 3
     assert error.problem == "node1 is locked by anna@desk: deploy (ticket 7), since noon"
-    assert "ends in 42 s" in error.why
+    assert "expires in 42 s" in error.why
     assert error.next.endswith("fab deploy --take-over")
     assert (
         "()"
