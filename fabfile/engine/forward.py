@@ -1,4 +1,4 @@
-"""A port of this machine that leads to a port on a host, through the ssh connection."""
+"""Forward a port of this machine to a port of a host, through the ssh connection."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ LOOPBACK = "127.0.0.1"
 
 @contextlib.contextmanager
 def forward_port(link: Link, port: int) -> Iterator[int]:
-    """Forward a free port of this machine's loopback to `port` of the host's loopback, for as long
-    as the context lasts. Yields the local port.
+    """Forward a free loopback port of this machine to `port` of the host's loopback.
+
+    The forward lasts as long as the context. Yields the local port.
 
     Raises:
         RunbookError: the host cannot be reached.
@@ -45,15 +46,17 @@ def _serve_port(server: socket.socket, transport: Transport, port: int) -> None:
         try:
             channel = transport.open_channel("direct-tcpip", (LOOPBACK, port), peer, timeout=10)
         except (paramiko.SSHException, OSError, EOFError):
-            client.close()  # the caller sees an answer that never comes, and says so
+            client.close()  # the caller sees a closed connection, and reports it
             continue
         for source, target in ((client, channel), (channel, client)):
             threading.Thread(target=copy_bytes, args=(source, target), daemon=True).start()
 
 
 def copy_bytes(source: Any, target: Any) -> None:
-    """Copy until either side ends, then end both (a channel by `close` alone: see
-    `channel.end_input`)."""
+    """Copy until either side ends, then close both.
+
+    A channel gets `close` only: its `shutdown` can break the connection (see `channel.end_input`).
+    """
     with contextlib.suppress(OSError, EOFError):
         while block := source.recv(65536):
             target.sendall(block)
