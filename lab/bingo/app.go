@@ -19,7 +19,7 @@ type app struct {
 	data   *database
 	faults *faults
 	lab    *lab
-	chat   *chatter
+	noise  *noise
 	host   string
 	reads  uint64
 }
@@ -32,46 +32,52 @@ func (a *app) routes() http.Handler {
 	mux.HandleFunc("/long_dummy", a.longDummy)
 	mux.HandleFunc("/operation", a.operation)
 	for name, t := range tables {
-		mux.HandleFunc("/api/"+name, a.whole(name, t))
-		mux.HandleFunc("/api/"+name+"/", a.single(name, t))
+		mux.HandleFunc("/api/"+name, a.serveList(name, t))
+		mux.HandleFunc("/api/"+name+"/", a.serveRow(name, t))
 	}
-	return a.counted(a.limited(mux, newLimiter(a.chat.tick)))
+	return a.logRequests(a.limitRequests(mux, newLimiter(a.noise.tick)))
 }
 
-// limited counts every request, /ping too, and answers 500 to all of them when the process is ill.
-func (a *app) limited(next http.Handler, limit limiter) http.Handler {
+// limitRequests limits all requests, also /ping, and answers 500 to all of them if the process is
+// ill.
+func (a *app) limitRequests(next http.Handler, limit limiter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !limit.take():
-			a.fail(w, http.StatusServiceUnavailable, "too many requests")
-		case a.faults.sick():
-			a.feelBad(w)
-		case a.unlucky(r):
-			a.fail(w, http.StatusInternalServerError, "bad luck")
+			a.writeError(w, http.StatusServiceUnavailable, "too many requests")
+		case a.faults.isIll():
+			a.writeIll(w)
+		case a.injectsError(r):
+			a.writeError(w, http.StatusInternalServerError, "bad luck")
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// unlucky is every so manieth read of /api, where a release is made so.
-func (a *app) unlucky(r *http.Request) bool {
+// injectsError reports whether this read of /api must fail: one in error_every, in a release that
+// sets it.
+func (a *app) injectsError(r *http.Request) bool {
 	every := uint64(a.lab.number("error_every", 0))
-	return every > 0 && strings.HasPrefix(r.URL.Path, "/api/") && atomic.AddUint64(&a.reads, 1)%every == 0
+	if every == 0 || !strings.HasPrefix(r.URL.Path, "/api/") {
+		return false
+	}
+	return atomic.AddUint64(&a.reads, 1)%every == 0
 }
 
-// counted writes a line of log for every request.
-func (a *app) counted(next http.Handler) http.Handler {
+// logRequests writes a log line for every request.
+func (a *app) logRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, seen := time.Now(), &status{w, http.StatusOK}
 		next.ServeHTTP(seen, r)
-		a.chat.request()
-		a.chat.logger.Info("Request was handled", zap.String("method", r.Method), zap.String("path", r.URL.Path),
-			zap.Int("status", seen.code), zap.Duration("took", time.Since(began)), zap.String("remote", r.RemoteAddr))
+		a.noise.request()
+		a.noise.logger.Info("Request was handled", zap.String("method", r.Method),
+			zap.String("path", r.URL.Path), zap.Int("status", seen.code),
+			zap.Duration("took", time.Since(began)), zap.String("remote", r.RemoteAddr))
 	})
 }
 
-// status remembers the status that was answered.
+// status remembers the status of the response.
 type status struct {
 	http.ResponseWriter
 	code int
@@ -84,7 +90,7 @@ func (s *status) WriteHeader(code int) {
 
 func (a *app) index(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/" {
-		a.fail(w, http.StatusNotFound, "not found")
+		a.writeError(w, http.StatusNotFound, "not found")
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain")
@@ -93,17 +99,17 @@ func (a *app) index(w http.ResponseWriter, r *http.Request) {
 
 func (a *app) dbDummy(w http.ResponseWriter, r *http.Request) {
 	if _, err := a.data.pool().ExecContext(r.Context(), "SELECT pg_sleep(0.1)"); err != nil {
-		a.fail(w, http.StatusInternalServerError, err.Error())
+		a.writeError(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	a.say(w, struct {
+	a.writeObject(w, struct {
 		Result string `json:"result"`
 	}{"ok"})
 }
 
 func (a *app) longDummy(w http.ResponseWriter, _ *http.Request) {
 	time.Sleep(3 * time.Second)
-	a.say(w, struct {
+	a.writeObject(w, struct {
 		Result string `json:"result"`
 	}{"that took long"})
 }
@@ -114,38 +120,38 @@ func (a *app) operation(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case r.Method != http.MethodPost:
-		a.fail(w, http.StatusMethodNotAllowed, "only POST")
+		a.writeError(w, http.StatusMethodNotAllowed, "only POST")
 		return
 	case json.NewDecoder(r.Body).Decode(&asked) != nil || asked.Operation == nil:
-		a.fail(w, http.StatusBadRequest, "operation must be an integer")
+		a.writeError(w, http.StatusBadRequest, "operation must be an integer")
 		return
 	}
 	a.faults.poison(*asked.Operation)
-	if a.faults.sick() {
-		a.feelBad(w)
+	if a.faults.isIll() {
+		a.writeIll(w)
 		return
 	}
-	a.say(w, asked)
+	a.writeObject(w, asked)
 }
 
-func (a *app) feelBad(w http.ResponseWriter) {
+func (a *app) writeIll(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusInternalServerError)
 	w.Write([]byte("I feel bad."))
 }
 
-// say answers with an object, and the node's name and time in it.
-func (a *app) say(w http.ResponseWriter, object interface{}) {
-	a.send(w, http.StatusOK, object)
+// writeObject answers with an object, to which it adds the node's name and time.
+func (a *app) writeObject(w http.ResponseWriter, object interface{}) {
+	a.writeJSON(w, http.StatusOK, object)
 }
 
-func (a *app) fail(w http.ResponseWriter, status int, reason string) {
-	a.send(w, status, struct {
+func (a *app) writeError(w http.ResponseWriter, status int, reason string) {
+	a.writeJSON(w, status, struct {
 		Error string `json:"error"`
 	}{reason})
 }
 
-func (a *app) send(w http.ResponseWriter, status int, object interface{}) {
+func (a *app) writeJSON(w http.ResponseWriter, status int, object interface{}) {
 	body, _ := json.Marshal(object)
 	stamp, _ := json.Marshal(struct {
 		Host string    `json:"host"`

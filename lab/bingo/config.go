@@ -33,7 +33,8 @@ type config struct {
 
 func defaultConfig() config {
 	return config{"test@example.com", cluster{
-		Hosts: []address{{"localhost", 5432}}, User: "postgres", Password: "postgres", Name: "postgres", SSLMode: "disable",
+		Hosts: []address{{"localhost", 5432}},
+		User:  "postgres", Password: "postgres", Name: "postgres", SSLMode: "disable",
 	}}
 }
 
@@ -49,7 +50,7 @@ func readConfig() config {
 	return read
 }
 
-// String is its YAML.
+// String returns the configuration as YAML.
 func (c config) String() string {
 	text, err := yaml.Marshal(c)
 	if err != nil {
@@ -63,9 +64,9 @@ func (c config) logPath() string {
 	return fmt.Sprintf("/opt/bongo/logs/%.10s/main.log", fmt.Sprintf("%x", hash))
 }
 
-const firstPort, lastPort = 2281, 32862 // the lowest and the highest that were observed
+const firstPort, lastPort = 2281, 32862 // the lowest and the highest port that were observed
 
-// port is a fixed function of the e-mail that nobody is meant to guess.
+// port is a fixed function of the e-mail. The function is secret: the runbook must find the port.
 func (c config) port() int {
 	sum := sha256.Sum256([]byte("port of " + c.Email))
 	return firstPort + int(binary.BigEndian.Uint32(sum[:4])%(lastPort-firstPort+1))

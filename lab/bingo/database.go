@@ -12,9 +12,11 @@ import (
 	_ "github.com/lib/pq"
 )
 
-const probeTime = 5 * time.Second // between two looks for the primary, and the longest that one takes
+// probeSeconds is the pause between two searches for the primary, and the time limit of a search.
+const probeSeconds = 5 * time.Second
 
-// database finds the primary among its hosts and keeps looking. Its pools are database/sql's defaults: 2 idle, no limit.
+// database finds the primary among its hosts, and searches again all the time. Its pools have the
+// defaults of database/sql: 2 idle connections, no upper limit.
 type database struct {
 	pools   []*sql.DB
 	primary atomic.Value // *sql.DB
@@ -29,8 +31,9 @@ func newDatabase(c cluster) (*database, error) {
 		}
 		d.pools = append(d.pools, pool)
 	}
-	if !d.look() {
-		return nil, errors.New("failed Init Core: failed NewDatabase: could not connect to any host from the list")
+	if !d.findPrimary() {
+		return nil, errors.New("failed Init Core: failed NewDatabase: " +
+			"could not connect to any host from the list")
 	}
 	return d, nil
 }
@@ -43,15 +46,16 @@ func dsn(c cluster, host address) string {
 		quote(host.Address), host.Port, quote(c.User), quote(c.Password), quote(c.Name), quote(c.SSLMode))
 }
 
-func (d *database) watch() {
-	for range time.Tick(probeTime) {
-		d.look()
+func (d *database) watchPrimary() {
+	for range time.Tick(probeSeconds) {
+		d.findPrimary()
 	}
 }
 
-// look asks all hosts at once: one that is switched off, with connections open to it, answers nothing for many minutes.
-func (d *database) look() bool {
-	late := time.After(probeTime)
+// findPrimary asks all hosts at once: a host that lost its power while connections are open does
+// not answer for many minutes.
+func (d *database) findPrimary() bool {
+	late := time.After(probeSeconds)
 	answers := make(chan *sql.DB, len(d.pools))
 	for _, pool := range d.pools {
 		go func(pool *sql.DB) {
@@ -75,9 +79,9 @@ func (d *database) look() bool {
 	return false
 }
 
-// isPrimary uses two connections at once: the two that stay idle in the pool.
+// isPrimary uses two connections at once: they stay in the pool as its two idle connections.
 func isPrimary(pool *sql.DB) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), probeSeconds)
 	defer cancel()
 	standby := true
 	for range [2]int{} {

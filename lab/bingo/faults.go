@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	leakCap   = 2048 // MiB; whatever the lab's file says
-	spareKB   = 1e6  // what a leak leaves to the machine
+	leakCap   = 2048 // MiB; the lab's file cannot raise it
+	spareKB   = 1e6  // a leak stops when the machine has less
 	allDeaths = "exit,panic,leak,500"
 )
 
-// faults are the ways it fails, by itself or by a poisoned operation.
+// faults are the faults of the process, at the end of its lifetime or after a poisoned operation.
 type faults struct {
 	lab     *lab
 	started time.Time
@@ -27,9 +27,10 @@ type faults struct {
 	leaked  [][]byte
 }
 
-func (f *faults) sick() bool { return atomic.LoadInt32(&f.ill) == 1 }
+func (f *faults) isIll() bool { return atomic.LoadInt32(&f.ill) == 1 }
 
-// poison reads the operation's bits 32 to 35: 3 leaks, 4 panics, 5 makes it ill; all others are harmless.
+// poison reads bits 32 to 35 of the operation: 3 leaks, 4 panics, 5 makes the process ill. All
+// other values are harmless.
 func (f *faults) poison(operation int64) {
 	switch (operation & 0xF00000000) >> 32 {
 	case 3:
@@ -37,13 +38,14 @@ func (f *faults) poison(operation int64) {
 	case 4:
 		f.panic()
 	case 5:
-		f.sicken()
+		f.becomeIll()
 	}
 }
 
-func (f *faults) sicken() { atomic.StoreInt32(&f.ill, 1) }
+func (f *faults) becomeIll() { atomic.StoreInt32(&f.ill, 1) }
 
-// panic never returns. It happens outside the handlers, whose panics net/http would catch.
+// panic never returns. The panic happens outside the handlers, because net/http would catch it
+// there.
 func (f *faults) panic() {
 	go func() { panic("we're all gonna die") }()
 	select {}
@@ -58,7 +60,7 @@ func (f *faults) leak() {
 			step := f.lab.number("leak_mb_per_s", 20) / 10
 			block := make([]byte, int(step*1e6)+1)
 			for i := 0; i < len(block); i += 4096 {
-				block[i] = 1 // touched, so that it counts
+				block[i] = 1 // a page counts only after it was written to
 			}
 			f.leaked = append(f.leaked, block)
 			leaked += step
@@ -77,15 +79,15 @@ func (f *faults) leakLimit() float64 {
 
 func availableKB() float64 {
 	data, _ := os.ReadFile("/proc/meminfo")
-	var kB float64 = spareKB * 2 // unreadable: the cap has to do
+	var kB float64 = spareKB * 2 // if it cannot be read, only leakCap ends the leak
 	if at := bytes.Index(data, []byte("MemAvailable:")); at >= 0 {
 		fmt.Sscanf(string(data[at:]), "MemAvailable: %f", &kB)
 	}
 	return kB
 }
 
-// mortality ends it after a lifetime that only the second of its start decides.
-func (f *faults) mortality() {
+// dieAtEndOfLife ends the process after a lifetime that depends only on the second of its start.
+func (f *faults) dieAtEndOfLife() {
 	begin := f.started.Truncate(time.Second)
 	draw := rand.New(rand.NewSource(begin.Unix()))
 	share, kind, code := draw.Float64(), draw.Int(), draw.Intn(2)
@@ -97,13 +99,13 @@ func (f *faults) mortality() {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
-		if now := f.lab.get("deaths", "real"); now != deaths { // turned on or off while it runs
+		if now := f.lab.get("deaths", "real"); now != deaths { // the lab changed it meanwhile
 			deaths, begin = now, time.Now().Truncate(time.Second)
 		}
 	}
 }
 
-// lifetime is 10 to 25 minutes, or 0.5 to 1.5 times the mean that the lab asks for.
+// lifetime is 10 to 25 minutes, or 0.5 to 1.5 times the mean that the lab sets.
 func lifetime(deaths string, share float64) time.Duration {
 	seconds := 600 + share*900
 	if mean, err := strconv.ParseFloat(deaths, 64); err == nil {
@@ -121,6 +123,6 @@ func (f *faults) die(kind string, code int) {
 	case "leak":
 		f.leak()
 	default:
-		f.sicken()
+		f.becomeIll()
 	}
 }

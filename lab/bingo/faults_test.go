@@ -6,20 +6,22 @@ import (
 )
 
 func TestRealLifetimeIsTenToTwentyFiveMinutes(t *testing.T) {
-	if short, long := lifetime("real", 0), lifetime("real", 1); short != 10*time.Minute || long != 25*time.Minute {
+	short, long := lifetime("real", 0), lifetime("real", 1)
+	if short != 10*time.Minute || long != 25*time.Minute {
 		t.Errorf("%v to %v", short, long)
 	}
 }
 
-func TestAskedLifetimeIsAroundTheMean(t *testing.T) {
-	if short, long := lifetime("40", 0), lifetime("40", 1); short != 20*time.Second || long != time.Minute {
+func TestLifetimeIsAroundTheMean(t *testing.T) {
+	short, long := lifetime("40", 0), lifetime("40", 1)
+	if short != 20*time.Second || long != time.Minute {
 		t.Errorf("%v to %v", short, long)
 	}
 }
 
-func TestFullSizeIsTheOriginals(t *testing.T) {
+func TestFullScaleHasTheRowCountsOfTheOriginal(t *testing.T) {
 	counts := map[string]int{}
-	for _, s := range allStuff(1) {
+	for _, s := range tableSeeds(1) {
 		counts[s.table] = s.count
 	}
 	if counts["sessions"] != 5000000 || counts["customers"] != 500000 || counts["movies"] != 29019 {
@@ -28,7 +30,7 @@ func TestFullSizeIsTheOriginals(t *testing.T) {
 }
 
 func TestEveryRowOfASmallScaleHasItsCustomerAndFilm(t *testing.T) {
-	for _, s := range allStuff(0) {
+	for _, s := range tableSeeds(0) {
 		if s.count != 1 {
 			t.Error(s.table, s.count)
 		}

@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	labPath     = "/etc/bingo-lab.conf"
-	trailerMark = "\n--lab release--\n" // what lab/releases.py puts between the program and its trailer
-	trailerMost = 4096
+	labPath      = "/etc/bingo-lab.conf"
+	trailerMark  = "\n--lab release--\n" // as in lab/releases.py
+	trailerBytes = 4096
 )
 
-// trailer is what a release of its own says at the end of its file. Only a release that is deployed heeds it: one that is
-// looked at (run from elsewhere than .../current/) is like any other.
-var trailer = parseLab(ownTrailer())
+// trailer holds the settings at the end of this program's file (see lab/releases.py). Only a
+// deployed release uses them: discovery runs the program outside .../current/, and there it behaves
+// like any other release.
+var trailer = parseLab(readOwnTrailer())
 
-func ownTrailer() string {
+func readOwnTrailer() string {
 	if !strings.Contains(os.Args[0], "/current/") {
 		return ""
 	}
@@ -29,20 +30,20 @@ func ownTrailer() string {
 	}
 	defer file.Close()
 	end, _ := file.Seek(0, io.SeekEnd)
-	data := make([]byte, trailerMost)
-	count, _ := file.ReadAt(data, end-trailerMost)
+	data := make([]byte, trailerBytes)
+	count, _ := file.ReadAt(data, end-trailerBytes)
 	_, text, _ := strings.Cut(string(data[:count]), trailerMark)
 	return text
 }
 
-// lab is what the lab-only file says; it is read again at most once a second.
+// lab holds the settings of the lab-only file, which is read again at most once a second.
 type lab struct {
 	mutex  sync.Mutex
 	read   time.Time
 	values map[string]string
 }
 
-func (l *lab) get(key, otherwise string) string {
+func (l *lab) get(key, fallback string) string {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	if time.Since(l.read) > time.Second {
@@ -54,14 +55,14 @@ func (l *lab) get(key, otherwise string) string {
 			return value
 		}
 	}
-	return otherwise
+	return fallback
 }
 
-func (l *lab) number(key string, otherwise float64) float64 {
+func (l *lab) number(key string, fallback float64) float64 {
 	if value, err := strconv.ParseFloat(l.get(key, ""), 64); err == nil && value >= 0 {
 		return value
 	}
-	return otherwise
+	return fallback
 }
 
 func parseLab(text string) map[string]string {

@@ -3,17 +3,17 @@ package main
 import "time"
 
 const (
-	refill   = 50 * time.Millisecond
-	handful  = 5           // tokens for each refill: 100 requests a second
-	patience = time.Second // how long a request waits for its token
+	refill          = 50 * time.Millisecond
+	tokensPerRefill = 5           // 100 requests a second
+	maxWait         = time.Second // the longest time a request waits for a token
 )
 
-// limiter lets 100 requests a second through. The surplus waits in the order of its coming.
+// limiter lets 100 requests a second through. Further requests wait in their order.
 type limiter chan struct{}
 
 // newLimiter calls tick after each refill.
 func newLimiter(tick func()) limiter {
-	l := make(limiter, handful)
+	l := make(limiter, tokensPerRefill)
 	go func() {
 		for range time.Tick(refill) {
 			l.fill()
@@ -24,7 +24,7 @@ func newLimiter(tick func()) limiter {
 }
 
 func (l limiter) fill() {
-	for i := 0; i < handful; i++ {
+	for i := 0; i < tokensPerRefill; i++ {
 		select {
 		case l <- struct{}{}:
 		default:
@@ -33,14 +33,14 @@ func (l limiter) fill() {
 	}
 }
 
-// take waits for a token; false when none came in time.
+// take waits for a token; it returns false if there is none within maxWait.
 func (l limiter) take() bool {
 	select {
 	case <-l:
 		return true
 	default:
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	select {
 	case <-l:

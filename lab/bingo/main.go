@@ -27,19 +27,23 @@ func commands() *cobra.Command {
 		Run:          func(*cobra.Command, []string) { fmt.Println("Hello world") },
 	}
 	root.AddCommand(
-		printing("version", "Print version", func() string { return version + "\n" }),
-		printing("print_default_config", "Print default config", func() string { return defaultConfig().String() }),
-		printing("print_current_config", "Print current config", func() string { return readConfig().String() }),
-		failing("prepare_db", "Prepare database", prepare),
-		failing("run_server", "Run server", serve),
+		printCommand("version", "Print version", func() string { return version + "\n" }),
+		printCommand("print_default_config", "Print default config",
+			func() string { return defaultConfig().String() }),
+		printCommand("print_current_config", "Print current config",
+			func() string { return readConfig().String() }),
+		runCommand("prepare_db", "Prepare database", prepare),
+		runCommand("run_server", "Run server", serve),
 	)
 	return root
 }
 
-func printing(use, short string, text func() string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Run: func(*cobra.Command, []string) { fmt.Print(text()) }}
+func printCommand(use, short string, text func() string) *cobra.Command {
+	run := func(*cobra.Command, []string) { fmt.Print(text()) }
+	return &cobra.Command{Use: use, Short: short, Run: run}
 }
 
-func failing(use, short string, work func() error) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, RunE: func(*cobra.Command, []string) error { return work() }}
+func runCommand(use, short string, work func() error) *cobra.Command {
+	run := func(*cobra.Command, []string) error { return work() }
+	return &cobra.Command{Use: use, Short: short, RunE: run}
 }

@@ -14,28 +14,30 @@ import (
 )
 
 const (
-	portion = 250000 // rows of one transaction
-	piece   = 60000  // bytes handed to the driver at once
-	workers = 2
+	jobRows   = 250000 // rows in one transaction
+	copyBytes = 60000  // bytes passed to the driver at once
+	workers   = 2
 )
 
-// No keys but that of schema_migrations, which golang-migrate makes so.
+// Like the original, only schema_migrations has a key: golang-migrate makes it.
 const schema = `
-CREATE TABLE IF NOT EXISTS schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL);
-CREATE TABLE IF NOT EXISTS customers (id serial, name varchar(80) NOT NULL, surname varchar(80) NOT NULL,
-  birthday date NOT NULL, email varchar(256) NOT NULL);
-CREATE TABLE IF NOT EXISTS movies (id serial, name varchar NOT NULL, year int NOT NULL, duration bigint NOT NULL);
-CREATE TABLE IF NOT EXISTS sessions (id bigserial, start_time timestamp NOT NULL, customer_id int NOT NULL,
-  movie_id int NOT NULL);
+CREATE TABLE IF NOT EXISTS schema_migrations (version bigint NOT NULL PRIMARY KEY,
+  dirty boolean NOT NULL);
+CREATE TABLE IF NOT EXISTS customers (id serial, name varchar(80) NOT NULL,
+  surname varchar(80) NOT NULL, birthday date NOT NULL, email varchar(256) NOT NULL);
+CREATE TABLE IF NOT EXISTS movies (id serial, name varchar NOT NULL, year int NOT NULL,
+  duration bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (id bigserial, start_time timestamp NOT NULL,
+  customer_id int NOT NULL, movie_id int NOT NULL);
 INSERT INTO schema_migrations VALUES (1, false) ON CONFLICT DO NOTHING`
 
-// job is a range of rows of one table to be made.
+// job is a range of rows to insert into one table.
 type job struct {
-	stuff    *stuff
+	seed     *tableSeed
 	from, to int
 }
 
-// prepare creates the tables and fills them; progress goes to the standard output as JSON lines.
+// prepare creates the tables and fills them. It reports progress as JSON lines on stdout.
 func prepare() error {
 	settings := readConfig()
 	logger := newLogger("stdout")
@@ -47,12 +49,12 @@ func prepare() error {
 	if _, err := data.pool().Exec(schema); err != nil {
 		return fmt.Errorf("failed PrepareDB: failed migrations: %w", err)
 	}
-	made := allStuff((&lab{}).number("scale", 1))
-	if err := fill(data.pool(), portions(made), logger); err != nil {
+	made := tableSeeds((&lab{}).number("scale", 1))
+	if err := fill(data.pool(), splitIntoJobs(made), logger); err != nil {
 		return fmt.Errorf("failed PrepareDB: failed filling: %w", err)
 	}
 	for _, s := range made {
-		if err := countOn(data.pool(), s); err != nil {
+		if err := setSequence(data.pool(), s); err != nil {
 			return fmt.Errorf("failed PrepareDB: failed sequences: %w", err)
 		}
 	}
@@ -64,21 +66,21 @@ func scaled(count int, scale float64) int {
 	return int(math.Max(1, math.Round(float64(count)*scale)))
 }
 
-func portions(made []*stuff) []job {
+func splitIntoJobs(made []*tableSeed) []job {
 	var jobs []job
 	for _, s := range made {
-		for from := 1; from <= s.count; from += portion {
-			to := from + portion - 1
+		for from := 1; from <= s.count; from += jobRows {
+			to := from + jobRows - 1
 			if to > s.count {
 				to = s.count
 			}
-			jobs = append(jobs, job{stuff: s, from: from, to: to})
+			jobs = append(jobs, job{seed: s, from: from, to: to})
 		}
 	}
 	return jobs
 }
 
-// fill does the jobs in their order, two at a time. It returns the first error.
+// fill runs the jobs in their order, two at a time. It returns the first error.
 func fill(pool *sql.DB, jobs []job, logger *zap.Logger) error {
 	queue, results := make(chan job), make(chan error, workers)
 	stop := make(chan struct{})
@@ -116,12 +118,13 @@ func work(pool *sql.DB, queue <-chan job, logger *zap.Logger) error {
 		if err != nil {
 			return err
 		}
-		logger.Info("Filling "+j.stuff.table, zap.Int("from", j.from), zap.Int("to", j.to), zap.Int("of", j.stuff.count))
+		logger.Info("Filling "+j.seed.table,
+			zap.Int("from", j.from), zap.Int("to", j.to), zap.Int("of", j.seed.count))
 	}
 	return nil
 }
 
-// copyInto speaks to the driver itself: database/sql would look at each of 20 million values.
+// copyInto uses the driver directly: database/sql would inspect each of 20 million values.
 func (j job) copyInto(connection driver.Conn) error {
 	transaction, err := connection.Begin()
 	if err != nil {
@@ -135,7 +138,7 @@ func (j job) copyInto(connection driver.Conn) error {
 }
 
 func (j job) stream(connection driver.Conn) error {
-	statement, err := connection.Prepare(pq.CopyIn(j.stuff.table, j.stuff.columns...))
+	statement, err := connection.Prepare(pq.CopyIn(j.seed.table, j.seed.columns...))
 	if err != nil {
 		return err
 	}
@@ -146,10 +149,10 @@ func (j job) stream(connection driver.Conn) error {
 	if !able {
 		return errors.New("the driver cannot take lines of text")
 	}
-	lines := make([]byte, 0, piece+1000)
+	lines := make([]byte, 0, copyBytes+1000)
 	for id := j.from; id <= j.to; id++ {
-		lines = j.stuff.line(append(lines, '\n'), id)
-		if len(lines) > piece || id == j.to {
+		lines = j.seed.line(append(lines, '\n'), id)
+		if len(lines) > copyBytes || id == j.to {
 			if _, err := copying.CopyData(context.Background(), string(lines[1:])); err != nil {
 				return err
 			}
@@ -160,8 +163,8 @@ func (j job) stream(connection driver.Conn) error {
 	return err
 }
 
-// countOn makes the next new row's id follow the last one.
-func countOn(pool *sql.DB, s *stuff) error {
+// setSequence sets the sequence so that the next new row gets the id after the last one.
+func setSequence(pool *sql.DB, s *tableSeed) error {
 	text := "SELECT setval(pg_get_serial_sequence('TABLE', 'id'), max(id)) FROM TABLE"
 	_, err := pool.Exec(strings.ReplaceAll(text, "TABLE", s.table))
 	return err

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// table is how one kind of thing is asked for. limit is the list's own time limit; row reads one row.
+// table holds the queries of one table. limit is the time limit of the list; row reads one row.
 type table struct {
 	query, order, byID string
 	limit              time.Duration
@@ -21,14 +21,17 @@ var tables = map[string]table{
 	},
 	"customer": {
 		"SELECT id, name, surname, to_char(birthday, 'YYYY-MM-DD'), email FROM customers",
-		" ORDER BY surname, name, birthday DESC, id DESC", " WHERE id = $1::bigint", time.Minute, customerRow,
+		" ORDER BY surname, name, birthday DESC, id DESC", " WHERE id = $1::bigint",
+		time.Minute, customerRow,
 	},
 	"session": {
 		`SELECT sessions.id, sessions.start_time, customers.id, customers.name, customers.surname,
-  to_char(customers.birthday, 'YYYY-MM-DD'), customers.email, movies.id, movies.name, movies.year, movies.duration
-FROM sessions JOIN customers ON sessions.customer_id = customers.id JOIN movies ON sessions.movie_id = movies.id`,
-		" ORDER BY movies.year DESC, movies.name, customers.id, sessions.id DESC", " WHERE sessions.id = $1::bigint",
-		20 * time.Second, sessionRow,
+  to_char(customers.birthday, 'YYYY-MM-DD'), customers.email,
+  movies.id, movies.name, movies.year, movies.duration
+FROM sessions JOIN customers ON sessions.customer_id = customers.id
+JOIN movies ON sessions.movie_id = movies.id`,
+		" ORDER BY movies.year DESC, movies.name, customers.id, sessions.id DESC",
+		" WHERE sessions.id = $1::bigint", 20 * time.Second, sessionRow,
 	},
 }
 
