@@ -41,7 +41,7 @@ class UseCommand:
 
 
 @dataclass(frozen=True)
-class Again:
+class RunAgain:
     """Run the program again, without a change."""
 
     why: str
@@ -65,4 +65,6 @@ class NeedsHuman:
     next: str
 
 
-Action = CreateFile | CreateDirectory | RejectOutbound | UseCommand | Again | Serving | NeedsHuman
+Action = (
+    CreateFile | CreateDirectory | RejectOutbound | UseCommand | RunAgain | Serving | NeedsHuman
+)

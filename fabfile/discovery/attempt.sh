@@ -1,23 +1,27 @@
-# Run one program once under strace, as its unprivileged user, until it exits, listens, waits for a call that nobody
-# answers, or the deadline comes; then end all of it and print what was seen. POSIX sh, run as root.
+# Run a program once under strace, as its unprivileged user, until it exits, listens, waits for a
+# call without an answer, or the deadline passes. Then end all its processes and print the result.
+# POSIX sh, run as root.
 #
-# Set before: user, home, directory, deadline (seconds), stall and settle (hundredths), rejects ("ADDRESS PORT" lines),
-# shadows ("BASE64 PATH" lines: content to be shown to the program in place of a file). "$@" is the command line.
+# The caller sets user, home, directory, deadline (seconds), stall and settle (hundredths of a
+# second), rejects (lines "ADDRESS PORT") and shadows (lines "BASE64 PATH": content to show to the
+# program in place of a file). "$@" is the command line.
 set -u
-: "${user:?}" "${home:?}" "${directory:?}" "${deadline:?}" "${stall:?}" "${settle:?}" "${rejects?}" "${shadows?}"
+: "${user:?}" "${home:?}" "${directory:?}" "${deadline:?}" "${stall:?}" "${settle:?}"
+: "${rejects?}" "${shadows?}"
 umask 077
 work='' tracer=''
 
-# Every process of the program, also one that made itself a daemon, has our strace as its tracer.
+# Our strace traces every process of the program, also one that became a daemon.
 tracees() {
-  [ -z "$tracer" ] || grep -l "^TracerPid:[[:space:]]*$tracer\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3
+  [ -z "$tracer" ] ||
+    grep -l "^TracerPid:[[:space:]]*$tracer\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3
 }
 
 signal_all() {
   for pid in $(tracees); do kill "-$1" "$pid" 2>/dev/null; done
 }
 
-# alive: the tracer is there and no zombie.
+# alive: the tracer exists and is not a zombie.
 alive() {
   read -r _ _ state _ 2>/dev/null <"/proc/$tracer/stat" && [ "$state" != Z ]
 }
@@ -45,10 +49,13 @@ cleanup() {
   work='' tracer='' rejects=''
 }
 
-# reject: calls of this user to these places fail at once; only new ones, a running instance keeps its connections.
+# reject: calls of this user to these addresses fail at once. Only new connections are rejected, so
+# that a running instance keeps its connections.
 reject() {
   {
-    echo 'add table inet runbook_discovery; delete table inet runbook_discovery; add table inet runbook_discovery'
+    # "delete" fails without a table, so add it first: this empties a table that was left behind.
+    echo 'add table inet runbook_discovery; delete table inet runbook_discovery'
+    echo 'add table inet runbook_discovery'
     echo 'add chain inet runbook_discovery out { type filter hook output priority -10; }'
     echo "$rejects" | while read -r address port; do
       case $address in *:*) family=ip6 ;; *) family=ip ;; esac
@@ -59,21 +66,24 @@ reject() {
   } | nft -f -
 }
 
-# launch: becomes strace. In a mount namespace of its own if files are to be shadowed there.
+# launch: becomes strace; in a mount namespace of its own if files are shadowed.
 launch() {
   exec 9>&-
   umask 022 # as under systemd
   cd "$directory" || exit 126
   # shellcheck disable=SC3045  # not in POSIX, but in every sh of Debian
   ulimit -c 0
-  set -- env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME="$home" USER="$user" \
-    LOGNAME="$user" LANG=C.UTF-8 strace -f -ttt -y -s 0 --seccomp-bpf -u "$user" -o "$work/trace" -e signal=none \
+  set -- env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME="$home" \
+    USER="$user" LOGNAME="$user" LANG=C.UTF-8 \
+    strace -f -ttt -y -s 0 --seccomp-bpf -u "$user" -o "$work/trace" -e signal=none \
     -e trace=%file,socket,connect,bind,getsockopt timeout -k 2 "$((deadline + 5))" "$@"
   [ -f "$work/shadow.1" ] || exec "$@"
   # shellcheck disable=SC2016  # expanded by the inner sh
   exec unshare --mount sh -c '
     work=$1; shift
-    while read -r number path; do mount --bind "$work/shadow.$number" "$path" || exit 126; done <"$work/shadows"
+    while read -r number path; do
+      mount --bind "$work/shadow.$number" "$path" || exit 126
+    done <"$work/shadows"
     exec "$@"' sh "$work" "$@"
 }
 
@@ -94,7 +104,7 @@ watch() {
   now; start=$time listening='' outcome=''
   : >"$work/waiting"
   while [ -z "$outcome" ]; do
-    echo || exit 1 # nobody listens any more: the asking side has gone
+    echo || exit 1 # the ssh session of the caller has ended: stop too
     sleep 0.1
     pids=$(tracees | tr '\n' '|')
     ss -Htanp 2>/dev/null | grep -E "pid=(${pids}none)," >"$work/sockets"
@@ -113,7 +123,7 @@ watch() {
   done
 }
 
-# unanswered: a call that is not answered now and was not one stall time ago; sets stalled.
+# unanswered: whether a call has had no answer for the stall time; sets stalled.
 unanswered() {
   stalled=$(awk '$1 == "SYN-SENT" { print $5 }' "$work/sockets" | sort -u | while read -r peer; do
     first=$(awk -v peer="$peer" '$1 == peer { print $2 }' "$work/waiting")
@@ -127,7 +137,7 @@ unanswered() {
   [ -n "$stalled" ]
 }
 
-# Files may hold anything, also what is not text: packed, the answer survives every way.
+# put NAME FILE BYTES: print the end of a file, packed, because it may hold bytes that are no text.
 put() {
   printf '%s ' "$1"
   { [ ! -f "$2" ] || tail -c "$3" "$2"; } | gzip -c | base64 -w0
@@ -146,9 +156,10 @@ launch "$@" >"$work/out" 2>"$work/err" </dev/null &
 tracer=$!
 watch
 if [ "$outcome" != exited ]; then
-  for said in out err; do cp "$work/$said" "$work/$said.kept"; done # what it says when it is told to end is not asked for
+  # Keep the output from before the signal: messages about the end are not part of the result.
+  for stream in out err; do cp "$work/$stream" "$work/$stream.kept"; done
   stop
-  for said in out err; do mv "$work/$said.kept" "$work/$said"; done
+  for stream in out err; do mv "$work/$stream.kept" "$work/$stream"; done
 fi
 wait "$tracer" 2>/dev/null
 code=$?

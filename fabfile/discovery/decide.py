@@ -6,11 +6,11 @@ import posixpath
 
 from .actions import (
     Action,
-    Again,
     CreateDirectory,
     CreateFile,
     NeedsHuman,
     RejectOutbound,
+    RunAgain,
     Serving,
     UseCommand,
 )
@@ -30,45 +30,49 @@ from .state import SERVICES, SearchState
 from .strace import Bind, Connect
 
 
-def decide_action(a: Attempt, s: SearchState) -> Action:
+def decide_action(attempt: Attempt, state: SearchState) -> Action:
     """Return the next action: that of the first rule that applies."""
     for rule in (
-        _when_serving,
-        _when_stalled,
-        _port_taken,
-        _port_forbidden,
-        _needs_command,
-        _service_away,
-        _path_missing,
+        _finish_when_serving,
+        _handle_stalled_call,
+        _handle_taken_port,
+        _report_forbidden_port,
+        _choose_command,
+        _report_missing_service,
+        _create_missing_path,
     ):
-        if action := rule(a, s):
+        if action := rule(attempt, state):
             return action
     return (
-        explain_denied_path(a, s)
-        or _once_more(a, s)
-        or rejected_by_service(a, s)
-        or unexplained_exit(a, s)
+        explain_denied_path(attempt, state)
+        or _retry_once(attempt, state)
+        or rejected_by_service(attempt, state)
+        or unexplained_exit(attempt, state)
     )
 
 
-def _when_serving(a: Attempt, s: SearchState) -> Action | None:
-    if a.outcome != "listening":
+def _finish_when_serving(attempt: Attempt, state: SearchState) -> Action | None:
+    if attempt.outcome != "listening":
         return None
     return Serving(
-        f"It serves: it listens at {_join_ports(a.ports)}, {a.seconds:.1f} s after its start.",
-        a.ports,
+        f"It serves: it listens at {_join_ports(attempt.ports)}, {attempt.seconds:.1f} s after its"
+        " start.",
+        attempt.ports,
     )
 
 
-def _when_stalled(a: Attempt, s: SearchState) -> Action | None:
-    if a.stalled is None:
+def _handle_stalled_call(attempt: Attempt, state: SearchState) -> Action | None:
+    if attempt.stalled is None:
         return None
-    to = a.stalled
-    if to in s.known or to.port in SERVICES:
+    to = attempt.stalled
+    if to in state.known or to.port in SERVICES:
         return explain_missing_service(
-            to, "does not answer (packets are dropped on the way, or the host is down)", a, s
+            to,
+            "does not answer (packets are dropped on the way, or the host is down)",
+            attempt,
+            state,
         )
-    if to in s.rejected:
+    if to in state.rejected:
         return NeedsHuman(
             f"It still waits for {to} although calls to it are rejected.",
             "it would wait at every start",
@@ -79,32 +83,32 @@ def _when_stalled(a: Attempt, s: SearchState) -> Action | None:
     )
 
 
-def _port_taken(a: Attempt, s: SearchState) -> Action | None:
-    bind = _last_bind(a)
+def _handle_taken_port(attempt: Attempt, state: SearchState) -> Action | None:
+    bind = _last_bind(attempt)
     if bind is None or bind.error != "EADDRINUSE":
         return None
     at = Destination(bind.address, bind.port)
-    if a.holder and a.holder.same:
+    if attempt.holder and attempt.holder.same:
         return Serving(
-            f"It reached its port: its running instance, {a.holder}, already holds {at}.",
+            f"It reached its port: its running instance, {attempt.holder}, already holds {at}.",
             (at,),
-            str(a.holder),
+            str(attempt.holder),
         )
     return NeedsHuman(
-        f"It wants the port {at}, which {a.holder or 'another process'} holds.",
+        f"It wants the port {at}, which {attempt.holder or 'another process'} holds.",
         "two processes cannot serve at one port, and discovery cannot choose another",
         f"stop or move what listens there (ss -ltnp 'sport = :{at.port}'), then {RETRY}",
     )
 
 
-def _port_forbidden(a: Attempt, s: SearchState) -> Action | None:
-    bind = _last_bind(a)
+def _report_forbidden_port(attempt: Attempt, state: SearchState) -> Action | None:
+    bind = _last_bind(attempt)
     if bind is None or bind.error not in ("EACCES", "EADDRNOTAVAIL"):
         return None
     at = Destination(bind.address, bind.port)
     if bind.error == "EACCES":
         return NeedsHuman(
-            f"It wants the port {at}, which user {s.program.user} may not open.",
+            f"It wants the port {at}, which user {state.program.user} may not open.",
             "ports below 1024 need a privilege",
             "configure a higher port, or give its unit AmbientCapabilities=CAP_NET_BIND_SERVICE",
         )
@@ -115,57 +119,60 @@ def _port_forbidden(a: Attempt, s: SearchState) -> Action | None:
     )
 
 
-def _needs_command(a: Attempt, s: SearchState) -> Action | None:
-    bare = a.args == s.program.args
-    if a.outcome != "exited" or not (a.code == 0 or (bare and is_help(a.output))):
+def _choose_command(attempt: Attempt, state: SearchState) -> Action | None:
+    bare = attempt.args == state.program.args
+    if attempt.outcome != "exited" or not (attempt.code == 0 or (bare and is_help(attempt.output))):
         return None
-    if not bare and not s.retried:
+    if not bare and not state.retried:
         return None  # a serving command that ends with 0 may have ended at random
-    left = [name for name in s.commands.serve if name not in s.tried]
-    last = last_words(a.out, a.err)
-    printed = "its usage" if a.code else repr(last) if last else "nothing"
+    left = [name for name in state.commands.serve if name not in state.tried]
+    last = last_words(attempt.out, attempt.err)
+    printed = "its usage" if attempt.code else repr(last) if last else "nothing"
     if left:
         return UseCommand(
             f"It prints {printed} and ends: of the commands in its help, {left[0]!r} most likely"
             " serves.",
-            (*s.program.args, left[0]),
+            (*state.program.args, left[0]),
         )
-    if s.commands.names and a.code == 0 and not s.tried:
+    if state.commands.names and attempt.code == 0 and not state.tried:
         return NeedsHuman(
             f"It prints {printed} and ends; none of its commands seems to serve:"
-            f" {', '.join(s.commands.names)}.",
+            f" {', '.join(state.commands.names)}.",
             "it needs a command to serve",
             "give the command to run as the program's arguments",
         )
     return None
 
 
-def _service_away(a: Attempt, s: SearchState) -> Action | None:
+def _report_missing_service(attempt: Attempt, state: SearchState) -> Action | None:
     """A failed call is the reason, unless a missing path is named in the output or came later."""
     failed = [
-        e
-        for e in a.events
-        if isinstance(e, Connect) and e.stream and e.error and not _is_noise(e, s)
+        event
+        for event in attempt.events
+        if isinstance(event, Connect)
+        and event.stream
+        and event.error
+        and not _is_noise(event, state)
     ]
-    if not failed or a.outcome == "listening":
+    if not failed or attempt.outcome == "listening":
         return None
     last = failed[-1]
-    failed_path = missing_path(a, s.ruled_out)
+    failed_path = missing_path(attempt, state.ruled_out)
     if failed_path and (failed_path.strength >= 2 or failed_path.touch.at > last.at):
         return None
     how = {"ECONNREFUSED": "refuses the connection", "ENOENT": "does not exist"}.get(
         last.error, "cannot be reached"
     )
     return explain_missing_service(
-        Destination(last.address, last.port), f"{how} ({last.error})", a, s
+        Destination(last.address, last.port), f"{how} ({last.error})", attempt, state
     )
 
 
-def _path_missing(a: Attempt, s: SearchState) -> Action | None:
-    failed_path = missing_path(a, s.ruled_out)
+def _create_missing_path(attempt: Attempt, state: SearchState) -> Action | None:
+    failed_path = missing_path(attempt, state.ruled_out)
     if failed_path is None:
         return None
-    touch, end = failed_path.touch, describe_end(a)
+    touch, end = failed_path.touch, describe_end(attempt)
     parent = posixpath.dirname(touch.path)
     if (
         touch.call == "chdir"
@@ -184,24 +191,26 @@ def _path_missing(a: Attempt, s: SearchState) -> Action | None:
     return CreateFile(f"It opens {touch.path}, which does not exist, and {end}.", touch.path)
 
 
-def _once_more(a: Attempt, s: SearchState) -> Action | None:
+def _retry_once(attempt: Attempt, state: SearchState) -> Action | None:
     """Try again once: some programs end at random, so only a second unexplained exit counts."""
-    if a.outcome != "exited" or s.retried:
+    if attempt.outcome != "exited" or state.retried:
         return None
-    return Again(f"It {describe_end(a)}, and nothing that it needs is missing: try once more.")
+    return RunAgain(
+        f"It {describe_end(attempt)}, and nothing that it needs is missing: try once more."
+    )
 
 
-def _is_noise(e: Connect, s: SearchState) -> bool:
+def _is_noise(event: Connect, state: SearchState) -> bool:
     """Whether a failed call does not matter: to a system socket, or rejected by discovery."""
-    if not e.port:
-        return is_system(e.address) or e.address.startswith("@")
-    return Destination(e.address, e.port) in s.rejected
+    if not event.port:
+        return is_system(event.address) or event.address.startswith("@")
+    return Destination(event.address, event.port) in state.rejected
 
 
-def _last_bind(a: Attempt) -> Bind | None:
+def _last_bind(attempt: Attempt) -> Bind | None:
     """Return the last bind to a port, if the run did not serve."""
-    binds = [e for e in a.events if isinstance(e, Bind) and e.port]
-    return binds[-1] if binds and a.outcome != "listening" else None
+    binds = [event for event in attempt.events if isinstance(event, Bind) and event.port]
+    return binds[-1] if binds and attempt.outcome != "listening" else None
 
 
 def _join_ports(ports: tuple[Destination, ...]) -> str:

@@ -18,13 +18,13 @@ _OUTPUT_LINES = 20
 def own_reads(events: Iterable[Event], program: str) -> tuple[str, ...]:
     """Return the files it opened for reading, in order, without system files."""
     opened = (
-        e.path
-        for e in events
-        if isinstance(e, Touch)
-        and e.call == "open"
-        and not e.error
-        and not e.write
-        and not e.directory
+        event.path
+        for event in events
+        if isinstance(event, Touch)
+        and event.call == "open"
+        and not event.error
+        and not event.write
+        and not event.directory
     )
     return tuple(dict.fromkeys(path for path in opened if not is_system(path) and path != program))
 
@@ -40,16 +40,22 @@ def find_config(events: Iterable[Event], program: str) -> str | None:
 
 def ordered_ports(attempt: Attempt) -> tuple[Destination, ...]:
     """Return where it listens, in the order in which it bound."""
-    order = [Destination(e.address, e.port) for e in attempt.events if isinstance(e, Bind)]
+    order = [
+        Destination(event.address, event.port)
+        for event in attempt.events
+        if isinstance(event, Bind)
+    ]
     return tuple(sorted(attempt.ports, key=lambda p: order.index(p) if p in order else len(order)))
 
 
 def refused_calls(events: Iterable[Event]) -> tuple[Destination, ...]:
     """Return the outbound calls that failed without stopping the program."""
     failed = (
-        e for e in _outbound_calls(events) if e.error and e.error not in ("EINPROGRESS", PENDING)
+        event
+        for event in _outbound_calls(events)
+        if event.error and event.error not in ("EINPROGRESS", PENDING)
     )
-    return tuple(dict.fromkeys(Destination(e.address, e.port) for e in failed))
+    return tuple(dict.fromkeys(Destination(event.address, event.port) for event in failed))
 
 
 def gather_facts(
@@ -66,7 +72,9 @@ def gather_facts(
     """Return the facts from the serving `attempt` and from what else was found."""
     config = find_config(attempt.events, program.path)
     own = [
-        e for e in attempt.events if isinstance(e, Touch) and not e.error and not is_system(e.path)
+        event
+        for event in attempt.events
+        if isinstance(event, Touch) and not event.error and not is_system(event.path)
     ]
     directories = _own_directories(own)
     others = (path for path in own_reads(attempt.events, program.path) if path != config)
@@ -83,14 +91,14 @@ def gather_facts(
         files=tuple(
             path for path in others if not {path, posixpath.dirname(path)} & set(directories)
         ),
-        logs=tuple(dict.fromkeys(e.path for e in own if e.append)),
+        logs=tuple(dict.fromkeys(event.path for event in own if event.append)),
         directories=directories,
         reject=tuple(sorted(reject)),
         calls=tuple(
             dict.fromkeys(
-                Destination(e.address, e.port)
-                for e in _outbound_calls(attempt.events)
-                if not e.error
+                Destination(event.address, event.port)
+                for event in _outbound_calls(attempt.events)
+                if not event.error
             )
         ),
         version=version,
@@ -104,12 +112,16 @@ def gather_facts(
 
 def _own_directories(own: Iterable[Touch]) -> tuple[str, ...]:
     """Return where it creates files, lists or changes into, without shared directories."""
-    found = {posixpath.dirname(e.path) for e in own if e.create}
-    found |= {e.path for e in own if e.directory or e.call == "chdir"}
+    found = {posixpath.dirname(event.path) for event in own if event.create}
+    found |= {event.path for event in own if event.directory or event.call == "chdir"}
     return tuple(sorted(path for path in found if not is_shared(path)))
 
 
 def _outbound_calls(events: Iterable[Event]) -> list[Connect]:
     """Return its TCP connections to other hosts."""
-    calls = (e for e in events if isinstance(e, Connect) and e.stream and e.port)
-    return [e for e in calls if not e.address.startswith("127.") and e.address != "::1"]
+    calls = (
+        event for event in events if isinstance(event, Connect) and event.stream and event.port
+    )
+    return [
+        event for event in calls if not event.address.startswith("127.") and event.address != "::1"
+    ]

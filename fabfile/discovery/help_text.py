@@ -60,20 +60,27 @@ def read_help(text: str) -> Commands:
     """Return the commands of a help text, ranked by their names; descriptions count a little."""
     found = _listed_commands(text)
     serving = {
-        n: _score_command(n, d, _SERVE)
-        for n, d in found.items()
-        if not _split_words(n) & _NOT_SERVING
+        name: _score_command(name, description, _SERVE)
+        for name, description in found.items()
+        if not _split_words(name) & _NOT_SERVING
     }
     preparing = {
-        n: _score_command(n, d, _PREPARE)
-        for n, d in found.items()
-        if not _split_words(n) & {"help", "completion", *_CONFIG}
+        name: _score_command(name, description, _PREPARE)
+        for name, description in found.items()
+        if not _split_words(name) & {"help", "completion", *_CONFIG}
     }
-    defaults = {n: _score_command(n, "", _DEFAULT) for n in found if _split_words(n) & set(_CONFIG)}
+    defaults = {
+        name: _score_command(name, "", _DEFAULT)
+        for name in found
+        if _split_words(name) & set(_CONFIG)
+    }
     return Commands(
         names=tuple(found),
         serve=tuple(
-            sorted((n for n, s in serving.items() if s >= 1), key=lambda n: (-serving[n], n))
+            sorted(
+                (name for name, score in serving.items() if score >= 1),
+                key=lambda name: (-serving[name], name),
+            )
         ),
         prepare=_best_command(preparing, 2),
         default_config=_best_command(defaults, 1),

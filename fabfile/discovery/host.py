@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from ..engine.link import Link
 
 ATTEMPT = Path(__file__).with_name("attempt.sh")
-STALL, SETTLE = 2.0, 0.5
-"""Seconds without an answer until a call counts as stalled; seconds of listening until the program
-counts as serving."""
+STALL_SECONDS = 2.0
+"""Without an answer for this long, a call counts as stalled."""
+SETTLE_SECONDS = 0.5
+"""A program that listens for this long counts as serving: some open a port and then fail."""
 
 
 class ProgramHost:
@@ -53,23 +54,24 @@ class ProgramHost:
         """Run the program once with `args`, and remove everything that the run left on the host.
 
         Args:
-            deadline: seconds after which it is ended if it neither exits, listens nor waits for an
-                answer.
-            rejects: calls of its user that fail at once meanwhile (an nft table that lives as long
-                as the attempt).
-            shadows: content to show to the program in place of a file's, in a mount namespace of
-                its own.
+            deadline: seconds after which the program is ended, if it does not exit, listen or wait
+                for an answer before.
+            rejects: calls that fail at once for its user (an nft table that exists only during the
+                attempt).
+            shadows: path → content to show to the program instead of the file's content, in a
+                mount namespace of its own.
 
         Raises:
             RunbookError: another discovery runs on the host, or the host cannot do it.
         """
-        script = self.script(args, deadline, rejects, shadows or {})
+        script = self.build_script(args, deadline=deadline, rejects=rejects, shadows=shadows or {})
         result = self.link.run(script, timeout=deadline + 30, check=False)
         return self._read_attempt(tuple(args), result.out, result.err)
 
-    def script(
+    def build_script(
         self,
         args: Sequence[str],
+        *,
         deadline: float,
         rejects: Iterable[Destination],
         shadows: Mapping[str, str],
@@ -80,8 +82,8 @@ class ProgramHost:
             "home": self.seen.home,
             "directory": self.program.directory,
             "deadline": str(round(deadline)),
-            "stall": str(round(STALL * 100)),
-            "settle": str(round(SETTLE * 100)),
+            "stall": str(round(STALL_SECONDS * 100)),
+            "settle": str(round(SETTLE_SECONDS * 100)),
             "rejects": "\n".join(f"{to.address} {to.port}" for to in rejects),
             "shadows": "\n".join(f"{_pack_text(text)} {path}" for path, text in shadows.items()),
         }
@@ -92,7 +94,7 @@ class ProgramHost:
     def _read_attempt(self, args: tuple[str, ...], out: str, err: str) -> Attempt:
         lines = out.splitlines()
         if lines[-1:] != ["end"]:
-            raise self._broken_off(lines, err)
+            raise self._explain_broken_attempt(lines, err)
         part = dict(line.partition(" ")[::2] for line in lines)
         raw, trace, err = (_unpack_text(part[name]) for name in ("out", "trace", "err"))
         self._keep_trace(trace)
@@ -100,7 +102,7 @@ class ProgramHost:
             parse_trace(trace.splitlines(), self.program.directory), self.program.path
         )
         if events is None:
-            raise self._not_started(err)
+            raise self._explain_failed_start(err)
         return Attempt(
             args=args,
             outcome=part["outcome"],
@@ -118,30 +120,30 @@ class ProgramHost:
             stalled=_parse_destination(part["stalled"]) if part["stalled"] else None,
         )
 
-    def _broken_off(self, lines: list[str], err: str) -> RunbookError:
-        """Why the script of an attempt did not come to its end."""
+    def _explain_broken_attempt(self, lines: list[str], err: str) -> RunbookError:
+        """Return the error for an attempt whose script did not reach its end."""
         name = self.link.name
         if lines[-1:] == ["busy"]:
             return RunbookError(
                 f"another discovery runs on {name}",
-                "two would see each other's ports",
-                f"wait for it (at most minutes), {AGAIN}",
+                "each would count the ports of the other program",
+                f"wait a few minutes for its end, {AGAIN}",
             )
         need = "read the message above"
         if "nft" in err and "not found" in err:
             need = "apt-get install nftables"
         return RunbookError(
-            f"{name}: the attempt broke off: {self.clean(_last_line(err))}",
-            "nothing was learnt from it",
+            f"{name}: the attempt did not complete: {self.clean(_last_line(err))}",
+            "discovery cannot use its result",
             f"{need}, {AGAIN}",
         )
 
-    def _not_started(self, err: str) -> RunbookError:
+    def _explain_failed_start(self, err: str) -> RunbookError:
         name, path = self.link.name, self.program.path
         return RunbookError(
             f"{path} could not be started on {name}:"
-            f" {self.clean(_last_line(err)) or 'no word why'}",
-            "nothing can be learnt about a program that does not run",
+            f" {self.clean(_last_line(err)) or 'no error message'}",
+            "discovery must run the program to learn what it needs",
             f"file {path} on {name}: is it built for this machine?",
         )
 
@@ -154,7 +156,7 @@ class ProgramHost:
             )
 
     def holder(self, port: int) -> PortHolder | None:
-        """Return the process that listens at `port`, if any."""
+        """Return the process that listens at `port`; None if there is none."""
         script = (
             f"pid=$(ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n"
             " 1)\n"
@@ -175,7 +177,8 @@ class ProgramHost:
 
         The test runs as root, because firewall rules for the program's user do not affect root.
         """
-        script = f"timeout {STALL} bash -c {q(f': </dev/tcp/{to.address}/{to.port}')} 2>/dev/null"
+        call = f": </dev/tcp/{to.address}/{to.port}"
+        script = f"timeout {STALL_SECONDS} bash -c {q(call)} 2>/dev/null"
         return self.link.run(script, check=False).code == 124
 
     def digest(self, path: str) -> str:

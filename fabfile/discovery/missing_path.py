@@ -42,12 +42,12 @@ def missing_path(attempt: Attempt, ruled_out: Iterable[str]) -> FailedPath | Non
     `ruled_out` are paths that were created without effect.
     """
     gone = [
-        t
-        for t in failing_calls(attempt.events).values()
-        if t.error == "ENOENT" or t.write or t.call == "mkdir"
+        touch
+        for touch in failing_calls(attempt.events).values()
+        if touch.error == "ENOENT" or touch.write or touch.call == "mkdir"
     ]
     tried = set(ruled_out)
-    worst = _worst_touch(attempt, [t for t in gone if t.path not in tried])
+    worst = _worst_touch(attempt, [touch for touch in gone if touch.path not in tried])
     # The program complains about a path that exists this time, so a missing path is not the cause.
     return None if worst and worst.strength < 2 and named_path(attempt, tried) else worst
 
@@ -61,7 +61,12 @@ def unreadable_path(attempt: Attempt) -> FailedPath | None:
     """Return the path that the program was not allowed to read, if that ended it."""
     closed = failing_calls(attempt.events).values()
     return _worst_touch(
-        attempt, [t for t in closed if t.error == "EACCES" and t.call == "open" and not t.write]
+        attempt,
+        [
+            touch
+            for touch in closed
+            if touch.error == "EACCES" and touch.call == "open" and not touch.write
+        ],
     )
 
 
@@ -81,9 +86,8 @@ def _touch_strength(touch: Touch, output: str) -> int:
     path, name = touch.path.lower(), posixpath.basename(touch.path).lower()
     if path in text:
         return 3
-    if not name.isalpha() and re.search(
-        rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text
-    ):  # `host` is a word, too
+    # A file name of letters only, such as `host`, may be an ordinary word of the message.
+    if not name.isalpha() and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text):
         return 2
     about_log = (touch.create or is_log(touch.path)) and re.search(
         r"\blog(s|ger|ging|file)?\b", text

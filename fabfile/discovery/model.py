@@ -116,16 +116,17 @@ class Facts:
     config_sha256: str = ""
     """SHA-256 of the configuration of the run: the facts are valid only for this content."""
     files: tuple[str, ...] = field(default=(), compare=False)
-    """Other files it read before it was ended, its own data left out."""
+    """Other files that it read, without its own data."""
     logs: tuple[str, ...] = ()
-    """Files it appends to."""
+    """Files that it appends to."""
     directories: tuple[str, ...] = ()
-    """Directories it creates files in, lists or changes into; they must exist and belong to its
-    user."""
+    """Directories where it creates files, which it lists or changes into. They must exist and
+    belong to its user."""
     reject: tuple[Destination, ...] = ()
-    """Where it calls and gets no answer; a rule that refuses these calls makes it start at once."""
+    """Where it calls and gets no answer. A firewall rule that rejects these calls lets it start at
+    once."""
     calls: tuple[Destination, ...] = ()
-    """Where it calls and is answered."""
+    """Where it calls and gets an answer."""
     version: str = ""
     default_config_command: tuple[str, ...] | None = None
     prepare_command: tuple[str, ...] | None = None
@@ -137,7 +138,7 @@ class Facts:
 
     @property
     def port(self) -> int:
-        """The port it serves at."""
+        """The port at which it serves."""
         return self.ports[0].port
 
     @property
@@ -146,16 +147,15 @@ class Facts:
         return hashlib.sha256(f"{self.binary_sha256} {self.config_sha256}".encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`."""
+        """Return plain data for `json.dumps`."""
         return {spec.name: getattr(self, spec.name) for spec in fields(self)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Facts:
-        """The facts `to_json` gave.
+        """Return the facts from the data of `to_json`.
 
         Raises:
-            TypeError, KeyError, ValueError: the data is of another shape (an older version wrote
-            it).
+            TypeError, KeyError, ValueError: the data has another form (an older version wrote it).
         """
         places = ("ports", "reject", "calls")
         plain: dict[str, Any] = {

@@ -13,36 +13,41 @@ from .strace import Bind, Connect, Touch
 RETRY = "run the same command again"
 
 
-def describe_end(a: Attempt) -> str:
+def describe_end(attempt: Attempt) -> str:
     """Return how the attempt ended and its last message, as a clause after `it`."""
-    message = last_words(a.out, a.err)
-    end = f"ends with {a.end}" if a.end else "waits"
+    message = last_words(attempt.out, attempt.err)
+    end = f"ends with {attempt.end}" if attempt.end else "waits"
     return f"{end}, printing {message!r}" if message else f"{end} without a message"
 
 
-def explain_denied_path(a: Attempt, s: SearchState) -> NeedsHuman | None:
+def explain_denied_path(attempt: Attempt, state: SearchState) -> NeedsHuman | None:
     """Explain that its user may not read a file that exists."""
-    closed = unreadable_path(a)
+    closed = unreadable_path(attempt)
     if closed is None:
         return None
-    path, user = closed.touch.path, s.program.user
+    path, user = closed.touch.path, state.program.user
     return NeedsHuman(
-        f"User {user} may not read {path}, and it {describe_end(a)}.",
+        f"User {user} may not read {path}, and it {describe_end(attempt)}.",
         "the file exists, and discovery does not change rights that somebody set",
         f"chgrp {user} {path} && chmod g+r {path}, then {RETRY}",
     )
 
 
-def rejected_by_service(a: Attempt, s: SearchState) -> NeedsHuman | None:
+def rejected_by_service(attempt: Attempt, state: SearchState) -> NeedsHuman | None:
     """Explain that it reached its database as its last call, and then ended with an error."""
-    called = [e for e in a.events if isinstance(e, Connect) and e.stream and e.port]
-    if a.outcome != "exited" or a.code == 0 or not called or called[-1].error:
+    called = [
+        event
+        for event in attempt.events
+        if isinstance(event, Connect) and event.stream and event.port
+    ]
+    if attempt.outcome != "exited" or attempt.code == 0 or not called or called[-1].error:
         return None
     to = Destination(called[-1].address, called[-1].port)
-    if to not in s.known and to.port not in SERVICES:
+    if to not in state.known and to.port not in SERVICES:
         return None
     return NeedsHuman(
-        f"It reaches {SERVICES.get(to.port, 'the service')} at {to}, and then {describe_end(a)}.",
+        f"It reaches {SERVICES.get(to.port, 'the service')} at {to}, and then"
+        f" {describe_end(attempt)}.",
         "the service probably rejected it: check user, password, database name and number of"
         " connections",
         f"read the log of {SERVICES.get(to.port, 'that service')} on {to.address}, correct it, then"
@@ -50,19 +55,21 @@ def rejected_by_service(a: Attempt, s: SearchState) -> NeedsHuman | None:
     )
 
 
-def explain_missing_service(to: Destination, how: str, a: Attempt, s: SearchState) -> NeedsHuman:
+def explain_missing_service(
+    to: Destination, how: str, attempt: Attempt, state: SearchState
+) -> NeedsHuman:
     """Explain that a service it needs is not available; `how` is the end of that sentence."""
     place = to.address if not to.port else str(to)
     named = SERVICES.get(to.port, "a service")
-    config = find_config(a.events, s.program.path)
-    message = last_words(a.out, a.err)
+    config = find_config(attempt.events, state.program.path)
+    message = last_words(attempt.out, attempt.err)
     return NeedsHuman(
         f"It wants {named} at {place}, which {how}"
         + (f"; it prints {message!r}." if message else "."),
         "it does not start without" + (f"; the address comes from {config}" if config else ""),
         (
             f"make {place} answer this host (fab deploy sets the database up first), then {RETRY}"
-            if to in s.known
+            if to in state.known
             else f"start the service at {place}"
             + (f" or correct the address in {config}" if config else "")
             + f", then {RETRY}"
@@ -70,36 +77,41 @@ def explain_missing_service(to: Destination, how: str, a: Attempt, s: SearchStat
     )
 
 
-def unexplained_exit(a: Attempt, s: SearchState) -> NeedsHuman:
+def unexplained_exit(attempt: Attempt, state: SearchState) -> NeedsHuman:
     """Explain an attempt of which only the output is known."""
-    config = find_config(a.events, s.program.path)
-    if empty := named_path(a, s.ruled_out):
+    config = find_config(attempt.events, state.program.path)
+    if empty := named_path(attempt, state.ruled_out):
         return NeedsHuman(
-            f"It wants something in {empty} that only a person can give: it {describe_end(a)}.",
+            f"It wants something in {empty} that only a person can give: it"
+            f" {describe_end(attempt)}.",
             "the content that discovery put there was not enough",
             f"put the right content at {empty}, then {RETRY}",
         )
     hint = (
         f"correct {config}, which it reads"
         if config
-        else f"run it by hand as {s.program.user} and read its output"
+        else f"run it by hand as {state.program.user} and read its output"
     )
-    if a.outcome == "deadline":
-        made = [e for e in a.events if not e.error]
-        sockets = [e.path for e in made if isinstance(e, Touch) and e.call == "socket"]
+    if attempt.outcome == "deadline":
+        made = [event for event in attempt.events if not event.error]
+        sockets = [
+            event.path for event in made if isinstance(event, Touch) and event.call == "socket"
+        ]
         sockets += [
-            f"UDP port {e.port}" for e in made if isinstance(e, Bind) and e.port and not e.stream
+            f"UDP port {event.port}"
+            for event in made
+            if isinstance(event, Bind) and event.port and not event.stream
         ]
         opened = f"no TCP port (only {', '.join(sockets)})" if sockets else "no port"
-        message = last_words(a.out, a.err)
+        message = last_words(attempt.out, attempt.err)
         return NeedsHuman(
-            f"It has run for {a.seconds:.0f} s and opened {opened}"
+            f"It has run for {attempt.seconds:.0f} s and opened {opened}"
             + (f"; it prints {message!r}." if message else "."),
             "there is nothing to send requests to",
             hint,
         )
     return NeedsHuman(
-        f"It {describe_end(a)}.",
+        f"It {describe_end(attempt)}.",
         "nothing that can be created for it is missing",
         f"{hint}, then {RETRY}",
     )

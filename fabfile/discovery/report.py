@@ -25,7 +25,7 @@ def trail_table(trail: Sequence[TrailRow], title: str = "") -> RenderableType:
 
     table = Table(title=title or None, title_justify="left", pad_edge=False, show_edge=False)
     table.add_column("#", justify="right")
-    for head, ratio in (("it was run as", 2), ("seen", 3), ("what follows", 5), ("done", 3)):
+    for head, ratio in (("command", 2), ("result", 3), ("conclusion", 5), ("action", 3)):
         table.add_column(head, ratio=ratio, overflow="fold")
     table.add_column("s", justify="right")
     for row in trail:
@@ -58,28 +58,28 @@ def list_settings(found: Facts, occupied: str = "") -> list[tuple[str, str]]:
     pairs: list[tuple[str, Iterable[object] | None]] = [
         ("serves with", found.command or ("no argument",)),
         ("listens at", [", ".join(map(str, found.ports))]),
-        ("held now by", [occupied] if occupied else None),
+        ("port held by", [occupied] if occupied else None),
         (
             "starts in",
             [f"{found.seconds:.1f} s (under strace)"] if found.seconds is not None else None,
         ),
         ("version", [found.version] if found.version else None),
         ("configuration", [found.config] if found.config else None),
-        ("default configuration by", found.default_config_command),
+        ("prints defaults with", found.default_config_command),
         ("also reads", found.files),
         ("appends to", found.logs),
-        ("works in", found.directories),
-        ("to be rejected", found.reject),
+        ("uses directories", found.directories),
+        ("calls to reject", found.reject),
         ("calls", found.calls),
-        ("prepares its data by", found.prepare_command),
+        ("prepares data with", found.prepare_command),
         ("binary sha256", [found.binary_sha256]),
     ]
-    pairs += [("says", [line]) for line in found.said or ()]
+    pairs += [("prints", [line]) for line in found.said or ()]
     return [(name, " ".join(map(str, values))) for name, values in pairs if values]
 
 
 def as_dict(discovery: Discovery) -> dict[str, Any]:
-    """Plain data for `--json`."""
+    """Return plain data for `--json`."""
     return {
         "facts": {**discovery.facts.to_json(), "identity": discovery.facts.identity},
         "occupied": discovery.occupied,

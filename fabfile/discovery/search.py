@@ -11,11 +11,11 @@ from ..engine import interrupt
 from ..engine.errors import RunbookError
 from .actions import (
     Action,
-    Again,
     CreateDirectory,
     CreateFile,
     NeedsHuman,
     RejectOutbound,
+    RunAgain,
     Serving,
     UseCommand,
 )
@@ -35,10 +35,12 @@ from .wanted_files import ContentFor, WantedFiles
 if TYPE_CHECKING:
     from ..engine.link import Link
 
-MOST = 25
+ATTEMPT_LIMIT = 25
 """Attempts before discovery gives up."""
-DEADLINE, ANSWER = 45.0, 5.0
-"""Seconds that an attempt, and a call such as `--help`, may take."""
+DEADLINE_SECONDS = 45.0
+"""How long an attempt may take."""
+HELP_SECONDS = 5.0
+"""How long a call such as `--help` may take."""
 
 
 class Stopped(RunbookError):
@@ -58,25 +60,25 @@ def find_out(
     mask: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
     evidence: Path | None = None,
-    deadline: float = DEADLINE,
+    deadline: float = DEADLINE_SECONDS,
 ) -> Discovery:
-    """Find out what `program` needs by running it on `link`'s host, create that, and return its
-    facts once it serves.
+    """Run `program` on the host of `link`, create what it needs, and return its facts once it
+    serves.
 
     Only the files and directories that it needs stay behind: no process, no firewall rule,
     no trace. A running instance of it is not disturbed.
 
     Args:
-        content_for: gives the content of the files it wants.
-        known: services it is meant to reach (its database): calls there are never rejected.
+        content_for: gives the content of the files that it needs.
+        known: services that it is meant to reach (its database): calls there are never rejected.
         mask: texts that must not appear in anything that is shown.
         progress: called with each conclusion, a sentence.
-        evidence: a folder here in which to keep the traces (they hold no data, only names of files
+        evidence: a folder on this machine for the traces (they hold no data, only names of files
             and addresses).
-        deadline: seconds one attempt may take.
+        deadline: seconds that an attempt may take.
 
     Raises:
-        Stopped: a person is needed; has the trail.
+        Stopped: a person must act; the error has the trail.
         RunbookError: the host lacks a tool, the user or the program.
     """
     clean = secret_masker(mask)
@@ -122,24 +124,25 @@ class _Search:
         self.version = ""
 
     def run(self) -> Discovery:
-        for number in range(1, MOST + 1):
-            interrupt.check()
+        for number in range(1, ATTEMPT_LIMIT + 1):
+            interrupt.check()  # Ctrl-C ends discovery between two attempts
             attempt = self._make_attempt()
             if number == 1:
                 self._read_help_text()
             undone = self._undo_without_effect(attempt)
             action = decide_action(attempt, self.state)
-            if isinstance(action, (Serving, NeedsHuman)) and self._shown_other_config(attempt):
+            # Both results count only with the wanted configuration: show that first.
+            if isinstance(action, (Serving, NeedsHuman)) and self._show_wanted_config(attempt):
                 continue
             did = self._carry_out(action)
-            self._note_attempt(attempt, action.why, "; ".join(filter(None, (undone, did))))
+            self._record_attempt(attempt, action.why, "; ".join(filter(None, (undone, did))))
             self.before = attempt
             if isinstance(action, Serving):
-                return self._found_facts(attempt, action)
+                return self._build_discovery(attempt, action)
             if isinstance(action, NeedsHuman):
                 raise RunbookError(action.why, action.matters, action.next)
         raise RunbookError(
-            f"{self.program.path} still does not serve after {MOST} attempts",
+            f"{self.program.path} still does not serve after {ATTEMPT_LIMIT} attempts",
             "it needs something new every time",
             "read the trail above",
         )
@@ -157,22 +160,24 @@ class _Search:
     def _read_help_text(self) -> None:
         """Read the help, even if nothing is missing: the facts must not depend on the host."""
         args = self.program.args
-        answer = self.node.attempt((*args, "--help"), deadline=ANSWER)
+        answer = self.node.attempt((*args, "--help"), deadline=HELP_SECONDS)
         commands = read_help(answer.output)
         if not commands.names and answer.outcome == "exited" and answer.code:
-            commands = read_help(self.node.attempt((*args, "-h"), deadline=ANSWER).output)
+            commands = read_help(self.node.attempt((*args, "-h"), deadline=HELP_SECONDS).output)
         self.state = replace(self.state, commands=commands)
         if commands.default_config:
-            printed = self.node.attempt((*args, commands.default_config), deadline=ANSWER)
+            printed = self.node.attempt((*args, commands.default_config), deadline=HELP_SECONDS)
             self.files.default = (
                 printed.raw if printed.outcome == "exited" and not printed.code else None
             )
         if commands.version:
-            lines = notable_lines(self.node.attempt((*args, commands.version), deadline=ANSWER).out)
+            lines = notable_lines(
+                self.node.attempt((*args, commands.version), deadline=HELP_SECONDS).out
+            )
             self.version = lines[-1] if lines else ""
 
     def _carry_out(self, action: Action) -> str:
-        """Carry the action out; what was done, for the trail."""
+        """Carry out the action; return what was done, for the trail."""
         self.files.made = ()
         match action:
             case CreateFile(path=path, writable=writable):
@@ -183,12 +188,12 @@ class _Search:
                 return self.files.create_directory(path)
             case RejectOutbound(to=to):
                 self.state = replace(self.state, rejected=self.state.rejected | {to})
-                return f"reject {to} for {self.program.user} while it is tried"
+                return f"reject {to} for {self.program.user} during the attempts"
             case UseCommand(args=args):
                 self.args = args
                 self.state = replace(self.state, tried=self.state.tried | {args[-1]}, retried=False)
                 return f"use {args[-1]}"
-            case Again():
+            case RunAgain():
                 self.state = replace(self.state, retried=True)
         return ""
 
@@ -202,44 +207,47 @@ class _Search:
             return ""
         return self.files.remove_last_created()
 
-    def _shown_other_config(self, attempt: Attempt) -> bool:
-        """Show the wanted configuration to the program if the file differs; the file stays."""
+    def _show_wanted_config(self, attempt: Attempt) -> bool:
+        """Show the wanted configuration to the program if the file differs; the file stays.
+
+        Returns whether it differs: then the program must run again.
+        """
         path = find_config(attempt.events, self.program.path)
         if path is None or not self.files.shadow_config(path):
             return False
         why = f"It reads {path}, which differs from the wanted configuration."
-        self._note_attempt(attempt, why, "show it the wanted content; the file stays as it is")
+        self._record_attempt(attempt, why, "show it the wanted content; the file stays as it is")
         return True
 
-    def _note_attempt(self, attempt: Attempt, why: str, did: str) -> None:
+    def _record_attempt(self, attempt: Attempt, why: str, did: str) -> None:
         ran = " ".join((self.program.path.rpartition("/")[2], *attempt.args))
         seen, why, did = map(self.clean, (summarise_attempt(attempt), why, did))
         row = TrailRow(len(self.trail) + 1, ran, seen, why, did, attempt.seconds)
         self.trail.append(row)
         self.progress(row.concluded)
 
-    def _found_facts(self, attempt: Attempt, action: Serving) -> Discovery:
-        config = find_config(attempt.events, self.program.path)
-        shown = self.files.shadows.get(config) if config else None
+    def _build_discovery(self, attempt: Attempt, action: Serving) -> Discovery:
         found: Facts = gather_facts(
             attempt,
             self.program,
             self.state.commands,
             ports=ordered_ports(attempt) or action.ports,
-            reject=self._to_reject(attempt),
+            reject=self._find_calls_to_reject(attempt),
             binary_sha256=self.node.seen.sha256,
-            config_sha256=(
-                text_sha256(shown)
-                if shown is not None
-                else self.node.digest(config)
-                if config
-                else ""
-            ),
+            config_sha256=self._find_config_sha256(attempt),
             version=self.version,
         )
         return Discovery(found, tuple(self.trail), action.occupied)
 
-    def _to_reject(self, attempt: Attempt) -> set[Destination]:
+    def _find_config_sha256(self, attempt: Attempt) -> str:
+        """Return the SHA-256 of the configuration that the program read; "" if it read none."""
+        config = find_config(attempt.events, self.program.path)
+        if not config:
+            return ""
+        shown = self.files.shadows.get(config)
+        return self.node.digest(config) if shown is None else text_sha256(shown)
+
+    def _find_calls_to_reject(self, attempt: Attempt) -> set[Destination]:
         """Return the calls that stalled, or would stall without a firewall rule."""
         doubtful = set(refused_calls(attempt.events)) - self.state.known - self.state.rejected
         return set(self.state.rejected) | {

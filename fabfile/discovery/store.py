@@ -55,17 +55,18 @@ def on_nodes(settings: Settings) -> Facts | None:
                 fleet.link(node).read([f"cat {on_host(settings)} 2>/dev/null; true"])[0].out
             )
         )
-    for (
-        text
-    ) in seen.values():  # an unreachable node is reported by whoever needs more of it than this
+    # Unreachable nodes are skipped: the task that needs them reports them.
+    for text in seen.values():
         if isinstance(text, str) and (facts := _parse_facts(settings, text)):
             return facts
     return None
 
 
 def ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
-    """Return the app's port on each of `nodes`, as its unit there has it; nodes without an answer
-    or a port are left out."""
+    """Return the app's port on each of `nodes`, read from its unit there.
+
+    Nodes without an answer or a port are left out.
+    """
     with open_fleet(settings, nodes, readonly=True) as fleet:
         seen = fleet.each(
             lambda node: fleet.link(node).read([app.port_probe(settings)])[0].out.strip()
@@ -91,8 +92,8 @@ def find_facts(
 ) -> Discovery:
     """Run discovery on `link`'s host, where the release is already installed, and keep its facts.
 
-    The traces are kept in the run folder. When it fails, the trail is printed first: it shows how
-    far it came.
+    The traces are kept in the run folder. If discovery fails, the trail is printed first: it shows
+    the attempts.
 
     Raises:
         RunbookError: the binary needs something that only a person can do.

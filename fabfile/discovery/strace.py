@@ -32,7 +32,7 @@ CHANGES = frozenset({"mkdir", "mkdirat", "chdir"})
 
 @dataclass(frozen=True)
 class Event:
-    """One call: who, when (epoch seconds), and how it failed ("" when it did not)."""
+    """A system call: process, time (epoch seconds), and error ("" if it succeeded)."""
 
     pid: int
     at: float
@@ -147,9 +147,8 @@ class _Reader:
             return
         key = _socket_name(args)
         known = self.connects.get(key)
-        if (
-            known is not None and error != "EINPROGRESS"
-        ):  # a second call, for the result of the first
+        # A second connect on the same socket only reads the result of the first.
+        if known is not None and error != "EINPROGRESS":
             before = self.events[known]
             self.events[known] = replace(before, error="" if error == "EISCONN" else error)
             return
@@ -157,7 +156,7 @@ class _Reader:
         self.events.append(Connect(pid, at, error, *place, self.streams.get(key, True)))
 
     def answer(self, args: str) -> None:
-        """A non-blocking connect's result is read by getsockopt; it belongs to the connect."""
+        """Set the result of a non-blocking connect, which the program reads with getsockopt."""
         index = self.connects.get(_socket_name(args))
         if index is not None and (option := _SO_ERROR.search(args)):
             self.events[index] = replace(
@@ -207,7 +206,7 @@ class _Reader:
 
 
 def _socket_name(args: str) -> str:
-    """What names the socket a call works on: `socket:[inode]`, which is unique, or the bare
+    """Return the name of the socket in a call: `socket:[inode]`, which is unique, or the bare
     descriptor."""
     first = args.partition(",")[0]
     return first[first.index("<") + 1 :].rstrip(">") if "<" in first else first
@@ -222,7 +221,7 @@ def _parse_place(args: str) -> tuple[str, int] | None:
 
 
 def _unquote_text(text: str) -> str:
-    """A C string as strace quotes it, unquoted."""
+    """Return the text of a C string as strace quotes it."""
     if "\\" not in text:
         return text
     named = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "f": "\f"}

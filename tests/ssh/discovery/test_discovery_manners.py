@@ -46,8 +46,8 @@ open(my $in, "<", "/srv/closed.yaml") or die "cannot open its config: $!\\n";
 
 @pytest.fixture
 def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    monkeypatch.setattr(host, "SETTLE", 0.2)
-    monkeypatch.setattr(search, "ANSWER", 1)
+    monkeypatch.setattr(host, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(search, "HELP_SECONDS", 1)
     sandbox = Sandbox()
     yield sandbox
     sandbox.close()
@@ -75,7 +75,9 @@ def test_an_interrupted_attempt_cleans_up(box: Sandbox, how: str) -> None:
     """The controller or the connection may go away at any moment; the script on the host ends
     properly by itself."""
     waiting = host.ProgramHost(box, program(box, WAITS), str)  # type: ignore[arg-type]
-    script = waiting.script((), 30, [Destination("203.0.113.9", 81)], {})
+    script = waiting.build_script(
+        (), deadline=30, rejects=[Destination("203.0.113.9", 81)], shadows={}
+    )
     shell = subprocess.Popen(
         box.shell(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )

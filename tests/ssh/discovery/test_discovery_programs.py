@@ -70,8 +70,8 @@ WANTED = '{"port": 7123, "password": "s3cret/pw"}'
 @pytest.fixture(scope="module", autouse=True)
 def _impatient() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host, "STALL", 0.4)  # the tests' network answers at once or never
-        patch.setattr(host, "SETTLE", 0.2)
+        patch.setattr(host, "STALL_SECONDS", 0.4)  # the tests' network answers at once or never
+        patch.setattr(host, "SETTLE_SECONDS", 0.2)
         yield
 
 
@@ -133,7 +133,7 @@ def test_a_program_gets_everything_it_wants(settled: Settled) -> None:
     assert [row.did for row in discovery.trail] == [
         f"created /srv/odd/odd.json (content given, {len(WANTED)} bytes)",
         "created /srv/odd/state/7123/",
-        "reject 203.0.113.9:81 for tenant while it is tried",
+        "reject 203.0.113.9:81 for tenant during the attempts",
         "",
     ]
     facts = discovery.facts

@@ -9,11 +9,11 @@ import pytest
 
 from fabfile.discovery.actions import (
     Action,
-    Again,
     CreateDirectory,
     CreateFile,
     NeedsHuman,
     RejectOutbound,
+    RunAgain,
     Serving,
     UseCommand,
 )
@@ -321,7 +321,7 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
     "an end without a reason": (
         ended(0),
         STATE,
-        Again(
+        RunAgain(
             "It ends with exit 0 without a message, and nothing that it needs is missing: try once"
             " more."
         ),
