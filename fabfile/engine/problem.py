@@ -3,7 +3,7 @@ judgement of its answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .shell import Reading
@@ -24,6 +24,11 @@ class Problem:
     """The hosts it is about, where that is not the host that has said it."""
 
 
+def find_no_facts(reading: Reading) -> Mapping[str, str]:
+    """For a check that only judges."""
+    return {}
+
+
 @dataclass(frozen=True)
 class HealthCheck:
     """One question to one host. All questions of a host travel in one script."""
@@ -35,3 +40,5 @@ class HealthCheck:
     judge: Callable[[Reading], Sequence[Problem]]
     """Pure. An answer that could not be had is a problem of its own, never a sign that all is
     well."""
+    facts: Callable[[Reading], Mapping[str, str]] = find_no_facts
+    """Pure. Figures for people, by name; nothing where the answer has none."""

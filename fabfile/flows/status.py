@@ -6,13 +6,15 @@ Read-only, with one ssh session for each host.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from ..console.json_file import write_json
 from ..console.rollup import open_console
 from ..engine.errors import UNREACHABLE
+from ..engine.host import Node
 from ..engine.messages import plural
 from ..engine.problem import Problem
 from ..health.host import HostStatus
@@ -20,13 +22,26 @@ from ..health.overview import read_site
 from ..health.verdict import exit_code
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
+from .status_summary import summarise_site
 from .status_table import show_hosts
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["HostStatus", "show_status"]
 
 
+WATCH_SECONDS = 3.0
+"""Between two readings of `--watch`; a reading takes about half a second."""
+
+
 def show_status(
-    settings: Settings, names: Sequence[str], json: str | None, *, verbose: bool = False
+    settings: Settings,
+    names: Sequence[str],
+    json: str | None,
+    *,
+    verbose: bool = False,
+    watch: bool = False,
 ) -> int:
     """Print the status of the hosts called `names` (all, without names).
 
@@ -35,18 +50,43 @@ def show_status(
         names: the hosts.
         json: where to write the JSON.
         verbose: also print every unit, and what each balancer sees.
+        watch: read and print again every few seconds, until Ctrl-C.
 
     Returns:
         The exit code: 4 if a host is unreachable, else see `exit_code`.
     """
     out = open_console(json)
+    nodes = settings.inventory.select(names)
+    while True:
+        # A fleet of its own for each reading: a host that came back is reached again.
+        code = _show_once(settings, nodes, json, out, verbose=verbose, clear=watch)
+        if not watch:
+            return code
+        try:
+            time.sleep(WATCH_SECONDS)
+        except KeyboardInterrupt:
+            return code
+
+
+def _show_once(
+    settings: Settings,
+    nodes: Sequence[Node],
+    json: str | None,
+    out: Console,
+    *,
+    verbose: bool,
+    clear: bool,
+) -> int:
     started = time.monotonic()
-    with open_fleet(settings, settings.inventory.select(names), readonly=True) as fleet:
+    with open_fleet(settings, nodes, readonly=True) as fleet:
         hosts, site = read_site(settings, fleet)
         sessions = fleet.sessions
-    show_hosts(out, hosts, site, verbose=verbose)
+    summary = summarise_site(settings, hosts, datetime.now(UTC))
+    if clear:
+        out.clear()
+    show_hosts(out, hosts, site, summary, verbose=verbose)
     out.print(_last_line(hosts, site, time.monotonic() - started, sessions))
-    write_json(_as_json(settings, hosts, site), json)
+    write_json(_as_json(settings, hosts, site, summary), json)
     if not all(host.reachable for host in hosts):
         return UNREACHABLE
     return exit_code([*site, *(problem for host in hosts for problem in host.problems)])
@@ -62,6 +102,8 @@ def _last_line(
         parts.append(f"{down} in trouble")
     if warned:
         parts.append(f"{warned} with a warning")
+    if site:
+        parts.append(f"{plural(len(site), 'problem')} of the site")
     if not down and not warned and not site:
         parts.append("all well")
     parts += [f"{seconds:.2f} s", plural(sessions, "ssh session")]
@@ -69,7 +111,10 @@ def _last_line(
 
 
 def _as_json(
-    settings: Settings, hosts: Sequence[HostStatus], site: Sequence[Problem]
+    settings: Settings,
+    hosts: Sequence[HostStatus],
+    site: Sequence[Problem],
+    summary: Mapping[str, str],
 ) -> dict[str, Any]:
     """The JSON. `trouble` has the messages of those `problems` that are about something down."""
 
@@ -85,5 +130,6 @@ def _as_json(
         "site": settings.name,
         "trouble": "; ".join(problem.message for problem in site),
         "problems": [asdict(problem) for problem in site],
+        "summary": dict(summary),
         "hosts": [host_json(host) for host in hosts],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ..console.rollup import show_problem
@@ -22,7 +22,12 @@ HEALER_IDLE = "the app is well"
 
 
 def show_hosts(
-    out: Console, hosts: Sequence[HostStatus], site: Sequence[Problem], *, verbose: bool
+    out: Console,
+    hosts: Sequence[HostStatus],
+    site: Sequence[Problem],
+    summary: Mapping[str, str],
+    *,
+    verbose: bool,
 ) -> None:
     """Print the status.
 
@@ -30,12 +35,15 @@ def show_hosts(
         out: where to print.
         hosts: the hosts.
         site: the problems that concern no single host.
+        summary: a sentence for each subject that needs nobody.
         verbose: also print every unit, and what each balancer sees.
     """
     out.print(host_table(hosts))
     if verbose:
         for line in unit_details(hosts):
             out.print(line, style="dim", markup=False)
+    if summary:
+        out.print(summary_table(summary))
     for note in current_notes(hosts):
         out.print(f"· {note}", markup=False)
     for names, problem in gather_problems(hosts, site):
@@ -68,6 +76,19 @@ def host_table(hosts: Sequence[HostStatus]) -> Table:
             facts.get("release", "").removeprefix("releases/"),
             describe_duty(host, hosts),
         )
+    return table
+
+
+def summary_table(summary: Mapping[str, str]) -> Table:
+    """A table with one line for each subject."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for subject, text in summary.items():
+        table.add_row(subject, Text(text))
     return table
 
 

@@ -11,13 +11,16 @@ from collections.abc import Callable, Sequence
 from ..engine.host import Node
 from ..engine.problem import HealthCheck
 from ..settings.settings import Settings
-from . import database, disks, logs, units
+from . import alerts, certificate, database, disks, logs, recent, units
 
 SUBJECTS: tuple[Callable[[Settings, Node], Sequence[HealthCheck]], ...] = (
     units.unit_checks,
     database.database_checks,
     disks.disk_checks,
     logs.log_checks,
+    certificate.certificate_checks,
+    alerts.alert_checks,
+    recent.recent_checks,
 )
 
 

@@ -73,8 +73,15 @@ def disk_checks(settings: Settings, node: Node) -> list[HealthCheck]:
             NAME,
             disk_probe(used_paths(node), settings.database.version),
             partial(judge_disks, node.name),
+            read_fullest,
         )
     ]
+
+
+def read_fullest(reading: Reading) -> dict[str, str]:
+    """Return the use of the fullest file system as the fact `disk`, in percent."""
+    systems = parse_mounts(reading.out)
+    return {"disk": str(max(system.space for system in systems))} if systems else {}
 
 
 def disk_probe(paths: dict[str, str], postgres: int) -> str:

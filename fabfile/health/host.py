@@ -3,6 +3,7 @@ health checks."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,8 +20,9 @@ from ..engine.step import PENDING
 from ..roles import healer
 from ..settings.paths import ROOT
 from ..settings.settings import Settings
-from . import disks, network, units
+from . import alerts, network, units
 from .checks import health_checks
+from .clock import ClockOffset, find_clock_problems, read_offset
 from .network import NetworkView
 from .unit_state import UnitState, parse_units
 from .verdict import find_balancer_problems, find_drain_problems, find_pending_problems
@@ -30,6 +32,7 @@ printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}}
   END{{printf "%d", 100-100*a/t}}' /proc/meminfo)"
 printf 'release=%s\\n' "$(readlink {ROOT}/current 2>/dev/null)"
 for file in {PENDING}/*; do [ -e "$file" ] && echo "pending=${{file##*/}}"; done
+printf 'time=%s\\n' "$(date +%s.%N)"
 printf 'last=%s\\n' "$(tail -n 1 /var/log/runbook/journal.jsonl 2>/dev/null)"
 true"""
 
@@ -50,8 +53,9 @@ class HostStatus:
     roles: tuple[str, ...]
     reachable: bool = True
     facts: dict[str, str] = field(default_factory=dict)
-    """`load`, `mem` (percent), `disk` (percent of the fullest file system), `release`, `last`
-    (line of the journal)."""
+    """`load`, `mem` (percent), `time`, `release`, `last` (line of the journal), and what the checks
+    add: `disk` (percent), `log` (bytes), `certificate` (days), `deploy`, `act`."""
+    clock: ClockOffset | None = None
     units: dict[str, UnitState] = field(default_factory=dict)
     """The units that must run here."""
     servers: dict[str, haproxy_stats.Server] = field(default_factory=dict)
@@ -67,6 +71,8 @@ class HostStatus:
     """Pending restarts and reloads, as `UNIT.ACTION`."""
     lock: str = ""
     network: NetworkView = field(default_factory=NetworkView)
+    alerts: list[Problem] = field(default_factory=list)
+    """On the monitoring host: what fires, on any host."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -102,10 +108,14 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         network.network_probe(settings, node),
     ]
     checks = health_checks(settings, node)
-    answers = fleet.link(node).read([*probes, *(check.probe for check in checks)])
+    link = fleet.link(node)  # opens the connection, whose time must not count
+    asked = time.time()
+    answers = link.read([*probes, *(check.probe for check in checks)])
+    answered = time.time()
     figures, lock, stat, drains, edge, healing, paths = answers[: len(probes)]
     host = HostStatus(node.name, node.roles)
     _read_figures(host, figures)
+    host.clock = read_offset(host.facts.get("time", ""), asked, answered)
     host.drained = dict(line.split("=", 1) for line in drains.out.splitlines() if "=" in line)
     holder = locks.parse_holder(lock.out)
     host.lock = f"{holder.who}: {holder.task} {holder.reason}".strip() if holder else ""
@@ -115,16 +125,18 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     host.network = network.parse_network(paths.out)
     for check, answer in zip(checks, answers[len(probes) :], strict=True):
         host.problems.extend(check.judge(answer))
+        host.facts.update(check.facts(answer))
+        if check.name == alerts.NAME:
+            host.alerts = alerts.read_alerts(answer)
         if check.name == units.NAME:
             _read_units(host, parse_units(answer.out), units.needed_units(settings, node))
-        if check.name == disks.NAME and (systems := disks.parse_mounts(answer.out)):
-            host.facts["disk"] = str(max(system.space for system in systems))
     if is_edge:
         drained = [*host.drained, *host.healing]
         host.problems += find_balancer_problems(host.servers, drained, host.edge)
     host.problems += [
         *find_drain_problems(host.host, host.drained, host.healing, host.edge),
         *find_pending_problems(host.pending),
+        *find_clock_problems(host.clock),
     ]
     return host
 

@@ -100,10 +100,15 @@ def parse_rotation(text: str) -> Rotation:
 def log_checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
     """Return the check for an app node; none for other hosts."""
     return (
-        [HealthCheck("logs", PROBE, partial(judge_rotation, node.name))]
+        [HealthCheck("logs", PROBE, partial(judge_rotation, node.name), read_largest)]
         if "app" in node.roles
         else []
     )
+
+
+def read_largest(reading: Reading) -> dict[str, str]:
+    """Return the size of the largest current log as the fact `log`, in bytes."""
+    return {"log": str(parse_rotation(reading.out).largest)}
 
 
 def judge_rotation(host: str, seen: Reading) -> list[Problem]:

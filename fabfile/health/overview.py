@@ -40,7 +40,7 @@ def read_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[
             for problem in host.problems
             if problem.cause or not problem.about or not explained.issuperset(problem.about)
         ]
-    return hosts, site
+    return hosts, [*site, *(alert for host in hosts for alert in host.alerts)]
 
 
 def find_site_problems(

@@ -13,13 +13,14 @@ from ..console.task import JSON, VERBOSE, hosts_of, name_follows, not_dry, run_a
 @task(
     help={
         **JSON,
+        "watch": "show it again every few seconds, until Ctrl-C",
         "verbose": (
             "also every unit, what each balancer sees, and (on stderr) each script as it ends"
         ),
     }
 )
 @run_as_task
-def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
+def status(c: Any, json: str | None = None, verbose: bool = False, watch: bool = False) -> int:
     """Show the hosts and their problems.
 
     One line a host; then only what is wrong, each with the command to type.
@@ -30,7 +31,7 @@ def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
     from ..flows.status import show_status as run
     from ..settings.site_file import load_settings
 
-    return run(load_settings(), hosts_of(c), json, verbose=verbose)
+    return run(load_settings(), hosts_of(c), json, verbose=verbose, watch=watch)
 
 
 @task(

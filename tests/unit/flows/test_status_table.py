@@ -63,7 +63,7 @@ def shown(
 ) -> list[str]:
     """What a terminal of `width` columns shows, line by line."""
     out = Console(file=io.StringIO(), width=width, highlight=False)
-    show_hosts(out, found, site, verbose=verbose)
+    show_hosts(out, found, site, {}, verbose=verbose)
     assert isinstance(out.file, io.StringIO)
     return [line.rstrip() for line in out.file.getvalue().splitlines()]
 
@@ -111,7 +111,7 @@ def test_only_a_command_may_be_longer_than_a_line(width: int) -> None:
 
 def test_nothing_is_broken_where_no_terminal_reads() -> None:
     out = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
-    show_hosts(out, lab(db1={"problems": [LONG]}), (), verbose=False)
+    show_hosts(out, lab(db1={"problems": [LONG]}), (), {}, verbose=False)
     assert isinstance(out.file, io.StringIO)
     assert f"✗ db1: {LONG.message}\n    {LONG.next}\n" in out.file.getvalue()
 
@@ -283,13 +283,15 @@ def test_hosts_that_answer_nothing_are_not_called_well(
     path = tmp_path / "status.json"
     assert task.show_status(site(), [], str(path)) == 4
     report = json.loads(path.read_text())
-    assert list(report) == ["schema", "site", "trouble", "problems", "hosts"]
+    assert list(report) == ["schema", "site", "trouble", "problems", "summary", "hosts"]
     by_name = {host["host"]: host for host in report["hosts"]}
     assert all(host["problems"] for host in by_name.values()), "nobody is well who said nothing"
     keys = {
         "roles",
         "reachable",
         "facts",
+        "clock",
+        "alerts",
         "units",
         "servers",
         "drained",

@@ -1,0 +1,107 @@
+"""Alerts, certificates, clocks and what happened last: parsed and judged."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fabfile.engine.shell import Reading
+from fabfile.health.alerts import judge_answer, read_alerts
+from fabfile.health.certificate import judge_certificate, read_days
+from fabfile.health.clock import find_clock_problems, read_offset
+from fabfile.health.recent import read_recent
+
+
+def alert(name: str, severity: str, **labels: str) -> dict[str, object]:
+    return {
+        "labels": {"alertname": name, "severity": severity, **labels},
+        "annotations": {"summary": f"{name} is so", "command": "fab -H db1 status"},
+    }
+
+
+def answer(*alerts: dict[str, object]) -> Reading:
+    return Reading(json.dumps(alerts), 0)
+
+
+def test_an_alert_is_a_problem_with_command_and_page() -> None:
+    (problem,) = read_alerts(answer(alert("db-locked", "page", host="db1")))
+    assert problem.message == "alert db-locked: db-locked is so"
+    assert problem.next == "fab -H db1 status   (fab runbook db-locked)"
+    assert problem.down
+
+
+def test_of_one_rule_in_several_windows_the_worst_remains() -> None:
+    alerts = [alert("errors", word, endpoint="x") for word in ("inform", "page", "inform")]
+    (problem,) = read_alerts(answer(*alerts))
+    assert problem.down
+    assert len(read_alerts(answer(*alerts, alert("errors", "inform", endpoint="y")))) == 2
+
+
+def test_an_alert_that_informs_is_a_warning() -> None:
+    (problem,) = read_alerts(answer(alert("log-rotation", "inform")))
+    assert not problem.down
+
+
+@pytest.mark.parametrize("text", ["", "<html>", '{"status": "error"}', "[1]", '[{"labels": {}}]'])
+def test_no_answer_is_told_and_is_no_calm(text: str) -> None:
+    (problem,) = judge_answer("mon1", Reading(text, 0))
+    assert "not known" in problem.message
+    assert read_alerts(Reading(text, 0)) == []
+
+
+def test_an_answer_without_alerts_is_well() -> None:
+    assert judge_answer("mon1", answer()) == []
+
+
+def ends_in(days: float) -> Reading:
+    end = datetime.now(UTC) + timedelta(days=days, minutes=1)
+    return Reading(f"notAfter={end.strftime('%b %d %H:%M:%S %Y')} GMT\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("reading", "words"),
+    [
+        (ends_in(89), []),
+        (ends_in(21), []),
+        (ends_in(20), ["the certificate ends in 20 days and was not renewed"]),
+        (ends_in(-2), ["the certificate has expired"]),
+        (Reading("", 0), ["no certificate is served by https"]),
+        (Reading("notAfter=soon", 0), ["no certificate is served by https"]),
+    ],
+)
+def test_a_certificate_is_judged_by_its_days(reading: Reading, words: list[str]) -> None:
+    assert [problem.message for problem in judge_certificate(reading)] == words
+
+
+def test_days_left_are_a_fact() -> None:
+    assert read_days(ends_in(89)) == {"certificate": "89"}
+    assert read_days(Reading("", 0)) == {}
+
+
+@pytest.mark.parametrize(
+    ("host_time", "words"),
+    [
+        ("1000.2", []),
+        ("1004.4", []),  # may be 3.9 s: not certain
+        ("1005.2", ["its clock is 5 s ahead of this machine's"]),
+        ("910.5", ["its clock is 90 s behind this machine's"]),
+        ("", []),
+    ],
+)
+def test_a_clock_is_wrong_only_when_it_is_certain(host_time: str, words: list[str]) -> None:
+    offset = read_offset(host_time, asked=1000.0, answered=1001.0)
+    assert [problem.message for problem in find_clock_problems(offset)] == words
+
+
+def test_the_last_deploy_and_act_are_read() -> None:
+    text = (
+        'deploy={"task": "deploy", "message": "a=b"}\n'
+        "act=1795912397.1 node1 python3[7]: restart done (hang): serving again after 6.6 s\n"
+    )
+    assert read_recent(Reading(text, 0)) == {
+        "deploy": '{"task": "deploy", "message": "a=b"}',
+        "act": "1795912397.1 restart done (hang): serving again after 6.6 s",
+    }
+    assert read_recent(Reading("deploy=\nact=\n", 0)) == {}
