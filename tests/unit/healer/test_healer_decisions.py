@@ -35,8 +35,7 @@ CONFIG = Config(
 def observations(
     *pings: Ping, every: float = 1.0, database: bool | None = None, **fixed: object
 ) -> list[Observation]:
-    """Observations of one process, one after the other; the database is asked when a ping is
-    bad."""
+    """Observations of one process; only a bad ping has an answer of the database."""
     well = Observation(at=0.0, active=True, pid=7, age=60.0, rss=50 * MB)
     return [
         well._replace(
@@ -67,26 +66,26 @@ OK, BUSY, WRONG, HUNG, REFUSED = Ping.OK, Ping.BUSY, Ping.WRONG, Ping.HUNG, Ping
         ([HUNG, HUNG, BUSY, HUNG], Act.NOTHING, ""),
     ],
 )
-def test_three_bad_pings_in_a_row_are_an_illness(
+def test_three_bad_pings_in_a_row_make_an_app_ill(
     pings: Sequence[Ping], act: Act, cause: str
 ) -> None:
     decision = diagnose(CONFIG, observations(*pings, database=True))
     assert (decision.act, decision.cause) == (act, cause), decision.sentence
 
 
-def test_a_stopped_or_starting_app_is_not_the_healers_business() -> None:
+def test_a_stopped_or_starting_app_is_left_to_systemd() -> None:
     seen = [observation._replace(active=False) for observation in observations(*[REFUSED] * 9)]
     assert diagnose(CONFIG, seen).act is Act.NOTHING
     assert "systemd" in diagnose(CONFIG, seen).sentence
 
 
-def test_what_the_process_before_did_does_not_count() -> None:
+def test_pings_of_the_previous_process_do_not_count() -> None:
     seen = observations(HUNG, HUNG, HUNG, HUNG, database=True)
     seen = [observation._replace(pid=6) for observation in seen[:3]] + seen[3:]
     assert diagnose(CONFIG, seen).act is Act.NOTHING
 
 
-def test_a_dead_database_is_not_the_apps_fault_and_its_return_gets_time() -> None:
+def test_no_restart_while_the_database_is_down_or_has_just_come_back() -> None:
     dead = observations(*[WRONG] * 9, database=False)
     assert diagnose(CONFIG, dead).act is Act.NOTHING
     assert "database" in diagnose(CONFIG, dead).sentence
@@ -95,21 +94,23 @@ def test_a_dead_database_is_not_the_apps_fault_and_its_return_gets_time() -> Non
         for observation in observations(*[WRONG] * 12)
     ]
     assert diagnose(CONFIG, dead + back[:9]).act is Act.NOTHING
-    assert diagnose(CONFIG, dead + back).act is Act.RESTART  # ten seconds later it has no excuse
+    assert (
+        diagnose(CONFIG, dead + back).act is Act.RESTART
+    )  # ten seconds later the app must have reconnected
 
 
 @pytest.mark.parametrize(
     ("failed_restarts", "pings", "act"),
     [(0, 3, "R"), (1, 3, "N"), (1, 4, "R"), (4, 20, "N"), (4, 25, "R")],
 )
-def test_restarts_that_do_not_help_come_ever_more_rarely(
+def test_the_pause_between_restarts_that_do_not_help_doubles(
     failed_restarts: int, pings: int, act: str
 ) -> None:
     decision = diagnose(CONFIG, observations(*[WRONG] * pings, database=True), failed_restarts)
     assert decision.act is (Act.RESTART if act == "R" else Act.NOTHING), decision.sentence
 
 
-def test_they_come_once_in_45_seconds_in_the_end() -> None:
+def test_the_pause_between_restarts_ends_at_45_seconds() -> None:
     assert diagnose(CONFIG, observations(*[WRONG] * 45, database=True), 50).act is Act.NOTHING
     assert diagnose(CONFIG, observations(*[WRONG] * 47, database=True), 50).act is Act.RESTART
 
@@ -122,13 +123,13 @@ def test_they_come_once_in_45_seconds_in_the_end() -> None:
         ([359], Act.RECYCLE),  # 70 % of 512
         ([486], Act.RECYCLE),
         ([487], Act.RESTART),  # 95 %: too late to drain
-        ([50, 70, 90, 110, 130, 150, 170, 190], Act.RECYCLE),  # climbs steadily
+        ([50, 70, 90, 110, 130, 150, 170, 190], Act.RECYCLE),  # grows steadily
         ([50, 70, 90, 110, 130, 150, 170], Act.NOTHING),  # not for long enough
-        ([50, 70, 90, 110, 110, 150, 170, 190], Act.NOTHING),  # a pause: a long list, perhaps
+        ([50, 70, 90, 110, 110, 150, 170, 190], Act.NOTHING),  # one pause: perhaps a long list
         ([50, 51, 52, 53, 54, 55, 56, 57], Act.NOTHING),
     ],
 )
-def test_a_leak_is_seen_by_size_or_by_climbing(sizes: list[int], act: Act) -> None:
+def test_a_leak_is_detected_by_size_or_by_growth(sizes: list[int], act: Act) -> None:
     seen = [
         observation._replace(rss=size * MB)
         for observation, size in zip(observations(*[OK] * len(sizes)), sizes, strict=True)
@@ -145,7 +146,7 @@ def test_a_leak_is_seen_by_size_or_by_climbing(sizes: list[int], act: Act) -> No
         (480, 480, 0, None, Act.RECYCLE),
         (480, 480, 1, 240, Act.RECYCLE),
         (9999, 0, 0, 9999, Act.NOTHING),  # switched off
-        (240, 480, 0, 240, Act.RECYCLE),  # started together: the first makes up the difference
+        (240, 480, 0, 240, Act.RECYCLE),  # started together: the first one restarts early
         (240, 480, 1, 240, Act.NOTHING),  # the last does not
         (239, 480, 0, 239, Act.NOTHING),
         (300, 480, 0, 181, Act.RECYCLE),
@@ -153,7 +154,7 @@ def test_a_leak_is_seen_by_size_or_by_climbing(sizes: list[int], act: Act) -> No
         (240, 480, 0, None, Act.NOTHING),
     ],
 )
-def test_it_is_recycled_before_it_is_old_and_apart_from_the_peer(
+def test_an_app_is_recycled_at_its_lifetime_and_apart_from_the_peer(
     age: float, lifetime: float, order: int, peer: float | None, act: Act
 ) -> None:
     config = CONFIG._replace(lifetime=lifetime, order=order)
@@ -162,7 +163,7 @@ def test_it_is_recycled_before_it_is_old_and_apart_from_the_peer(
     assert act is Act.NOTHING or decision.cause == "age"
 
 
-def test_an_old_app_that_hangs_is_not_drained_but_restarted() -> None:
+def test_an_old_app_that_hangs_is_restarted_without_a_drain() -> None:
     assert diagnose(CONFIG, observations(HUNG, age=999.0)).act is Act.NOTHING
     assert (
         diagnose(CONFIG, observations(HUNG, HUNG, HUNG, age=999.0, database=True)).act
@@ -178,7 +179,7 @@ def node(status: str, since: float = 100, check: str = "L7OK") -> ServerState:
 
 
 def views(*peers: ServerState, own: ServerState | None = None) -> list[BalancerView]:
-    """One edge for each way the peer is seen."""
+    """Views of several edges, one for each state of the peer."""
     edges = enumerate(peers, 1)
     return [
         BalancerView(f"edge{number}", {"node1": own or node("UP"), "node2": peer})
@@ -197,29 +198,29 @@ UP, DOWN = node("UP"), node("DOWN", 3, "L4CON")
     ("decision", "seen", "granted"),
     [
         (ILLNESS, views(UP, UP), True),
-        (ILLNESS, views(UP, DOWN), True),  # somebody is served
-        (ILLNESS, views(DOWN, DOWN), False),  # it died just now, and comes back by itself
-        (ILLNESS, views(node("DOWN", 15, "L4CON")), True),  # it had its time
+        (ILLNESS, views(UP, DOWN), True),  # the peer serves at one edge
+        (ILLNESS, views(DOWN, DOWN), False),  # it died just now, and systemd restarts it
+        (ILLNESS, views(node("DOWN", 15, "L4CON")), True),  # it had its time to come back
         (ILLNESS, views(node("DOWN", 3, "L4TOUT")), False),
-        (ILLNESS, views(node("DOWN", 3, "L7STS")), True),  # ill as well: one of them has to begin
+        (ILLNESS, views(node("DOWN", 3, "L7STS")), True),  # ill as well: one node must begin
         (ILLNESS, views(node("DOWN", 3, "L7TOUT")), True),
         (ILLNESS, views(node("DRAIN", 3, "L7OK")), True),
-        (ILLNESS, views(node("DRAIN", 3, "L4CON")), False),  # on purpose, and about to return
+        (ILLNESS, views(node("DRAIN", 3, "L4CON")), False),  # a deliberate restart, about to return
         (LEAK, views(UP, UP), True),
         (LEAK, views(UP, DOWN), False),
         (LEAK, views(node("UP 1/2"), UP), False),
         (LEAK, views(node("DRAIN"), UP), False),
         (LEAK, views(node("UP", 2)), True),
-        (AGE, views(node("UP", 2)), False),  # not urgent: let it warm up first
+        (AGE, views(node("UP", 2)), False),  # not urgent: the peer must warm up first
         (AGE, views(node("UP", 8)), True),
         (LEAK, [], False),
         (FULL, views(UP, DOWN), True),
-        (FULL, views(node("DOWN", 3, "L7STS")), False),  # it serves still, nobody else does
+        (FULL, views(node("DOWN", 3, "L7STS")), False),  # this node still serves, the peer does not
         (FULL, views(node("DOWN", 99, "L4CON")), False),
         (AGE, [], False),
     ],
 )
-def test_the_peer_must_serve_or_not_be_about_to_return(
+def test_a_restart_waits_for_a_peer_that_may_come_back(
     decision: Decision, seen: list[BalancerView], granted: bool
 ) -> None:
     permission = guard.check_permission(
@@ -231,9 +232,7 @@ def test_the_peer_must_serve_or_not_be_about_to_return(
 @pytest.mark.parametrize(
     ("order", "ill_for", "granted"), [(0, 0, True), (1, 4, False), (1, 11, True)]
 )
-def test_when_no_balancer_answers_the_nodes_take_turns(
-    order: int, ill_for: float, granted: bool
-) -> None:
+def test_without_a_balancer_the_nodes_take_turns(order: int, ill_for: float, granted: bool) -> None:
     config = CONFIG._replace(order=order)
     assert (
         guard.check_permission(
@@ -244,7 +243,7 @@ def test_when_no_balancer_answers_the_nodes_take_turns(
 
 
 @pytest.mark.parametrize("decision", [ILLNESS, LEAK, AGE])
-def test_a_drain_by_somebody_else_makes_it_stand_still(decision: Decision) -> None:
+def test_a_node_that_somebody_drained_is_left_alone(decision: Decision) -> None:
     assert not guard.check_permission(
         CONFIG, decision, views(UP), ill_for=99, deploy="", drained_by_another=True
     ).granted
@@ -262,7 +261,7 @@ def test_a_drain_by_somebody_else_makes_it_stand_still(decision: Decision) -> No
     ("decision", "ill_for", "granted"),
     [(ILLNESS, 5, False), (ILLNESS, 21, True), (LEAK, 99, False), (AGE, 99, False)],
 )
-def test_a_deploy_that_holds_the_node_gets_time_to_mend_it(
+def test_a_deploy_that_holds_the_node_has_time_to_restart_the_app(
     decision: Decision, ill_for: float, granted: bool
 ) -> None:
     permission = guard.check_permission(
@@ -301,7 +300,9 @@ def test_a_single_node_is_healed_but_never_recycled() -> None:
         (node("DRAIN"), True, True, True),
     ],
 )
-def test_whose_drain_it_is(own: ServerState, by_healer: bool, kept_out: bool, held: bool) -> None:
+def test_a_drain_belongs_to_a_healer_or_to_somebody_else(
+    own: ServerState, by_healer: bool, kept_out: bool, held: bool
+) -> None:
     seen = [
         view._replace(drained_by_healer=by_healer, kept_out=kept_out) for view in views(UP, own=own)
     ]
@@ -309,7 +310,7 @@ def test_whose_drain_it_is(own: ServerState, by_healer: bool, kept_out: bool, he
     assert not guard.is_drained_by_another(CONFIG, [])
 
 
-def test_the_peers_age_is_what_the_balancers_have_seen_of_it() -> None:
+def test_the_age_of_the_peer_is_its_time_up_in_the_balancers() -> None:
     assert guard.find_peer_age(CONFIG, views(node("UP", 300), node("UP", 290))) == 290
     assert guard.find_peer_age(CONFIG, views(DOWN)) is None
     assert guard.find_peer_age(CONFIG, []) is None

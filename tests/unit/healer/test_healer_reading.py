@@ -1,5 +1,4 @@
-"""What the healer reads and writes: its configuration, HAProxy's figures, the lock, answers on a
-socket, its counters."""
+"""What the healer reads and writes: configuration, HAProxy's statistics, lock, answers, metrics."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from healer.probe import ping_app, read_process_start, read_rss
 from healer.run import find_deploy
 
 
-def test_it_reads_what_the_role_writes() -> None:
+def test_the_healer_parses_the_configuration_of_the_role() -> None:
     text = next(
         step.content
         for step in healer.healer_steps(site(), NODES[3], FACTS)
@@ -49,7 +48,7 @@ def test_it_reads_what_the_role_writes() -> None:
     )
 
 
-def test_it_needs_nothing_but_the_standard_library_and_itself() -> None:
+def test_the_healer_imports_only_the_standard_library_and_itself() -> None:
     for path in healer.healer_sources():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
@@ -74,7 +73,7 @@ ep_ping,BACKEND,0,9,UP,3,
 """
 
 
-def test_nodes_in_haproxys_figures() -> None:
+def test_node_states_in_haproxys_statistics() -> None:
     seen, kept_out = parse_stats(CSV, "node1")
     assert not kept_out
     assert parse_stats(CSV, "node2")[1]
@@ -86,7 +85,7 @@ def test_nodes_in_haproxys_figures() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "# pxname,svname\nx,y\n", "HTTP\n\n"])
-def test_what_is_no_csv_shows_no_nodes(text: str) -> None:
+def test_text_that_is_no_csv_has_no_nodes(text: str) -> None:
     assert parse_stats(text, "node1") == ({}, False)
 
 
@@ -106,7 +105,7 @@ def test_a_lock_counts_until_it_expires(tmp_path: Path, text: str, holder: str) 
     assert find_deploy(str(tmp_path / "none")) == ""
 
 
-def test_counters_go_on_where_an_earlier_life_ended(tmp_path: Path) -> None:
+def test_counters_continue_after_a_restart_of_the_healer(tmp_path: Path) -> None:
     first = Metrics(str(tmp_path))
     for cause in ("hang", "hang", "age"):
         first.count_restart(cause)
@@ -119,7 +118,7 @@ def test_counters_go_on_where_an_earlier_life_ended(tmp_path: Path) -> None:
     assert again.recovery == {"hang": 14.0, "age": 0.0}
 
 
-def test_a_folder_that_cannot_be_written_keeps_nobody_from_healing(
+def test_a_folder_that_cannot_be_written_does_not_stop_the_healer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     metrics = Metrics("/nonexistent/folder")
@@ -129,14 +128,16 @@ def test_a_folder_that_cannot_be_written_keeps_nobody_from_healing(
     assert "No such file" in capsys.readouterr().out
 
 
-def test_only_what_is_new_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sentence_with_only_new_figures_is_not_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     metrics = Metrics(str(tmp_path))
     for sentence in ("well", "well", "ill for 1.5 s", "ill for 2.5 s", "well"):
         metrics.report(sentence)
     assert capsys.readouterr().out == "well\nill for 1.5 s\nwell\n"
 
 
-def test_a_process_has_a_size_and_a_beginning_and_none_has_neither() -> None:
+def test_a_process_has_a_size_and_a_start_and_a_missing_one_has_neither() -> None:
     import os
 
     assert read_rss(os.getpid()) > 1 << 20
@@ -146,7 +147,7 @@ def test_a_process_has_a_size_and_a_beginning_and_none_has_neither() -> None:
 
 @contextmanager
 def answering(answer: bytes | None) -> Iterator[int]:
-    """A port that gives every connection `answer`; None: takes it and says nothing."""
+    """A port that sends `answer` on every connection; None: it accepts, and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         kept: list[socket.socket] = []
 
@@ -227,20 +228,20 @@ name = bingo
         (
             b"E\0\0\0\x40SFATAL\0C28000\0Mno pg_hba.conf entry\0\0",
             True,
-        ),  # it is there, whatever it thinks of us
+        ),  # the server is ready, even if it refuses this user
         (b"E\0\0\0\x40SFATAL\0C57P03\0Mthe database system is starting up\0\0", False),
         (b"", False),
         (None, False),
     ],
 )
-def test_a_database_by_its_first_word(said: bytes | None, accepts: bool) -> None:
+def test_a_database_is_ready_by_its_first_message(said: bytes | None, accepts: bool) -> None:
     with answering(said) as port:
         assert (
             protocol.is_database_ready("127.0.0.1", port, "bingo", "bingo", timeout=0.3) is accepts
         )
 
 
-def test_what_the_edge_says_of_healers() -> None:
+def test_healers_in_the_variables_of_an_edge() -> None:
     text = """proc.healer_drained1: type=bool value=<1>
 
 Variable not found.

@@ -1,5 +1,4 @@
-"""The edge's watchdog: what counts as hung, and what becomes of real processes that hang, are
-slow, or are well."""
+"""The edge's watchdog: what counts as hung, and what it does to hung and to slow processes."""
 
 from __future__ import annotations
 
@@ -73,18 +72,18 @@ def test_silence_is_a_hang_only_when_nothing_moves(
         ({}, unit("T", "T"), set()),
     ],
 )
-def test_who_is_stopped_hangs_though_others_answer(
+def test_a_stopped_process_hangs_although_others_answer(
     before: Processes, after: Processes, hung: set[int]
 ) -> None:
     assert diagnosis.find_stopped(before, after) == hung
 
 
-def test_a_master_is_whom_no_other_process_of_the_unit_has_started() -> None:
+def test_no_other_process_of_the_unit_started_a_master() -> None:
     assert diagnosis.find_masters({1, 2, 3}, unit("T", "T", "T")) == {1}
     assert diagnosis.find_masters({2}, unit("S", "T", "S")) == set()
 
 
-def test_what_is_done_is_one_sentence() -> None:
+def test_an_action_is_described_in_one_sentence() -> None:
     assert (
         describe_action("nginx.service", killed={12, 9}, continued={7})
         == "nginx.service hangs: killed 9 12, continued 7"
@@ -117,11 +116,11 @@ def port(server: socket.socket) -> int:
     return number
 
 
-def test_an_answer_a_refusal_and_silence_are_told_apart() -> None:
+def test_an_answer_a_refusal_and_silence_differ() -> None:
     with listening() as server:
         number = port(server)
         assert ask_daemon(number, "/", timeout=0.1) == SILENCE
-        server.accept()[0].close()  # the one just asked in vain
+        server.accept()[0].close()  # the connection that got no answer
         for said, found in ((b"HTTP/1.0 204 No Content\r\n\r\n", ANSWER), (b"", REFUSAL)):
 
             def serve(said: bytes = said) -> None:
