@@ -1,7 +1,7 @@
-"""The menu of `fab`. The tasks are in menu/; what they do is in flows/.
+"""The menu of `fab`. The tasks are in menu/, their work is in flows/ and rollout/.
 
-Exit codes of every task: 0 right or done, 1 failed, 2 differences found, 3 locked, 4 unreachable, 5
-rolled back.
+Exit codes of every task: 0 done, 1 failed, 2 differences found, 3 locked, 4 unreachable, 5 rolled
+back, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The menu of `inv certs.*`: the edges' certificate and the authority behind it.
 
-The authority stays on this machine; edges get a leaf and its key, one edge at a time.
+The authority stays on this machine; the edges get a certificate and its key, one at a time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from invoke import Collection, task
 from ..console.task import JSON, VERBOSE, is_dry, not_dry, run_as_task
 from ..engine.errors import RunbookError
 
-FORCE = {"force": "issue a new one even if the old one is good"}
+FORCE = {"force": "issue a new certificate even if the old one is good"}
 
 
 @task(help={**FORCE, **JSON, **VERBOSE})
@@ -41,7 +41,7 @@ def renew(c: Any, force: bool = False, json: str | None = None, verbose: bool = 
 @task(
     help={
         "prepare": (
-            "only make the next authority and add it to the bundle, so that clients can learn it"
+            "only make the next authority and add it to the bundle, so that clients can install it"
             " first"
         ),
         "finish": "drop the replaced authority from the bundle",
@@ -68,22 +68,20 @@ def rotate_ca(
         raise RunbookError(
             "--prepare and --finish exclude each other", "nothing was done", "inv certs.status"
         )
-    run = (
-        certificates.prepare_authority
-        if prepare
-        else certificates.finish_rotation
-        if finish
-        else certificates.rotate_authority
-    )
-    return run(load_settings(), json)
+    settings = load_settings()
+    if prepare:
+        return certificates.prepare_authority(settings, json)
+    if finish:
+        return certificates.finish_rotation(settings, json)
+    return certificates.rotate_authority(settings, json)
 
 
 @task(help={**JSON, **VERBOSE})
 @run_as_task
 def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
-    """Show which certificate each edge serves, how long.
+    """Show each edge's certificate and when it expires.
 
-    Exit 2 when something needs doing.
+    Exit 2 when something must be done.
     """
     from ..certs.status import show_certificates as run
     from ..settings.site_file import load_settings
@@ -107,9 +105,9 @@ def trust(
     json: str | None = None,
     verbose: bool = False,
 ) -> int:
-    """Show the authorities, and how clients learn them.
+    """Show the authorities, and how clients trust them.
 
-    The bundle, its fingerprints, and the way for Debian, curl and browsers.
+    The bundle, its fingerprints, and the steps for Debian, curl and browsers.
     """
     from ..certs.trust import show_trust as run
     from ..settings.site_file import load_settings

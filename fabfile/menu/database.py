@@ -1,7 +1,6 @@
-"""The menu of `inv db.*`: parts of the deploy that concern the database, and a look into it.
+"""The menu of `inv db.*`: the parts of a deploy that concern the database, and its status.
 
-Everything goes through the ssh link to the database's host; no database port is open to this
-machine.
+All connections go through ssh to the database's host; no database port is open to this machine.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from invoke import Collection, task
 from ..console.task import JSON, VERBOSE, is_dry, run_as_task
 
 
-def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int:
-    """The deploy of some phases on the database's hosts."""
+def _deploy_phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int:
+    """Deploy only these phases; returns the exit code."""
     from ..rollout.deploy import DeployOptions, deploy_hosts
     from ..settings.site_file import load_settings
 
@@ -30,29 +29,29 @@ def _phases(c: Any, name: str, phases: tuple[str, ...], json: str | None) -> int
 def setup(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Install PostgreSQL; create role and database.
 
-    The app nodes, and only they, are let in.
+    Only the app nodes may connect.
     """
-    return _phases(c, "setup", ("server", "access"), json)
+    return _deploy_phases(c, "setup", ("server", "access"), json)
 
 
 @task(help={**JSON, **VERBOSE})
 @run_as_task
 def seed(c: Any, json: str | None = None, verbose: bool = False) -> int:
-    """Seed the database once, by the binary's own command.
+    """Seed the database once, with the binary's own command.
 
-    A seeding that was cut off starts over.
+    An interrupted seeding starts again from the beginning.
     """
-    return _phases(c, "seed", ("seed",), json)
+    return _deploy_phases(c, "seed", ("seed",), json)
 
 
 @task(help={**JSON, **VERBOSE})
 @run_as_task
 def indexes(c: Any, json: str | None = None, verbose: bool = False) -> int:
-    """Build the indexes that the binary forgot.
+    """Build the indexes that the binary does not create.
 
-    Without blocking writes; an invalid index is built again.
+    Writes are not blocked. An invalid index is built again.
     """
-    return _phases(c, "indexes", ("indexes",), json)
+    return _deploy_phases(c, "indexes", ("indexes",), json)
 
 
 @task(help={**JSON, **VERBOSE, "dry": "only show the table"})
@@ -60,22 +59,22 @@ def indexes(c: Any, json: str | None = None, verbose: bool = False) -> int:
 def tune(c: Any, dry: bool = False, json: str | None = None, verbose: bool = False) -> int:
     """Tune PostgreSQL to the host's memory.
 
-    Shows each setting as it is and as it should be, then changes it.
+    Shows the present and the wanted value of each setting, then changes it.
     """
     from ..flows.database import show_tuning
     from ..settings.site_file import load_settings
 
     settings, only = load_settings(), dry or is_dry(c)
     show_tuning(settings, json, only=only)
-    return 0 if only else _phases(c, "tune", ("server",), json)
+    return 0 if only else _deploy_phases(c, "tune", ("server",), json)
 
 
 @task(help={**JSON, **VERBOSE})
 @run_as_task
 def status(c: Any, json: str | None = None, verbose: bool = False) -> int:
-    """Show tables, indexes and connections.
+    """Show the tables, indexes and connections.
 
-    Of the app's database, as PostgreSQL sees them.
+    Those of the app's database. Exit 2 when an index is missing or the data is not complete.
     """
     from ..flows.database import show_database as run
     from ..settings.site_file import load_settings

@@ -1,6 +1,6 @@
-"""The menu of `fab drill.*`: break something on purpose, under load, and see whether users notice.
+"""The menu of `fab drill.*`: break something on purpose under load, and check what users notice.
 
-A lab's hosts are there for it; on any other site a drill must be asked for with --yes-really.
+On a site that is no lab, a drill needs --yes-really.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from ..console.task import JSON, VERBOSE, not_dry, run_as_task
 
 OPTIONS = {
     **JSON,
-    "report": "leave a page with the results, curves and all, in this folder",
+    "report": "also write a page with the results and their curves into this folder",
     "without": (
-        "take a safety net away first: healer, retries, proof or guard; it is put back afterwards"
+        "switch off a safety net first: healer, retries, proof or guard; it is restored afterwards"
     ),
-    "yes-really": "also on a site that is no lab",
+    "yes-really": "run it even on a site that is no lab",
     **VERBOSE,
 }
 
@@ -37,12 +37,12 @@ NAMES = {
     "log-disk-full": "One app cannot log: its disk is full.",
     "healer-killed": "One healer is killed, then its app hangs.",
     "recycle": "One app reaches its maximum age.",
-    "both-old": "Both apps reach it at once; slow start.",
-    "one-node-alone": "One node alone gets 120 requests a second.",
+    "both-old": "Both apps reach their maximum age; slow start.",
+    "one-node-alone": "One node alone gets 120 requests per second.",
     "db-restarted": "The database is restarted.",
     "db-killed": "The database is killed.",
     "db-exhausted": "The database accepts no new connections.",
-    "db-starved": "The database gets a twentieth of the time.",
+    "db-starved": "The database gets a twentieth of its CPU time.",
     "haproxy-killed": "The serving edge's HAProxy is killed.",
     "nginx-killed": "The serving edge's nginx is killed.",
     "haproxy-hung": "The serving edge's HAProxy hangs (SIGSTOP).",
@@ -55,8 +55,8 @@ NAMES = {
     "certificate-rotation": "Both edges get a new certificate.",
     "clock-wrong": "One clock is 90 s ahead (not in containers).",
 }
-"""Every drill and what happens in it. (A test holds it against drills/catalogue/, which the menu
-does not load.)"""
+"""Every drill and what happens in it. Written out here, because loading drills/catalogue/ would
+slow down `fab --list`; a test compares both."""
 
 
 @task(name="list", help=JSON)
@@ -64,7 +64,7 @@ does not load.)"""
 def list_drills(c: Any, json: str | None = None) -> int:
     """Show every drill with its hypothesis and load.
 
-    Also how it ends, and for which requirement it is made.
+    Also its duration, its abort condition and the requirements that it tests.
     """
     from ..flows.drill import list_drills as run
 
@@ -83,20 +83,20 @@ def all_drills(
 ) -> int:
     """Run every drill; it takes 15 minutes.
 
-    One after the other. Exit 1 when one did not hold.
+    One after the other. Exit 1 when a hypothesis did not hold.
 
-    fab drill.all --report out           with a page to look at
-    fab drill.all --without healer       the right ones must fail then
+    fab drill.all --report out           also a page with curves
+    fab drill.all --without healer       the drills that need the healer must fail then
     """
-    return run_named_drills(c, [], json, report, without, yes_really)
+    return run_named_drills(c, [], json=json, report=report, without=without, yes_really=yes_really)
 
 
 @task(help={"name": "only this drill (may be given several times)", **JSON}, iterable=["name"])
 @run_as_task
 def history(c: Any, name: list[str], json: str | None = None) -> int:
-    """Show how drills went over time.
+    """Show the results of drills over time.
 
-    One sign for each run, the newest figures, the last verdict.
+    One sign for each run, the latest figures and the latest verdict.
     """
     from ..flows.drill import show_past_drills as run
     from ..settings.site_file import load_settings
@@ -105,9 +105,9 @@ def history(c: Any, name: list[str], json: str | None = None) -> int:
 
 
 def run_named_drills(
-    c: Any, names: list[str], json: str | None, report: str, without: str, yes_really: bool
+    c: Any, names: list[str], *, json: str | None, report: str, without: str, yes_really: bool
 ) -> int:
-    """Run the drills called `names`; the exit code."""
+    """Run the drills called `names` (all, if empty); returns the exit code."""
     not_dry(c, "fab drill")
     from ..flows.drill import run_drills
     from ..settings.site_file import load_settings
@@ -117,11 +117,11 @@ def run_named_drills(
     )
 
 
-def make_drill_task(name: str, told: str) -> Task[Any]:
-    """The task `drill.NAME`."""
+def make_drill_task(name: str, fault: str) -> Task[Any]:
+    """Make the task `drill.NAME`; `fault` is the first line of its help."""
 
     @run_as_task
-    def one(
+    def run_drill(
         c: Any,
         json: str | None = None,
         report: str = "",
@@ -129,15 +129,17 @@ def make_drill_task(name: str, told: str) -> Task[Any]:
         yes_really: bool = False,
         verbose: bool = False,
     ) -> int:
-        return run_named_drills(c, [name], json, report, without, yes_really)
+        return run_named_drills(
+            c, [name], json=json, report=report, without=without, yes_really=yes_really
+        )
 
-    one.__doc__ = f"""{told}
+    run_drill.__doc__ = f"""{fault}
 
-    Load first, until nothing fails; then the fault; then the repair, also after Ctrl-C; then the
-    verdict. Exit 1 when it did not hold. What is believed and when it is broken off: fab drill.list
+    Load until no request fails; then the fault; then the repair, even after Ctrl-C; then the
+    verdict. Exit 1 when the hypothesis did not hold. Hypothesis and abort condition: fab drill.list
     """
-    made: Task[Any] = task(name=name, help=OPTIONS)(one)
-    return made
+    drill_task: Task[Any] = task(name=name, help=OPTIONS)(run_drill)
+    return drill_task
 
 
 namespace = Collection(

@@ -1,4 +1,4 @@
-"""The menu of `fab`: what an engineer on call types."""
+"""The menu of `fab`: tasks for the engineer on call."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ..console.task import JSON, VERBOSE, hosts_of, name_follows, not_dry, run_a
 def status(c: Any, json: str | None = None, verbose: bool = False, watch: bool = False) -> int:
     """Show the hosts and their problems.
 
-    One line a host; then only what is wrong, each with the command to type.
+    One line for each host, then each problem with the command to type.
 
-    Exit 0: all well. 1: something is down. 2: a cause was found, or something waits (a drain, a
-    full disk). 4: unreachable.
+    Exit 0: all well. 1: something is down. 2: a cause was found, or something needs attention (a
+    drain, a full disk). 4: unreachable.
     """
     from ..flows.status import show_status as run
     from ..settings.site_file import load_settings
@@ -73,7 +73,7 @@ def dashboard(c: Any, port: int = 8800, grafana: str = "") -> int:
     return show_dashboard(load_settings(), port=port)
 
 
-@task(help={"reason": "why; shown by status until it is undrained", **VERBOSE})
+@task(help={"reason": "why; fab status shows it until the host is undrained", **VERBOSE})
 @run_as_task
 def drain(c: Any, reason: str = "", verbose: bool = False) -> int:
     """Take hosts out of service; no request fails.
@@ -95,10 +95,9 @@ def drain(c: Any, reason: str = "", verbose: bool = False) -> int:
 def undrain(c: Any, verbose: bool = False) -> int:
     """Put drained hosts back into service.
 
-    For example: fab -H node1 undrain. Waits until every edge sees a node up.
+    For example: fab -H node1 undrain. Waits until every edge sees the node up.
 
-    The floating address stays where it is: an edge that is put back may have it again, and does not
-    ask for it.
+    The floating address stays where it is: an undrained edge takes it only when the holder fails.
     """
     not_dry(c, "fab undrain")
     from ..flows.drain import undrain_hosts as run

@@ -1,4 +1,4 @@
-"""The menu of `fab`: what brings a release to the hosts, and back."""
+"""The menu of `fab`: deploy a release and go back to an earlier one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..console.task import JSON, VERBOSE, hosts_of, is_dry, run_as_task
 @task(
     help={
         **JSON,
-        "reason": "why; shown to whoever finds the lock",
-        "take-over": "break the lock of a run that is dead",
+        "reason": "why; shown to anybody who finds the hosts locked",
+        "take-over": "break the lock of a dead run",
         **VERBOSE,
     }
 )
@@ -27,7 +27,7 @@ def deploy(
 ) -> int:
     """Deploy database, app and edge; idempotent.
 
-    App nodes and edges are worked on one at a time, drained first, so no request fails.
+    App nodes and edges are changed one at a time, drained first, so that no request fails.
 
     fab deploy                   every host
     fab -H node1,node2 deploy    only these, as one rollout
@@ -42,7 +42,7 @@ def deploy(
 
 @task(
     help={
-        "commands": "also show the commands of each change; files' content and secrets left out",
+        "commands": "also show the commands of each change, without secrets and content of files",
         **JSON,
         **VERBOSE,
     }
@@ -51,7 +51,7 @@ def deploy(
 def plan(c: Any, commands: bool = False, json: str | None = None, verbose: bool = False) -> int:
     """Show what deploy would change; change nothing.
 
-    One sentence a change, with diffs. Exit 2 when something differs.
+    One sentence for each change, with diffs. Exit 2 when something differs.
     """
     from ..rollout.deploy import DeployOptions
     from ..rollout.deploy import deploy_hosts as run
@@ -65,7 +65,8 @@ def plan(c: Any, commands: bool = False, json: str | None = None, verbose: bool 
 def releases(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Show the releases on each app node.
 
-    Which one runs, and when each last passed the gate there. Exit 2 when nodes differ.
+    The running one is marked; each has the time when it last passed the gate. Exit 2 when the nodes
+    run different releases.
     """
     from ..flows.rollback import show_releases as run
     from ..settings.site_file import load_settings
@@ -77,11 +78,11 @@ def releases(c: Any, json: str | None = None, verbose: bool = False) -> int:
     help={
         **JSON,
         "to": (
-            "the release to go to, or how it begins (default: the one proven before the one that"
-            " runs)"
+            "the release, or the beginning of its id (default: the release proven before the"
+            " current one)"
         ),
-        "reason": "why; shown to whoever finds the lock",
-        "take-over": "break the lock of a run that is dead",
+        "reason": "why; shown to anybody who finds the hosts locked",
+        "take-over": "break the lock of a dead run",
         **VERBOSE,
     }
 )
@@ -96,9 +97,9 @@ def rollback(
 ) -> int:
     """Go back to an earlier release of the app.
 
-    One that is still on the nodes: one node at a time, drained, through the gate. No request fails.
+    It must still be on the nodes. One node at a time, drained, through the gate; no request fails.
 
-    The site file stays as it is: the next fab deploy deploys what it pins.
+    The site file does not change: the next fab deploy deploys the release that it pins.
     """
     from ..flows.rollback import roll_back as run
     from ..rollout.deploy import DeployOptions

@@ -1,4 +1,4 @@
-"""The menu of `fab`: the program and the service as users meet it."""
+"""The menu of `fab`: check the service, and discover and restart the program."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..console.task import JSON, VERBOSE, hosts_of, not_dry, run_as_task
 @task(
     help={
         **JSON,
-        "quick": "a short run: seconds instead of minutes, proving less",
-        "address": "check this address instead of the site's; https at the same host",
-        "tls": "with --address: where that service answers over TLS, as https://HOST[:PORT]",
+        "quick": "a short run of half a minute that proves less",
+        "address": "check this address instead of the site's, over https too if it has no port",
+        "tls": "with --address: the https address of that service, as https://HOST[:PORT]",
         "report": (
             "also write a page with the same content and its curves into this folder:"
             " DIR/index.html, DIR/report.json"
         ),
-        "drills": "fail app nodes on purpose for R1 and R2; a lab's full run does it unasked",
+        "drills": "break app nodes on purpose for R1 and R2; a full run in a lab always does",
         "cache-minutes": (
-            "look at the cache for so long, with idle gaps of up to 90 s (default: 2.5, quick 0.3)"
+            "test the cache this long, with idle gaps of up to 90 s (default: as long as the run)"
         ),
         **VERBOSE,
     }
@@ -40,14 +40,21 @@ def check(
 ) -> int:
     """Measure the service under load against R1-R22.
 
-    fab check                    everything; in a lab app nodes are failed on purpose (R1, R2)
-    fab check --quick            half a minute, proving less
+    fab check                    everything; in a lab, also breaks app nodes on purpose (R1, R2)
+    fab check --quick            half a minute, proves less
     fab check --report report/   also a page with curves
     """
     from ..flows.check import CheckOptions
     from ..flows.check import check_service as run
 
-    options = CheckOptions(quick, json, report, drills, tls, cache_minutes)
+    options = CheckOptions(
+        quick=quick,
+        json=json,
+        report=report,
+        drills=drills,
+        tls=tls,
+        cache_minutes=cache_minutes,
+    )
     return run(address, options)
 
 

@@ -1,5 +1,4 @@
-"""Whether a host can take what a deploy would put on it: asked with the survey, before anything
-is changed anywhere."""
+"""Check with the survey whether a host can take the deploy, before anything is changed."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ from ..engine.host import Node
 from ..engine.shell import Reading
 from ..roles.ports import ports
 from ..settings.settings import Settings
-from . import listeners
-from .listeners import Conflict
+from .listeners import Conflict, find_conflicts, listener_probe
 from .system import PHASES, System
 
 NOTHING = "nothing was changed"
@@ -22,20 +20,23 @@ NOTHING = "nothing was changed"
 
 @dataclass(frozen=True)
 class Precondition:
-    """One question to one host before a deploy. All questions of a host travel in the survey's
-    script."""
+    """One condition that a host must meet before a deploy. The survey's script reads all of them.
+
+    Attributes:
+        name: the name in the plan.
+        probe: read-only shell text. It must be fast (some 10 ms), because a deploy that changes
+            nothing runs it too.
+        judge: a pure function from the output to problems. Each problem stops the deploy; output
+            that cannot be read is a problem.
+    """
 
     name: str
     probe: str
-    """Read-only shell text; it takes some 10 ms, for a deploy that changes nothing asks it as
-    well."""
     judge: Callable[[Reading], Sequence[RunbookError]]
-    """Pure. Each finding ends the deploy before it begins. An answer that could not be had is a
-    finding."""
 
 
 def preconditions(system: System, node: Node, phases: Sequence[str]) -> list[Precondition]:
-    """What must hold on `node` before `phases` change anything there."""
+    """The conditions on `node` for a deploy of `phases`."""
     settings = system.settings
     roles = [
         PHASES[phase].role
@@ -46,50 +47,49 @@ def preconditions(system: System, node: Node, phases: Sequence[str]) -> list[Pre
         return []
     app_port = system.facts.port if system.facts else None
     needed = [port for role in roles for port in ports(settings, node, role, app_port)]
-    asked = [Precondition("address", ADDRESSES, partial(judge_address, settings, node))]
+    conditions = [Precondition("address", ADDRESSES, partial(judge_address, settings, node))]
     if needed:
-        probe = listeners.probe(needed, settings.database.version)
-        asked.append(
-            Precondition(
-                "ports", probe, lambda seen: judge_ports(node, listeners.conflicts(needed, seen))
-            )
-        )
-    return asked
+        probe = listener_probe(needed, settings.database.version)
+
+        def judge(reading: Reading) -> list[RunbookError]:
+            return judge_ports(node, find_conflicts(needed, reading))
+
+        conditions.append(Precondition("ports", probe, judge))
+    return conditions
 
 
-def unmet(asked: Sequence[Precondition], readings: Sequence[Reading]) -> list[Outcome]:
-    """Return each unmet precondition as a failed step of the plan. One is enough to stop the
-    rollout before it changes any host."""
+def unmet(conditions: Sequence[Precondition], readings: Sequence[Reading]) -> list[Outcome]:
+    """The unmet conditions as failed steps of the plan. A single one stops the rollout before it
+    changes any host."""
     return [
-        Outcome(precondition.name, State.FAILED, error.problem, error=error)
-        for precondition, seen in zip(asked, readings, strict=True)
-        for error in precondition.judge(seen)
+        Outcome(condition.name, State.FAILED, error.problem, error=error)
+        for condition, reading in zip(conditions, readings, strict=True)
+        for error in condition.judge(reading)
     ]
 
 
 LISTENING = ("server", "app", "edge", "monitoring")
-"""The phases that set up what listens."""
+"""The phases that install something that listens on a port."""
 
 COSTS = {
     "postgres": "PostgreSQL would listen on this host only: the app nodes would find no database",
     "app": "database and edges would know the app node by an address that it does not send from",
-    "monitoring": "the other hosts would refuse to tell it their figures",
+    "monitoring": "the exporters on the other hosts would refuse its requests",
     "edge": "HAProxy and keepalived could not bind to it, and would not start",
 }
-"""By role: what goes wrong on a host that does not have the address of the site file."""
+"""What would go wrong on a host without its address from the site file, by role."""
 
 ADDRESSES = "ip -o -4 address show"
 
 
 def addresses(text: str) -> dict[str, str]:
-    """Address/prefix → interface, from the output of `ADDRESSES`."""
+    """The interface of each address/prefix, from the output of `ADDRESSES`."""
     rows = [line.split() for line in text.splitlines()]
     return {row[3]: row[1] for row in rows if len(row) > 3 and row[2] == "inet"}
 
 
-def _has(found: dict[str, str], address: str) -> bool:
-    """Whether the address is the host's own: one of an interface, or any of the whole network on
-    `lo`."""
+def _has_address(found: dict[str, str], address: str) -> bool:
+    """Whether the host owns `address`. On `lo` it owns the whole network."""
     from ipaddress import ip_address, ip_interface
 
     return any(
@@ -99,32 +99,26 @@ def _has(found: dict[str, str], address: str) -> bool:
     )
 
 
-def judge_address(settings: Settings, node: Node, seen: Reading) -> list[RunbookError]:
-    """The address of the site file is one of the host's own: what runs there binds to it, and
-    sends from it."""
-    found = addresses(seen.out)
+def judge_address(settings: Settings, node: Node, reading: Reading) -> list[RunbookError]:
+    """Check that the host owns its address from the site file: its services bind to it and send
+    from it."""
+    found = addresses(reading.out)
     if not found:
-        return [_no_answer(node, "which addresses it has", seen)]
-    if _has(found, node.address):
+        return [_no_answer(node, "which addresses it has", reading)]
+    if _has_address(found, node.address):
         return []
-    named = {
-        own.partition("/")[0]: interface for own, interface in found.items() if interface != "lo"
+    own = {
+        text.partition("/")[0]: interface for text, interface in found.items() if interface != "lo"
     }
-    others = {
-        address: interface
-        for address, interface in named.items()
-        if address != settings.edge.address
-    }
-    has = (
-        ", ".join(f"{address} ({interface})" for address, interface in others.items())
-        or "none but localhost"
-    )
-    likely = next(iter(others), "…")
+    own.pop(settings.edge.address, None)  # the floating address belongs to no host
+    listed = ", ".join(f"{address} ({interface})" for address, interface in own.items())
+    likely = next(iter(own), "…")
+    cost = next(text for role, text in COSTS.items() if role in node.roles)
     return [
         RunbookError(
-            f"{node.name} has no address {node.address}, it has {has}: is {node.address} a NAT or"
-            " elastic IP?",
-            f"{next(cost for role, cost in COSTS.items() if role in node.roles)}; {NOTHING}",
+            f"{node.name} has no address {node.address}, it has {listed or 'none but localhost'}:"
+            f" is {node.address} a NAT or elastic IP?",
+            f"{cost}; {NOTHING}",
             f'set address = "{likely}" under [hosts.{node.name}] in {settings.path}, and run this'
             " from a machine that reaches it there (same network, VPN)",
         )
@@ -132,15 +126,14 @@ def judge_address(settings: Settings, node: Node, seen: Reading) -> list[Runbook
 
 
 def judge_ports(node: Node, found: Sequence[Conflict] | Reading) -> list[RunbookError]:
-    """Every port is free, or held by the unit that the runbook puts there; each holder once,
-    with all its ports."""
+    """One problem for each conflict. A port is also free if our own unit holds it."""
     if isinstance(found, Reading):
         return [_no_answer(node, "who listens on its ports", found)]
     return [
         RunbookError(
-            f"{node.name}: {conflict.what}",
-            f"{conflict.wants} must listen there. It would not start, or take the port at the next"
-            f" restart or boot, and then the other's users are out; {NOTHING}",
+            f"{node.name}: {conflict.description}",
+            f"{conflict.unit_list} must listen there. It would not start, or it would take the port"
+            f" at the next restart or boot and cut off the users of the other; {NOTHING}",
             f"on {node.name}: {conflict.way_out}; or give this role to another host in the site"
             " file",
         )
@@ -148,10 +141,10 @@ def judge_ports(node: Node, found: Sequence[Conflict] | Reading) -> list[Runbook
     ]
 
 
-def _no_answer(node: Node, what: str, seen: Reading) -> RunbookError:
-    words = seen.out.strip().splitlines()
+def _no_answer(node: Node, question: str, reading: Reading) -> RunbookError:
+    lines = reading.out.strip().splitlines()
     return RunbookError(
-        f"{node.name} does not say {what}: {words[-1] if words else f'exit {seen.code}'}",
-        f"what is not known could be in the way of a deploy; {NOTHING}",
+        f"{node.name} does not show {question}: {lines[-1] if lines else f'exit {reading.code}'}",
+        f"a conflict could stop the deploy half-way; {NOTHING}",
         f"on {node.name}: apt-get install iproute2; then fab plan",
     )

@@ -61,9 +61,9 @@ def test_the_port_of_the_app_is_read_from_the_configuration_that_we_write(tmp_pa
 
 def test_who_listens_is_found_out_by_its_process(listener: socket.socket) -> None:
     port = Port("ours.service", listener.getsockname()[1], ANY)
-    out = sh(listeners.probe([port], 17))
-    (found,) = listeners.conflicts([port], Reading(out, 0))  # type: ignore[misc]
-    assert "python" in found.what or "pytest" in found.what
+    out = sh(listeners.listener_probe([port], 17))
+    (found,) = listeners.find_conflicts([port], Reading(out, 0))  # type: ignore[misc]
+    assert "python" in found.description or "pytest" in found.description
 
 
 CLUSTERS = {

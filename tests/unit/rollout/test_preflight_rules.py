@@ -73,7 +73,7 @@ def test_the_floating_address_is_not_a_hosts_own() -> None:
 
 def test_a_host_that_cannot_say_its_addresses() -> None:
     (found,) = judge_address(site(), DB1, Reading("sh: 1: ip: not found\n", 127))
-    assert found.problem == "db1 does not say which addresses it has: sh: 1: ip: not found"
+    assert found.problem == "db1 does not show which addresses it has: sh: 1: ip: not found"
 
 
 # -- the ports
@@ -102,7 +102,7 @@ def apache(*addresses: str) -> str:
 
 def judged(node: Node, role: str, text: str, code: int = 0) -> list[RunbookError]:
     needed = ports(site(), node, role, FACTS.port)
-    return judge_ports(node, listeners.conflicts(needed, Reading(text, code)))
+    return judge_ports(node, listeners.find_conflicts(needed, Reading(text, code)))
 
 
 def seen(node: Node, role: str, text: str) -> list[str]:
@@ -279,7 +279,7 @@ def test_all_that_are_in_the_way_are_named() -> None:
 
 def test_a_host_that_cannot_say_who_listens() -> None:
     (found,) = judged(EDGE1, "edge", "sh: 1: ss: not found\n", code=1)
-    assert "edge1 does not say who listens on its ports: sh: 1: ss: not found" in found.problem
+    assert "edge1 does not show who listens on its ports: sh: 1: ss: not found" in found.problem
 
 
 # -- which questions, and what becomes of the answers
