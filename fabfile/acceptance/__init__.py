@@ -1,2 +1,1 @@
-"""Acceptance: does the service do what its requirements ask, as seen by its users over the
-network."""
+"""The acceptance check: measure over the network whether the service meets its requirements."""

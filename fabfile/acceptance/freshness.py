@@ -107,7 +107,7 @@ def judge_freshness(probes: Probes, other_evidence: Sequence[Freshness] = ()) ->
 
 
 def _least_seconds(probes: Probes, unique: Probes) -> float:
-    """The app's own shortest time; 0 if it is too short, or answers too large, to tell a cache."""
+    """The app's shortest time; 0 if it is too short, or answers too large, to detect a cache."""
     fastest = min((probe.seconds for probe in unique), default=0.0)
     small = all(probe.size <= SMALL_BODY for probe in probes)
     return fastest if fastest > SURELY_SLOW_APP and small else 0.0

@@ -92,7 +92,7 @@ async def prepare_run(client: Client, plan: Plan, watch: Watch) -> CheckRun:
         if not known.known:
             run.problems[endpoint].append(known.why)
     if not sessions.known:
-        # Without the highest existing id nobody could tell our sessions from those of users.
+        # Without the highest existing id nobody could distinguish our sessions from those of users.
         for requirement in (SESSION_CREATE, SESSION_DELETE):
             run.problems[requirement.id].append(f"no session was created: {sessions.why}")
     for sample in alone:
@@ -115,7 +115,7 @@ async def find_missing_ranges(run: CheckRun) -> None:
 async def write_sessions(run: CheckRun) -> None:
     """Create sessions at an even rate, then delete them (R12, R13).
 
-    Does nothing if the run could not tell its sessions from those of users.
+    Does nothing if the run could not distinguish its sessions from those of users.
     """
     plan, own_rows = run.plan, run.own_rows
     created: list[int] = []

@@ -1,5 +1,4 @@
-"""The on-call runbook in the terminal: one page for each thing that goes wrong, from
-docs/runbook/."""
+"""`fab runbook`: print the pages of docs/runbook/, one for each problem."""
 
 from __future__ import annotations
 
@@ -49,11 +48,11 @@ def show_page(name: str, settings: Settings | None, hosts: Sequence[str]) -> int
     """
     known = list_pages()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
+        similar = difflib.get_close_matches(name, known, 1)
         raise RunbookError(
             f"there is no page called {name}",
             f"the pages are {', '.join(known)}",
-            f"fab runbook {near[0]}" if near else "fab runbook",
+            f"fab runbook {similar[0]}" if similar else "fab runbook",
         )
     text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
     print_page(open_console(), fill_page(text, find_names(settings, hosts)))
@@ -66,7 +65,7 @@ def print_page(out: Console, text: str) -> None:
         if paragraph.startswith("#"):
             out.print(Text(paragraph.lstrip("# "), style="bold"))
         elif paragraph.lstrip("\n").startswith("    "):
-            # Not wrapped and not cut: a command is there to be copied.
+            # Neither wrapped nor cut, so that a command can be copied.
             for line in paragraph.strip("\n").splitlines():
                 command, mark, comment = line.partition(" # ")
                 styled = Text.assemble((command, "cyan"), (mark + comment, "dim"))
@@ -77,7 +76,7 @@ def print_page(out: Console, text: str) -> None:
 
 
 def find_settings() -> Settings | None:
-    """The site's settings; None when there are none or they are wrong: a page must show even
+    """The site's settings; None if they are missing or wrong, because a page must be shown even
     then."""
     try:
         return load_settings()
@@ -86,7 +85,8 @@ def find_settings() -> Settings | None:
 
 
 def find_names(settings: Settings | None, hosts: Sequence[str]) -> dict[str, str]:
-    """What the words in capitals on a page mean at this site; a page keeps those not known."""
+    """The names that replace the words in capitals on a page. Unknown words are left out, and the
+    page keeps them."""
     names: dict[str, str] = {}
     if settings:
         names["APP"] = app_unit(settings).removesuffix(".service")
