@@ -34,14 +34,14 @@ def ready_material(settings: Settings, *, may_issue: bool) -> Material | None:
     from .store import CURRENT, Store
 
     store, names = Store(settings.tls.store, settings.name), wanted_names(settings)
-    if store.due(names) or not store.bundle.exists():
+    if store.find_renewal_reason(names) or not store.bundle.exists():
         if not may_issue:
             return None
-        if not store.certificate(CURRENT):
+        if not store.load_certificate(CURRENT):
             _refuse_new_authority(settings)
-        with store.locked():
+        with store.hold_lock():
             store.renew(names)
-    return store.material(names)
+    return store.load_material(names)
 
 
 def _refuse_new_authority(settings: Settings) -> None:

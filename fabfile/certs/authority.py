@@ -21,9 +21,10 @@ from ..engine.secret import Secret
 from ..steps.cert import Material
 from .names import Names, sort_names
 
-LIFE = timedelta(days=90)
+LEAF_LIFETIME = timedelta(days=90)
 """Lifetime of a leaf, as Mozilla's guideline 6.0 recommends. It is renewed after two thirds."""
-AUTHORITY_LIFE = timedelta(days=3652)
+AUTHORITY_LIFETIME = timedelta(days=3652)
+"""Ten years: every client must learn a new authority by hand, so a rotation is rare."""
 BACKDATE = timedelta(minutes=10)
 """A certificate starts this much earlier, because clocks of clients may be slow."""
 _COMMON_NAME_LIMIT = 64
@@ -41,13 +42,18 @@ class Pair:
 
 
 def make_authority(site: str, now: datetime) -> Pair:
-    """Make a self-signed authority for ten years that may issue only leaves (path length 0)."""
+    """Make a self-signed authority that may issue only leaves (path length 0)."""
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
     # Clients find an authority by its name, so each authority gets a name that is unique.
     name = _x509_name(f"{site[:32]} runbook authority {serial % 16**8:08x}")
     builder = _certificate_builder(
-        name, name, key.public_key(), serial, now - BACKDATE, now + AUTHORITY_LIFE
+        subject=name,
+        issuer=name,
+        key=key.public_key(),
+        serial=serial,
+        start=now - BACKDATE,
+        end=now + AUTHORITY_LIFETIME,
     )
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_key_usage(authority=True), critical=True)
@@ -55,7 +61,7 @@ def make_authority(site: str, now: datetime) -> Pair:
 
 
 def issue_leaf(authority: Pair, wanted: Names, now: datetime) -> Pair:
-    """Issue a leaf with a new key for `wanted`: for 90 days, but not beyond its authority.
+    """Issue a leaf with a new key for `wanted`. It never outlives its authority.
 
     Raises:
         RunbookError: the authority has expired.
@@ -71,12 +77,12 @@ def issue_leaf(authority: Pair, wanted: Names, now: datetime) -> Pair:
     fitting = [name for name in (*wanted.dns, *wanted.addresses) if len(name) <= _COMMON_NAME_LIMIT]
     start = now - BACKDATE
     builder = _certificate_builder(
-        _x509_name(fitting[0] if fitting else "edge"),
-        authority.certificate.subject,
-        key.public_key(),
-        x509.random_serial_number(),
-        start,
-        min(start + LIFE, ends),
+        subject=_x509_name(fitting[0] if fitting else "edge"),
+        issuer=authority.certificate.subject,
+        key=key.public_key(),
+        serial=x509.random_serial_number(),
+        start=start,
+        end=min(start + LEAF_LIFETIME, ends),
     )
     issuer = authority.certificate.extensions.get_extension_for_class(
         x509.SubjectKeyIdentifier
@@ -102,6 +108,7 @@ def _x509_name(common: str) -> x509.Name:
 
 
 def _certificate_builder(
+    *,
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
@@ -135,7 +142,7 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-def named_hosts(certificate: x509.Certificate) -> Names:
+def read_alternative_names(certificate: x509.Certificate) -> Names:
     """Return the subject alternative names of a certificate; clients ignore the common name."""
     try:
         san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -145,12 +152,12 @@ def named_hosts(certificate: x509.Certificate) -> Names:
     return sort_names([*dns, *map(str, san.get_values_for_type(x509.IPAddress))])
 
 
-def renewal_reason(
+def find_renewal_reason(
     leaf: x509.Certificate, authority: x509.Certificate, wanted: Names, now: datetime
 ) -> str:
     """Return why `leaf` must be replaced, as a clause; empty if it is still good."""
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    present = named_hosts(leaf)
+    present = read_alternative_names(leaf)
     if not issued_by(leaf, authority):
         return "another authority issued it"
     if missing := [
@@ -183,7 +190,7 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def prove_pair(pair: Pair, authority: x509.Certificate, wanted: Names, now: datetime) -> None:
+def verify_pair(pair: Pair, authority: x509.Certificate, wanted: Names, now: datetime) -> None:
     """Verify the chain and the key for every name, as a strict client does.
 
     Raises:
@@ -193,6 +200,7 @@ def prove_pair(pair: Pair, authority: x509.Certificate, wanted: Names, now: date
         raise _make_refusal("its key belongs to another certificate")
     policy = PolicyBuilder().store(Store([authority])).time(now)
     subjects: list[x509.DNSName | x509.IPAddress] = [
+        # The verifier takes no wildcard as a subject: try a name that the wildcard covers.
         *(x509.DNSName(name.replace("*", "any", 1)) for name in wanted.dns),
         *(x509.IPAddress(ipaddress.ip_address(address)) for address in wanted.addresses),
     ]
@@ -238,5 +246,5 @@ def subject_name(certificate: x509.Certificate) -> str:
     return (
         str(common[0].value)
         if common
-        else named_hosts(certificate).first or certificate.subject.rfc4514_string()
+        else read_alternative_names(certificate).first or certificate.subject.rfc4514_string()
     )

@@ -76,7 +76,7 @@ def build_chain(
     leaf: x509.Certificate,
     others: Sequence[x509.Certificate],
     roots: Sequence[x509.Certificate],
-    fit: Callable[[x509.Certificate], bool],
+    is_accepted: Callable[[x509.Certificate], bool],
 ) -> Chain:
     """Return the best path: the first that clients accept, else the first that reaches a root,
     else the longest.
@@ -85,14 +85,14 @@ def build_chain(
         leaf: the certificate at the start of the path.
         others: certificates of the same file, in any order; it may include the root.
         roots: what this machine trusts.
-        fit: whether clients accept a certificate today.
+        is_accepted: whether clients accept a certificate today.
     """
-    paths = list(islice(_find_paths((leaf,), others, roots, fit), PATH_LIMIT))
+    paths = list(islice(_find_paths((leaf,), others, roots, is_accepted), PATH_LIMIT))
     complete = [path for path in paths if path.root]
     sound = (
         path
         for path in complete
-        if all(map(fit, path.certificates)) and path.root and fit(path.root)
+        if all(map(is_accepted, path.certificates)) and path.root and is_accepted(path.root)
     )
     return (
         next(sound, None)
@@ -105,7 +105,7 @@ def _find_paths(
     chain: tuple[x509.Certificate, ...],
     others: Sequence[x509.Certificate],
     roots: Sequence[x509.Certificate],
-    fit: Callable[[x509.Certificate], bool],
+    is_accepted: Callable[[x509.Certificate], bool],
 ) -> Iterator[Chain]:
     """Yield every path that continues `chain`, the most promising first."""
     last = chain[-1]
@@ -118,9 +118,9 @@ def _find_paths(
         for other in others
         if other not in chain and is_issued_by(last, other) and _may_issue(other, len(chain) - 1)
     ]
-    yield from (Chain(chain, root) for root in sorted(above, key=fit, reverse=True))
-    for issuer in sorted(issuers, key=fit, reverse=True):
-        yield from _find_paths((*chain, issuer), others, roots, fit)
+    yield from (Chain(chain, root) for root in sorted(above, key=is_accepted, reverse=True))
+    for issuer in sorted(issuers, key=is_accepted, reverse=True):
+        yield from _find_paths((*chain, issuer), others, roots, is_accepted)
     if not above and not issuers:
         yield Chain(chain, None)
 

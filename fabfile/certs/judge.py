@@ -17,7 +17,7 @@ from . import provided
 from .names import called_names, wanted_names
 from .store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 
-WARN_OWN = timedelta(days=30)
+WARN_PROVIDED = timedelta(days=30)
 """Warn this long before a provided certificate expires (or in the last third of its lifetime, if
 that is shorter)."""
 WARN_AUTHORITY = timedelta(days=365)
@@ -32,7 +32,7 @@ class ServedCertificate:
     where: str
     certificate: x509.Certificate | None = None
     error: RunbookError | None = None
-    unfit: tuple[str, ...] = ()
+    file_faults: tuple[str, ...] = ()
     """How the installed files differ from the wanted pair, a clause each: nginx may fail to start
     with them."""
 
@@ -44,7 +44,8 @@ class Judged:
     `wanted` is None if there is no certificate yet, or if it cannot be read (`unread`).
     """
 
-    kind: str
+    source: str
+    """Where `wanted` comes from: `your file` or `the store`."""
     wanted: x509.Certificate | None
     edges: list[ServedCertificate]
     unread: bool = False
@@ -70,10 +71,11 @@ def read_edges(settings: Settings, pair: Certificate | None = None) -> list[Serv
         reply, files = fleet.link(node).read(
             [served_certificate_command(node.address, port, name), pair.probe() if pair else "true"]
         )
-        where, unfit = f"{node.address}:{port}", tuple(pair.find_differences(files)) if pair else ()
+        where = f"{node.address}:{port}"
+        file_faults = tuple(pair.find_differences(files)) if pair else ()
         try:
             served = x509.load_pem_x509_certificate(reply.out.encode())
-            return ServedCertificate(node.name, where, served, unfit=unfit)
+            return ServedCertificate(node.name, where, served, file_faults=file_faults)
         except ValueError:
             return ServedCertificate(node.name, where)
 
@@ -107,9 +109,9 @@ def judge_certificates(settings: Settings, edges: list[ServedCertificate], now: 
             judged.problems.append((f"{edge.host} serves no certificate at {edge.where}", next_))
         elif judged.wanted and edge.certificate != judged.wanted:
             judged.problems.append(
-                (f"{edge.host} serves another certificate than {judged.kind} holds", next_)
+                (f"{edge.host} serves another certificate than {judged.source} holds", next_)
             )
-        for clause in edge.unfit if edge.certificate == judged.wanted else ():
+        for clause in edge.file_faults if edge.certificate == judged.wanted else ():
             problem = (
                 f"{edge.host}: {clause}; nginx still serves what it read at its start,"
                 " but may not start again"
@@ -127,7 +129,7 @@ def _judge_provided(settings: Settings, edges: list[ServedCertificate], now: dat
         judged.unread = True
         return judged
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    if now >= end - min(WARN_OWN, (end - start) / 3):
+    if now >= end - min(WARN_PROVIDED, (end - start) / 3):
         judged.problems.append(
             (
                 f"your own certificate expires on {end:%Y-%m-%d}",
@@ -153,27 +155,27 @@ def _judge_store(settings: Settings, judged: Judged, store: Store, now: datetime
     Raises:
         RunbookError: a certificate in the store cannot be read.
     """
-    judged.wanted = store.certificate(LEAF)
-    if reason := store.due(wanted_names(settings)):
+    judged.wanted = store.load_certificate(LEAF)
+    if reason := store.find_renewal_reason(wanted_names(settings)):
         command = "inv certs.renew" if judged.wanted else "inv certs.issue"
         judged.problems.append((f"a certificate must be issued: {reason}", command))
     for name in (LEAF, CURRENT):
         try:
-            store.pair(name)
+            store.load_pair(name)
         except RunbookError as error:
             judged.problems.append((error.problem, error.next))
-    issuer = store.certificate(CURRENT)
+    issuer = store.load_certificate(CURRENT)
     if issuer and issuer.not_valid_after_utc - now < WARN_AUTHORITY:
         ends = f"the authority expires on {issuer.not_valid_after_utc:%Y-%m-%d}"
         judged.problems.append((ends, "inv certs.rotate-ca --prepare"))
-    if store.certificate(NEXT):
+    if store.load_certificate(NEXT):
         judged.problems.append(
             (
                 "the next authority is prepared; clients should learn it now (inv certs.trust)",
                 "inv certs.rotate-ca",
             )
         )
-    if store.certificate(PREVIOUS):
+    if store.load_certificate(PREVIOUS):
         judged.problems.append(
             (
                 "the replaced authority is still trusted; let clients learn the new one",

@@ -19,25 +19,24 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ..engine.errors import RunbookError
 from ..settings.settings import Settings, Tls
 from ..steps.cert import Material
-from .authority import Key, named_hosts
-from .authority import make_material as as_material
+from .authority import Key, make_material, read_alternative_names
 from .chain import PARSE_ERRORS, PEM, Chain, build_chain, trusted_roots
 from .formats import as_pem_text, recognise_file
 from .names import called_names
 
-PRIVATE = re.compile(rb"-----BEGIN (?:RSA |EC |DSA |ENCRYPTED )?PRIVATE KEY-----")
+PRIVATE_KEY_LINE = re.compile(rb"-----BEGIN (?:RSA |EC |DSA |ENCRYPTED )?PRIVATE KEY-----")
 """First line of a private key that a web server can use."""
 
 
 @dataclass(frozen=True)
-class Own:
-    """The leaf of the user, and what the edges get."""
+class ProvidedCertificate:
+    """The leaf that the user provides, and the files that the edges get."""
 
     leaf: x509.Certificate
     material: Material
 
 
-def load_provided(settings: Settings, now: datetime | None = None) -> Own:
+def load_provided(settings: Settings, now: datetime | None = None) -> ProvidedCertificate:
     """Read and check the files of the user, and put the chain in order, without its root.
 
     Raises:
@@ -55,7 +54,7 @@ def load_provided(settings: Settings, now: datetime | None = None) -> Own:
         ) from None
 
 
-def _load_file(settings: Settings, file: Path, now: datetime) -> Own:
+def _load_file(settings: Settings, file: Path, now: datetime) -> ProvidedCertificate:
     certificates, key = _read_files(settings.tls)
     leaf = next((part for part in certificates if _belongs_to(part, key)), None)
     if leaf is None:
@@ -66,22 +65,22 @@ def _load_file(settings: Settings, file: Path, now: datetime) -> Own:
     chain = build_chain(leaf, certificates, trusted_roots(), lambda part: not _rejection(part, now))
     for part in chain.certificates:
         what = "the certificate" if part is leaf else "an intermediate certificate"
-        if unfit := _rejection(part, now):
-            raise _make_refusal(f"{what} in {file} {unfit[0]}", unfit[1])
+        if rejection := _rejection(part, now):
+            raise _make_refusal(f"{what} in {file} {rejection[0]}", rejection[1])
     _check_root(chain, now, file)
     _check_purpose(leaf, file)
     users = called_names(settings)
-    if missing := users.missing(named_hosts(leaf)):
+    if missing := users.missing(read_alternative_names(leaf)):
         raise _make_refusal(
             f"the certificate in {file} is not for {', '.join(missing)}, but for"
-            f" {str(named_hosts(leaf)) or 'no name at all'}",
+            f" {str(read_alternative_names(leaf)) or 'no name at all'}",
             "have it issued for what users call, or set tls.names and service to what it is for",
         )
-    return Own(leaf, as_material(list(chain.certificates), key))
+    return ProvidedCertificate(leaf, make_material(list(chain.certificates), key))
 
 
 def _certificate_path(tls: Tls) -> Path:
-    assert tls.certificate, "only called for a user's own certificate"
+    assert tls.certificate, "only called if the site has a provided certificate"
     return tls.certificate
 
 
@@ -104,17 +103,18 @@ def _read_files(tls: Tls) -> tuple[list[x509.Certificate], Key]:
         raise _make_refusal(
             f"{file} holds {holds} that can be read", "set tls.certificate to the file that does"
         )
-    return [_load_certificate(file, *numbered) for numbered in enumerate(blocks, 1)], _read_key(
-        tls.key or file, passphrase
-    )
+    certificates = [
+        _load_certificate(file, number, block) for number, block in enumerate(blocks, 1)
+    ]
+    return certificates, _read_key(tls.key or file, passphrase)
 
 
 def _load_certificate(file: Path, number: int, block: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(block)
     except PARSE_ERRORS:
-        seen = f"certificate number {number} in {file} cannot be read"
-        raise _make_refusal(seen, "remove it, or copy it from its source again") from None
+        problem = f"certificate number {number} in {file} cannot be read"
+        raise _make_refusal(problem, "remove it, or copy it from its source again") from None
 
 
 def _read_pkcs12(
@@ -137,7 +137,7 @@ def _read_pkcs12(
 
 def _read_key(file: Path, passphrase: bytes | None) -> Key:
     content = _read_content(file)
-    begin = PRIVATE.search(content)
+    begin = PRIVATE_KEY_LINE.search(content)
     if not begin and (hint := recognise_file(file, content)):
         raise _make_refusal(f"{file} {hint[0]}", hint[1])
     if not begin:
@@ -188,10 +188,10 @@ def _check_root(chain: Chain, now: datetime, file: Path) -> None:
             f" know «{last.issuer.rfc4514_string()}»",
             "append the intermediate certificates to it, and the root if it is private",
         )
-    if root is not last and (unfit := _rejection(root, now)):
+    if root is not last and (rejection := _rejection(root, now)):
         name = root.subject.rfc4514_string()
         raise _make_refusal(
-            f"the chain in {file} ends at a root that {unfit[0]}: «{name}»",
+            f"the chain in {file} ends at a root that {rejection[0]}: «{name}»",
             "have it issued under another root",
         )
 
@@ -248,5 +248,7 @@ def _passphrase_error(file: Path, given: bytes | None) -> RunbookError:
     )
 
 
-def _make_refusal(seen: str, next: str) -> RunbookError:
-    return RunbookError(seen, "clients would reject the certificate; nothing was installed", next)
+def _make_refusal(problem: str, next: str) -> RunbookError:
+    return RunbookError(
+        problem, "clients would reject the certificate; nothing was installed", next
+    )

@@ -1,4 +1,4 @@
-"""Compare the certificate that each edge serves with the wanted one. Read-only, with a single ssh
+"""Compare the certificate that each edge serves with the wanted one. Read-only, with a single SSH
 session per edge."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..engine.errors import RunbookError
 from ..roles.nginx import certificate
 from ..settings.settings import Settings
 from ..steps.cert import Certificate, short_fingerprint
-from .authority import named_hosts, sha256_fingerprint, subject_name
+from .authority import read_alternative_names, sha256_fingerprint, subject_name
 from .judge import Judged, ServedCertificate, judge_certificates, read_edges
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _load_wanted(settings: Settings) -> Certificate | None:
 
 
 def _json_rows(judged: Judged) -> list[dict[str, Any]]:
-    source = judged.kind.removeprefix("the ")
+    source = judged.source.removeprefix("the ")
     state = "" if judged.wanted else "not readable" if judged.unread else "none"
     rows = [{"where": source, "address": "", "state": state, **_certificate_facts(judged.wanted)}]
     for edge in judged.edges:
@@ -71,7 +71,7 @@ def _edge_state(edge: ServedCertificate, judged: Judged) -> str:
         return "not compared"
     if edge.certificate != judged.wanted:
         return "another"
-    return "broken" if edge.unfit else "right"
+    return "broken" if edge.file_faults else "right"
 
 
 def _certificate_facts(certificate: x509.Certificate | None) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _certificate_facts(certificate: x509.Certificate | None) -> dict[str, Any]:
         return {"subject": "", "names": "", "days_left": None, "fingerprint": "", "issuer": ""}
     return {
         "subject": subject_name(certificate),
-        "names": str(named_hosts(certificate)),
+        "names": str(read_alternative_names(certificate)),
         "days_left": (certificate.not_valid_after_utc - datetime.now(UTC)).days,
         "fingerprint": sha256_fingerprint(certificate),
         "issuer": certificate.issuer.rfc4514_string().removeprefix("CN="),
@@ -116,5 +116,5 @@ def _print_judged(out: Console, judged: Judged) -> None:
         )
         table.add_row(Text(row["where"], "bold"), row["address"], state, *map(Text, cells))
     out.print(table)
-    for seen, next_ in judged.problems:
-        out.print(Text(f"✗ {seen}", "bold red") + Text(f"   ({next_})" if next_ else "", "dim"))
+    for problem, next_ in judged.problems:
+        out.print(Text(f"✗ {problem}", "bold red") + Text(f"   ({next_})" if next_ else "", "dim"))

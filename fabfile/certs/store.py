@@ -48,7 +48,7 @@ class Store:
         return self.folder / BUNDLE
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def hold_lock(self) -> Iterator[None]:
         """Hold the lock of this store, so that no other run issues from it.
 
         Raises:
@@ -67,7 +67,7 @@ class Store:
                 ) from None
             yield
 
-    def pair(self, name: str) -> Pair | None:
+    def load_pair(self, name: str) -> Pair | None:
         """Return the certificate and key in the file called `name`; None if there is no such file.
 
         Raises:
@@ -84,7 +84,7 @@ class Store:
             pass
         raise self._damaged_error(name)
 
-    def certificate(self, name: str) -> x509.Certificate | None:
+    def load_certificate(self, name: str) -> x509.Certificate | None:
         """Return the first certificate in the file called `name`; None if there is no such file.
 
         Raises:
@@ -97,57 +97,58 @@ class Store:
         except ValueError:
             raise self._damaged_error(name) from None
 
-    def authorities(self) -> list[x509.Certificate]:
+    def load_authorities(self) -> list[x509.Certificate]:
         """Return what clients should trust: the issuing authority, then the prepared and the
         replaced authority if they exist."""
-        found = [self.certificate(name) for name in (CURRENT, NEXT, PREVIOUS)]
+        found = [self.load_certificate(name) for name in (CURRENT, NEXT, PREVIOUS)]
         return list(dict.fromkeys(filter(None, found)))
 
-    def due(self, wanted: Names) -> str:
+    def find_renewal_reason(self, wanted: Names) -> str:
         """Return why a leaf must be issued, as a clause; empty if the present leaf is good."""
-        issuer, leaf = self.certificate(CURRENT), self.certificate(LEAF)
+        issuer = self.load_certificate(CURRENT)
+        leaf = self.load_certificate(LEAF)
         if not issuer or not leaf:
             return "there is none"
-        return authority.renewal_reason(leaf, issuer, wanted, self.now)
+        return authority.find_renewal_reason(leaf, issuer, wanted, self.now)
 
     def renew(self, wanted: Names, *, force: bool = False) -> str:
         """Issue a leaf if it is due or if `force` is set; make the authority first if needed.
 
         Returns why it issued a leaf, as a clause; empty if it did not. The caller must hold the
-        lock (`locked`).
+        lock (`hold_lock`).
         """
-        reason = self.due(wanted) or ("requested" if force else "")
+        reason = self.find_renewal_reason(wanted) or ("requested" if force else "")
         if reason:
-            issuer = self.pair(CURRENT) or self.make(CURRENT)
-            self.write(LEAF, authority.issue_leaf(issuer, wanted, self.now))
-        self.settle()
+            issuer = self.load_pair(CURRENT) or self.make_authority(CURRENT)
+            self.write_file(LEAF, authority.issue_leaf(issuer, wanted, self.now))
+        self.update_bundle()
         return reason
 
-    def make(self, name: str) -> Pair:
+    def make_authority(self, name: str) -> Pair:
         """Make an authority in the file called `name`.
 
         The bundle gets it first, so that no authority can issue before the bundle has it.
         """
         made = authority.make_authority(self.site, self.now)
-        self.settle(made.certificate)
-        self.write(name, made)
+        self.update_bundle(made.certificate)
+        self.write_file(name, made)
         return made
 
-    def material(self, wanted: Names) -> Material:
+    def load_material(self, wanted: Names) -> Material:
         """Return the leaf and its key, verified as a strict client does.
 
         Raises:
             RunbookError: a client would reject the leaf, or there is no leaf.
         """
-        pair, issuer = self.pair(LEAF), self.certificate(CURRENT)
+        pair, issuer = self.load_pair(LEAF), self.load_certificate(CURRENT)
         if not pair or not issuer:
             raise RunbookError(
                 "no certificate was issued yet", "there is nothing to install", "inv certs.issue"
             )
-        authority.prove_pair(pair, issuer, wanted, self.now)
+        authority.verify_pair(pair, issuer, wanted, self.now)
         return authority.make_material([pair.certificate], pair.key)
 
-    def write(self, name: str, pair: Pair | x509.Certificate) -> None:
+    def write_file(self, name: str, pair: Pair | x509.Certificate) -> None:
         """Replace the file called `name` by a rename; only its owner can read it."""
         certificate, key = (pair.certificate, pair.key) if isinstance(pair, Pair) else (pair, None)
         text = certificate.public_bytes(serialization.Encoding.PEM)
@@ -159,13 +160,13 @@ class Store:
             )
         replace_file(self.folder / name, text, 0o600)
 
-    def promote(self) -> None:
+    def promote_next(self) -> None:
         """Let the prepared authority issue from now on. This deletes the key of the old one."""
         (self.folder / NEXT).replace(self.folder / CURRENT)
 
-    def settle(self, *more: x509.Certificate) -> None:
+    def update_bundle(self, *more: x509.Certificate) -> None:
         """Rewrite the bundle from the other files, and add `more`, which are written next."""
-        text = bundle_text(self.site, [*self.authorities(), *more])
+        text = bundle_text(self.site, [*self.load_authorities(), *more])
         if self._read_file(BUNDLE) != text:
             replace_file(self.bundle, text, 0o644)
 

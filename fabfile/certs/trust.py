@@ -39,7 +39,7 @@ def show_trust(settings: Settings, *, out: str | None, install: bool, json: str 
             "inv certs.status",
         )
     store = Store(settings.tls.store, settings.name)
-    authorities = store.authorities()
+    authorities = store.load_authorities()
     if not authorities or not store.bundle.exists():
         raise RunbookError(
             "no authority was made yet", "there is nothing to trust", "inv certs.issue"

@@ -41,7 +41,7 @@ def issue_certificate(
         raise _provided_error()
     if not settings.tls.certificate and not dry:
         store = Store(settings.tls.store, settings.name)
-        with store.locked():
+        with store.hold_lock():
             reason = store.renew(wanted_names(settings), force=force)
         if reason:
             _print_result(store, f"issued a certificate: {reason}", json)
@@ -70,15 +70,15 @@ def prepare_authority(settings: Settings, json: str | None) -> int:
         RunbookError: there is no authority to replace, or the last rotation is not finished.
     """
     store = _open_store(settings)
-    with store.locked():
-        if store.certificate(PREVIOUS):
+    with store.hold_lock():
+        if store.load_certificate(PREVIOUS):
             raise RunbookError(
                 "the last rotation is not finished",
                 "the bundle still holds the authority that it replaced",
                 "inv certs.rotate-ca, then inv certs.rotate-ca --finish",
             )
-        made = store.certificate(NEXT) or store.make(NEXT).certificate
-        store.settle()
+        made = store.load_certificate(NEXT) or store.make_authority(NEXT).certificate
+        store.update_bundle()
     _print_result(
         store,
         f"prepared {subject_name(made)}, sha256 {short_fingerprint(sha256_fingerprint(made))}…",
@@ -103,15 +103,15 @@ def rotate_authority(settings: Settings, json: str | None) -> int:
         RunbookError: there is no authority to replace.
     """
     store = _open_store(settings)
-    with store.locked():
-        issuer, previous = store.certificate(CURRENT), store.certificate(PREVIOUS)
+    with store.hold_lock():
+        issuer, previous = store.load_certificate(CURRENT), store.load_certificate(PREVIOUS)
         assert issuer, "checked by _open_store"
         # If both are the same, a run was killed before it could switch.
         if previous in (None, issuer):
-            if not store.certificate(NEXT):
-                store.make(NEXT)
-            store.write(PREVIOUS, issuer)
-            store.promote()
+            if not store.load_certificate(NEXT):
+                store.make_authority(NEXT)
+            store.write_file(PREVIOUS, issuer)
+            store.promote_next()
         reason = store.renew(wanted_names(settings))
     if reason:
         _print_result(store, f"issued a certificate: {reason}", json)
@@ -134,8 +134,8 @@ def finish_rotation(settings: Settings, json: str | None) -> int:
         Unreachable: an edge does not answer.
     """
     store = _open_store(settings)
-    with store.locked():
-        if store.certificate(PREVIOUS) in (None, store.certificate(CURRENT)):
+    with store.hold_lock():
+        if store.load_certificate(PREVIOUS) in (None, store.load_certificate(CURRENT)):
             raise RunbookError(
                 "no rotation is under way", "there is nothing to finish", "inv certs.rotate-ca"
             )
@@ -146,7 +146,7 @@ def finish_rotation(settings: Settings, json: str | None) -> int:
                     "it may still be one of the old authority; the bundle was not changed",
                     served.error.next,
                 )
-            if served.certificate != store.certificate(LEAF):
+            if served.certificate != store.load_certificate(LEAF):
                 raise RunbookError(
                     f"{served.host} does not serve the certificate of the new authority yet",
                     "without the old authority, its clients would be shut out; the bundle was not"
@@ -154,7 +154,7 @@ def finish_rotation(settings: Settings, json: str | None) -> int:
                     "inv certs.rotate-ca",
                 )
         (store.folder / PREVIOUS).unlink()
-        store.settle()
+        store.update_bundle()
     _print_result(store, f"{store.bundle} holds the new authority only", json)
     return OK
 
@@ -164,7 +164,7 @@ def _open_store(settings: Settings) -> Store:
         raise _provided_error()
     settings.inventory.one("edge")
     store = Store(settings.tls.store, settings.name)
-    if not store.certificate(CURRENT):
+    if not store.load_certificate(CURRENT):
         raise _no_authority_error(settings)
     return store
 

@@ -227,7 +227,7 @@ def test_status_and_deploy_know_when_it_is_due(
         datetime.now(UTC) - timedelta(days=61),
     )
     wanted = sort_names([NAME, deployed.url.removeprefix("http://"), *addresses(deployed.lab)])
-    with store.locked():
+    with store.hold_lock():
         store.renew(wanted, force=True)
     outcome = certs("status")
     assert outcome.code == 2

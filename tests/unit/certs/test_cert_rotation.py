@@ -34,7 +34,7 @@ def installed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Installed:
 
     def install(settings: Settings, task: str, *, dry: bool, json: str | None) -> int:
         ready_material(settings, may_issue=True)
-        seen.append(Store(settings.tls.store, settings.name).certificate(LEAF))
+        seen.append(Store(settings.tls.store, settings.name).load_certificate(LEAF))
         return 0
 
     monkeypatch.setattr(certificates, "_install_material", install)
@@ -87,7 +87,7 @@ def test_a_rotation_needs_no_preparation(settings: Settings, installed: Installe
     assert trusted(settings)[1] == old
 
 
-@pytest.mark.parametrize("moment", ["make", "write", "promote", "renew"])
+@pytest.mark.parametrize("moment", ["make_authority", "write_file", "promote_next", "renew"])
 def test_a_rotation_that_was_killed_goes_on(
     settings: Settings, installed: Installed, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -189,7 +189,7 @@ def test_status_says_what_needs_doing(settings: Settings, installed: Installed) 
     )
     clause = "/etc/nginx/tls/x/key.pem is root:www-data 0, not root:www-data 640"
     said = f"edge1: {clause}; nginx still serves what it read at its start, but may not start again"
-    assert judged(replace(right, unfit=(clause,))) == (2, [(said, "inv certs.renew")])
+    assert judged(replace(right, file_faults=(clause,))) == (2, [(said, "inv certs.renew")])
     certificates.prepare_authority(settings, None)
     assert [next_ for _, next_ in judged(right)[1]] == ["inv certs.rotate-ca"]
     certificates.rotate_authority(settings, None)
@@ -218,7 +218,7 @@ def states(one: judge.Judged) -> list[str]:
 def test_an_edge_with_a_key_that_cannot_be_read_again_is_not_right(
     settings: Settings, installed: Installed
 ) -> None:
-    edge = judge.ServedCertificate("edge1", "x", installed[-1], unfit=("key.pem is missing",))
+    edge = judge.ServedCertificate("edge1", "x", installed[-1], file_faults=("key.pem is missing",))
     assert states(judge.judge_certificates(settings, [edge], datetime.now(UTC))) == ["", "broken"]
 
 

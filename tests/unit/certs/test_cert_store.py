@@ -30,7 +30,7 @@ NAMES = Names(("shop.example", "*.shop.example"), ("192.0.2.10", "2001:db8::1"))
 def store(tmp_path: Path) -> Store:
     """A store that has issued for NAMES at START."""
     made = Store(tmp_path / "tls", "sample", START)
-    with made.locked():
+    with made.hold_lock():
         assert made.renew(NAMES) == "there is none"
     return made
 
@@ -50,7 +50,7 @@ def kept(store: Store) -> dict[str, bytes]:
 
 
 def leaf(store: Store) -> x509.Certificate:
-    found = store.certificate(LEAF)
+    found = store.load_certificate(LEAF)
     assert found
     return found
 
@@ -111,7 +111,7 @@ def test_a_wildcard_covers_one_label() -> None:
 
 def test_openssl_accepts_it_strictly_for_every_name(store: Store, tmp_path: Path) -> None:
     chain = tmp_path / "chain.pem"
-    chain.write_text(store.material(NAMES).chain)
+    chain.write_text(store.load_material(NAMES).chain)
     when = str(int(START.timestamp()))
     base = [
         "openssl",
@@ -138,7 +138,7 @@ def test_openssl_accepts_it_strictly_for_every_name(store: Store, tmp_path: Path
 
 
 def test_the_authority_is_what_it_should_be(store: Store) -> None:
-    one = store.certificate(CURRENT)
+    one = store.load_certificate(CURRENT)
     assert one
     basic = one.extensions.get_extension_for_class(x509.BasicConstraints)
     usage = one.extensions.get_extension_for_class(x509.KeyUsage)
@@ -163,21 +163,21 @@ def test_the_leaf_is_what_it_should_be(store: Store) -> None:
     ] == ["digital_signature"]
     assert list(purpose) == [ExtendedKeyUsageOID.SERVER_AUTH]
     assert one.serial_number.bit_length() > 64
-    assert authority.named_hosts(one) == NAMES
+    assert authority.read_alternative_names(one) == NAMES
 
 
 def test_a_common_name_fits_whatever_the_names_are(store: Store) -> None:
     long = ".".join(["x" * 60] * 4)
-    with store.locked():
+    with store.hold_lock():
         store.renew(Names((long,), ("192.0.2.1",)))
     assert authority.subject_name(leaf(store)) == "192.0.2.1"
-    with store.locked():
+    with store.hold_lock():
         store.renew(Names((long,), ()))
-    assert store.material(Names((long,), ())).subject == "edge"
+    assert store.load_material(Names((long,), ())).subject == "edge"
 
 
 def test_nothing_of_the_authority_is_installed_and_files_are_its_owners_only(store: Store) -> None:
-    pair = store.material(NAMES)
+    pair = store.load_material(NAMES)
     assert pair.chain.count("BEGIN CERTIFICATE") == 1
     assert pair.key.reveal().encode() in (store.folder / LEAF).read_bytes()
     assert pair.key.reveal().encode() not in (store.folder / CURRENT).read_bytes()
@@ -213,33 +213,33 @@ def test_nothing_of_the_authority_is_installed_and_files_are_its_owners_only(sto
     ],
 )
 def test_due(store: Store, later: timedelta, names: Names, reason: str) -> None:
-    assert at(store, later).due(names) == reason
+    assert at(store, later).find_renewal_reason(names) == reason
 
 
 def test_nothing_is_written_while_it_is_good_and_all_is_new_when_it_is_due(store: Store) -> None:
     before, old = kept(store), leaf(store)
-    with store.locked():
+    with store.hold_lock():
         assert at(store, 59 * DAY).renew(NAMES) == ""
     assert kept(store) == before
     later = at(store, 61 * DAY)
-    with later.locked():
+    with later.hold_lock():
         assert later.renew(NAMES).startswith("two thirds")
     assert leaf(later).serial_number != old.serial_number
     assert leaf(later).public_key() != old.public_key()
     assert kept(later)[CURRENT] == before[CURRENT]
-    with later.locked():
+    with later.hold_lock():
         assert later.renew(NAMES, force=True) == "requested"
 
 
 def test_a_leaf_does_not_outlive_its_authority_and_none_comes_after_it(store: Store) -> None:
-    issuer = store.certificate(CURRENT)
+    issuer = store.load_certificate(CURRENT)
     assert issuer
     last = at(store, issuer.not_valid_after_utc - START - 10 * DAY)
-    with last.locked():
+    with last.hold_lock():
         last.renew(NAMES)
     assert leaf(last).not_valid_after_utc == issuer.not_valid_after_utc
     ended = at(store, issuer.not_valid_after_utc - START)
-    with ended.locked(), pytest.raises(RunbookError, match="the authority expired") as caught:
+    with ended.hold_lock(), pytest.raises(RunbookError, match="the authority expired") as caught:
         ended.renew(NAMES)
     assert caught.value.next == "inv certs.rotate-ca"
 
@@ -273,26 +273,29 @@ def test_a_damaged_file_is_named_and_left_alone(
 
 
 def test_a_leaf_with_another_key_is_not_installed(store: Store) -> None:
-    one, other = store.pair(LEAF), store.pair(CURRENT)
+    one, other = store.load_pair(LEAF), store.load_pair(CURRENT)
     assert one
     assert other
-    store.write(LEAF, authority.Pair(one.certificate, other.key))
+    store.write_file(LEAF, authority.Pair(one.certificate, other.key))
     with pytest.raises(RunbookError, match="its key belongs to another certificate"):
-        store.material(NAMES)
+        store.load_material(NAMES)
 
 
 def test_what_a_strict_client_would_refuse_is_not_installed(store: Store) -> None:
     with pytest.raises(
         RunbookError, match=r"clients would reject the certificate in the store: other\.example"
     ):
-        store.material(Names(("other.example",), ()))
+        store.load_material(Names(("other.example",), ()))
     with pytest.raises(RunbookError, match="clients would reject"):
-        at(store, 91 * DAY).material(NAMES)
+        at(store, 91 * DAY).load_material(NAMES)
 
 
 def test_two_runs_at_once_exclude_each_other(store: Store) -> None:
     with (store.folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(RunbookError, match="another run is issuing") as caught, store.locked():
+        with (
+            pytest.raises(RunbookError, match="another run is issuing") as caught,
+            store.hold_lock(),
+        ):
             pass
     assert caught.value.code == LOCKED
