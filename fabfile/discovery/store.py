@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def on_host(settings: Settings) -> str:
+def facts_path(settings: Settings) -> str:
     """Return where an app node keeps the facts: beside their binary."""
     return f"{ROOT}/releases/{settings.app.sha256[:12]}/facts.json"
 
@@ -42,17 +42,17 @@ def known_facts(settings: Settings) -> Facts | None:
     local = settings.state / "facts.json"
     if local.exists() and (facts := _parse_facts(settings, local.read_text(encoding="utf-8"))):
         return facts
-    if facts := on_nodes(settings):
+    if facts := read_node_facts(settings):
         remember_facts(settings, facts)
     return facts
 
 
-def on_nodes(settings: Settings) -> Facts | None:
+def read_node_facts(settings: Settings) -> Facts | None:
     """Return the facts for this site's binary from any app node that has them."""
     with open_fleet(settings, settings.inventory.having("app"), readonly=True) as fleet:
         seen = fleet.each(
             lambda node: (
-                fleet.link(node).read([f"cat {on_host(settings)} 2>/dev/null; true"])[0].out
+                fleet.link(node).read([f"cat {facts_path(settings)} 2>/dev/null; true"])[0].out
             )
         )
     # Unreachable nodes are skipped: the task that needs them reports them.
@@ -62,7 +62,7 @@ def on_nodes(settings: Settings) -> Facts | None:
     return None
 
 
-def ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
+def read_app_ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
     """Return the app's port on each of `nodes`, read from its unit there.
 
     Nodes without an answer or a port are left out.
@@ -84,7 +84,7 @@ def remember_facts(settings: Settings, facts: Facts) -> None:
 
 def facts_step(settings: Settings, facts: Facts) -> Step:
     """Return the step that keeps the facts on an app node."""
-    return File(on_host(settings), _facts_text(settings, facts))
+    return File(facts_path(settings), _facts_text(settings, facts))
 
 
 def find_facts(

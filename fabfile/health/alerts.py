@@ -1,5 +1,5 @@
-"""The alerts that fire now, as Alertmanager on the monitoring host has them: silenced ones are left
-out."""
+"""The alerts that fire now, read from Alertmanager on the monitoring host, without silenced
+alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host's clock against this machine's, from the one session that `fab status` has."""
+"""Compare the clock of a host with the clock of this machine, in the session of `fab status`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from ..engine.problem import Problem
 
 MOST_SECONDS = 4.0
-"""A clock further off makes cached answers too old: their rule allows for 4 s."""
+"""With a larger offset, cached answers are too old: their rule allows for this much."""
 
 
 @dataclass(frozen=True)
 class ClockOffset:
-    """How far a host's clock is ahead, in seconds, and how far that may be wrong."""
+    """How many seconds the clock of a host is ahead, and the error of that figure."""
 
     ahead: float
     slack: float
 
     @property
     def certain(self) -> float:
-        """Seconds that it is off at least."""
+        """The offset in seconds that is certain: without the error."""
         return max(0.0, abs(self.ahead) - self.slack)
 
 
@@ -30,6 +30,7 @@ def read_offset(host_time: str, asked: float, answered: float) -> ClockOffset | 
         shown = float(host_time)
     except ValueError:
         return None
+    # The host read its clock at an unknown moment of the round trip; assume the middle.
     slack = (answered - asked) / 2
     return ClockOffset(shown - asked - slack, slack)
 

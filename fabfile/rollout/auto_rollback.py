@@ -45,7 +45,7 @@ def system_of(settings: Settings, link: Link, release: str) -> System:
             "fab releases",
         )
     pinned = replace(settings, app=replace(settings.app, sha256=digest[0]))
-    return System(pinned, Path(path), discovery_store.on_nodes(pinned))
+    return System(pinned, Path(path), discovery_store.read_node_facts(pinned))
 
 
 def roll_back_fleet(apps: AppRollout, failed: GateFailed, nodes: Sequence[Node]) -> RunbookError:

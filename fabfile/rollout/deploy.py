@@ -203,7 +203,7 @@ def _untouched_ports(fleet: Fleet, options: DeployOptions, settings: Settings) -
         return {}
     touched = fleet.having("app") if "app" in options.phases else ()
     untouched = [node for node in settings.inventory.having("app") if node not in touched]
-    return discovery_store.ports(settings, untouched)
+    return discovery_store.read_app_ports(settings, untouched)
 
 
 def _touches_edges(fleet: Fleet, phases: Sequence[str]) -> bool:

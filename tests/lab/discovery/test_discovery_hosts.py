@@ -39,7 +39,7 @@ PSQL = "cd /; runuser -u postgres -- psql -q"
 def site(lab: Lab) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB", str(NUMBER))
-        patch.setattr(host, "STALL", 1.0)
+        patch.setattr(host, "STALL_SECONDS", 1.0)
         hosts.down()
         hosts.up(["node1", "db1"], deaths="off", scale=0.01)
         yield load_settings(Lab(NUMBER).site)
