@@ -1,7 +1,6 @@
-"""`fab -H a,b TASK` as one call that knows all its hosts (named by `tasks.executor_class` in
-fabric.yaml).
+"""Run `fab -H a,b TASK` as one call that gets all hosts. fabric.yaml names this executor.
 
-Fabric's own executor makes one serial call per host, stops at the first failure and has no summary.
+Fabric's own executor makes one call per host, stops at the first failure and has no summary.
 """
 
 from __future__ import annotations
@@ -14,15 +13,19 @@ from invoke.exceptions import Exit
 
 
 class RolloutExecutor(fabric.Executor):  # type: ignore[misc]
-    """Leaves the names given by -H in `c.config.hosts` and calls each task once."""
+    """Puts the names given by -H into `c.config.hosts`, and calls each task once."""
 
     def expand_calls(self, calls: list[Any], apply_hosts: bool = True) -> list[Any]:
-        """The calls as they are; hosts travel in the configuration, not in copies of the call."""
+        """The calls without a copy for each host: the hosts are in the configuration.
+
+        Raises:
+            Exit: a shell command was given (`fab -H a -- COMMAND`).
+        """
         given = self.core[0].args.hosts.value or ""
         self.config.hosts = [name.strip() for name in given.split(",") if name.strip()]
         if self.core.remainder:
             raise Exit(
-                "this runbook runs tasks, not loose commands; for a shell on a host use ssh (in the"
+                "this runbook runs tasks, not shell commands; for a shell on a host use ssh (in the"
                 " lab: inv lab.ssh NAME)",
                 1,
             )

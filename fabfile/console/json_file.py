@@ -1,4 +1,4 @@
-"""Reports for machines: JSON in a file or on stdout."""
+"""Write a report for machines as JSON, into a file or to stdout."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from ..engine.terminal import write_utf8
 
 
 def write_json(data: Mapping[str, Any], path: str | None, *, option: str = "--json") -> None:
-    """Write `data` to `path` (`-` is stdout; None is nowhere), with its schema, secrets masked.
+    """Write `data` with its schema number to `path`, secrets masked.
 
-    A file is replaced in one rename, so nobody reads half of it.
+    A file is replaced in one rename, so no reader sees half of it.
 
-    `option` is the one that named the path.
+    Args:
+        path: `-` means stdout; None means do not write.
+        option: the command line option that gave the path.
 
     Raises:
         RunbookError: the file cannot be written.
@@ -30,7 +32,7 @@ def write_json(data: Mapping[str, Any], path: str | None, *, option: str = "--js
         return
     target = Path(path)
     try:
-        if target.exists() and not target.is_file():  # /dev/stderr, a pipe: nothing to rename
+        if target.exists() and not target.is_file():  # /dev/stderr, a pipe: cannot be renamed
             target.write_text(text, encoding="utf-8")
         else:
             replace_file(target.resolve(), text)

@@ -1,5 +1,4 @@
-"""The end of a converging task: nodes by state, only what is not right listed, one last line
-with totals."""
+"""Show the result of a deploy or a plan: the steps that differ, a table of hosts, the totals."""
 
 from __future__ import annotations
 
@@ -29,59 +28,61 @@ STYLE = {
 }
 
 _END = {LOCKED: "locked", UNREACHABLE: "unreachable", ROLLED_BACK: "rolled back"}
-"""What kept us from a host, in a word."""
+"""The remark on a host that failed with one of these exit codes."""
 
 
 @dataclass
 class HostReport:
-    """What became of one host: its steps' outcomes, or the error that kept us from them."""
+    """The result of one host: the outcomes of its steps, or the error that prevented them."""
 
     host: str
     outcomes: list[Outcome] = field(default_factory=list)
     error: RunbookError | None = None
     left_out: str = ""
-    """Why nothing was begun here, if nothing was."""
+    """Why no step was started on this host; "" if steps were started."""
 
     def count(self, state: State) -> int:
-        """How many steps ended in `state`."""
+        """The number of steps that ended in `state`."""
         return sum(outcome.state is state for outcome in self.outcomes)
 
     @property
     def errors(self) -> list[RunbookError]:
-        """The error that ended this host's part; or, of a plan, all that stands in its way."""
-        return (
-            [self.error]
-            if self.error
-            else [outcome.error for outcome in self.outcomes if outcome.error]
-        )
+        """The error of the whole host if there is one, else the errors of its steps."""
+        if self.error:
+            return [self.error]
+        return [outcome.error for outcome in self.outcomes if outcome.error]
 
     @property
     def first_error(self) -> RunbookError | None:
-        """The first of `errors`."""
+        """The first of `errors`; None if there is none."""
         return next(iter(self.errors), None)
 
 
 @dataclass
 class Report:
-    """A whole task."""
+    """The result of a whole task."""
 
     task: str
     hosts: list[HostReport]
     seconds: float
     sessions: int
+    """Channels opened on all hosts."""
     at_end: list[RunbookError] = field(default_factory=list)
-    """What was wrong with the service when all was done."""
+    """Problems of the service after the last step."""
     commands: bool = False
-    """Show the commands of each planned change, too."""
+    """Whether to show the commands of each planned change."""
 
     def total(self, state: State) -> int:
-        """How many steps of all hosts ended in `state`."""
+        """The number of steps of all hosts that ended in `state`."""
         return sum(host.count(state) for host in self.hosts)
 
     @property
     def exit_code(self) -> int:
-        """The failed hosts' highest code (4 unreachable, 5 rolled back); 1 when all was done and
-        it does not serve; 2 when a plan found differences; else 0."""
+        """The exit code of the task.
+
+        The highest code of the failed hosts (4 unreachable, 5 rolled back); 1 if a step failed or
+        the service has a problem at the end; 2 if a plan found differences; else 0.
+        """
         codes = [host.first_error.code for host in self.hosts if host.first_error]
         if codes:
             return max(codes)
@@ -90,7 +91,7 @@ class Report:
         return DIFFERS if self.total(State.WOULD) else OK
 
     def as_json(self) -> dict[str, Any]:
-        """For machines; sentences and numbers, no secrets."""
+        """The report as data for JSON, without secrets."""
         return {
             "task": self.task,
             "exit": self.exit_code,
@@ -129,14 +130,14 @@ def _parts(error: RunbookError) -> dict[str, str]:
 
 
 def open_console(json_path: str | None = None) -> Console:
-    """Where people read: stdout, or stderr when stdout carries JSON (`--json -`)."""
+    """The console for people: stdout, or stderr if stdout gets the JSON (`--json -`)."""
     from rich.console import Console
 
     return Console(stderr=json_path == "-", highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def show_outcome(out: Console, host: str, outcome: Outcome, *, most: int = 1000) -> None:
-    """One line, and at most `most` lines of diff, for a step that is not simply right."""
+def show_outcome(out: Console, host: str, outcome: Outcome, *, max_diff_lines: int = 1000) -> None:
+    """Print one line for a step, and at most `max_diff_lines` lines of its diff."""
     from rich.text import Text
 
     line = Text(f"{host:<8} ", "bold") + Text(f"{outcome.state.value:<13}", STYLE[outcome.state])
@@ -145,22 +146,24 @@ def show_outcome(out: Console, host: str, outcome: Outcome, *, most: int = 1000)
         line += Text(f"  {outcome.seconds:.1f} s", "dim")
     out.print(line)
     lines = outcome.diff.splitlines()
-    for text in lines[:most]:
+    for text in lines[:max_diff_lines]:
         style = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "dim")
         out.print(Text(f"           {mask_secrets(text)}", style))
-    if len(lines) > most:
+    if len(lines) > max_diff_lines:
         out.print(
             Text(
-                f"           … {len(lines) - most} more lines (whole in fab plan and in the run's"
-                " report.json)",
+                f"           … {len(lines) - max_diff_lines} more lines (all: fab plan, and"
+                " report.json of the run)",
                 "dim",
             )
         )
 
 
 def show_commands(out: Console, outcome: Outcome) -> None:
-    """The commands of a planned change, indented; each begins with `$` and is whole, to be read or
-    copied."""
+    """Print the commands of a planned change, each with a leading `$`.
+
+    Long lines are not wrapped, so that a command can be copied.
+    """
     from rich.text import Text
 
     for text in _shown_commands(outcome):
@@ -168,13 +171,16 @@ def show_commands(out: Console, outcome: Outcome) -> None:
             out.print(Text(f"    {'  ' if number else '$ '}{line}", "dim"), soft_wrap=True)
 
 
-def show_report(out: Console, report: Report, *, said: bool) -> None:
-    """The roll-up; with `said`, the steps were already shown one by one."""
+def show_report(out: Console, report: Report, *, steps_shown: bool) -> None:
+    """Print the whole report.
+
+    `steps_shown`: the steps were already printed while they ran, so leave them out.
+    """
     from rich.table import Table
 
     for host in report.hosts:
         for outcome in host.outcomes:
-            if not said and outcome.state is not State.RIGHT:
+            if not steps_shown and outcome.state is not State.RIGHT:
                 show_outcome(out, host.host, outcome)
                 if report.commands:
                     show_commands(out, outcome)
@@ -191,11 +197,10 @@ def show_report(out: Console, report: Report, *, said: bool) -> None:
         ]
         table.add_row(host.host, *cells, _host_remark(host))
     out.print(table)
-    for shown in _distinct_errors(
-        [*(error for host in report.hosts for error in host.errors), *report.at_end]
-    ):
-        print_error(shown, out)
-    out.print(_last_line(report))
+    errors = [error for host in report.hosts for error in host.errors]
+    for error in _distinct_errors([*errors, *report.at_end]):
+        print_error(error, out)
+    out.print(_totals_line(report))
 
 
 def _host_remark(host: HostReport) -> str:
@@ -204,7 +209,7 @@ def _host_remark(host: HostReport) -> str:
     return f"[dim]{host.left_out}[/]"
 
 
-def _last_line(report: Report) -> str:
+def _totals_line(report: Report) -> str:
     counts = Counter({state: report.total(state) for state in State})
     parts = [
         plural(len(report.hosts), "host"),
@@ -225,14 +230,18 @@ def _distinct_errors(errors: Sequence[RunbookError | None]) -> list[RunbookError
 
 
 def show_problem(out: Console, hosts: str, problem: Problem) -> None:
-    """What is wrong on `hosts`, and below it the command to type. A terminal's width breaks the
-    sentence between words, never the command: it is there to be copied."""
+    """Print a problem of `hosts`, and below it the command to type.
+
+    The sentence is wrapped at the width of the terminal. The command is not, so that it can be
+    copied.
+    """
     from rich.text import Text
 
     text = mask_secrets(f"{hosts}: {problem.message}" if hosts else problem.message)
     lines = [text] if out.soft_wrap else textwrap.wrap(text, out.width - 2, break_on_hyphens=False)
     for number, line in enumerate(lines):
-        mark = "  " if number else "✗ " if problem.down else "! "
+        first_mark = "✗ " if problem.down else "! "
+        mark = "  " if number else first_mark
         out.print(Text(mark + line, "bold red" if problem.down else "yellow"), soft_wrap=True)
     if problem.next:
         out.print(Text(f"    {mask_secrets(problem.next)}"), soft_wrap=True)

@@ -1,5 +1,5 @@
-"""The edge between a task and its operator: errors in three lines, exit codes, no tracebacks for
-what an operator can cause."""
+"""Run a task for an operator: print errors in three lines, set exit codes, and show no traceback
+for errors that an operator can cause."""
 
 from __future__ import annotations
 
@@ -17,22 +17,28 @@ from ..engine.scripts import listen, print_script
 from ..engine.terminal import print_error, printable
 
 JSON = {"json": "also write the result as JSON to this file (- for stdout)"}
-"""The help of the option that every reporting task has."""
+"""The option `--json` of every task with a report, and its help."""
 
 VERBOSE = {"verbose": "show each script as it ends: host, seconds, exit code (on stderr)"}
-"""The help of the option that `run_as_task` acts upon."""
+"""The option `--verbose`, which `run_as_task` handles, and its help."""
 
 
 def name_follows(task: str, typed_words: Sequence[str]) -> bool:
-    """Whether the task was typed with a name behind it. Invoke knows no optional positional
-    argument: where a task's name may be left out, it is positional only when it is there."""
+    """Whether a name follows `task` on the command line.
+
+    Invoke has no optional positional arguments. So a task declares its name as positional only if
+    the operator has typed a name.
+    """
     position = typed_words.index(task) + 1 if task in typed_words else 0
     return 0 < position < len(typed_words) and not typed_words[position].startswith("-")
 
 
 def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
-    """Wrap a task's body: its return value becomes the exit code, a RunbookError three lines and
-    its own code. With the option `verbose`, each script shows on stderr as it ends."""
+    """Wrap the body of a task. Its return value becomes the exit code of the program.
+
+    A RunbookError is printed in three lines, and its code becomes the exit code. With the option
+    `verbose`, each script is shown on stderr when it ends.
+    """
 
     @functools.wraps(body)
     def task(*args: Any, **kwargs: Any) -> None:
@@ -49,7 +55,7 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
                 RunbookError(
                     "interrupted in the middle of a step",
                     "its command may still run on the host; files are replaced in one rename, and"
-                    " the next deploy reads first",
+                    " the next deploy reads the host again before it changes anything",
                     "fab status, then fab deploy",
                 )
             )
@@ -59,18 +65,18 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
                 RunbookError(
                     "interrupted",
                     "the current step either finished or never started; nothing is half-written,"
-                    " the locks are released",
-                    "fab plan   (what is left to do), then fab deploy",
+                    " and the locks are released",
+                    "fab plan   (shows what remains to be done), then fab deploy",
                 )
             )
             code = INTERRUPTED
-        except BrokenPipeError:  # `| head`
+        except BrokenPipeError:  # the reader of a pipe has ended (`| head`)
             sys.stderr.close()
             code = FAILED
         except OSError as error:
-            if error.filename is None:
+            if error.filename is None:  # not about a file: a bug, which needs its traceback
                 raise
-            print_error(_own_file(error))
+            print_error(_explain_local_file(error))
             code = FAILED
         if code:
             raise Exit(code=code)
@@ -78,22 +84,22 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
     return task
 
 
-def _own_file(error: OSError) -> RunbookError:
-    """A file of this machine that cannot be read or written: a full disk, another user's folder."""
-    said = (error.strerror or str(error)).lower()
+def _explain_local_file(error: OSError) -> RunbookError:
+    """The error for a file of this machine that cannot be read or written."""
+    reason = (error.strerror or str(error)).lower()
     return RunbookError(
-        f"{error.filename}: {said}",
-        "it is a file of this machine, not of a host",
+        f"{error.filename}: {reason}",
+        "the file is on this machine, not on a host",
         f"ls -ld {error.filename}; df -h .; df -i .",
     )
 
 
 def hosts_of(c: Any) -> list[str]:
-    """The names given by -H; none under `inv`."""
+    """The host names given by -H; an empty list under `inv`."""
     return list(c.config.get("hosts", None) or [])
 
 
-def not_dry(c: Any, task: str) -> None:
+def refuse_dry_run(c: Any, task: str) -> None:
     """Refuse --dry for a task that has no plan to show.
 
     Raises:
@@ -102,11 +108,11 @@ def not_dry(c: Any, task: str) -> None:
     if is_dry(c):
         raise RunbookError(
             f"{task} has no dry run",
-            "it would have changed hosts; nothing was done",
+            "the task changes hosts, and it cannot show its changes first; nothing was done",
             f"{task} without --dry, or fab plan",
         )
 
 
 def is_dry(c: Any) -> bool:
-    """Whether --dry was given: then every task behaves as its plan."""
+    """Whether --dry was given. A task with a plan then only shows its plan."""
     return bool(c.config.run.dry)

@@ -1,4 +1,4 @@
-"""What is an IP address and what is a name."""
+"""Tell IP addresses from names."""
 
 from __future__ import annotations
 

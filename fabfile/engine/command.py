@@ -1,5 +1,4 @@
-"""The ways a change is carried out, as values: shell text, an upload, SQL. Each can be shown
-before it is done."""
+"""Commands that carry out a change: shell, upload, SQL. Each can be shown before it runs."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from .link import Link
 
 Progress = Callable[[str], None]
-"""Gets one short line about work in progress."""
+"""Called with one short line about the work in progress."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,11 @@ class Shell:
     timeout: float = 120
 
     def execute(self, link: Link, progress: Progress) -> None:
-        """Run it on `link`; a non-zero exit raises RunbookError."""
+        """Run the script on `link`; a non-zero exit status raises RunbookError."""
         link.run(self.script, timeout=self.timeout)
 
     def show(self) -> str:
-        """The script, secrets masked, embedded files left out (they may hold some)."""
+        """The script, secrets masked. Embedded files are left out: they may hold secrets."""
         return mask_secrets(
             re.sub(r"(<<'BASE64'\n).*?(?=\nBASE64)", r"\1…", self.script, flags=re.S)
         )
@@ -39,40 +38,39 @@ class Shell:
 
 @dataclass(frozen=True)
 class Upload:
-    """A local file streamed to the host, verified there by sha256 before it takes its place."""
+    """Stream a local file to the host, which verifies its sha256 before it replaces `target`."""
 
     source: Path
     target: str
     sha256: str
 
     def execute(self, link: Link, progress: Progress) -> None:
-        """Stream it; reports every tenth of the way."""
-        shown = -1
+        """Stream the file; report the progress at every tenth."""
+        last_tenth = -1
 
-        def step(sent: int, size: int) -> None:
-            nonlocal shown
+        def report_tenth(sent: int, size: int) -> None:
+            nonlocal last_tenth
             tenth = sent * 10 // max(size, 1)
-            if tenth > shown:
-                shown = tenth
+            if tenth > last_tenth:
+                last_tenth = tenth
                 progress(f"upload {self.source.name} {sent / 1e6:.0f} of {size / 1e6:.0f} MB")
 
-        link.upload(self.source, self.target, self.sha256, progress=step)
+        link.upload(self.source, self.target, self.sha256, progress=report_tenth)
 
     def show(self) -> str:
-        """What goes where."""
+        """The source and the target of the upload."""
         return f"upload {self.source} to {self.target}"
 
 
 @dataclass(frozen=True)
 class Sql:
-    """Statements run as the database's superuser over psycopg, each in a transaction of its own
-    (autocommit)."""
+    """Run statements over psycopg as the database's superuser, each in its own transaction."""
 
     database: str
     statements: tuple[str, ...]
 
     def execute(self, link: Link, progress: Progress) -> None:
-        """Run them in order; a refused one raises RunbookError with the server's words."""
+        """Run the statements in order; RunbookError with the server's message if one is refused."""
         from .postgres import connect_database
 
         with connect_database(link, self.database) as connection:
@@ -88,10 +86,10 @@ class Sql:
 
 
 class Command(Protocol):
-    """Anything that carries out a change on a host and can be shown beforehand."""
+    """A command that carries out a change on a host and can be shown before it runs."""
 
     def execute(self, link: Link, progress: Progress) -> None:
-        """Do it; RunbookError when it cannot be done."""
+        """Carry out the change; raise RunbookError if it fails."""
 
     def show(self) -> str:
-        """What it would do, secrets masked."""
+        """The text of the command, secrets masked."""

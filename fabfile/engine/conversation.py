@@ -16,7 +16,7 @@ from .login import explain_no_start
 from .refusal import connection_lost
 from .scripts import report_script
 from .shell import wrap_script
-from .slowness import warn_once
+from .slowness import warn_if_slow
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
@@ -113,7 +113,7 @@ class Conversation:
             channel.close()
         if result.code < 0 and not channel.get_transport().is_active():
             raise connection_lost(self.name, EOFError("the host closed it"))
-        warn_once(self.name, self.delay, answer.err.noise_text())
+        warn_if_slow(self.name, self.delay, answer.err.noise_text())
         return result
 
     def _submit(self, channel: Channel, text: str) -> None:

@@ -1,18 +1,18 @@
-"""What can go wrong, in three parts: the problem, why it matters, what to type next."""
+"""Errors in three parts: the problem, why it matters, the next command; and the exit codes."""
 
 from __future__ import annotations
 
 OK, FAILED, DIFFERS, LOCKED, UNREACHABLE, ROLLED_BACK = range(6)
-INTERRUPTED = 130  # as a shell says of a program that SIGINT ended: 128 + 2
-"""Exit codes of every task; stable, scripts rely on them."""
+INTERRUPTED = 130  # the exit code that shells give to a program ended by SIGINT: 128 + 2
+"""Exit codes of every task. They must stay stable: scripts rely on them."""
 
 
 class RunbookError(Exception):
-    """An end that an operator can cause or must know of; the menu prints it without a traceback.
+    """An expected failure, reported without a traceback.
 
     Args:
         problem: what is wrong, one sentence.
-        why: why it matters or what was left alone.
+        why: why it matters, or what was not touched.
         next: the command or action to take next.
         code: the exit code (see the constants above).
     """
@@ -32,25 +32,27 @@ class RunbookError(Exception):
 
 
 def _with_disk_hint(problem: str, next: str) -> str:
-    """The kernel says "No space left" also when the inodes are used up; `df -h` alone shows free
-    space then."""
+    """`next` with `df -i` if a disk is full.
+
+    The kernel reports "No space left" also when the inodes are used up. `df -h` alone then shows
+    free space.
+    """
     if "no space left" not in problem.lower() or "df -i" in next:
         return next
     return f"df -h and df -i there   (space, and inodes){f'; then {next}' if next else ''}"
 
 
 class Unreachable(RunbookError):
-    """A host does not answer, or not as the one it was pinned as."""
+    """A host does not answer, or its host key is not the pinned one."""
 
     code = UNREACHABLE
 
 
 class Locked(RunbookError):
-    """Somebody else's deploy holds a host."""
+    """Another run holds the lock of a host."""
 
     code = LOCKED
 
 
 class Mutation(RunbookError):
-    """A read-only link was asked to change something: a bug in a step, stopped before it did
-    harm."""
+    """A read-only link was used for a change. This is a bug in a step; nothing was sent."""

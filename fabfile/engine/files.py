@@ -1,4 +1,4 @@
-"""Files of this controller that are written whole or not at all."""
+"""Write files of this controller atomically: whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def write_beside(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """A new file beside `path` that replaces it when the block ends, and goes when it raises.
+    """A new file that replaces `path` when the block ends, and is removed if the block raises.
 
-    `mode` is what the file is made with, less the umask.
+    The file is created with `mode`, less the umask.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
-    # Two processes or threads may write the same file: each has a name of its own.
+    # A random name: two processes or threads may write the same file at the same time.
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-            # Without it, a power cut after the rename can leave an empty file.
+            # Without fsync, a power cut after the rename can leave an empty file.
             file.flush()
             os.fsync(handle)
         beside.replace(path)
@@ -35,12 +35,12 @@ def write_beside(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 
 
 def replace_file(path: Path, content: str | bytes, mode: int | None = None) -> None:
-    """Put `content` (text as UTF-8) at `path`, whole or not at all.
+    """Write `content` (text as UTF-8) to `path`, whole or not at all.
 
-    Its permissions are `mode` exactly, or what the umask leaves of 0666.
+    The permissions become exactly `mode`; without a mode, 0666 less the umask.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with write_beside(path, 0o666 if mode is None else mode) as file:
         if mode is not None:

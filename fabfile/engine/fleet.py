@@ -1,4 +1,4 @@
-"""Several hosts at once: a link to each, work done in parallel, failures kept apart."""
+"""Work on several hosts in parallel, with one link per host and errors collected per host."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ T = TypeVar("T")
 
 
 class Fleet:
-    """Links to the hosts of a task, opened when first used, closed together; use as a context
-    manager."""
+    """The links to the hosts of a task; use as a context manager.
+
+    A link opens at its first use. All links are closed together.
+    """
 
     def __init__(self, nodes: Iterable[Node], connect: Callable[[Node], Link]) -> None:
-        """`connect`: makes the link to a host, which is opened later."""
+        """`connect` makes the link to a host, without opening it."""
         self.nodes = tuple(nodes)
         self.links = {node.name: connect(node) for node in self.nodes}
 
@@ -39,38 +41,41 @@ class Fleet:
         return self.links[node.name]
 
     def having(self, *roles: str) -> tuple[Node, ...]:
-        """The hosts of this fleet with any of `roles`."""
+        """The hosts of this fleet that have at least one of `roles`."""
         return tuple(node for node in self.nodes if set(roles) & set(node.roles))
 
     def each(
         self, work: Callable[[Node], T], nodes: Iterable[Node] | None = None
     ) -> dict[str, T | RunbookError]:
-        """`work` on every host in parallel; what it returned, or the RunbookError it ended with,
-        by host name."""
+        """Run `work` for every host of `nodes` (default: all) in parallel.
+
+        Returns, by host name, the result of `work` or the RunbookError that it raised.
+        """
         chosen = tuple(self.nodes if nodes is None else nodes)
         if not chosen:
             return {}
 
-        def guarded(node: Node) -> T | RunbookError:
+        def catch_error(node: Node) -> T | RunbookError:
             try:
                 return work(node)
             except RunbookError as error:
                 return error
 
-        contexts = [copy_context() for _ in chosen]  # the workers know what they work for
+        contexts = [copy_context() for _ in chosen]  # for the purpose in scripts.py
         with ThreadPoolExecutor(len(chosen)) as pool:
             try:
                 return dict(
                     zip(
                         (node.name for node in chosen),
                         pool.map(
-                            lambda node, context: context.run(guarded, node), chosen, contexts
+                            lambda node, context: context.run(catch_error, node), chosen, contexts
                         ),
                         strict=True,
                     )
                 )
             except KeyboardInterrupt:
-                if not interrupt.step_may_finish():  # the workers wait for their hosts: end that
+                # Aborted: the workers still wait for their hosts. A closed link ends their wait.
+                if not interrupt.step_may_finish():
                     for node in chosen:
                         self.links[node.name].close()
                 raise

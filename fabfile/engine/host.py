@@ -1,4 +1,4 @@
-"""A host as the engine knows it."""
+"""What the engine must know of a host: name, address, roles, and how to log in."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ class Node:
 
     name: str
     address: str
-    """The IPv4 address of the host. ssh and the other hosts use it."""
+    """The IPv4 address of the host, for ssh and for the other hosts."""
     roles: tuple[str, ...]
-    """What the host runs."""
+    """The roles of the host: what it runs."""
 
 
 class Address(NamedTuple):
-    """Everything needed to reach a host. `name` is the inventory's, used in every message."""
+    """Everything needed to reach a host by ssh.
+
+    `name` is the name in the inventory; every message uses it. `timeout` is in seconds.
+    """
 
     name: str
     host: str
@@ -33,5 +36,5 @@ class Address(NamedTuple):
 
     @property
     def entry(self) -> str:
-        """How known_hosts names it."""
+        """The name of the host in known_hosts."""
         return entry_name(self.host, self.port)

@@ -1,5 +1,5 @@
-"""Who did what when: a line of JSON per change on the host itself, and a folder per run on the
-controller."""
+"""Record who changed what and when: a JSON line per change on the host itself, and a folder per run
+on the controller."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ HOST_JOURNAL = "/var/log/runbook/journal.jsonl"
 
 
 def operator_name() -> str:
-    """Who runs this, as `user@controller`."""
+    """The operator, as `user@controller`."""
     user = os.environ.get("SUDO_USER")
     if not user:
         try:
             user = getpass.getuser()
-        except (KeyError, OSError):
+        except (KeyError, OSError):  # this uid has no name
             user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
 
 
 def now() -> str:
-    """UTC, to the second."""
+    """The current time in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One invocation: its id, who and why, and where it leaves its traces."""
+    """One run of a task: its id, operator and reason, and the folder for its files."""
 
     task: str
     folder: Path
@@ -51,13 +51,13 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """`<folder>/<id>`; made at first use."""
+        """The folder `<folder>/<id>-<task>`, created at first use."""
         path = self.folder / f"{self.id}-{self.task}"
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
 
     def entry(self, event: str, step: str, sentence: str, **more: Any) -> str:
-        """One journal line."""
+        """One journal line, with the further keys `more`, secrets masked."""
         line = {
             "schema": SCHEMA,
             "time": now(),
@@ -70,8 +70,10 @@ class Run:
         return mask_secrets(json.dumps({**line, "message": sentence, **more}, ensure_ascii=False))
 
     def note(self, name: str, data: str | Mapping[str, Any]) -> Path:
-        """Leave `data` as `<run folder>/<name>` (text as it is, else a JSON document), secrets
-        masked."""
+        """Write `data` to `<run folder>/<name>`, secrets masked: text unchanged, a mapping as JSON.
+
+        Returns the path of the file.
+        """
         text = f"{mask_secrets(data)}\n" if isinstance(data, str) else to_document(data)
         target = self.path / name
         target.write_text(text, encoding="utf-8")
@@ -79,7 +81,7 @@ class Run:
 
 
 def append_lines(*lines: str) -> str:
-    """Script that appends `lines` to the host's journal."""
+    """Script that appends `lines` to the host's journal; "" without lines."""
     if not lines:
         return ""
     content = ("\n".join(lines) + "\n").encode()

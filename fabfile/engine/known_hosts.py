@@ -1,8 +1,7 @@
-"""OpenSSH's known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): what it pins for a host, and
-pinning one key more.
+"""Read the pinned host keys in OpenSSH's known_hosts, and pin another key.
 
-The file is the user's own. It is kept as bytes, and a line that is not about the key in question
-stays as it is.
+The format is in sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". The file belongs to the user: it is kept as
+bytes, and a line about another key or host stays unchanged.
 """
 
 from __future__ import annotations
@@ -30,13 +29,15 @@ class HostKey(NamedTuple):
 
 
 def entry_name(host: str, port: int) -> str:
-    """How the file names `host` at `port`."""
+    """The name of `host` at `port` in the file."""
     return host if port == 22 else f"[{host}]:{port}"
 
 
 class _Line(NamedTuple):
-    """A line that holds a key. `raw` is all of it, with its end; `marker` is `@revoked`,
-    `@cert-authority` or empty."""
+    """A line that holds a key.
+
+    `raw` is the whole line with its line end. `marker` is `@revoked`, `@cert-authority` or empty.
+    """
 
     raw: bytes
     marker: str
@@ -44,23 +45,25 @@ class _Line(NamedTuple):
     key: HostKey
 
     def is_about(self, entry: str) -> bool:
-        """Whether its names match `entry`, and none of them excludes it."""
+        """Whether a name of this line matches `entry`, and no name excludes it."""
         matching = [
             name for name in self.names.split(",") if _matches(name.removeprefix("!"), entry)
         ]
         return bool(matching) and not any(name.startswith("!") for name in matching)
 
     def pins_another(self, key: HostKey) -> bool:
-        """Whether it pins a key of the type of `key` (and not itself an authority, or a revoked
-        one)."""
+        """Whether this line pins a key of the same type as `key`.
+
+        A line for an authority or a revoked key pins nothing.
+        """
         return not self.marker and self.key.kind == key.kind
 
     def without(self, entry: str) -> bytes:
-        """The line as it must be once it says nothing of `entry`; other hosts' names stay in it."""
+        """This line without `entry`; empty if it names no other host."""
         kept = [
             name for name in self.names.split(",") if _is_pattern(name) or not _matches(name, entry)
         ]
-        if any(_matches(name, entry) for name in kept):  # a pattern, which pins other hosts too
+        if any(_matches(name, entry) for name in kept):  # a pattern stays: it pins other hosts too
             kept.append(f"!{entry}")
         if all(name.startswith("!") for name in kept):
             return b""
@@ -75,15 +78,17 @@ class KnownHosts:
 
     @classmethod
     def read(cls, path: Path) -> KnownHosts:
-        """What lies at `path`; nothing where there is no such file. Raises OSError."""
+        """The content of the file `path`; empty if it does not exist. Raises OSError."""
         try:
             return cls(path.read_bytes())
         except FileNotFoundError:
             return cls()
 
     def pinned(self, entry: str) -> list[HostKey]:
-        """The keys that `entry` may show. (An authority in the file pins none: certificates of
-        hosts are not checked.)"""
+        """The keys that `entry` may show.
+
+        An authority in the file pins no key: certificates of hosts are not checked.
+        """
         revoked = self.revoked(entry)
         return [key for key in self._keys(entry, "") if key not in revoked]
 
@@ -92,14 +97,14 @@ class KnownHosts:
         return self._keys(entry, "@revoked")
 
     def damaged(self) -> str:
-        """The first line that should be a key and is none; empty when all are well."""
+        """The first line whose key cannot be decoded; empty if there is none."""
         broken = (
             raw for raw in self.content.splitlines() if isinstance(_parse(raw), binascii.Error)
         )
         return next(broken, b"").decode(errors="replace").strip()
 
     def with_pin(self, entry: str, key: HostKey) -> KnownHosts:
-        """The content that pins `key` for `entry`, instead of other keys of the same type."""
+        """The content with `key` pinned for `entry`, in place of other keys of the same type."""
         lines = []
         for raw in self.content.splitlines(keepends=True):
             line = _parse(raw)
@@ -115,16 +120,16 @@ class KnownHosts:
         )
 
     def write(self, path: Path) -> None:
-        """Put it at `path` in one rename. Mode and owner stay; a symbolic link stays one. Raises
-        OSError.
+        """Write the content to `path` in one rename; mode, owner and a symbolic link are kept.
 
         Raises:
-            RunbookError: what lies there is no file.
+            RunbookError: `path` is not a regular file.
+            OSError: the file cannot be written.
         """
         target = path.resolve()
         if target.exists() and not target.is_file():
             raise RunbookError(
-                f"{path} is no file", "[ssh] known_hosts names it", "edit the site file"
+                f"{path} is not a regular file", "[ssh] known_hosts names it", "edit the site file"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         with write_beside(target, 0o600) as file:
@@ -142,9 +147,8 @@ class KnownHosts:
 
 
 def _parse(raw: bytes) -> _Line | binascii.Error | None:
-    """The key in a line; an error when it is damaged; None for a comment, an empty line or
-    anything else."""
-    fields = raw.decode("latin-1").split()  # every byte is kept as it is
+    """The key in a line; an error if the key is damaged; None for every other line."""
+    fields = raw.decode("latin-1").split()  # latin-1 keeps every byte
     marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
     if len(fields) < 3 or fields[0].startswith("#") or "-" not in fields[1]:
         return None
@@ -154,7 +158,7 @@ def _parse(raw: bytes) -> _Line | binascii.Error | None:
         )
     except binascii.Error as error:
         return error
-    except ValueError:  # not even ASCII
+    except ValueError:  # the key is not ASCII
         return binascii.Error()
 
 
@@ -163,7 +167,7 @@ def _is_pattern(name: str) -> bool:
 
 
 def _matches(name: str, entry: str) -> bool:
-    """Whether one name of a line (hashed, or with * and ?) stands for `entry`."""
+    """Whether a name in a line (hashed, or with * and ?) matches `entry`."""
     if name.startswith("|1|"):
         return _hashes_to(name, entry)
     wildcards = {"*": ".*", "?": "."}
@@ -181,7 +185,7 @@ def _hashes_to(name: str, entry: str) -> bool:
 
 def _copy_mode_and_owner(source: Path, handle: int) -> None:
     old, new = source.stat(), os.fstat(handle)
-    # Only where it differs: who may not give files away may still write one of his own.
+    # Only if the owner differs: a user who may not change owners can still write an own file.
     if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
         os.fchown(handle, old.st_uid, old.st_gid)
     os.fchmod(handle, stat.S_IMODE(old.st_mode))

@@ -1,5 +1,4 @@
-"""What needs a person, and how a host is asked for it: read-only shell text, and a pure
-judgement of its answer."""
+"""A problem that needs a person, and the checks that find problems on a host."""
 
 from __future__ import annotations
 
@@ -11,34 +10,32 @@ from .shell import Reading
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong: one sentence that names the cause, and the command to type next."""
+    """A problem: one sentence that names the cause, and the command to type next."""
 
     message: str
     next: str = ""
     down: bool = True
-    """False: users do not feel it yet, but it waits for a person (a drain, a pending restart)."""
+    """False: users do not notice it yet, but a person must act (a drain, a pending restart)."""
     cause: bool = True
-    """False: a symptom, such as a unit that is down; the message does not say what brought it
-    about."""
+    """False: a symptom, such as a unit that is down; the message does not name the cause."""
     about: tuple[str, ...] = ()
-    """The hosts it is about, where that is not the host that has said it."""
+    """The hosts with the problem, if another host than these reported it."""
 
 
 def find_no_facts(reading: Reading) -> Mapping[str, str]:
-    """For a check that only judges."""
+    """The default of `HealthCheck.facts`: the check has no figures."""
     return {}
 
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """One question to one host. All questions of a host travel in one script."""
+    """A check of one host. All checks of a host run in one script."""
 
     name: str
     probe: str
-    """Read-only shell text. It bounds its own time: 3 seconds at most, or the host's whole
-    answer waits for it."""
+    """Read-only shell text. It must end within 3 seconds: all checks of the host wait for it."""
     judge: Callable[[Reading], Sequence[Problem]]
-    """Pure. An answer that could not be had is a problem of its own, never a sign that all is
-    well."""
+    """Returns the problems in the probe's answer. Pure. A missing answer must be a problem, too: it
+    does not mean that the host is healthy."""
     facts: Callable[[Reading], Mapping[str, str]] = find_no_facts
-    """Pure. Figures for people, by name; nothing where the answer has none."""
+    """Returns figures for people, by name; empty if the answer has none. Pure."""

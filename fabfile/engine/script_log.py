@@ -1,4 +1,4 @@
-"""`scripts.log` in the folder of a run: every script that was sent to a host, and its answer."""
+"""Write `scripts.log` in the folder of a run: every script sent to a host, and its output."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from .secret import MASK, mask_keyed, mask_secrets
 NAME = "scripts.log"
 
 TEXT_BYTES = 16 * 1024
-"""Letters kept of one script, and of one output: the first half and the last."""
+"""Characters kept of each script and of each output: half from the start, half from the end."""
 
 FILE_BYTES = 16 * 1024 * 1024
-"""Bytes of one log. After that only the first line of each script is kept."""
+"""Bytes of one log. Beyond that only the first line of each script is written."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 _PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END |\Z)", re.S)
 _VERIFIER = re.compile(r"(SCRAM-SHA-256\$)\S+")
 _LONG = 48
-"""Letters from which base64 is always left out: it is a file's content, and may be a part of one
-that has a secret in another part."""
+"""Base64 of this length or more is always left out: it is a line of a file's content, and a secret
+that spans several lines would not be recognised."""
 
 
 class ScriptLog:
     """Writes the scripts of this process to the run's scripts.log; use as a context manager.
 
-    Safe for several threads. A log that cannot be written (a full disk) is given up with one
-    warning: the run itself goes on.
+    Threads may share it. If the log cannot be written (a full disk), the log ends with one warning
+    and the run goes on.
     """
 
     def __init__(self, run: Run) -> None:
@@ -59,12 +59,12 @@ class ScriptLog:
     ) -> None:
         self._listening.close()
         with self._writing, contextlib.suppress(OSError):
-            self._given_up = True  # a thread of an abandoned script may still come
+            self._given_up = True  # a thread of an aborted script may still call `write`
             if self._file:
                 self._file.close()
 
     def write(self, sent: SentScript) -> None:
-        """Append one script."""
+        """Append one script to the log."""
         head, rest = describe_script(sent)
         with self._writing:
             if self._given_up:
@@ -87,8 +87,10 @@ class ScriptLog:
 
 
 def describe_script(sent: SentScript) -> tuple[str, str]:
-    """The entry of one script: its first line, and the rest (text and output, bounded); no secret
-    in either."""
+    """The log entry of one script: its first line, and the rest (text and output, shortened).
+
+    Secrets are removed from both.
+    """
     head = (
         f"== {sent.begun:%Y-%m-%dT%H:%M:%SZ} {sent.host} · {mask_secrets(sent.purpose)} ·"
         f" {sent.ended} · {sent.seconds:.2f} s\n"
@@ -103,38 +105,41 @@ def _outputs(sent: SentScript) -> tuple[tuple[str, str], ...]:
 
 
 def _bound_text(text: str) -> str:
-    """Without secrets, and not longer than TEXT_BYTES."""
+    """`text` without secrets, shortened to about TEXT_BYTES."""
     text = text.strip("\n")
     if len(text) <= TEXT_BYTES:
         return f"{hide_secrets(text)}\n"
-    # Cut between lines, for half a secret would not be known as one; a line without end is dropped.
-    # Cut first: hiding takes 20 ms for 100 KB.
+    # Cut between lines: half a secret would not be recognised. A line longer than half is dropped.
+    # Cut before hiding: hiding takes 20 ms for 100 KB.
     half = TEXT_BYTES // 2
     first, last = text[:half].rpartition("\n")[0], text[-half:].partition("\n")[2]
     left_out = len(text) - len(first) - len(last)
-    return f"{hide_secrets(first)}\n… {left_out} letters left out …\n{hide_secrets(last)}\n"
+    return f"{hide_secrets(first)}\n… {left_out} characters left out …\n{hide_secrets(last)}\n"
 
 
 def hide_secrets(text: str) -> str:
-    """`text` without secrets, also those we never knew: values of `password=` and the like, keys,
-    verifiers, and the content of files (base64)."""
+    """`text` without secrets, known or not.
+
+    Values after `password=` and the like, private keys, password verifiers and the content of files
+    (base64) are removed.
+    """
     text = _BASE64.sub(_hide_base64, text)
-    if "PRIVATE KEY" in text:  # cheaper to ask than to search
+    if "PRIVATE KEY" in text:  # this test is faster than the regular expression
         text = _PRIVATE_KEY.sub(rf"\1{MASK}\2", text)
     return mask_keyed(_VERIFIER.sub(rf"\1{MASK}", text))
 
 
 def _hide_base64(match: re.Match[str]) -> str:
-    letters = match[0]
-    if letters.islower() or letters.isdigit():  # a path, a word, or a hash
-        return letters
-    if len(letters) >= _LONG:
-        return f"… {len(letters)} letters of base64 …"
+    encoded = match[0]
+    if encoded.islower() or encoded.isdigit():  # a path, a word, or a hash
+        return encoded
+    if len(encoded) >= _LONG:
+        return f"… {len(encoded)} characters of base64 …"
     try:
-        content = base64.b64decode(letters).decode()
-    except (binascii.Error, ValueError):
-        return letters
-    return letters if mask_keyed(content) == content else MASK
+        content = base64.b64decode(encoded).decode()
+    except (binascii.Error, ValueError):  # not base64 of a text
+        return encoded
+    return encoded if mask_keyed(content) == content else MASK
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -1,7 +1,7 @@
-"""What is sent to the hosts, reported to whoever listens: `--verbose`, and a run's scripts.log.
+"""Report every script that is sent to a host to the listeners: `--verbose`, and scripts.log.
 
 Listeners belong to the process, as the known secrets do: a task has several fleets (hosts, edges,
-balancers), and all their links report here. Without a listener a script costs nothing more.
+balancers), and all their links report here.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ class SentScript:
 
     host: str
     purpose: str
-    """What it was for: the step's name, or what was done."""
+    """The purpose: the name of the step, or the action."""
     text: str
     begun: datetime = field(default_factory=lambda: datetime.now(UTC))
     code: int | None = None
-    """Exit status; None when the host gave none (it was lost, or it was SQL that failed)."""
+    """Exit status; None if there is none (the host was lost, or SQL failed)."""
     seconds: float = 0.0
     out: str = ""
     err: str = ""
 
     @property
     def ended(self) -> str:
-        """How it ended, in two words."""
+        """The end of the script, in two words."""
         return "no exit code" if self.code is None else f"exit {self.code}"
 
 
 Listener = Callable[[SentScript], None]
-"""Is called in the thread that sent the script, as soon as it has ended. It must not raise."""
+"""Called in the thread that sent the script, as soon as the script has ended. It must not raise."""
 
 _listeners: tuple[Listener, ...] = ()
-"""Replaced, never changed: other threads iterate over it."""
+"""Replaced, never changed, because other threads iterate over it."""
 _replacing = threading.Lock()
 _purpose: ContextVar[str] = ContextVar("purpose", default="")
 _printing = threading.Lock()
@@ -51,7 +51,7 @@ _printing = threading.Lock()
 
 @contextlib.contextmanager
 def listen(listener: Listener) -> Iterator[None]:
-    """While this lasts, `listener` gets every script of this process that ends."""
+    """Within this context, `listener` gets every script of this process that ends."""
     global _listeners
     with _replacing:
         _listeners = (*_listeners, listener)
@@ -64,7 +64,7 @@ def listen(listener: Listener) -> Iterator[None]:
 
 @contextlib.contextmanager
 def purpose(text: str) -> Iterator[None]:
-    """While this lasts, what this thread sends is for `text`, such as a step's name."""
+    """Within this context, the scripts of this thread have the purpose `text`, such as a step."""
     token = _purpose.set(text)
     try:
         yield
@@ -74,8 +74,11 @@ def purpose(text: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def report_script(host: str, action: str, text: str) -> Iterator[SentScript]:
-    """Report the script `text` to the listeners when it ends, also when it ends by an error; the
-    caller fills in exit status and output. `action`: what is done, such as "read 3 probes"."""
+    """Report the script `text` to the listeners when the context ends, also after an error.
+
+    The caller fills in exit status and output. `action` is part of the purpose, such as
+    "read 3 probes".
+    """
     sent = SentScript(host, ": ".join(filter(None, (_purpose.get(), action))), text)
     started = time.monotonic()
     try:
@@ -90,11 +93,11 @@ def report_script(host: str, action: str, text: str) -> Iterator[SentScript]:
 
 
 def print_script(sent: SentScript) -> None:
-    """One line on stderr: host, seconds, exit code, purpose."""
+    """Print one line on stderr: host, seconds, exit code, purpose."""
     line = f"{sent.host:<8} {sent.seconds:6.2f} s  {sent.ended:<12}  {sent.purpose}"
     with _printing, contextlib.suppress(OSError):
         stream = sys.stderr
-        # Below a status line rich has replaced stderr, to print above that line. It would print
-        # on stdout then: right for a terminal, wrong when stderr is a file.
+        # While rich shows a status line, it has replaced stderr, to print above that line. Its
+        # replacement prints on stdout: right for a terminal, wrong if stderr is a file.
         original = getattr(stream, "rich_proxied_file", stream)
         print(mask_secrets(line), file=stream if original.isatty() else original, flush=True)

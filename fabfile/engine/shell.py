@@ -1,5 +1,7 @@
-"""Shell text as data: quoting, joining probes into one script, reading the answers back. POSIX
-sh, no bashisms."""
+"""Build shell scripts: quote, join probes into one script and split the answers, write files.
+
+All scripts are for POSIX sh, without bashisms.
+"""
 
 from __future__ import annotations
 
@@ -12,56 +14,56 @@ from typing import NamedTuple
 __all__ = ["Reading", "join_probes", "q", "split_readings", "wrap_script", "write_file"]
 
 STATE = "/var/lib/runbook"
-"""Where a host keeps what the runbook must remember on it."""
+"""The folder on a host for the runbook's own state."""
 
 PREVIOUS = f"{STATE}/previous"
-"""The last version of every file we replaced, under its own path."""
+"""The folder with the previous version of every replaced file, under the path of the file."""
 
 
 class Reading(NamedTuple):
-    """What one probe saw: its output (stdout and stderr) and exit status."""
+    """The answer of one probe: its output (stdout and stderr) and exit status."""
 
     out: str
     code: int
 
 
 def wrap_script(script: str, stdin: str = " </dev/null") -> str:
-    """`script` so that sh reads all of it before it runs the first line, in / and with nothing on
-    its own stdin.
+    """`script` as one group: sh reads all of it before it runs the first line.
 
-    Without the group a cut-off script would run in part. `stdin` "" leaves it ours: an upload reads
-    the file there.
+    Without the group, sh would run a part of a script that was cut off. The script runs in / and
+    with an empty stdin. `stdin` "" keeps our stdin: an upload reads the file from it.
     """
     return f"{{ cd /\n{script.rstrip()}\n}}{stdin}\nexit $?\n"
 
 
 _WANTS = {"stat": "#stat ", "sha256": "#sha256 "}
-"""Lines of a probe that ask for a file's state in `$known`."""
+"""Prefixes of the lines of a probe that request the state of a file in `$known`."""
 
 
 def ask_known(path: str, *, content: bool) -> str:
-    """First lines of a probe: `$known` shall hold what `stat_line` says of `path`, and with
-    `content` its `sha256_line`.
+    """First lines of a probe that request the `stat_line` of `path` in `$known`.
 
-    On a host with forty files of ours two processes for each would be most of the time that a
-    deploy without work takes. `$known` is a short cut only: a probe that runs alone finds it empty,
-    and must then ask for itself.
+    With `content` they also request its `sha256_line`.
+
+    On a host with forty files, two processes for each file would take most of the time of a deploy
+    that changes nothing. `$known` is only a short cut: it is empty for a probe that runs alone,
+    which must then read the file itself.
     """
     return f"{_WANTS['stat']}{q(path)}\n" + (f"{_WANTS['sha256']}{q(path)}\n" if content else "")
 
 
 def stat_line(path: str, owner: str, mode: int, kind: str) -> str:
-    """Pattern for `case "${known-}" in`: the file is of this kind, owner and mode."""
+    """Pattern for `case "${known-}" in` that matches if the file has this kind, owner and mode."""
     return f"*{q(f'{chr(10)}{path} {owner} {mode:o} {kind}{chr(10)}')}*"
 
 
 def sha256_line(path: str, digest: str) -> str:
-    """Pattern for `case "${known-}" in`: the file has this content."""
+    """Pattern for `case "${known-}" in` that matches if the file has this content."""
     return f"*{q(f'{chr(10)}{digest}  {path}{chr(10)}')}*"
 
 
 def _collect_known(probes: Sequence[str]) -> str:
-    """Script that sets `$known` for all `probes`, by two processes."""
+    """Script that sets `$known` for all `probes` with two processes."""
     lines = [line for probe in probes for line in probe.splitlines() if line.startswith("#s")]
     wanted = {
         kind: " ".join(
@@ -79,8 +81,7 @@ def _collect_known(probes: Sequence[str]) -> str:
 
 
 def join_probes(probes: Sequence[str], marker: str) -> str:
-    """One script that runs every probe in a subshell of its own and frames each answer by
-    `marker`."""
+    """One script that runs each probe in its own subshell and frames each answer with `marker`."""
     parts = [_collect_known(probes)]
     for number, probe in enumerate(probes):
         parts.append(f"printf '\\n{marker} {number} begin\\n'\n(:\n{probe.rstrip()}\n) 2>&1\n")
@@ -107,18 +108,20 @@ def split_readings(out: str, marker: str, count: int) -> list[Reading]:
 
 
 def new_token() -> str:
-    """Letters and digits that no output can contain by chance."""
+    """A random text that no output contains by chance."""
     return _random.token_hex(8)
 
 
 def new_marker() -> str:
-    """A frame that no probe's output can contain by chance."""
+    """A marker that no output of a probe contains by chance."""
     return f"#~{new_token()}"
 
 
 def embed_bytes(content: bytes, *, to: str = "", append: bool = False) -> str:
-    """A here-document command that writes `content`, whatever is in it, to the (quoted) file
-    `to`, or prints it."""
+    """Shell text that writes `content` to the file `to` (already quoted), or prints it.
+
+    It uses base64 in a here-document, so `content` may hold any bytes.
+    """
     text = base64.b64encode(content).decode()
     lines = "\n".join(text[i : i + 76] for i in range(0, len(text), 76))
     target = f" {'>>' if append else '>'}{to}" if to else ""
@@ -126,8 +129,10 @@ def embed_bytes(content: bytes, *, to: str = "", append: bool = False) -> str:
 
 
 def write_file(path: str, content: bytes, *, mode: int, owner: str, validate: str = "") -> str:
-    """Script that puts `content` at `path` in one rename: beside it, owned, checked, the old one
-    kept, then swapped.
+    """Script that replaces the file `path` by `content` in one rename.
+
+    It writes a candidate beside `path`, sets owner and mode, runs `validate`, keeps the old file in
+    PREVIOUS, and renames the candidate.
 
     Args:
         validate: shell command in which `{}` stands for the candidate file (which keeps its own

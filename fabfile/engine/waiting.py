@@ -1,4 +1,4 @@
-"""One way to wait for a condition."""
+"""Wait for a condition, with a time limit."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from . import interrupt
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, every: float = 0.1) -> bool:
-    """Poll `condition` until it holds (true), or did not when asked after `seconds` (false). Ctrl-C
-    ends it.
+    """Poll `condition` until it is true; False if a poll that began after `seconds` was false.
 
-    On a slow host one answer may take longer than `seconds`, and be older than what is waited for.
+    `every` is the pause between polls in seconds. Ctrl-C ends the wait.
     """
-    end = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while True:
-        asked = time.monotonic()
+        # The start of the poll counts: on a slow host one answer can take longer than `seconds`,
+        # and then it shows the state from before the deadline.
+        poll_started = time.monotonic()
         if condition():
             return True
-        if asked >= end:
+        if poll_started >= deadline:
             return False
         interrupt.check()
         time.sleep(every)

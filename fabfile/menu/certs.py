@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, task
 
-from ..console.task import JSON, VERBOSE, is_dry, not_dry, run_as_task
+from ..console.task import JSON, VERBOSE, is_dry, refuse_dry_run, run_as_task
 from ..engine.errors import RunbookError
 
 FORCE = {"force": "issue a new certificate even if the old one is good"}
@@ -63,7 +63,7 @@ def rotate_ca(
     from ..rollout import certificates
     from ..settings.site_file import load_settings
 
-    not_dry(c, "certs.rotate-ca")
+    refuse_dry_run(c, "certs.rotate-ca")
     if prepare and finish:
         raise RunbookError(
             "--prepare and --finish exclude each other", "nothing was done", "inv certs.status"
@@ -113,7 +113,7 @@ def trust(
     from ..settings.site_file import load_settings
 
     if out or install:
-        not_dry(c, "certs.trust")
+        refuse_dry_run(c, "certs.trust")
     return run(load_settings(), out=out, install=install, json=json)
 
 

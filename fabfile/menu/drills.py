@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Collection, Task, task
 
-from ..console.task import JSON, VERBOSE, not_dry, run_as_task
+from ..console.task import JSON, VERBOSE, refuse_dry_run, run_as_task
 
 OPTIONS = {
     **JSON,
@@ -108,7 +108,7 @@ def run_named_drills(
     c: Any, names: list[str], *, json: str | None, report: str, without: str, yes_really: bool
 ) -> int:
     """Run the drills called `names` (all, if empty); returns the exit code."""
-    not_dry(c, "fab drill")
+    refuse_dry_run(c, "fab drill")
     from ..flows.drill import run_drills
     from ..settings.site_file import load_settings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from invoke import task
 
-from ..console.task import JSON, VERBOSE, hosts_of, name_follows, not_dry, run_as_task
+from ..console.task import JSON, VERBOSE, hosts_of, name_follows, refuse_dry_run, run_as_task
 
 
 @task(
@@ -83,7 +83,7 @@ def drain(c: Any, reason: str = "", verbose: bool = False) -> int:
     fab -H node1 drain           no edge sends it new requests
     fab -H edge1 drain           the floating address moves first; open connections finish
     """
-    not_dry(c, "fab drain")
+    refuse_dry_run(c, "fab drain")
     from ..flows.drain import drain_hosts as run
     from ..settings.site_file import load_settings
 
@@ -99,7 +99,7 @@ def undrain(c: Any, verbose: bool = False) -> int:
 
     The floating address stays where it is: an undrained edge takes it only when the holder fails.
     """
-    not_dry(c, "fab undrain")
+    refuse_dry_run(c, "fab undrain")
     from ..flows.drain import undrain_hosts as run
     from ..settings.site_file import load_settings
 
@@ -113,7 +113,7 @@ def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
 
     Every other task refuses unknown and changed keys.
     """
-    not_dry(c, "fab trust")
+    refuse_dry_run(c, "fab trust")
     from ..flows.trust import pin_keys as run
     from ..settings.site_file import load_settings
 

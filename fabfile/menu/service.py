@@ -6,7 +6,7 @@ from typing import Any
 
 from invoke import task
 
-from ..console.task import JSON, VERBOSE, hosts_of, not_dry, run_as_task
+from ..console.task import JSON, VERBOSE, hosts_of, refuse_dry_run, run_as_task
 
 
 @task(
@@ -65,7 +65,7 @@ def app_discover(c: Any, json: str | None = None, verbose: bool = False) -> int:
 
     Runs it under strace on an app node: configuration, log, port, outbound calls.
     """
-    not_dry(c, "fab app.discover")
+    refuse_dry_run(c, "fab app.discover")
     from ..flows.discover import discover_program as run
     from ..settings.site_file import load_settings
 
@@ -79,7 +79,7 @@ def app_restart(c: Any, reason: str = "", verbose: bool = False) -> int:
 
     For example: fab -H node1 app.restart. No request fails.
     """
-    not_dry(c, "fab app.restart")
+    refuse_dry_run(c, "fab app.restart")
     from ..flows.restart import restart_apps as run
     from ..settings.site_file import load_settings
 

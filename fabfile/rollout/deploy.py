@@ -97,7 +97,7 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
     was_rolled_out = report.hosts is not hosts
     report.seconds = time.monotonic() - started
     report.sessions += fleet.sessions
-    show_report(out, report, said=was_rolled_out)
+    show_report(out, report, steps_shown=was_rolled_out)
     write_json(report.as_json(), options.json)
     return report.exit_code
 

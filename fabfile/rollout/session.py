@@ -77,7 +77,7 @@ class RolloutSession:
     def report_outcome(self, node: Node, outcome: Outcome) -> None:
         """Print a change or a failure at once; other outcomes are not printed."""
         if outcome.state in (State.CHANGED, State.FAILED):
-            show_outcome(self.out, node.name, outcome, most=DIFF_LINES)
+            show_outcome(self.out, node.name, outcome, max_diff_lines=DIFF_LINES)
 
     def show_node_status(self, node: Node, text: str) -> None:
         """Show what is done on `node` at the moment."""

@@ -132,7 +132,7 @@ def test_a_host_that_nobody_knows(run_fab: Runner, task: str) -> None:
 def test_a_command_beside_a_task_is_refused(run_fab: Runner) -> None:
     outcome = run_fab("-H", "node1", "status", "--", "reboot")
     assert outcome.code == 1
-    assert "runs tasks, not loose commands" in outcome.out + outcome.err
+    assert "runs tasks, not shell commands" in outcome.out + outcome.err
 
 
 # --- A binary by URL

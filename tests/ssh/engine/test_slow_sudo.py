@@ -124,15 +124,15 @@ def test_an_answer_older_than_the_time_limit_is_asked_for_again() -> None:
         (
             "sudo: unable to resolve host db1.lan: Name or service not known",
             (
-                "n takes 12 s to begin each command, so all work there is slow: its own name"
-                " (db1.lan) does not resolve, and sudo asks for it each time"
+                "n takes 12 s to start each command, so all work there is slow: its own name"
+                " (db1.lan) does not resolve, and sudo looks it up each time"
             ),
             "on n, as root: echo '127.0.1.1 db1.lan' >>/etc/hosts",
         ),
         (
             "",
             (
-                "n takes 12 s to begin each command, so all work there is slow: sudo is slow to"
+                "n takes 12 s to start each command, so all work there is slow: sudo is slow to"
                 " start there"
             ),
             "time sudo",
@@ -140,6 +140,6 @@ def test_an_answer_older_than_the_time_limit_is_asked_for_again() -> None:
     ],
 )
 def test_the_sentence(words: str, seen: str, next: str) -> None:
-    warning = slowness.explain("n", 12.2, words)
+    warning = slowness.explain_slowness("n", 12.2, words)
     assert warning.problem == seen
     assert next in warning.next

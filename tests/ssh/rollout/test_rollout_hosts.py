@@ -76,7 +76,7 @@ def test_an_unknown_host_is_one_clear_message(pair: Path) -> None:
 def test_loose_commands_are_refused(pair: Path) -> None:
     done = fab(pair, "-H", "one", "status", "--", "true")
     assert done.returncode == 1
-    assert "runs tasks, not loose commands" in done.stderr + done.stdout
+    assert "runs tasks, not shell commands" in done.stderr + done.stdout
 
 
 def test_a_reader_that_leaves_early_is_no_error(pair: Path) -> None:

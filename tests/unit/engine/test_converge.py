@@ -140,7 +140,7 @@ def test_exit_codes(hosts: list[list[Outcome] | RunbookError], code: int) -> Non
 
 def printed(made: Report, *, said: bool = False) -> list[str]:
     out = Console(file=io.StringIO(), width=120, highlight=False)
-    show_report(out, made, said=said)
+    show_report(out, made, steps_shown=said)
     assert isinstance(out.file, io.StringIO)
     return out.file.getvalue().splitlines()
 
@@ -181,7 +181,10 @@ def test_long_diffs_are_cut_and_text_is_no_markup() -> None:
     out = Console(file=io.StringIO(), width=120)
     diff = "\n".join(f"+line {number} [bold]" for number in range(50))
     show_outcome(
-        out, "one", Outcome("x", State.CHANGED, "set [red]x[/red]", diff, seconds=2.0), most=3
+        out,
+        "one",
+        Outcome("x", State.CHANGED, "set [red]x[/red]", diff, seconds=2.0),
+        max_diff_lines=3,
     )
     assert isinstance(out.file, io.StringIO)
     text = out.file.getvalue()

@@ -152,6 +152,6 @@ def test_it_is_written_through_a_link_with_its_mode_and_owner(tmp_path: Path) ->
 
 
 def test_what_is_no_file_is_not_replaced() -> None:
-    with pytest.raises(RunbookError, match="/dev/null is no file"):
+    with pytest.raises(RunbookError, match="/dev/null is not a regular file"):
         KnownHosts().with_pin("10.0.0.7", B).write(Path("/dev/null"))
     assert Path("/dev/null").is_char_device()

@@ -110,7 +110,7 @@ def test_long_texts_are_cut_in_the_middle() -> None:
     text = f"begin\n{'a' * (half - 11)}{SECRET}\n{'b' * 80}\n" * 9 + f"{SECRET}\nthe end"
     _, rest = describe_script(SentScript("node1", "run", "true", out=text))
     assert len(rest) < script_log.TEXT_BYTES + 200
-    assert "letters left out" in rest
+    assert "characters left out" in rest
     assert "begin" in rest
     assert "the end" in rest
     assert SECRET[:4] not in rest, "a line that holds a secret is not cut into pieces"
