@@ -18,7 +18,7 @@ import argparse
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print and store the result."""
     from fabfile.settings.site_file import load_settings, locate_site
 
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n\n")[0])
@@ -35,7 +35,7 @@ def main() -> None:
     if asked.soak:
         from . import soak
 
-        soak.soak(load_settings(locate_site()), asked.soak)
+        soak.measure_soak(load_settings(locate_site()), asked.soak)
     elif asked.edge:
         from . import edge
 

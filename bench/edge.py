@@ -16,7 +16,7 @@ from typing import Any
 from fabfile.certs import trust_bundle
 from fabfile.discovery import store
 from fabfile.settings.settings import Settings
-from fabfile.traffic.client import Client, Request, Response, open_wire
+from fabfile.traffic.client import Client, Request, Response, open_client
 from fabfile.traffic.load import Load, mix_calls, offer_load
 from fabfile.traffic.stats import percentile_of
 
@@ -36,14 +36,14 @@ class Turns(Client):
     """Several services asked in turn, as a balancer that costs nothing would: one app node takes
     100 requests/s."""
 
-    def __init__(self, wires: Sequence[Client]) -> None:
-        self._turn: Iterator[Client] = itertools.cycle(wires)
+    def __init__(self, clients: Sequence[Client]) -> None:
+        self._turn: Iterator[Client] = itertools.cycle(clients)
 
     async def ask(
-        self, call: Request, *, timeout: float, due: float | None = None, seek: bytes = b""
+        self, request: Request, *, timeout: float, due: float | None = None, seek: bytes = b""
     ) -> Response:
         """Ask the next one."""
-        return await next(self._turn).ask(call, timeout=timeout, due=due, seek=seek)
+        return await next(self._turn).ask(request, timeout=timeout, due=due, seek=seek)
 
 
 def compare(settings: Settings, runs: int) -> None:
@@ -66,12 +66,12 @@ async def latencies(settings: Settings, rounds: int) -> list[dict[str, Any]]:
     async with AsyncExitStack() as stack:
         ways = {
             "direct": await stack.enter_async_context(_direct(settings)),
-            "http": await stack.enter_async_context(open_wire(settings.service)),
+            "http": await stack.enter_async_context(open_client(settings.service)),
             "https": await stack.enter_async_context(_https(settings)),
         }
         for number in range(rounds + 1):
-            for rate, (name, wire) in itertools.product(RATES, ways.items()):
-                phase = await _phase(wire, rate, number)
+            for rate, (name, client) in itertools.product(RATES, ways.items()):
+                phase = await _phase(client, rate, number)
                 if failed := [sample.error for sample in phase.samples if not sample.ok]:
                     sys.exit(
                         f"{name} at {rate:.0f}/s: {len(failed)} requests failed ({failed[0]}); is"
@@ -88,11 +88,11 @@ async def latencies(settings: Settings, rounds: int) -> list[dict[str, Any]]:
     ]
 
 
-async def _phase(wire: Client, rate: float, number: int) -> Load:
+async def _phase(client: Client, rate: float, number: int) -> Load:
     """One phase; taken again when the generator itself was too late, because this machine had
     other work to do."""
     for _ in range(TRIES):
-        phase = await offer_load(wire, _calls(rate, number), rate=rate, timeout=TIMEOUT)
+        phase = await offer_load(client, _calls(rate, number), rate=rate, timeout=TIMEOUT)
         if not (phase.doubtful and number):
             break
     return phase
@@ -108,12 +108,12 @@ def _calls(rate: float, seed: int) -> Iterator[Request]:
 async def _direct(settings: Settings) -> AsyncIterator[Client]:
     known = store.known_facts(settings)
     if known is None:
-        sys.exit("Nobody knows the app's port: fab deploy first.")
+        sys.exit("the port of the app is not known; run fab deploy first")
     async with AsyncExitStack() as stack:
         nodes = settings.inventory.having("app")
         yield Turns(
             [
-                await stack.enter_async_context(open_wire(f"http://{n.address}:{known.port}"))
+                await stack.enter_async_context(open_client(f"http://{n.address}:{known.port}"))
                 for n in nodes
             ]
         )

@@ -35,7 +35,7 @@ limit a node, and nginx's a connection."""
 
 @dataclass(frozen=True)
 class Way:
-    """A protocol, as users say it, and how h2load is told."""
+    """A protocol: its name, its URL scheme, and the options of h2load."""
 
     name: str
     scheme: str
@@ -153,19 +153,19 @@ def _start(link: Link, unit: str, command: str) -> None:
 
 def _shoot(link: Link, way: Way, url: str) -> tuple[float, int]:
     """Requests a second over SECONDS, and how many were answered in all."""
-    said = link.run(f"h2load {way.options} -D {SECONDS} {url}", timeout=60).out
-    rate = re.search(r"finished in [\d.]+\w+, ([\d.]+) req/s", said)
-    codes = re.search(r"status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx", said)
-    lost = re.search(r"(\d+) failed, (\d+) errored, (\d+) timeout", said)
+    output = link.run(f"h2load {way.options} -D {SECONDS} {url}", timeout=60).out
+    rate = re.search(r"finished in [\d.]+\w+, ([\d.]+) req/s", output)
+    codes = re.search(r"status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx", output)
+    lost = re.search(r"(\d+) failed, (\d+) errored, (\d+) timeout", output)
     if not (rate and codes and lost) or any(int(number) for number in lost.groups()):
-        sys.exit(f"{url}: not every answer was right:\n{said}")
+        sys.exit(f"{url}: not every answer was right:\n{output}")
     return float(rate[1]), int(codes[1])
 
 
 def _cpu(link: Link) -> float:
     """Seconds of processor time that both benched daemons have used so far."""
-    said = link.run("systemctl show -P CPUUsageNSec bench-nginx bench-haproxy").out
-    return sum(int(number) for number in said.split()) / 1e9
+    output = link.run("systemctl show -P CPUUsageNSec bench-nginx bench-haproxy").out
+    return sum(int(number) for number in output.split()) / 1e9
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fabfile.drills.observer import AppSeen, EdgeSnapshot, Observer, Seen
+from fabfile.drills.observer import AppSeen, EdgeSnapshot, HostState, Observer
 from fabfile.settings.settings import Settings
 from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
@@ -29,8 +29,8 @@ PIECE = 300.0
 
 
 class Outages:
-    """Kept while hosts are looked at: deaths of each node's app, and when no app was ready, or
-    the serving edge saw no node up."""
+    """Counts deaths of each node's app, and the times when no app was ready or the serving edge saw
+    no node up."""
 
     def __init__(self) -> None:
         self.deaths: Counter[str] = Counter()
@@ -39,11 +39,11 @@ class Outages:
         self._ready: dict[str, bool] = {}
         self._pids: dict[str, int] = {}
         self._none_since: float | None = None
-        self._hold_lock = threading.Lock()
+        self._lock = threading.Lock()
 
-    def tell(self, when: float, host: str, seen: Seen | None) -> None:
-        """One look at one host."""
-        with self._hold_lock:
+    def add_reply(self, when: float, host: str, seen: HostState | None) -> None:
+        """Record one reply of one host."""
+        with self._lock:
             if isinstance(seen, AppSeen) and seen.pid:
                 self.deaths[host] += self._pids.get(host, seen.pid) != seen.pid
                 self._pids[host] = seen.pid
@@ -58,12 +58,12 @@ class Outages:
                     self._none_since, self.doubles = when, self.doubles + 1
 
 
-def soak(settings: Settings, minutes: float) -> None:
+def measure_soak(settings: Settings, minutes: float) -> None:
     """Measure, print, keep."""
     out, outages, samples = Console(), Outages(), list[Sample]()
     ranges: dict[str, Range] = {}
     end = time.monotonic() + minutes * 60
-    with Observer(settings, outages.tell), out.status("") as status:
+    with Observer(settings, outages.add_reply), out.status("") as status:
         while (left := end - time.monotonic()) > 0:
             with UserLoad(settings.service, RATE, ranges) as traffic:
                 until = time.monotonic() + min(left, PIECE)
@@ -80,16 +80,16 @@ def soak(settings: Settings, minutes: float) -> None:
                 break
     if not outages.deaths:
         raise SystemExit(
-            "Nothing died, so nothing was shown: inv lab.down; inv lab.up --deaths 60 --scale 0.1;"
-            " fab deploy"
+            "no app died, so the run proves nothing: inv lab.down;"
+            " inv lab.up --deaths 60 --scale 0.1; fab deploy"
         )
-    found = figures(samples, outages, minutes)
+    found = make_figures(samples, outages, minutes)
     RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     out.print_json(data=found)
 
 
-def figures(samples: list[Sample], outages: Outages, minutes: float) -> dict[str, Any]:
-    """What there is to tell; shares in percent, times in seconds."""
+def make_figures(samples: list[Sample], outages: Outages, minutes: float) -> dict[str, Any]:
+    """The figures of the run; shares in percent, times in seconds."""
     failed = [sample for sample in samples if not sample.ok]
     n = len(samples)
     return {

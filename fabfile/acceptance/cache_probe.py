@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..settings.requirements import CACHED_ANSWER
 from ..traffic.calls import cached_call, ping_call
 from ..traffic.client import Client, Request, Response
-from ..traffic.dates import date_of
+from ..traffic.dates import parse_http_date
 from ..traffic.sample import Sample
 from .cache_age import DatedAnswer, times_in
 
@@ -181,7 +181,7 @@ def _date_answer(answer: Response) -> list[DatedAnswer]:
             done=answer.done + to_unix_time,
             digest=answer.digest,
             times=times_in(answer.head),
-            date=date_of(answer.headers.get("Date", "")),
+            date=parse_http_date(answer.headers.get("Date", "")),
             stamp=float(stamp) if stamp.isdecimal() else None,
         )
     ]

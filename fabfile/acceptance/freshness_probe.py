@@ -19,7 +19,7 @@ from ..traffic.calls import (
     single_call,
 )
 from ..traffic.client import HEAD, Request, Response
-from ..traffic.dates import date_of
+from ..traffic.dates import parse_http_date
 from ..traffic.own_rows import customer_and_movie
 from ..traffic.retry import ask_alone
 from .freshness import Fresh, Freshness, FreshnessProbe
@@ -126,7 +126,7 @@ async def _probe_once(
             done=answer.done,
             digest=_digest_without(answer, token),
             size=answer.size,
-            date=date_of(answer.headers.get("Date", "")),
+            date=parse_http_date(answer.headers.get("Date", "")),
             mark=answer.mark,
             shows_write=answer.found if seek else None,
         )

@@ -19,7 +19,7 @@ from ..traffic.calls import (
     some_operation,
 )
 from ..traffic.client import Client, Request, Response
-from ..traffic.load import Seen, mix_calls, offer_load
+from ..traffic.load import OnAnswer, mix_calls, offer_load
 from ..traffic.own_rows import OwnRows
 from ..traffic.sample import Sample, Watch
 from .freshness_timing import repeat_unique_novel
@@ -133,7 +133,7 @@ async def write_sessions(run: CheckRun) -> None:
 
     async def offer(requests: Iterable[Request]) -> None:
         await offer_load(
-            run.client, requests, rate=plan.write_rate, timeout=plan.timeout, seen=keep_answer
+            run.client, requests, rate=plan.write_rate, timeout=plan.timeout, on_answer=keep_answer
         )
 
     # A generator, because own_rows must know each session only from its own request on.
@@ -163,7 +163,7 @@ async def run_load(
     gc.disable()  # a pause for garbage collection would be measured as latency of the service
     try:
         run.loads[name] = await offer_load(
-            run.client, requests, rate=rate, timeout=run.plan.timeout, seen=_show_sample(run)
+            run.client, requests, rate=rate, timeout=run.plan.timeout, on_answer=_show_sample(run)
         )
     finally:
         gc.enable()
@@ -174,11 +174,11 @@ async def run_pings(run: CheckRun) -> None:
     run.watch.phase("ping", run.plan.pings)
     requests = (ping_call() for _ in range(run.plan.pings))
     load = await offer_load(
-        run.client, requests, rate=PING_RATE, timeout=run.plan.timeout, seen=_show_sample(run)
+        run.client, requests, rate=PING_RATE, timeout=run.plan.timeout, on_answer=_show_sample(run)
     )
     run.samples[PING.id] += load.samples
 
 
-def _show_sample(run: CheckRun) -> Seen:
+def _show_sample(run: CheckRun) -> OnAnswer:
     """A callback for `offer_load` that shows each sample on the progress display."""
     return lambda request, sample, answer: run.watch.saw(sample)

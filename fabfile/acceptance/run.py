@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from ..settings.requirements import PING
 from ..traffic.calls import any_row, ping_call
 from ..traffic.clean_up import clean_up
-from ..traffic.client import Client, open_wire
+from ..traffic.client import Client, open_client
 from ..traffic.sample import Watch
 from .cache_probe import CacheEvidence, Pattern, probe_cache
 from .edge_probe import EdgeEvidence, probe_edge
@@ -63,7 +63,7 @@ async def measure_all(
     started, begin = time.time(), time.monotonic()
     edge: EdgeEvidence | None = None
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(open_wire(address))
+        client = await stack.enter_async_context(open_client(address))
         tls_client = await stack.enter_async_context(_open_tls(secure)) if secure else None
         failed_pings = await reach_service(client, watch)
         counted_before = await asyncio.to_thread(count_requests, facts)
@@ -108,7 +108,7 @@ async def _measure_service(run: CheckRun, tls_client: Client | None) -> CacheEvi
 
 def _open_tls(secure: Secure) -> AbstractAsyncContextManager[Client]:
     name = secure.server_name if secure.server_name != secure.host else None
-    return open_wire(secure.address, tls=unverified_context(), called=name)
+    return open_client(secure.address, tls=unverified_context(), server_name=name)
 
 
 async def _probe_cache(run: CheckRun, tls_client: Client | None) -> CacheEvidence:

@@ -24,11 +24,11 @@ def run_some(
     without: str = "",
     done: Callable[[DrillResult], None] = lambda result: None,
 ) -> list[DrillResult]:
-    """The drills called `names`, one after the other; each result is kept, and told to `done` as it
-    comes.
+    """The drills called `names`, one after the other; each result is kept, and passed to `done` at
+    once.
 
-    On a site that is no lab each stops when its error budget is spent, and the deploy lock is held
-    meanwhile.
+    On a site that is not a lab each stops when its error budget is spent, and the deploy lock is
+    held meanwhile.
 
     Raises:
         RunbookError: there is no drill of a name, the site is locked or cannot be reached.
@@ -72,7 +72,7 @@ def chosen_drills(names: Sequence[str]) -> list[Drill]:
 
 
 def run_for_check(settings: Settings, progress: Progress = lambda text: None) -> list[DrillResult]:
-    """The few short drills that tell R1 and R2.
+    """Run the few short drills that measure R1 and R2.
 
     Raises:
         RunbookError, KeyboardInterrupt: as `run_some`.

@@ -1,4 +1,4 @@
-"""Why a drill was not made."""
+"""The error of a drill that cannot run."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from ..engine.errors import RunbookError
 
 
 class NotPossible(RunbookError):
-    """This drill cannot be made here; `seen` says why. It counts as not tried."""
+    """This drill cannot run here; `seen` gives the reason. It counts as not tried."""

@@ -1,5 +1,4 @@
-"""What samples say: failures by endpoint and kind, the longest silence, the seconds one by one.
-Pure."""
+"""Figures of samples: failures by endpoint and kind, longest gap, timeline. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from ..traffic.stats import percentile_of
 from .model import BUDGET
 
 POSTS = tuple(SERVICE.only_one(kind).requirement for kind in ("operation", "create"))
-"""Requirements whose requests may be executed once only, so nobody tries them again."""
+"""Requirements whose requests must not be executed twice, so they are never retried."""
 WRITES = (*POSTS, SERVICE.only_one("delete").requirement)
 
 
@@ -28,8 +27,8 @@ def count_failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
 
 
 def longest_gap(samples: Iterable[Sample], since: float = 0.0) -> float:
-    """The longest time in seconds, of those that reach beyond `since`, in which no right answer
-    came; until the last request."""
+    """The longest time without a right answer, in seconds. Counted are times that end after
+    `since`; the last one ends with the last request."""
     kept = list(samples)
     ends = sorted(sample.done for sample in kept if sample.ok)
     before = max((end for end in ends if end <= since), default=since)
@@ -45,5 +44,5 @@ def budget_share(samples: Sequence[Sample]) -> float:
 
 
 def generator_lag(samples: Sequence[Sample]) -> float:
-    """How late the generator itself was, 99th percentile, in seconds."""
+    """Load generator lag, 99th percentile, in seconds."""
     return percentile_of(sorted(sample.lag for sample in samples), 0.99) if samples else 0.0

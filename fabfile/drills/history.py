@@ -1,5 +1,4 @@
-"""Results of drills on this controller: one JSON file a drill made, and what they tell over
-time."""
+"""Results of drills on this controller: one JSON file per run of a drill."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from .result import NOT_TRIED, DrillResult, from_json
 
 
 def keep_result(folder: Path, result: DrillResult) -> Path | None:
-    """Write it down, whole or not at all; where. A drill that was not tried leaves nothing."""
+    """Write the result, whole or not at all; return the path, None if the drill was not tried."""
     if result.verdict == NOT_TRIED:
         return None
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,7 +24,7 @@ def keep_result(folder: Path, result: DrillResult) -> Path | None:
 
 
 def kept_results(folder: Path, names: Sequence[str] = ()) -> list[DrillResult]:
-    """All of them (of `names`, if given), oldest first. A file that is no result is passed over."""
+    """All results (of `names`, if given), oldest first. A file that is not a result is ignored."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
@@ -38,6 +37,6 @@ def kept_results(folder: Path, names: Sequence[str] = ()) -> list[DrillResult]:
 
 
 def latest_results(results: Sequence[DrillResult]) -> list[DrillResult]:
-    """The newest of each drill, of those made with nothing disabled."""
+    """The newest result of each drill; runs with a disabled safety net do not count."""
     newest = {result.name: result for result in results if not result.without}
     return list(newest.values())

@@ -1,5 +1,4 @@
-"""A drill as a value: hypothesis, what is broken, what is asked meanwhile, when to stop,
-and what must hold."""
+"""A drill as a value: hypothesis, fault, load, abort condition and rules."""
 
 from __future__ import annotations
 
@@ -16,39 +15,37 @@ if TYPE_CHECKING:
     from .target import DrillTarget
 
 PEAK, STEADY = PEAK_RATE, STEADY_RATE
-"""Requests per second of a drill's load. One app node takes 100."""
+"""R3: requests per second for a minute, and permanently. One app node takes 100."""
 
 BUDGET = NODE_LOSS.error_share
 """R1: the share of requests that may fail."""
 
 
 class Fault(Protocol):
-    """Something that can be broken and mended again."""
+    """Something that a drill breaks and repairs."""
 
     @property
-    def hurt(self) -> tuple[str, ...]:
-        """App nodes whose process must be another one before all is well."""
+    def restarted_apps(self) -> tuple[str, ...]:
+        """App nodes that have recovered only when their app runs as a new process."""
 
     @property
-    def dark(self) -> str:
-        """A host that is not seen any more: the fault began when it was seen last."""
+    def unreachable_host(self) -> str:
+        """The host that the fault makes unreachable: the fault is dated from its last reply."""
 
-    def prepare(self, stage: DrillTarget) -> None:
-        """All that is no fault yet, and the way back for when we die. NotPossible when it cannot
-        be made here."""
+    def prepare(self, target: DrillTarget) -> None:
+        """Everything before the fault, with an undo timer on the hosts in case the drill is killed.
+        Raises NotPossible when the fault cannot be made here."""
 
-    def inject(self, stage: DrillTarget) -> None:
-        """Break it. RunbookError when that did not work."""
+    def inject(self, target: DrillTarget) -> None:
+        """Break it. Raises RunbookError when that fails."""
 
-    def undo(self, stage: DrillTarget) -> None:
-        """Mend it; harmless when it was not broken, or mended itself. RunbookError when that did
-        not work."""
+    def undo(self, target: DrillTarget) -> None:
+        """Repair it; harmless when it is not broken. Raises RunbookError when that fails."""
 
 
 @dataclass(frozen=True)
 class ProcessSample:
-    """What an app node said of its app at the time `t`: the process' number (0: none), and
-    whether it is ready."""
+    """The app of a node at the time `t`: its pid (0: no process), and whether it is ready."""
 
     t: float
     pid: int
@@ -57,14 +54,14 @@ class ProcessSample:
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything a drill is judged by. Times are seconds since the load's begin.
+    """Everything a drill is judged by. Times are seconds since the start of the load.
 
-    `fault` is when it began, `undone` when the drill ended it; `detected` when the balancer that
-    serves took note, `recovered` since when all was well for good, `by_itself` when the drill had
-    no part in it. `lives` are the app nodes' own words, `before` each app's process before the
-    fault; `outs` tells how often a node was taken out of service, `drained` which ones were
-    drained. `oldest` is the age of the oldest cached answer, in seconds. `exit` is the exit
-    code of the task that was the fault.
+    `fault`: when it began. `undone`: when the drill ended it. `detected`: when the serving balancer
+    reacted. `recovered`: since when all was healthy until the end; `by_itself`: without the drill's
+    repair. `process_samples`: the app of each node over time. `pids_before`: each app's pid before
+    the fault. `times_out_of_service`: how often each node was taken out of service. `drained`: the
+    nodes that were drained. `oldest`: age of the oldest cached answer, in seconds. `exit`:
+    exit code of the task that was run as the fault.
     """
 
     samples: Sequence[Sample]
@@ -73,16 +70,16 @@ class Observation:
     detected: float | None = None
     recovered: float | None = None
     by_itself: bool = True
-    lives: Mapping[str, Sequence[ProcessSample]] = field(default_factory=dict)
-    before: Mapping[str, int] = field(default_factory=dict)
-    outs: Mapping[str, int] = field(default_factory=dict)
+    process_samples: Mapping[str, Sequence[ProcessSample]] = field(default_factory=dict)
+    pids_before: Mapping[str, int] = field(default_factory=dict)
+    times_out_of_service: Mapping[str, int] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
     oldest: float | None = None
     exit: int | None = None
 
 
 Rule = Callable[[Observation], Bound]
-"""Pure: one thing that must hold, held against what was observed."""
+"""A pure function that judges one bound of an observation."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class Drill:
 
     @property
     def abort(self) -> str:
-        """The condition that ends it early, in words."""
+        """The abort condition, as text."""
         most = round(BUDGET * self.rate * (self.hold or self.patience))
-        wait = "" if self.hold else f"not well after {self.patience:.0f} s; "
+        wait = "" if self.hold else f"not recovered after {self.patience:.0f} s; "
         return f"{wait}on a real site after {most} failures"

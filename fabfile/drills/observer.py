@@ -1,5 +1,5 @@
-"""Looking on: what each edge's balancer and each app node says of itself, several times a
-second, over one ssh channel a host."""
+"""Polls every edge's balancer and every app node several times a second, over one ssh channel per
+host."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
 PAUSE = 0.2
-"""Seconds between two looks of one host."""
+"""Seconds between two replies of one host."""
 SILENT = 1.5
-"""Seconds after which a host that says nothing counts as not seen."""
+"""Seconds without a reply after which a host counts as unreachable."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ class AppSeen:
     ready: bool
 
 
-Seen = EdgeSnapshot | AppSeen
-Tell = Callable[[float, str, Seen | None], None]
-"""Told of each look: when (time.monotonic), which host, and what (None: nothing)."""
+HostState = EdgeSnapshot | AppSeen
+OnReply = Callable[[float, str, HostState | None], None]
+"""Called with each reply: when (time.monotonic), which host, its state (None: no reply)."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is seen at one moment; None for a host that says nothing."""
+    """The state of every host at one moment; None for an unreachable host."""
 
     edges: Mapping[str, EdgeSnapshot | None]
     apps: Mapping[str, AppSeen | None]
 
-    def well(self, *, floating: bool) -> bool:
+    def is_well(self, *, floating: bool) -> bool:
         """Every edge sees every node up, every app is ready, and (`floating`) one edge holds the
         address."""
         if not all(
@@ -70,8 +70,8 @@ class Snapshot:
             held == 1 or not floating
         )
 
-    def noticed(self, before: Snapshot) -> bool:
-        """Whether the edge that served `before` sends its requests elsewhere by now, or another
+    def has_noticed_since(self, before: Snapshot) -> bool:
+        """Whether the edge that served `before` now sends its requests elsewhere, or another
         edge serves instead."""
         mine = before.holder
         old, new = before.edges[mine], self.edges[mine]
@@ -93,13 +93,13 @@ def is_up(status: str) -> bool:
 
 
 class Observer:
-    """Looks on for as long as the context lasts; `tell` is called from threads."""
+    """Polls the hosts while the context lasts; `on_reply` is called from threads."""
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
-        self.settings, self.tell = settings, tell
+    def __init__(self, settings: Settings, on_reply: OnReply) -> None:
+        self.settings, self.on_reply = settings, on_reply
         self.edges, self.apps = settings.inventory.having("edge"), settings.inventory.having("app")
         self._fleet = open_fleet(settings, [*self.edges, *self.apps], readonly=True)
-        self._last: dict[str, tuple[float, Seen | None]] = {}
+        self._last: dict[str, tuple[float, HostState | None]] = {}
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._watch_host, args=(node,), daemon=True)
@@ -115,32 +115,34 @@ class Observer:
         self._stop.set()
         self._fleet.__exit__()
 
-    def sight(self) -> Snapshot:
-        """The latest of every host."""
+    def take_snapshot(self) -> Snapshot:
+        """The latest state of every host."""
         return Snapshot(
             {
-                node.name: seen if isinstance(seen := self._link_of(node), EdgeSnapshot) else None
+                node.name: seen
+                if isinstance(seen := self._recent_state(node), EdgeSnapshot)
+                else None
                 for node in self.edges
             },
             {
-                node.name: seen if isinstance(seen := self._link_of(node), AppSeen) else None
+                node.name: seen if isinstance(seen := self._recent_state(node), AppSeen) else None
                 for node in self.apps
             },
         )
 
-    def last(self, host: str) -> float:
-        """When (time.monotonic) a host was seen last; 0 if never."""
+    def last_reply_time(self, host: str) -> float:
+        """When (time.monotonic) a host replied last; 0 if never."""
         return self._last.get(host, (0.0, None))[0]
 
-    def _link_of(self, node: Node) -> Seen | None:
+    def _recent_state(self, node: Node) -> HostState | None:
         when, seen = self._last.get(node.name, (0.0, None))
         return seen if time.monotonic() - when <= SILENT else None
 
     def _watch_host(self, node: Node) -> None:
-        """Until the end: connect, listen, connect again."""
+        """Connect and read replies until the end; connect again after a failure."""
         edge = "edge" in node.roles
         script = _edge_script(self.settings) if edge else _app_script(self.settings)
-        parse: Callable[[str], Seen] = parse_edge if edge else parse_app
+        parse: Callable[[str], HostState] = parse_edge if edge else parse_app
         while not self._stop.is_set():
             try:
                 for line in self._fleet.link(node).follow(script, silence=SILENT):
@@ -148,15 +150,15 @@ class Observer:
                         return
                     now, seen = time.monotonic(), parse(line)
                     self._last[node.name] = (now, seen)
-                    self.tell(now, node.name, seen)
+                    self.on_reply(now, node.name, seen)
             except RunbookError:
                 self._fleet.link(node).close()
-            self.tell(time.monotonic(), node.name, None)
+            self.on_reply(time.monotonic(), node.name, None)
             self._stop.wait(PAUSE)
 
 
 def _loop_script(body: str) -> str:
-    """Shell text that prints a line per look, and ends when nobody listens any more."""
+    """Shell text that repeats `body`, and ends when its output is closed."""
     return f"while :; do\n{body} || exit 0\nsleep {PAUSE}\ndone\n"
 
 
@@ -185,5 +187,5 @@ def parse_edge(line: str) -> EdgeSnapshot:
 
 def parse_app(line: str) -> AppSeen:
     """`MainPID=12 SubState=running`."""
-    said = dict(part.split("=", 1) for part in line.split() if "=" in part)
-    return AppSeen(int(said.get("MainPID", 0)), said.get("SubState") == "running")
+    properties = dict(part.split("=", 1) for part in line.split() if "=" in part)
+    return AppSeen(int(properties.get("MainPID", 0)), properties.get("SubState") == "running")

@@ -9,16 +9,18 @@ from .result import Bound
 
 
 def dip_within(seconds: float, rate: float) -> Rule:
-    """How long fewer than nine tenths of the `rate` offered were answered each second: the
-    surplus that waits for the other node."""
+    """For at most `seconds` fewer than 90 % of the offered `rate` are answered per second: the
+    surplus waits for the other node."""
 
-    def rule(seen: Observation) -> Bound:
-        done = [0] * (int(max((s.done for s in seen.samples), default=0)) + 1)
-        for sample in seen.samples:
+    def rule(observed: Observation) -> Bound:
+        done = [0] * (int(max((s.done for s in observed.samples), default=0)) + 1)
+        for sample in observed.samples:
             if sample.ok:
                 done[int(sample.done)] += 1
         slow = [
-            t for t, count in enumerate(done[:-1]) if t >= int(seen.fault) and count < 0.9 * rate
+            t
+            for t, count in enumerate(done[:-1])
+            if t >= int(observed.fault) and count < 0.9 * rate
         ]
         length = slow[-1] - slow[0] + 1 if slow else 0
         return Bound("dip in answers a second", f"{length} s", f"{seconds:g} s", length <= seconds)
@@ -27,21 +29,20 @@ def dip_within(seconds: float, rate: float) -> Rule:
 
 
 def served_in_time(rate: float, after: float) -> Rule:
-    """What fits is served: so many right answers a second, nine in ten of them in less than 400 ms
-    (R4-R8).
+    """At least `rate` right answers per second, 90 % of them in less than 400 ms (R4-R8).
 
-    The first seconds do not count: until `after`, all may wait for the lost node to come back, so
-    that nobody is refused.
+    The first `after` seconds do not count: requests may then wait for the lost node instead of
+    being refused.
     """
 
-    def rule(seen: Observation) -> Bound:
-        begin = seen.fault + after + SETTLE
+    def rule(observed: Observation) -> Bound:
+        begin = observed.fault + after + SETTLE
         end = (
-            seen.undone
-            if seen.undone is not None
-            else max((s.intended for s in seen.samples), default=0.0)
+            observed.undone
+            if observed.undone is not None
+            else max((s.intended for s in observed.samples), default=0.0)
         )
-        right = sorted(s.latency for s in seen.samples if s.ok and begin <= s.intended < end)
+        right = sorted(s.latency for s in observed.samples if s.ok and begin <= s.intended < end)
         served = len(right) / max(1e-9, end - begin)
         p90 = percentile_of(right, 0.9) if right else float("inf")
         shown = f"{served:.0f}/s, p90 {p90 * 1000:.0f} ms"
@@ -57,14 +58,14 @@ def served_in_time(rate: float, after: float) -> Rule:
 
 
 SETTLE = 5.0
-"""Seconds more until the queue of the time before is empty: so long it may get (pace.lua)."""
+"""Seconds until the queue of the time before is empty: its longest wait (pace.lua)."""
 
 
 def refused_fast(seconds: float) -> Rule:
-    """What is refused is refused at once, with an answer."""
+    """A refused request gets an answer, within `seconds`."""
 
-    def rule(seen: Observation) -> Bound:
-        bad = [s for s in seen.samples if not s.ok]
+    def rule(observed: Observation) -> Bound:
+        bad = [s for s in observed.samples if not s.ok]
         slowest = max((s.done - s.intended for s in bad), default=0.0)
         mute = sum(not s.status for s in bad)
         shown = f"{len(bad)}, slowest {slowest:.2f} s, {mute} without answer"

@@ -1,12 +1,12 @@
-"""What a drill tells the healers for a while: an environment in /run, so that no file of ours is
-touched and a reboot forgets it."""
+"""Temporary environment of the healers, in /run: no deployed file changes, and a reboot removes
+it."""
 
 from __future__ import annotations
 
 from ..roles import healer
 
 FOLDER = f"/run/systemd/system/{healer.HEALER_UNIT}.d"
-AGAIN = f"systemctl daemon-reload; systemctl try-restart {healer.HEALER_UNIT}"
+RESTART = f"systemctl daemon-reload; systemctl try-restart {healer.HEALER_UNIT}"
 
 
 def set_healer_env(name: str, variable: str, value: str) -> str:
@@ -14,10 +14,10 @@ def set_healer_env(name: str, variable: str, value: str) -> str:
     wins. `value` may hold shell's $."""
     return (
         f"mkdir -p {FOLDER}\nprintf '[Service]\\nEnvironment={variable}=%s\\n' \"{value}\""
-        f" >{FOLDER}/{name}.conf\n{AGAIN}\n"
+        f" >{FOLDER}/{name}.conf\n{RESTART}\n"
     )
 
 
 def clear_healer_env(name: str) -> str:
-    """Script: no longer so; harmless when it was not."""
-    return f"[ ! -e {FOLDER}/{name}.conf ] || {{ rm -f {FOLDER}/{name}.conf; {AGAIN}; }}"
+    """Script: remove that variable again; harmless when it is not set."""
+    return f"[ ! -e {FOLDER}/{name}.conf ] || {{ rm -f {FOLDER}/{name}.conf; {RESTART}; }}"

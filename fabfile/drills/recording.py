@@ -1,5 +1,4 @@
-"""What was seen while a drill went on, and when what happened; from it the observation that is
-judged."""
+"""Records host states and events during a drill, and makes the observation that is judged."""
 
 from __future__ import annotations
 
@@ -8,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from ..traffic.sample import Sample
 from .model import Observation, ProcessSample
-from .observer import AppSeen, EdgeSnapshot, Seen, Snapshot, is_up
+from .observer import AppSeen, EdgeSnapshot, HostState, Snapshot, is_up
 from .result import Mark
 
-Look = tuple[float, str, Seen | None]
-"""When (time.monotonic), which host, what."""
+HostReply = tuple[float, str, HostState | None]
+"""When (time.monotonic), which host, its state."""
 
 
 class Recording:
@@ -20,7 +19,7 @@ class Recording:
     are of time.monotonic."""
 
     def __init__(self) -> None:
-        self.looks: list[Look] = []
+        self.replies: list[HostReply] = []
         self.fault: float | None = None
         self.detected: float | None = None
         self.undone: float | None = None
@@ -29,17 +28,17 @@ class Recording:
         self.by_itself = True
         self.before = Snapshot({}, {})
 
-    def tell(self, when: float, host: str, seen: Seen | None) -> None:
-        """One look at one host."""
-        self.looks.append((when, host, seen))
+    def add_reply(self, when: float, host: str, seen: HostState | None) -> None:
+        """Record one reply of one host."""
+        self.replies.append((when, host, seen))
 
-    def pid(self, sight: Snapshot, node: str) -> int:
-        """The app's process on a node; 0 for none, or one not seen."""
-        seen = sight.apps.get(node)
+    def pid(self, snapshot: Snapshot, node: str) -> int:
+        """The app's process on a node; 0 for none or unknown."""
+        seen = snapshot.apps.get(node)
         return seen.pid if seen else 0
 
     def marks(self, begin: float) -> tuple[Mark, ...]:
-        """What happened when, in order; seconds since `begin`."""
+        """Events in order of time, in seconds since `begin`."""
         repaired = self.undone if self.undone is not None or self.by_itself else self.repaired
         times = {
             "fault": self.fault,
@@ -53,7 +52,7 @@ class Recording:
     def observation(
         self, begin: float, samples: Iterable[Sample], oldest: float | None, exits: Sequence[int]
     ) -> Observation:
-        """Everything there is to judge; seconds since the load's `begin`."""
+        """Make the observation; its times are seconds since the load's `begin`."""
 
         def t(when: float | None) -> float | None:
             return None if when is None else when - begin
@@ -66,33 +65,33 @@ class Recording:
             detected=t(self.detected),
             recovered=t(self.recovered),
             by_itself=self.by_itself,
-            lives=process_samples(self.looks, list(self.before.apps), begin),
-            before={node: self.pid(self.before, node) for node in self.before.apps},
-            outs=times_out_of_service(self.looks, since),
-            drained=drained_nodes(self.looks, since),
+            process_samples=collect_process_samples(self.replies, list(self.before.apps), begin),
+            pids_before={node: self.pid(self.before, node) for node in self.before.apps},
+            times_out_of_service=count_out_of_service(self.replies, since),
+            drained=find_drained_nodes(self.replies, since),
             oldest=oldest,
             exit=exits[0] if exits else None,
         )
 
 
-def process_samples(
-    looks: Iterable[Look], nodes: Sequence[str], begin: float
+def collect_process_samples(
+    replies: Iterable[HostReply], nodes: Sequence[str], begin: float
 ) -> dict[str, list[ProcessSample]]:
-    """The app nodes' own words since `begin`. A node that says nothing is not ready."""
-    told: dict[str, list[ProcessSample]] = {node: [] for node in nodes}
-    for when, host, seen in looks:
-        if host in told and when >= begin:
+    """The app of each node since `begin`. A node without a reply is not ready."""
+    by_node: dict[str, list[ProcessSample]] = {node: [] for node in nodes}
+    for when, host, seen in replies:
+        if host in by_node and when >= begin:
             app = seen if isinstance(seen, AppSeen) else AppSeen(0, False)
-            told[host].append(ProcessSample(when - begin, app.pid, app.ready))
-    return told
+            by_node[host].append(ProcessSample(when - begin, app.pid, app.ready))
+    return by_node
 
 
-def times_out_of_service(looks: Iterable[Look], since: float) -> dict[str, int]:
-    """How often each node went out of service after `since`, as the edge says that saw it most
+def count_out_of_service(replies: Iterable[HostReply], since: float) -> dict[str, int]:
+    """How often each node went out of service after `since`, by the edge that saw it most
     often."""
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     last: dict[tuple[str, str], bool] = {}
-    for when, edge, seen in looks:
+    for when, edge, seen in replies:
         for node, status in seen.nodes.items() if isinstance(seen, EdgeSnapshot) else ():
             up = is_up(status)
             counts[edge, node] += int(when >= since and not up and last.get((edge, node), True))
@@ -103,11 +102,11 @@ def times_out_of_service(looks: Iterable[Look], since: float) -> dict[str, int]:
     return {node: count for node, count in most.items() if count}
 
 
-def drained_nodes(looks: Iterable[Look], since: float) -> frozenset[str]:
+def find_drained_nodes(replies: Iterable[HostReply], since: float) -> frozenset[str]:
     """The nodes that any edge saw drained after `since`."""
     seen = (
         edge.nodes.items()
-        for when, _, edge in looks
+        for when, _, edge in replies
         if when >= since and isinstance(edge, EdgeSnapshot)
     )
     return frozenset(node for nodes in seen for node, status in nodes if status.startswith("DRAIN"))

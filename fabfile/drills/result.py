@@ -1,4 +1,4 @@
-"""What a drill has found, as plain values that go into JSON and come back the same."""
+"""The result of a drill: plain values that are written as JSON and read back unchanged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ HELD, FAILED, NOT_TRIED = "held", "FAILED", "not tried"
 
 @dataclass(frozen=True)
 class Bound:
-    """One thing that must hold: what, what was measured, what was allowed (both as people read
-    them), and whether it held."""
+    """One judged bound: what it is about, the value seen and the value allowed (both as text), and
+    whether it held."""
 
     what: str
     measured: str
@@ -39,15 +39,15 @@ class DrillResult:
     Attributes:
         name: the drill's, as typed.
         hypothesis: one sentence.
-        requirements: ids it speaks for, as R1 and R2.
+        requirements: ids of the requirements that it checks, as R1 and R2.
         started: seconds since 1970.
         seconds: how long it took, repair included.
         rate: requests a second that were offered.
         requests: how many were made.
         failed: how many failed, by endpoint (a requirement's id, R4 to R16) and kind.
         gap_s: the longest time without any right answer, in seconds.
-        detect_s: seconds from the fault until the balancer that serves took note, or another took
-            over; None when none did.
+        detect_s: seconds from the fault until the serving balancer reacted or another edge took
+            over; None when neither happened.
         recover_s: seconds until all was as before by itself, counted from the fault, or, when only
             the drill could end the fault (a host without power), from its end; None when that did
             not come within the drill.
@@ -59,9 +59,9 @@ class DrillResult:
         timeline: second by second.
         marks: what happened when.
         lag_s: how late the load generator itself was (p99); above 0.02 the latencies are doubtful.
-        without: what was disabled for this drill (`healer`, `retries`, `proof`, `guard`), to see
-            that drills see.
-        left: what could not be repaired and must be looked after, one sentence each.
+        without: what was disabled for this drill (`healer`, `retries`, `proof`, `guard`), to prove
+            that drills detect faults.
+        left: what could not be repaired and needs a person, one sentence each.
     """
 
     name: str
@@ -108,7 +108,7 @@ def from_json(row: Mapping[str, Any]) -> DrillResult:
     plain["requirements"] = tuple(plain["requirements"])
     plain["left"] = tuple(plain.get("left", ()))
     for name, kind in (("bounds", Bound), ("timeline", Second), ("marks", Mark)):
-        plain[name] = tuple(kind(**one) for one in plain[name])
+        plain[name] = tuple(kind(**row) for row in plain[name])
     return DrillResult(**plain)
 
 

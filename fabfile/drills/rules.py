@@ -1,5 +1,5 @@
-"""What must hold in a drill, as rules: each makes one judged bound of what was observed. Pure;
-bounds come from the requirements."""
+"""Rules about requests and recovery: each judges one bound of an observation. Pure; bounds come
+from the requirements."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ RECOVERY = 60.0
 """R2, in seconds."""
 
 
-def no_failed_gets(seen: Observation) -> Bound:
-    """R1's aim: whatever may be asked twice never fails."""
-    bad = [s for s in seen.samples if not s.ok and s.endpoint not in figures.WRITES]
+def no_failed_gets(observed: Observation) -> Bound:
+    """R1: a request that may be retried never fails."""
+    bad = [s for s in observed.samples if not s.ok and s.endpoint not in figures.WRITES]
     return Bound(
-        "failed GETs", _share_text(len(bad), _count_requests(seen, gets=True)), "0", not bad
+        "failed GETs", _share_text(len(bad), _count_requests(observed, gets=True)), "0", not bad
     )
 
 
-def few_failed_posts(seen: Observation) -> Bound:
-    """What may be executed once only fails where it was in flight: at most 0.2 %, or a single
-    one."""
-    posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
+def few_failed_posts(observed: Observation) -> Bound:
+    """A write, which may not be retried, fails only in flight: at most 0.2 %, or a single one."""
+    posts = [s for s in observed.samples if s.endpoint in figures.WRITES]
     bad = sum(not s.ok for s in posts)
     return Bound(
         "failed POSTs, DELETEs",
@@ -35,61 +34,61 @@ def few_failed_posts(seen: Observation) -> Bound:
     )
 
 
-def only_posts_in_hand(seen: Observation) -> Bound:
-    """Where a fault is not felt at once, what may be executed once only fails if the node had it
-    when the fault began."""
-    posts = [s for s in seen.samples if s.endpoint in figures.WRITES]
+def only_posts_in_flight(observed: Observation) -> Bound:
+    """For a fault that is not noticed at once: a write fails only if it was in flight when the
+    fault began."""
+    posts = [s for s in observed.samples if s.endpoint in figures.WRITES]
     bad = [s for s in posts if not s.ok]
-    late = sum(s.intended > seen.fault + ABOUT for s in bad)
-    shown = f"{_share_text(len(bad), len(posts))}, {late} of them later"
+    late = sum(s.intended > observed.fault + ABOUT for s in bad)
+    shown = f"{_share_text(len(bad), len(posts))}, {late} of them sent later"
     return Bound("failed POSTs, DELETEs", shown, "none sent after the fault", not late)
 
 
 ABOUT = 0.7
-"""Seconds by which a fault's begin is known: it is made over ssh."""
+"""Uncertainty of a fault's begin, in seconds: it is injected over ssh."""
 
 
-def no_failures(seen: Observation) -> Bound:
+def no_failures(observed: Observation) -> Bound:
     """What is planned costs no request of any method."""
-    bad = sum(not s.ok for s in seen.samples)
-    return Bound("failed requests", _share_text(bad, len(seen.samples)), "0", not bad)
+    bad = sum(not s.ok for s in observed.samples)
+    return Bound("failed requests", _share_text(bad, len(observed.samples)), "0", not bad)
 
 
 def failed_at_most(count: int) -> Rule:
-    """So many requests of any method may fail, however long the drill takes."""
+    """At most `count` requests of any method fail, however long the drill takes."""
 
-    def rule(seen: Observation) -> Bound:
-        bad = sum(not s.ok for s in seen.samples)
+    def rule(observed: Observation) -> Bound:
+        bad = sum(not s.ok for s in observed.samples)
         return Bound(
-            "failed requests", _share_text(bad, len(seen.samples)), str(count), bad <= count
+            "failed requests", _share_text(bad, len(observed.samples)), str(count), bad <= count
         )
 
     return rule
 
 
 def answered_within(seconds: float) -> Rule:
-    """Nobody waits longer than `seconds`, neither for an answer nor for a failure."""
+    """No request takes longer than `seconds`, whether it succeeds or fails."""
 
-    def rule(seen: Observation) -> Bound:
-        longest = max((s.done - s.intended for s in seen.samples), default=0.0)
+    def rule(observed: Observation) -> Bound:
+        longest = max((s.done - s.intended for s in observed.samples), default=0.0)
         return Bound("longest wait", f"{longest:.2f} s", f"{seconds:g} s", longest <= seconds)
 
     return rule
 
 
-def within_budget(seen: Observation) -> Bound:
-    """R1's limit."""
-    share = figures.budget_share(seen.samples) * BUDGET
+def within_budget(observed: Observation) -> Bound:
+    """R1: at most 1 % of the requests fail."""
+    share = figures.budget_share(observed.samples) * BUDGET
     return Bound(
         "failed requests", f"{100 * share:.2f} %", f"{100 * BUDGET:.0f} %", share <= BUDGET
     )
 
 
 def unaffected_hold(*endpoints: str) -> Rule:
-    """Requests that do not need what was broken do not fail."""
+    """Requests that do not need the broken part do not fail."""
 
-    def rule(seen: Observation) -> Bound:
-        mine = [s for s in seen.samples if s.endpoint in endpoints]
+    def rule(observed: Observation) -> Bound:
+        mine = [s for s in observed.samples if s.endpoint in endpoints]
         bad = sum(not s.ok for s in mine)
         return Bound(f"failed {', '.join(endpoints)}", _share_text(bad, len(mine)), "0", not bad)
 
@@ -97,52 +96,54 @@ def unaffected_hold(*endpoints: str) -> Rule:
 
 
 def gap_within(seconds: float) -> Rule:
-    """The longest time in which nobody got a right answer."""
+    """The longest time without any right answer is at most `seconds`."""
 
-    def rule(seen: Observation) -> Bound:
-        longest = figures.longest_gap(seen.samples, seen.fault)
+    def rule(observed: Observation) -> Bound:
+        longest = figures.longest_gap(observed.samples, observed.fault)
         return Bound("longest gap", f"{longest:.2f} s", f"{seconds:g} s", longest <= seconds)
 
     return rule
 
 
 def recovered_within(seconds: float = RECOVERY) -> Rule:
-    """R2: well again by itself, counted from the fault or, when the drill ended that, from its
-    end."""
+    """R2: recovered without help within `seconds` of the fault or, if the drill ended the fault,
+    of its end."""
 
-    def rule(seen: Observation) -> Bound:
-        took = recovery_seconds(seen)
+    def rule(observed: Observation) -> Bound:
+        took = recovery_seconds(observed)
         known = (
             f"{took:.1f} s"
             if took is not None
             else "not by itself"
-            if not seen.by_itself
+            if not observed.by_itself
             else "never"
         )
         return Bound(
-            "well again after", known, f"{seconds:g} s", took is not None and took <= seconds
+            "recovered after", known, f"{seconds:g} s", took is not None and took <= seconds
         )
 
     return rule
 
 
-def recovery_seconds(seen: Observation) -> float | None:
-    """Seconds until all was well by itself; None when it was not, or the drill had to mend what
-    should mend itself."""
-    if seen.recovered is None or not seen.by_itself:
+def recovery_seconds(observed: Observation) -> float | None:
+    """Seconds until all had recovered by itself; None when it never did, or only after the drill
+    repaired it."""
+    if observed.recovered is None or not observed.by_itself:
         return None
-    return max(0.0, seen.recovered - (seen.fault if seen.undone is None else seen.undone))
+    return max(
+        0.0, observed.recovered - (observed.fault if observed.undone is None else observed.undone)
+    )
 
 
 def fault_was_felt(slow: float) -> Rule:
-    """There was a fault: while it lasted a request failed, or took longer than `slow` seconds."""
+    """The fault had an effect: during it a request failed or took longer than `slow` seconds."""
 
-    def rule(seen: Observation) -> Bound:
-        end = float("inf") if seen.undone is None else seen.undone
-        during = [s for s in seen.samples if seen.fault <= s.intended < end]
+    def rule(observed: Observation) -> Bound:
+        end = float("inf") if observed.undone is None else observed.undone
+        during = [s for s in observed.samples if observed.fault <= s.intended < end]
         bad, slowest = sum(not s.ok for s in during), max((s.latency for s in during), default=0.0)
         return Bound(
-            "felt",
+            "effect of the fault",
             f"{bad} failed, slowest {slowest:.2f} s",
             f"a failure, or > {slow:g} s",
             bad > 0 or slowest > slow,
@@ -152,36 +153,38 @@ def fault_was_felt(slow: float) -> Rule:
 
 
 def never_older_than(seconds: float) -> Rule:
-    """R16: the answer that the edge keeps."""
+    """R16: no answer that the edge caches is older than `seconds`."""
 
-    def rule(seen: Observation) -> Bound:
-        shown = "none seen" if seen.oldest is None else f"{seen.oldest:.0f} s"
+    def rule(observed: Observation) -> Bound:
+        shown = "none seen" if observed.oldest is None else f"{observed.oldest:.0f} s"
         return Bound(
             f"oldest {cached_call().path}",
             shown,
             f"{seconds:g} s",
-            seen.oldest is not None and seen.oldest <= seconds,
+            observed.oldest is not None and observed.oldest <= seconds,
         )
 
     return rule
 
 
 def ended_with(code: int, task: str) -> Rule:
-    """The task that was run under load ended with this exit code."""
+    """The task under load ended with exit code `code`."""
 
-    def rule(seen: Observation) -> Bound:
-        return Bound(f"exit code of {task}", str(seen.exit), str(code), seen.exit == code)
+    def rule(observed: Observation) -> Bound:
+        return Bound(f"exit code of {task}", str(observed.exit), str(code), observed.exit == code)
 
     return rule
 
 
 def noticed_within(seconds: float) -> Rule:
-    """A balancer took note."""
+    """A balancer detected the fault within `seconds`."""
 
-    def rule(seen: Observation) -> Bound:
-        took = None if seen.detected is None else seen.detected - seen.fault
+    def rule(observed: Observation) -> Bound:
+        took = None if observed.detected is None else observed.detected - observed.fault
         shown = "never" if took is None else f"{took:.1f} s"
-        return Bound("noticed after", shown, f"{seconds:g} s", took is not None and took <= seconds)
+        return Bound(
+            "detected after", shown, f"{seconds:g} s", took is not None and took <= seconds
+        )
 
     return rule
 
@@ -190,5 +193,5 @@ def _share_text(bad: int, n: int) -> str:
     return f"{bad} of {n}"
 
 
-def _count_requests(seen: Observation, *, gets: bool) -> int:
-    return sum((s.endpoint not in figures.WRITES) == gets for s in seen.samples)
+def _count_requests(observed: Observation, *, gets: bool) -> int:
+    return sum((s.endpoint not in figures.WRITES) == gets for s in observed.samples)

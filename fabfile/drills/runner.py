@@ -28,16 +28,16 @@ from .verdict import add_times, judge_drill, not_tried
 CALM = 3.0
 """Seconds without a failure that count as a steady state, before and after."""
 BEGIN_WITHIN = 30.0
-"""Seconds in which a steady state must come about, or the drill is not begun."""
+"""Seconds to wait for a steady state; without one the drill is not started."""
 WELL_WITHIN = 90.0
-"""Seconds after the repair in which all must be well, or somebody must look."""
+"""Seconds after the repair until all must be healthy; later, a person must check."""
 POLL = 0.05
 
 Progress = Callable[[str], None]
 
 
 class DrillRun:
-    """One drill on one site; `perform` does it. `stop_at_budget`: break off when the error
+    """One drill on one site; `perform` does it. `stop_at_budget`: abort when the error
     budget is spent (a real site)."""
 
     def __init__(
@@ -53,27 +53,27 @@ class DrillRun:
         self.stop_at_budget = stop_at_budget
         self.floating = bool(settings.edge.address)
         self.fleet = open_fleet(settings, settings.inventory.nodes)
-        self.record = Recording()
-        self.eyes = Observer(settings, self.record.tell)
+        self.recording = Recording()
+        self.observer = Observer(settings, self.recording.add_reply)
         self.traffic = UserLoad(settings.service, drill.rate, ranges)
         self.left: list[str] = []
         self.aborted = ""
         self._since = 0.0
-        self._mended = False
+        self._undo_started = False
 
     def perform(self) -> DrillResult:
-        """The whole drill.
+        """Run the whole drill.
 
         Raises:
             RunbookError: locked, or a host could not be reached before anything was broken.
             KeyboardInterrupt: Ctrl-C; all is repaired by then.
         """
         started, begin = time.time(), time.monotonic()
-        with interrupt.defer(), self.fleet, self.eyes, self._hold_lock():
+        with interrupt.defer(), self.fleet, self.observer, self._hold_lock():
             try:
                 result = self._perform_inside()
             except RunbookError as error:
-                result = self._given_up(error)
+                result = self._result_of_error(error)
             except KeyboardInterrupt:
                 if self.left:
                     raise RunbookError(
@@ -84,11 +84,11 @@ class DrillRun:
                 raise
         return add_times(result, started, time.monotonic() - begin)
 
-    def _given_up(self, error: RunbookError) -> DrillResult:
-        """Before anything was broken it was not tried; afterwards it did not hold."""
-        said = f"{error.problem}: {error.why}" if error.why else error.problem
-        why = said if isinstance(error, NotPossible) else f"it could not be made: {said}"
-        if self.record.fault is None and not self.left:
+    def _result_of_error(self, error: RunbookError) -> DrillResult:
+        """Not tried if nothing was broken yet; otherwise failed."""
+        problem = f"{error.problem}: {error.why}" if error.why else error.problem
+        why = problem if isinstance(error, NotPossible) else f"it failed: {problem}"
+        if self.recording.fault is None and not self.left:
             return not_tried(self.drill, why)
         return replace(
             not_tried(self.drill, "; ".join([why, *self.left])),
@@ -98,8 +98,7 @@ class DrillRun:
 
     @contextlib.contextmanager
     def _hold_lock(self) -> Iterator[None]:
-        """On a real site no deploy meanwhile. (Healers go on: a lock that is a drill's does not
-        concern them.)"""
+        """Keep deploys out on a real site. Healers still work: they ignore the lock of a drill."""
         if not (self.stop_at_budget and self.drill.locks):
             yield
             return
@@ -113,75 +112,79 @@ class DrillRun:
             return not_tried(
                 self.drill, f"not started: {self._describe_unwell()} before anything was broken"
             )
-        self.record.before = self.eyes.sight()
-        stage = DrillTarget(self.settings, self.fleet, self.record.before)
-        fault = self.drill.fault(stage)
+        self.recording.before = self.observer.take_snapshot()
+        target = DrillTarget(self.settings, self.fleet, self.recording.before)
+        fault = self.drill.fault(target)
         with self.traffic:
             try:
-                fault.prepare(stage)
+                fault.prepare(target)
                 if not self._wait_until(
-                    lambda: self._is_well() and self.traffic.calm(CALM), BEGIN_WITHIN
+                    lambda: self._is_well() and self.traffic.is_calm(CALM), BEGIN_WITHIN
                 ):
                     return not_tried(
                         self.drill,
                         f"not started: {self._describe_unwell()} before anything was broken",
                     )
-                self.record.before = self.eyes.sight()
-                self._break_it(fault, stage)
-                self._observe_fault(fault, stage)
+                self.recording.before = self.observer.take_snapshot()
+                self._inject_fault(fault, target)
+                self._observe_fault(fault, target)
             finally:
-                self._repair_fault(fault, stage)
+                self._repair_fault(fault, target)
             self._watch_load()
         begin, load = self.traffic.begin, self.traffic
-        seen = self.record.observation(begin, load.samples, load.oldest, stage.exits)
-        return judge_drill(self.drill, seen, self.record.marks(begin), self.aborted, self.left)
+        seen = self.recording.observation(begin, load.samples, load.oldest, target.exits)
+        return judge_drill(self.drill, seen, self.recording.marks(begin), self.aborted, self.left)
 
     # -- the phases
 
-    def _break_it(self, fault: Fault, stage: DrillTarget) -> None:
-        self.progress("breaking it")
-        self.record.fault = time.monotonic()
-        fault.inject(stage)
-        if fault.dark and (seen := self.eyes.last(fault.dark)) > self.record.fault:
-            self.record.fault = seen
+    def _inject_fault(self, fault: Fault, target: DrillTarget) -> None:
+        self.progress("injecting the fault")
+        self.recording.fault = time.monotonic()
+        fault.inject(target)
+        if (
+            fault.unreachable_host
+            and (seen := self.observer.last_reply_time(fault.unreachable_host))
+            > self.recording.fault
+        ):
+            self.recording.fault = seen
 
-    def _observe_fault(self, fault: Fault, stage: DrillTarget) -> None:
-        """Until it is over by itself, or the drill ends it and it is over then."""
+    def _observe_fault(self, fault: Fault, target: DrillTarget) -> None:
+        """Wait until all has recovered; with `hold`, undo the fault after that time first."""
         if self.drill.hold is not None:
             self._wait_until(lambda: False, self.drill.hold)
-            self.record.undone = time.monotonic()
-            self._undo_fault(fault, stage)
+            self.recording.undone = time.monotonic()
+            self._undo_fault(fault, target)
         self._since = time.monotonic()
         self._wait_until(lambda: self._is_over(fault), self.drill.patience)
 
-    def _repair_fault(self, fault: Fault, stage: DrillTarget) -> None:
-        """Whatever has happened: mended, and looked at until all is well. The Ctrl-C that led
-        here does not end it, a new one does."""
-        self.record.by_itself = self.record.recovered is not None
-        self.record.repaired = time.monotonic()
+    def _repair_fault(self, fault: Fault, target: DrillTarget) -> None:
+        """Always undo the fault, then wait until healthy. The Ctrl-C that brought us here is
+        ignored; another one aborts."""
+        self.recording.by_itself = self.recording.recovered is not None
+        self.recording.repaired = time.monotonic()
         with interrupt.protect_undo():
-            self._undo_fault(fault, stage)
+            self._undo_fault(fault, target)
             if not wait_until(self._is_well, seconds=WELL_WITHIN, every=POLL):
                 self.left.append(f"{self._describe_unwell()} {WELL_WITHIN:.0f} s after the repair")
-            wait_until(lambda: self.traffic.calm(1.0), seconds=CALM, every=POLL)
+            wait_until(lambda: self.traffic.is_calm(1.0), seconds=CALM, every=POLL)
 
-    def _undo_fault(self, fault: Fault, stage: DrillTarget) -> None:
-        self.progress("mending it")
-        self._mended = True
+    def _undo_fault(self, fault: Fault, target: DrillTarget) -> None:
+        self.progress("undoing the fault")
+        self._undo_started = True
         try:
-            fault.undo(stage)
+            fault.undo(target)
         except NotPossible:
-            return  # so it was not made either
+            return  # it was refused, so nothing was broken
         except RunbookError as error:
             self.left.append(
                 f"the repair failed: {error.problem}; a fault on a host undoes itself"
                 " within 3 minutes"
             )
 
-    # -- looking
+    # -- observing
 
     def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait for it, looking on; false when the time is over or the drill must be broken off."""
+        """Wait for a condition; false when the time is over or the drill must be aborted."""
         held = False
 
         def is_over() -> bool:
@@ -194,69 +197,71 @@ class DrillRun:
         return held
 
     def _update_progress(self) -> None:
-        """Has the balancer that serves taken note? Is the budget spent? And a word of progress."""
+        """Record when the balancer reacted; abort when the budget is spent; show progress."""
         self._watch_load()
-        if self.record.fault is None:
+        if self.recording.fault is None:
             return
-        sight = self.eyes.sight()
-        if self.record.detected is None and not self._mended and sight.noticed(self.record.before):
-            self.record.detected = time.monotonic()
+        snapshot = self.observer.take_snapshot()
+        if (
+            self.recording.detected is None
+            and not self._undo_started
+            and snapshot.has_noticed_since(self.recording.before)
+        ):
+            self.recording.detected = time.monotonic()
         allowed = BUDGET * self.drill.rate * (self.drill.hold or self.drill.patience)
         if self.stop_at_budget and self.traffic.failed > allowed:
             self.aborted = f"the error budget was spent: {self.traffic.failed} failed requests"
-        ago = time.monotonic() - self.record.fault
+        ago = time.monotonic() - self.recording.fault
         self.progress(
             f"{ago:.0f} s after the fault, {self.traffic.failed} of {len(self.traffic.samples)}"
             " requests failed"
         )
 
     def _watch_load(self) -> None:
-        """Without users nothing is shown."""
+        """Abort when the load has failed: without users a drill shows nothing."""
         if self.traffic.error and not self.aborted:
             self.aborted = (
                 f"the load failed ({type(self.traffic.error).__name__}: {self.traffic.error})"
             )
 
     def _is_well(self) -> bool:
-        return self.eyes.sight().well(floating=self.floating)
+        return self.observer.take_snapshot().is_well(floating=self.floating)
 
     def _is_over(self, fault: Fault) -> bool:
-        """All is as before, for CALM seconds by now; since when goes to `recovered`."""
-        sight = self.eyes.sight()
+        """Whether all is healthy for CALM seconds. `recovered` is when that time began."""
+        snapshot = self.observer.take_snapshot()
         old = any(
-            self.record.pid(self.record.before, node) == self.record.pid(sight, node)
-            for node in fault.hurt
+            self.recording.pid(self.recording.before, node) == self.recording.pid(snapshot, node)
+            for node in fault.restarted_apps
         )
         now = time.monotonic()
-        if old or not sight.well(floating=self.floating):
-            self.record.recovered = None
+        if old or not snapshot.is_well(floating=self.floating):
+            self.recording.recovered = None
             self._since = now
             return False
-        if not (now - self._since >= CALM and self.traffic.calm(CALM)):
+        if not (now - self._since >= CALM and self.traffic.is_calm(CALM)):
             return False
         fails = [sample.intended for sample in self.traffic.samples if not sample.ok]
         last = self.traffic.begin + max(fails, default=0.0)
-        self.record.recovered = max(
-            self._since, last, self.record.undone or self.record.fault or 0.0
+        self.recording.recovered = max(
+            self._since, last, self.recording.undone or self.recording.fault or 0.0
         )
         return True
 
     def _describe_unwell(self) -> str:
-        """What is not well, in words."""
-        sight = self.eyes.sight()
-        for edge, seen in sight.edges.items():
+        """The first thing that is not healthy, as a sentence."""
+        snapshot = self.observer.take_snapshot()
+        for edge, seen in snapshot.edges.items():
             if seen is None:
-                return f"{edge} was not seen"
+                return f"{edge} did not answer"
             if not seen.nodes:
                 return f"the balancer of {edge} did not answer"
             for node, status in seen.nodes.items():
                 if not is_up(status):
                     return f"{edge} saw {node} {status}"
-        for node, app in sight.apps.items():
+        for node, app in snapshot.apps.items():
             if not (app and app.ready):
                 return f"the app of {node} was not ready"
         return self.aborted or (
-            "the load was not answered without a failure"
-            if self.traffic.running
-            else "the address moved"
+            "some requests of the load failed" if self.traffic.running else "the address moved"
         )

@@ -1,5 +1,4 @@
-"""A drill with one of the safety nets taken away: the right ones must fail then, or drills see
-nothing."""
+"""Drills with one safety net disabled: the right drills must fail then, or they detect nothing."""
 
 from __future__ import annotations
 
@@ -23,16 +22,14 @@ from .overrides import clear_healer_env, set_healer_env
 NETS = ("healer", "retries", "proof", "guard")
 
 LATEST = 3600.0
-"""Seconds after which a host puts a net back if nobody comes to do so: more than all drills
-take."""
+"""Seconds after which a host enables a net again by itself: longer than all drills together."""
 CONFIG = "/etc/haproxy/haproxy.cfg"
 RELOAD = f"haproxy -c -q -f {CONFIG} && systemctl reload {HAPROXY_UNIT}"
 MARK = "# A drill has taken something out of this file."
 
 
 class Net(NamedTuple):
-    """Something that is different for a while: the role of the hosts it is on, how it is taken
-    away, how it is put back."""
+    """A safety net: the role of its hosts, and the scripts that disable and enable it."""
 
     role: str
     off: str
@@ -40,8 +37,8 @@ class Net(NamedTuple):
 
 
 def _edit_script(edit: str) -> Net:
-    """What sed takes out of the balancers' configuration. One that a deploy has written
-    meanwhile stays as it is."""
+    """A net that a sed script removes from the balancers' configuration. A file that a deploy has
+    written meanwhile is left unchanged."""
     here = f"grep -qxF {q(MARK)} {CONFIG}"
     off = (
         f"set -e\n{here} || cp -p {CONFIG} {CONFIG}.drill\ncp -p {CONFIG}.drill {CONFIG}\nsed -i"
@@ -64,7 +61,7 @@ OFF = {
     ),
     "proof": _edit_script("/lua.choose_node/d"),
 }
-_AGELESS = Net(
+_NO_AGE_LIMIT = Net(
     "app",
     set_healer_env("drill-ageless", "HEALER_LIFETIME", "0"),
     clear_healer_env("drill-ageless"),
@@ -72,13 +69,14 @@ _AGELESS = Net(
 
 
 def check_net(net: str) -> str:
-    """
+    """Check the name of a safety net; empty is fine.
+
     Raises:
-        RunbookError: there is no such net.
+        RunbookError: `net` is not the name of a safety net.
     """
     if net and net not in NETS:
         raise RunbookError(
-            f"--without {net} is nothing that can be taken away",
+            f"--without {net} is not a safety net",
             "nothing was done",
             f"one of {', '.join(NETS)}",
         )
@@ -87,45 +85,43 @@ def check_net(net: str) -> str:
 
 @contextmanager
 def nets_prepared(settings: Settings, net: str) -> Iterator[None]:
-    """For as long as the context lasts no healer starts an app anew for its age (one thing happens
-    at a time), and `net`, if any, is taken away. Both are put back whatever happens: by the hosts
-    themselves, if need be, after an hour.
+    """Disable `net`, if any, while the context lasts; also the healers' restarts of old apps, so
+    that only one thing happens at a time. Both are always enabled again, if need be by the hosts
+    themselves after an hour.
 
     Raises:
-        RunbookError: it is not there, or could not be put back.
+        RunbookError: there is no such net here, or it could not be enabled again.
     """
     with open_fleet(settings, settings.inventory.nodes) as fleet:
         healed = [node for node in settings.inventory.having("app") if _has_healer(fleet, node)]
         if net in ("healer", "guard") and not healed:
-            raise RunbookError(
-                "no node has a healer", "there is nothing to take away", "fab deploy"
-            )
-        taken = {"ageless": (healed, _AGELESS)}
+            raise RunbookError("no node has a healer", "there is nothing to disable", "fab deploy")
+        taken = {"ageless": (healed, _NO_AGE_LIMIT)}
         if net:
             taken[net] = (
                 healed if OFF[net].role == "app" else list(settings.inventory.having("edge")),
                 OFF[net],
             )
         try:
-            for name, (nodes, one) in taken.items():
-                _on_each(fleet, nodes, partial(_take_away, fleet, name, one))
+            for name, (nodes, disabled) in taken.items():
+                _on_each(fleet, nodes, partial(_disable_net, fleet, name, disabled))
             yield
         finally:
             with interrupt.protect_undo():
-                for name, (nodes, one) in reversed(taken.items()):
-                    _on_each(fleet, nodes, partial(_put_back, fleet, name, one))
+                for name, (nodes, disabled) in reversed(taken.items()):
+                    _on_each(fleet, nodes, partial(_enable_net, fleet, name, disabled))
 
 
 def _has_healer(fleet: Fleet, node: Node) -> bool:
     return fleet.link(node).read([f"systemctl cat {healer.HEALER_UNIT}"])[0].code == 0
 
 
-def _take_away(fleet: Fleet, name: str, net: Net, node: Node) -> None:
+def _disable_net(fleet: Fleet, name: str, net: Net, node: Node) -> None:
     undo_timer.arm_timer(fleet.link(node), net.on, LATEST, f"{undo_timer.NET}-{name}")
     fleet.link(node).run(net.off)
 
 
-def _put_back(fleet: Fleet, name: str, net: Net, node: Node) -> None:
+def _enable_net(fleet: Fleet, name: str, net: Net, node: Node) -> None:
     fleet.link(node).run(net.on)
     undo_timer.disarm_timer(fleet.link(node), f"{undo_timer.NET}-{name}")
 

@@ -1,4 +1,4 @@
-"""Drills as people read them: the list, one result, many results, their trend."""
+"""Tables for the terminal: the list of drills, results, their trend."""
 
 from __future__ import annotations
 
@@ -16,35 +16,42 @@ if TYPE_CHECKING:
 STYLE = {HELD: "green", FAILED: "bold red", NOT_TRIED: "dim"}
 SIGN = {HELD: "✓", FAILED: "✗", NOT_TRIED: "·"}
 LAST = 12
-"""So many results of each drill are in the trend."""
+"""Results of each drill that the trend shows."""
 
 
 def show_list(out: Console, drills: Sequence[Drill]) -> None:
-    """Every drill: hypothesis, under which load, for which requirement."""
+    """Show every drill: hypothesis, load, duration, abort condition and requirements."""
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for title in ("fab drill.…", "hypothesis", "load", "ends", "broken off", "for"):
+    for title in (
+        "fab drill.…",
+        "hypothesis",
+        "load",
+        "duration",
+        "abort condition",
+        "requirements",
+    ):
         table.add_column(title, no_wrap=title in ("fab drill.…", "load"))
-    for one in drills:
-        ends = f"after {one.hold:.0f} s" if one.hold else "by itself"
+    for drill in drills:
+        duration = f"{drill.hold:.0f} s" if drill.hold else "until recovered"
         table.add_row(
-            f"[bold]{one.name}[/]",
-            one.hypothesis,
-            f"{one.rate:.0f}/s",
-            ends,
-            one.abort,
-            " ".join(one.requirements),
+            f"[bold]{drill.name}[/]",
+            drill.hypothesis,
+            f"{drill.rate:.0f}/s",
+            duration,
+            drill.abort,
+            " ".join(drill.requirements),
         )
     out.print(table)
 
 
 def show_results(out: Console, results: Sequence[DrillResult]) -> None:
-    """The table of figures, then what did not hold and why, then one line of totals."""
+    """Show the table of figures, then the failures with reasons, then one line of totals."""
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("drill", "", "requests", "failed", "budget", "gap", "noticed", "well again"):
+    for title in ("drill", "", "requests", "failed", "budget", "gap", "detected", "recovered"):
         table.add_column(title, justify="left" if title in ("drill", "") else "right", no_wrap=True)
     for result in results:
         table.add_row(*_result_cells(result))
@@ -56,22 +63,22 @@ def show_results(out: Console, results: Sequence[DrillResult]) -> None:
         verdict: sum(result.verdict == verdict for result in results)
         for verdict in (HELD, FAILED, NOT_TRIED)
     }
-    told = " · ".join(
+    totals = " · ".join(
         f"[{STYLE[verdict]}]{count} {verdict}[/]" for verdict, count in counts.items() if count
     )
-    out.print(f"[bold]drills[/]: {told} · {sum(result.seconds for result in results):.0f} s")
+    out.print(f"[bold]drills[/]: {totals} · {sum(result.seconds for result in results):.0f} s")
 
 
 def result_line(result: DrillResult) -> str:
-    """One drill in a line, for whoever waits for the others."""
-    told = f"[{STYLE[result.verdict]}]{SIGN[result.verdict]} {result.name}[/]"
+    """One result in one line, shown while other drills still run."""
+    sign = f"[{STYLE[result.verdict]}]{SIGN[result.verdict]} {result.name}[/]"
     if not result.requests:
-        return f"{told} [dim]{result.verdict}[/]"
+        return f"{sign} [dim]{result.verdict}[/]"
     figures = (
-        f"{result.failures} of {result.requests} failed, gap {result.gap_s:.2f} s, well again"
+        f"{result.failures} of {result.requests} failed, gap {result.gap_s:.2f} s, recovered after"
         f" {_show_seconds(result.recover_s)}"
     )
-    return f"{told} [dim]{figures}[/]"
+    return f"{sign} [dim]{figures}[/]"
 
 
 def _result_cells(result: DrillResult) -> list[str]:
@@ -103,37 +110,39 @@ def _result_remarks(result: DrillResult) -> Iterator[str]:
     if result.verdict == FAILED:
         yield f"[bold red]✗ {result.name}[/]: {escape(result.why)}"
     if result.failed:
-        told = "; ".join(
+        kinds_text = "; ".join(
             f"{endpoint} " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
             for endpoint, kinds in result.failed.items()
         )
-        yield f"  [dim]{result.name}, failed: {escape(told)}[/]"
+        yield f"  [dim]{result.name}, failed: {escape(kinds_text)}[/]"
     if result.lag_s > 0.02:
         yield (
-            f"  [yellow]{result.name}: this machine was busy, the load itself was"
-            f" {result.lag_s * 1000:.0f} ms late (p99)[/]"
+            f"  [yellow]{result.name}: this machine was busy; load generator lag"
+            f" {result.lag_s * 1000:.0f} ms (p99)[/]"
         )
 
 
 def show_history(out: Console, results: Sequence[DrillResult]) -> None:
-    """One line a drill: its last results as signs, oldest first, and the newest figures."""
+    """Show one line per drill: its last results as signs, oldest first, and the newest figures."""
     from rich.table import Table
 
     rows: defaultdict[tuple[str, str], list[DrillResult]] = defaultdict(list)
     for result in results:
         rows[result.name, result.without].append(result)
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("drill", "made", "trend", "well again", "failed", "last", "verdict"):
+    for title in ("drill", "runs", "trend", "recovered", "failed", "last", "verdict"):
         table.add_column(
             title,
-            justify="right" if title in ("made", "well again", "failed") else "left",
+            justify="right" if title in ("runs", "recovered", "failed") else "left",
             no_wrap=True,
         )
     for (name, without), made in sorted(rows.items()):
         last = made[-1]
-        signs = "".join(f"[{STYLE[one.verdict]}]{SIGN[one.verdict]}[/]" for one in made[-LAST:])
-        times = " → ".join(_show_seconds(one.recover_s) for one in made[-2:])
-        fails = " → ".join(str(one.failures) for one in made[-2:])
+        signs = "".join(
+            f"[{STYLE[result.verdict]}]{SIGN[result.verdict]}[/]" for result in made[-LAST:]
+        )
+        times = " → ".join(_show_seconds(result.recover_s) for result in made[-2:])
+        fails = " → ".join(str(result.failures) for result in made[-2:])
         when = datetime.fromtimestamp(last.started, UTC).strftime("%Y-%m-%d %H:%M")
         shown = f"{name} [dim]without {without}[/]" if without else name
         table.add_row(

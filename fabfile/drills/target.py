@@ -1,4 +1,4 @@
-"""Where a drill plays: the site, who its victims are, and the ways to break and mend a host."""
+"""What a drill runs against: the site, its victims, and how to reach its hosts."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .observer import Snapshot, is_up
 
 @dataclass
 class DrillTarget:
-    """One site in one drill. `sight` is how all stood before the fault; `exits` are the exit
-    codes of tasks that were the fault."""
+    """One site in one drill. `snapshot`: the state before the fault. `exits`: the exit codes
+    of the tasks that were run as the fault."""
 
     settings: Settings
     fleet: Fleet
-    sight: Snapshot
+    snapshot: Snapshot
     exits: list[int] = field(default_factory=list)
 
     @property
@@ -45,15 +45,15 @@ class DrillTarget:
 
     @cached_property
     def facts(self) -> Facts:
-        """What discovery has found out about the binary.
+        """What discovery knows about the binary.
 
         Raises:
-            NotPossible: nobody has found out yet.
+            NotPossible: discovery has not run yet.
         """
         facts = knowledge.known_facts(self.settings)
         if facts is None:
             raise NotPossible(
-                "nobody has discovered yet what the binary wants",
+                "discovery has not run for this binary",
                 "its port is not known",
                 "fab deploy",
             )
@@ -61,7 +61,7 @@ class DrillTarget:
 
     @property
     def port(self) -> int:
-        """Where the app serves on its nodes; NotPossible as for `facts`."""
+        """The port of the app on its nodes; NotPossible as for `facts`."""
         return self.facts.port
 
     @property
@@ -71,12 +71,12 @@ class DrillTarget:
 
     @property
     def victim(self) -> Node:
-        """The app node to hurt: the first that the holder of the address sees up.
+        """The app node to break: the first that the holder of the address sees up.
 
         Raises:
             NotPossible: there is no other node that could serve meanwhile.
         """
-        return choose_victim(self.apps, self.sight)
+        return choose_victim(self.apps, self.snapshot)
 
     @property
     def holder(self) -> Node:
@@ -90,7 +90,7 @@ class DrillTarget:
             raise NotPossible(
                 "this site has one edge", "with only one edge, losing it takes the service down", ""
             )
-        return next(edge for edge in edges if edge.name == self.sight.holder)
+        return next(edge for edge in edges if edge.name == self.snapshot.holder)
 
     @property
     def database(self) -> Node:
@@ -106,19 +106,19 @@ class DrillTarget:
         return self.fleet.link(node).run(script, timeout=timeout).out
 
     def two_apps(self) -> tuple[Node, ...]:
-        """The app nodes, if there are two: what the drill believes is about two.
+        """The app nodes, if there are two: the hypothesis is about two.
 
         Raises:
             NotPossible: there are more, or fewer.
         """
         if len(self.apps) != 2:
             raise NotPossible(
-                f"this site has {len(self.apps)} app nodes", "the drill is about two", ""
+                f"this site has {len(self.apps)} app nodes", "this drill needs exactly two", ""
             )
         return self.apps
 
-    def of_lab(self, *words: str) -> None:
-        """A task of the lab's menu (`power-off node1`).
+    def run_lab_task(self, *words: str) -> None:
+        """Run a task of the lab's menu (`power-off node1`).
 
         Raises:
             NotPossible: this is no lab.
@@ -126,8 +126,8 @@ class DrillTarget:
         """
         if not self.lab:
             raise NotPossible(
-                "nothing here can switch a host's power",
-                "only a lab's hosts have such a switch",
+                "nothing here can switch the power of a host",
+                "only a lab can power its hosts off",
                 "",
             )
         environment = {**os.environ, "LAB": self.settings.path.parent.name}
@@ -140,35 +140,35 @@ class DrillTarget:
                 capture_output=True,
                 text=True,
                 timeout=120,
-                start_new_session=True,  # a Ctrl-C is ours, not the task's
+                start_new_session=True,  # a Ctrl-C must reach the drill only, not this task
                 encoding="utf-8",
                 errors="replace",
             )
         except subprocess.TimeoutExpired:
             raise RunbookError(
-                f"inv lab.{' '.join(words)}: not done after 120 s",
-                "the drill cannot see what became of it",
+                f"inv lab.{' '.join(words)}: not finished after 120 s",
+                "its result is unknown",
                 "inv lab.status",
             ) from None
         if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
+            lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
             raise RunbookError(
-                f"inv lab.{' '.join(words)}: {said[0]}", "the lab did not do it", "inv lab.status"
+                f"inv lab.{' '.join(words)}: {lines[0]}", "the lab task failed", "inv lab.status"
             )
 
 
-def choose_victim(apps: tuple[Node, ...], sight: Snapshot) -> Node:
-    """The first app node that is up in the eyes of the edge that serves, if another one is up too.
+def choose_victim(apps: tuple[Node, ...], snapshot: Snapshot) -> Node:
+    """The first app node that the serving edge sees up, if it sees another one up too.
 
     Raises:
-        NotPossible: there are not two.
+        NotPossible: fewer than two are up.
     """
-    edge = sight.edges[sight.holder]
+    edge = snapshot.edges[snapshot.holder]
     up = [node for node in apps if edge and is_up(edge.nodes.get(node.name, ""))]
     if len(up) < 2:
         raise NotPossible(
             "fewer than two app nodes serve",
-            "the loss of one would be the service's loss",
+            "breaking one of them would take the service down",
             "fab status",
         )
     return up[0]

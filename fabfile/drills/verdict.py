@@ -1,4 +1,4 @@
-"""From what was observed to a verdict. Pure."""
+"""The verdict on an observation. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .result import FAILED, HELD, NOT_TRIED, Bound, DrillResult, Mark
 
 
 def not_tried(drill: Drill, why: str) -> DrillResult:
-    """The result of a drill that was not made."""
+    """The result of a drill that was not run."""
     return DrillResult(
         drill.name,
         drill.hypothesis,
@@ -25,32 +25,34 @@ def not_tried(drill: Drill, why: str) -> DrillResult:
 
 def judge_drill(
     drill: Drill,
-    seen: Observation,
+    observed: Observation,
     marks: Sequence[Mark] = (),
     aborted: str = "",
     left: Sequence[str] = (),
 ) -> DrillResult:
-    """The result of a drill that was made."""
-    bounds = tuple(rule(seen) for rule in drill.rules)
-    broken = [_broken_bound(bound) for bound in bounds if not bound.held]
+    """The result of a drill that was run."""
+    bounds = tuple(rule(observed) for rule in drill.rules)
+    broken = [_failed_bound_text(bound) for bound in bounds if not bound.held]
     why = "; ".join(filter(None, [aborted, *broken, *left]))
     return DrillResult(
         drill.name,
         drill.hypothesis,
         drill.requirements,
         rate=drill.rate,
-        requests=len(seen.samples),
-        failed=figures.count_failed(seen.samples),
-        gap_s=round(figures.longest_gap(seen.samples, seen.fault), 3),
-        detect_s=None if seen.detected is None else round(seen.detected - seen.fault, 2),
-        recover_s=_round_seconds(rules.recovery_seconds(seen)),
-        budget_share=round(figures.budget_share(seen.samples), 3),
+        requests=len(observed.samples),
+        failed=figures.count_failed(observed.samples),
+        gap_s=round(figures.longest_gap(observed.samples, observed.fault), 3),
+        detect_s=None
+        if observed.detected is None
+        else round(observed.detected - observed.fault, 2),
+        recover_s=_round_seconds(rules.recovery_seconds(observed)),
+        budget_share=round(figures.budget_share(observed.samples), 3),
         verdict=FAILED if why else HELD,
         why=why,
         bounds=bounds,
-        timeline=tuple(split_seconds(seen.samples)),
+        timeline=tuple(split_seconds(observed.samples)),
         marks=tuple(marks),
-        lag_s=round(figures.generator_lag(seen.samples), 4),
+        lag_s=round(figures.generator_lag(observed.samples), 4),
         left=tuple(left),
     )
 
@@ -60,7 +62,7 @@ def add_times(result: DrillResult, started: float, seconds: float) -> DrillResul
     return replace(result, started=round(started, 1), seconds=round(seconds, 1))
 
 
-def _broken_bound(bound: Bound) -> str:
+def _failed_bound_text(bound: Bound) -> str:
     return f"{bound.what}: {bound.measured}, allowed {bound.bound}"
 
 

@@ -1,4 +1,4 @@
-"""What can be asked: the endpoints by requirement, and which ids exist."""
+"""The requests that can be made: the endpoints by requirement, and which ids exist."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ SMALL = SERVICE.find_value("small")
 """Numbers of harmless operations."""
 
 NOTHING = (b"null", b"{}", b"[]")
-"""Right answers that hold no row."""
+"""Right answers that contain no row."""
 
-PUT_OFF = (408, 429)
-"""Of the statuses 400 to 499 those that say "not now" and not "not here"."""
+TRY_LATER = (408, 429)
+"""Statuses from 400 to 499 that mean "try later", not "no such row"."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Ids 1..top of one table; `named` when the answers name the id, so that a wrong row can be
-    told.
+    """Ids 1..top of one table. `named`: the answers contain the id, so a wrong row is recognised.
 
-    Not `known` when a question got no answer or the first rows are not there; then `top` is what is
-    usual.
+    `known` is false when a request got no answer or the first rows do not exist; `top` is then the
+    usual number, and `why` gives the reason.
     """
 
     top: int
@@ -48,8 +47,11 @@ def plain_call(endpoint: Endpoint) -> Request:
 
 
 def operation_call(number: int = 0) -> Request:
-    """R4. Bits 32-35 of the number are poison (leak, panic, 500s), so only small ones are ever
-    sent."""
+    """R4. Only small numbers are sent: bits 32-35 of the number are poison (leak, panic, 500s).
+
+    Raises:
+        ValueError: the number is not harmless.
+    """
     if not 0 <= number < 1 << 32:
         raise ValueError(f"{number} is not a harmless operation")
     call = plain_call(SERVICE.only_one("operation"))
@@ -72,9 +74,9 @@ def cached_call() -> Request:
 
 
 def ping_call() -> Request:
-    """R19: passed through untouched, so its body is the app's own word."""
-    call = plain_call(SERVICE.only_one("health"))
-    return call._replace(needle=SERVICE.health.equals.encode(), whole=True)
+    """R19: the edge passes it on unchanged, so its body comes from the app."""
+    request = plain_call(SERVICE.only_one("health"))
+    return request._replace(needle=SERVICE.health.equals.encode(), whole=True)
 
 
 def single_call(endpoint: str, number: int, *, named: bool) -> Request:
@@ -88,46 +90,46 @@ def single_call(endpoint: str, number: int, *, named: bool) -> Request:
 
 
 def any_row(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Request]:
-    """A maker of requests for one of R6-R8, each for any row."""
+    """A function that makes requests for one of R6-R8, each for a random row."""
     return lambda: single_call(endpoint, rng.randint(1, known.top), named=known.named)
 
 
-async def find_range(wire: Client, endpoint: str, keep: Keep = lambda sample: None) -> Range:
-    """Which ids exist: the usual number if it answers, else found by halving (data may be scaled
-    down).
+async def find_range(client: Client, endpoint: str, keep: Keep = lambda sample: None) -> Range:
+    """Find which ids exist: the usual number if its last row exists, else by bisection (the data
+    may be scaled down).
 
-    `keep` gets a sample of each question. A question without an answer ends the search: the range
+    `keep` gets a sample of each request. A request without an answer ends the search: the range
     is then not `known`.
     """
     usual = SERVICE.find_value(SINGLE[endpoint].value).last
     try:
-        last = await _ask_row(wire, endpoint, usual, keep)
-        top = usual if last is not None else await _highest_id(wire, endpoint, usual, keep)
+        last = await _ask_row(client, endpoint, usual, keep)
+        top = usual if last is not None else await _find_highest_id(client, endpoint, usual, keep)
         if not top:
-            why = f"no row has the id 1, 2 or 3; asked as if the usual {usual} rows were there"
+            why = f"no row has the id 1, 2 or 3; the load assumes the usual {usual} rows"
             return Range(usual, named=False, known=False, why=why)
         named = len(str(top)) > 2
         for number in (top, max(1, top - 1)) if named else ():
-            body = await _ask_row(wire, endpoint, number, keep)
+            body = await _ask_row(client, endpoint, number, keep)
             named = named and body is not None and str(number).encode() in body
     except _Unanswered as error:
-        why = f"which rows exist could not be found out: {error}"
+        why = f"which rows exist is unknown: {error}"
         return Range(usual, named=False, known=False, why=why)
     return Range(top, named, True, "" if top == usual else f"{top} rows, usual are {usual}")
 
 
-async def _highest_id(wire: Client, endpoint: str, usual: int, keep: Keep) -> int:
-    """The highest id below `usual`, 0 if the first three are not there. A few deleted rows do
-    not mislead it."""
+async def _find_highest_id(client: Client, endpoint: str, usual: int, keep: Keep) -> int:
+    """The highest id below `usual`; 0 if ids 1 to 3 do not exist. A few deleted rows do not
+    mislead the search."""
     there, beyond = 1, usual
-    while await _ask_row(wire, endpoint, there, keep) is None:
+    while await _ask_row(client, endpoint, there, keep) is None:
         there += 1
         if there > 3:
             return 0
     while beyond - there > 1:
         middle = (there + beyond) // 2
         near = [number for number in (middle, middle - 1, middle - 2) if number > there]
-        rows = await asyncio.gather(*(_ask_row(wire, endpoint, number, keep) for number in near))
+        rows = await asyncio.gather(*(_ask_row(client, endpoint, number, keep) for number in near))
         found = [number for number, row in zip(near, rows, strict=True) if row is not None]
         if found:
             there = found[0]
@@ -137,25 +139,27 @@ async def _highest_id(wire: Client, endpoint: str, usual: int, keep: Keep) -> in
 
 
 class _Unanswered(Exception):
-    """A question got no answer; the text says which, and what came instead."""
+    """A request got no answer; the text names the request and the failure."""
 
 
-async def _ask_row(wire: Client, endpoint: str, number: int, keep: Keep) -> bytes | None:
-    """The answer for one id, None when there is no such row.
+async def _ask_row(client: Client, endpoint: str, number: int, keep: Keep) -> bytes | None:
+    """The answer for one id; None when there is no such row.
 
     Raises:
-        _Unanswered: nobody said whether there is one.
+        _Unanswered: no answer shows whether the row exists.
     """
-    call = single_call(endpoint, number, named=False)
-    answer = await ask_alone(wire, call, keep, lambda answer: has_row(answer) is not None)
+    request = single_call(endpoint, number, named=False)
+    answer = await ask_alone(client, request, keep, lambda answer: has_row(answer) is not None)
     there = has_row(answer)
     if there is None:
-        raise _Unanswered(f"{call.method} {call.path} {no_answer(answer).removeprefix('it ')}")
+        raise _Unanswered(
+            f"{request.method} {request.path} {no_answer(answer).removeprefix('it ')}"
+        )
     return answer.head if there else None
 
 
 def has_row(answer: Response) -> bool | None:
-    """Whether a single row is there; None when the answer says neither "here" nor "not here"."""
+    """Whether the row exists; None when the answer does not show it."""
     if not answer.error:
         return answer.head.strip() not in NOTHING
-    return False if 400 <= answer.status < 500 and answer.status not in PUT_OFF else None
+    return False if 400 <= answer.status < 500 and answer.status not in TRY_LATER else None

@@ -1,8 +1,8 @@
-"""After a run: its own sessions are deleted, also those whose creation got no answer.
+"""After a run: delete its own sessions, also those whose creation got no answer.
 
-A POST that timed out, or was under way when the run was interrupted, may have been carried out. Its
+A POST that timed out, or was in flight when the run was interrupted, may have been executed. Its
 session has an id near those of our other sessions, and its start time, customer and movie are
-known: that tells it from users' sessions.
+known: these distinguish it from users' sessions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .client import Client, Response
 from .own_rows import READ, OwnRows, Session, session_in
 
 CLEAN_UP = 15.0
-"""Seconds for all of it; what is left then is reported."""
+"""Seconds for the whole clean-up; rows that are left then are reported."""
 
 PATIENCE = 5.0
 """Seconds for one request."""
@@ -27,83 +27,86 @@ TRIES = 3
 """Sessions made to learn the newest id, until one is answered."""
 
 AT_ONCE = 8
-"""Requests at a time: users are served meanwhile."""
+"""Requests in flight at a time: few, because users are served meanwhile."""
 
 AROUND = 50
-"""Ids below our own that are looked at, for those that users took in between."""
+"""Ids below our own that are read too: users' sessions may lie in between."""
 
 MOST = 1000
-"""Ids that are looked at, at most."""
+"""Ids that are read, at most."""
 
-Seen = TypeVar("Seen")
+Result = TypeVar("Result")
 
 
-async def clean_up(ledger: OwnRows, wire: Client) -> None:
-    """Delete every session of the run; those that could not be deleted or found stay in the
-    ledger."""
+async def clean_up(own_rows: OwnRows, client: Client) -> None:
+    """Delete every session of the run; those that could not be deleted or found stay in
+    `own_rows`."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLEAN_UP):
-            await _delete_known(ledger, wire)
-            if ledger.unanswered and not ledger.refusal:
-                await _find_unanswered(ledger, wire)
-                await _delete_known(ledger, wire)
+            await _delete_known(own_rows, client)
+            if own_rows.unanswered and not own_rows.refusal:
+                await _find_unanswered(own_rows, client)
+                await _delete_known(own_rows, client)
 
 
-async def _delete_known(ledger: OwnRows, wire: Client) -> None:
+async def _delete_known(own_rows: OwnRows, client: Client) -> None:
     async def delete(number: int) -> None:
-        ledger.deleted(number, await wire.ask(ledger.delete(number), timeout=PATIENCE))
+        own_rows.deleted(number, await client.ask(own_rows.delete(number), timeout=PATIENCE))
 
-    await _each(delete, sorted(ledger.open))
+    await _for_each(delete, sorted(own_rows.open))
 
 
-async def _find_unanswered(ledger: OwnRows, wire: Client) -> None:
-    """Look at the ids just below a newest one. When that one is recognised there, what is not
-    found does not exist."""
-    newest, sent = await _make_newest(ledger, wire)
+async def _find_unanswered(own_rows: OwnRows, client: Client) -> None:
+    """Create a newest session and read the ids just below it. If the newest is recognised there,
+    a session that is not found does not exist."""
+    newest, sent = await _make_newest(own_rows, client)
     if newest is None:
         return
-    mine = {session: start for start, session in ledger.unanswered.items()}
+    mine = {session: start for start, session in own_rows.unanswered.items()}
     least = max(
-        ledger.sessions.top + 1, (ledger.lowest or newest) - len(mine) - AROUND, newest - MOST
+        own_rows.sessions.top + 1, (own_rows.lowest or newest) - len(mine) - AROUND, newest - MOST
     )
 
     async def read(number: int) -> Response:
-        return await wire.ask(single_call(READ.requirement, number, named=False), timeout=PATIENCE)
+        request = single_call(READ.requirement, number, named=False)
+        return await client.ask(request, timeout=PATIENCE)
 
     numbers = range(newest, least - 1, -1)
-    answers = dict(zip(numbers, await _each(read, numbers), strict=True))
-    if _session(answers[newest]) != sent:
-        return  # rows there do not show whose they are
+    answers = dict(zip(numbers, await _for_each(read, numbers), strict=True))
+    if _parse_session(answers[newest]) != sent:
+        return  # the rows do not show who made them
     for number, answer in answers.items():
-        if start := mine.get(_session(answer) or Session("", 0, 0)):
-            ledger.found(start, number)
+        if start := mine.get(_parse_session(answer) or Session("", 0, 0)):
+            own_rows.found(start, number)
     if all(has_row(answer) is not None for answer in answers.values()):
-        ledger.unanswered.clear()
+        own_rows.unanswered.clear()
 
 
-async def _make_newest(ledger: OwnRows, wire: Client) -> tuple[int | None, Session | None]:
-    """One more session of our own, and its id; no id when a few tries got none."""
+async def _make_newest(own_rows: OwnRows, client: Client) -> tuple[int | None, Session | None]:
+    """Create one more session; return its id (None after a few tries without one) and the row."""
     for _ in range(TRIES):
-        call = ledger.post()
-        newest = ledger.posted(call, await wire.ask(call, timeout=PATIENCE))
-        if newest is not None or ledger.refusal:
-            return newest, session_in(json.loads(call.body or b"{}"))
+        request = own_rows.post()
+        newest = own_rows.posted(request, await client.ask(request, timeout=PATIENCE))
+        if newest is not None or own_rows.refusal:
+            return newest, session_in(json.loads(request.body or b"{}"))
     return None, None
 
 
-def _session(answer: Response) -> Session | None:
+def _parse_session(answer: Response) -> Session | None:
     try:
         return None if answer.error else session_in(json.loads(answer.head))
     except ValueError:
         return None
 
 
-async def _each(do: Callable[[int], Awaitable[Seen]], numbers: Sequence[int]) -> list[Seen]:
-    """`do` for each number, AT_ONCE at a time."""
+async def _for_each(
+    work: Callable[[int], Awaitable[Result]], numbers: Sequence[int]
+) -> list[Result]:
+    """Run `work` for each number, AT_ONCE at a time."""
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def one(number: int) -> Seen:
+    async def work_in_slot(number: int) -> Result:
         async with slots:
-            return await do(number)
+            return await work(number)
 
-    return list(await asyncio.gather(*map(one, numbers)))
+    return list(await asyncio.gather(*map(work_in_slot, numbers)))

@@ -1,4 +1,4 @@
-"""One request over the network, and everything about its answer that a verdict may need."""
+"""One request over the network, and everything about its response that a verdict may need."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 CONNECTIONS = 400
-"""As many as the tester of the original task opens."""
+"""Connections open at a time; the original acceptance test opens as many."""
 
 KEEP_IDLE = 4.0
-"""Seconds an idle connection is kept: less than any server here keeps it, so that no request
-meets a closing one."""
+"""Seconds an idle connection is kept. Every server here keeps it longer, so no request is sent on
+a connection that is just being closed."""
 
 HEAD = 65536
-"""Bytes of an answer that are kept; of a whole list only its beginning is read by anyone."""
+"""Bytes of a body that are kept. Nobody reads more than the beginning of a list."""
 
 ADMISSION = re.compile(r"(?<!=)\b(hit|stale|updating|revalidated)\b", re.IGNORECASE)
-"""In X-Cache, X-Cache-Status, CF-Cache-Status, Cache-Status …; `fwd=stale` says that the service
-*was* asked."""
+"""Matches in X-Cache, X-Cache-Status, CF-Cache-Status, Cache-Status …; not `fwd=stale`, which means
+that the cache *did* ask the service."""
 
 
 class Request(NamedTuple):
-    """A request to make. `needle` must be in the answer (if `whole`, be all of it), or it answers
-    something else.
+    """A request to make. The body of a right answer contains `needle` (with `whole`: is `needle`).
 
-    `arm` is the way of asking, where ways are compared.
+    `arm` names the way of asking, where two ways are compared.
     """
 
     endpoint: str
@@ -53,7 +52,7 @@ class Request(NamedTuple):
 class Response:
     """What came back. Times are the event loop's, in seconds; `error` is empty for a right answer.
 
-    `found` says whether `seek` (of `Wire.ask`) was anywhere in the body.
+    `found`: whether `seek` (of `Client.ask`) was anywhere in the body.
     """
 
     sent: float
@@ -68,12 +67,12 @@ class Response:
 
     @property
     def seconds(self) -> float:
-        """How long it took from the moment it was sent."""
+        """Seconds from sending the request to the end of the answer."""
         return self.done - self.sent
 
     @property
     def mark(self) -> str:
-        """The header by which a cache admits that the answer was its own, or nothing."""
+        """The header that shows that a cache gave the answer; empty if there is none."""
         return next(
             (
                 f"{name}: {value}"
@@ -113,29 +112,29 @@ def base_url(address: str) -> str:
     ):
         raise RunbookError(
             f"{address!r} is not the address of a service",
-            "The acceptance asks the service as its users do, over plain http.",
-            "Give it as http://HOST or http://HOST:PORT.",
+            "the acceptance asks the service as its users do, over plain http",
+            "give it as http://HOST or http://HOST:PORT",
         )
     return f"http://{parts.netloc}"
 
 
 class Client:
-    """Asks one service; at most CONNECTIONS requests are on their way at a time."""
+    """Sends requests to one service; at most CONNECTIONS are in flight at a time."""
 
-    def __init__(self, session: ClientSession, base: str, called: str | None = None) -> None:
+    def __init__(self, session: ClientSession, base: str, server_name: str | None = None) -> None:
         self.base = base
         self._session = session
-        self._called = called
+        self._server_name = server_name
         self._slots = asyncio.Semaphore(CONNECTIONS)
 
     async def ask(
-        self, call: Request, *, timeout: float, due: float | None = None, seek: bytes = b""
+        self, request: Request, *, timeout: float, due: float | None = None, seek: bytes = b""
     ) -> Response:
-        """Make the request and read the whole answer; never raises for what a service or network
-        does.
+        """Make the request and read the whole answer. A failure of the service or the network is
+        in the response; it raises nothing.
 
         Args:
-            call: what to ask.
+            request: the request to send.
             timeout: seconds, counted from `due`.
             due: when it should have been sent (loop time); now if not given.
             seek: bytes to look for in the whole body, however long it is.
@@ -146,24 +145,24 @@ class Client:
         try:
             async with asyncio.timeout_at(due + timeout), self._slots:
                 sent = loop.time()
-                return await self._exchange_once(call, sent, seek)
+                return await self._exchange_once(request, sent, seek)
         except Exception as error:
             # A slot that never came free leaves `sent` at `due`: the request was due, and the
             # service kept it waiting.
             return Response(sent, loop.time(), error=failure_kind(error))
 
-    async def _exchange_once(self, call: Request, sent: float, seek: bytes) -> Response:
-        kind = {"Content-Type": "application/json"} if call.body is not None else None
+    async def _exchange_once(self, request: Request, sent: float, seek: bytes) -> Response:
+        kind = {"Content-Type": "application/json"} if request.body is not None else None
         async with self._session.request(
-            call.method,
-            self.base + call.path,
-            data=call.body,
+            request.method,
+            self.base + request.path,
+            data=request.body,
             headers=kind,
             allow_redirects=False,
-            server_hostname=self._called,
+            server_hostname=self._server_name,
         ) as response:
             head, size, digest, found = await _read_body(response, seek)
-            error = _judge_answer(call, response.status, head, size)
+            error = _judge_answer(request, response.status, head, size)
             done = asyncio.get_running_loop().time()
             return Response(
                 sent=sent,
@@ -179,8 +178,8 @@ class Client:
 
 
 async def _read_body(response: ClientResponse, seek: bytes) -> tuple[bytes, int, str, bool]:
-    """The body's beginning, length and digest, and whether it holds `seek`; a list is never held
-    as a whole."""
+    """The body's beginning, length and digest, and whether it contains `seek`. A long list is never
+    in memory as a whole."""
     digest = hashlib.blake2b(digest_size=16)
     head = b""
     size = 0
@@ -198,14 +197,14 @@ async def _read_body(response: ClientResponse, seek: bytes) -> tuple[bytes, int,
     return head, size, digest.hexdigest(), found
 
 
-def _judge_answer(call: Request, status: int, head: bytes, size: int) -> str:
-    """Empty for a right answer, else its kind of wrong."""
-    right = status == 200 if call.method == "GET" else status in (200, 201, 202, 204)
+def _judge_answer(request: Request, status: int, head: bytes, size: int) -> str:
+    """Why an answer is wrong, in a few words; empty for a right one."""
+    right = status == 200 if request.method == "GET" else status in (200, 201, 202, 204)
     if not right:
         return f"status {status}"
-    if call.method == "GET" and not size:
+    if request.method == "GET" and not size:
         return "empty answer"
-    right = head.strip() == call.needle if call.whole else call.needle in head
+    right = head.strip() == request.needle if request.whole else request.needle in head
     return "" if right else "answers something else"
 
 
@@ -229,16 +228,16 @@ def failure_kind(error: BaseException) -> str:
 
 
 @asynccontextmanager
-async def open_wire(
-    address: str, *, tls: ssl.SSLContext | None = None, called: str | None = None
+async def open_client(
+    address: str, *, tls: ssl.SSLContext | None = None, server_name: str | None = None
 ) -> AsyncIterator[Client]:
-    """A wire to the service; no cookies, proxies, redirects or second tries: what a verdict sees is
+    """A client of the service, without cookies, proxies, redirects or retries: a verdict must see
     what happened.
 
     Args:
         address: of a service over plain http; with `tls`, an https URL.
         tls: how its certificate is judged.
-        called: the name to ask for in the handshake, if not the address's own.
+        server_name: the name to ask for in the handshake, if it is not in the address.
     """
     import aiohttp
 
@@ -253,7 +252,7 @@ async def open_wire(
         headers={"User-Agent": "runbook-check", "Accept-Encoding": "identity"},
         auto_decompress=False,
     ) as session:
-        # aiohttp asks a second time when a kept connection closes under it; that would hide what a
-        # user sees of it.
+        # aiohttp retries when a kept connection is closed under a request. Users do not, so a
+        # retry would hide a failure that they see.
         session._retry_connection = False
-        yield Client(session, base, called)
+        yield Client(session, base, server_name)

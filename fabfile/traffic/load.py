@@ -1,8 +1,8 @@
-"""Open-loop load: requests leave when the schedule says so, however slow the answers are.
+"""Open-loop load: requests leave on schedule, however slow the answers are.
 
-A closed loop waits for an answer before it asks again, so a stall of a second costs it one slow
-request. Here it costs as many as users would have sent in that second, each with the latency it
-would have felt (no coordinated omission).
+A closed loop waits for an answer before the next request, so a stall of a second shows as one slow
+request. Here it shows as all the requests that users would have sent in that second, each with its
+real latency (no coordinated omission).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ LEAD = 0.05
 """Seconds between the start of a phase and its first request."""
 
 LATE = 0.02
-"""A generator whose own p99 lag is above this many seconds (1/20 of the latency bound) makes a
-measurement doubtful."""
+"""Seconds of generator lag (p99) above which a measurement is doubtful: 1/20 of the latency
+bound."""
 
-Seen = Callable[[Request, Sample, Response], None]
-"""Told of each request as it ends."""
+OnAnswer = Callable[[Request, Sample, Response], None]
+"""Called with each request when it ends."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """A finished phase: what was offered (requests per second, seconds), what came of it, what
-    it cost this machine."""
+    """A finished phase: the offered load (requests per second, seconds), its samples, and the share
+    of a core that the generator used."""
 
     rate: float
     seconds: float
@@ -40,20 +40,22 @@ class Load:
 
     @property
     def lag_p99(self) -> float:
-        """Seconds the generator itself was late, 99th percentile."""
+        """Generator lag in seconds, 99th percentile."""
         return percentile_of(sorted(s.lag for s in self.samples), 0.99) if self.samples else 0.0
 
     @property
     def doubtful(self) -> bool:
-        """Whether the generator was too late for the figures to be taken at their word."""
+        """Whether the generator lag was too high to trust the latencies."""
         return self.lag_p99 > LATE
 
 
 def mix_calls(
     makers: Sequence[Callable[[], Request]], count: int, rng: random.Random
 ) -> Iterator[Request]:
-    """`count` calls in equal shares; shuffled block by block, so that no endpoint keeps step
-    with anything periodic."""
+    """Make `count` requests, the same number by each maker.
+
+    They are shuffled block by block, so that no endpoint is in phase with anything periodic.
+    """
     block: list[Callable[[], Request]] = []
     for _ in range(count):
         if not block:
@@ -63,24 +65,24 @@ def mix_calls(
 
 
 async def offer_load(
-    wire: Client,
-    calls: Iterable[Request],
+    client: Client,
+    requests: Iterable[Request],
     *,
     rate: float,
     timeout: float,
-    seen: Seen | None = None,
+    on_answer: OnAnswer | None = None,
 ) -> Load:
-    """Send `calls` at `rate` per second, wait for the last answer (at most `timeout` seconds
+    """Send `requests` at `rate` per second, wait for the last answer (at most `timeout` seconds
     after it was due)."""
     loop = asyncio.get_running_loop()
     samples: list[Sample] = []
     begin, cpu = loop.time() + LEAD, _cpu_seconds()
 
-    async def one(call: Request, intended: float) -> None:
+    async def send_request(request: Request, intended: float) -> None:
         woke = loop.time() - begin
-        answer = await wire.ask(call, timeout=timeout, due=begin + intended)
+        answer = await client.ask(request, timeout=timeout, due=begin + intended)
         sample = Sample(
-            endpoint=call.endpoint,
+            endpoint=request.endpoint,
             intended=intended,
             woke=woke,
             sent=answer.sent - begin,
@@ -88,19 +90,19 @@ async def offer_load(
             status=answer.status,
             error=answer.error,
             mark=answer.mark,
-            arm=call.arm,
+            arm=request.arm,
         )
         samples.append(sample)
-        if seen:
-            seen(call, sample, answer)
+        if on_answer:
+            on_answer(request, sample, answer)
 
     count = 0
     async with asyncio.TaskGroup() as tasks:
-        for count, call in enumerate(calls, start=1):
+        for count, request in enumerate(requests, start=1):
             intended = (count - 1) / rate
-            # Also when late: a sleep of nothing lets the requests already due begin.
+            # Sleep also when late: a sleep of 0 s lets the requests that are already due start.
             await asyncio.sleep(max(0.0, begin + intended - loop.time()))
-            tasks.create_task(one(call, intended))
+            tasks.create_task(send_request(request, intended))
     elapsed = max(loop.time() - begin, 1e-9)
     return Load(rate, count / rate, samples, (_cpu_seconds() - cpu) / elapsed)
 

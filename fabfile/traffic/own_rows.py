@@ -1,8 +1,7 @@
-"""R12 and R13: sessions made by the check and deleted again. They are user data: none but our own
-is ever touched.
+"""R12 and R13: sessions that the check creates and deletes. Users' sessions are never touched.
 
-Each session that a run makes has a start time of its own. So one whose creation got no answer can
-be told from users' sessions when it is looked for afterwards (`leftovers.py`).
+Each session of a run has its own start time. So a session whose creation got no answer can be
+recognised among users' sessions afterwards (`clean_up.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ READ = next(read for read in SERVICE.of_kind("read") if read.value == DELETE.val
 """How the rows that users create and delete are read."""
 
 LATEST = datetime(2023, 11, 21, 15, 37, tzinfo=UTC)
-"""The start time of the original task's example; ours lie in the ten years before it."""
+"""An example's start time in the original specification; ours lie in the ten years before it."""
 YEARS = 10 * 365 * 86400
 
 ID_KEYS = ("id", "session_id", "sessionid")
@@ -32,14 +31,14 @@ WRAPPERS = ("session", "data", "result", "item")
 
 
 class Session(NamedTuple):
-    """What a session is made of; `start` is RFC 3339 in UTC, to the second."""
+    """The content of a session; `start` is RFC 3339 in UTC, to the second."""
 
     start: str
     customer: int
     movie: int
 
-    def call(self) -> Request:
-        """R12: the request that makes it."""
+    def create_request(self) -> Request:
+        """R12: the request that creates it."""
         body = {"start_time": self.start, "customer_id": self.customer, "movie_id": self.movie}
         return plain_call(CREATE)._replace(body=json.dumps(body).encode())
 
@@ -48,7 +47,7 @@ def id_in(answer: Response) -> int | None:
     """The new session's id in a POST's answer: a `Location`, a bare number, or an id at the top or
     in a plain wrapper.
 
-    An id deeper inside may be a movie's or a customer's, so it is not looked for.
+    An id deeper inside may belong to a movie or a customer, so it is ignored.
     """
     last = answer.headers.get("Location", "").rstrip("/").rpartition("/")[2]
     if last.isdecimal():
@@ -79,8 +78,8 @@ def _id_of(value: Any, *, wrapped: bool) -> int | None:
 
 
 def session_in(value: Any) -> Session | None:
-    """The session that a row is (also one in a plain wrapper), if its shape tells; PostgreSQL's
-    own form of times too."""
+    """Parse a row (also in a plain wrapper, also with PostgreSQL's form of times) as a session;
+    None if it has another shape."""
     for inner in (
         (value, *(value.get(key) for key in WRAPPERS)) if isinstance(value, Mapping) else ()
     ):
@@ -95,7 +94,7 @@ def session_in(value: Any) -> Session | None:
 
 
 def customer_and_movie(row: Mapping[str, Any]) -> tuple[int, int] | None:
-    """The ids of a session's customer and movie, if its shape tells them."""
+    """The ids of a session's customer and movie; None if the row does not contain them."""
     low = {str(key).lower().replace("_", ""): value for key, value in row.items()}
     customer, movie = _reference(low, "customer"), _reference(low, "movie")
     return (customer, movie) if customer and movie else None
@@ -109,11 +108,11 @@ def _reference(low: Mapping[str, Any], kind: str) -> int | None:
 
 @dataclass
 class OwnRows:
-    """Which sessions the check has made and not yet deleted.
+    """The sessions that the check has created and not yet deleted.
 
-    `open` are those whose ids are known; `unanswered`, by their start times, those that may be
-    there: an answer to their creation never came, was an error, or named no id that is surely ours.
-    `lowest` is the least id of our own. `refusal` says why no more sessions are made, if so.
+    `open`: their ids, where known. `unanswered`: by start time, the sessions that may exist,
+    because the answer to their creation never came, was an error, or had no id that is surely ours.
+    `lowest`: our lowest id. `refusal`: why no more sessions are created; empty if they are.
     """
 
     sessions: Range
@@ -129,37 +128,35 @@ class OwnRows:
     def __post_init__(self) -> None:
         self._next = LATEST - timedelta(seconds=self.rng.randrange(YEARS // 2, YEARS))
         if not self.sessions.known:
-            self.refusal = (
-                "which sessions existed before could not be found out, so the check makes none"
-            )
+            self.refusal = "which sessions existed before is unknown, so the check creates none"
 
     @property
     def lost(self) -> int:
-        """How many sessions may be there without being known."""
+        """How many sessions may exist whose id is unknown."""
         return len(self.unanswered)
 
     def post(self, customer: int = 0, movie: int = 0) -> Request:
-        """R12: a new session, of some customer and some movie where none is given. It may exist
-        from now on."""
+        """R12: a request for a new session; customer and movie are random where 0. From now on the
+        session may exist."""
         start, self._next = f"{self._next:%Y-%m-%dT%H:%M:%SZ}", self._next + timedelta(seconds=1)
         customer = customer or self.rng.randint(1, self.customers.top)
         session = Session(start, customer, movie or self.rng.randint(1, self.movies.top))
         self.unanswered[start] = session
-        return session.call()
+        return session.create_request()
 
-    def posted(self, call: Request, answer: Response) -> int | None:
-        """Take down what a POST has made; None when no id that is surely ours came back."""
-        start = json.loads(call.body or b"")["start_time"]
+    def posted(self, request: Request, answer: Response) -> int | None:
+        """Record the session that a POST created and return its id; None if no id came back that is
+        surely ours."""
+        start = json.loads(request.body or b"")["start_time"]
         if answer.error:
-            if (
-                400 <= answer.status < 500
-            ):  # refused; after any other error it may have been made all the same
+            # Only a 4xx means "not created"; after any other error the session may exist.
+            if 400 <= answer.status < 500:
                 self.unanswered.pop(start, None)
             return None
         number = id_in(answer)
         if number is None:
             self.refusal = (
-                f"the answer to {CREATE.title} names no id, so the check cannot know its own"
+                f"the answer to {CREATE.title} has no id, so the check cannot recognise its own"
                 " sessions"
             )
         elif number <= self.sessions.top:
@@ -174,7 +171,7 @@ class OwnRows:
         return None
 
     def found(self, start: str, number: int) -> None:
-        """The session of ours with this start time has this id."""
+        """Record that our session with this start time has this id."""
         self.unanswered.pop(start, None)
         self.open.add(number)
         self.lowest = min(number, self.lowest or number)
@@ -186,10 +183,10 @@ class OwnRows:
             ValueError: it is not ours.
         """
         if number not in self.open:
-            raise ValueError(f"session {number} was not made by this check")
+            raise ValueError(f"session {number} was not created by this check")
         return Request(DELETE.requirement, DELETE.method, DELETE.fill_path(number))
 
     def deleted(self, number: int, answer: Response) -> None:
-        """Strike out what a DELETE has removed (or what turned out to be gone)."""
+        """Record that a session was deleted, or that it no longer exists (404)."""
         if not answer.error or answer.status == 404:
             self.open.discard(number)

@@ -1,9 +1,8 @@
-"""A question outside the loads. It is asked until it is answered, but no longer than a user would
+"""A request outside the loads: it is retried until it succeeds, but no longer than a user would
 wait.
 
-A run needs answers before it can offer its load, so it must ask again when one fails. Each try is
-kept and judged with the load's: an outage that is over when the load begins is an outage all the
-same.
+A run needs some answers before it can offer its load, so it retries a failure. Each try is kept and
+judged with the load's samples: an outage that ends before the load begins is still an outage.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from .client import Client, Request, Response
 from .sample import Sample
 
 WAIT = 3.0
-"""Seconds without a right answer from which an endpoint that answers in milliseconds is out of
+"""Seconds without a right answer after which an endpoint that needs milliseconds counts as out of
 service."""
 
 PAUSE = 0.2
@@ -25,27 +24,28 @@ Keep = Callable[[Sample], None]
 
 
 def is_right(answer: Response) -> bool:
-    """Whether the answer is what its call asked for."""
+    """Whether the answer is what its request asked for."""
     return not answer.error
 
 
 async def ask_alone(
-    wire: Client, call: Request, keep: Keep, right: Callable[[Response], bool] = is_right
+    client: Client, request: Request, keep: Keep, right: Callable[[Response], bool] = is_right
 ) -> Response:
-    """Ask until the answer is `right`, for WAIT seconds at most; `keep` gets a sample of each try.
+    """Repeat the request until the answer is `right`, for at most WAIT seconds; `keep` gets a
+    sample of each try.
 
     Returns:
-        The last answer: the right one, or the one that came when the time was over.
+        The last answer: a right one, or the last wrong one when the time is over.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + WAIT
     while True:
         due = loop.time()
-        answer = await wire.ask(call, timeout=end - due, due=due)
+        answer = await client.ask(request, timeout=end - due, due=due)
         error = "" if right(answer) else answer.error
         keep(
             Sample(
-                endpoint=call.endpoint,
+                endpoint=request.endpoint,
                 intended=due,
                 woke=due,
                 sent=answer.sent,
@@ -61,7 +61,7 @@ async def ask_alone(
 
 
 def no_answer(answer: Response) -> str:
-    """The problem of a question that `ask_alone` gave up."""
+    """The problem of a request that `ask_alone` gave up."""
     return f"it gave no right answer within {WAIT:g} s ({answer.error})"
 
 

@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol
 class Sample(NamedTuple):
     """One request of a phase; all times in seconds from the phase's first intended request.
 
-    `intended` is when the schedule wanted it, `woke` when the generator came to it (the difference
-    is its load generator lag), `sent` when a connection was free for it, `done` when its answer was
-    complete or its time was over.
+    `intended`: when it was scheduled. `woke`: when the generator handled it (the difference is the
+    generator lag). `sent`: when a connection was free. `done`: when the answer was complete or the
+    request timed out.
     """
 
     endpoint: str
@@ -31,22 +31,21 @@ class Sample(NamedTuple):
 
     @property
     def latency(self) -> float:
-        """Seconds from the *intended* time, so that a stall is felt by all who would have come
-        during it.
+        """Seconds from the *intended* time, so that a stall counts for every request that was due
+        in it.
 
-        An error has no latency: it is slower than every answer, and a fast 500 improves no
-        percentile.
+        Infinite for a failure, so that a fast 500 improves no percentile.
         """
         return self.done - self.intended if self.ok else math.inf
 
     @property
     def lag(self) -> float:
-        """How late the generator itself was, in seconds."""
+        """How late the load generator was, in seconds."""
         return self.woke - self.intended
 
 
 class Watch(Protocol):
-    """Whoever looks on while a run goes."""
+    """An observer of a run, as a progress display."""
 
     def phase(self, title: str, total: int) -> None:
         """A phase begins; it will make about `total` requests (0: not known)."""

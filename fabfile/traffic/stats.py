@@ -1,5 +1,4 @@
-"""What a number of samples proves: percentiles, exact bounds for a share, the worst stretch of
-time."""
+"""Statistics of samples: percentiles, exact confidence bounds of a share, the worst window."""
 
 from __future__ import annotations
 
@@ -8,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 CONFIDENCE = 0.95
-"""One-sided: of twenty claims made this way at most one is wrong."""
+"""One-sided: at most one of twenty such claims is wrong."""
 
 WORST_SECONDS = 10.0
-"""Samples that follow each other are alike, so a bad stretch hides in a good minute; it is shown
-on its own."""
+"""Length of the worst window. A short bad time disappears in the figures of a good minute, so it is
+shown separately."""
 
 
 def percentile_of(sorted_values: Sequence[float], share: float) -> float:
@@ -28,8 +27,8 @@ def percentile_of(sorted_values: Sequence[float], share: float) -> float:
 
 
 def binomial_tail(k: int, n: int, p: float) -> float:
-    """P(X <= k) for X ~ Binomial(n, p): how likely it is to see so few by chance. Exact, summed
-    in logarithms."""
+    """P(X <= k) for X ~ Binomial(n, p): the probability of so few by chance. Exact, summed in
+    logarithms."""
     if p <= 0 or k >= n:
         return 1.0
     if p >= 1:
@@ -42,11 +41,10 @@ def binomial_tail(k: int, n: int, p: float) -> float:
 
 
 def upper_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:
-    """The Clopper-Pearson one-sided upper bound of a share, k seen of n; 1.0 when nothing was seen
-    at all.
+    """The Clopper-Pearson one-sided upper bound of a share, k of n; 1.0 when n is 0.
 
-    It is the beta quantile B(confidence; k + 1, n - k), found by halving on the binomial tail it
-    inverts.
+    It is the beta quantile B(confidence; k + 1, n - k), found by bisection on the binomial
+    tail.
     """
     if n <= 0 or k >= n:
         return 1.0
@@ -61,7 +59,7 @@ def upper_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:
 
 
 def most_allowed(n: int, share: float, confidence: float = CONFIDENCE) -> int:
-    """The most of n that still prove "at most `share`"; -1 when n is too small for any proof."""
+    """The highest count of n that still proves "at most `share`"; -1 when n is too small."""
     low, high = -1, n
     while high - low > 1:
         middle = (low + high) // 2
@@ -73,7 +71,7 @@ def most_allowed(n: int, share: float, confidence: float = CONFIDENCE) -> int:
 
 
 class Window(NamedTuple):
-    """A stretch of the measurement: when it begins (seconds into it) and how it went."""
+    """A part of the measurement: its start (seconds from the begin) and its figures."""
 
     start: float
     n: int
@@ -84,8 +82,8 @@ class Window(NamedTuple):
 def sliding_windows(
     points: Sequence[tuple[float, float]], length: float = WORST_SECONDS
 ) -> Iterator[Window]:
-    """Every stretch of `length` seconds, second by second, of points (intended time, latency;
-    inf for an error)."""
+    """Every window of `length` seconds, one per second, over points (intended time, latency; inf
+    for a failure)."""
     if not points:
         return
     ordered = sorted(points)
@@ -105,7 +103,7 @@ def sliding_windows(
 def worst_window(
     points: Sequence[tuple[float, float]], length: float = WORST_SECONDS
 ) -> Window | None:
-    """The stretch with the worst p90, then with the largest share of errors."""
+    """The window with the worst p90, then with the largest share of errors."""
     return max(sliding_windows(points, length), key=lambda w: (w.p90, w.errors / w.n), default=None)
 
 
@@ -113,7 +111,7 @@ def p90_timeline(
     points: Sequence[tuple[float, float]], buckets: int, seconds: float
 ) -> list[float | None]:
     """The p90 of each of `buckets` equal parts of a phase of `seconds`; None where nothing was
-    sent."""
+    due."""
     parts: list[list[float]] = [[] for _ in range(buckets)]
     for when, latency in points:
         parts[min(buckets - 1, max(0, int(when / seconds * buckets)))].append(latency)

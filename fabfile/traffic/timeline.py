@@ -1,4 +1,4 @@
-"""A load second by second: what curves are drawn from."""
+"""A load second by second, as a page draws it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .stats import percentile_of
 class Second:
     """The requests that were due in one second of a load.
 
-    `t` is its begin, counted from the load's. Latencies are seconds, of right answers, from the
-    intended time; None where there was no right answer.
+    `t`: the start of the second, in seconds since the start of the load. Latencies are in seconds,
+    of right answers, from the intended time; None where there was no right answer.
     """
 
     t: int
@@ -30,7 +30,7 @@ class Second:
 
 @dataclass(frozen=True)
 class LoadPhase:
-    """A load that is over: offered requests per second, for how many seconds, and how they went."""
+    """A finished load: offered requests per second, its length in seconds, and its timeline."""
 
     name: str
     rate: float
@@ -39,8 +39,8 @@ class LoadPhase:
 
 
 def split_seconds(samples: Iterable[Sample], seconds: float = 0.0) -> list[Second]:
-    """The load second by second, those in which nothing was due included: of the `seconds` that
-    it lasts at least, or until the last sample."""
+    """Every second of a load, also those in which no request was due: of the `seconds` that the
+    load lasts at least, or until the last sample."""
     due: defaultdict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
         due[int(sample.intended)].append(sample)
@@ -56,5 +56,5 @@ def _make_second(t: int, samples: Sequence[Sample]) -> Second:
 
 
 def phase_of(name: str, load: Load) -> LoadPhase:
-    """A finished load as a curve."""
+    """Make the timeline of a finished load."""
     return LoadPhase(name, load.rate, load.seconds, split_seconds(load.samples, load.seconds))

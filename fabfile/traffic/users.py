@@ -1,5 +1,4 @@
-"""The users of a drill: a mixed open-loop load through the service's address, from a thread of
-its own."""
+"""The users of a drill: a mixed open-loop load on the service's address, in its own thread."""
 
 from __future__ import annotations
 
@@ -21,8 +20,8 @@ from .calls import (
     some_operation,
 )
 from .clean_up import clean_up
-from .client import Client, Request, Response, open_wire
-from .dates import date_of
+from .client import Client, Request, Response, open_client
+from .dates import parse_http_date
 from .load import mix_calls, offer_load
 from .own_rows import OwnRows
 from .sample import Sample
@@ -30,15 +29,14 @@ from .sample import Sample
 TIMEOUT = 10.0
 """Seconds a user waits for an answer, as in the acceptance."""
 LONGEST = 900.0
-"""Seconds after which a load ends by itself, whatever became of the drill."""
+"""Seconds after which a load ends by itself, even if the drill never stops it."""
 
 
 class UserLoad:
-    """Requests at `rate` per second for as long as the context lasts. `begin` (of time.monotonic)
-    is their time zero.
+    """Requests at `rate` per second for as long as the context lasts. `begin`
+    (time.monotonic) is time zero of the samples.
 
-    `ranges` are the ids that exist, by endpoint; found out when empty, and kept there for the next
-    drill.
+    `ranges`: the ids that exist, by endpoint. An empty one is filled, for the next drill too.
     """
 
     def __init__(self, address: str, rate: float, ranges: dict[str, Range]) -> None:
@@ -61,7 +59,7 @@ class UserLoad:
         self.stop()
 
     def stop(self) -> None:
-        """No more requests; returns when the last is answered and our own sessions are deleted."""
+        """Send no more requests. Returns when all have ended and our sessions are deleted."""
         self._stop.set()
         self._thread.join()
 
@@ -75,8 +73,8 @@ class UserLoad:
         """Whether requests are being made."""
         return self._begun.is_set() and self._thread.is_alive()
 
-    def calm(self, seconds: float) -> bool:
-        """Whether in the last `seconds` requests were answered, and all of them right."""
+    def is_calm(self, seconds: float) -> bool:
+        """Whether enough requests ended in the last `seconds`, and none of them failed."""
         if not self.running:
             return False
         since = self.now - seconds
@@ -96,36 +94,36 @@ class UserLoad:
             self.error = error
 
     async def _work_async(self) -> None:
-        async with open_wire(self.address) as wire:
+        async with open_client(self.address) as client:
             if not all(known.known for known in self.ranges.values()) or not self.ranges:
-                found = await asyncio.gather(*(find_range(wire, endpoint) for endpoint in SINGLE))
+                found = await asyncio.gather(*(find_range(client, endpoint) for endpoint in SINGLE))
                 self.ranges.update(zip(SINGLE, found, strict=True))
-            ledger = OwnRows(self.ranges["R8"], self.ranges["R7"], self.ranges["R6"], self._rng)
+            own_rows = OwnRows(self.ranges["R8"], self.ranges["R7"], self.ranges["R6"], self._rng)
             try:
-                await self._offer_calls(wire, ledger)
+                await self._offer_calls(client, own_rows)
             finally:
-                await clean_up(ledger, wire)
+                await clean_up(own_rows, client)
 
-    async def _offer_calls(self, wire: Client, ledger: OwnRows) -> None:
-        def seen(call: Request, sample: Sample, answer: Response) -> None:
+    async def _offer_calls(self, client: Client, own_rows: OwnRows) -> None:
+        def on_answer(request: Request, sample: Sample, answer: Response) -> None:
             self.begin = answer.sent - sample.sent
             self._begun.set()
-            self._note_answer(ledger, call, sample, answer)
+            self._note_answer(own_rows, request, sample, answer)
 
         count = int(self.rate * LONGEST)
-        calls = itertools.takewhile(
-            lambda call: not self._stop.is_set(), self._make_calls(ledger, count)
+        requests = itertools.takewhile(
+            lambda request: not self._stop.is_set(), self._make_calls(own_rows, count)
         )
-        await offer_load(wire, calls, rate=self.rate, timeout=TIMEOUT, seen=seen)
+        await offer_load(client, requests, rate=self.rate, timeout=TIMEOUT, on_answer=on_answer)
 
-    def _make_calls(self, ledger: OwnRows, count: int) -> Iterator[Request]:
+    def _make_calls(self, own_rows: OwnRows, count: int) -> Iterator[Request]:
         rng = self._rng
         by_requirement: dict[str, Callable[[], Request]] = {
             "R4": lambda: some_operation(rng),
             "R5": database_call,
             **{id: any_row(id, self.ranges[id], rng) for id in SINGLE},
-            "R12": lambda: self._new_session(ledger),
-            "R13": lambda: self._delete_session(ledger),
+            "R12": lambda: self._new_session(own_rows),
+            "R13": lambda: self._delete_session(own_rows),
             "R16": cached_call,
         }
         makers = [
@@ -135,29 +133,31 @@ class UserLoad:
         ]
         return mix_calls(makers, count, rng)
 
-    def _new_session(self, ledger: OwnRows) -> Request:
-        return database_call() if ledger.refusal else ledger.post()
+    def _new_session(self, own_rows: OwnRows) -> Request:
+        return database_call() if own_rows.refusal else own_rows.post()
 
-    def _delete_session(self, ledger: OwnRows) -> Request:
-        return ledger.delete(self._mine.pop()) if self._mine else self._new_session(ledger)
+    def _delete_session(self, own_rows: OwnRows) -> Request:
+        return own_rows.delete(self._mine.pop()) if self._mine else self._new_session(own_rows)
 
     def _note_answer(
-        self, ledger: OwnRows, call: Request, sample: Sample, answer: Response
+        self, own_rows: OwnRows, request: Request, sample: Sample, answer: Response
     ) -> None:
         self.samples.append(sample)
         self.failed += not sample.ok
-        if call.endpoint == "R12" and (number := ledger.posted(call, answer)) is not None:
+        if request.endpoint == "R12" and (number := own_rows.posted(request, answer)) is not None:
             self._mine.append(number)
-        elif call.endpoint == "R13":
-            ledger.deleted(int(call.path.rpartition("/")[2]), answer)
+        elif request.endpoint == "R13":
+            own_rows.deleted(int(request.path.rpartition("/")[2]), answer)
         elif (
-            call.endpoint == "R16" and sample.ok and (made := asked_at(answer.headers)) is not None
+            request.endpoint == "R16"
+            and sample.ok
+            and (made := answer_time(answer.headers)) is not None
         ):
             self.oldest = max(self.oldest or 0.0, time.time() - made)
 
 
-def asked_at(headers: Mapping[str, str]) -> float | None:
-    """When the app was asked for an answer, by the edge's clock, which it bears; without that
-    the answer's own date."""
+def answer_time(headers: Mapping[str, str]) -> float | None:
+    """When the edge asked the app for this answer, by the edge's clock (X-Answered-At); without
+    that header, the answer's Date."""
     stamp = headers.get("X-Answered-At", "")
-    return float(stamp) if stamp.isdecimal() else date_of(headers.get("Date", ""))
+    return float(stamp) if stamp.isdecimal() else parse_http_date(headers.get("Date", ""))

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 
-from fabfile.traffic.client import Request, open_wire
+from fabfile.traffic.client import Request, open_client
 from fabfile.traffic.load import Load, offer_load
 
 CALLS = (
@@ -39,13 +39,13 @@ class Users:
         self._thread.join()
 
     async def _work(self) -> None:
-        async with open_wire(self.address) as wire:
+        async with open_client(self.address) as wire:
             self.load = await offer_load(
                 wire,
                 self._calls(),
                 rate=self.rate,
                 timeout=8,
-                seen=lambda *answer: self._begun.set(),
+                on_answer=lambda *answer: self._begun.set(),
             )
 
     def _calls(self) -> Iterator[Request]:

@@ -1,5 +1,5 @@
-"""Drills of the app and its nodes, in the order in which they are made: hypothesis, fault, load,
-and what must hold."""
+"""Drills of the app and its nodes, in the order in which they run: hypothesis, fault, load and
+rules."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from ..app_rules import (
     apps_left_alone,
     drained_first,
     never_both_at_once,
+    one_node_left_once,
     restarted_at_most,
-    stays_up,
 )
 from ..errors import NotPossible
 from ..faults import app, hosts
@@ -22,59 +22,61 @@ from ..rules import (
     no_failed_gets,
     no_failures,
     noticed_within,
-    only_posts_in_hand,
+    only_posts_in_flight,
     recovered_within,
     within_budget,
 )
 from ..target import DrillTarget
 
 HEALED = 15.0
-"""Seconds in which an app that starts fast is well again (R2 asks for 60)."""
+"""Seconds in which an app that starts fast has recovered (R2 allows 60)."""
 AT_ONCE = (no_failed_gets, few_failed_posts, within_budget)
-"""R1 for a loss that shows at once: the connection breaks."""
-INVISIBLE = (no_failed_gets, only_posts_in_hand, within_budget)
-"""R1 for a loss that shows only when answers stay out, or are wrong."""
+"""R1 for a fault that is noticed at once, because connections break."""
+INVISIBLE = (no_failed_gets, only_posts_in_flight, within_budget)
+"""R1 for a fault that is noticed only when answers are missing or wrong."""
 HEALS = (recovered_within(HEALED), dip_within(HEALED, PEAK), restarted_at_most(1))
-"""R2 for one app at PEAK, and what that may cost meanwhile: one node takes 100 requests a
-second, the surplus waits in the balancer."""
+"""R2 for one app at PEAK, and the allowed cost: one node takes 100 requests per second, the surplus
+waits in the balancer."""
 BOTH = ("R1", "R2")
 
 
-def _log_full(stage: DrillTarget) -> Fault:
-    if not stage.facts.logs:
+def _log_full(target: DrillTarget) -> Fault:
+    if not target.facts.logs:
         raise NotPossible(
-            "discovery has found no log of the app's", "no disk can be filled by it", "fab deploy"
+            "discovery has found no log file of the app",
+            "the drill cannot fill its disk",
+            "fab deploy",
         )
-    return app.LogFull(stage.victim, stage.facts.logs[0].rpartition("/")[0])
+    return app.LogFull(target.victim, target.facts.logs[0].rpartition("/")[0])
 
 
 APP_DRILLS = (
     Drill(
         "app-killed",
         "An app that is killed starts again at once; only a POST that was in flight can fail.",
-        lambda stage: app.killed_app(stage, stage.victim),
+        lambda target: app.killed_app(target, target.victim),
         (*AT_ONCE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-hung",
         "An app that hangs is taken out by the balancers and restarted by its healer.",
-        lambda stage: app.hung_app(stage, stage.victim),
+        lambda target: app.hung_app(target, target.victim),
         (*INVISIBLE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-500",
-        "An app that answers 500 to everything is left by the balancers and started anew by its"
+        "An app that answers 500 to everything is taken out by the balancers and restarted by its"
         " healer.",
-        lambda stage: app.poison_app(stage, "ill", stage.victim),
+        lambda target: app.poison_app(target, "ill", target.victim),
         (*INVISIBLE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-leak",
         "An app that leaks is drained and restarted before its memory is used up.",
-        lambda stage: app.poison_app(stage, "leak", stage.victim),
+        lambda target: app.poison_app(target, "leak", target.victim),
         (
             *INVISIBLE,
             drained_first,
@@ -88,53 +90,54 @@ APP_DRILLS = (
     Drill(
         "app-panic",
         "An app that panics starts again at once.",
-        lambda stage: app.poison_app(stage, "panic", stage.victim),
+        lambda target: app.poison_app(target, "panic", target.victim),
         (*AT_ONCE, *HEALS),
         BOTH,
     ),
     Drill(
         "app-slow",
         "A node that runs at a tenth of its speed gets fewer requests; none fails.",
-        lambda stage: app.slow_app(stage, stage.victim),
+        lambda target: app.slow_app(target, target.victim),
         (*INVISIBLE, fault_was_felt(0.3), recovered_within(60)),
         rate=STEADY,
         hold=15,
     ),
     Drill(
         "node-off",
-        "A node without power is missed by nobody, nor is its return noticed.",
-        lambda stage: Power(stage.victim),
+        "Users notice neither a node that loses power nor its return.",
+        lambda target: Power(target.victim),
         (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
         hold=15,
     ),
     Drill(
         "node-cut",
-        "A node cut off from the network is missed by nobody, nor is its return noticed.",
-        lambda stage: hosts.cut_host(stage, stage.victim),
+        "Users notice neither a node that is cut off from the network nor its return.",
+        lambda target: hosts.cut_host(target, target.victim),
         (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
         hold=15,
     ),
     Drill(
         "node-rejected",
-        "A node that refuses connections is missed by nobody.",
-        lambda stage: hosts.reject_calls(stage, stage.victim),
+        "Users do not notice a node that refuses connections.",
+        lambda target: hosts.reject_calls(target, target.victim),
         (*INVISIBLE, noticed_within(5), recovered_within(60)),
         rate=STEADY,
         hold=15,
     ),
     Drill(
         "both-killed",
-        "Both apps killed at once serve again within 10 s, and do not die of the rush.",
-        lambda stage: app.killed_app(stage, *stage.apps),
+        "Both apps killed at once serve again within 10 s, and the waiting requests do not kill"
+        " them.",
+        lambda target: app.killed_app(target, *target.apps),
         (gap_within(10), recovered_within(HEALED), restarted_at_most(1)),
         ("R2",),
     ),
     Drill(
         "both-ill",
         "Both apps ill at once are restarted one after the other.",
-        lambda stage: app.poison_app(stage, "ill", *stage.apps),
+        lambda target: app.poison_app(target, "ill", *target.apps),
         (never_both_at_once, gap_within(30), recovered_within(60), restarted_at_most(1)),
         ("R2",),
         patience=90,
@@ -143,7 +146,7 @@ APP_DRILLS = (
         "slow-start",
         "An app that hangs, and then takes 30 s to start, is back within a minute; only a POST"
         " that was in flight can fail.",
-        lambda stage: app.slow_to_start(stage, app.hung_app(stage, stage.victim)),
+        lambda target: app.slow_to_start(target, app.hung_app(target, target.victim)),
         (*INVISIBLE, recovered_within(60), restarted_at_most(1)),
         BOTH,
         rate=STEADY,
@@ -151,7 +154,7 @@ APP_DRILLS = (
     ),
     Drill(
         "log-disk-full",
-        "An app that cannot write its log serves on.",
+        "An app that cannot write its log still serves.",
         _log_full,
         (no_failures, recovered_within(30)),
         ("R1", "R22"),
@@ -159,22 +162,24 @@ APP_DRILLS = (
     ),
     Drill(
         "healer-killed",
-        "A healer that is killed comes back, and heals an app that hung meanwhile.",
-        lambda stage: app.healer_killed(stage, stage.victim),
+        "A healer that is killed comes back, and restarts an app that hung meanwhile.",
+        lambda target: app.healer_killed(target, target.victim),
         (*INVISIBLE, recovered_within(20)),
         BOTH,
     ),
     Drill(
         "recycle",
         "A node that has reached its age is drained and restarted without a failed request.",
-        lambda stage: app.old_app(stage, stage.victim),
+        lambda target: app.old_app(target, target.victim),
         (no_failures, drained_first, recovered_within(60)),
     ),
     Drill(
         "both-old",
         "Nodes that reach their maximum age together are restarted one after the other, even if a"
         " start takes 30 s.",
-        lambda stage: app.slow_to_start(stage, app.old_app(stage, *stage.two_apps(), youngest=110)),
+        lambda target: app.slow_to_start(
+            target, app.old_app(target, *target.two_apps(), youngest=110)
+        ),
         (
             no_failures,
             drained_first,
@@ -188,10 +193,10 @@ APP_DRILLS = (
     ),
     Drill(
         "one-node-alone",
-        "One node alone at 120 requests/s serves what fits, and after a while refuses the excess at"
+        "One node alone at 120 requests/s serves what it can, and later refuses the excess at"
         " once.",
-        lambda stage: hosts.drained_node(stage, stage.victim),
-        (served_in_time(80, after=HEALED), refused_fast(1.0), stays_up, apps_left_alone),
+        lambda target: hosts.drained_node(target, target.victim),
+        (served_in_time(80, after=HEALED), refused_fast(1.0), one_node_left_once, apps_left_alone),
         ("R1", "R3"),
         hold=35,
     ),

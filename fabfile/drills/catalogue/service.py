@@ -1,5 +1,4 @@
-"""Drills of all that is around the app: the database, the edges, what people do to them, in the
-order in which they are made."""
+"""Drills of the database, the edges and the runbook's own tasks, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -35,30 +34,30 @@ HALF_DEAD = (
     recovered_within(10),
     apps_left_alone,
 )
-"""What a daemon that hangs on the edge that serves may cost: at 60 requests a second, 20 are
-those of a third of a second."""
+"""The allowed cost of a hung daemon on the serving edge: 20 requests are a third of a second at
+60 requests per second."""
 
 SERVICE_DRILLS = (
     Drill(
         "db-restarted",
         "A restart of the database costs only requests that need it, and no app is restarted"
         " for it.",
-        lambda stage: hosts.unit_restarted(
-            stage, stage.database, postgres.postgres_unit(stage.settings)
+        lambda target: hosts.unit_restarted(
+            target, target.database, postgres.postgres_unit(target.settings)
         ),
         (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "db-killed",
         "A database that is killed is back within 10 s, and no app is restarted for it.",
-        lambda stage: hosts.unit_killed(
-            stage, stage.database, postgres.postgres_unit(stage.settings)
+        lambda target: hosts.unit_killed(
+            target, target.database, postgres.postgres_unit(target.settings)
         ),
         (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "db-exhausted",
-        "While the database takes no connection, what needs none is served, and no app is"
+        "While the database refuses connections, requests that need none are served, and no app is"
         " restarted.",
         hosts.connections_refused,
         (NO_DATABASE, fault_was_felt(1), recovered_within(10), apps_left_alone),
@@ -67,10 +66,10 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "db-starved",
-        "A database that is far too slow for a while is caught up with within 10 s: no rush of"
-        " retries holds it down.",
-        lambda stage: hosts.starved_unit(
-            stage, stage.database, postgres.postgres_unit(stage.settings)
+        "After a database was far too slow for a while, all recovers within 10 s: retries do not"
+        " overload it.",
+        lambda target: hosts.starved_unit(
+            target, target.database, postgres.postgres_unit(target.settings)
         ),
         (fault_was_felt(0.8), recovered_within(10), apps_left_alone),
         hold=20,
@@ -78,47 +77,47 @@ SERVICE_DRILLS = (
     Drill(
         "haproxy-killed",
         "An edge whose balancer is killed serves again, or the other edge does, within 3 s.",
-        lambda stage: hosts.unit_killed(stage, stage.holder, HAPROXY_UNIT),
+        lambda target: hosts.unit_killed(target, target.holder, HAPROXY_UNIT),
         (gap_within(3), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "nginx-killed",
         "An edge whose nginx is killed serves again within 1 s.",
-        lambda stage: hosts.unit_killed(stage, stage.holder, NGINX_UNIT),
+        lambda target: hosts.unit_killed(target, target.holder, NGINX_UNIT),
         (gap_within(1), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "haproxy-hung",
         "An edge whose balancer hangs serves again within 1 s; at most 20 requests fail.",
-        lambda stage: hosts.unit_hung(stage, stage.holder, HAPROXY_UNIT),
+        lambda target: hosts.unit_hung(target, target.holder, HAPROXY_UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
     Drill(
         "nginx-hung",
         "An edge whose nginx hangs serves again within 1 s; at most 20 requests fail.",
-        lambda stage: hosts.unit_hung(stage, stage.holder, NGINX_UNIT),
+        lambda target: hosts.unit_hung(target, target.holder, NGINX_UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
     Drill(
         "edge-off",
-        "When the edge that serves loses its power the other one has its address within 0.7 s.",
-        lambda stage: Power(stage.holder),
+        "When the serving edge loses power, the other edge takes the address within 0.7 s.",
+        lambda target: Power(target.holder),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),
     Drill(
         "edge-cut",
-        "When the edge that serves is cut off the other one has its address within 0.7 s.",
-        lambda stage: hosts.cut_host(stage, stage.holder, silent=stage.settings.edge.address),
+        "When the serving edge is cut off, the other edge takes the address within 0.7 s.",
+        lambda target: hosts.cut_host(target, target.holder, silent=target.settings.edge.address),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),
     Drill(
         "refresher-dead",
         "Without its refresher an edge still gives no answer that is older than a minute.",
-        lambda stage: hosts.unit_stopped(stage, stage.holder, REFRESHER_UNIT),
+        lambda target: hosts.unit_stopped(target, target.holder, REFRESHER_UNIT),
         (no_failures, never_older_than(SERVICE.cache.max_age)),
         ("R16",),
         rate=STEADY,
@@ -126,7 +125,7 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "deploy-under-load",
-        "A deploy that restarts every node costs no request.",
+        "A deploy that restarts every node fails no request.",
         tasks.deploy_under_load,
         (no_failures, every_app_restarted, ended_with(OK, "fab deploy")),
         ("R1", "R18"),
@@ -142,7 +141,7 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "certificate-rotation",
-        "A new certificate on both edges costs no request.",
+        "A new certificate on both edges fails no request.",
         tasks.renew_certificate,
         (no_failures, ended_with(OK, "inv certs.renew"), apps_left_alone),
         ("R1", "R14"),
@@ -150,8 +149,8 @@ SERVICE_DRILLS = (
     ),
     Drill(
         "clock-wrong",
-        "A node whose clock is 90 s ahead serves on, and no answer gets older for it.",
-        lambda stage: hosts.clock_wrong(stage, stage.victim),
+        "A node whose clock is 90 s ahead still serves, and no answer gets too old.",
+        lambda target: hosts.clock_wrong(target, target.victim),
         (no_failures, never_older_than(SERVICE.cache.max_age)),
         ("R16", "R21"),
         hold=15,

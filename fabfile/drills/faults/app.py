@@ -1,4 +1,4 @@
-"""The ways to break the app of a node, each with its way back."""
+"""Faults of the app on its nodes, each with its undo."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .fault import LATEST, OnHosts
 from .hosts import in_background, require_unit
 
 PIDS = "/run/runbook-drill.pid"
-"""On a host: the process that a drill has hurt. It must not outlive the drill."""
+"""On a host: the pid of the process that a drill has broken. It must not outlive the drill."""
 
 
-def on_app(*nodes: Node, stage: DrillTarget, do: str) -> OnHosts:
-    """Something done to the app's process `$pid` on nodes. What was hurt is ended afterwards, if
-    it still lives."""
-    unit = q(stage.unit)
+def on_app(*nodes: Node, target: DrillTarget, do: str) -> OnHosts:
+    """Run `do` on the app's process `$pid` on some nodes. The undo kills that process if it still
+    runs."""
+    unit = q(target.unit)
     before = (
         f'pid=$(systemctl show -p MainPID --value {unit}); [ "$pid" != 0 ] || exit 1; echo $pid'
         f" >{PIDS}\n"
@@ -33,12 +33,14 @@ def on_app(*nodes: Node, stage: DrillTarget, do: str) -> OnHosts:
         f'[ "$(systemctl show -p MainPID --value {unit})" != "$pid" ] || kill -KILL $pid; }}\n'
         f"systemctl start {unit}"
     )
-    return OnHosts(tuple(nodes), before + do, back, hurt=tuple(node.name for node in nodes))
+    return OnHosts(
+        tuple(nodes), before + do, back, restarted_apps=tuple(node.name for node in nodes)
+    )
 
 
-def poison_app(stage: DrillTarget, fault: str, *nodes: Node) -> OnHosts:
-    """A request with one of the program's faults, sent by the node to its own app, so that it
-    fells no other."""
+def poison_app(target: DrillTarget, fault: str, *nodes: Node) -> OnHosts:
+    """A request with one of the program's faults. The node sends it to its own app, so that no
+    other app gets it."""
     body, call = SERVICE.find_fault(fault).body, SERVICE.only_one("operation")
     head = (
         f"{call.method} {call.path} HTTP/1.0",
@@ -48,14 +50,14 @@ def poison_app(stage: DrillTarget, fault: str, *nodes: Node) -> OnHosts:
     )
     request = "".join(f"{line}\\r\\n" for line in (*head, ""))
     send = (
-        f"exec 3<>/dev/tcp/127.0.0.1/{stage.port}; printf '{request}%s' {q(body)} >&3; timeout 2"
+        f"exec 3<>/dev/tcp/127.0.0.1/{target.port}; printf '{request}%s' {q(body)} >&3; timeout 2"
         " head -c1 <&3 >/dev/null; true"
     )
-    return on_app(*nodes, stage=stage, do=f"bash -c {q(send)}\n")
+    return on_app(*nodes, target=target, do=f"bash -c {q(send)}\n")
 
 
-def slow_app(stage: DrillTarget, node: Node) -> OnHosts:
-    """The app runs for a tenth of the time: a machine that is far too busy."""
+def slow_app(target: DrillTarget, node: Node) -> OnHosts:
+    """The app runs only a tenth of the time, as on an overloaded host."""
     loop = (
         f"while kill -STOP $(cat {PIDS}); do sleep 0.45; kill -CONT $(cat {PIDS}); sleep 0.05; done"
     )
@@ -63,24 +65,24 @@ def slow_app(stage: DrillTarget, node: Node) -> OnHosts:
         f"systemctl stop runbook-drill-slow 2>/dev/null; pid=$(cat {PIDS}) && kill -CONT $pid; rm"
         f" -f {PIDS}; true"
     )
-    return OnHosts((node,), on_app(node, stage=stage, do=in_background(loop)).do, back)
+    return OnHosts((node,), on_app(node, target=target, do=in_background(loop)).inject_script, back)
 
 
 @dataclass(frozen=True)
 class LogFull:
-    """A file system of its own for the app's log, full to the last byte. The restarts it needs
-    are drained, and no fault."""
+    """The app's log on a file system of its own that is full. The restarts for it are drained and
+    are not part of the fault."""
 
     node: Node
     folder: str
-    hurt: tuple[str, ...] = ()
-    dark: str = ""
+    restarted_apps: tuple[str, ...] = ()
+    unreachable_host: str = ""
 
-    def prepare(self, stage: DrillTarget) -> None:
-        """Mount it, empty."""
-        user, unit = q(stage.settings.app.user), q(stage.unit)
+    def prepare(self, target: DrillTarget) -> None:
+        """Mount the empty file system."""
+        user, unit = q(target.settings.app.user), q(target.unit)
         undo_timer.arm_timer(
-            stage.fleet.link(self.node),
+            target.fleet.link(self.node),
             f"! {self._is_mounted} || {{ {self._unmount_script}; systemctl restart {unit}; }}",
             LATEST,
         )
@@ -88,18 +90,18 @@ class LogFull:
             f"mount -t tmpfs -o size=512k,mode=0750 runbook-drill {q(self.folder)}; chown"
             f" {user}:{user} {q(self.folder)}"
         )
-        self._restart_after(stage, f"set -e; {mount}\n")
+        self._restart_after(target, f"set -e; {mount}\n")
 
-    def inject(self, stage: DrillTarget) -> None:
+    def inject(self, target: DrillTarget) -> None:
         """Fill it, to the last byte."""
         fill = f"head -c 1M /dev/zero >{q(self.folder)}/runbook-drill 2>/dev/null"
-        stage.run(self.node, f'{fill}; [ "$(stat -fc %a {q(self.folder)})" = 0 ]')
+        target.run(self.node, f'{fill}; [ "$(stat -fc %a {q(self.folder)})" = 0 ]')
 
-    def undo(self, stage: DrillTarget) -> None:
-        """Back to the log's own place."""
-        if stage.fleet.link(self.node).read([self._is_mounted])[0].code == 0:
-            self._restart_after(stage, f"{self._unmount_script}\n")
-        undo_timer.disarm_timer(stage.fleet.link(self.node))
+    def undo(self, target: DrillTarget) -> None:
+        """Unmount it, so that the log is in its usual place again."""
+        if target.fleet.link(self.node).read([self._is_mounted])[0].code == 0:
+            self._restart_after(target, f"{self._unmount_script}\n")
+        undo_timer.disarm_timer(target.fleet.link(self.node))
 
     @property
     def _is_mounted(self) -> str:
@@ -109,59 +111,66 @@ class LogFull:
     def _unmount_script(self) -> str:
         return f"umount -l {q(self.folder)} || true"
 
-    def _restart_after(self, stage: DrillTarget, script: str) -> None:
-        balancer = Balancer(stage.settings)
+    def _restart_after(self, target: DrillTarget, script: str) -> None:
+        balancer = Balancer(target.settings)
         try:
             with balancer.without(self.node, "deploy drill log-disk-full"):
-                stage.run(self.node, f"{script}systemctl restart {q(stage.unit)}", timeout=150)
+                target.run(self.node, f"{script}systemctl restart {q(target.unit)}", timeout=150)
         finally:
             balancer.close()
 
 
-def hung_app(stage: DrillTarget, node: Node) -> OnHosts:
+def hung_app(target: DrillTarget, node: Node) -> OnHosts:
     """SIGSTOP: the process is there, the port is open, nothing answers."""
-    return on_app(node, stage=stage, do="kill -STOP $pid\n")
+    return on_app(node, target=target, do="kill -STOP $pid\n")
 
 
-def killed_app(stage: DrillTarget, *nodes: Node) -> OnHosts:
+def killed_app(target: DrillTarget, *nodes: Node) -> OnHosts:
     """SIGKILL."""
-    return on_app(*nodes, stage=stage, do="kill -KILL $pid\n")
+    return on_app(*nodes, target=target, do="kill -KILL $pid\n")
 
 
-def healer_killed(stage: DrillTarget, node: Node) -> OnHosts:
-    """The healer dies, and right afterwards the app hangs: only a healer that came back can
-    help."""
-    require_unit(stage, node, healer.HEALER_UNIT)
+def healer_killed(target: DrillTarget, node: Node) -> OnHosts:
+    """The healer is killed, then the app hangs: only a restarted healer can repair it."""
+    require_unit(target, node, healer.HEALER_UNIT)
     return on_app(
-        node, stage=stage, do=f"systemctl kill -s KILL {healer.HEALER_UNIT}\nkill -STOP $pid\n"
+        node, target=target, do=f"systemctl kill -s KILL {healer.HEALER_UNIT}\nkill -STOP $pid\n"
     )
 
 
-def old_app(stage: DrillTarget, *nodes: Node, youngest: int = 30) -> OnHosts:
-    """The app has reached the age at which the healer starts it anew: the age that it has just now.
+def old_app(target: DrillTarget, *nodes: Node, youngest: int = 30) -> OnHosts:
+    """The app has reached its maximum age, because that is set to its present age.
 
-    `youngest` is the age, in seconds, below which none is old, or the next one would be while the
-    drill still looks.
+    `youngest`: seconds; wait until the app is as old. With a lower limit the restarted app would
+    reach it again within the drill.
     """
     for node in nodes:
-        require_unit(stage, node, healer.HEALER_UNIT)
-    age = f"age() {{ ps -o etimes= -p $(systemctl show -p MainPID --value {q(stage.unit)}); }}\n"
+        require_unit(target, node, healer.HEALER_UNIT)
+    age = f"age() {{ ps -o etimes= -p $(systemctl show -p MainPID --value {q(target.unit)}); }}\n"
     aged = age + set_healer_env("drill-old", "HEALER_LIFETIME", "$(($(age)))")
     grow = f'{age}until [ "$(age)" -ge {youngest} ]; do sleep 0.5; done\n'
     return OnHosts(
-        nodes, aged, clear_healer_env("drill-old"), grow, hurt=tuple(node.name for node in nodes)
+        nodes,
+        aged,
+        clear_healer_env("drill-old"),
+        grow,
+        restarted_apps=tuple(node.name for node in nodes),
     )
 
 
-def slow_to_start(stage: DrillTarget, fault: OnHosts) -> OnHosts:
-    """The same where a start takes as long as the binary likes: nothing refuses the call that it
-    makes in vain (R20)."""
-    if not stage.facts.reject:
-        raise NotPossible("this binary's start waits for nothing", "it cannot be made slow", "")
-    drop_in = f"/run/systemd/system/{stage.unit}.d"
+def slow_to_start(target: DrillTarget, fault: OnHosts) -> OnHosts:
+    """The same fault with a slow start: the outbound call that the binary makes in vain is not
+    rejected (R20)."""
+    if not target.facts.reject:
+        raise NotPossible(
+            "the start of this binary waits for no call", "it cannot be made slow", ""
+        )
+    drop_in = f"/run/systemd/system/{target.unit}.d"
     slow = (
         f"set -e\nmkdir -p {q(drop_in)}; printf '[Service]\\nExecStartPre=\\n'"
         f" >{q(drop_in)}/drill.conf\nsystemctl daemon-reload\nnft delete table {app.EGRESS_TABLE}\n"
     )
     fast = f"rm -f {q(drop_in)}/drill.conf; systemctl daemon-reload; nft -f {q(app.EGRESS)}\n"
-    return replace(fault, before=slow + fault.before, back=fast + fault.back)
+    return replace(
+        fault, prepare_script=slow + fault.prepare_script, undo_script=fast + fault.undo_script
+    )

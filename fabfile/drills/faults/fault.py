@@ -12,8 +12,8 @@ from ..target import DrillTarget
 from . import undo_timer
 
 LATEST = 180.0
-"""Seconds after which a host mends itself if the drill does not come back to do so: more than
-any drill takes."""
+"""Seconds after which a host undoes a fault by itself if the drill does not: longer than any
+drill."""
 
 
 @dataclass(frozen=True)
@@ -21,101 +21,106 @@ class OnHosts:
     """Scripts run as root on some hosts; each host's undo is on a timer there before its fault
     begins.
 
-    `before` is no fault yet, and may take a while.
+    `prepare_script` runs first; it is not part of the fault and may be slow.
     """
 
     nodes: tuple[Node, ...]
-    do: str
-    back: str
-    before: str = ""
-    hurt: tuple[str, ...] = ()
-    dark: str = ""
+    inject_script: str
+    undo_script: str
+    prepare_script: str = ""
+    restarted_apps: tuple[str, ...] = ()
+    unreachable_host: str = ""
 
-    def prepare(self, stage: DrillTarget) -> None:
-        """See to it that each host mends itself if nobody else does: so long from when all are
-        ready."""
+    def prepare(self, target: DrillTarget) -> None:
+        """Arm the undo timer of each host; its time counts from when all are ready."""
         on_each(
-            stage,
+            target,
             self.nodes,
-            lambda node: undo_timer.arm_timer(stage.fleet.link(node), self.back, LATEST),
+            lambda node: undo_timer.arm_timer(target.fleet.link(node), self.undo_script, LATEST),
         )
-        if self.before:
-            on_each(stage, self.nodes, lambda node: stage.run(node, self.before, timeout=LATEST))
+        if self.prepare_script:
             on_each(
-                stage,
+                target,
                 self.nodes,
-                lambda node: undo_timer.rearm_timer(stage.fleet.link(node), self.back, LATEST),
+                lambda node: target.run(node, self.prepare_script, timeout=LATEST),
+            )
+            on_each(
+                target,
+                self.nodes,
+                lambda node: undo_timer.rearm_timer(
+                    target.fleet.link(node), self.undo_script, LATEST
+                ),
             )
 
-    def inject(self, stage: DrillTarget) -> None:
+    def inject(self, target: DrillTarget) -> None:
         """All at once."""
-        on_each(stage, self.nodes, lambda node: stage.run(node, self.do))
+        on_each(target, self.nodes, lambda node: target.run(node, self.inject_script))
 
-    def undo(self, stage: DrillTarget) -> None:
-        """All at once; the timer goes last."""
+    def undo(self, target: DrillTarget) -> None:
+        """All at once. The timer is disarmed last, so that a failed undo is repeated by it."""
 
-        def mend(node: Node) -> None:
-            stage.run(node, f"/bin/bash -c {q(self.back)}", timeout=90)
-            undo_timer.disarm_timer(stage.fleet.link(node))
+        def undo_on_host(node: Node) -> None:
+            target.run(node, f"/bin/bash -c {q(self.undo_script)}", timeout=90)
+            undo_timer.disarm_timer(target.fleet.link(node))
 
-        on_each(stage, self.nodes, mend)
+        on_each(target, self.nodes, undo_on_host)
 
 
 @dataclass(frozen=True)
 class Power:
-    """A host without power. Only a lab has a switch for it."""
+    """A host without power. Only a lab can switch it."""
 
     node: Node
-    hurt: tuple[str, ...] = ()
+    restarted_apps: tuple[str, ...] = ()
 
     @property
-    def dark(self) -> str:
-        """The host that is no longer seen."""
+    def unreachable_host(self) -> str:
+        """The host that is off."""
         return self.node.name
 
-    def prepare(self, stage: DrillTarget) -> None:
+    def prepare(self, target: DrillTarget) -> None:
         """
         Raises:
-            NotPossible: there is no such switch.
+            NotPossible: this is not a lab.
         """
-        stage.of_lab("status")
+        target.run_lab_task("status")
 
-    def inject(self, stage: DrillTarget) -> None:
-        """Off."""
-        stage.of_lab("power-off", self.node.name)
+    def inject(self, target: DrillTarget) -> None:
+        """Power off."""
+        target.run_lab_task("power-off", self.node.name)
 
-    def undo(self, stage: DrillTarget) -> None:
-        """On; returns when it answers ssh. Harmless when it runs."""
-        stage.of_lab("power-on", self.node.name)
+    def undo(self, target: DrillTarget) -> None:
+        """Power on; returns when ssh answers. Harmless when the host runs."""
+        target.run_lab_task("power-on", self.node.name)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task of ours under load: it is no fault and must not look like one. `after` puts things
-    back."""
+    """A task of the runbook under load: not a fault, and users must not notice it. `after` reverts
+    it."""
 
     work: Callable[[DrillTarget], int]
-    after: Callable[[DrillTarget], object] = lambda stage: None
-    hurt: tuple[str, ...] = ()
-    dark: str = ""
+    after: Callable[[DrillTarget], object] = lambda target: None
+    restarted_apps: tuple[str, ...] = ()
+    unreachable_host: str = ""
 
-    def prepare(self, stage: DrillTarget) -> None:
+    def prepare(self, target: DrillTarget) -> None:
         """Nothing."""
 
-    def inject(self, stage: DrillTarget) -> None:
-        """Do it; its exit code goes to `stage.exits`."""
+    def inject(self, target: DrillTarget) -> None:
+        """Run the task; its exit code goes to `target.exits`."""
         try:
-            stage.exits.append(self.work(stage))
+            target.exits.append(self.work(target))
         except RunbookError as error:
-            stage.exits.append(error.code)
+            target.exits.append(error.code)
 
-    def undo(self, stage: DrillTarget) -> None:
-        """Put things back."""
-        self.after(stage)
+    def undo(self, target: DrillTarget) -> None:
+        """Revert what the task changed."""
+        self.after(target)
 
 
-def on_each(stage: DrillTarget, nodes: Sequence[Node], work: Callable[[Node], object]) -> None:
+def on_each(target: DrillTarget, nodes: Sequence[Node], work: Callable[[Node], object]) -> None:
     """`work` on all `nodes` at once; the first RunbookError is raised."""
-    for result in stage.fleet.each(work, nodes).values():
+    for result in target.fleet.each(work, nodes).values():
         if isinstance(result, RunbookError):
             raise result

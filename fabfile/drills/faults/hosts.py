@@ -1,4 +1,4 @@
-"""The ways to break something, each with its way back."""
+"""Faults of hosts, units and the network, each with its undo."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from .fault import LATEST, OnHosts
 # -- the network
 
 TABLE = "runbook_drill"
-MEND_NETWORK = (
+UNDO_NETWORK = (
     f"for family in netdev inet; do nft delete table $family {TABLE} 2>/dev/null; done; true"
 )
 
 
-def cut_host(stage: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
-    """The cable pulled, but for our own ssh to mend it. `silent` is an address that must not be
-    claimed by ARP either.
+def cut_host(target: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
+    """Cut a host off, except for our own ssh, which undoes it. `silent`: an address that the host
+    must not announce by ARP.
 
-    At the device, where also what a daemon sends past the host's own filters (keepalived's ARP)
-    comes by.
+    The filter is at the device, because keepalived's ARP bypasses the filters of the host.
     """
-    port = stage.settings.ssh.port
+    port = target.settings.ssh.port
     claim = f"meta protocol arp arp saddr ip {silent} drop; " if silent else ""
     here = 'device "$dev" priority -300; '
     into = (
@@ -37,25 +36,25 @@ def cut_host(stage: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
     )
     rules = f"table netdev {TABLE} {{\nchain in {{ {into} }}\nchain out {{ {out} }}\n}}\n"
     device = f"dev=$(ip -o -4 addr show to {node.address} | awk '{{ print $2; exit }}')\n"
-    return OnHosts((node,), f"{device}nft -f - <<NFT\n{rules}NFT\n", MEND_NETWORK)
+    return OnHosts((node,), f"{device}nft -f - <<NFT\n{rules}NFT\n", UNDO_NETWORK)
 
 
-def reject_calls(stage: DrillTarget, node: Node) -> OnHosts:
+def reject_calls(target: DrillTarget, node: Node) -> OnHosts:
     """Every connection to the app is refused by the node's firewall."""
     rules = (
         f"add table inet {TABLE}\nadd chain inet {TABLE} input {{ type filter hook input priority"
-        f" -300; }}\nadd rule inet {TABLE} input iifname != lo tcp dport {stage.port} reject with"
+        f" -300; }}\nadd rule inet {TABLE} input iifname != lo tcp dport {target.port} reject with"
         " tcp reset\n"
     )
-    return OnHosts((node,), f"nft -f - <<'NFT'\n{rules}NFT\n", MEND_NETWORK)
+    return OnHosts((node,), f"nft -f - <<'NFT'\n{rules}NFT\n", UNDO_NETWORK)
 
 
 # -- units
 
 
-def unit_killed(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
+def unit_killed(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """All of a unit's processes die at once."""
-    require_unit(stage, node, unit)
+    require_unit(target, node, unit)
     return OnHosts(
         (node,),
         f"systemctl kill -s KILL {q(unit)}\n",
@@ -63,31 +62,31 @@ def unit_killed(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
     )
 
 
-def unit_hung(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
-    """SIGSTOP to all of a unit's processes: the ports are open, nothing answers."""
-    require_unit(stage, node, unit)
+def unit_hung(target: DrillTarget, node: Node, unit: str) -> OnHosts:
+    """SIGSTOP to all processes of a unit: the ports are open, but nothing answers."""
+    require_unit(target, node, unit)
     signal = f"systemctl kill -s %s {q(unit)}"
     return OnHosts((node,), signal % "STOP" + "\n", f"{signal % 'CONT'}; systemctl start {q(unit)}")
 
 
-def unit_stopped(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
+def unit_stopped(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A unit is stopped, and started again afterwards."""
-    require_unit(stage, node, unit)
+    require_unit(target, node, unit)
     return OnHosts((node,), f"systemctl stop {q(unit)}\n", f"systemctl start {q(unit)}")
 
 
-def unit_restarted(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
+def unit_restarted(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A restart as an operator would do it."""
-    require_unit(stage, node, unit)
+    require_unit(target, node, unit)
     return OnHosts((node,), f"systemctl restart {q(unit)}\n", f"systemctl start {q(unit)}")
 
 
-def starved_unit(stage: DrillTarget, node: Node, unit: str) -> OnHosts:
+def starved_unit(target: DrillTarget, node: Node, unit: str) -> OnHosts:
     """A unit runs for a twentieth of the time: a machine that is far too busy."""
-    require_unit(stage, node, unit)
-    tell = f"systemctl kill -s %s {q(unit)}"
-    loop = f"while {tell % 'STOP'}; do sleep 0.475; {tell % 'CONT'}; sleep 0.025; done"
-    back = f"systemctl stop runbook-drill-slow 2>/dev/null; {tell % 'CONT'}"
+    require_unit(target, node, unit)
+    signal = f"systemctl kill -s %s {q(unit)}"
+    loop = f"while {signal % 'STOP'}; do sleep 0.475; {signal % 'CONT'}; sleep 0.025; done"
+    back = f"systemctl stop runbook-drill-slow 2>/dev/null; {signal % 'CONT'}"
     return OnHosts((node,), in_background(loop), back)
 
 
@@ -99,22 +98,21 @@ def in_background(loop: str) -> str:
     )
 
 
-def require_unit(stage: DrillTarget, node: Node, unit: str) -> None:
-    """Refuse when a unit does not run: there is nothing to break."""
-    if not stage.has_unit(node, unit):
+def require_unit(target: DrillTarget, node: Node, unit: str) -> None:
+    """Raise NotPossible when the unit does not run."""
+    if not target.has_unit(node, unit):
         raise NotPossible(
-            f"{unit} does not run on {node.name}", "there is nothing to break", "fab status"
+            f"{unit} is not active on {node.name}", "there is nothing to break", "fab status"
         )
 
 
 # -- the database, the balancer's view, the clock
 
 
-def connections_refused(stage: DrillTarget) -> OnHosts:
-    """The database takes no further connection from the app: what it is like when others have
-    used them all up."""
+def connections_refused(target: DrillTarget) -> OnHosts:
+    """The database refuses new connections of the app, as when others have used all of them."""
     kept = "/run/runbook-drill.limit"
-    role = q(f"role={stage.settings.database.user}")
+    role = q(f"role={target.settings.database.user}")
     psql = (
         f"runuser -u postgres -- env PGOPTIONS={q(LIMITS)} psql -qAtX -v ON_ERROR_STOP=1 -v {role}"
     )
@@ -124,25 +122,23 @@ def connections_refused(stage: DrillTarget) -> OnHosts:
     do = f"set -e\necho {q(limit)} | {psql} >{kept}.new; mv {kept}.new {kept}\n"
     do += f"echo {q(f'{alter} 0; {ended}')} | {psql} >/dev/null\n"
     back = f"[ ! -s {kept} ] || {{ echo {q(alter)} $(cat {kept}) | {psql} && rm -f {kept}; }}"
-    return OnHosts((stage.database,), do, back)
+    return OnHosts((target.database,), do, back)
 
 
-def drained_node(stage: DrillTarget, node: Node) -> OnHosts:
-    """A node out of service at every edge, as if it did not exist."""
-    edges = stage.settings.inventory.having("edge")
-    stage.two_apps()
+def drained_node(target: DrillTarget, node: Node) -> OnHosts:
+    """A node drained at every edge."""
+    edges = target.settings.inventory.having("edge")
+    target.two_apps()
     return OnHosts(
         edges, drain_script(node.name, "deploy drill one-node-alone"), undrain_script(node.name)
     )
 
 
-def clock_wrong(stage: DrillTarget, node: Node) -> OnHosts:
+def clock_wrong(target: DrillTarget, node: Node) -> OnHosts:
     """A node's clock 90 s ahead."""
-    if stage.fleet.link(node).read(["systemd-detect-virt -cq"])[0].code == 0:
-        raise NotPossible(
-            f"{node.name} is a container", "it has no clock of its own that could be wrong", ""
-        )
-    kept = "/run/runbook-drill.clock"  # the right time at some moment since the boot
+    if target.fleet.link(node).read(["systemd-detect-virt -cq"])[0].code == 0:
+        raise NotPossible(f"{node.name} is a container", "a container has no clock of its own", "")
+    kept = "/run/runbook-drill.clock"  # the right time, and the uptime at which it was read
     moment = "cut -d' ' -f1 /proc/uptime"
     do = (
         f'set -e; echo "$(date +%s.%N) $({moment})" >{kept}; date -s "@$(($(date +%s) + 90))"'

@@ -1,4 +1,4 @@
-"""Tasks of ours as the thing that happens under load: they must not be noticed by anybody."""
+"""Tasks of the runbook under load: users must not notice them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..target import DrillTarget
 from .fault import Task
 
 MEGABYTES = 16
-"""How much more memory the app is allowed by the deploy of a drill: a change that restarts every
+"""The drill's deploy raises app.memory_max by so much: a harmless change that restarts every
 node."""
 
 
 def _run_quietly(work: Callable[[], int]) -> int:
-    """Its exit code; what it prints is not for the reader of a drill."""
+    """Run `work` without its output; return its exit code."""
     with contextlib.redirect_stdout(io.StringIO()):
         return work()
 
@@ -34,66 +34,69 @@ def _deploy_now(settings: Settings) -> int:
     return _run_quietly(lambda: deploy_hosts(settings, [], DeployOptions(reason="drill")))
 
 
-def deploy_under_load(stage: DrillTarget) -> Task:
-    """A deploy that restarts every app node, and afterwards one that takes it back."""
+def deploy_under_load(target: DrillTarget) -> Task:
+    """A deploy that restarts every app node, and afterwards one that reverts it."""
 
-    def after(stage: DrillTarget) -> None:
-        if _deploy_now(stage.settings) != OK:
+    def after(target: DrillTarget) -> None:
+        if _deploy_now(target.settings) != OK:
             raise RunbookError(
-                "the deploy that takes the drill's change back failed", "", "fab deploy"
+                "the deploy that reverts the drill's change failed",
+                "its memory limit stays",
+                "fab deploy",
             )
 
-    def work(stage: DrillTarget) -> int:
-        app = stage.settings.app
+    def work(target: DrillTarget) -> int:
+        app = target.settings.app
         changed = replace(app, memory_max=f"{int(app.memory_max.rstrip('M')) + MEGABYTES}M")
-        return _deploy_now(replace(stage.settings, app=changed))
+        return _deploy_now(replace(target.settings, app=changed))
 
-    if not stage.lab:
+    if not target.lab:
         raise NotPossible(
-            "a deploy restarts every node", "only a lab is there for that", "fab deploy"
+            "a deploy restarts every node", "this drill runs only in a lab", "fab deploy"
         )
-    if not stage.settings.app.memory_max.removesuffix("M").isdecimal():
+    if not target.settings.app.memory_max.removesuffix("M").isdecimal():
         raise NotPossible(
-            "app.memory_max is not in M", "the drill would not know a harmless change of it", ""
+            "app.memory_max is not given in M", "the drill cannot raise it by 16 M", ""
         )
-    return Task(work, after, hurt=tuple(node.name for node in stage.apps))
+    return Task(work, after, restarted_apps=tuple(node.name for node in target.apps))
 
 
-def renew_certificate(stage: DrillTarget) -> Task:
+def renew_certificate(target: DrillTarget) -> Task:
     """A new certificate on both edges."""
     from ...rollout import certificates
 
-    if stage.settings.tls.certificate:
+    if target.settings.tls.certificate:
         raise NotPossible(
-            "the certificate is the user's own", "there is no other to put in its place", ""
+            "the certificate is provided by the site", "the runbook cannot renew it", ""
         )
     return Task(
-        lambda stage: _run_quietly(
-            lambda: certificates.renew_certificate(stage.settings, force=True, dry=False, json=None)
+        lambda target: _run_quietly(
+            lambda: certificates.renew_certificate(
+                target.settings, force=True, dry=False, json=None
+            )
         )
     )
 
 
-def bad_release(stage: DrillTarget) -> Task:
-    """A release whose /ping is fine and whose reads are slow: the gate must turn it away."""
-    if not stage.lab or not (PROJECT / "lab" / "releases.py").exists():
+def bad_release(target: DrillTarget) -> Task:
+    """A release whose /ping is fine and whose reads are slow: the gate must reject it."""
+    if not target.lab or not (PROJECT / "lab" / "releases.py").exists():
         raise NotPossible(
-            "there is no bad release to deploy", "a lab makes one of its stand-in", ""
+            "there is no bad release", "only a lab can make one, from its stand-in", ""
         )
 
-    def work(stage: DrillTarget) -> int:
+    def work(target: DrillTarget) -> int:
         from ...rollout.binary import file_sha256
 
-        binary = _slow_release(stage.settings)
+        binary = _slow_release(target.settings)
         app = replace(
-            stage.settings.app, binary=str(binary), sha256=file_sha256(binary, stage.settings)
+            target.settings.app, binary=str(binary), sha256=file_sha256(binary, target.settings)
         )
-        return _deploy_now(replace(stage.settings, app=app))
+        return _deploy_now(replace(target.settings, app=app))
 
-    def after(stage: DrillTarget) -> None:
-        if (
-            stage.exits != [ROLLED_BACK] and _deploy_now(stage.settings) != OK
-        ):  # also when it was broken off
+    def after(target: DrillTarget) -> None:
+        # The good release is deployed again also after an abort, when there is no exit code.
+        if target.exits != [ROLLED_BACK] and _deploy_now(target.settings) != OK:
             raise RunbookError(
                 "the deploy of the good release failed", "the bad one may still serve", "fab deploy"
             )

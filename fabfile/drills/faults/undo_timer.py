@@ -1,4 +1,4 @@
-"""The way back that a host goes by itself when the drill does not return: a transient timer."""
+"""A transient timer by which a host undoes a fault itself when the drill cannot."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from ...engine.link import Link
 from ...engine.shell import q
 
 UNDO = "runbook-drill-undo"
-"""The timer's name: of what one drill breaks …"""
+"""The timer's name for the fault of one drill …"""
 NET = "runbook-drill-net"
-"""… and of what is different for as long as drills are made."""
+"""… and for what is changed while drills run."""
 
 
 def arm_timer(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
-    """Have the host run `undo` after so long, unless `disarm_timer` comes first. What an earlier
-    drill has left to be undone is undone now."""
+    """Have the host run `undo` after `seconds`, unless `disarm_timer` comes first. An undo that an
+    earlier drill left pending runs now."""
     pending = f"! systemctl is-active -q {name}.timer || systemctl start {name}.service || true\n"
     link.run(pending + _disarm_script(name) + _arm_script(undo, seconds, name), timeout=150)
 
 
 def rearm_timer(link: Link, undo: str, seconds: float, name: str = UNDO) -> None:
-    """Instead of what was armed."""
+    """Restart the timer from now, with this `undo`."""
     link.run(_disarm_script(name) + _arm_script(undo, seconds, name))
 
 
 def disarm_timer(link: Link, name: str = UNDO) -> None:
-    """Take the timer back."""
+    """Cancel the timer."""
     link.run(_disarm_script(name) + "true\n")
 
 

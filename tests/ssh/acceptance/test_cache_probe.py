@@ -18,7 +18,7 @@ from load_server import serving
 from fabfile.acceptance.cache_probe import PATH, CacheEvidence, Pattern, probe_cache
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.cache import cache_row
-from fabfile.traffic.client import open_wire
+from fabfile.traffic.client import open_client
 
 
 @dataclass
@@ -67,7 +67,7 @@ def row(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Row]:
     monkeypatch.setattr("fabfile.acceptance.rows.cache.CACHED_FAST_SECONDS", 0.2)
 
     async def watch(url: str, seconds: float, longest: float) -> CacheEvidence:
-        async with open_wire(url) as wire:
+        async with open_client(url) as wire:
             pattern = Pattern(seconds=seconds, longest_gap=longest, seed=1, uncached_gap=0.05)
             return await probe_cache([wire], pattern, timeout=5)
 

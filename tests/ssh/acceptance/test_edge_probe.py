@@ -28,7 +28,7 @@ from fabfile.control.counters import EndpointCounts
 from fabfile.engine.errors import RunbookError
 from fabfile.flows.measure import measure_service
 from fabfile.traffic.calls import SINGLE, Range
-from fabfile.traffic.client import open_wire
+from fabfile.traffic.client import open_client
 from fabfile.traffic.own_rows import OwnRows
 
 Rows = dict[str, Row]
@@ -75,8 +75,10 @@ async def look(edge: Edge, secure: Secure, facts: NodeFacts | None) -> Rows:
     ranges = {endpoint: Range(100, named=True) for endpoint in SINGLE}
     rng = random.Random(1)
     async with (
-        open_wire(edge.http) as wire,
-        open_wire(secure.address, tls=unverified_context(), called=secure.server_name) as over,
+        open_client(edge.http) as wire,
+        open_client(
+            secure.address, tls=unverified_context(), server_name=secure.server_name
+        ) as over,
     ):
         ledger = OwnRows(ranges["R8"], ranges["R7"], ranges["R6"], rng)
         run = CheckRun(

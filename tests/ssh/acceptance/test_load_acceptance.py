@@ -230,7 +230,7 @@ def test_an_ill_node_is_seen_through_ping(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "word"), [("no_id", "names no id"), ("old_id", "id 7, which existed before")]
+    ("reply", "word"), [("no_id", "has no id"), ("old_id", "id 7, which existed before")]
 )
 def test_sessions_that_may_be_a_users_are_not_deleted(runs: Runs, reply: str, word: str) -> None:
     service, outcome = runs[reply]

@@ -18,14 +18,14 @@ from load_server import TOPS, Cache, Rule, Service, serving
 from fabfile.acceptance.freshness import Fresh
 from fabfile.acceptance.freshness_timing import judge_timing, repeat_unique_novel
 from fabfile.traffic.calls import Range, database_call, operation_call, ping_call
-from fabfile.traffic.client import CONNECTIONS, Request, open_wire
+from fabfile.traffic.client import CONNECTIONS, Request, open_client
 from fabfile.traffic.load import Load, mix_calls, offer_load
 from fabfile.traffic.stats import percentile_of
 
 
 def load(url: str, calls: Iterable[Request], *, rate: float, timeout: float = 5) -> Load:
     async def run() -> Load:
-        async with open_wire(url) as wire:
+        async with open_client(url) as wire:
             return await offer_load(wire, calls, rate=rate, timeout=timeout)
 
     return asyncio.run(run())
@@ -70,7 +70,7 @@ def test_the_rate_is_kept_and_the_connections_are_bounded() -> None:
 
 def test_own_lateness_is_told_apart() -> None:
     async def run(url: str) -> Load:
-        async with open_wire(url) as wire:
+        async with open_client(url) as wire:
             asyncio.get_running_loop().call_later(0.2, time.sleep, 0.2)
             return await offer_load(wire, repeat(ping_call(), 40), rate=100, timeout=5)
 

@@ -9,7 +9,7 @@ import pytest
 from fabfile.acceptance.freshness import Fresh, Freshness, FreshnessProbe, judge_freshness
 from fabfile.acceptance.freshness_probe import first_session
 from fabfile.traffic.client import Response
-from fabfile.traffic.dates import date_of
+from fabfile.traffic.dates import parse_http_date
 
 GAP = 1.6
 START = 1_700_000_000.0
@@ -201,5 +201,5 @@ def test_the_first_row_of_a_list(head: bytes, pair: tuple[int, int] | None) -> N
 
 
 def test_dates() -> None:
-    assert date_of("Tue, 14 Nov 2023 22:13:20 GMT") == START
-    assert date_of("") is date_of("soon") is None
+    assert parse_http_date("Tue, 14 Nov 2023 22:13:20 GMT") == START
+    assert parse_http_date("") is parse_http_date("soon") is None

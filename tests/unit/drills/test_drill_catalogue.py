@@ -62,7 +62,7 @@ def test_an_unknown_drill_is_refused() -> None:
 # -- victims
 
 
-def sight(
+def snapshot(
     edge1: str, edge2: str = "0 node1=UP node2=UP", app: str = "MainPID=7 SubState=running"
 ) -> Snapshot:
     return Snapshot(
@@ -92,27 +92,27 @@ def test_what_hosts_say_is_understood() -> None:
 )
 def test_the_victim_is_a_node_that_can_be_spared(edge1: str, edge2: str, victim: str) -> None:
     if victim:
-        assert choose_victim(APPS, sight(edge1, edge2)).name == victim
+        assert choose_victim(APPS, snapshot(edge1, edge2)).name == victim
         return
     with pytest.raises(NotPossible, match="fewer than two app nodes serve"):
-        choose_victim(APPS, sight(edge1, edge2))
+        choose_victim(APPS, snapshot(edge1, edge2))
 
 
 @pytest.mark.parametrize(
     ("seen", "well"),
     [
-        (sight("1 node1=UP node2=UP"), True),
-        (sight("1 node1=UP node2=DOWN"), False),
-        (sight("1"), False),  # its balancer says nothing
-        (sight("0 node1=UP node2=UP"), False),  # nobody holds the address
-        (sight("1 node1=UP node2=UP", "1 node1=UP node2=UP"), False),  # both do
-        (sight("1 node1=UP node2=UP", app="MainPID=7 SubState=start-post"), False),
-        (dataclasses.replace(sight("1 node1=UP node2=UP"), apps={"node1": None}), False),
-        (dataclasses.replace(sight("1 node1=UP node2=UP"), edges={"edge1": None}), False),
+        (snapshot("1 node1=UP node2=UP"), True),
+        (snapshot("1 node1=UP node2=DOWN"), False),
+        (snapshot("1"), False),  # its balancer says nothing
+        (snapshot("0 node1=UP node2=UP"), False),  # nobody holds the address
+        (snapshot("1 node1=UP node2=UP", "1 node1=UP node2=UP"), False),  # both do
+        (snapshot("1 node1=UP node2=UP", app="MainPID=7 SubState=start-post"), False),
+        (dataclasses.replace(snapshot("1 node1=UP node2=UP"), apps={"node1": None}), False),
+        (dataclasses.replace(snapshot("1 node1=UP node2=UP"), edges={"edge1": None}), False),
     ],
 )
 def test_when_all_is_well(seen: Snapshot, well: bool) -> None:
-    assert seen.well(floating=True) is well
+    assert seen.is_well(floating=True) is well
 
 
 BOTH_UP = "1 node1=UP node2=UP"
@@ -134,12 +134,12 @@ BOTH_UP = "1 node1=UP node2=UP"
     ],
 )
 def test_who_must_take_note(edge1: str, edge2: str, noticed: bool) -> None:
-    assert sight(edge1, edge2).noticed(sight(BOTH_UP)) is noticed
+    assert snapshot(edge1, edge2).has_noticed_since(snapshot(BOTH_UP)) is noticed
 
 
 def test_a_site_with_one_edge_needs_no_floating_address() -> None:
-    assert sight("0 node1=UP node2=UP").well(floating=False)
-    assert sight("0 node1=UP node2=UP").holder == "edge1"
+    assert snapshot("0 node1=UP node2=UP").is_well(floating=False)
+    assert snapshot("0 node1=UP node2=UP").holder == "edge1"
 
 
 # -- a real site

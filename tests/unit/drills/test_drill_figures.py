@@ -10,12 +10,12 @@ import pytest
 from fabfile.drills import app_rules, figures, overload_rules, rules
 from fabfile.drills.model import Drill, Observation, ProcessSample, Rule
 from fabfile.drills.observer import AppSeen, EdgeSnapshot
-from fabfile.drills.recording import drained_nodes, times_out_of_service
+from fabfile.drills.recording import count_out_of_service, find_drained_nodes
 from fabfile.drills.result import FAILED, HELD, NOT_TRIED, Mark, from_json
 from fabfile.drills.verdict import add_times, judge_drill, not_tried
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.timeline import Second, split_seconds
-from fabfile.traffic.users import asked_at
+from fabfile.traffic.users import answer_time
 
 
 def asked(
@@ -99,9 +99,9 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.no_failed_gets, seen(steady(4, but=[GET])), False),
         (rules.few_failed_posts, seen([*POSTS, POST]), True),
         (rules.few_failed_posts, seen([*POSTS, POST, POST]), False),
-        (rules.only_posts_in_hand, seen([*POSTS, IN_HAND, IN_HAND]), True),
+        (rules.only_posts_in_flight, seen([*POSTS, IN_HAND, IN_HAND]), True),
         (
-            rules.only_posts_in_hand,
+            rules.only_posts_in_flight,
             seen([*POSTS, IN_HAND, POST]),
             False,
         ),  # sent there after the fault
@@ -137,9 +137,13 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (overload_rules.refused_fast(1), seen([asked(3, 0.5, "status 503", status=503)]), True),
         (overload_rules.refused_fast(1), seen([asked(3, 1.5, "status 503", status=503)]), False),
         (overload_rules.refused_fast(1), seen([asked(3, 0.5, "timed out")]), False),
-        (app_rules.stays_up, seen([], outs={"node1": 1}), True),
-        (app_rules.stays_up, seen([], outs={"node1": 1, "node2": 1}), False),
-        (app_rules.stays_up, seen([]), False),  # not even the one that was drained
+        (app_rules.one_node_left_once, seen([], times_out_of_service={"node1": 1}), True),
+        (
+            app_rules.one_node_left_once,
+            seen([], times_out_of_service={"node1": 1, "node2": 1}),
+            False,
+        ),
+        (app_rules.one_node_left_once, seen([]), False),  # not even the one that was drained
         (rules.fault_was_felt(0.5), seen(steady(4)), False),  # a fault that does nothing
         (rules.fault_was_felt(0.5), seen(steady(4, but=[POST])), True),
         (rules.fault_was_felt(0.5), seen(steady(4, but=[asked(3, 0.6)])), True),
@@ -199,7 +203,7 @@ BEFORE = {"node1": 1, "node2": 11}
 )
 def test_rules_about_restarts(node1: str, node2: str, alone: bool, once: bool, apart: bool) -> None:
     known = {"node1": lives(*node1.split()), "node2": lives(*node2.split())}
-    observation = seen([], lives=known, before=BEFORE)
+    observation = seen([], process_samples=known, pids_before=BEFORE)
     assert app_rules.apps_left_alone(observation).held is alone
     assert app_rules.restarted_at_most(1)(observation).held is once
     assert app_rules.never_both_at_once(observation).held is apart
@@ -211,16 +215,16 @@ def test_rules_about_who_was_restarted() -> None:
         "node2": lives("11", "-", "11", "11"),
     }  # node2: not heard for a moment
     both = {**one, "node2": lives("11", "-", "12")}
-    assert not app_rules.every_app_restarted(seen([], lives=one, before=BEFORE)).held
-    assert app_rules.every_app_restarted(seen([], lives=both, before=BEFORE)).held
+    assert not app_rules.every_app_restarted(seen([], process_samples=one, pids_before=BEFORE)).held
+    assert app_rules.every_app_restarted(seen([], process_samples=both, pids_before=BEFORE)).held
     assert app_rules.drained_first(
-        seen([], lives=one, before=BEFORE, drained=frozenset({"node1"}))
+        seen([], process_samples=one, pids_before=BEFORE, drained=frozenset({"node1"}))
     ).held
     assert not app_rules.drained_first(
-        seen([], lives=both, before=BEFORE, drained=frozenset({"node1"}))
+        seen([], process_samples=both, pids_before=BEFORE, drained=frozenset({"node1"}))
     ).held
     assert not app_rules.drained_first(
-        seen([], lives={}, before=BEFORE)
+        seen([], process_samples={}, pids_before=BEFORE)
     ).held  # nobody was restarted
 
 
@@ -240,16 +244,16 @@ def test_how_often_a_node_went_out() -> None:
         (6.0, "edge1", EdgeSnapshot(True, {"node1": "UP", "node2": "UP"})),
         (7.0, "edge1", EdgeSnapshot(True, {"node1": "DRAIN", "node2": "UP"})),
     ]
-    assert times_out_of_service(looks, 1.5) == {"node1": 2}
-    assert drained_nodes(looks, 1.5) == {"node1"}
-    assert drained_nodes(looks, 7.5) == set()
+    assert count_out_of_service(looks, 1.5) == {"node1": 2}
+    assert find_drained_nodes(looks, 1.5) == {"node1"}
+    assert find_drained_nodes(looks, 7.5) == set()
 
 
 def test_the_age_of_an_answer_goes_by_the_edges_clock() -> None:
     date = "Wed, 25 Nov 2026 12:00:00 GMT"
-    assert asked_at({"X-Answered-At": "1795600000", "Date": date}) == 1795600000
-    assert asked_at({"Date": date}) == 1795608000
-    assert asked_at({}) is None
+    assert answer_time({"X-Answered-At": "1795600000", "Date": date}) == 1795600000
+    assert answer_time({"Date": date}) == 1795608000
+    assert answer_time({}) is None
 
 
 DRILL = Drill(
@@ -267,7 +271,7 @@ def test_the_verdict_names_every_bound_that_broke() -> None:
     bad = judge_drill(DRILL, seen(steady(8, but=[GET]), recovered=None))
     assert bad.verdict == FAILED
     assert "failed requests: 1 of 161, allowed 0" in bad.why
-    assert "well again after: never, allowed 10 s" in bad.why
+    assert "recovered after: never, allowed 10 s" in bad.why
     assert (bad.recover_s, bad.failures, bad.failed) == (None, 1, {"R5": {"status 503": 1}})
     left = judge_drill(DRILL, seen(steady(8), recovered=4.0), left=["node1 was not ready"])
     assert (left.verdict, left.why) == (FAILED, "node1 was not ready")

@@ -78,7 +78,7 @@ def test_own_sessions_are_kept_track_of() -> None:
 @pytest.mark.parametrize(
     ("value", "word"),
     [
-        ({"status": "ok"}, "names no id"),
+        ({"status": "ok"}, "has no id"),
         ({"id": 1000}, "answered id 1000, which existed before"),
     ],
 )
@@ -87,7 +87,7 @@ def test_what_is_not_surely_ours_is_not_deleted(value: Any, word: str) -> None:
     assert own.posted(own.post(), answer(value)) is None
     assert word in own.refusal
     assert (own.open, own.lost) == (set(), 1)
-    with pytest.raises(ValueError, match="was not made by this check"):
+    with pytest.raises(ValueError, match="was not created by this check"):
         own.delete(1000)
 
 
@@ -100,7 +100,7 @@ def test_a_post_without_an_answer_may_have_left_a_session() -> None:
 
 
 def test_no_session_is_made_while_nobody_knows_which_existed() -> None:
-    assert "which sessions existed before could not be found out" in ledger(known=False).refusal
+    assert "which sessions existed before is unknown" in ledger(known=False).refusal
 
 
 def test_each_session_has_a_start_time_of_its_own() -> None:
