@@ -34,6 +34,7 @@ def run_some(
         RunbookError: there is no drill of a name, the site is locked or cannot be reached.
         KeyboardInterrupt: Ctrl-C; what was broken is repaired by then.
     """
+    from ..control.silences import Silence, silenced
     from ..settings.site_file import in_lab
     from ..traffic.calls import Range
     from .history import keep_result
@@ -46,14 +47,20 @@ def run_some(
     with interrupt.defer(), nets_prepared(settings, without):
         for drill in drills:
             interrupt.check()
-            made = DrillRun(
-                drill, settings, progress, ranges, stop_at_budget=not in_lab(settings)
-            ).perform()
+            quiet = Silence(f"drill {drill.name}", ("alertname=~.+",), QUIET)
+            with silenced(settings, quiet, progress):
+                made = DrillRun(
+                    drill, settings, progress, ranges, stop_at_budget=not in_lab(settings)
+                ).perform()
             result = replace(made, without=without)
             keep_result(folder_of(settings), result)
             results.append(result)
             done(result)
     return results
+
+
+QUIET = 900
+"""Seconds for which no alert calls anybody, should a drill die: who makes it watches it."""
 
 
 def chosen_drills(names: Sequence[str]) -> list[Drill]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..alerts.parts import FORGOTTEN_DRAIN
 from ..console.rollup import open_console
 from ..control.balancer import Balancer
 from ..control.floating_address import Edges
+from ..control.silences import hosts_silence, lift_silence, set_silence
 from ..engine.errors import OK, RunbookError
 from ..engine.host import Node
 from ..engine.journal import Run, append_lines, operator_name
@@ -31,6 +33,11 @@ def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int
         _refuse_unproven(balancer, node)
         balancer.drain(node.name, why)
         out.print(f"{node.name:<8} drained, idle")
+        silence(node)
+
+    def silence(node: Node) -> None:
+        quiet = hosts_silence(_drain_author(node), [node.name], FORGOTTEN_DRAIN)
+        set_silence(settings, quiet, out.print)
 
     def drain_edge(edges: Edges, node: Node) -> None:
         reachable = [
@@ -42,6 +49,7 @@ def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int
                 append_lines(run.entry("changed", "drain", f"drained by {why}"))
             )
         out.print(f"{node.name:<8} drained, idle")
+        silence(node)
 
     with ScriptLog(run):
         return _for_each_host(settings, names, drain_app, drain_edge)
@@ -62,6 +70,7 @@ def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
         _refuse_unproven(balancer, node)
         balancer.undrain(node.name)
         out.print(f"{node.name:<8} serving")
+        lift_silence(settings, _drain_author(node), out.print)
 
     def undrain_edge(edges: Edges, node: Node) -> None:
         link = edges.fleet.link(node)
@@ -69,9 +78,15 @@ def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
             edges.undrain(node.name)
             link.run(append_lines(run.entry("changed", "undrain", "put back")))
         out.print(f"{node.name:<8} ready to take the floating address")
+        lift_silence(settings, _drain_author(node), out.print)
 
     with ScriptLog(run):
         return _for_each_host(settings, names, undrain_app, undrain_edge)
+
+
+def _drain_author(node: Node) -> str:
+    """Names the silence of a drained host, so that whoever puts it back lifts it."""
+    return f"drain {node.name}"
 
 
 def _refuse_unproven(balancer: Balancer, node: Node) -> None:

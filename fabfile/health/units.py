@@ -9,6 +9,7 @@ from functools import partial
 from ..control.haproxy import HAPROXY_UNIT
 from ..control.keepalived import KEEPALIVED_UNIT
 from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
+from ..control.silences import ALERTMANAGER_UNIT
 from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
@@ -34,7 +35,7 @@ EFFECTS = {
     f"{ROTATION}.service": "the app's log is not rotated",
     KEEPALIVED_UNIT: "this edge cannot take the floating address",
     monitoring_units.PROMETHEUS_UNIT: "no metrics are recorded, and no alert rule is evaluated",
-    monitoring_units.ALERTMANAGER_UNIT: "alerts reach nobody",
+    ALERTMANAGER_UNIT: "alerts reach nobody",
     monitoring_units.BLACKBOX_UNIT: "nothing probes the service from outside",
     exporters.GUARD_UNIT: "every host may read the metrics of this host",
     exporters.NODE.unit: "the monitoring host does not see this host",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..control.silences import ALERTMANAGER, ALERTMANAGER_UNIT
 from ..engine.errors import RunbookError
 from ..engine.secret import Secret
 from ..engine.step import Step
@@ -13,7 +14,7 @@ from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.file import File
 from ..steps.unit import Unit
-from .monitoring_units import ALERTMANAGER, ALERTMANAGER_UNIT, FOLDER, server_steps, until_ready
+from .monitoring_units import FOLDER, server_steps, until_ready
 
 OWNER = "prometheus:prometheus"
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..alerts.rulefile import render_rules
+from ..control.silences import ALERTMANAGER
 from ..engine.host import Node
 from ..engine.step import Step
 from ..settings.bingo import SERVICE
@@ -22,7 +23,6 @@ from ..steps.unit import Unit
 from . import exporters, healer
 from .alertmanager import alertmanager_steps
 from .monitoring_units import (
-    ALERTMANAGER,
     BLACKBOX,
     BLACKBOX_UNIT,
     FOLDER,

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..control.silences import ALERTMANAGER, ALERTMANAGER_UNIT
 from ..engine.step import Step
 from ..settings.paths import SETTINGS
 from ..settings.template import render_template
 from ..steps.file import Directory, File
 
 PROMETHEUS_UNIT = "prometheus.service"
-ALERTMANAGER_UNIT = "prometheus-alertmanager.service"
 BLACKBOX_UNIT = "prometheus-blackbox-exporter.service"
-PROMETHEUS, ALERTMANAGER, BLACKBOX = 9090, 9093, 9115
+PROMETHEUS, BLACKBOX = 9090, 9115
 """Their ports, on the loopback."""
 LISTENERS = {
     PROMETHEUS_UNIT: PROMETHEUS,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..console.rollup import HostReport
+from ..control.silences import hosts_silence, silenced
 from ..engine.converge import State, predict_outcomes, read_steps
 from ..engine.errors import RunbookError
 from ..engine.fleet import failed_hosts
@@ -17,12 +18,18 @@ from .gate import GateFailed
 from .session import RolloutSession
 from .system import PHASES
 
+QUIET = 1800
+"""Seconds for which alerts about the hosts of a rollout are silenced, should it die."""
+
 
 def roll_out(session: RolloutSession) -> list[HostReport]:
     """Run the phases under the lock, and stop at the first that fails; returns the reports of the
     hosts."""
     links, options = list(session.fleet.links.values()), session.options
+    author = f"{session.run.task} {session.run.id}"
+    silence = hosts_silence(author, list(session.hosts), QUIET)
     with (
+        silenced(session.system.settings, silence, session.out.print),
         session.out.status("") as session.status,
         Lock(links, session.run, take_over=options.take_over),
     ):
