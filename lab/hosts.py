@@ -19,12 +19,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import container, disk, image, mirror, mounts, network, preflight, releases, sitefile, ssh
+from . import container, disk, image, mirror, network, preflight, releases, sitefile, ssh
 from .build import BuildError, build_stand_in
 from .errors import LabError
 from .lock import hold_lock
 from .names import HOSTS, STATE, Lab, choose_hosts, current_lab
 from .privilege import as_root
+from .removal import remove_lab
 from .shell import report
 
 STAND_IN = {"deaths": "real", "scale": "1.0"}
@@ -90,7 +91,7 @@ def _up_as_root(names: list[str], settings: dict[str, str], binary: str) -> None
         preflight.check_machine(lab)
         if lab.folder.exists() and not container.list_running_hosts(lab):
             report("removing what is left of an earlier lab")
-            _remove_lab(lab)
+            remove_lab(lab)
         wanted = _read_settings(lab) | settings
         roots = {name: image.ensure_image(_choose_suite(wanted, name)) for name in names}
         disk.ensure_writable(lab)
@@ -167,23 +168,10 @@ def down() -> None:
     """Remove the lab: processes, mounts, network, kernel settings, state. The image stays."""
     with _lock_lab() as lab:
         existed = lab.folder.exists() or bool(container.list_known_hosts(lab))
-        _remove_lab(lab)
+        remove_lab(lab)
         report(f"lab {lab.number}: {'removed' if existed else 'was not up'}")
     if not any(STATE.iterdir()):
         STATE.rmdir()
-
-
-def _remove_lab(lab: Lab) -> None:
-    lab.site.unlink(missing_ok=True)
-    for name in container.list_known_hosts(lab):
-        container.power_off(lab, name)
-    container.remove_lab_cgroup(lab)
-    network.remove_network(lab)
-    for folder in lab.folder.glob("hosts/*"):
-        disk.remove_disk(lab, folder.name)
-    mounts.unmount_below(lab.folder)
-    if lab.folder.exists():
-        mounts.remove_folder(lab.folder)
 
 
 @as_root
@@ -198,6 +186,17 @@ def reset(names: list[str] | None = None) -> None:
             container.start_host(lab, name)
         ssh.wait_for_login(lab, chosen)
         report(f"lab {lab.number}: {', '.join(chosen)} have a fresh disk and answer ssh")
+
+
+@as_root
+def remove_host(name: str) -> None:
+    """Take a host out of the lab for good: its process, its disk, its place in the site file."""
+    with _lock_lab() as lab:
+        choose_hosts([name], lab.made())
+        container.power_off(lab, name)
+        disk.remove_disk(lab, name)
+        sitefile.pin_host_keys(lab, lab.made())
+        sitefile.write_site_file(lab, lab.made(), _read_settings(lab)["deaths"])
 
 
 @as_root

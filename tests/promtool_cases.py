@@ -84,7 +84,7 @@ def user_cases() -> list[Case]:
     page = f'alertname="errors",severity="page",{id}'
     # 10 requests a second; after 10 minutes a tenth of them fails, or one in two hundred.
     tenth = traffic(movie, "0+50x120 6045+45x60", "0x120 5+5x60")
-    few = traffic(movie, "0+199x720", "0+1x720")
+    few = traffic(movie, "0+199x180", "0+1x180")
     night = traffic(movie, "0+1x240", "0x120 1x120")
     cases = [
         Case(
@@ -92,7 +92,7 @@ def user_cases() -> list[Case]:
             tenth,
             {('alertname=~".+"', "10m"): 0, (page, "11m30s"): 1},
         ),
-        Case("one error in 200 pages nobody", few, {(page, "1h"): 0}),
+        Case("one error in 200 pages nobody", few, {(page, "15m"): 0}),
         Case("a single failed request at night pages nobody", night, {(page, "11m"): 0}),
     ]
     for kind in ("errors", "slow"):
@@ -378,6 +378,6 @@ CAUSES = (
 )
 
 
-def cause_cases() -> list[Case]:
-    """Every cause."""
-    return [case for cause in CAUSES for case in cause.as_cases()]
+def cause_cases(interval: str) -> list[Case]:
+    """Every cause whose case is told by this interval."""
+    return [case for cause in CAUSES if cause.interval == interval for case in cause.as_cases()]

@@ -52,7 +52,8 @@ class DrillRun:
         self.drill, self.settings, self.progress = drill, settings, progress
         self.stop_at_budget = stop_at_budget
         self.floating = bool(settings.edge.address)
-        self.fleet = open_fleet(settings, settings.inventory.nodes)
+        # Not those that only watch: a drill does nothing there, and goes on without them.
+        self.fleet = open_fleet(settings, settings.inventory.having("postgres", "app", "edge"))
         self.recording = Recording()
         self.observer = Observer(settings, self.recording.add_reply)
         self.traffic = UserLoad(settings.service, drill.rate, ranges)

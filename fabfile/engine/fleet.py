@@ -44,6 +44,13 @@ class Fleet:
         """The hosts of this fleet that have at least one of `roles`."""
         return tuple(node for node in self.nodes if set(roles) & set(node.roles))
 
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Forget these hosts: nothing more is done on them. Their links are closed."""
+        gone = set(names)
+        self.nodes = tuple(node for node in self.nodes if node.name not in gone)
+        for name in gone & set(self.links):
+            self.links.pop(name).close()
+
     def each(
         self, work: Callable[[Node], T], nodes: Iterable[Node] | None = None
     ) -> dict[str, T | RunbookError]:

@@ -14,7 +14,7 @@ from ..control.keepalived import holds_probe
 from ..discovery import store as discovery_store
 from ..engine import lock as locks
 from ..engine.converge import Outcome, State, predict_outcomes
-from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError
+from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError, Unreachable
 from ..engine.fleet import Fleet
 from ..engine.host import Node
 from ..engine.journal import Run
@@ -79,6 +79,7 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
         _refuse_unknown(system, fleet, options.phases)
     entrance = None if options.dry else EntranceCheck(settings, fleet.nodes)
     survey = survey_hosts(fleet, system, options.phases)
+    lost_monitors = [] if options.dry else _leave_out_monitors(fleet, survey)
     hosts = survey.hosts
     report = Report("plan" if options.dry else options.task, hosts, 0, 0, commands=options.commands)
     may_start = not options.dry and not _has_failed_host(hosts)
@@ -95,11 +96,26 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
     elif entrance and may_start and entrance.has_doubts(survey.holders):
         _verify(system, fleet, report, out)
     was_rolled_out = report.hosts is not hosts
+    report.hosts = [*report.hosts, *lost_monitors]
     report.seconds = time.monotonic() - started
     report.sessions += fleet.sessions
     show_report(out, report, steps_shown=was_rolled_out)
     write_json(report.as_json(), options.json)
     return report.exit_code
+
+
+def _leave_out_monitors(fleet: Fleet, seen: Survey) -> list[HostReport]:
+    """The reports of unreachable hosts that do nothing but watch: the deploy goes on without them,
+    and says so at its end. Without any other host there is nothing to go on with."""
+    alone = {node.name for node in fleet if node.roles == ("monitoring",)}
+    lost = [
+        host for host in seen.hosts if host.host in alone and isinstance(host.error, Unreachable)
+    ]
+    if len(lost) == len(seen.hosts):
+        return []
+    fleet.leave_out([host.host for host in lost])
+    seen.hosts = [host for host in seen.hosts if host not in lost]
+    return lost
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from places import PROJECT
+from promtool_cases import CAUSES
 from samples import watched_site
 
 import fabfile
@@ -94,3 +95,16 @@ def test_no_two_rules_are_one_alert() -> None:
     same = [(alert["alert"], str(alert["labels"])) for alert in ALERTS]
     assert len(same) > 90
     assert {one for one in same if same.count(one) > 1} == set()
+
+
+def test_every_cause_has_a_case_for_promtool() -> None:
+    """In which it fires: tests/promtool_cases.py; the lab runs it."""
+    causes = [rule for rule in read_rules()["causes"] if "alert" in rule]
+    rules = {
+        (rule["alert"], rule["labels"]["severity"], rule["labels"].get("what", ""))
+        for rule in causes
+    }
+    cases = {(case.name, case.severity, case.what) for case in CAUSES}
+    disks = {one for one in rules if one[0] == "disk-full"}
+    assert rules - disks <= cases
+    assert sum(case.name == "disk-full" for case in CAUSES) == len(disks) == 2

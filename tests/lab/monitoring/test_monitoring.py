@@ -1,0 +1,250 @@
+"""A site with a monitoring host, on lab hosts: what is seen, by whom, and who is called."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import promtool_cases
+import pytest
+from deployed import Deployed, Load, Variant, assert_unchanged, totals, until
+from labtools import Runner, Ssh
+from sinks import CALLS, MAILS, listening, text_of
+
+from fabfile.settings.bingo import SERVICE
+from lab import hosts
+from lab.names import Lab
+
+SECRET = "/call/secret-part-of-the-url"
+
+
+class Watched(NamedTuple):
+    """The lab with mon1, and the environment that names its site file."""
+
+    lab: Lab
+    env: dict[str, str]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def watched(
+    deployed: Deployed, run_fab: Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Watched]:
+    """The deployed lab with a sixth host, whose alerts come here. Afterwards it is as before."""
+    lab, folder = deployed.lab, tmp_path_factory.mktemp("watched")
+    had = "mon1" in lab.made()
+    before = lab.site.read_text()
+    hosts.up(["mon1"])
+    with listening(lab.gateway) as (mail, web):
+        url = folder / "webhook"
+        url.write_text(f"http://{lab.gateway}:{web}{SECRET}\n")
+        receivers = {
+            "mail_to": "oncall@example.com",
+            "mail_from": "alerts@example.com",
+            "smtp": f"{lab.gateway}:{mail}",
+            "smtp_tls": False,
+            "webhook_file": str(url),
+        }
+        gate = {"seconds": 2, "rate": 40, "watch_seconds": 1}
+        env = Variant(lab, folder)(monitoring=receivers, gate=gate)
+        outcome = run_fab("deploy", env=env)
+        assert outcome.code == 0, outcome
+        yield Watched(lab, env, folder)
+    if not had:
+        hosts.remove_host("mon1")
+        lab.site.write_text(before)
+    outcome = run_fab("deploy")
+    assert outcome.code == 0, outcome
+
+
+Ask = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def ask(ssh: Ssh, watched: Watched) -> Ask:
+    """Ask Prometheus; its series."""
+
+    def call(question: str) -> list[dict[str, Any]]:
+        url = f"http://127.0.0.1:9090/api/v1/query?query={quote(question)}"
+        script = (
+            "exec 3<>/dev/tcp/127.0.0.1/9090\n"
+            f"printf 'GET {url[21:].replace('%', '%%')} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+        )
+        said = ssh("mon1", f"bash -s <<'END'\n{script}\nEND").out
+        found: list[dict[str, Any]] = json.loads(said.partition("\r\n\r\n")[2])["data"]["result"]
+        return found
+
+    return call
+
+
+def figure(found: list[dict[str, Any]]) -> float:
+    """The one value of an answer; 0 without any."""
+    return float(found[0]["value"][1]) if found else 0.0
+
+
+def test_a_second_deploy_changes_nothing(watched: Watched, run_fab: Runner) -> None:
+    outcome = run_fab("deploy", env=watched.env)
+    assert_unchanged(outcome)
+    assert totals(outcome)["ssh session"] == totals(outcome)["host"] == 6
+    until(lambda: run_fab("status", env=watched.env).code == 0, "all six hosts to be well")
+
+
+def test_every_exporter_answers(ask: Ask) -> None:
+    until(lambda: bool(ask("up")) and not ask("up == 0"), "every exporter to answer")
+    seen = {(one["metric"]["job"], one["metric"]["host"]) for one in ask("up")}
+    every = ("edge1", "edge2", "node1", "node2", "db1", "mon1")
+    assert seen >= {
+        *(("node", host) for host in every),
+        *((job, edge) for job in ("edge", "haproxy", "outside") for edge in ("edge1", "edge2")),
+        ("postgres", "db1"),
+        ("outside", "service"),
+    }
+    until(lambda: not ask("probe_success == 0"), "each call from outside to succeed")
+    names = ("runbook_healer_restarts_total", "runbook_cache_asked_seconds", "runbook_log_bytes")
+    for name in (*names[1:], "runbook_lock_wait_seconds", "runbook_holds_address", "pg_up"):
+        until(lambda name=name: bool(ask(name)), name)  # type: ignore[misc]
+
+
+def test_nobody_else_reads_the_figures(watched: Watched, ssh: Ssh) -> None:
+    ports = [("edge1", 9100), ("edge1", 3903), ("edge1", 8404), ("db1", 9187), ("db1", 9100)]
+    tries = "".join(
+        f"timeout 1 bash -c 'exec 3<>/dev/tcp/{watched.lab.address(host)}/{port}' 2>/dev/null"
+        " && echo open || echo shut\n"
+        for host, port in ports
+    )
+    assert ssh("mon1", tries).out.split() == ["open"] * 5
+    assert ssh("node2", tries).out.split() == ["shut"] * 5
+    listening_on = "ss -Hltn | awk '{print $4}' | grep -vE '127.0.0|%lo|:22$|:9100$' || true"
+    assert ssh("mon1", listening_on).out == ""
+
+
+def test_what_users_get_is_counted(watched: Watched, ask: Ask) -> None:
+    """Answers from the cache as well, with their time; what the cache answers reaches no app."""
+    cached, read = SERVICE.only_one("cached"), SERVICE.of_kind("read")[0]
+    every = f'sum(edge_requests_total{{endpoint=~"{cached.name}|{read.name}"}})'
+    in_time = f'sum(edge_request_seconds_bucket{{endpoint="{cached.name}",le="1"}})'
+    before, fast = figure(ask(every)), figure(ask(in_time))
+    for path in (cached.path, read.fill_path(1)):
+        for _ in range(30):
+            connection = http.client.HTTPConnection(watched.lab.floating, timeout=10)
+            connection.request("GET", path)
+            assert connection.getresponse().status == 200
+            connection.close()
+    until(lambda: figure(ask(every)) - before == 60, "60 answers to be counted")
+    assert 29 <= figure(ask(in_time)) - fast <= 30, "one may have asked the app"
+
+
+def test_nothing_of_it_lies_on_an_edge_s_disk(watched: Watched, ssh: Ssh) -> None:
+    logs = "find /var/log/nginx /var/log/mtail -type f -size +0 2>/dev/null || true"
+    assert ssh("edge1", logs).out == ""
+
+
+def test_the_rules_do_what_they_say(watched: Watched, ssh: Ssh) -> None:
+    """promtool, on the rules that Prometheus has."""
+    cases = promtool_cases
+    files = {
+        "users": cases.write_tests(cases.user_cases(), "5s"),
+        "slow": cases.write_tests(cases.slow_cases(), "30s"),
+        "causes": cases.write_tests(cases.cause_cases("5s"), "5s"),
+        "long": cases.write_tests(cases.cause_cases("1m"), "1m"),
+    }
+    script = (
+        "mkdir -p /run/promtool && cd /run/promtool && cp /etc/runbook/monitoring/rules.yml .\n"
+    )
+    for name, text in files.items():
+        script += f"cat >{name}.yml <<'END'\n{text}\nEND\n"
+    tests = " ".join(f"{name}.yml" for name in files)
+    script += f"promtool check rules rules.yml && promtool test rules {tests}\n"
+    outcome = ssh("mon1", script, timeout=300, check=False)
+    assert outcome.code == 0, outcome.out[-3000:] + outcome.err[-3000:]
+
+
+def silences(ssh: Ssh) -> str:
+    """Who silences what."""
+    script = "amtool --alertmanager.url=http://127.0.0.1:9093 silence query -o extended"
+    return ssh("mon1", script).out
+
+
+def test_a_drain_silences_its_host(watched: Watched, run_fab: Runner, ssh: Ssh) -> None:
+    for host in ("node2", "edge2"):
+        assert run_fab("-H", host, "drain", env=watched.env).code == 0
+        assert f"drain {host}" in silences(ssh)
+        assert run_fab("-H", host, "undrain", env=watched.env).code == 0
+        assert f"drain {host}" not in silences(ssh)
+
+
+def test_the_secret_url_is_nowhere_but_in_its_file(
+    watched: Watched, run_fab: Runner, ssh: Ssh
+) -> None:
+    holding = ssh(
+        "mon1", f"grep -rls '{SECRET}' /etc /var/lib/runbook /var/log || true"
+    ).out.split()
+    assert holding == ["/etc/runbook/monitoring/webhook"]
+    mode = ssh("mon1", "stat -c '%a %U' /etc/runbook/monitoring/webhook").out.split()
+    assert mode == ["600", "prometheus"]
+    ssh("mon1", "echo http://other/ >/etc/runbook/monitoring/webhook")
+    outcome = run_fab("plan", env=watched.env)
+    assert outcome.code == 2
+    assert SECRET not in outcome.out + outcome.err
+    assert run_fab("deploy", env=watched.env).code == 0
+
+
+def test_a_lost_node_calls_within_a_minute(watched: Watched, ssh: Ssh, ask: Ask) -> None:
+    """By mail and by web hook: what users feel, since when, what to type, which page. Then that it
+    is over."""
+    until(lambda: not ask('ALERTS{alertstate="firing",severity="page"}'), "nothing to page", 90)
+    MAILS.clear()
+    CALLS.clear()
+    with Load(watched.lab.floating):
+        off = time.monotonic()
+        hosts.power_off("node1")
+        try:
+            until(lambda: bool(MAILS) and bool(CALLS), "mail and web hook", 60)
+            seconds = time.monotonic() - off
+        finally:
+            hosts.power_on("node1")
+    print(f"called {seconds:.0f} s after the power failure")
+    text = text_of(MAILS[0])
+    assert MAILS[0]["Subject"] == "page: node1 does not answer"
+    assert "Users feel: nothing: the other app nodes carry the load" in text
+    assert "Since:      20" in text
+    assert "Type first: fab status" in text
+    assert "Read:       fab runbook node-down" in text
+    path, body = CALLS[0]
+    assert path == SECRET
+    assert body["commonLabels"]["alertname"] == "node-down"
+    until(lambda: any("over:" in mail["Subject"] for mail in MAILS), "word that it is over", 150)
+    names = {alert["labels"]["alertname"] for _, body in CALLS for alert in body["alerts"]}
+    assert "errors" not in names, "users felt nothing"
+
+
+def test_work_goes_on_without_the_monitoring_host(watched: Watched, run_fab: Runner) -> None:
+    """A drain says that it silenced nothing; a deploy leaves the host out, and says so."""
+    hosts.power_off("mon1")
+    try:
+        drained = run_fab("-H", "node2", "drain", env=watched.env)
+        assert drained.code == 0, drained
+        assert "alerts are not silenced" in drained.out
+        assert run_fab("-H", "node2", "undrain", env=watched.env).code == 0
+        other = Variant(watched.lab, watched.folder / "other")
+        other.folder.mkdir()
+        env = other(app={"log_max_mb": 65})
+        outcome = run_fab("deploy", env=env)
+        assert outcome.code == 4, outcome
+        assert totals(outcome)["changed"] >= 2, "the log's bound on both nodes"
+        assert "mon1" in outcome.out
+        assert_unchanged_elsewhere(run_fab("deploy", env=env))
+    finally:
+        hosts.power_on("mon1")
+    assert run_fab("deploy", env=watched.env).code == 0
+
+
+def assert_unchanged_elsewhere(outcome: Any) -> None:
+    """A deploy that found all but the lost host right."""
+    assert outcome.code == 4, outcome
+    assert totals(outcome)["changed"] == 0, outcome.out
