@@ -76,7 +76,7 @@ def ask(ssh: Ssh, watched: Watched) -> Ask:
             f"printf 'GET {url[21:].replace('%', '%%')} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
         )
         said = ssh("mon1", f"bash -s <<'END'\n{script}\nEND").out
-        found: list[dict[str, Any]] = json.loads(said.partition("\r\n\r\n")[2])["data"]["result"]
+        found: list[dict[str, Any]] = json.loads(said.partition("\n\n")[2])["data"]["result"]
         return found
 
     return call
