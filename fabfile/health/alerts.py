@@ -7,10 +7,10 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
+from ..control.silences import ALERTMANAGER
 from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
-from ..roles.monitoring_units import ALERTMANAGER
 from ..settings.settings import Settings
 
 NAME = "alerts"

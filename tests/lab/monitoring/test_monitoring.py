@@ -181,12 +181,13 @@ def test_a_drain_silences_its_host(watched: Watched, run_fab: Runner, ssh: Ssh) 
 def test_the_secret_url_is_nowhere_but_in_its_file(
     watched: Watched, run_fab: Runner, ssh: Ssh
 ) -> None:
-    holding = ssh(
-        "mon1", f"grep -rls '{SECRET}' /etc /var/lib/runbook /var/log || true"
-    ).out.split()
-    assert holding == ["/etc/runbook/monitoring/webhook"]
-    mode = ssh("mon1", "stat -c '%a %U' /etc/runbook/monitoring/webhook").out.split()
-    assert mode == ["600", "prometheus"]
+    search = f"grep -rls '{SECRET}' /etc /var/lib/runbook /var/log | xargs stat -c '%a %U %n'"
+    holding = ssh("mon1", search).out.splitlines()
+    file = "/etc/runbook/monitoring/webhook"
+    assert f"600 prometheus {file}" in holding
+    # The version before it is kept, for its owner's eyes only.
+    kept = f"600 prometheus /var/lib/runbook/previous{file}"
+    assert set(holding) <= {f"600 prometheus {file}", kept}
     ssh("mon1", "echo http://other/ >/etc/runbook/monitoring/webhook")
     outcome = run_fab("plan", env=watched.env)
     assert outcome.code == 2
