@@ -34,11 +34,13 @@ def alertmanager_steps(settings: Settings) -> list[Step]:
         secrets={name: f"{FOLDER}/{name}" if path else "" for name, path in secrets.items()},
         words=words,
     )
-    # No gossip: there is one of it.
+    # No gossip: there is one of it. Written to the disk each minute, not each 15: a power failure
+    # brought back a silence that had been lifted.
     command = (
         f"/usr/bin/prometheus-alertmanager --config.file={config} --cluster.listen-address="
         f" --web.listen-address=127.0.0.1:{ALERTMANAGER}"
         " --storage.path=/var/lib/prometheus/alertmanager --log.level=warn"
+        " --data.maintenance-interval=1m"
     )
     return [
         *server_steps(ALERTMANAGER_UNIT, "who is told what", command, 96),
