@@ -140,7 +140,9 @@ def show_outcome(out: Console, host: str, outcome: Outcome, *, max_diff_lines: i
     """Print one line for a step, and at most `max_diff_lines` lines of its diff."""
     from rich.text import Text
 
-    line = Text(f"{host:<8} ", "bold") + Text(f"{outcome.state.value:<13}", STYLE[outcome.state])
+    # The sentence goes on: "edge1 would reload haproxy.service".
+    word = "would " if outcome.state is State.WOULD else f"{outcome.state.value:<13}"
+    line = Text(f"{host:<8} ", "bold") + Text(word, STYLE[outcome.state])
     line += Text(mask_secrets(outcome.sentence or outcome.step))
     if outcome.seconds >= 0.1:
         line += Text(f"  {outcome.seconds:.1f} s", "dim")

@@ -50,11 +50,17 @@ def read_alerts(reading: Reading) -> list[Problem]:
             continue
         found[key] = Problem(
             f"alert {name}: {notes.get('summary', '')}",
-            f"{notes.get('command') or 'fab status'}   (fab runbook {name})",
+            _next_command(name, notes.get("command", "")),
             down=pages,
             cause=False,
         )
     return list(found.values())
+
+
+def _next_command(name: str, command: str) -> str:
+    """Return what to type. An alert that sends people to `fab status` has brought them here."""
+    page = f"fab runbook {name}"
+    return page if command.startswith("fab status") or not command else f"{command}   ({page})"
 
 
 def _parse_rows(reading: Reading) -> list[tuple[dict[str, str], dict[str, str]]] | None:

@@ -32,6 +32,13 @@ def test_an_alert_is_a_problem_with_command_and_page() -> None:
     assert problem.down
 
 
+def test_an_alert_that_sends_to_status_sends_on_to_its_page() -> None:
+    row = alert("app-slow", "page")
+    row["annotations"] = {"summary": "slow", "command": "fab status"}
+    (problem,) = read_alerts(answer(row))
+    assert problem.next == "fab runbook app-slow"
+
+
 def test_of_one_rule_in_several_windows_the_worst_remains() -> None:
     alerts = [alert("errors", word, endpoint="x") for word in ("inform", "page", "inform")]
     (problem,) = read_alerts(answer(*alerts))
@@ -61,18 +68,22 @@ def ends_in(days: float) -> Reading:
 
 
 @pytest.mark.parametrize(
-    ("reading", "words"),
+    ("days", "words"),
     [
-        (ends_in(89), []),
-        (ends_in(21), []),
-        (ends_in(20), ["the certificate ends in 20 days and was not renewed"]),
-        (ends_in(-2), ["the certificate has expired"]),
-        (Reading("", 0), ["no certificate is served by https"]),
-        (Reading("notAfter=soon", 0), ["no certificate is served by https"]),
+        (89, []),
+        (21, []),
+        (20, ["the certificate ends in 20 days and was not renewed"]),
+        (-2, ["the certificate has expired"]),
     ],
 )
-def test_a_certificate_is_judged_by_its_days(reading: Reading, words: list[str]) -> None:
-    assert [problem.message for problem in judge_certificate(reading)] == words
+def test_a_certificate_is_judged_by_its_days(days: int, words: list[str]) -> None:
+    assert [problem.message for problem in judge_certificate(ends_in(days))] == words
+
+
+@pytest.mark.parametrize("text", ["", "notAfter=soon"])
+def test_no_certificate_is_a_problem(text: str) -> None:
+    (problem,) = judge_certificate(Reading(text, 0))
+    assert problem.message == "no certificate is served by https"
 
 
 def test_days_left_are_a_fact() -> None:
