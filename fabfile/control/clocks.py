@@ -1,4 +1,4 @@
-"""A host's clock against this machine's, over ssh, and who keeps it right."""
+"""Measure the clock offset of a host over ssh, and find the unit that keeps its clock right."""
 
 from __future__ import annotations
 
@@ -8,49 +8,48 @@ from dataclasses import dataclass
 from ..engine.link import Link
 
 TRIES = 5
-GOOD = 0.02
-"""Seconds: an answer that quick needs no better one."""
+GOOD_SLACK_SECONDS = 0.02
+"""An offset with at most this slack needs no further try."""
 
-NOW = "date +%s.%N"
-KEEPER = (
+NOW_PROBE = "date +%s.%N"
+KEEPER_PROBE = (
     'inside=$(systemd-detect-virt --container) && { echo "the machine it runs on ($inside)"; exit'
     " 0; }\nfor unit in systemd-timesyncd chrony chronyd ntpsec ntp; do\n  systemctl -q is-active"
     ' "$unit" && { echo "$unit"; exit 0; }\ndone\ntrue'
 )
-"""Read-only shell text: a container has no clock of its own; else the unit that sets it, or
-nothing."""
+"""Read-only shell text that prints the running time service, or nothing. A container has no clock
+of its own and prints the container technology."""
 
 
-def against_ours(link: Link) -> Clock:
-    """The quickest of some answers tells best: what it says was so between its question and its
-    coming in.
+def measure_clock(link: Link) -> Clock:
+    """The clock of `link`'s host, compared with the controller's clock.
+
+    The host read its clock at some time during the round trip. So of several round trips the
+    shortest bounds the offset most tightly.
 
     Raises:
         Unreachable: the host does not answer.
     """
-    keeper = link.read([KEEPER])[
-        0
-    ].out.strip()  # also opens the connection, whose time must not count
-    best = Clock(0.0, float("inf"), keeper)
+    # This call also opens the connection, so the time for that is not measured below.
+    keeper = link.read([KEEPER_PROBE])[0].out.strip()
+    best = Clock(ahead=0.0, slack=float("inf"), keeper=keeper)
     for _ in range(TRIES):
-        asked = time.time()
-        told = float(link.read([NOW])[0].out)
-        slack = (time.time() - asked) / 2
-        if slack < best.slack:
-            best = Clock(told - asked - slack, slack, keeper)
-        if best.slack <= GOOD:
+        sent = time.time()
+        host_time = float(link.read([NOW_PROBE])[0].out)
+        half_trip = (time.time() - sent) / 2
+        if half_trip < best.slack:
+            best = Clock(ahead=host_time - sent - half_trip, slack=half_trip, keeper=keeper)
+        if best.slack <= GOOD_SLACK_SECONDS:
             break
     return best
 
 
 @dataclass(frozen=True)
 class Clock:
-    """How far a host's clock is ahead of this machine's, and how far that may be off, in seconds;
-    and who keeps it right.
-
-    `keeper` is empty when nobody does.
-    """
+    """How far a host's clock is ahead of the controller's clock, in seconds."""
 
     ahead: float
     slack: float
+    """`ahead` is right within this many seconds."""
     keeper: str
+    """The time service of the host; empty without one."""

@@ -1,5 +1,5 @@
-"""The edges of a site: who holds the floating address, and taking an edge out of service without
-breaking a connection."""
+"""The floating address: read which edge holds it, and move it to another edge without breaking a
+connection."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from .keepalived import (
     undrain_edge_script,
 )
 
-MOVE = 8.0
-"""Seconds within which the address must have moved: keepalived needs 0.5, an edge that has just
-come up 3.5."""
+MOVE_SECONDS = 8.0
+"""The address must move within this time. keepalived needs 0.5 s, or 3.5 s on an edge that has just
+started."""
 
-SETTLE = 35
-"""Seconds the old connections get to end: the longest answer may take 30."""
+SETTLE_SECONDS = 35
+"""The old connections must end within this time: the longest answer may take 30 s."""
 
 Progress = Callable[[str], None]
 
 
 class Edges:
-    """All edges of a site as one. Connects when first asked; an edge that does not answer counts
-    as one that cannot serve."""
+    """All edges of a site. The object connects at the first call. An edge that does not answer
+    counts as one that cannot serve."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -46,44 +46,43 @@ class Edges:
         self.fleet = open_fleet(settings, settings.inventory.having("edge"))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to the edges."""
         self.fleet.__exit__()
 
     def view(self) -> dict[str, EdgeState]:
-        """Every edge as it sees itself; empty on a site without a floating address."""
+        """The state of every edge; empty on a site without a floating address."""
         if not self.address:
             return {}
         probe = edge_probe(self.settings)
-        seen = self.fleet.each(
+        results = self.fleet.each(
             lambda edge: parse_edge(edge.name, self.fleet.link(edge).read([probe])[0].out)
         )
         return {
-            name: EdgeState(name, reachable=False) if isinstance(edge, RunbookError) else edge
-            for name, edge in seen.items()
+            name: EdgeState(name, reachable=False) if isinstance(state, RunbookError) else state
+            for name, state in results.items()
         }
 
-    def holder_last(self, nodes: Sequence[Node]) -> list[Node]:
-        """`nodes` in the order to work on them: so the address moves once, to an edge that is
-        already done."""
+    def order_holder_last(self, nodes: Sequence[Node]) -> list[Node]:
+        """Sort `nodes` for a rollout: the holder of the address comes last, so that the address
+        moves once, and to an edge that is already done."""
         view = self.view()
         return sorted(nodes, key=lambda node: node.name in view and view[node.name].holds)
 
     @contextmanager
-    def without(
+    def out_of_service(
         self, node: Node, why: str, progress: Progress = lambda text: None
     ) -> Iterator[None]:
-        """The floating address elsewhere for as long as the context lasts, if another edge can have
-        it.
+        """Drain `node` for the context if it holds the floating address and another edge can take
+        it. The address stays on the other edge afterwards.
 
-        It stays there afterwards. When there is nothing to move, or nowhere to move it to,
-        `progress` is told, and the edge is worked on as it is. What an operator drained stays
-        drained.
+        Otherwise `progress` gets the reason, and the edge stays in service. An edge that an
+        operator drained stays drained.
 
         Raises:
-            RunbookError: the address did not move; nothing is left of the attempt.
+            RunbookError: the address did not move; the attempt is undone.
         """
         view = self.view()
-        reason = _nothing_to_move(node.name, view)
+        reason = _reason_not_to_move(node.name, view)
         if reason:
             progress(reason)
             yield
@@ -92,30 +91,30 @@ class Edges:
         try:
             yield
         except BaseException:
-            self._run_tidily([node.name], undrain_edge_script())
+            self._run_clean_up([node.name], undrain_edge_script())
             raise
         self.undrain(node.name)
 
     @purpose("drain an edge")
     def drain(self, name: str, why: str, progress: Progress = lambda text: None) -> None:
-        """The edge called `name` has the address only if no other can; returns when it has no
-        connections left.
+        """Drain the edge called `name`: it holds the floating address only if no other edge can.
+        Returns when its connections have ended, or after SETTLE_SECONDS.
 
         Raises:
-            RunbookError: the site has no floating address, no other edge could have it, or it did
-            not move.
+            RunbookError: the site has no floating address, no other edge can take it, or it did not
+            move.
         """
         view = self.view()
         if not view:
             raise RunbookError(
                 "this site has no floating address",
-                "its users reach each edge directly, so an edge cannot be taken from them",
+                "users connect to each edge directly, so an edge cannot be drained",
                 "set address under [edge] in the site file, then: fab deploy",
             )
-        if not _other_edges(name, view):
+        if not _other_able_edges(name, view):
             raise RunbookError(
                 f"{name} is the only edge that can hold the floating address now",
-                "draining it would leave the users with nobody",
+                "draining it would leave no edge in service",
                 "fab status; bring another edge back first",
             )
         if view[name].holds:
@@ -125,7 +124,7 @@ class Edges:
 
     @purpose("undrain an edge")
     def undrain(self, name: str) -> None:
-        """The edge called `name` may have the address again; it stays where it is.
+        """Let the edge called `name` hold the floating address again. The address does not move.
 
         Raises:
             Unreachable: the edge does not answer.
@@ -135,66 +134,69 @@ class Edges:
     def _hand_over(
         self, giver: str, why: str, view: dict[str, EdgeState], progress: Progress
     ) -> None:
-        """Drain `giver`; whoever gets the address sends on what belongs to the giver's
-        connections until they have ended."""
-        takers = _other_edges(giver, view)
+        """Drain `giver`, and wait until its connections have ended.
+
+        Until then the edge that takes the address forwards the packets of these connections to
+        `giver`.
+        """
+        takers = _other_able_edges(giver, view)
         links = self.fleet.links
         try:
             for taker in takers:
                 links[taker].run(take_script(links[giver].address.host, self.address))
             links[giver].run(give_script(self.address) + drain_edge_script(why))
-            if not wait_until(lambda: self._has_moved(giver, takers), seconds=MOVE, every=0.05):
-                raise RunbookError(
-                    f"{giver} was asked to let {self.address} go, but it did not move within"
-                    f" {MOVE:.0f} s",
-                    "working on that edge now would be felt by the users; nothing is left of the"
-                    " attempt",
-                    f"journalctl -u keepalived on {giver} and {' and '.join(takers)}; restart it"
-                    " where it hangs; then try again",
-                )
-            progress(f"{self.address} has moved; its old connections end")
-            left = (
-                links[giver]
-                .run(settle_script(self.address, SETTLE), timeout=SETTLE + 30)
-                .out.strip()
-            )
+            if not wait_until(
+                lambda: self._has_moved(giver, takers), seconds=MOVE_SECONDS, every=0.05
+            ):
+                raise self._not_moved(giver, takers)
+            progress(f"{self.address} has moved; waiting for its old connections to end")
+            settle = settle_script(self.address, SETTLE_SECONDS)
+            left = links[giver].run(settle, timeout=SETTLE_SECONDS + 30).out.strip()
             if left != "0":
-                progress(f"{left} connections did not end within {SETTLE} s")
+                progress(f"{left} connections did not end within {SETTLE_SECONDS} s")
         except BaseException:
-            self._run_tidily([giver], undrain_edge_script())
+            self._run_clean_up([giver], undrain_edge_script())
             raise
         finally:
-            self._run_tidily([giver, *takers], end_script(self.address))
+            self._run_clean_up([giver, *takers], end_script(self.address))
 
-    def _run_tidily(self, names: list[str], script: str) -> None:
-        """Run `script`; a host that is gone is no reason to fail now: redirections end by
-        themselves, a deploy clears the rest."""
+    def _not_moved(self, giver: str, takers: list[str]) -> RunbookError:
+        return RunbookError(
+            f"{self.address} did not move away from {giver} within {MOVE_SECONDS:.0f} s",
+            "work on that edge now would reach the users; the attempt was undone",
+            f"journalctl -u keepalived on {giver} and {' and '.join(takers)}; restart keepalived"
+            " where it hangs; then again",
+        )
+
+    def _run_clean_up(self, names: list[str], script: str) -> None:
+        """Run `script` on the hosts, and ignore errors: redirections end on their own, and the next
+        deploy removes the rest."""
         for name in names:
             with suppress(RunbookError):
                 self.fleet.links[name].run(script, check=False)
 
     def _has_moved(self, giver: str, takers: list[str]) -> bool:
-        """Whether one of `takers` holds the address, and `giver` has noticed."""
-        probe, asked = (
-            holds_probe(self.address),
-            [node for node in self.fleet if node.name in (giver, *takers)],
+        """Whether one of `takers` holds the address and `giver` does not."""
+        probe = holds_probe(self.address)
+        edges = [node for node in self.fleet if node.name in (giver, *takers)]
+        holds = self.fleet.each(
+            lambda node: self.fleet.link(node).read([probe])[0].code == 0, edges
         )
-        held = self.fleet.each(lambda node: self.fleet.link(node).read([probe])[0].code == 0, asked)
-        raise_first(held)
-        return not held.pop(giver) and any(held.values())
+        raise_first(holds)
+        return not holds.pop(giver) and any(holds.values())
 
 
-def _other_edges(name: str, view: dict[str, EdgeState]) -> list[str]:
-    """The edges besides `name` that could have the address now."""
-    return [other.name for other in view.values() if other.able and other.name != name]
+def _other_able_edges(name: str, view: dict[str, EdgeState]) -> list[str]:
+    """The edges besides `name` that can take the address now."""
+    return [edge.name for edge in view.values() if edge.can_hold and edge.name != name]
 
 
-def _nothing_to_move(name: str, view: dict[str, EdgeState]) -> str:
-    """Why the address is not moved away from `name`; empty if it can be."""
+def _reason_not_to_move(name: str, view: dict[str, EdgeState]) -> str:
+    """Why the address does not move away from `name`; empty when it can move."""
     if not view:
         return "no floating address to move"
     if not view[name].holds:
-        return "it does not hold the floating address"
-    if not _other_edges(name, view):
-        return "no other edge can have the floating address now: it stays"
+        return "the edge does not hold the floating address"
+    if not _other_able_edges(name, view):
+        return "no other edge can take the floating address now; it stays"
     return ""

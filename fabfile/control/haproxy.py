@@ -1,4 +1,4 @@
-"""What HAProxy on an edge is told: drains, their records, and where a node serves."""
+"""Scripts and probes for HAProxy on an edge: drains, their records, and the addresses of nodes."""
 
 from __future__ import annotations
 
@@ -12,89 +12,90 @@ from .haproxy_stats import ADMIN
 HAPROXY_UNIT = "haproxy.service"
 
 HAPROXY_PORT = 8081
-"""Port on the edge's loopback, and for the other edge, where nginx hands requests over."""
+"""The TCP port of HAProxy for requests from nginx, on the loopback and for the other edge."""
 
 EDGE_HEALTH = "/edge-health"
-"""Answered by HAProxy itself: 200 says that an edge works, whatever the app does."""
+"""The path that HAProxy answers itself. Status 200 means that the edge works, whatever the state of
+the app."""
 
 
 def backend_name(endpoint: Endpoint) -> str:
-    """The backend that gets this endpoint's requests, and counts them."""
+    """The name of the HAProxy backend of an endpoint."""
     return f"ep_{endpoint.name}"
 
 
 DRAINED_NODES = f"{STATE}/drained"
-"""On an edge: one file per drained node, holding who drained it and why.
+"""On an edge: the folder with one record per drained node. A record begins with who drained it:
 
-`deploy RUN`: the next deploy may put it back. `gate RUN: …`: its release is not proven; only the
-    gate puts it back.
-`operator …`: only a person does."""
+`deploy RUN`: the next deploy may undrain the node.
+`gate RUN: …`: the node's release is not proven; only the gate undrains the node.
+`operator …`: only an operator undrains the node."""
 
 SAVE_STATE = f"{TOOLS}/haproxy-save-state || true\n"
-"""Script: what HAProxy is told of a node outlives its crash. A full disk must not keep a node in
-or out of service."""
+"""Script that saves HAProxy's server states, so that they survive a crash. It ignores errors: a
+full disk must not block a drain or an undrain."""
 
 
 def drain_script(node: str, why: str) -> str:
-    """Script: no new requests for `node` on this edge; the reason is on record before it
-    happens."""
+    """Script that stops new requests for `node` on this edge. It writes the record first, so a
+    drain without a reason cannot exist."""
     record = f"mkdir -p {DRAINED_NODES}; printf '%s\\n' {q(why)} >{DRAINED_NODES}/{q(node)}\n"
     return (
         record
         + _mark_script(node, "maint")
-        + _tell_script(f"set server health/{node} state drain")
+        + _socket_script(f"set server health/{node} state drain")
         + SAVE_STATE
     )
 
 
 def undrain_script(node: str) -> str:
-    """Script: `node` takes requests again, as far as its checks allow."""
+    """Script that lets `node` take requests again on this edge, as soon as its checks succeed."""
     return (
         _mark_script(node, "ready")
-        + _tell_script(f"set server health/{node} state ready")
+        + _socket_script(f"set server health/{node} state ready")
         + SAVE_STATE
         + f"rm -f {DRAINED_NODES}/{q(node)}\n"
     )
 
 
 def _mark_script(node: str, state: str) -> str:
-    """Script: the healers learn whose drain it is. (A HAProxy whose configuration is older has
-    no place for it.)"""
+    """Script that tells the healers who drained the node, through the backend `kept_out`. Errors
+    are ignored, because an older configuration of HAProxy has no such backend."""
     return f"echo {q(f'set server kept_out/{node} state {state}')} | {ADMIN} >/dev/null\n"
 
 
-def _tell_script(command: str) -> str:
-    """Script: HAProxy does as told; it answers only when it does not."""
+def _socket_script(command: str) -> str:
+    """Script that runs a command on HAProxy's socket and fails with HAProxy's answer. HAProxy
+    answers these commands only when they fail."""
     return (
-        f'said=$(echo {q(command)} | {ADMIN}) || exit 1\n[ -z "$said" ] || {{ echo "$said" >&2;'
-        " exit 1; }\n"
+        f"answer=$(echo {q(command)} | {ADMIN}) || exit 1\n"
+        '[ -z "$answer" ] || { echo "$answer" >&2; exit 1; }\n'
     )
 
 
-def drained_by_deploy() -> str:
-    """Read-only shell text that prints, for `drained_names`, which nodes a deploy took out on
-    this edge."""
+def deploy_drains_probe() -> str:
+    """Read-only shell text that prints the records of the nodes that a deploy drained on this edge;
+    `parse_deploy_drains` reads its output."""
     return f"grep -ls '^deploy ' {DRAINED_NODES}/* 2>/dev/null; true"
 
 
-def drained_names(seen: Reading) -> list[str]:
-    """The nodes in the output of `drained_by_deploy`."""
+def parse_deploy_drains(seen: Reading) -> list[str]:
+    """The names of the nodes in the output of `deploy_drains_probe`."""
     return [line.rpartition("/")[2] for line in seen.out.split()]
 
 
-def recorded_drain(node: str) -> str:
-    """Read-only shell text that prints who took `node` out on this edge and why; nothing when
-    nobody did."""
+def drain_record_probe(node: str) -> str:
+    """Read-only shell text that prints who drained `node` on this edge and why; it prints nothing
+    when `node` is not drained."""
     return f"cat {DRAINED_NODES}/{q(node)} 2>/dev/null; true"
 
 
-def drained_by_operator(node: str) -> str:
-    """Read-only shell text that succeeds when a person, not a deploy, took `node` out on this
-    edge."""
+def operator_drain_probe(node: str) -> str:
+    """Read-only shell text that succeeds when an operator drained `node` on this edge."""
     return f"grep -qs '^operator ' {DRAINED_NODES}/{q(node)}"
 
 
-def place(node: Node, port: int) -> str:
-    """Script: this edge finds `node` at its address and `port`, now and after any restart.
-    Nothing is reloaded."""
+def server_address_script(node: Node, port: int) -> str:
+    """Script that sends the requests for `node` to its address and `port`, now and after a restart
+    of HAProxy. It does not reload HAProxy."""
     return render_template("haproxy/place", node=node, port=port, ours=q(OURS), admin=ADMIN)

@@ -1,8 +1,9 @@
-"""What HAProxy on an edge says of nodes and healers, by its socket."""
+"""Read the state of nodes and healers from HAProxy's socket on an edge."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,88 +11,108 @@ from ..engine.host import Node
 
 SOCKET = "/run/haproxy/admin.sock"
 ADMIN = f"socat -t2 stdio unix-connect:{SOCKET}"
-"""Shell text: sends its input to HAProxy. (Without `unix-connect` socat makes a plain file where
-it finds no socket, as after a kill -9, and HAProxy cannot start for it.)"""
+"""Shell command that sends its input to HAProxy. Without `unix-connect`, socat creates a plain file
+when there is no socket (as after kill -9), and that file keeps HAProxy from starting."""
 
 
 def healing_probe(nodes: Sequence[Node]) -> str:
-    """Read-only shell text that prints, for `parse_healing`, what the nodes' healers do by way
-    of this edge."""
-    asked = "".join(f"get var proc.healer_drained{number};" for number, _ in enumerate(nodes, 1))
-    asked += "get var proc.healer_away;get var proc.healer_until"
-    return f"echo '{asked}' | {ADMIN} 2>/dev/null; date +now=%s"
+    """Read-only shell text that prints what the healers of `nodes` have set in HAProxy on this
+    edge; `parse_healing` reads its output."""
+    commands = "".join(f"get var proc.healer_drained{number};" for number in _numbers(nodes))
+    commands += "get var proc.healer_away;get var proc.healer_until"
+    return f"echo '{commands}' | {ADMIN} 2>/dev/null; date +now=%s"
 
 
 @dataclass(frozen=True)
 class Healing:
-    """What the healers do: the nodes they have drained here, and the address of the one that is
-    away on purpose (or nothing)."""
+    """What the healers do on one edge: `drained` holds the nodes that they drained. `away` is the
+    address of the node whose healer holds the restart lease, or empty."""
 
     drained: tuple[str, ...] = ()
     away: str = ""
 
 
 def parse_healing(nodes: Sequence[Node], text: str) -> Healing:
-    """The output of `healing_probe` for the same `nodes`."""
+    """Parse the output of `healing_probe` for the same `nodes`."""
     found = dict(re.findall(r"^proc\.healer_(\w+): type=\w+ value=<(.*)>$", text, re.M))
     drained = tuple(
-        node.name for number, node in enumerate(nodes, 1) if found.get(f"drained{number}") == "1"
+        node.name
+        for number, node in zip(_numbers(nodes), nodes, strict=True)
+        if found.get(f"drained{number}") == "1"
     )
     now = int(text.rpartition("now=")[2] or 0)
     return Healing(drained, found.get("away", "") if int(found.get("until", 0)) > now else "")
 
 
+def _numbers(nodes: Sequence[Node]) -> range:
+    """The numbers of the nodes in HAProxy's variables, from 1."""
+    return range(1, len(nodes) + 1)
+
+
 def stat_script() -> str:
-    """Script that prints HAProxy's statistics as CSV, for `parse_stat`."""
+    """Script that prints HAProxy's statistics as CSV; `parse_stat` reads its output."""
     return f"echo 'show stat' | {ADMIN}"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A node as one edge's balancer sees it. `in_flight` counts its requests over all backends."""
+    """An app node as HAProxy on one edge sees it. The numbers are sums over all backends."""
 
     node: str
     status: str
     in_flight: int
     queued: int
     requests: int = 0
-    """Given to it since the balancer's start."""
+    """Requests that the node got since HAProxy started."""
     errors: int = 0
-    """5xx from it, broken connections, and requests that had to be asked again elsewhere."""
+    """Answers with 5xx, broken connections and retries since HAProxy started."""
 
     @property
     def up(self) -> bool:
-        """Whether it gets requests."""
+        """Whether the node gets requests."""
         return self.status.startswith("UP")
 
 
 def parse_stat(csv: str) -> dict[str, Server]:
-    """The nodes in the output of `stat_script`, by name; panic servers are counted to their
-    node's requests."""
-    rows = [line.split(",") for line in csv.splitlines() if line and not line.startswith("#")]
-    head = next(
-        (line.lstrip("# ").split(",") for line in csv.splitlines() if line.startswith("#")), []
-    )
-    if not head:
-        return {}
-    at = {title: number for number, title in enumerate(head)}
+    """The app nodes in the output of `stat_script`, by name. The backend `health` has their status.
+    The requests of a last-resort server (`panic-NODE`) count for its node."""
+    lines = csv.splitlines()
+    head = next((line.lstrip("# ").split(",") for line in lines if line.startswith("#")), [])
     status: dict[str, str] = {}
-    load: dict[str, list[int]] = {}
-    for row in rows:
-        name, backend = row[at["svname"]], row[at["pxname"]]
+    sums: dict[str, Counter[str]] = {}
+    for line in lines:
+        if not head or not line or line.startswith("#"):
+            continue
+        row = dict(zip(head, line.split(","), strict=False))
+        name, backend = row["svname"], row["pxname"]
         if name in ("FRONTEND", "BACKEND"):
             continue
         if backend == "health":
-            status[name] = row[at["status"]]
+            status[name] = row["status"]
             continue
-        sums = load.setdefault(name.removeprefix("panic-"), [0] * len(SUMMED))
-        for place, titles in enumerate(SUMMED):
-            sums[place] += sum(int(row[at[title]] or 0) for title in titles if title in at)
+        node = sums.setdefault(name.removeprefix("panic-"), Counter())
+        for field, columns in SUMMED_COLUMNS.items():
+            node[field] += sum(int(row.get(column) or 0) for column in columns)
     return {
-        name: Server(name, seen, *load.get(name, [0] * len(SUMMED)))
-        for name, seen in status.items()
+        name: _make_server(name, text, sums.get(name, Counter())) for name, text in status.items()
     }
 
 
-SUMMED = (("scur",), ("qcur",), ("stot",), ("hrsp_5xx", "econ", "eresp", "wretr"))
-"""HAProxy's columns behind `Server`'s numbers."""
+def _make_server(name: str, status: str, sums: Counter[str]) -> Server:
+    return Server(
+        name,
+        status,
+        in_flight=sums["in_flight"],
+        queued=sums["queued"],
+        requests=sums["requests"],
+        errors=sums["errors"],
+    )
+
+
+SUMMED_COLUMNS = {
+    "in_flight": ("scur",),
+    "queued": ("qcur",),
+    "requests": ("stot",),
+    "errors": ("hrsp_5xx", "econ", "eresp", "wretr"),
+}
+"""The columns of HAProxy's statistics that make up each number of a `Server`."""

@@ -1,4 +1,5 @@
-"""The floating address: which edge holds it, and how an edge hands it over."""
+"""Scripts and probes for keepalived on an edge: the state of an edge, and the handover of the
+floating address."""
 
 from __future__ import annotations
 
@@ -12,24 +13,25 @@ from .haproxy import EDGE_HEALTH
 KEEPALIVED_UNIT = "keepalived.service"
 
 INTERFACE = "/run/runbook-edge.conf"
-"""Where each start of keepalived finds the name of its interface."""
+"""A start of keepalived reads the name of its interface from this file."""
 
 EDGE_DRAINED = f"{STATE}/edge-drained"
-"""On a drained edge: `1`, then who drained it and why (`deploy RUN` or `operator …`)."""
+"""The file on a drained edge: `1`, then who drained the edge and why (`deploy RUN` or
+`operator …`)."""
 
 HANDOVER_TOOL = f"{TOOLS}/edge-handover"
 
 
 def check_command(settings: Settings) -> str:
-    """The command by which an edge finds out whether it can serve: nginx, HAProxy, and the way
-    through both."""
-    ask = f"/usr/bin/{CURL}127.0.0.1 -sf -o /dev/null --max-time 0.9"
-    return f"{ask} http://127.0.0.1:{settings.edge.port}{EDGE_HEALTH}"
+    """Shell command that succeeds when the edge can serve: a request passes nginx and HAProxy."""
+    curl = f"/usr/bin/{CURL}127.0.0.1 -sf -o /dev/null --max-time 0.9"
+    return f"{curl} http://127.0.0.1:{settings.edge.port}{EDGE_HEALTH}"
 
 
 @dataclass(frozen=True)
 class EdgeState:
-    """An edge as it sees itself. `drained` tells who and why, and is empty when it is not."""
+    """The state of an edge. `drained` holds who drained the edge and why; empty when it is not
+    drained."""
 
     name: str
     reachable: bool = True
@@ -39,13 +41,13 @@ class EdgeState:
     drained: str = ""
 
     @property
-    def able(self) -> bool:
-        """Whether it could have the address."""
+    def can_hold(self) -> bool:
+        """Whether the edge can take the floating address."""
         return self.running and self.healthy and not self.drained
 
 
 def edge_probe(settings: Settings) -> str:
-    """Read-only shell text that prints what `parse_edge` reads."""
+    """Read-only shell text that prints the state of an edge; `parse_edge` reads its output."""
     return (
         f"{holds_probe(settings.edge.address)} && echo holds\n"
         f"systemctl is-active -q {KEEPALIVED_UNIT} && echo running\n"
@@ -55,20 +57,26 @@ def edge_probe(settings: Settings) -> str:
 
 
 def parse_edge(name: str, text: str) -> EdgeState:
-    """The edge in the output of `edge_probe`."""
-    said = {word: rest for word, _, rest in (line.partition(" ") for line in text.splitlines())}
-    drained = (said["drained"] or "nobody knows by whom") if "drained" in said else ""
-    return EdgeState(name, True, "holds" in said, "running" in said, "healthy" in said, drained)
+    """Parse the output of `edge_probe`."""
+    found = {word: rest for word, _, rest in (line.partition(" ") for line in text.splitlines())}
+    return EdgeState(
+        name,
+        holds="holds" in found,
+        running="running" in found,
+        healthy="healthy" in found,
+        drained=(found["drained"] or "unknown by whom") if "drained" in found else "",
+    )
 
 
 def holds_probe(address: str) -> str:
-    """Read-only shell text that succeeds where the floating address lies on a real interface."""
+    """Read-only shell text that succeeds when the floating address is on an interface other than
+    lo."""
     return f"ip -o -4 address show to {address} | grep -qv ' lo '"
 
 
 def drain_edge_script(why: str) -> str:
-    """Script: this edge lets the address go as soon as another can have it; the reason is on
-    record before it happens."""
+    """Script that drains this edge: it gives the address up as soon as another edge can take it.
+    keepalived watches the file, so the reason is always recorded."""
     return (
         f"printf '1 %s\\n' {q(why)} >{EDGE_DRAINED}.new && mv -f {EDGE_DRAINED}.new"
         f" {EDGE_DRAINED}\n"
@@ -76,27 +84,27 @@ def drain_edge_script(why: str) -> str:
 
 
 def undrain_edge_script() -> str:
-    """Script: this edge may have the address again. Nothing moves."""
+    """Script that lets this edge hold the address again. The address does not move."""
     return f"rm -f {EDGE_DRAINED}\n"
 
 
 def take_script(giver: str, address: str) -> str:
-    """Script for an edge that may get `address` from the one at `giver`: packets of the giver's
-    connections go there."""
+    """Script for an edge that may take `address`: it forwards the packets of open connections to
+    the edge at the address `giver`."""
     return f"{HANDOVER_TOOL} take {giver} {address}\n"
 
 
 def give_script(address: str) -> str:
-    """Script for the edge that will lose `address`: it goes on answering its connections."""
+    """Script for the edge that will lose `address`: it keeps serving its open connections."""
     return f"{HANDOVER_TOOL} give {address}\n"
 
 
-def settle_script(address: str, most: int) -> str:
-    """Script for the edge that has lost it: ends its connections in good manners, prints how
-    many outlived `most` seconds."""
-    return f"{HANDOVER_TOOL} settle {address} {most}\n"
+def settle_script(address: str, seconds: int) -> str:
+    """Script for the edge that lost `address`: it waits until the open connections have ended, and
+    prints how many are left after `seconds`."""
+    return f"{HANDOVER_TOOL} settle {address} {seconds}\n"
 
 
 def end_script(address: str) -> str:
-    """Script for all edges: nothing is left of a handover."""
+    """Script for all edges: it removes all traces of a handover."""
     return f"{HANDOVER_TOOL} end {address}\n"

@@ -91,7 +91,7 @@ def _drain_author(node: Node) -> str:
 
 def _refuse_unproven(balancer: Balancer, node: Node) -> None:
     """Refuse a node that the gate keeps out of service: only the gate may put it back."""
-    if why := balancer.by_gate(node.name):
+    if why := balancer.gate_drain_reason(node.name):
         raise RunbookError(
             f"{node.name} is kept out: {why}",
             "its app has not passed the gate since it started; undraining it now would test it on"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from .. import certs
 from ..acceptance.host_facts import CurlAnswer, DatabaseFacts, LogBound
 from ..control import counters
-from ..control.clocks import Clock, against_ours
+from ..control.clocks import Clock, measure_clock
 from ..control.counters import EndpointCounts
 from ..discovery import store as discovery_store
 from ..engine.converge import State
@@ -86,7 +86,7 @@ class HostFacts:
     def clocks(self) -> Mapping[str, Clock]:
         """See `NodeFacts`."""
         with open_fleet(self.settings, self.settings.inventory.nodes, readonly=True) as fleet:
-            results = fleet.each(lambda node: against_ours(fleet.link(node)))
+            results = fleet.each(lambda node: measure_clock(fleet.link(node)))
         raise_first(results)
         return {name: clock for name, clock in results.items() if isinstance(clock, Clock)}
 

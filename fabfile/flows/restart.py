@@ -64,14 +64,16 @@ def _restart_node(settings: Settings, link: Link, node: Node, balancer: Balancer
     """Restart one node; returns what happened, in words."""
     unit = app_unit(settings)
     link.run(append_lines(run.entry("begin", f"unit {unit}", f"restart {unit}")))
-    kept_out = balancer.by_gate(node.name)
+    kept_out = balancer.gate_drain_reason(node.name)
     # A node that the gate keeps out is drained already, and only the gate may put it back.
-    drained = contextlib.nullcontext() if kept_out else balancer.without(node, f"deploy {run.id}")
+    drained = (
+        contextlib.nullcontext() if kept_out else balancer.out_of_service(node, f"deploy {run.id}")
+    )
     with drained:
         link.run(f"systemctl restart {unit}", timeout=150)
     passed = _pass_gate(settings, link, node, balancer, run) if kept_out else ""
     link.run(append_lines(run.entry("changed", f"unit {unit}", f"restarted {unit}{passed}")))
-    if balancer.by_operator(node.name):
+    if balancer.is_drained_by_operator(node.name):
         return f"restarted{passed}, still drained by an operator"
     return f"restarted{passed}, serving"
 
@@ -94,7 +96,7 @@ def _pass_gate(settings: Settings, link: Link, node: Node, balancer: Balancer, r
     Raises:
         GateFailed: the release failed; the node stays out of service.
     """
-    running = releases.current_release(releases.releases_on(link, settings))
+    running = releases.current_release(releases.read_releases(link, settings))
     system = system_of(settings, link, running)
     if system.facts is None:
         raise RunbookError(
@@ -105,7 +107,7 @@ def _pass_gate(settings: Settings, link: Link, node: Node, balancer: Balancer, r
     verdict = gate.watch_release(link, settings, system.facts.port, gate.gate_reads(settings))
     if verdict.failed:
         raise gate.GateFailed(link.name, running, str(verdict.failed), verdict)
-    balancer.place(node, system.facts.port)
+    balancer.set_address(node, system.facts.port)
     balancer.undrain(node.name)
     facts = {"proven": now(), "run": run.id, "how": "passed the gate at a restart"}
     link.run(ReleaseProven(app_unit(settings), running).record_proof_script(facts))

@@ -13,7 +13,7 @@ from ..control.releases import (
     InstalledRelease,
     current_release,
     previous_release,
-    releases_on,
+    read_releases,
 )
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import raise_first
@@ -38,7 +38,7 @@ def show_releases(settings: Settings, names: Sequence[str], json: str | None) ->
     """
     out = open_console(json)
     with open_fleet(settings, _app_nodes(settings, names), readonly=True) as fleet:
-        results = fleet.each(lambda node: releases_on(fleet.link(node), settings))
+        results = fleet.each(lambda node: read_releases(fleet.link(node), settings))
     installed = _without_errors(results)
     out.print(_release_table(installed))
     hosts = {
@@ -96,7 +96,7 @@ def roll_back(settings: Settings, names: Sequence[str], to: str, options: Deploy
     """
     started = time.monotonic()
     with open_fleet(settings, _app_nodes(settings, names), readonly=options.dry) as fleet:
-        results = fleet.each(lambda node: releases_on(fleet.link(node), settings))
+        results = fleet.each(lambda node: read_releases(fleet.link(node), settings))
         raise_first(results)
         installed = _without_errors(results)
         target = named_release(installed, to) if to else release_before(installed)

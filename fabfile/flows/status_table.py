@@ -133,7 +133,7 @@ def _edge_text(host: HostStatus) -> str:
         return "holds the address"
     if host.edge.drained:
         return "drained"
-    return "stands by" if host.edge.able else "cannot take over"
+    return "stands by" if host.edge.can_hold else "cannot take over"
 
 
 def _app_text(node: str, edges: dict[str, HostStatus]) -> str:

@@ -84,7 +84,7 @@ class AppRollout:
 
     def _lift_leftovers(self, nodes: Sequence[Node]) -> None:
         """Undrain what a dead deploy left drained: until then no other node may be drained."""
-        for name in self.balancer.lift_leftovers(nodes):
+        for name in self.balancer.undrain_leftovers(nodes):
             [node] = self.settings.inventory.select([name])
             sentence = f"undrain {name} (an unfinished deploy drained it)"
             self.session.report_outcome(node, Outcome("drain", State.CHANGED, sentence))
@@ -139,7 +139,7 @@ class AppRollout:
             Unreachable: a node does not answer.
         """
         return {
-            node.name: releases.releases_on(self.session.fleet.link(node), self.settings)
+            node.name: releases.read_releases(self.session.fleet.link(node), self.settings)
             for node in nodes
         }
 

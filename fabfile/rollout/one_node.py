@@ -59,8 +59,8 @@ class NodeRollout:
                 still runs; else it is out of service, and the reason is recorded.
         """
         name = self.node.name
-        may_drain = bool(self._balancer.view()) and not self._balancer.by_operator(name)
-        was_kept_out = may_drain and bool(self._balancer.by_gate(name))
+        may_drain = bool(self._balancer.view()) and not self._balancer.is_drained_by_operator(name)
+        was_kept_out = may_drain and bool(self._balancer.gate_drain_reason(name))
         invocation_before = self._read_invocation_id()
         load: GateVerdict | None = None
         # Recorded before anything is changed: if the run dies, the node stays out of service, and
@@ -79,7 +79,7 @@ class NodeRollout:
             if may_drain:
                 # This fails for the last node that serves: a bad release is better than none.
                 with contextlib.suppress(RunbookError):
-                    self._balancer.hold(name, self._drain_reason(failed.number))
+                    self._balancer.keep_out(name, self._drain_reason(failed.number))
             raise
         except BaseException as error:
             if may_drain and not was_kept_out:
@@ -129,7 +129,7 @@ class NodeRollout:
     def _place_server(self) -> None:
         """Let the balancers use the port on which this release serves."""
         assert self.system.facts is not None
-        self._balancer.place(self.node, self.system.facts.port)
+        self._balancer.set_address(self.node, self.system.facts.port)
 
     def _put_back(self) -> GateVerdict:
         """The second half of the gate: the balancers' counters while the node serves users."""
@@ -177,7 +177,7 @@ class NodeRollout:
                         return
                     self._watch_release()
                 self._place_server()
-            self._balancer.release(self.node.name)
+            self._balancer.let_in(self.node.name)
 
     def _read_invocation_id(self) -> str:
         """systemd's id of the app's current start; every start has another one."""

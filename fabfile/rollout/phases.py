@@ -65,7 +65,7 @@ def _run_phase(session: RolloutSession, phase: str, nodes: Sequence[Node]) -> bo
             session, nodes, lambda node: session.converge(node, session.system.steps(node, phase))
         )
     # The holder of the floating address comes last, so that the address moves only once.
-    nodes = session.edges.holder_last(nodes)
+    nodes = session.edges.order_holder_last(nodes)
     # Edges that serve nobody yet need not wait for each other.
     batches = [[node] for node in nodes] if session.balancer.view() else [nodes]
     work = partial(_converge_edge, session)
@@ -102,7 +102,7 @@ def _converge_edge(session: RolloutSession, node: Node) -> bool:
     planned = predict_outcomes(steps, read_steps(session.fleet.link(node), steps))
     if not any(outcome.state is State.WOULD for outcome in planned):
         return session.converge(node, steps)
-    with session.edges.without(
+    with session.edges.out_of_service(
         node, f"deploy {session.run.id}", partial(session.show_node_status, node)
     ):
         return session.converge(node, steps)

@@ -18,7 +18,7 @@ import pytest
 from samples import FACTS, MATERIAL, NODES, SHA256, site
 
 from fabfile.control import counters, haproxy_stats, releases
-from fabfile.control.haproxy import drain_script, place, undrain_script
+from fabfile.control.haproxy import drain_script, server_address_script, undrain_script
 from fabfile.control.keepalived import edge_probe
 from fabfile.engine import frame, lock
 from fabfile.engine.command import Shell
@@ -120,9 +120,9 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "lock_probe", lock.PROBE + "\n"
     yield "haproxy_drain", drain_script("node1", "operator anna@desk it's ill")
     yield "haproxy_undrain", undrain_script("node1")
-    yield "haproxy_place", place(NODES[2], 17000)
+    yield "haproxy_server_address", server_address_script(NODES[2], 17000)
     yield "haproxy_stat", haproxy_stats.stat_script() + "\n"
-    yield "releases_look", releases.releases_probe(site()) + "\n"
+    yield "releases_probe", releases.releases_probe(site()) + "\n"
     yield "gate_mark_pending", proven_step(site()).mark_pending_script()
     yield (
         "gate_record_proof",

@@ -114,7 +114,7 @@ class LogFull:
     def _restart_after(self, target: DrillTarget, script: str) -> None:
         balancer = Balancer(target.settings)
         try:
-            with balancer.without(self.node, "deploy drill log-disk-full"):
+            with balancer.out_of_service(self.node, "deploy drill log-disk-full"):
                 target.run(self.node, f"{script}systemctl restart {q(target.unit)}", timeout=150)
         finally:
             balancer.close()

@@ -11,7 +11,7 @@ import pytest
 from samples import FACTS, MATERIAL, NODES, site
 
 from fabfile.control import haproxy
-from fabfile.control.haproxy import place
+from fabfile.control.haproxy import server_address_script
 from fabfile.engine.command import Shell
 from fabfile.engine.host import Node
 from fabfile.engine.shell import Reading
@@ -75,7 +75,7 @@ class Edge:
         )
 
     def place(self, node: Node, port: int) -> subprocess.CompletedProcess[str]:
-        return self.run(place(node, port))
+        return self.run(server_address_script(node, port))
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from fabfile.control import clocks
-from fabfile.control.clocks import against_ours
+from fabfile.control.clocks import measure_clock
 from fabfile.engine.link import Link
 from fabfile.engine.shell import q
 
 
 def test_a_clock_that_is_ours_is_right(link: Link) -> None:
     """The host is a namespace of this machine."""
-    clock = against_ours(link)
+    clock = measure_clock(link)
     assert abs(clock.ahead) <= clock.slack
     assert clock.slack < 1
 
@@ -22,7 +22,7 @@ def test_a_clock_that_is_wrong_is_found_out(
     link: Link, monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
     monkeypatch.setattr(clocks, "NOW", f"date -d '{seconds:+d} seconds' +%s.%N")
-    clock = against_ours(link)
+    clock = measure_clock(link)
     assert abs(clock.ahead - seconds) <= clock.slack
 
 
@@ -47,5 +47,5 @@ def test_who_keeps_it_right(
         link.run(
             f"printf '#!/bin/sh\\n%s\\n' {q(body)} >/tmp/tools/{name}; chmod 755 /tmp/tools/{name}"
         )
-    monkeypatch.setattr(clocks, "KEEPER", f"PATH=/tmp/tools:$PATH\n{clocks.KEEPER}")
-    assert against_ours(link).keeper == keeper
+    monkeypatch.setattr(clocks, "KEEPER_PROBE", f"PATH=/tmp/tools:$PATH\n{clocks.KEEPER_PROBE}")
+    assert measure_clock(link).keeper == keeper

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from samples import NODES, site
 
-from fabfile.control.floating_address import Edges, _nothing_to_move, _other_edges
+from fabfile.control.floating_address import Edges, _other_able_edges, _reason_not_to_move
 from fabfile.control.keepalived import EDGE_DRAINED, EdgeState, parse_edge
 from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
@@ -30,7 +30,7 @@ ABLE = EdgeState("edge2", running=True, healthy=True)
             "running\nhealthy\ndrained operator anna@desk a look\n",
             replace(ABLE, name="edge1", drained="operator anna@desk a look"),
         ),
-        ("running\ndrained \n", EdgeState("edge1", running=True, drained="nobody knows by whom")),
+        ("running\ndrained \n", EdgeState("edge1", running=True, drained="unknown by whom")),
     ],
 )
 def test_an_edge_as_it_sees_itself(text: str, seen: EdgeState) -> None:
@@ -49,16 +49,16 @@ def test_an_edge_as_it_sees_itself(text: str, seen: EdgeState) -> None:
 )
 def test_who_could_have_the_address_instead(second: EdgeState, others: list[str]) -> None:
     view = {"edge1": HOLDER, "edge2": second}
-    assert _other_edges("edge1", view) == others
-    assert bool(_nothing_to_move("edge1", view)) is not bool(others)
+    assert _other_able_edges("edge1", view) == others
+    assert bool(_reason_not_to_move("edge1", view)) is not bool(others)
 
 
 def test_nothing_is_moved_from_an_edge_that_does_not_hold_it_nor_on_a_site_without_an_address() -> (
     None
 ):
     view = {"edge1": HOLDER, "edge2": ABLE}
-    assert _nothing_to_move("edge2", view) == "it does not hold the floating address"
-    assert _nothing_to_move("edge1", {}) == "no floating address to move"
+    assert _reason_not_to_move("edge2", view) == "the edge does not hold the floating address"
+    assert _reason_not_to_move("edge1", {}) == "no floating address to move"
     assert Edges(replace(site(), edge=Edge())).view() == {}
 
 
