@@ -9,7 +9,7 @@ from __future__ import annotations
 from invoke import Collection
 
 from .engine.terminal import accept_any_encoding
-from .menu import drills, on_call, releases, service
+from .menu import drills, on_call, releases, seeing, service
 
 accept_any_encoding()  # before `fab --list` prints
 
@@ -19,6 +19,7 @@ namespace = Collection(
     releases.releases,
     releases.rollback,
     on_call.status,
+    seeing.history,
     on_call.runbook,
     on_call.dashboard,
     on_call.drain,

@@ -66,6 +66,7 @@ class Run:
             "task": self.task,
             "event": event,
             "step": step,
+            **({"reason": self.reason} if self.reason else {}),
         }
         return mask_secrets(json.dumps({**line, "message": sentence, **more}, ensure_ascii=False))
 

@@ -19,7 +19,7 @@ FLOORS = (
     {"console", "control", "traffic", "alerts", "dashboards"},
     {"steps"},
     {"roles"},
-    {"certs", "discovery"},
+    {"certs", "discovery", "records"},
     {"health"},
     {"rollout"},
     {"drills"},

@@ -1,0 +1,109 @@
+"""Read what was done from the journals of the hosts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..engine.journal import HOST_JOURNAL
+from ..engine.messages import plural
+from ..engine.secret import mask_keyed
+from ..roles.healer import HEALER_UNIT
+from .moment import parse_iso
+from .past_act import DONE, FAILED, HEALER, UNFINISHED, PastAct
+
+LINES = 20_000
+"""Lines read of a host's journal: the newest. A first deploy writes about 150."""
+
+HEALER_ACTS = "#healer"
+
+
+def acts_probe(since: float) -> str:
+    """Read-only shell text that prints, for `parse_entries` and `parse_healer`, the journal and the
+    acts of the healer since a moment in seconds since 1970."""
+    return f"""tail -n {LINES} {HOST_JOURNAL} 2>/dev/null
+echo '{HEALER_ACTS}'
+timeout 5 journalctl -q --no-pager -o short-unix -u {HEALER_UNIT} --since @{int(since)} \\
+  --grep ' (done|failed) ' -n 2000 2>/dev/null
+true"""
+
+
+def parse_entries(text: str) -> list[dict[str, Any]]:
+    """The entries of a journal. A line that is cut off is left out, and so is a line of another
+    program."""
+    found = []
+    for line in text.partition(f"{HEALER_ACTS}\n")[0].splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("run") and entry.get("time"):
+            found.append(entry)
+    return found
+
+
+def parse_healer(host: str, text: str) -> list[PastAct]:
+    """The acts of the healer of `host`, such as
+    `1795912397.12 node1 python3[9]: restart done (hang): ...`."""
+    found = []
+    for line in text.partition(f"{HEALER_ACTS}\n")[2].splitlines():
+        act = re.match(r"([\d.]+) \S+ [^:]*: ((\w+) (done|failed)\b.*)", line)
+        if act:
+            result = DONE if act[4] == "done" else FAILED
+            found.append(PastAct(float(act[1]), HEALER, HEALER, (host,), result, act[2]))
+    return found
+
+
+def gather_runs(entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[PastAct]:
+    """Put the entries of all hosts together, one act for each run. Pure.
+
+    Args:
+        entries: by host, from `parse_entries`.
+    """
+    runs: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+    for host, lines in entries.items():
+        for entry in lines:
+            runs[str(entry["run"])].append((host, entry))
+    return [_describe_run(run, lines) for run, lines in runs.items()]
+
+
+def _describe_run(run: str, lines: Sequence[tuple[str, Mapping[str, Any]]]) -> PastAct:
+    hosts = tuple(dict.fromkeys(host for host, _ in lines))
+    texts: dict[str, list[str]] = defaultdict(list)
+    open_steps: dict[tuple[str, str], str] = {}
+    for host, entry in lines:
+        step, event = (host, str(entry.get("step"))), str(entry.get("event"))
+        message = str(entry.get("message", ""))
+        if event == "begin":
+            open_steps[step] = message
+        else:
+            open_steps.pop(step, None)
+            texts[event].append(f"{host}: {message}")
+    first = lines[0][1]
+    if texts["failed"]:
+        result, text = FAILED, texts["failed"][0]
+    elif open_steps:
+        (host, _), message = next(iter(open_steps.items()))
+        result, text = UNFINISHED, f"{host}: began to {message}"
+    else:
+        result, text = DONE, _summarise_changes(texts["changed"])
+    reason = next((str(entry["reason"]) for _, entry in lines if entry.get("reason")), "")
+    return PastAct(
+        min(parse_iso(str(entry["time"])) for _, entry in lines),
+        str(first.get("who", "")),
+        str(first.get("task", "")),
+        hosts,
+        result,
+        mask_keyed(text),
+        mask_keyed(reason),  # people type passwords where they should not
+        run,
+    )
+
+
+def _summarise_changes(changes: Sequence[str]) -> str:
+    if len(changes) <= 1:
+        return "".join(changes)
+    return f"{plural(len(changes), 'change')}, the last: {changes[-1]}"
