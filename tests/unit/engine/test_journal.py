@@ -25,6 +25,7 @@ def test_an_entry_says_who_did_what_when(tmp_path: Path) -> None:
         "task": "deploy",
         "event": "changed",
         "step": "file /etc/x",
+        "reason": "ticket 7",
         "schema": 2,
         "message": "write «x» ✓",
         "seconds": 1.5,
