@@ -20,6 +20,7 @@ namespace = Collection(
     releases.rollback,
     on_call.status,
     seeing.history,
+    seeing.logs,
     on_call.runbook,
     on_call.dashboard,
     on_call.drain,

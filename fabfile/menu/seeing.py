@@ -43,3 +43,51 @@ def history(
 
     names = [*hosts_of(c), *filter(None, host.split(","))]
     return show_history(load_settings(), names, HistoryFilter(since, task, failed), json)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "host": "only this host, as -H; several with commas",
+        "unit": "only units with this in their name, such as haproxy",
+        "endpoint": "only requests of this endpoint (that failed, were asked again, or were slow)",
+        "status": "only requests with this status; 5xx is each from 500 on",
+        "request": "only the request with this id: the header X-Request-ID of the answer",
+        "errors": "only errors, and requests that failed or were asked again",
+        "since": "an age (10m, 2h, 7d) or a time in UTC (2026-11-29T01:30)",
+        "follow": "show new lines as they come, until Ctrl-C",
+        **JSON,
+        **VERBOSE,
+    },
+)
+@run_as_task
+def logs(
+    c: Any,
+    host: str = "",
+    unit: str = "",
+    endpoint: str = "",
+    status: str = "",
+    request: str = "",
+    errors: bool = False,
+    since: str = "15m",
+    follow: bool = False,
+    json: str | None = None,
+    verbose: bool = False,
+) -> int:
+    """Show the logs of all hosts, merged by time.
+
+    The journal of our units, PostgreSQL's log, and requests that failed, were asked again, or were
+    slow. Other requests are logged nowhere.
+
+    fab logs --errors --since 2h
+    fab logs --request 351edcab6414dd9b13e04afad68ad467
+    """
+    from ..flows.logs import follow_logs, show_logs
+    from ..records.log_line import LogFilter
+    from ..settings.site_file import load_settings
+
+    names = [*hosts_of(c), *filter(None, host.split(","))]
+    wanted = LogFilter(unit, endpoint, status, request, errors)
+    if follow:
+        return follow_logs(load_settings(), names, wanted)
+    return show_logs(load_settings(), names, wanted, since, json)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..alerts.objectives import service_objectives
 from ..control.haproxy import EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT, backend_name
 from ..control.haproxy_stats import ADMIN
 from ..engine.host import Node
@@ -51,6 +52,8 @@ class Backend:
     timeout: str = ""
     retry: str = ""
     database: bool = False
+    slow: int = 0
+    """Milliseconds after which an answer is logged as slow; 0: after USUAL_SLOW_MS."""
     keep: int = 0
     """Seconds for which nginx may keep an answer, from when the app was asked; 0: never."""
 
@@ -67,8 +70,26 @@ def make_backend(endpoint: Endpoint) -> Backend:
         timeout=f"{endpoint.timeout}s" if endpoint.timeout else "",
         retry=f"{RETRIES[event]} {statuses}".rstrip() if event else "",
         database=endpoint.database,
+        slow=find_slow_bound(endpoint),
         keep=endpoint.cache.ttl if endpoint.cache else 0,
     )
+
+
+USUAL_SLOW_MS = 1000
+"""Milliseconds after which an answer is logged as slow, where the endpoint has no bound of its
+own."""
+
+
+def find_slow_bound(endpoint: Endpoint) -> int:
+    """Milliseconds after which an answer of `endpoint` is slow: its promise (see
+    `alerts.objectives`), else half its time-out; 0: the usual."""
+    promised = [
+        round(objective.within * 1000)
+        for objective in service_objectives(SERVICE)
+        if objective.endpoint == endpoint and objective.within and not endpoint.cache
+    ]
+    # A cached call is asked by the refresher too, and takes seconds by nature.
+    return promised[0] if promised else endpoint.timeout * 500
 
 
 Ports = Mapping[str, int]
@@ -83,6 +104,7 @@ def haproxy_steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
         File(f"{TOOLS}/haproxy-save-state", render_template("haproxy/save-state"), mode=0o755),
         Directory(drop_in),
         File(f"{drop_in}/state.conf", render_template("haproxy/state.conf")),
+        File(f"{drop_in}/log.conf", render_template("haproxy/log.conf")),
         File(
             f"{drop_in}/hardening.conf",
             render_template("haproxy/hardening.conf"),
@@ -142,6 +164,7 @@ def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
         address=edge.address,
         lease=LEASE,
         inner=HAPROXY_PORT,
+        slow=USUAL_SLOW_MS,
         peers=other_edges(settings, edge),
         monitors=settings.monitors,
         edge_health=EDGE_HEALTH,

@@ -63,7 +63,7 @@ def test_an_answer_without_alerts_is_well() -> None:
 
 
 def ends_in(days: float) -> Reading:
-    end = datetime.now(UTC) + timedelta(days=days, minutes=1)
+    end = datetime.now(UTC) + timedelta(days=days, hours=1)
     return Reading(f"notAfter={end.strftime('%b %d %H:%M:%S %Y')} GMT\n", 0)
 
 

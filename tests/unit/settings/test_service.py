@@ -43,9 +43,16 @@ def test_backends_speak_haproxys_words() -> None:
     made = {endpoint.name: make_backend(endpoint) for endpoint in SERVICE.endpoints}
     lost = "conn-failure empty-response"
     assert made["long_dummy"] == Backend(
-        "ep_long_dummy", "/long_dummy", timeout="15s", retry=f"{lost} 500 502", keep=55
+        "ep_long_dummy",
+        "/long_dummy",
+        timeout="15s",
+        retry=f"{lost} 500 502",
+        slow=7500,
+        keep=55,
     )
-    assert made["operation"] == Backend("ep_operation", "/operation", retry="conn-failure")
+    assert made["operation"] == Backend(
+        "ep_operation", "/operation", retry="conn-failure", slow=400
+    )
     assert made["session_delete"] == Backend(
         "ep_session_delete",
         "^/api/session/[0-9]+$",
