@@ -44,9 +44,11 @@ def once(contender: Contender) -> Run:
         stderr=subprocess.STDOUT,
     ) as process:
         assert process.stdout
-        said = process.stdout.read().decode(errors="replace")
+        output = process.stdout.read().decode(errors="replace")
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"{' '.join(contender.command)} ended with {process.returncode}:\n{said[-2000:]}")
+        sys.exit(
+            f"{' '.join(contender.command)} ended with {process.returncode}:\n{output[-2000:]}"
+        )
     return Run(time.perf_counter() - started, usage.ru_maxrss / 1024)

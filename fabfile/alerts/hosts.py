@@ -29,7 +29,7 @@ def unit_rules(pages: Mapping[str, str]) -> Iterator[AlertRule]:
 
 
 def host_rules(settings: Settings) -> Iterator[AlertRule]:
-    """Disks, logs, clocks, owed restarts."""
+    """Disks, logs, clocks, pending restarts."""
     real = '{fstype!~"tmpfs|iso9660",mountpoint!~"/boot.*"}'
     for what, free, size in (
         ("bytes", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
@@ -81,8 +81,8 @@ def host_rules(settings: Settings) -> Iterator[AlertRule]:
         "time() - runbook_owed_since_seconds > 900",
         "1m",
         "inform",
-        f"{HOST} still owes {{{{ $labels.name }}}} (a change is not in effect)",
-        "nothing yet, or the fault that the change was to mend",
+        f"{HOST}: {{{{ $labels.name }}}} is pending (a change is not in effect)",
+        "nothing yet, or the fault that the change was to repair",
         "fab plan",
     )
 

@@ -21,7 +21,7 @@ class RecordRule:
 
 @dataclass(frozen=True)
 class AlertRule:
-    """Something that a person is told. What it says goes into annotations, in this order: what
+    """A message to a person. Its text goes into annotations, in this order: what
     users feel, the command to type first, the page of the runbook. (Since when: Alertmanager
     adds it.)"""
 

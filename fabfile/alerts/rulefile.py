@@ -12,7 +12,7 @@ from .causes import cause_rules
 from .rule import write_group, write_rules
 
 FAST = ("30s", "2m")
-"""Windows whose rates are computed anew with every question to the exporters."""
+"""Windows whose rates are computed at every scrape."""
 SLOWLY = "30s"
 """Between two computations of the others: three days of a figure every 5 s are many."""
 

@@ -40,7 +40,7 @@ class Silence:
 
 
 def hosts_silence(author: str, hosts: Sequence[str], seconds: int) -> Silence:
-    """Whatever is said of `hosts` themselves. What users feel bears no host's name: work that
+    """Alerts about `hosts` themselves. What users feel bears no host's name: work that
     hurts them calls somebody."""
     return Silence(author, (f"host=~{'|'.join(hosts)}", "alertname!=drain-forgotten"), seconds)
 

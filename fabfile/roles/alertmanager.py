@@ -1,5 +1,5 @@
-"""Alertmanager: who is told what. Receivers come from the site file; secrets lie in files of their
-own that only it can read."""
+"""Alertmanager: who receives which alert. Receivers come from the site file. Secrets are in files
+of their own that only Alertmanager can read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def alertmanager_steps(settings: Settings) -> list[Step]:
         " --data.maintenance-interval=1m"
     )
     return [
-        *server_steps(ALERTMANAGER_UNIT, "who is told what", command, 96),
+        *server_steps(ALERTMANAGER_UNIT, "who receives which alert", command, 96),
         *(
             File(
                 f"{FOLDER}/{name}",
@@ -86,9 +86,9 @@ def _read_secret(settings: Settings, name: str, path: Path) -> Secret:
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is no text"
+        problem = error.strerror if isinstance(error, OSError) else "it is no text"
         raise RunbookError(
-            f"monitoring.{name}: {path} cannot be read: {said}",
+            f"monitoring.{name}: {path} cannot be read: {problem}",
             "Alertmanager could call nobody by it; nothing was changed",
             f"ls -l {path}, or take the setting out of {settings.path}",
         ) from None

@@ -48,7 +48,7 @@ class Discovered(Protocol):
 
     @property
     def reject(self) -> Sequence[tuple[str, int]]:
-        """Destinations it waits for in vain."""
+        """Destinations that it calls and that never answer."""
 
 
 def ground_steps(settings: Settings, source: Path) -> list[Step]:

@@ -172,7 +172,7 @@ def _figure_steps(
 
 
 def histogram_bounds() -> list[float]:
-    """Seconds, ascending: the service's own limits, and some around them for the look of it."""
+    """Seconds, ascending: the service's own limits, and some around them for smooth curves."""
     limits = {SERVICE.load.p90_ms / 1000, SERVICE.cache.within_seconds}
     return sorted(limits | {0.01, 0.05, 0.1, 0.2, 2.0, 5.0, 15.0})
 

@@ -1,7 +1,7 @@
 """The healer on an app node: `healer/` of this project as files, its configuration, a hardened
 unit.
 
-What it does is told in `healer/`; what it needs of the edges is the last block of
+`healer/` documents what it does; what it needs of the edges is the last block of
 configs/haproxy/haproxy.cfg.
 """
 

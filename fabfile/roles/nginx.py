@@ -25,7 +25,7 @@ TLS = "/etc/nginx/tls"
 CACHE = "/run/edge-cache"
 """In memory: a full disk must not fail a request."""
 REFRESH = 8082
-"""Port on the edge's loopback where a request asks the app anew and renews the kept answer."""
+"""Port on the edge's loopback where a request goes to the app and renews the cached answer."""
 ALIVE = "/alive"
 """Path on that port that nginx answers without asking anybody."""
 ANSWERS = 5140

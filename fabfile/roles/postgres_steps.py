@@ -183,7 +183,7 @@ class SettingsInEffect(DatabaseStep):
         facts = json_lines(found or "")
         pending = (found or "").startswith("pending")
         wrong = overruled(self.wanted, facts)
-        if pending:  # the restart mends these
+        if pending:  # the restart applies these
             wrong = [one for one in wrong if one.cause not in (Cause.STALE, Cause.NOT_READ)]
         if lines := broken(facts):
             raise RunbookError(

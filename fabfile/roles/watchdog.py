@@ -1,8 +1,8 @@
 """The watchdog on each edge: `watchdog/` of this project as files, and a hardened unit.
 
 keepalived moves the address away from an edge that does not answer, but requests under way stay
-behind, and wait. The watchdog ends what hangs within 0.3 s; what then breaks off is asked for anew.
-What it does is told in `watchdog/`.
+behind, and wait. The watchdog ends what hangs within 0.3 s; requests that fail then are retried.
+`watchdog/` documents what it does.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ TEXTS = {
         "a DNS name like api.example.com",
     ),
 }
-"""What a value must look like, and how that is said: these go into configuration files, paths
-and unit names as they are."""
+"""The form of a value, and its description for people. These values go into configuration files,
+paths and unit names as they are."""
 _EXAMPLES = {"edge.replace": "nginx", "tls.names": "api.example.com"}
 """What may stand in a list."""
 

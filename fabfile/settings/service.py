@@ -15,7 +15,7 @@ class Start:
 
     memory_max: str
     lifetime: int
-    """Age at which it is started anew, drained, before it dies by itself; 0: never."""
+    """Age at which the healer drains and restarts it, before it dies by itself; 0: never."""
 
 
 @dataclass(frozen=True)

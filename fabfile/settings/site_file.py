@@ -53,8 +53,10 @@ def load_settings(path: Path | None = None) -> Settings:
             f"cp site.example.toml {path}, then fill it in",
         ) from None
     except (OSError, ValueError) as error:  # what is no TOML is a ValueError too
-        said = error.strerror if isinstance(error, OSError) else error
-        raise RunbookError(f"{path}: {said}", "nothing was read from it", f"edit {path}") from None
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise RunbookError(
+            f"{path}: {problem}", "nothing was read from it", f"edit {path}"
+        ) from None
     return Reader(path).settings(data)
 
 

@@ -13,7 +13,7 @@ from ..cache_age import Ages, clock_offset, judge_ages
 from ..cache_probe import PATH, CacheEvidence
 from ..row import Figures, Row, Verdict, judge_figures, show_ms
 
-NEXT = "fab plan, and look at the edges' cache"
+NEXT = "fab plan, then check the edges' cache: fab runbook cache-stale"
 
 SLOW_APP = 0.1
 """Seconds. If the app needs more, an answer from a cache is visibly faster."""

@@ -25,7 +25,7 @@ SEQ_SCAN_SECONDS = 0.03
 
 INDEXES = "inv db.indexes"
 STATUS = "fab status"
-FIND_CACHE = "fab plan, and look for a cache on the way"
+FIND_CACHE = "fab plan, and search for a cache between users and app"
 
 
 def suspected_missing_indexes(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:

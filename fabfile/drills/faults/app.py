@@ -159,8 +159,8 @@ def old_app(target: DrillTarget, *nodes: Node, youngest: int = 30) -> OnHosts:
 
 
 def slow_to_start(target: DrillTarget, fault: OnHosts) -> OnHosts:
-    """The same fault with a slow start: the outbound call that the binary makes in vain is not
-    rejected (R20)."""
+    """The same fault with a slow start: the binary waits for an outbound call that is not rejected
+    (R20)."""
     if not target.facts.reject:
         raise NotPossible(
             "the start of this binary waits for no call", "it cannot be made slow", ""

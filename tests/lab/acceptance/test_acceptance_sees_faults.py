@@ -183,4 +183,4 @@ def test_a_cache_in_between_is_found(
     found = rows(outcome)
     assert found["R6"]["verdict"] == "failed"
     assert "it is cached" in found["R6"]["why"]
-    assert "look for a cache" in found["R6"]["next"]
+    assert "search for a cache" in found["R6"]["next"]

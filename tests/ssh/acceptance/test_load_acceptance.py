@@ -201,7 +201,7 @@ def test_a_cache_on_the_way_fails_by_the_name_of_what_it_keeps(runs: Runs, numbe
     assert list(failed) == list(CACHES[number]), [(row.id, row.why) for row in failed.values()]
     for row in failed.values():
         assert row.why.startswith("it is cached: ")
-        assert "look for a cache" in row.next
+        assert "search for a cache" in row.next
 
 
 def test_a_slow_endpoint_fails_alone(runs: Runs) -> None:

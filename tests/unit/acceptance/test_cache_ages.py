@@ -184,7 +184,7 @@ def test_age() -> None:
         Verdict.FAILED,
         "an answer was 61 s old (by when each body was first seen)",
     )
-    assert "look at the edges' cache" in old.next
+    assert "check the edges' cache" in old.next
     silent = the_row([])
     assert the_row([seen(59, "a"), seen(0, "b")]).verdict is Verdict.HELD
     assert (silent.verdict, silent.why) == (
