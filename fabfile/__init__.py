@@ -9,7 +9,7 @@ from __future__ import annotations
 from invoke import Collection
 
 from .engine.terminal import accept_any_encoding
-from .menu import drills, on_call, releases, seeing, service
+from .menu import drills, incidents, on_call, releases, seeing, service
 
 accept_any_encoding()  # before `fab --list` prints
 
@@ -32,3 +32,4 @@ namespace.add_collection(
     Collection("app", discover=service.app_discover, restart=service.app_restart)
 )
 namespace.add_collection(drills.namespace, "drill")
+namespace.add_collection(incidents.namespace, "incident")

@@ -22,7 +22,7 @@ FLOORS = (
     {"certs", "discovery", "records"},
     {"health"},
     {"rollout"},
-    {"drills"},
+    {"drills", "incidents"},
     {"acceptance", "report"},
     {"flows"},
     {"menu"},

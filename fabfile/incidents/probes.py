@@ -1,0 +1,69 @@
+"""What is read of a host for evidence, beside what `fab status` reads. All read-only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..control.haproxy_stats import stat_script
+from ..engine.host import Node
+from ..engine.psql import HOLDERS, psql
+from ..engine.shell import q
+from ..engine.sqltext import quote_literal
+from ..health.units import needed_units
+from ..settings.bingo import SERVICE
+from ..settings.paths import app_unit
+from ..settings.settings import Settings
+
+DATABASE = "database"
+"""The name of the probe whose answer `hypotheses` reads; all others are for people."""
+
+INDEXES = """SELECT json_build_object('index', wanted.name, 'state', CASE
+  WHEN i.indexrelid IS NULL THEN 'missing' WHEN NOT i.indisvalid THEN 'invalid' ELSE 'valid' END)
+FROM (SELECT unnest(ARRAY[{names}]::text[]) AS name) wanted
+LEFT JOIN pg_class c ON c.relname = wanted.name
+  AND c.relnamespace = 'public'::regnamespace AND c.relkind = 'i'
+LEFT JOIN pg_index i ON i.indexrelid = c.oid;"""
+"""JSON lines: whether each index of the service exists and is valid."""
+
+SESSIONS = r"""SELECT json_build_object('pid', pid, 'user', usename, 'client', client_addr,
+  'name', application_name, 'does', state, 'waits_for', wait_event_type,
+  'blocked_by', pg_blocking_pids(pid), 'age', extract(epoch FROM now() - query_start)::int,
+  'statement', left(regexp_replace(query, '\s+', ' ', 'g'), 100))
+FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+ORDER BY query_start LIMIT 60;"""
+"""JSON lines: every session, who blocks it, and its statement, the oldest first."""
+
+
+def index_names() -> list[str]:
+    """The indexes that the service needs."""
+    found = (re.match(r"CREATE INDEX (\S+) ON ", text) for text in SERVICE.indexes)
+    return [match[1] for match in found if match]
+
+
+def evidence_probes(settings: Settings, node: Node) -> Mapping[str, str]:
+    """The probes of `node` by name; each is shell text that ends within about 3 seconds."""
+    units = " ".join(f"-u {q(unit)}" for unit in needed_units(settings, node))
+    probes = {
+        "journal": f"timeout 3 journalctl -q --no-pager -o short-iso-precise -n 400 {units}; true",
+        "kernel": "timeout 2 journalctl -q --no-pager -k -p warning -n 50; true",
+        "units": "timeout 3 systemctl --no-pager list-units --all 'runbook-*'; systemctl --failed;"
+        " true",
+        "sockets": "ss -s; ss -tlnp; timeout 2 ss -tanp | head -n 300; true",
+        "memory": "free -m; ps -eo pid,user,nlwp,rss,pcpu,etimes,comm --sort=-rss | head -n 25;"
+        " true",
+        "disk": "df -h; df -i; true",
+        "logins": "last -n 20 2>/dev/null; who; timeout 2 journalctl -q --no-pager -n 30"
+        " -t sshd -t sudo --since -2h; true",
+    }
+    if "edge" in node.roles:
+        probes["balancer"] = f"{stat_script()}; true"
+    if "app" in node.roles:
+        unit = q(app_unit(settings))
+        probes["app"] = f"systemctl status --no-pager -l -n 50 {unit}; true"
+    if "postgres" in node.roles:
+        names = ", ".join(map(quote_literal, index_names()))
+        query = "\n".join([HOLDERS, INDEXES.replace("{names}", names), SESSIONS])
+        probes[DATABASE] = psql(settings.database.name, query)
+        probes["postgres-log"] = "tail -q -n 200 /var/log/postgresql/*.log; true"
+    return probes

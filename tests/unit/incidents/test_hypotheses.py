@@ -1,0 +1,126 @@
+"""Evidence is judged: causes come before their effects, and nothing wrong is an answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from samples import site
+
+from fabfile.engine.journal import Run
+from fabfile.engine.problem import Problem
+from fabfile.engine.shell import Reading
+from fabfile.health.clock import ClockOffset
+from fabfile.health.host import HostStatus
+from fabfile.incidents.bundle import make_timeline, write_bundle
+from fabfile.incidents.evidence import Evidence
+from fabfile.incidents.hypotheses import OTHER, find_causes
+from fabfile.incidents.probes import DATABASE, evidence_probes, index_names
+from fabfile.menu.incidents import NAMES
+from fabfile.records.log_line import LogLine
+from fabfile.records.past_act import DONE, PastAct
+
+RUNBOOK = Path(__file__).parents[3] / "docs/runbook"
+
+
+def names(evidence: Evidence) -> list[str]:
+    return [cause.name for cause in find_causes(site(), evidence)]
+
+
+def host(name: str, *problems: Problem, reachable: bool = True) -> HostStatus:
+    (node,) = site().inventory.select([name])
+    return HostStatus(name, node.roles, reachable=reachable, problems=list(problems))
+
+
+def database(*facts: dict[str, object]) -> Evidence:
+    text = "\n".join(map(json.dumps, facts))
+    return Evidence([host("db1")], readings={"db1": {DATABASE: Reading(text, 0)}})
+
+
+def test_nothing_is_wrong() -> None:
+    valid = [{"index": name, "state": "valid"} for name in index_names()]
+    assert valid
+    assert names(database(*valid)) == []
+
+
+def test_a_missing_index_is_named() -> None:
+    evidence = database({"index": "a", "state": "missing"}, {"index": "b", "state": "valid"})
+    (cause,) = find_causes(site(), evidence)
+    assert (cause.name, cause.host) == ("db-slow", "db1")
+    assert "a is missing" in cause.evidence
+    assert "b is" not in cause.evidence
+
+
+def test_a_session_that_blocks_is_named_with_the_command_that_ends_it() -> None:
+    fact: dict[str, object] = {
+        "session": 77,
+        "user": "ann",
+        "client": "a local socket",
+        "state": "idle in transaction",
+        "locked": "movies",
+        "waiting": 3,
+        "seconds": 9,
+        "query": "LOCK TABLE movies",
+        **dict.fromkeys(("transaction_since", "state_since", "query_since"), "10:00"),
+    }
+    (cause,) = find_causes(site(), database(fact))
+    assert cause.name == "db-locked"
+    assert "pg_terminate_backend(77)" in cause.next
+    assert names(database({**fact, "locked": None, "waiting": 0})) == []
+
+
+def test_a_full_disk_comes_before_the_database_that_it_stops() -> None:
+    full = Problem("the file system / is full: 0 KB of 1 GB left (data)", "df -h /")
+    stopped = Problem("postgresql@17-main.service has failed", "journalctl")
+    assert names(Evidence([host("db1", stopped, full)]))[:2] == ["disk-full", "db-down"]
+
+
+def test_hosts_that_are_lost_are_named_by_their_role() -> None:
+    lost = Problem("no answer", "ping")
+    for name, incident in (("node1", "node-down"), ("edge1", "edge-down"), ("db1", "db-down")):
+        assert names(Evidence([host(name, lost, reachable=False)])) == [incident]
+
+
+def test_a_difference_of_an_edge_is_drift_and_comes_after_what_users_notice() -> None:
+    down = host("node1", Problem("bingo.service has failed", "journalctl"))
+    differences = {"edge1": ["write /etc/haproxy/haproxy.cfg"]}
+    assert names(Evidence([down], differences=differences)) == ["app-down", "edge-drift"]
+
+
+def test_a_wrong_clock_is_named_once() -> None:
+    status = host("db1", Problem("its clock is 60 s ahead of this machine's", "x", down=False))
+    status.clock = ClockOffset(60.0, 0.1)
+    assert names(Evidence([status])) == ["clock"]
+
+
+def test_a_problem_without_a_rule_is_not_lost() -> None:
+    assert names(Evidence([host("db1", Problem("something new", "look"))])) == [OTHER]
+
+
+def test_every_incident_has_a_page() -> None:
+    assert [name for name in NAMES if not (RUNBOOK / f"{name}.md").exists()] == []
+
+
+def test_the_bundle_has_no_secrets_and_a_timeline(tmp_path: Path) -> None:
+    evidence = Evidence(readings={"db1": {"journal": Reading("usual line\npassword=hunter2", 0)}})
+    acts = [PastAct(20, "ann", "app.restart", ("node1",), DONE, "restarted", "leak")]
+    lines = [
+        LogLine(10, "edge1", "nginx", 3, "[error] refused"),
+        LogLine(11, "edge1", "nginx", 6, "usual"),
+    ]
+    folder = write_bundle(Run("incident.triage", tmp_path), evidence, [], acts, lines)
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.iterdir())
+    assert "usual line" in text
+    assert "hunter2" not in text
+    told = make_timeline(acts, lines)
+    assert len(told) == 2
+    assert "refused" in told[0]
+    assert "reason: leak" in told[1]
+
+
+def test_only_edges_are_asked_for_the_balancer_and_only_one_host_for_the_database() -> None:
+    for node in site().inventory.nodes:
+        probes = evidence_probes(site(), node)
+        assert "journal" in probes
+        assert ("balancer" in probes) is ("edge" in node.roles)
+        assert (DATABASE in probes) is ("postgres" in node.roles)
