@@ -90,4 +90,6 @@ def _print_causes(out: Console, name: str, causes: Sequence[Hypothesis], seen: E
         out.print(Text(f"not known  {text}", style="yellow"))
     if not causes:
         wrong = f"no sign of {name}" if name else "nothing is wrong"
-        out.print(wrong if not seen.unknown else f"{wrong}, as far as could be looked at")
+        out.print(
+            f"{wrong} in what could be read; see what is not known" if seen.unknown else wrong
+        )

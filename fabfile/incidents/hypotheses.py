@@ -99,6 +99,15 @@ def _find_stopped_units(settings: Settings, seen: Evidence) -> Iterator[Hypothes
         yield from _find_by_words(seen, name, f"{unit} ", f"{unit}:")
 
 
+def _find_used_connections(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
+    """Connections that are used up, also where only our own question was refused."""
+    found = list(_find_by_words(seen, "db-connections", " connections", "no connection left"))
+    yield from found
+    refused = [text for text in seen.unknown if "no connection left" in text]
+    if refused and not found:
+        yield Hypothesis("db-connections", refused[0], "fab runbook db-connections")
+
+
 def _find_holders(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
     """A session that blocks others, or has locked a whole table."""
     for host, readings in seen.readings.items():
@@ -169,9 +178,7 @@ def _find_hung_apps(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
 RULES: Sequence[Callable[[Settings, Evidence], Iterator[Hypothesis]]] = (
     _find_lost_hosts,
     _find_full_disks,
-    lambda settings, seen: _find_by_words(
-        seen, "db-connections", " connections", "too many clients"
-    ),
+    _find_used_connections,
     _find_holders,
     _find_stopped_units,
     _find_hung_apps,

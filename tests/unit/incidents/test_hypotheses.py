@@ -87,6 +87,11 @@ def test_a_difference_of_an_edge_is_drift_and_comes_after_what_users_notice() ->
     assert names(Evidence([down], differences=differences)) == ["app-down", "edge-drift"]
 
 
+def test_a_refused_question_tells_of_used_connections() -> None:
+    refused = "db1: index a: PostgreSQL has no connection left for us (sorry, too many clients)"
+    assert names(Evidence([host("db1")], unknown=(refused,))) == ["db-connections"]
+
+
 def test_a_wrong_clock_is_named_once() -> None:
     status = host("db1", Problem("its clock is 60 s ahead of this machine's", "x", down=False))
     status.clock = ClockOffset(60.0, 0.1)
