@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +23,8 @@ from deployed import Deployed, Load, Variant, assert_unchanged, totals, until
 from labtools import Runner, Ssh
 from sinks import CALLS, MAILS, listening, text_of
 
+from fabfile.dashboards.catalogue import MARKS, list_dashboards
+from fabfile.dashboards.model import WINDOW
 from fabfile.settings.bingo import SERVICE
 from lab import hosts
 from lab.names import Lab
@@ -137,6 +146,68 @@ def test_what_users_get_is_counted(watched: Watched, ask: Ask) -> None:
             connection.close()
     until(lambda: figure(ask(every)) - before == 60, "60 answers to be counted")
     assert 29 <= figure(ask(in_time)) - fast <= 30, "one may have asked the app"
+
+
+@pytest.fixture
+def page(watched: Watched) -> Iterator[str]:
+    """The dashboards, as `fab dashboard` serves them; their address."""
+    fab = str(Path(sys.executable).with_name("fab"))
+    environment = os.environ | watched.env
+    with subprocess.Popen(
+        [fab, "dashboard", "--port", "0"], stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        assert process.stdout
+        yield process.stdout.readline().split()[-1]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def ask_page(page: str, query: str) -> list[dict[str, Any]]:
+    """What Prometheus answers through the page; its series."""
+    asked = quote(query.replace(WINDOW, "60s"))
+    with urllib.request.urlopen(f"{page}api/v1/query?query={asked}", timeout=20) as answer:
+        found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        return found
+
+
+MAY_BE_EMPTY = {"Errors by endpoint", "Found in memory"}
+"""Graphs that show nothing while nothing fails, or while nobody reads."""
+
+
+def test_every_graph_has_figures(watched: Watched, page: str) -> None:
+    """After some load each query is understood, and all but the lists' latencies answer."""
+    lists = {one.title for one in SERVICE.of_kind("list")}
+    with Load(watched.lab.floating):
+        for board in list_dashboards(SERVICE):
+            for tile in board.tiles:
+                until(lambda t=tile: bool(ask_page(page, t.query)), tile.title)  # type: ignore[misc]
+            for graph in board.graphs:
+                if graph.title in MAY_BE_EMPTY | lists:
+                    continue
+                until(
+                    lambda g=graph: any(ask_page(page, one.query) for one in g.series),  # type: ignore[misc]
+                    f"figures of {graph.title}",
+                )
+    for mark in MARKS:
+        assert ask_page(page, mark.query), mark.kind
+
+
+@pytest.mark.parametrize("size", ["1400,1000", "400,900"])
+def test_a_browser_shows_the_dashboards(page: str, size: str, tmp_path: Path) -> None:
+    """Desktop and phone: figures, curves, no trouble, and nothing wider than the screen."""
+    chromium = shutil.which("chromium")
+    assert chromium, "Chromium is missing: apt-get install chromium (./run test does it)"
+    for board in list_dashboards(SERVICE):
+        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        command += [f"--user-data-dir={tmp_path}", f"--window-size={size}"]
+        command += ["--virtual-time-budget=8000", "--dump-dom", f"{page}#{board.name}/15m"]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        dom = shown.stdout
+        assert f"<title>{board.title} · " in dom
+        assert re.search(r'<p id="trouble"[^>]* hidden', dom), "Prometheus answers"
+        assert dom.count('class="tile') == len(board.tiles)
+        assert "<b>…</b>" not in dom
+        assert dom.count("<canvas") >= 2 * (len(board.graphs) - 6), "two for each curve"
 
 
 def test_nothing_of_it_lies_on_an_edge_s_disk(watched: Watched, ssh: Ssh) -> None:
