@@ -54,7 +54,7 @@ SITES: dict[str, tuple[Tables, str, str]] = {
     "sha256 of another file": (
         {"app": {"sha256": "0" * 64}},
         "has sha256",
-        "if this is it: set app.sha256 =",
+        "or accept this one: app.sha256 =",
     ),
     "no sha256": ({"app": {"sha256": None}}, "app.sha256 is missing", "edit"),
     "sha256 that is none": ({"app": {"sha256": "abc"}}, "must be the 64 hex digits", "edit"),

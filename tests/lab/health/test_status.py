@@ -173,7 +173,18 @@ def test_a_node_without_its_healer_is_not_called_well(
 def test_status_is_one_line_a_host_and_one_session_each(well: Deployed, run_fab: Runner) -> None:
     outcome = run_fab("status")
     assert outcome.code == 0
-    assert len(outcome.out.splitlines()) == 1 + 5 + 1, outcome.out
+    lines = outcome.out.splitlines()
+    assert [line.split()[0] for line in lines[:6]] == [
+        "host",
+        "edge1",
+        "edge2",
+        "node1",
+        "node2",
+        "db1",
+    ]
+    for subject in ("certificate", "clocks", "app's log", "last deploy", "alerts"):
+        assert any(line.startswith(subject) for line in lines[6:-1]), subject
+    assert "✗" not in outcome.out
     assert "5 hosts · all well" in outcome.out
     assert outcome.out.rstrip().endswith("5 ssh sessions")
     verbose = run_fab("status", "-v")
