@@ -105,7 +105,7 @@ def _describe(objective: Objective, window: BurnWindow) -> AlertRule:
         window.severity,
         f"{title}: {share} of its users {happens}",
         f"{share} of the users of {title} {happens}, over {window.long} (promised: {promise})",
-        "fab status",
+        "fab incident.triage",
         {"requirement": objective.endpoint.requirement, "window": window.long},
     )
 

@@ -43,7 +43,7 @@ def host_rules(settings: Settings) -> Iterator[AlertRule]:
             f'{{{{ $labels.mountpoint }}}} on {HOST} has {{{{ $value | printf "%.0f" }}}} %'
             f" of its {what} left",
             "nothing until it is full; then whatever writes there fails",
-            f"fab -H {HOST} status",
+            "fab incident.disk-full",
             {"what": what},
         )
     # logrotate acts once a minute at log_max_mb; twice that is the bound of R22.
@@ -63,7 +63,7 @@ def host_rules(settings: Settings) -> Iterator[AlertRule]:
         "inform",
         f'the clock of {HOST} is {{{{ $value | printf "%.1f" }}}} s off the monitoring host\'s',
         "nothing at first; kept answers may be too old, logs mislead",
-        f"fab -H {HOST} status",
+        "fab incident.clock",
         {"what": "offset"},
     )
     yield AlertRule(
@@ -73,7 +73,7 @@ def host_rules(settings: Settings) -> Iterator[AlertRule]:
         "inform",
         f"nothing keeps the clock of {HOST} right",
         "nothing until it is a second off",
-        f"fab -H {HOST} status",
+        "fab incident.clock",
         {"what": "not kept"},
     )
     yield AlertRule(

@@ -34,7 +34,7 @@ def lost_rules() -> Iterator[AlertRule]:
             "page",
             f"{HOST} does not answer",
             words,
-            "fab status",
+            f"fab incident.{name}",
             {"what": "host lost"},
         )
 
@@ -62,7 +62,7 @@ def app_rules() -> Iterator[AlertRule]:
         "page",
         "no app node works in the eyes of any edge",
         "every call waits for 5 s, then fails; only kept answers come",
-        "fab status",
+        "fab incident.both-down",
     )
     yield AlertRule(
         "app-down",
@@ -71,7 +71,7 @@ def app_rules() -> Iterator[AlertRule]:
         "inform",
         f'the app on {HOST} was restarted {{{{ $value | printf "%.0f" }}}} times in an hour',
         "nothing yet: each restart was drained or covered by the other node",
-        f"fab -H {HOST} status",
+        "fab incident.app-down",
         {"what": "healed often"},
     )
     yield AlertRule(
@@ -96,7 +96,7 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
         "page",
         "the service does not answer over {{ $labels.scheme }}",
         "no answer over {{ $labels.scheme }}, or a wrong one",
-        "fab status",
+        "fab incident.edge-down",
         {"what": "no answer from outside"},
     )
     yield AlertRule(
@@ -106,7 +106,7 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
         "page",
         f"{HOST} does not serve over {{{{ $labels.scheme }}}}",
         "nothing while the other edge holds the address; no spare is left",
-        f"fab -H {HOST} status",
+        "fab incident.edge-down",
         {"what": "one edge"},
     )
     if settings.edge.address:
@@ -117,7 +117,7 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
             "page",
             f"no edge holds {settings.edge.address}",
             "no answer at all",
-            "fab status",
+            "fab incident.edge-down",
             {"what": "nobody holds the address"},
         )
         yield AlertRule(
@@ -127,7 +127,7 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
             "page",
             f"more than one edge holds {settings.edge.address}",
             "broken connections, now and then",
-            "fab status",
+            "fab incident.edge-down",
             {"what": "two hold the address"},
         )
     days = "(min by (host) (probe_ssl_earliest_cert_expiry) - time()) / 86400"
@@ -156,7 +156,7 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
         "inform",
         f'the answer that {HOST} keeps is {{{{ $value | printf "%.0f" }}}} s old',
         "some wait for a new answer; nobody gets one that is too old",
-        f"fab -H {HOST} status",
+        "fab incident.cache-stale",
     )
     yield AlertRule(
         "drain-forgotten",
@@ -180,7 +180,7 @@ def database_rules(settings: Settings) -> Iterator[AlertRule]:
         "page",
         f"PostgreSQL on {HOST} does not answer",
         "errors from every call that needs the database",
-        f"fab -H {HOST} status",
+        "fab incident.db-down",
         {"what": "server"},
     )
     yield AlertRule(
@@ -190,7 +190,7 @@ def database_rules(settings: Settings) -> Iterator[AlertRule]:
         "inform",
         f'a session on {HOST} waits for a lock for {{{{ $value | printf "%.0f" }}}} s',
         "calls that need the locked rows or table wait, and fail",
-        "inv db.status",
+        "fab incident.db-locked",
         {"what": "waits for a lock"},
     )
     yield AlertRule(
@@ -200,7 +200,7 @@ def database_rules(settings: Settings) -> Iterator[AlertRule]:
         "inform",
         f"a transaction on {HOST} is open and idle for {{{{ $value | humanizeDuration }}}}",
         "nothing yet; what it has locked stays locked, and tables grow",
-        "inv db.status",
+        "fab incident.db-locked",
         {"what": "idle transaction"},
     )
     yield AlertRule(
@@ -210,5 +210,5 @@ def database_rules(settings: Settings) -> Iterator[AlertRule]:
         "inform",
         f"{{{{ $value }}}} of {most} connections to PostgreSQL on {HOST} are in use",
         "nothing until none is left; then errors from every call that needs the database",
-        "inv db.status",
+        "fab incident.db-connections",
     )

@@ -84,11 +84,11 @@ def summary_table(summary: Mapping[str, str]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, pad_edge=False, style="dim")
+    table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column()
     for subject, text in summary.items():
-        table.add_row(subject, Text(text))
+        table.add_row(Text(subject, "dim"), Text(text, "dim"))
     return table
 
 

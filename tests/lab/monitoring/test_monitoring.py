@@ -285,7 +285,7 @@ def test_a_lost_node_calls_within_a_minute(watched: Watched, ssh: Ssh, ask: Ask)
     assert MAILS[0]["Subject"] == "page: node1 does not answer"
     assert "Users feel: nothing: the other app nodes carry the load" in text
     assert "Since:      20" in text
-    assert "Type first: fab status" in text
+    assert "Type first: fab incident.node-down" in text
     assert "Read:       fab runbook node-down" in text
     path, body = CALLS[0]
     assert path == SECRET
