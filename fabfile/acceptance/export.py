@@ -14,7 +14,7 @@ from ..settings.bounds import LATENCY_BOUND
 from ..traffic.stats import Window
 from ..traffic.timeline import LoadPhase
 from .outcome import CheckOutcome
-from .row import Row
+from .row import Row, Verdict
 
 
 def as_json(outcome: CheckOutcome) -> dict[str, Any]:
@@ -54,6 +54,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "name": row.name,
         "asked": row.asked,
         "verdict": str(row.verdict).lower(),
+        "held": row.verdict is Verdict.HELD,
         "why": row.why,
         "next": row.next,
         "n": figures.n,

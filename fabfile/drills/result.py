@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ..traffic.timeline import Second
@@ -91,8 +91,8 @@ class DrillResult:
         return sum(count for kinds in self.failed.values() for count in kinds.values())
 
     def as_json(self) -> dict[str, Any]:
-        """Plain lists, objects, numbers and strings."""
-        return asdict(self)
+        """Plain lists, objects, numbers and strings. `drill` and `held` are for scripts."""
+        return {"drill": self.name, "held": self.verdict == HELD, **asdict(self)}
 
 
 def from_json(row: Mapping[str, Any]) -> DrillResult:
@@ -102,7 +102,8 @@ def from_json(row: Mapping[str, Any]) -> DrillResult:
     Raises:
         KeyError, TypeError: it is none.
     """
-    plain = {key: value for key, value in row.items() if key != "schema"}
+    names = {field.name for field in fields(DrillResult)}
+    plain = {key: value for key, value in row.items() if key in names}
     if "schema" not in row:
         plain["bounds"] = [_rename_seen(bound) for bound in plain["bounds"]]
     plain["requirements"] = tuple(plain["requirements"])

@@ -125,6 +125,7 @@ def test_json_has_every_requirement_and_no_infinity() -> None:
     broken = replace(SLOW, figures=Figures.of([s._replace(error="timed out") for s in SAMPLES], 10))
     told = json.loads(json.dumps(as_json(outcome([broken, LIST, *AWAY])), allow_nan=False))
     assert [row["id"] for row in told["rows"]] == ["R8", "R9", "R20", "R22"]
+    assert [row["held"] for row in told["rows"]][:2] == [False, True]
     assert told["ok"] is False
     first = told["rows"][0]
     assert (first["n"], first["errors"], first["error_kinds"]) == (240, 240, {"timed out": 240})

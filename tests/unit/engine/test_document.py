@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fabfile.drills.result import Bound, DrillResult, from_json
+from fabfile.drills.result import FAILED, HELD, NOT_TRIED, Bound, DrillResult, from_json
 from fabfile.engine.document import SCHEMA, to_document
 from fabfile.engine.secret import Secret
 
@@ -34,3 +34,10 @@ def test_a_drill_that_was_kept_without_a_schema_is_read() -> None:
     old = RESULT.as_json()
     old["bounds"] = [{"what": "gap", "seen": "1 s", "bound": "2 s", "held": True}]
     assert from_json(old) == RESULT
+
+
+@pytest.mark.parametrize("verdict", [HELD, FAILED, NOT_TRIED])
+def test_a_drill_names_itself_and_says_whether_it_held(verdict: str) -> None:
+    row = DrillResult(name="app-hung", hypothesis="h", verdict=verdict).as_json()
+    assert (row["drill"], row["held"]) == ("app-hung", verdict == HELD)
+    assert from_json(row).as_json() == row
