@@ -1,6 +1,6 @@
--- The app's own database, owned by its role. In UTF-8 whatever the cluster's encoding is: Debian's
--- package takes the host's locale, and LANG=C makes SQL_ASCII, which stores any bytes unchecked.
--- Copying the template may take a while.
+-- Creates the app's database, owned by the app's role. The encoding is always UTF-8: Debian's
+-- package takes the cluster's encoding from the host's locale, and LANG=C gives SQL_ASCII, which
+-- stores any bytes unchecked. Copying the template may take up to a minute.
 -- check
 SELECT CASE WHEN EXISTS (SELECT FROM pg_database WHERE datname = {{ database | literal }})
        THEN 'ok' ELSE 'create database {{ database }}' END;

@@ -1,4 +1,4 @@
--- Nobody but the app's role connects to its database or creates anything in it.
+-- Only the app's role may connect to the app's database and create objects in it.
 -- check
 SELECT CASE WHEN NOT has_database_privilege('public', {{ database | literal }}, 'CONNECT')
              AND NOT has_schema_privilege('public', 'public', 'CREATE')

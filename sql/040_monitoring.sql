@@ -1,4 +1,4 @@
--- The exporter may read statistics, and nothing of the app's data.
+-- The exporter's role may read statistics, but not the app's data.
 -- check
 SELECT CASE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = 'prometheus' AND rolcanlogin AND NOT rolsuper
                          AND pg_has_role(rolname, 'pg_monitor', 'MEMBER'))

@@ -1,9 +1,9 @@
-// Draws the dashboards of dashboards.js from Prometheus' answers. Asks nobody but this host.
+// Draws the dashboards of dashboards.js from Prometheus queries. Sends requests to this host only.
 "use strict";
 
 const RANGES = { "15m": 900, "1h": 3600, "6h": 21600, "1d": 86400, "7d": 604800 };
-const EVERY = 5; // seconds between two scrapes; the page asks again as often
-const POINTS = 360; // of a curve: about one for two pixels of a small graph
+const EVERY = 5; // seconds between two scrapes, and between two refreshes of the page
+const POINTS = 360; // points of a curve: about one for two pixels of a small graph
 const COLOURS = {
   light: ["#0b62a8", "#b85c00", "#1b7f5c", "#8a3ea8", "#a8352b", "#5d6a00", "#0a7d8c", "#6b4f3a"],
   dark: ["#6fb7f2", "#f0a35e", "#62cfa5", "#cf97ea", "#f08d84", "#c2cf5a", "#5ecfdf", "#c9a98f"],
@@ -13,9 +13,9 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const byId = (id) => document.getElementById(id);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 let shown = { page: "", range: "", graphs: [], zoom: null };
-let running = 0; // a newer refresh makes an older one stop
+let running = 0; // number of the newest refresh; older refreshes stop
 
-// ---- numbers as people read them
+// ---- format numbers
 
 function withUnit(value, unit) {
   if (value === null || !isFinite(value)) return "–";
@@ -47,7 +47,7 @@ function named(legend, labels) {
   return legend.replace(/\{\{(\w+)\}\}/g, (_, label) => labels[label] ?? "").trim() || "value";
 }
 
-// ---- asking
+// ---- query Prometheus
 
 async function ask(path, parameters) {
   const answer = await fetch(`api/v1/${path}?${new URLSearchParams(parameters)}`);
@@ -64,13 +64,13 @@ function span() {
 }
 
 async function askRange(query, time) {
-  // A rate needs a few scrapes, and no gaps between two points of the curve.
+  // A rate needs a few scrapes, and its window must cover the gap between two points.
   const text = query.replaceAll("$window", `${Math.max(4 * EVERY, time.step)}s`);
   const data = await ask("query_range", { query: text, ...time });
   return data.result;
 }
 
-// ---- drawing
+// ---- draw
 
 function asTable(graph, answers, time) {
   const labels = ["time"];
@@ -227,7 +227,7 @@ async function drawTile(box, tile) {
   box.querySelector("b").textContent = withUnit(value, tile.unit);
 }
 
-// One rule fires in several windows of time: the worst of each is enough.
+// One rule may fire for several time windows: show only the worst alert.
 function worstAlerts(alerts) {
   const worst = new Map();
   for (const alert of alerts.filter((one) => one.state === "firing")) {

@@ -1,11 +1,11 @@
--- Written by the runbook. A node that says it is ill will say so to everybody until it is
--- restarted: it is out of service at once, in every backend, and comes back by its checks like any
--- other. (Checks alone need up to 1.3 s, in which POSTs fail.)
+-- Written by the runbook. An ill node answers every request with the ill status until the app is
+-- restarted. So HAProxy marks the node down at once, in every backend; the health checks mark it up
+-- again. (The checks alone need up to 1.3 s to mark the node down, and POSTs would fail meanwhile.)
 function take_out(name)
     core.backends["health"].servers[name]:check_force_down()
 end
 
--- An answer that another node could not better says so itself.
+-- Runs when the answer that goes to the user is an ill node's answer: mark that node down.
 core.register_action("report_ill", { "http-res" }, function(txn)
     local name = (txn.f:srv_name() or ""):gsub("^panic%-", "")
     if core.backends["health"].servers[name] then
@@ -13,8 +13,8 @@ core.register_action("report_ill", { "http-res" }, function(txn)
     end
 end)
 
--- One that was asked again elsewhere is gone by now: it is known only that some node was no help.
--- So all of them are asked.
+-- Runs when a request was retried. HAProxy no longer knows which node failed, so this action probes
+-- all nodes.
 local asking = false
 core.register_action("doubt_nodes", { "http-res" }, function()
     if asking then

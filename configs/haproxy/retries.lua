@@ -1,8 +1,8 @@
--- Written by the runbook. Retries help while one node is bad. When all are slow they multiply the
--- load that made them so, and hold them down. So they have a budget, of requests that were asked
--- again, whatever came of it.
-local BUDGET = 200 -- more than a hung node causes until its checks fail …
--- … and so many of it come back each second: less than a fifth of what the nodes take
+-- Written by the runbook. Retries help while one node is bad. When all nodes are slow, retries
+-- multiply the load and keep the nodes slow. So retries have a budget. Each retried request counts,
+-- whether or not the retry succeeded.
+local BUDGET = 200 -- more than a hung node causes until its checks fail
+-- Retries added back to the budget per second: less than a fifth of the nodes' capacity.
 local REFILL = 20
 
 local spent, counted, looked = 0, 0, 0.0

@@ -1,5 +1,5 @@
 # Installs Debian packages. Waits for every lock that apt and dpkg take, starts no daemon.
-# Exit 75: a lock is held, and stdout says by whom. Exit 76: not installed, and stdout says why.
+# Exit 75: a lock is held; stdout names the holder. Exit 76: not installed; stdout has the reason.
 set -u
 packages='{{ packages | join(" ") }}'
 seconds={{ seconds }}
@@ -7,9 +7,10 @@ locks='/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /v
 words=$(mktemp) || exit 1
 trap 'rm -f "$words"' EXIT
 
-# A package's own start would run the daemon with the package's configuration: it may listen to the
-# world, or fail (no IPv6, a port that is taken) and leave the package half-configured for ever. The
-# environment decides, so that a policy which a killed run left here stops nobody else's packages.
+# A package normally starts its daemon with the package's default configuration. The daemon may then
+# listen on all interfaces, or fail to start (no IPv6, a port in use) and leave the package
+# half-configured. The policy applies only when RUNBOOK_INSTALLS is set: a policy file left by a
+# killed run must not affect other installations.
 policy=/usr/sbin/policy-rc.d
 kept=$policy.before-runbook
 if ! grep -qs RUNBOOK_INSTALLS "$policy"; then
@@ -41,15 +42,17 @@ is_installed() {
     case $(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) in ?i*) ;; *) return 1 ;; esac
 }
 
-# What counts is that ours are there: apt fails, too, when only somebody else's package is stuck.
+# Success means that our packages are installed. The exit code of apt does not show that: apt also
+# fails when only another package is stuck.
 all_installed() {
     for package in $packages; do
         is_installed "$package" || return 1
     done
 }
 
-# Prints the first lock that a process holds, and its pid. /proc/locks knows who holds locks, but
-# names files by inodes, which overlay file systems translate: so the holder's open files tell.
+# Print the first lock that a process holds, and the pid. /proc/locks lists the holders, but names
+# files by inode, and overlay file systems change inodes. So this function compares the holder's
+# open files with the lock files.
 find_holder() {
     for pid in $(awk '$2 == "POSIX" && $4 == "WRITE" { print $5 }' /proc/locks | sort -u); do
         for open in /proc/"$pid"/fd/*; do
@@ -61,7 +64,7 @@ find_holder() {
     done
 }
 
-# $1: the lock, $2: the pid of who holds it.
+# $1: the lock file, $2: the pid of the process that holds the lock.
 describe_holder() {
     ticks=$(sed 's/.*) //' "/proc/$2/stat" | cut -d' ' -f20)
     age=$(awk -v ticks="$ticks" -v hz="$(getconf CLK_TCK)" '{ printf "%d", $1 - ticks / hz }' /proc/uptime)
@@ -73,7 +76,8 @@ describe_holder() {
     echo "age=$age"
 }
 
-# Runs "$@" once no lock is held; another program may still be quicker, then again.
+# Run "$@" once no lock is held. Another program may still take the lock first; then wait and try
+# again.
 run_unlocked() {
     end=$(($(date +%s) + seconds))
     while :; do
@@ -94,7 +98,8 @@ run_unlocked() {
 }
 
 apt_get() {
-    # confold: what the runbook wrote before stays; without it dpkg would ask, and nobody is there.
+    # confold keeps files that the runbook wrote before. Without confold, dpkg would ask, and nobody
+    # would answer.
     run_unlocked apt-get -qq -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold "$@"
 }
 
@@ -103,11 +108,12 @@ install_packages() {
     apt_get install --no-install-recommends $packages || all_installed
 }
 
-# The lists are fetched only when the install cannot do without: most hosts have fresh ones.
+# Update the package lists only when the install fails: most hosts have recent lists.
 install_packages && exit 0
-run_unlocked dpkg --force-confold --configure -a # what an interrupted dpkg left
+run_unlocked dpkg --force-confold --configure -a # finish an interrupted dpkg run
 cp "$words" "$words.dpkg"
-# One bad source among good ones fails the whole update, although the good ones' lists are there.
+# One bad source fails the whole update, although the lists of the good sources were fetched. So a
+# failed update is not an error here.
 apt_get update || true
 cp "$words" "$words.update"
 install_packages && exit 0

@@ -100,8 +100,9 @@ def give_script(address: str) -> str:
 
 
 def settle_script(address: str, seconds: int) -> str:
-    """Script for the edge that lost `address`: it waits until the open connections have ended, and
-    prints how many are left after `seconds`."""
+    """Script for the edge that lost `address`. It waits until the open connections have ended, and
+    reloads nginx, which closes idle connections. It waits for at most `seconds`, and prints how
+    many connections are left."""
     return f"{HANDOVER_TOOL} settle {address} {seconds}\n"
 
 

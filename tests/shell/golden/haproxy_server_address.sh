@@ -1,8 +1,8 @@
-# Where node1 is, for an edge's HAProxy: first on disk, so that it starts with that from now on,
-# then in the one that runs.
+# Gives an edge's HAProxy the present address of node1: first in the file, for HAProxy's
+# next start, then in the running HAProxy.
 set -eu
 config=/etc/haproxy/haproxy.cfg
-grep -qs 'Written by the runbook' $config || exit 0   # no edge yet
+grep -qs 'Written by the runbook' $config || exit 0   # not deployed as an edge yet
 moved() {
     sed -E 's/^( +server (panic-)?node1 )[^ ]+/\1192.0.2.21:17000/' $config
 }

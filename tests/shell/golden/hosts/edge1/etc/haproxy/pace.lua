@@ -1,30 +1,33 @@
--- Written by the runbook. The app takes so many requests a second and node, pings included, and
--- what it does with the surplus is its own affair; so the surplus waits here, in the order of its
--- coming. Short of a node for a moment, users wait and nobody is refused. When it lasts, a queue
--- would only make all of them slow: then what does not fit is refused at once.
-local RATE = 92 -- requests a second that one node gets
-local PATIENCE = 5.0 -- seconds that a request may have to wait at most …
-local GRACE = 15.0 -- … until for so many seconds there has always been somebody waiting;
-local BRIEF = 0.15 -- from then on who would wait longer than this is refused
-local CALM = 1.0 -- seconds without anybody waiting that end it
-local BURST = 10 -- requests that may go at once after a pause
+-- Written by the runbook. Each app node takes a limited number of requests per second, health
+-- checks included; how the app handles more is unknown. So surplus requests wait here, first in,
+-- first out. While a node is down for a short time, requests wait and none is refused. When the
+-- shortage lasts, a queue would only make every request slow, so HAProxy refuses the surplus at
+-- once.
+local RATE = 92 -- requests per second for one node
+local PATIENCE = 5.0 -- longest wait of a request, in seconds
+local GRACE = 15.0 -- seconds with requests waiting all the time, until BRIEF applies
+local BRIEF = 0.15 -- longest wait, in seconds, once the shortage has lasted for GRACE
+local CALM = 1.0 -- seconds with no request waiting that end the shortage
+local BURST = 10 -- requests that may pass at once after a quiet time
 
-local issued, served = 0, 0.0 -- tickets given out; tickets whose turn has come
+local issued, served = 0, 0.0 -- tickets issued; tickets that may pass
 local looked, waiting_since, waited_last = 0.0, nil, 0.0
-local in_service = #NODES -- nodes up when last looked
+local in_service = #NODES -- nodes up at the last call
 
--- Requests a second that the nodes in service can take. With none, all of them are tried.
+-- Requests per second that the nodes in service can take. When no node is up, HAProxy tries all of
+-- them, so all of them count.
 local function capacity(txn)
     local up = txn.f:nbsrv("health")
     if up > in_service and waiting_since then
-        -- a node is back: what waits now can be served, and is no sign that the shortage lasts
+        -- A node is back and can serve the waiting requests, so they do not mean that the shortage
+        -- lasts.
         waiting_since = now()
     end
     in_service = up
     return RATE * (up > 0 and up or #NODES)
 end
 
--- Moves the turns on; returns the capacity.
+-- Advance `served` to the present time. Return the capacity.
 local function turn(txn)
     local time, rate = math.max(now(), looked), capacity(txn)
     served = math.max(math.min(served + (time - looked) * rate, issued + BURST), served)
@@ -32,7 +35,7 @@ local function turn(txn)
     return rate
 end
 
--- Whether one more may wait for `wait` seconds.
+-- Whether one more request may wait for `wait` seconds.
 local function bearable(wait)
     local time = now()
     if wait > 0 then
@@ -44,12 +47,12 @@ local function bearable(wait)
     return wait <= (lasting and BRIEF or PATIENCE)
 end
 
--- One request out of turn, of our own, which the app counts like any other.
+-- Count a probe of our own, which does not queue: the app counts the probe as a request.
 function spend()
     issued = issued + 1
 end
 
--- Whether anybody waits for a turn.
+-- Whether any request is waiting for its turn.
 function crowded()
     return issued > served
 end

@@ -1,19 +1,21 @@
--- Written by the runbook. Which nodes work is known from their answers, sooner than from any check.
--- While none does, requests wait for the first: an app that was killed is back within a second, and
--- a refusal would come too early. And what may be executed once only cannot be asked again when no
--- answer comes, so it goes only to a node that has just shown that it works, by a right answer to
--- anybody, or by one to us now. (A hang is seen by the checks after two seconds. Until then every
--- POST that the node gets would be lost.)
--- ms for which an answer is proof to a read, and to what is executed once …
+-- Written by the runbook. A good answer from a node proves that the node works, and proves it
+-- sooner than a health check. This file uses that proof in two ways:
+-- 1. While no node works, requests wait for the first node that works again. A killed app is back
+--    within a second, so an error at once would be too early.
+-- 2. A request other than GET must be executed once only, so it cannot be retried when no answer
+--    arrives. Such a request goes only to a node that has just proved that it works, by an answer
+--    to any request or to a probe sent now. (The checks need two seconds to detect a hang. Without
+--    proof, every POST sent to the node in that time would be lost.)
+-- READ, ONCE: the age in ms up to which an answer is proof for a GET, and for any other request.
 local READ, ONCE = 30, 10
--- … or to all, where every turn is taken: nodes then answer in bursts, every 50 ms …
+-- The same in ms for every request while requests queue: nodes then answer in bursts every 50 ms.
 local AT_LIMIT = 100
-local WAITING = 60 -- … or to who waits, and looks every 50 ms
-local SOON = 0.15 -- seconds within which a node must answer us
-local PATIENCE = 5.0 -- seconds of an outage that are waited for
+local WAITING = 60 -- the same in ms for a waiting request, which tries every 50 ms
+local SOON = 0.15 -- seconds within which a node must answer a probe
+local PATIENCE = 5.0 -- seconds from the start of an outage that requests wait
 
-local turn = 0 -- nodes take turns
-local asked = {} -- when each was last asked in vain; one asks for all
+local turn = 0 -- round robin counter
+local asked = {} -- time of each node's last failed probe; all requests share it
 
 local function drained(node)
     return core.backends["health"].servers[node.name]:is_draining()
@@ -24,12 +26,12 @@ local function proven(txn, node, fresh)
     return math.abs(age) <= (crowded() and AT_LIMIT or fresh)
 end
 
--- How a node is, asked now, unless somebody just has, in vain.
+-- Probe a node and return its state. Return nil when another request's probe just failed or runs.
 local function asked_now(txn, node)
     if asked[node.name] and now() - asked[node.name] < SOON then
         return nil
     end
-    asked[node.name] = now() + 1 -- until it has answered, or we are gone
+    asked[node.name] = now() + 1 -- no other probe until this one ends, or for 1.15 s
     spend()
     local found = state(node, SOON)
     if found == WELL then
@@ -43,7 +45,7 @@ local function serves(txn, node)
     return txn.f:srv_is_up("health/" .. node.name) ~= 0 and not drained(node)
 end
 
--- Any that works will do …
+-- For a GET: the first node that works.
 local function any(txn, fresh)
     for _, node in ipairs(NODES) do
         if serves(txn, node) and proven(txn, node, fresh) then
@@ -52,14 +54,14 @@ local function any(txn, fresh)
     end
     for _, node in ipairs(NODES) do
         local found = serves(txn, node) and asked_now(txn, node)
-        -- a read that gets no answer is asked again elsewhere
+        -- SILENT is good enough: a GET that gets no answer is retried on another node.
         if found == WELL or found == SILENT then
             return node.name
         end
     end
 end
 
--- … or the next one that does.
+-- For other requests: the next node, round robin, that is proved to work.
 local function next_one(txn, fresh)
     turn = turn + 1
     for number = 1, #NODES do
@@ -70,10 +72,10 @@ local function next_one(txn, fresh)
     end
 end
 
-local since = nil -- when it was first found that no node works; nil: one does
+local since = nil -- start of the outage of all nodes; nil: a node works
 local watched = false
 
--- The outage ends also when nobody asks for anything meanwhile.
+-- Probe the nodes until one works, so that the outage ends even when no request arrives.
 local function watch()
     if watched then
         return
@@ -91,8 +93,9 @@ local function watch()
     end)
 end
 
--- What `choose` finds, waited for if need be. All who wait count from the outage's begin, so that
--- nobody waits for what has long been away.
+-- Return the node that `choose` finds, and wait for a node if there is none. PATIENCE counts from
+-- the start of the outage, so a request that arrives late in a long outage does not wait. Return ""
+-- when no node works in time.
 local function await(txn, choose, fresh)
     local came = now()
     while true do
@@ -116,6 +119,6 @@ core.register_action("await_node", { "http-req" }, function(txn)
 end)
 
 core.register_action("choose_node", { "http-req" }, function(txn)
-    -- empty: the balancer chooses as for any other
+    -- "": HAProxy then chooses a server by its usual algorithm.
     txn:set_var("txn.node", await(txn, next_one, ONCE))
 end)

@@ -1,24 +1,27 @@
--- Written by the runbook. What the other scripts share.
+-- Written by the runbook. Functions that the other Lua scripts share.
 NODES = {
     { name = "node1", proof = "proc.proof_1" },
     { name = "node2", proof = "proc.proof_2" },
 }
 
--- Seconds of a clock of HAProxy's own, for spans of time. (It is not `date`: it never jumps.)
+-- HAProxy's monotonic clock, in seconds. Use this clock to measure durations: unlike `date`, the
+-- clock never jumps.
 function now()
     local time = core.now()
     return time.sec + time.usec / 1e6
 end
 
--- Where a node is, as HAProxy sees it just now: a deploy can move it while HAProxy runs.
+-- The node's current address and port in HAProxy. Read at each call, because a deploy can change
+-- them while HAProxy runs.
 local function place(node)
     return core.backends["health"].servers[node.name]:get_addr():match("^(.*):(%d+)$")
 end
 
--- What a node answers to GET `path`, past queues and retries.
+-- Send GET `path` straight to a node, without queues or retries. Return whether the connection
+-- opened, the status, and the first line of the body.
 local function exchange(node, path, seconds)
     local socket = core.tcp()
-    socket:settimeout(seconds / 4) -- HAProxy tries four times to connect
+    socket:settimeout(seconds / 4) -- HAProxy makes four connection attempts
     local address, port = place(node)
     local open = socket:connect(address, tonumber(port)) and true or false
     socket:settimeout(seconds)
@@ -33,16 +36,18 @@ local function exchange(node, path, seconds)
     return open, status and tonumber(status), said
 end
 
--- Whether it takes connections, the status, the first line; the last two are nil when no answer
--- comes within `seconds`. Asked by a task, and waited for by the clock: a socket whose time is over
--- before HAProxy gets to it (the host is short of processor time) never ends (HAProxy issue 3442),
--- and a user's request that waited for that socket would not either.
+-- Send GET `path` to a node. Return whether the node accepts connections, the status, and the first
+-- line of the body. Status and line are nil when no answer arrives within `seconds`.
+-- A separate task does the request, and this function waits against the clock. Reason: when the
+-- host is short of CPU, a socket can time out before HAProxy handles the socket, and then the
+-- socket call never returns (HAProxy issue 3442). A user's request that waits for that call would
+-- hang too.
 function ask(node, path, seconds)
     local sure, open, status, said = nil, true, nil, nil
     core.register_task(function()
         sure, open, status, said = pcall(exchange, node, path, seconds)
     end)
-    local latest = now() + 2 * seconds -- to connect, and to answer
+    local latest = now() + 2 * seconds -- time to connect, plus time to answer
     while sure == nil and now() < latest do
         core.msleep(2)
     end
@@ -51,8 +56,9 @@ end
 
 WELL, SILENT, AWAY = "well", "silent", "away"
 
--- How a node is, asked now: SILENT takes connections and does not answer. One that says it is ill
--- is out of service by that.
+-- Probe a node now and return its state. WELL: the node works. SILENT: the node accepts connections
+-- but does not answer. AWAY: anything else. A node that reports itself ill is taken out of service
+-- here.
 function state(node, seconds)
     local open, status, said = ask(node, "/ping", seconds)
     if not open then
@@ -61,7 +67,8 @@ function state(node, seconds)
     if status == 500 and (said or ""):find("I feel bad.", 1, true) then
         take_out(node.name)
     end
-    if status == 200 or status == 503 then -- 503: at its limit, so it works
+    -- 503: the node is at its rate limit, so alive.
+    if status == 200 or status == 503 then
         return WELL
     end
     return status and AWAY or SILENT

@@ -1,15 +1,15 @@
--- Written by the runbook. While the database is away every node answers 500 to what needs it, at
--- once, and to ask the other node only doubles the load. So such requests wait here, before they
--- are sent, until a read through any node works again.
--- seconds, from the outage's begin; longer ones are no restart, and then the app's own answer is
--- better
+-- Written by the runbook. While the database is down, every node answers 500 at once to requests
+-- that need the database. A retry on another node would only double the load. So requests that need
+-- the database wait here, before HAProxy sends them, until a database read through any node works.
+-- PATIENCE: seconds from the start of the outage. A longer outage is not a database restart; then
+-- the requests go to the app, and users get the app's own error.
 local PATIENCE = 6.0
 
-local since = nil -- when the database was first found away; nil: it is there
+local since = nil -- start of the outage; nil: the database is up
 local looking = false
 
--- Whether every node that answers at all says 500. One that does not: the fault is a node's, or its
--- own.
+-- Whether the database is down: every node that answers at all answers 500. If any node gives
+-- another answer, the database is up, and the fault lies in one node or in one request.
 local function is_away()
     local bad = false
     for _, node in ipairs(NODES) do
@@ -32,7 +32,8 @@ local function look()
     since, looking = nil, false
 end
 
--- A 500 that no other node could better: is it the database?
+-- Runs when the final answer to a request is 500. Starts a check of the database, unless a check is
+-- already running.
 core.register_action("doubt_database", { "http-res" }, function()
     if not looking then
         looking = true
