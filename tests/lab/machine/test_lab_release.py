@@ -36,6 +36,6 @@ def test_what_is_no_kind_is_refused(lab: Lab, run_inv: Runner) -> None:
     text = lab.site.read_text()
     outcome = run_inv("lab.release", "fast")
     assert outcome.code == 1
-    assert "There is no kind of release called fast." in outcome.err
+    assert "there is no release kind called fast" in outcome.err
     assert "next: inv lab.release good" in outcome.err
     assert lab.site.read_text() == text

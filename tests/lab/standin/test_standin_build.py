@@ -48,7 +48,7 @@ def test_the_same_sources_make_the_same_file(
 def test_without_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHARED", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BuildError, match=r"Go is missing.*apt-get install golang-go"):
+    with pytest.raises(BuildError, match=r"Go is not installed.*apt-get install golang-go"):
         build_stand_in()
 
 
