@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from paramiko.transport import Transport
+    from paramiko import Channel
 
     from .link import Link
 
@@ -25,34 +25,66 @@ def forward_port(link: Link, port: int) -> Iterator[int]:
     Raises:
         RunbookError: the host cannot be reached.
     """
-    with socket.create_server((LOOPBACK, 0), backlog=16) as server:
-        transport = link.transport()
-        threading.Thread(target=_serve_port, args=(server, transport, port), daemon=True).start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            with contextlib.suppress(OSError):
-                server.shutdown(socket.SHUT_RDWR)
+    transport = link.transport()
+
+    def open_port(client: socket.socket) -> Channel:
+        return transport.open_channel(
+            "direct-tcpip", (LOOPBACK, port), client.getpeername(), timeout=10
+        )
+
+    with (
+        socket.create_server((LOOPBACK, 0), backlog=16) as server,
+        # The caller sees a closed connection, and reports it.
+        serve_connections(server, open_port, on_refusal=lambda error: None),
+    ):
+        yield server.getsockname()[1]
 
 
-def _serve_port(server: socket.socket, transport: Transport, port: int) -> None:
+@contextlib.contextmanager
+def serve_connections(
+    server: socket.socket,
+    open_channel: Callable[[socket.socket], Channel],
+    *,
+    on_refusal: Callable[[BaseException], object],
+) -> Iterator[None]:
+    """Connect each client of the listening `server` to a channel of its own, while the context
+    lasts.
+
+    A client whose channel cannot be opened is closed, and `on_refusal` gets the error.
+    """
+    threading.Thread(
+        target=_accept_clients, args=(server, open_channel, on_refusal), daemon=True
+    ).start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+
+
+def _accept_clients(
+    server: socket.socket,
+    open_channel: Callable[[socket.socket], Channel],
+    on_refusal: Callable[[BaseException], object],
+) -> None:
     import paramiko
 
     while True:
         try:
-            client, peer = server.accept()
+            client, _ = server.accept()
         except OSError:
             return
         try:
-            channel = transport.open_channel("direct-tcpip", (LOOPBACK, port), peer, timeout=10)
-        except (paramiko.SSHException, OSError, EOFError):
-            client.close()  # the caller sees a closed connection, and reports it
+            channel = open_channel(client)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            on_refusal(error)
+            client.close()
             continue
         for source, target in ((client, channel), (channel, client)):
-            threading.Thread(target=copy_bytes, args=(source, target), daemon=True).start()
+            threading.Thread(target=_copy_bytes, args=(source, target), daemon=True).start()
 
 
-def copy_bytes(source: Any, target: Any) -> None:
+def _copy_bytes(source: Any, target: Any) -> None:
     """Copy until either side ends, then close both.
 
     A channel gets `close` only: its `shutdown` can break the connection (see `channel.end_input`).

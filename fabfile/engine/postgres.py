@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import pg_errors
 from .errors import RunbookError
-from .forward import copy_bytes
+from .forward import serve_connections
 from .psql import LIMITS, facts, json_lines
 from .secret import mask_secrets
 
@@ -141,13 +141,12 @@ def _forward_socket(link: Link, path: str) -> Iterator[tuple[str, list[str]]]:
         except OSError as error:
             raise _no_folder(error) from None
         server.listen(4)
-        threading.Thread(
-            target=_serve_socket, args=(server, transport, path, refusals), daemon=True
-        ).start()
-        try:
+        with serve_connections(
+            server,
+            lambda client: open_unix(transport, path),
+            on_refusal=lambda error: refusals.append(_explain_refusal(path, error)),
+        ):
             yield folder, refusals
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
@@ -177,26 +176,6 @@ def _no_folder(error: OSError) -> RunbookError:
         "the connection to PostgreSQL needs such a socket on this machine; nothing was done",
         "df -h /tmp; or set TMPDIR to a writable folder (TMPDIR=/dev/shm), then try again",
     )
-
-
-def _serve_socket(
-    server: socket.socket, transport: Transport, path: str, refusals: list[str]
-) -> None:
-    import paramiko
-
-    while True:
-        try:
-            client, _ = server.accept()
-        except OSError:
-            return
-        try:
-            channel = open_unix(transport, path)
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            refusals.append(_explain_refusal(path, error))
-            client.close()
-            continue
-        for source, target in ((client, channel), (channel, client)):
-            threading.Thread(target=copy_bytes, args=(source, target), daemon=True).start()
 
 
 def _explain_refusal(path: str, error: BaseException) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from echo_server import answering
 from sshhost import Host, until
 
 from fabfile.engine import postgres
@@ -31,23 +32,8 @@ def echo(host: Host) -> Iterator[str]:
         server.bind(str(local))
         local.chmod(0o777)
         server.listen(16)
-
-        def answer(client: socket.socket) -> None:
-            with client:
-                while block := client.recv(65536):
-                    client.sendall(block * 2)
-
-        def serve() -> None:
-            while True:
-                try:
-                    client, _ = server.accept()
-                except OSError:
-                    return
-                threading.Thread(target=answer, args=(client,), daemon=True).start()
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield PATH
-        server.shutdown(socket.SHUT_RDWR)
+        with answering(server):
+            yield PATH
 
 
 def test_a_channel_to_a_unix_socket(link: Link, echo: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from echo_server import answering
 
 from fabfile.engine.forward import forward_port
 from fabfile.engine.link import Link
@@ -17,24 +17,8 @@ from fabfile.engine.link import Link
 @pytest.fixture
 def echo() -> Iterator[int]:
     """A port that says everything twice."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def answer(client: socket.socket) -> None:
-            with client:
-                while block := client.recv(65536):
-                    client.sendall(block * 2)
-
-        def serve() -> None:
-            while True:
-                try:
-                    client, _ = server.accept()
-                except OSError:
-                    return
-                threading.Thread(target=answer, args=(client,), daemon=True).start()
-
-        threading.Thread(target=serve, daemon=True).start()
+    with socket.create_server(("127.0.0.1", 0)) as server, answering(server):
         yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
 
 
 def ask(port: int, text: bytes) -> bytes:
