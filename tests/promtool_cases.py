@@ -346,7 +346,7 @@ CAUSES = (
     Cause(
         "pending-restart",
         "",
-        constant("runbook_owed_since_seconds", 'host="node1",name="x.restart"', 0),
+        constant("runbook_pending_since_seconds", 'host="node1",name="x.restart"', 0),
         "17m",
         "14m",
         severity="inform",

@@ -62,7 +62,7 @@ def host_rules(settings: Settings) -> Iterator[AlertRule]:
         "30s",
         "inform",
         f'the clock of {HOST} is {{{{ $value | printf "%.1f" }}}} s off the monitoring host\'s',
-        "nothing at first; kept answers may be too old, logs mislead",
+        "nothing at first; cached answers may be too old, logs mislead",
         "fab incident.clock",
         {"what": "offset"},
     )
@@ -78,7 +78,7 @@ def host_rules(settings: Settings) -> Iterator[AlertRule]:
     )
     yield AlertRule(
         "pending-restart",
-        "time() - runbook_owed_since_seconds > 900",
+        "time() - runbook_pending_since_seconds > 900",
         "1m",
         "inform",
         f"{HOST}: {{{{ $labels.name }}}} is pending (a change is not in effect)",
@@ -88,13 +88,13 @@ def host_rules(settings: Settings) -> Iterator[AlertRule]:
 
 
 def own_rules() -> Iterator[AlertRule]:
-    """The eyes themselves."""
+    """The monitoring itself: exporters, figures, and the delivery of alerts."""
     yield AlertRule(
         "monitoring",
         'up{job!="node"} == 0 unless on (host) (up{job="node"} == 0)',
         "2m",
         "inform",
-        f"{HOST}: its figures ({{{{ $labels.job }}}}) do not come",
+        f"{HOST}: the exporter of {{{{ $labels.job }}}} does not answer",
         "nothing, but what happens there is not seen",
         f"fab -H {HOST} status",
         {"what": "exporter"},
@@ -104,7 +104,7 @@ def own_rules() -> Iterator[AlertRule]:
         "time() - runbook_figures_seconds > 60",
         "30s",
         "inform",
-        f"{HOST}: what the runbook tells of this host is {{{{ $value | humanizeDuration }}}} old",
+        f"{HOST}: what host-figures reports is {{{{ $value | humanizeDuration }}}} old",
         "nothing, but its units, drains and logs are not seen",
         f"fab -H {HOST} status",
         {"what": "figures"},

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..settings.bingo import SERVICE
+from ..settings.bounds import (
+    CERTIFICATE_WARN_DAYS,
+    IDLE_TRANSACTION_SECONDS,
+    LOCK_WAIT_SECONDS,
+)
 from ..settings.settings import Settings
 from .rule import HOST, AlertRule
 
@@ -15,8 +20,6 @@ LOST = "25s"
 wait of 5 s, somebody is called within 40 s."""
 FORGOTTEN_DRAIN = 4 * 3600
 """Seconds after which a drain has been forgotten: a maintenance takes less."""
-LONG_WAIT = 20
-"""Seconds that a session waits for a lock: HAProxy has given up for the user long before."""
 
 
 def lost_rules() -> Iterator[AlertRule]:
@@ -51,7 +54,7 @@ def app_rules() -> Iterator[AlertRule]:
         ' unless on (host) (up{job="node"} == 0)',
         HEALED_WITHIN,
         "page",
-        f"the app on {HOST} does not work, and its healer has not mended it",
+        f"the app on {HOST} does not work, and its healer has not repaired it",
         "nothing: the other app nodes carry the load, and no spare is left",
         f"fab -H {HOST} app.restart",
     )
@@ -60,8 +63,8 @@ def app_rules() -> Iterator[AlertRule]:
         f"sum({up % 'UP'}) == 0",
         "10s",
         "page",
-        "no app node works in the eyes of any edge",
-        "every call waits for 5 s, then fails; only kept answers come",
+        "no edge sees an app node UP",
+        "every call waits for 5 s, then fails; only cached answers come",
         "fab incident.both-down",
     )
     yield AlertRule(
@@ -87,7 +90,7 @@ def app_rules() -> Iterator[AlertRule]:
 
 
 def edge_rules(settings: Settings) -> Iterator[AlertRule]:
-    """The way in: the address, what comes from outside, certificates, the cache, drains."""
+    """The way in: what comes from outside, the address, certificates, the cache, drains."""
     outside = 'probe_success{job="outside",via="address"} == 0'
     yield AlertRule(
         "edge-down",
@@ -110,30 +113,59 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
         {"what": "one edge"},
     )
     if settings.edge.address:
-        yield AlertRule(
-            "edge-down",
-            "sum(runbook_holds_address) == 0",
-            LOST,
-            "page",
-            f"no edge holds {settings.edge.address}",
-            "no answer at all",
-            "fab incident.edge-down",
-            {"what": "nobody holds the address"},
-        )
-        yield AlertRule(
-            "edge-down",
-            "sum(runbook_holds_address) > 1",
-            LOST,
-            "page",
-            f"more than one edge holds {settings.edge.address}",
-            "broken connections, now and then",
-            "fab incident.edge-down",
-            {"what": "two hold the address"},
-        )
+        yield from _address_rules(settings.edge.address)
+    yield from _certificate_rules()
+    yield AlertRule(
+        "cache-stale",
+        f"time() - runbook_cache_asked_seconds > {SERVICE.cache.max_age}",
+        "30s",
+        "inform",
+        f'the answer that {HOST} caches is {{{{ $value | printf "%.0f" }}}} s old',
+        "some users wait for a new answer; no user gets one that is too old",
+        "fab incident.cache-stale",
+    )
+    yield AlertRule(
+        "drain-forgotten",
+        f"time() - runbook_drained_since_seconds > {FORGOTTEN_DRAIN}",
+        "1m",
+        "inform",
+        f"{HOST} keeps {{{{ $labels.name }}}} out of service for"
+        " {{ $value | humanizeDuration }}",
+        "nothing, but a spare is missing",
+        "fab status",
+    )
+
+
+def _address_rules(address: str) -> Iterator[AlertRule]:
+    """Exactly one edge must hold the floating address."""
+    yield AlertRule(
+        "edge-down",
+        "sum(runbook_holds_address) == 0",
+        LOST,
+        "page",
+        f"no edge holds {address}",
+        "no answer at all",
+        "fab incident.edge-down",
+        {"what": "nobody holds the address"},
+    )
+    yield AlertRule(
+        "edge-down",
+        "sum(runbook_holds_address) > 1",
+        LOST,
+        "page",
+        f"more than one edge holds {address}",
+        "broken connections, now and then",
+        "fab incident.edge-down",
+        {"what": "two hold the address"},
+    )
+
+
+def _certificate_rules() -> Iterator[AlertRule]:
+    """The certificate as blackbox sees it served."""
     days = "(min by (host) (probe_ssl_earliest_cert_expiry) - time()) / 86400"
     yield AlertRule(
         "certificate",
-        f"{days} < 14",
+        f"{days} < {CERTIFICATE_WARN_DAYS}",
         "10m",
         "inform",
         f'the certificate of {HOST} ends in {{{{ $value | printf "%.1f" }}}} days',
@@ -148,25 +180,6 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
         f'the certificate of {HOST} ends in {{{{ $value | printf "%.1f" }}}} days',
         "nothing before it ends; then every https client refuses",
         "inv certs.renew",
-    )
-    yield AlertRule(
-        "cache-stale",
-        f"time() - runbook_cache_asked_seconds > {SERVICE.cache.max_age}",
-        "30s",
-        "inform",
-        f'the answer that {HOST} keeps is {{{{ $value | printf "%.0f" }}}} s old',
-        "some wait for a new answer; nobody gets one that is too old",
-        "fab incident.cache-stale",
-    )
-    yield AlertRule(
-        "drain-forgotten",
-        f"time() - runbook_drained_since_seconds > {FORGOTTEN_DRAIN}",
-        "1m",
-        "inform",
-        f"{HOST} keeps {{{{ $labels.name }}}} out of service for"
-        " {{ $value | humanizeDuration }}",
-        "nothing, but a spare is missing",
-        "fab status",
     )
 
 
@@ -185,7 +198,7 @@ def database_rules(settings: Settings) -> Iterator[AlertRule]:
     )
     yield AlertRule(
         "db-locked",
-        f"runbook_lock_wait_seconds > {LONG_WAIT}",
+        f"runbook_lock_wait_seconds > {LOCK_WAIT_SECONDS}",
         "10s",
         "inform",
         f'a session on {HOST} waits for a lock for {{{{ $value | printf "%.0f" }}}} s',
@@ -195,7 +208,7 @@ def database_rules(settings: Settings) -> Iterator[AlertRule]:
     )
     yield AlertRule(
         "db-locked",
-        "runbook_idle_transaction_seconds > 300",
+        f"runbook_idle_transaction_seconds > {IDLE_TRANSACTION_SECONDS}",
         "10s",
         "inform",
         f"a transaction on {HOST} is open and idle for {{{{ $value | humanizeDuration }}}}",

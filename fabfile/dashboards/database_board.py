@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..settings.bounds import IDLE_TRANSACTION_SECONDS, LOCK_WAIT_SECONDS
 from ..settings.service import Service
 from .model import WINDOW, Dashboard, Graph, Series, Tile
 
@@ -16,12 +17,17 @@ def database_dashboard(service: Service) -> Dashboard:
         "Is it fast, and does anybody wait?",
         (
             Tile("PostgreSQL answers", "", "pg_up", bad_below=1),
-            Tile("waiting for a lock", "s", "max(runbook_lock_wait_seconds)", bad_above=10),
+            Tile(
+                "waiting for a lock",
+                "s",
+                "max(runbook_lock_wait_seconds)",
+                bad_above=LOCK_WAIT_SECONDS,
+            ),
             Tile(
                 "idle in a transaction",
                 "s",
                 "max(runbook_idle_transaction_seconds)",
-                bad_above=60,
+                bad_above=IDLE_TRANSACTION_SECONDS,
             ),
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..settings.bounds import CLOCK_SECONDS
 from ..settings.service import Service
 from .model import HOST, WINDOW, Dashboard, Graph, Series, Tile
 from .service_board import shown_endpoints
@@ -100,7 +101,7 @@ def _host_graphs() -> tuple[Graph, ...]:
             "Clock of each host, offset",
             "s",
             (Series("{{host}}", "abs(node_time_seconds - timestamp(node_time_seconds))"),),
-            bound=1.0,
+            bound=CLOCK_SECONDS,
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..settings.bounds import CERTIFICATE_WARN_DAYS
 from ..settings.service import Endpoint, Service
 from .model import HOST, WINDOW, Dashboard, Graph, Series, Tile
 
@@ -101,7 +102,7 @@ def cache_dashboard(service: Service) -> Dashboard:
                 f"min({age})",
                 bad_above=float(service.cache.max_age),
             ),
-            Tile("certificate ends in", "d", f"min({days})", bad_below=21),
+            Tile("certificate ends in", "d", f"min({days})", bad_below=CERTIFICATE_WARN_DAYS),
         ),
         (
             Graph(

@@ -9,11 +9,9 @@ from functools import partial
 from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
+from ..settings.bounds import CERTIFICATE_WARN_DAYS
 from ..settings.settings import Settings
 from ..steps.cert import served_certificate_command
-
-WARN_DAYS = 21
-"""Renewal is due 30 days before the end: with 21 days left it has not worked for over a week."""
 
 
 def certificate_checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
@@ -45,7 +43,7 @@ def judge_certificate(reading: Reading) -> list[Problem]:
         return [Problem(message, "inv certs.status", cause=False)]
     if int(days) < 0:
         return [Problem("the certificate has expired", "inv certs.renew")]
-    if int(days) < WARN_DAYS:
+    if int(days) < CERTIFICATE_WARN_DAYS:
         message = f"the certificate ends in {days} days and was not renewed"
         return [Problem(message, "inv certs.renew", down=False)]
     return []

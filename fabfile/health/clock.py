@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..engine.problem import Problem
-
-MOST_SECONDS = 4.0
-"""With a larger offset, cached answers are too old: their rule allows for this much."""
+from ..settings.bounds import CLOCK_SECONDS
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def read_offset(host_time: str, asked: float, answered: float) -> ClockOffset | 
 
 def find_clock_problems(offset: ClockOffset | None) -> list[Problem]:
     """Return a problem if the clock is wrong for certain. Pure."""
-    if offset is None or offset.certain <= MOST_SECONDS:
+    if offset is None or offset.certain < CLOCK_SECONDS:
         return []
     word = "ahead of" if offset.ahead > 0 else "behind"
     message = f"its clock is {abs(offset.ahead):.0f} s {word} this machine's"

@@ -14,6 +14,7 @@ from ..engine import lock as locks
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.host import Node
+from ..engine.journal import HOST_JOURNAL
 from ..engine.problem import Problem
 from ..engine.shell import Reading
 from ..engine.step import PENDING
@@ -33,7 +34,7 @@ printf 'mem=%s\\n' "$(awk '/MemTotal/{{t=$2}} /MemAvailable/{{a=$2}}
 printf 'release=%s\\n' "$(readlink {ROOT}/current 2>/dev/null)"
 for file in {PENDING}/*; do [ -e "$file" ] && echo "pending=${{file##*/}}"; done
 printf 'time=%s\\n' "$(date +%s.%N)"
-printf 'last=%s\\n' "$(tail -n 1 /var/log/runbook/journal.jsonl 2>/dev/null)"
+printf 'last=%s\\n' "$(tail -n 1 {HOST_JOURNAL} 2>/dev/null)"
 true"""
 
 DRAINED = (

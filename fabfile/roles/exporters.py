@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ..control.haproxy import DRAINED_NODES
 from ..control.keepalived import EDGE_DRAINED, holds_probe
 from ..engine.host import Node
+from ..engine.journal import HOST_JOURNAL
 from ..engine.step import Step
 from ..settings.bingo import SERVICE
 from ..settings.paths import ROOT, SETTINGS, TOOLS
@@ -148,6 +149,7 @@ def _figure_steps(
         roles=node.roles,
         healer=f"/run/{healer.RUNTIME}/healer.prom",
         root=ROOT,
+        journal=HOST_JOURNAL,
         logs=logs,
         drained=DRAINED_NODES,
         edge_drained=EDGE_DRAINED,

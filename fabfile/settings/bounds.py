@@ -36,3 +36,13 @@ READY_SECONDS = 5.0
 
 CLOCK_SECONDS = 1.0
 """Seconds. A clock is off by less than this."""
+
+CERTIFICATE_WARN_DAYS = 21
+"""Renewal is due 30 days before the end: with 21 days left it has not worked for over a week."""
+
+LOCK_WAIT_SECONDS = 20
+"""A session that waits for a lock for longer needs a person: the balancer has long answered its
+user with an error."""
+
+IDLE_TRANSACTION_SECONDS = 300
+"""A transaction that is open and idle for longer was forgotten, and holds its locks."""
