@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..settings.bounds import CLOCK_SECONDS
 from ..settings.service import Service
-from .model import HOST, WINDOW, Dashboard, Graph, Series, Tile
+from .model import HOST, WINDOW, Dashboard, Graph, Series, Tile, curve
 from .service_board import shown_endpoints
 
 
@@ -29,55 +29,54 @@ def nodes_dashboard() -> Dashboard:
                 "sum(increase(runbook_healer_restarts_total[1h])) or vector(0)",
             ),
         ),
-        (
-            Graph(
-                "Up, as the edges see it",
-                "",
-                (Series("{{server}}", f"max by (server) ({up})"),),
-                steps=True,
-                most=1,
-            ),
-            Graph(
-                "Restarts by healers, by cause",
-                "",
-                (
-                    Series(
-                        "{{host}} {{cause}}",
-                        f"sum by ({HOST}, cause)"
-                        f" (increase(runbook_healer_restarts_total[{WINDOW}]))",
-                    ),
-                ),
-            ),
-            Graph(
-                "Answers by node",
-                "/s",
-                (
-                    Series(
-                        "{{server}}",
-                        "sum by (server) (rate(haproxy_server_http_responses_total"
-                        f'{{proxy=~"ep_.*",server!~"panic-.*"}}[{WINDOW}]))',
-                    ),
-                ),
-            ),
-            Graph(
-                "Errors by node",
-                "/s",
-                (
-                    Series(
-                        "{{server}}",
-                        "sum by (server) (rate(haproxy_server_http_responses_total"
-                        f'{{proxy=~"ep_.*",server!~"panic-.*",code="5xx"}}[{WINDOW}]))',
-                    ),
-                ),
-            ),
-            Graph(
-                "Memory of the app",
-                "B",
-                (Series("{{host}}", "runbook_app_resident_bytes"),),
-            ),
-            Graph("Age of the app", "s", (Series("{{host}}", "runbook_app_age_seconds"),)),
-            *_host_graphs(),
+        _nodes_graphs(),
+    )
+
+
+def _nodes_graphs() -> tuple[Graph, ...]:
+    up = 'haproxy_server_status{proxy="health",state="UP"}'
+    return (
+        curve(
+            "Up, as the edges see it",
+            "",
+            "{{server}}",
+            f"max by (server) ({up})",
+            steps=True,
+            most=1,
         ),
+        curve(
+            "Restarts by healers, by cause",
+            "",
+            "{{host}} {{cause}}",
+            f"sum by ({HOST}, cause) (increase(runbook_healer_restarts_total[{WINDOW}]))",
+        ),
+        curve(
+            "Answers by node",
+            "/s",
+            "{{server}}",
+            "sum by (server) (rate(haproxy_server_http_responses_total"
+            f'{{proxy=~"ep_.*",server!~"panic-.*"}}[{WINDOW}]))',
+        ),
+        curve(
+            "Errors by node",
+            "/s",
+            "{{server}}",
+            "sum by (server) (rate(haproxy_server_http_responses_total"
+            f'{{proxy=~"ep_.*",server!~"panic-.*",code="5xx"}}[{WINDOW}]))',
+        ),
+        curve(
+            "Memory of the app",
+            "B",
+            "{{host}}",
+            "runbook_app_resident_bytes",
+        ),
+        curve(
+            "Age of the app",
+            "s",
+            "{{host}}",
+            "runbook_app_age_seconds",
+        ),
+        *_host_graphs(),
     )
 
 
@@ -88,8 +87,20 @@ def _host_graphs() -> tuple[Graph, ...]:
     space = f"max by ({HOST}) (1 - node_filesystem_avail_bytes / node_filesystem_size_bytes)"
     inodes = f"max by ({HOST}) (1 - node_filesystem_files_free / node_filesystem_files)"
     return (
-        Graph("Processor of each host", "%", (Series("{{host}}", busy),), most=1),
-        Graph("Memory of each host", "%", (Series("{{host}}", memory),), most=1),
+        curve(
+            "Processor of each host",
+            "%",
+            "{{host}}",
+            busy,
+            most=1,
+        ),
+        curve(
+            "Memory of each host",
+            "%",
+            "{{host}}",
+            memory,
+            most=1,
+        ),
         Graph(
             "Fullest file system of each host",
             "%",
@@ -97,10 +108,11 @@ def _host_graphs() -> tuple[Graph, ...]:
             bound=0.9,
             most=1,
         ),
-        Graph(
+        curve(
             "Clock of each host, offset",
             "s",
-            (Series("{{host}}", "abs(node_time_seconds - timestamp(node_time_seconds))"),),
+            "{{host}}",
+            "abs(node_time_seconds - timestamp(node_time_seconds))",
             bound=CLOCK_SECONDS,
         ),
     )
@@ -123,56 +135,60 @@ def edges_dashboard(service: Service) -> Dashboard:
             ),
             Tile("in the queue", "", f"sum(haproxy_backend_current_queue{backends})"),
         ),
-        (
-            Graph(
-                "Holds the address",
-                "",
-                (Series("{{host}}", "runbook_holds_address"),),
-                steps=True,
-                most=1,
-            ),
-            Graph(
-                "Requests by edge",
-                "/s",
-                (Series("{{host}}", f"sum by ({HOST}) (rate(edge_requests_total[{WINDOW}]))"),),
-            ),
-            Graph(
-                "Waiting for a node",
-                "",
-                (Series("{{host}}", f"sum by ({HOST}) (haproxy_backend_current_queue{backends})"),),
-            ),
-            Graph(
-                "Asked a second time",
-                "/s",
-                (
-                    Series(
-                        "{{host}} retried",
-                        f"sum by ({HOST}) (rate(haproxy_backend_retry_warnings_total"
-                        f"{backends}[{WINDOW}]))",
-                    ),
-                    Series(
-                        "{{host}} on another node",
-                        f"sum by ({HOST}) (rate(haproxy_backend_redispatch_warnings_total"
-                        f"{backends}[{WINDOW}]))",
-                    ),
+        _edges_graphs(service),
+    )
+
+
+def _edges_graphs(service: Service) -> tuple[Graph, ...]:
+    backends = '{proxy=~"ep_.*"}'
+    return (
+        curve(
+            "Holds the address",
+            "",
+            "{{host}}",
+            "runbook_holds_address",
+            steps=True,
+            most=1,
+        ),
+        curve(
+            "Requests by edge",
+            "/s",
+            "{{host}}",
+            f"sum by ({HOST}) (rate(edge_requests_total[{WINDOW}]))",
+        ),
+        curve(
+            "Waiting for a node",
+            "",
+            "{{host}}",
+            f"sum by ({HOST}) (haproxy_backend_current_queue{backends})",
+        ),
+        Graph(
+            "Asked a second time",
+            "/s",
+            (
+                Series(
+                    "{{host}} retried",
+                    f"sum by ({HOST}) (rate(haproxy_backend_retry_warnings_total"
+                    f"{backends}[{WINDOW}]))",
+                ),
+                Series(
+                    "{{host}} on another node",
+                    f"sum by ({HOST}) (rate(haproxy_backend_redispatch_warnings_total"
+                    f"{backends}[{WINDOW}]))",
                 ),
             ),
-            Graph(
-                "Answers by status",
-                "/s",
-                (Series("{{code}}", f"sum by (code) (rate(edge_requests_total[{WINDOW}]))"),),
-            ),
-            Graph(
-                "Requests at one time, by node",
-                "",
-                (
-                    Series(
-                        "{{server}}",
-                        "sum by (server) (haproxy_server_current_sessions"
-                        '{proxy=~"ep_.*",server!~"panic-.*"})',
-                    ),
-                ),
-                bound=float(service.limits.in_flight * len(shown_endpoints(service))),
-            ),
+        ),
+        curve(
+            "Answers by status",
+            "/s",
+            "{{code}}",
+            f"sum by (code) (rate(edge_requests_total[{WINDOW}]))",
+        ),
+        curve(
+            "Requests at one time, by node",
+            "",
+            "{{server}}",
+            'sum by (server) (haproxy_server_current_sessions{proxy=~"ep_.*",server!~"panic-.*"})',
+            bound=float(service.limits.in_flight * len(shown_endpoints(service))),
         ),
     )

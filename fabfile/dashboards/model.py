@@ -49,6 +49,20 @@ class Graph:
     """The upper end of the axis, where it is known."""
 
 
+def curve(
+    title: str,
+    unit: str,
+    legend: str,
+    query: str,
+    *,
+    bound: float | None = None,
+    steps: bool = False,
+    most: float | None = None,
+) -> Graph:
+    """A graph of one query."""
+    return Graph(title, unit, (Series(legend, query),), bound=bound, steps=steps, most=most)
+
+
 @dataclass(frozen=True)
 class Dashboard:
     """One page."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..settings.bounds import CERTIFICATE_WARN_DAYS
 from ..settings.service import Endpoint, Service
-from .model import HOST, WINDOW, Dashboard, Graph, Series, Tile
+from .model import HOST, WINDOW, Dashboard, Graph, Series, Tile, curve
 
 QUANTILES = (0.5, 0.9, 0.99)
 BUDGET_DAYS = 7
@@ -50,8 +50,6 @@ def service_dashboard(service: Service) -> Dashboard:
     allowed = service.load.errors_percent / 100
     bound = service.load.p90_ms / 1000
     left = f"1 - ({_failed_share(f'{BUDGET_DAYS}d')}) / {allowed}"
-    rate = f"sum by (endpoint) (rate(edge_requests_total[{WINDOW}]))"
-    errors = f'sum by (endpoint) (rate(edge_requests_total{{code=~"5..|000"}}[{WINDOW}]))'
     return Dashboard(
         "service",
         "Service",
@@ -73,17 +71,35 @@ def service_dashboard(service: Service) -> Dashboard:
                 bad_above=0,
             ),
         ),
-        (
-            Graph("Requests", "/s", (Series("{{endpoint}}", rate),)),
-            Graph(
-                "Errors",
-                "%",
-                (Series("all", _failed_share(WINDOW)),),
-                bound=allowed,
-            ),
-            Graph("Errors by endpoint", "/s", (Series("{{endpoint}}", errors),)),
-            *(_latency_graph(service, endpoint) for endpoint in shown_endpoints(service)),
+        _service_graphs(service),
+    )
+
+
+def _service_graphs(service: Service) -> tuple[Graph, ...]:
+    allowed = service.load.errors_percent / 100
+    rate = f"sum by (endpoint) (rate(edge_requests_total[{WINDOW}]))"
+    errors = f'sum by (endpoint) (rate(edge_requests_total{{code=~"5..|000"}}[{WINDOW}]))'
+    return (
+        curve(
+            "Requests",
+            "/s",
+            "{{endpoint}}",
+            rate,
         ),
+        curve(
+            "Errors",
+            "%",
+            "all",
+            _failed_share(WINDOW),
+            bound=allowed,
+        ),
+        curve(
+            "Errors by endpoint",
+            "/s",
+            "{{endpoint}}",
+            errors,
+        ),
+        *(_latency_graph(service, endpoint) for endpoint in shown_endpoints(service)),
     )
 
 
@@ -105,22 +121,30 @@ def cache_dashboard(service: Service) -> Dashboard:
             Tile("certificate ends in", "d", f"min({days})", bad_below=CERTIFICATE_WARN_DAYS),
         ),
         (
-            Graph(
+            curve(
                 "Age of the newest kept answer",
                 "s",
-                (Series("{{host}}", age),),
+                "{{host}}",
+                age,
                 bound=float(service.cache.max_age),
             ),
-            Graph("Days until the certificate ends", "d", (Series("{{instance}}", days),)),
-            Graph(
+            curve(
+                "Days until the certificate ends",
+                "d",
+                "{{instance}}",
+                days,
+            ),
+            curve(
                 "Size of the app's log",
                 "B",
-                (Series("{{host}}", f"max by ({HOST}) (runbook_log_bytes)"),),
+                "{{host}}",
+                f"max by ({HOST}) (runbook_log_bytes)",
             ),
-            Graph(
+            curve(
                 "Service as seen from the monitoring host",
                 "",
-                (Series("{{instance}}", "probe_success"),),
+                "{{instance}}",
+                "probe_success",
                 steps=True,
                 most=1,
             ),
