@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from .competitors import TRACES, on_nodes, rival_contenders
-from .processes import BIN, HERE, Contender, Run, once
+from .processes import BIN, HERE, Contender, TimedRun, once
 
 
-def measure(contenders: list[Contender], runs: int) -> dict[str, list[Run]]:
+def measure(contenders: list[Contender], runs: int) -> dict[str, list[TimedRun]]:
     """All of them in turn, `runs` times, after one round that is not counted."""
-    found: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
+    found: dict[str, list[TimedRun]] = {contender.name: [] for contender in contenders}
     for number in range(runs + 1):
         for contender in contenders:
             run = once(contender)
@@ -51,7 +51,7 @@ def contenders(site: Path, rivals: bool) -> list[Contender]:
     return chosen
 
 
-def upload(site: Path) -> Run:
+def upload(site: Path) -> TimedRun:
     """A deploy of the site's binary padded to 100 MB (an ELF file does not mind), then of the
     right one again."""
     import hashlib
@@ -92,7 +92,7 @@ def compare(site: Path, runs: int, *, rivals: bool, with_upload: bool) -> None:
     show(found)
 
 
-def show(found: dict[str, list[Run]]) -> None:
+def show(found: dict[str, list[TimedRun]]) -> None:
     """The table, and the same as JSON."""
     from rich.console import Console
     from rich.table import Table

@@ -14,7 +14,7 @@ PROJECT = HERE.parent
 BIN = Path(sys.executable).parent
 
 
-class Run(NamedTuple):
+class TimedRun(NamedTuple):
     """One finished process: wall seconds, and the peak memory of its largest process in MB."""
 
     seconds: float
@@ -29,7 +29,7 @@ class Contender(NamedTuple):
     environment: dict[str, str] | None = None
 
 
-def once(contender: Contender) -> Run:
+def once(contender: Contender) -> TimedRun:
     """Run it to its end.
 
     Raises:
@@ -51,4 +51,4 @@ def once(contender: Contender) -> Run:
         sys.exit(
             f"{' '.join(contender.command)} ended with {process.returncode}:\n{output[-2000:]}"
         )
-    return Run(time.perf_counter() - started, usage.ru_maxrss / 1024)
+    return TimedRun(time.perf_counter() - started, usage.ru_maxrss / 1024)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from .config import Config
-from .model import ILL, Act, Decision, Observation, Ping
+from .model import ILL, Act, AppObservation, Decision, Ping
 
 BAD_PINGS = 3
 """Bad pings in a row that make an app ill: one or two may be an accident. At one ping a second an
@@ -38,7 +38,7 @@ CAUSES = {Ping.HUNG: "hang", Ping.WRONG: "wrong-answers", Ping.REFUSED: "closed-
 
 def diagnose(
     config: Config,
-    observations: Sequence[Observation],
+    observations: Sequence[AppObservation],
     failed_restarts: int = 0,
     peer_age: float | None = None,
 ) -> Decision:
@@ -66,9 +66,9 @@ def _do_nothing(reason: str) -> Decision:
     return Decision(Act.NOTHING, "", reason)
 
 
-def _of_current_process(observations: Sequence[Observation]) -> list[Observation]:
+def _of_current_process(observations: Sequence[AppObservation]) -> list[AppObservation]:
     """The latest observations, back to the start of the process that runs now."""
-    current: list[Observation] = []
+    current: list[AppObservation] = []
     for observation in reversed(observations):
         if not observation.active or observation.pid != observations[-1].pid:
             break
@@ -76,9 +76,9 @@ def _of_current_process(observations: Sequence[Observation]) -> list[Observation
     return current[::-1]
 
 
-def _bad_pings(observations: Sequence[Observation]) -> list[Observation]:
+def _bad_pings(observations: Sequence[AppObservation]) -> list[AppObservation]:
     """The bad pings since the last good one, oldest first."""
-    bad: list[Observation] = []
+    bad: list[AppObservation] = []
     for observation in reversed(observations):
         if observation.ping not in ILL:
             break
@@ -87,7 +87,7 @@ def _bad_pings(observations: Sequence[Observation]) -> list[Observation]:
 
 
 def _diagnose_illness(
-    config: Config, observations: Sequence[Observation], failed_restarts: int
+    config: Config, observations: Sequence[AppObservation], failed_restarts: int
 ) -> Decision | None:
     bad = _bad_pings(observations)
     if not bad:
@@ -121,12 +121,12 @@ def _pause_after(failed_restarts: int) -> float:
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**doublings)
 
 
-def _describe_ping(observation: Observation) -> str:
+def _describe_ping(observation: AppObservation) -> str:
     outcome = observation.ping.value
     return f"{outcome} ({observation.detail})" if observation.detail else outcome
 
 
-def _diagnose_leak(config: Config, observations: Sequence[Observation]) -> Decision | None:
+def _diagnose_leak(config: Config, observations: Sequence[AppObservation]) -> Decision | None:
     rss = observations[-1].rss
     cap = config.memory_max
     usage = f"the app has {_megabytes(rss)} of {_megabytes(cap)} MB"
@@ -148,7 +148,9 @@ def _megabytes(size: int) -> int:
     return size >> 20
 
 
-def _diagnose_age(config: Config, latest: Observation, peer_age: float | None) -> Decision | None:
+def _diagnose_age(
+    config: Config, latest: AppObservation, peer_age: float | None
+) -> Decision | None:
     lifetime = config.lifetime
     if not lifetime:
         return None

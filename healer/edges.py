@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from . import protocol
 from .config import Config
-from .model import BalancerView, ServerState
+from .model import EdgeReport, ServerState
 
 DRAIN_HEADER = "x-drained-by"
 """HAProxy adds this response header when a healer, not a person, has drained this node."""
@@ -21,7 +21,7 @@ COLUMNS = frozenset({"pxname", "svname", "status", "lastchg", "check_status", "s
 """The columns of HAProxy's statistics that `parse_stats` needs."""
 
 
-class Edges:
+class EdgeClient:
     """All edges of the site. An edge that does not answer is ignored."""
 
     def __init__(self, config: Config) -> None:
@@ -29,13 +29,13 @@ class Edges:
         self._unreachable: set[str] = set()
         """Edges that did not answer the latest `read_views`: no later request waits for them."""
 
-    def read_views(self) -> list[BalancerView]:
+    def read_views(self) -> list[EdgeReport]:
         """Read the balancer's view of the nodes from each edge that answers."""
         views = [view for edge in self.config.edges if (view := self._read_view(*edge))]
         self._unreachable = {name for name, _ in self.config.edges} - {view.edge for view in views}
         return views
 
-    def _read_view(self, name: str, address: str) -> BalancerView | None:
+    def _read_view(self, name: str, address: str) -> EdgeReport | None:
         try:
             response = protocol.request(
                 address, self.config.edge_port, "/;csv", timeout=EDGE_TIMEOUT
@@ -48,7 +48,7 @@ class Edges:
         if not nodes:
             return None
         drained_by_healer = DRAIN_HEADER in response.headers
-        return BalancerView(name, nodes, drained_by_healer=drained_by_healer, kept_out=kept_out)
+        return EdgeReport(name, nodes, drained_by_healer=drained_by_healer, kept_out=kept_out)
 
     def drain_node(self, only_edge: str = "") -> None:
         """Drain this node at every edge, or only at `only_edge`."""
@@ -56,7 +56,7 @@ class Edges:
             if name not in self._unreachable and only_edge in ("", name):
                 self._post(address, "/", self._drain_form("drain"))
 
-    def undrain_node(self, views: Sequence[BalancerView] | None = None) -> list[str]:
+    def undrain_node(self, views: Sequence[EdgeReport] | None = None) -> list[str]:
         """Undrain this node at every edge where a healer had drained it; return those edges.
 
         `views` saves reading the edges again. A node that a person or a deploy keeps out stays

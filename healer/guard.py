@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .config import Config
-from .model import Act, BalancerView, Decision, Permission, ServerState
+from .model import Act, Decision, EdgeReport, Permission, ServerState
 
 PEER_SETTLED = 8.0
 """Seconds the peer must have been up before this node is recycled for its age."""
@@ -24,7 +24,7 @@ TURN = 10.0
 def check_permission(
     config: Config,
     decision: Decision,
-    views: Sequence[BalancerView],
+    views: Sequence[EdgeReport],
     *,
     ill_for: float,
     deploy: str,
@@ -50,7 +50,7 @@ def check_permission(
 
 
 def _check_restart(
-    config: Config, decision: Decision, views: Sequence[BalancerView], ill_for: float
+    config: Config, decision: Decision, views: Sequence[EdgeReport], ill_for: float
 ) -> Permission:
     """The app serves nobody, or soon will not. Wait only for a peer that may be coming back."""
     if not config.peers:
@@ -78,7 +78,7 @@ def _check_restart(
     )
 
 
-def _check_recycle(config: Config, decision: Decision, views: Sequence[BalancerView]) -> Permission:
+def _check_recycle(config: Config, decision: Decision, views: Sequence[EdgeReport]) -> Permission:
     """The app still serves: recycle it only while the peer is up at every edge."""
     if not views:
         return Permission(False, "no balancer answers, so the state of the other node is unknown")
@@ -98,17 +98,17 @@ def _check_recycle(config: Config, decision: Decision, views: Sequence[BalancerV
     return Permission(True, "the other node serves")
 
 
-def _find_peers(config: Config, views: Sequence[BalancerView]) -> list[ServerState]:
+def _find_peers(config: Config, views: Sequence[EdgeReport]) -> list[ServerState]:
     return [view.nodes[name] for view in views for name in config.peers if name in view.nodes]
 
 
-def find_peer_age(config: Config, views: Sequence[BalancerView]) -> float | None:
+def find_peer_age(config: Config, views: Sequence[EdgeReport]) -> float | None:
     """Return how long the peer has been up in the balancers, in seconds; None if it is not up."""
     ages = [peer.status_age for peer in _find_peers(config, views) if peer.up]
     return min(ages, default=None)
 
 
-def is_drained_by_another(config: Config, views: Sequence[BalancerView]) -> bool:
+def is_drained_by_another(config: Config, views: Sequence[EdgeReport]) -> bool:
     """Return whether anybody but a healer keeps this node out at any edge.
 
     That is a recorded drain (`kept_out`), or one that was set only at HAProxy's socket.

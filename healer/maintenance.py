@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from . import diagnosis, guard, probe
 from .config import Config
-from .edges import Edges
-from .model import Act, BalancerView, Decision, Observation
+from .edges import EdgeClient
+from .model import Act, AppObservation, Decision, EdgeReport
 from .restart import restart_unit
 
 IDLE_SECONDS = 35.0
@@ -34,7 +34,12 @@ class Maintenance:
     """
 
     def __init__(
-        self, config: Config, edges: Edges, notify_watchdog: Callable[[], None], *, guarded: bool
+        self,
+        config: Config,
+        edges: EdgeClient,
+        notify_watchdog: Callable[[], None],
+        *,
+        guarded: bool,
     ) -> None:
         self.config = config
         self.edges = edges
@@ -42,7 +47,7 @@ class Maintenance:
         self._guarded = guarded
         self._renewed_at = 0.0
 
-    def perform(self, decision: Decision, observation: Observation) -> None:
+    def perform(self, decision: Decision, observation: AppObservation) -> None:
         """Restart the app; drain it first if `decision` is a recycle.
 
         Raises:
@@ -69,7 +74,7 @@ class Maintenance:
             self._renewed_at = time.monotonic()
             self.edges.renew_lease()
 
-    def _drain_node(self, decision: Decision, observation: Observation) -> None:
+    def _drain_node(self, decision: Decision, observation: AppObservation) -> None:
         self.edges.drain_node()
 
         def may_restart() -> bool:
@@ -88,7 +93,7 @@ class Maintenance:
                 f"requests are still in flight {IDLE_SECONDS:.0f} s after it was drained"
             )
 
-    def _is_idle(self, views: Sequence[BalancerView]) -> bool:
+    def _is_idle(self, views: Sequence[EdgeReport]) -> bool:
         """Whether this node is drained and has no request in flight at any edge."""
         own = {
             view.edge: view.nodes[self.config.node]

@@ -21,7 +21,7 @@ class Ping(Enum):
 ILL = (Ping.WRONG, Ping.HUNG, Ping.REFUSED)
 
 
-class Observation(NamedTuple):
+class AppObservation(NamedTuple):
     """The state of the app at one moment."""
 
     at: float
@@ -70,7 +70,7 @@ class ServerState(NamedTuple):
         return self.check.startswith(("L7", "L6"))
 
 
-class BalancerView(NamedTuple):
+class EdgeReport(NamedTuple):
     """The nodes as one edge's balancer sees them."""
 
     edge: str

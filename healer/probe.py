@@ -8,7 +8,7 @@ import time
 
 from . import protocol
 from .config import Config
-from .model import ILL, Observation, Ping
+from .model import ILL, AppObservation, Ping
 
 PING_TIMEOUT = 1.4
 """Seconds a ping has to be answered. At its limit the app lets a request wait for up to a second
@@ -30,14 +30,14 @@ class AppProbe:
         self._process_start = 0.0
         self._restarts = 0
 
-    def observe(self) -> Observation:
+    def observe(self) -> AppObservation:
         """Observe the app. Takes a few milliseconds when all is well, up to 3 s when nothing
         answers."""
         ping, detail = ping_app(self.config)
         active = self._runs_as_before(ping) or self._read_unit()
         database = self._is_database_ready() if active and ping in ILL else None
         boot_clock = time.clock_gettime(time.CLOCK_BOOTTIME)
-        return Observation(
+        return AppObservation(
             at=time.monotonic(),
             active=active,
             pid=self._pid,

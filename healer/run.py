@@ -15,10 +15,10 @@ from functools import partial
 from . import guard
 from .config import Config, parse_config
 from .diagnosis import diagnose
-from .edges import Edges
+from .edges import EdgeClient
 from .maintenance import Maintenance, MaintenanceFailed
 from .metrics import Metrics, notify_systemd
-from .model import Act, BalancerView, Decision, Observation, Permission, Ping
+from .model import Act, AppObservation, Decision, EdgeReport, Permission, Ping
 from .probe import AppProbe
 
 LOOP_SECONDS = 1.0
@@ -45,11 +45,11 @@ class Healer:
     def __init__(self, config: Config, *, guarded: bool) -> None:
         self.config = config
         self.guarded = guarded
-        self.edges = Edges(config)
+        self.edges = EdgeClient(config)
         self.probe = AppProbe(config)
         self.metrics = Metrics(config.runtime_folder)
-        self.observations: deque[Observation] = deque(maxlen=120)
-        self.views: list[BalancerView] = []
+        self.observations: deque[AppObservation] = deque(maxlen=120)
+        self.views: list[EdgeReport] = []
         self.drained_by_another = False
         self.failed_restarts = 0
         """Restarts since the app was last well for WELL_SECONDS."""
@@ -106,7 +106,7 @@ class Healer:
             )
         self.drained_by_another = guard.is_drained_by_another(self.config, self.views)
 
-    def _update_health(self, latest: Observation) -> None:
+    def _update_health(self, latest: AppObservation) -> None:
         """Track how long the app is not well, and count crashes that systemd recovered from."""
         if not latest.active or latest.ping not in WELL:
             self._well_since = latest.at
@@ -125,7 +125,7 @@ class Healer:
         if latest.at - self._well_since > WELL_SECONDS:
             self.failed_restarts = 0
 
-    def _try_to_act(self, decision: Decision, latest: Observation) -> None:
+    def _try_to_act(self, decision: Decision, latest: AppObservation) -> None:
         if self.guarded:
             permission = self._ask_guard(decision, latest)
             if not permission.granted:
@@ -135,7 +135,7 @@ class Healer:
                 return
         self._act(decision, latest)
 
-    def _ask_guard(self, decision: Decision, latest: Observation) -> Permission:
+    def _ask_guard(self, decision: Decision, latest: AppObservation) -> Permission:
         self.read_edges()
         permission = guard.check_permission(
             self.config,
@@ -150,7 +150,7 @@ class Healer:
             return Permission(False, "the other node restarts its app just now and has the lease")
         return permission
 
-    def _act(self, decision: Decision, latest: Observation) -> None:
+    def _act(self, decision: Decision, latest: AppObservation) -> None:
         self.metrics.report(f"{decision.act.value}: {decision.sentence}")
         self.metrics.mark_busy(decision.sentence)
         notify_watchdog = partial(notify_systemd, "WATCHDOG=1")
@@ -168,7 +168,7 @@ class Healer:
             self._views_read_at = float("-inf")
         self._record_restart(decision, latest)
 
-    def _record_restart(self, decision: Decision, before: Observation) -> None:
+    def _record_restart(self, decision: Decision, before: AppObservation) -> None:
         """Count the restart, and report whether the app works again."""
         after = self.probe.observe()
         done = f"{decision.act.value} done ({decision.cause})"
@@ -219,7 +219,7 @@ def main(arguments: Sequence[str]) -> None:
     if "HEALER_LIFETIME" in os.environ:
         config = config._replace(lifetime=float(os.environ["HEALER_LIFETIME"]))
     if task == "lift":
-        Edges(config).clean_up()
+        EdgeClient(config).clean_up()
         Metrics(config.runtime_folder).clear_busy()
         return
     # An exit, unlike the default action, runs every `finally`: no drain stays behind.

@@ -7,14 +7,14 @@ from typing import TypedDict
 from .errors import LabError
 
 
-class Settings(TypedDict):
+class LabSettings(TypedDict):
     """Checked options; None keeps the lab's setting."""
 
     deaths: str | None
     scale: float | None
 
 
-def check_settings(deaths: str, scale: str) -> Settings:
+def check_settings(deaths: str, scale: str) -> LabSettings:
     """Check the options; one that was not given becomes None.
 
     Raises:

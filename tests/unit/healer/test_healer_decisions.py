@@ -9,7 +9,7 @@ import pytest
 from healer import guard
 from healer.config import Config
 from healer.diagnosis import diagnose
-from healer.model import Act, BalancerView, Decision, Observation, Ping, ServerState
+from healer.model import Act, AppObservation, Decision, EdgeReport, Ping, ServerState
 
 MB = 1 << 20
 CONFIG = Config(
@@ -34,9 +34,9 @@ CONFIG = Config(
 
 def observations(
     *pings: Ping, every: float = 1.0, database: bool | None = None, **fixed: object
-) -> list[Observation]:
+) -> list[AppObservation]:
     """Observations of one process; only a bad ping has an answer of the database."""
-    well = Observation(at=0.0, active=True, pid=7, age=60.0, rss=50 * MB)
+    well = AppObservation(at=0.0, active=True, pid=7, age=60.0, rss=50 * MB)
     return [
         well._replace(
             at=100.0 + number * every,
@@ -178,11 +178,11 @@ def node(status: str, since: float = 100, check: str = "L7OK") -> ServerState:
     return ServerState(status, since, check, 0)
 
 
-def views(*peers: ServerState, own: ServerState | None = None) -> list[BalancerView]:
+def views(*peers: ServerState, own: ServerState | None = None) -> list[EdgeReport]:
     """Views of several edges, one for each state of the peer."""
     edges = enumerate(peers, 1)
     return [
-        BalancerView(f"edge{number}", {"node1": own or node("UP"), "node2": peer})
+        EdgeReport(f"edge{number}", {"node1": own or node("UP"), "node2": peer})
         for number, peer in edges
     ]
 
@@ -221,7 +221,7 @@ UP, DOWN = node("UP"), node("DOWN", 3, "L4CON")
     ],
 )
 def test_a_restart_waits_for_a_peer_that_may_come_back(
-    decision: Decision, seen: list[BalancerView], granted: bool
+    decision: Decision, seen: list[EdgeReport], granted: bool
 ) -> None:
     permission = guard.check_permission(
         CONFIG, decision, seen, ill_for=5, deploy="", drained_by_another=False
@@ -278,7 +278,7 @@ def test_a_deploy_that_holds_the_node_has_time_to_restart_the_app(
 
 def test_a_single_node_is_healed_but_never_recycled() -> None:
     config = CONFIG._replace(peers=())
-    alone = [BalancerView("edge1", {"node1": node("DOWN")}, False)]
+    alone = [EdgeReport("edge1", {"node1": node("DOWN")}, False)]
     assert guard.check_permission(
         config, ILLNESS, alone, ill_for=5, deploy="", drained_by_another=False
     ).granted

@@ -198,8 +198,9 @@ def test_most_functions_are_called_by_verb_and_object() -> None:
 
 def test_a_class_name_means_one_thing() -> None:
     homes: dict[str, list[str]] = {}
-    for name, module in definitions(ast.ClassDef, "fabfile"):
-        homes.setdefault(name, []).append(module)
+    for package in ("fabfile", "healer", "lab", "watchdog", "bench"):
+        for name, module in definitions(ast.ClassDef, package):
+            homes.setdefault(name, []).append(module)
     assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 
 
