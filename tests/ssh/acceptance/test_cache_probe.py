@@ -82,7 +82,7 @@ def test_a_cache_as_it_should_be(row: Callable[..., Row]) -> None:
     front = Front(keep=0.6)
     seen = row(front)
     assert (seen.verdict, seen.why) == (Verdict.HELD, "")
-    assert 0.2 < seen.more["oldest_s"] <= 1.0
+    assert seen.more["oldest_s"] > 0.2  # the row itself holds the upper bound
     assert front.asked < seen.figures.n
 
 
