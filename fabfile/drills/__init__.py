@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..engine import interrupt
 from ..engine.errors import RunbookError
 from ..settings.settings import Settings
 from .model import Drill
 from .result import DrillResult, from_json
+
+if TYPE_CHECKING:
+    from ..traffic.calls import Range
 
 __all__ = ["DrillResult", "from_json", "run_for_check", "run_some"]
 
@@ -34,11 +38,8 @@ def run_some(
         RunbookError: there is no drill of a name, the site is locked or cannot be reached.
         KeyboardInterrupt: Ctrl-C; what was broken is repaired by then.
     """
-    from ..control.silences import Silence, silenced
-    from ..settings.site_file import in_lab
     from ..traffic.calls import Range
     from .history import keep_result
-    from .runner import DrillRun
     from .safety_nets import nets_prepared
     from .target import folder_of
 
@@ -47,16 +48,23 @@ def run_some(
     with interrupt.defer(), nets_prepared(settings, without):
         for drill in drills:
             interrupt.check()
-            quiet = Silence(f"drill {drill.name}", ("alertname=~.+",), QUIET)
-            with silenced(settings, quiet, progress):
-                made = DrillRun(
-                    drill, settings, progress, ranges, stop_at_budget=not in_lab(settings)
-                ).perform()
-            result = replace(made, without=without)
+            result = replace(_run_drill(settings, drill, ranges, progress), without=without)
             keep_result(folder_of(settings), result)
             results.append(result)
             done(result)
     return results
+
+
+def _run_drill(
+    settings: Settings, drill: Drill, ranges: dict[str, Range], progress: Progress
+) -> DrillResult:
+    from ..control.silences import Silence, silenced
+    from ..settings.site_file import in_lab
+    from .runner import DrillRun
+
+    run = DrillRun(drill, settings, progress, ranges, stop_at_budget=not in_lab(settings))
+    with silenced(settings, Silence(f"drill {drill.name}", ("alertname=~.+",), QUIET), progress):
+        return run.perform()
 
 
 QUIET = 900

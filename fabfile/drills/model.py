@@ -57,11 +57,11 @@ class Observation:
     """Everything a drill is judged by. Times are seconds since the start of the load.
 
     `fault`: when it began. `undone`: when the drill ended it. `detected`: when the serving balancer
-    reacted. `recovered`: since when all was healthy until the end; `by_itself`: without the drill's
-    repair. `process_samples`: the app of each node over time. `pids_before`: each app's pid before
-    the fault. `times_out_of_service`: how often each node was taken out of service. `drained`: the
-    nodes that were drained. `oldest`: age of the oldest cached answer, in seconds. `exit`:
-    exit code of the task that was run as the fault.
+    reacted. `recovered`: since when all was healthy until the end; `without_help`: before the
+    drill's repair. `process_samples`: the app of each node over time. `pids_before`: each app's pid
+    before the fault. `times_out_of_service`: how often each node was taken out of service.
+    `drained`: the nodes that were drained. `oldest`: age of the oldest cached answer, in seconds.
+    `exit`: exit code of the task that was run as the fault.
     """
 
     samples: Sequence[Sample]
@@ -69,7 +69,7 @@ class Observation:
     undone: float | None = None
     detected: float | None = None
     recovered: float | None = None
-    by_itself: bool = True
+    without_help: bool = True
     process_samples: Mapping[str, Sequence[ProcessSample]] = field(default_factory=dict)
     pids_before: Mapping[str, int] = field(default_factory=dict)
     times_out_of_service: Mapping[str, int] = field(default_factory=dict)
@@ -87,10 +87,10 @@ class Drill:
     """One drill.
 
     `fault` chooses its victims when it is called, and raises NotPossible where it cannot be made.
-    With `hold` (seconds) the drill ends the fault after so long; without, it must pass by itself
-    within `patience` seconds: longer, and the drill aborts and repairs. `rate` is in requests a
-    second. `locks`: on a real site the deploy lock is held for the whole drill (the task that is
-    the fault takes its own).
+    With `hold` (seconds) the drill ends the fault after so long. Without it, the site must recover
+    without help within `patience` seconds; after that the drill aborts and repairs. `rate` is in
+    requests a second. `locks`: on a real site the deploy lock is held for the whole drill (the task
+    that is the fault takes its own).
     """
 
     name: str

@@ -70,6 +70,21 @@ class Snapshot:
             held == 1 or not floating
         )
 
+    def describe_unwell(self) -> str:
+        """The first host that is not healthy, as a sentence; empty when all are."""
+        for edge, seen in self.edges.items():
+            if seen is None:
+                return f"{edge} did not answer"
+            if not seen.nodes:
+                return f"the balancer of {edge} did not answer"
+            for node, status in seen.nodes.items():
+                if not is_up(status):
+                    return f"{edge} saw {node} {status}"
+        for node, app in self.apps.items():
+            if not (app and app.ready):
+                return f"the app of {node} was not ready"
+        return ""
+
     def has_noticed_since(self, before: Snapshot) -> bool:
         """Whether the edge that served `before` now sends its requests elsewhere, or another
         edge serves instead."""

@@ -25,8 +25,13 @@ class Recording:
         self.undone: float | None = None
         self.recovered: float | None = None
         self.repaired: float | None = None
-        self.by_itself = True
+        self.without_help = True
         self.before = Snapshot({}, {})
+
+    @property
+    def undo_began(self) -> bool:
+        """Whether the drill has begun to undo the fault."""
+        return self.undone is not None or self.repaired is not None
 
     def add_reply(self, when: float, host: str, seen: HostState | None) -> None:
         """Record one reply of one host."""
@@ -39,7 +44,7 @@ class Recording:
 
     def marks(self, begin: float) -> tuple[Mark, ...]:
         """Events in order of time, in seconds since `begin`."""
-        repaired = self.undone if self.undone is not None or self.by_itself else self.repaired
+        repaired = self.undone if self.undone is not None or self.without_help else self.repaired
         times = {
             "fault": self.fault,
             "detected": self.detected,
@@ -64,7 +69,7 @@ class Recording:
             undone=t(self.undone),
             detected=t(self.detected),
             recovered=t(self.recovered),
-            by_itself=self.by_itself,
+            without_help=self.without_help,
             process_samples=collect_process_samples(self.replies, list(self.before.apps), begin),
             pids_before={node: self.pid(self.before, node) for node in self.before.apps},
             times_out_of_service=count_out_of_service(self.replies, since),

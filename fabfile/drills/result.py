@@ -48,9 +48,9 @@ class DrillResult:
         gap_s: the longest time without any right answer, in seconds.
         detect_s: seconds from the fault until the serving balancer reacted or another edge took
             over; None when neither happened.
-        recover_s: seconds until all was as before by itself, counted from the fault, or, when only
-            the drill could end the fault (a host without power), from its end; None when that did
-            not come within the drill.
+        recover_s: seconds until all was as before without help, counted from the fault, or, when
+            only the drill could end the fault (a host without power), from its end; None when that
+            did not come within the drill.
         budget_share: share of the error budget (1 % of the requests) that was spent; above 1 it is
             overspent.
         verdict: HELD, FAILED or NOT_TRIED.

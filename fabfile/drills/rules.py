@@ -114,8 +114,8 @@ def recovered_within(seconds: float = RECOVERY) -> Rule:
         known = (
             f"{took:.1f} s"
             if took is not None
-            else "not by itself"
-            if not observed.by_itself
+            else "not without help"
+            if not observed.without_help
             else "never"
         )
         return Bound(
@@ -126,13 +126,18 @@ def recovered_within(seconds: float = RECOVERY) -> Rule:
 
 
 def recovery_seconds(observed: Observation) -> float | None:
-    """Seconds until all had recovered by itself; None when it never did, or only after the drill
-    repaired it."""
-    if observed.recovered is None or not observed.by_itself:
+    """Seconds until all had recovered without help; None when it never did, or only after the
+    drill repaired it."""
+    if observed.recovered is None or not observed.without_help:
         return None
     return max(
         0.0, observed.recovered - (observed.fault if observed.undone is None else observed.undone)
     )
+
+
+def detection_seconds(observed: Observation) -> float | None:
+    """Seconds from the fault until a balancer reacted; None when none did."""
+    return None if observed.detected is None else observed.detected - observed.fault
 
 
 def fault_was_felt(slow: float) -> Rule:
@@ -180,7 +185,7 @@ def noticed_within(seconds: float) -> Rule:
     """A balancer detected the fault within `seconds`."""
 
     def rule(observed: Observation) -> Bound:
-        took = None if observed.detected is None else observed.detected - observed.fault
+        took = detection_seconds(observed)
         shown = "never" if took is None else f"{took:.1f} s"
         return Bound(
             "detected after", shown, f"{seconds:g} s", took is not None and took <= seconds

@@ -22,7 +22,7 @@ from .overrides import clear_healer_env, set_healer_env
 NETS = ("healer", "retries", "proof", "guard")
 
 LATEST = 3600.0
-"""Seconds after which a host enables a net again by itself: longer than all drills together."""
+"""Seconds after which a timer on the host enables a net again: longer than all drills together."""
 CONFIG = "/etc/haproxy/haproxy.cfg"
 RELOAD = f"haproxy -c -q -f {CONFIG} && systemctl reload {HAPROXY_UNIT}"
 MARK = "# A drill has taken something out of this file."

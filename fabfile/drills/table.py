@@ -82,8 +82,7 @@ def result_line(result: DrillResult) -> str:
 
 
 def _result_cells(result: DrillResult) -> list[str]:
-    name = f"{result.name} [dim]without {result.without}[/]" if result.without else result.name
-    verdict = f"[{STYLE[result.verdict]}]{result.verdict}[/]"
+    name, verdict = _shown_name(result), _shown_verdict(result)
     if not result.requests:
         return [name, verdict, *[""] * 6]
     return [
@@ -136,22 +135,26 @@ def show_history(out: Console, results: Sequence[DrillResult]) -> None:
             justify="right" if title in ("runs", "recovered", "failed") else "left",
             no_wrap=True,
         )
-    for (name, without), made in sorted(rows.items()):
-        last = made[-1]
-        signs = "".join(
-            f"[{STYLE[result.verdict]}]{SIGN[result.verdict]}[/]" for result in made[-LAST:]
-        )
-        times = " → ".join(_show_seconds(result.recover_s) for result in made[-2:])
-        fails = " → ".join(str(result.failures) for result in made[-2:])
-        when = datetime.fromtimestamp(last.started, UTC).strftime("%Y-%m-%d %H:%M")
-        shown = f"{name} [dim]without {without}[/]" if without else name
-        table.add_row(
-            shown,
-            str(len(made)),
-            signs,
-            times,
-            fails,
-            when,
-            f"[{STYLE[last.verdict]}]{last.verdict}[/]",
-        )
+    for _, made in sorted(rows.items()):
+        table.add_row(*_trend_cells(made))
     out.print(table)
+
+
+def _trend_cells(made: Sequence[DrillResult]) -> Iterator[str]:
+    """The cells of one drill; `made`: its results, oldest first."""
+    last = made[-1]
+    yield _shown_name(last)
+    yield str(len(made))
+    yield "".join(f"[{STYLE[result.verdict]}]{SIGN[result.verdict]}[/]" for result in made[-LAST:])
+    yield " → ".join(_show_seconds(result.recover_s) for result in made[-2:])
+    yield " → ".join(str(result.failures) for result in made[-2:])
+    yield datetime.fromtimestamp(last.started, UTC).strftime("%Y-%m-%d %H:%M")
+    yield _shown_verdict(last)
+
+
+def _shown_name(result: DrillResult) -> str:
+    return f"{result.name} [dim]without {result.without}[/]" if result.without else result.name
+
+
+def _shown_verdict(result: DrillResult) -> str:
+    return f"[{STYLE[result.verdict]}]{result.verdict}[/]"

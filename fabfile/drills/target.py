@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,9 @@ from ..settings.settings import Settings
 from ..settings.site_file import in_lab
 from .errors import NotPossible
 from .observer import Snapshot, is_up
+
+LAB_SECONDS = 120
+"""Longest time of a task of the lab, in seconds."""
 
 
 @dataclass
@@ -130,31 +134,33 @@ class DrillTarget:
                 "only a lab can power its hosts off",
                 "",
             )
-        environment = {**os.environ, "LAB": self.settings.path.parent.name}
+        task = f"inv lab.{' '.join(words)}"
         try:
-            done = subprocess.run(
-                [sys.executable, "-m", "lab", *words],
-                cwd=PROJECT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                start_new_session=True,  # a Ctrl-C must reach the drill only, not this task
-                encoding="utf-8",
-                errors="replace",
-            )
+            done = _run_lab_menu(self.settings.path.parent.name, words)
         except subprocess.TimeoutExpired:
             raise RunbookError(
-                f"inv lab.{' '.join(words)}: not finished after 120 s",
+                f"{task}: not finished after {LAB_SECONDS} s",
                 "its result is unknown",
                 "inv lab.status",
             ) from None
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
-            raise RunbookError(
-                f"inv lab.{' '.join(words)}: {lines[0]}", "the lab task failed", "inv lab.status"
-            )
+            raise RunbookError(f"{task}: {lines[0]}", "the lab task failed", "inv lab.status")
+
+
+def _run_lab_menu(lab: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lab", *words],
+        cwd=PROJECT,
+        env={**os.environ, "LAB": lab},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LAB_SECONDS,
+        start_new_session=True,  # a Ctrl-C must reach the drill only, not this task
+        encoding="utf-8",
+        errors="replace",
+    )
 
 
 def choose_victim(apps: tuple[Node, ...], snapshot: Snapshot) -> Node:

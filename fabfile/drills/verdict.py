@@ -42,9 +42,7 @@ def judge_drill(
         requests=len(observed.samples),
         failed=figures.count_failed(observed.samples),
         gap_s=round(figures.longest_gap(observed.samples, observed.fault), 3),
-        detect_s=None
-        if observed.detected is None
-        else round(observed.detected - observed.fault, 2),
+        detect_s=_round_seconds(rules.detection_seconds(observed)),
         recover_s=_round_seconds(rules.recovery_seconds(observed)),
         budget_share=round(figures.budget_share(observed.samples), 3),
         verdict=FAILED if why else HELD,

@@ -62,8 +62,8 @@ def run_drills(
     except interrupt.Aborted:
         raise RunbookError(
             "interrupted while a drill was being undone",
-            "a fault on a host ends by itself within 3 minutes; a host that was powered off stays"
-            " off",
+            "a timer on each host undoes its fault within 3 minutes; a host that was powered off"
+            " stays off",
             "fab status (for a lab's host without power: inv lab.power-on NAME)",
         ) from None
     except KeyboardInterrupt:

@@ -29,7 +29,7 @@ from .sample import Sample
 TIMEOUT = 10.0
 """Seconds a user waits for an answer, as in the acceptance."""
 LONGEST = 900.0
-"""Seconds after which a load ends by itself, even if the drill never stops it."""
+"""Seconds after which a load ends, even if the drill never stops it."""
 
 
 class UserLoad:

@@ -12,7 +12,7 @@ from ..target import DrillTarget
 from . import undo_timer
 
 LATEST = 180.0
-"""Seconds after which a host undoes a fault by itself if the drill does not: longer than any
+"""Seconds after which a timer on the host undoes a fault that the drill did not: longer than any
 drill."""
 
 

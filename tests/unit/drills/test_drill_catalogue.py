@@ -46,7 +46,7 @@ def test_a_drill_believes_something_and_ends(drill: object) -> None:
     assert set(one.requirements) <= {f"R{number}" for number in range(1, 23)}
     assert 0 < one.rate <= 120
     assert (one.hold or 0) + one.patience <= 180 - 30, (
-        "a host mends itself after 180 s, not in the middle of a drill"
+        "a host undoes the fault after 180 s, not in the middle of a drill"
     )
     assert "on a real site after" in one.abort
 
@@ -98,21 +98,30 @@ def test_the_victim_is_a_node_that_can_be_spared(edge1: str, edge2: str, victim:
         choose_victim(APPS, snapshot(edge1, edge2))
 
 
+WELL = snapshot("1 node1=UP node2=UP")
+
+
 @pytest.mark.parametrize(
-    ("seen", "well"),
+    ("seen", "well", "words"),
     [
-        (snapshot("1 node1=UP node2=UP"), True),
-        (snapshot("1 node1=UP node2=DOWN"), False),
-        (snapshot("1"), False),  # its balancer says nothing
-        (snapshot("0 node1=UP node2=UP"), False),  # nobody holds the address
-        (snapshot("1 node1=UP node2=UP", "1 node1=UP node2=UP"), False),  # both do
-        (snapshot("1 node1=UP node2=UP", app="MainPID=7 SubState=start-post"), False),
-        (dataclasses.replace(snapshot("1 node1=UP node2=UP"), apps={"node1": None}), False),
-        (dataclasses.replace(snapshot("1 node1=UP node2=UP"), edges={"edge1": None}), False),
+        (WELL, True, ""),
+        (snapshot("1 node1=UP node2=DOWN"), False, "edge1 saw node2 DOWN"),
+        (snapshot("1"), False, "the balancer of edge1 did not answer"),
+        (snapshot("0 node1=UP node2=UP"), False, ""),  # nobody holds the address
+        (snapshot("1 node1=UP node2=UP", "1 node1=UP node2=UP"), False, ""),  # both do
+        (
+            snapshot("1 node1=UP node2=UP", app="MainPID=7 SubState=start-post"),
+            False,
+            "the app of node1 was not ready",
+        ),
+        (dataclasses.replace(WELL, apps={"node1": None}), False, "the app of node1 was not ready"),
+        (dataclasses.replace(WELL, edges={"edge1": None}), False, "edge1 did not answer"),
     ],
 )
-def test_when_all_is_well(seen: Snapshot, well: bool) -> None:
+def test_when_all_is_well(seen: Snapshot, well: bool, words: str) -> None:
+    """The words are about hosts: an address that moved is no host's fault."""
     assert seen.is_well(floating=True) is well
+    assert seen.describe_unwell() == words
 
 
 BOTH_UP = "1 node1=UP node2=UP"

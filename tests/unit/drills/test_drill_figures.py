@@ -129,7 +129,7 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
             True,
         ),  # counted from its end
         (rules.recovered_within(10), seen([], recovered=None), False),  # never is not soon
-        (rules.recovered_within(10), seen([], recovered=9.0, by_itself=False), False),
+        (rules.recovered_within(10), seen([], recovered=9.0, without_help=False), False),
         (overload_rules.dip_within(2, 20), seen(steady(9, quiet=(4, 5))), True),
         (overload_rules.dip_within(2, 20), seen(steady(9, quiet=(3, 8))), False),
         (rules.noticed_within(1), seen([], detected=2.5), True),
