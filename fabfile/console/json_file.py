@@ -27,18 +27,20 @@ def write_json(data: Mapping[str, Any], path: str | None, *, option: str = "--js
     if path is None:
         return
     text = to_document(data)
-    if path == "-":
-        write_utf8(text)
-        return
     target = Path(path)
     try:
-        if target.exists() and not target.is_file():  # /dev/stderr, a pipe: cannot be renamed
+        if path == "-":
+            write_utf8(text)
+        elif target.exists() and not target.is_file():  # /dev/stderr, a pipe: cannot be renamed
             target.write_text(text, encoding="utf-8")
         else:
             replace_file(target.resolve(), text)
+    except BrokenPipeError:  # the reader of a pipe has ended (`| head`)
+        raise
     except OSError as error:
+        name = "standard output" if path == "-" else path
         raise RunbookError(
-            f"{path} cannot be written: {error.strerror}",
+            f"{name} cannot be written: {error.strerror}",
             "the report is lost",
             f"give {option} another path",
         ) from None

@@ -14,7 +14,7 @@ from ..engine.errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABL
 from ..engine.messages import plural
 from ..engine.problem import Problem
 from ..engine.secret import mask_secrets
-from ..engine.terminal import print_error
+from ..engine.terminal import drop_losses, print_error
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,7 +133,10 @@ def open_console(json_path: str | None = None) -> Console:
     """The console for people: stdout, or stderr if stdout gets the JSON (`--json -`)."""
     from rich.console import Console
 
-    return Console(stderr=json_path == "-", highlight=False, soft_wrap=not sys.stdout.isatty())
+    stream = sys.stderr if json_path == "-" else sys.stdout
+    # A drill may run another task, whose output is captured by replacing sys.stdout. This console
+    # keeps its stream.
+    return Console(file=drop_losses(stream), highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def show_outcome(out: Console, host: str, outcome: Outcome, *, max_diff_lines: int = 1000) -> None:

@@ -13,6 +13,7 @@ from invoke.exceptions import Exit
 
 from ..engine import interrupt
 from ..engine.errors import FAILED, INTERRUPTED, RunbookError
+from ..engine.files import explain_local_file
 from ..engine.scripts import listen, print_script
 from ..engine.terminal import print_error, printable
 
@@ -76,22 +77,12 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
         except OSError as error:
             if error.filename is None:  # not about a file: a bug, which needs its traceback
                 raise
-            print_error(_explain_local_file(error))
+            print_error(explain_local_file(error, "the file is on this machine, not on a host"))
             code = FAILED
         if code:
             raise Exit(code=code)
 
     return task
-
-
-def _explain_local_file(error: OSError) -> RunbookError:
-    """The error for a file of this machine that cannot be read or written."""
-    reason = (error.strerror or str(error)).lower()
-    return RunbookError(
-        f"{error.filename}: {reason}",
-        "the file is on this machine, not on a host",
-        f"ls -ld {error.filename}; df -h .; df -i .",
-    )
 
 
 def hosts_of(c: Any) -> list[str]:

@@ -25,6 +25,10 @@ SETTLE_SECONDS = 0.5
 """A program that listens for this long counts as serving: some open a port and then fail."""
 
 
+KeepTrace = Callable[[str, str], object]
+"""Called with the name of a file, and the text of a trace."""
+
+
 class ProgramHost:
     """The program on its host. `clean` takes secrets out of everything it printed."""
 
@@ -33,12 +37,12 @@ class ProgramHost:
         link: Link,
         program: Program,
         clean: Callable[[str], str],
-        evidence: Path | None = None,
+        keep: KeepTrace | None = None,
     ) -> None:
         self.link = link
         self.program = program
         self.clean = clean
-        self.evidence = evidence
+        self.keep = keep
         self.runs = 0
         self.seen = check_host(link, program)
 
@@ -149,11 +153,8 @@ class ProgramHost:
 
     def _keep_trace(self, trace: str) -> None:
         self.runs += 1
-        if self.evidence is not None:
-            self.evidence.mkdir(parents=True, exist_ok=True)
-            (self.evidence / f"{self.link.name}-{self.runs:02}.strace").write_text(
-                self.clean(trace), encoding="utf-8"
-            )
+        if self.keep:
+            self.keep(f"{self.link.name}-{self.runs:02}.strace", self.clean(trace))
 
     def holder(self, port: int) -> PortHolder | None:
         """Return the process that listens at `port`; None if there is none."""

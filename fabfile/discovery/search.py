@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine import interrupt
@@ -22,7 +21,7 @@ from .actions import (
 from .decide import decide_action
 from .facts import find_config, gather_facts, ordered_ports, refused_calls
 from .help_text import Commands, read_help
-from .host import ProgramHost
+from .host import KeepTrace, ProgramHost
 from .missing_path import made_progress
 from .model import Attempt, Destination, Discovery, Facts, Program, TrailRow
 from .needs_human import summarise_attempt
@@ -59,7 +58,7 @@ def find_out(
     known: Sequence[tuple[str, int]] = (),
     mask: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
-    evidence: Path | None = None,
+    keep: KeepTrace | None = None,
     deadline: float = DEADLINE_SECONDS,
 ) -> Discovery:
     """Run `program` on the host of `link`, create what it needs, and return its facts once it
@@ -73,8 +72,8 @@ def find_out(
         known: services that it is meant to reach (its database): calls there are never rejected.
         mask: texts that must not appear in anything that is shown.
         progress: called with each conclusion, a sentence.
-        evidence: a folder on this machine for the traces (they hold no data, only names of files
-            and addresses).
+        keep: called with a file name and the text of each trace (it holds no data, only names of
+            files and addresses).
         deadline: seconds that an attempt may take.
 
     Raises:
@@ -82,7 +81,7 @@ def find_out(
         RunbookError: the host lacks a tool, the user or the program.
     """
     clean = secret_masker(mask)
-    node = ProgramHost(link, program, clean, evidence)
+    node = ProgramHost(link, program, clean, keep)
     search = _Search(
         node,
         program,

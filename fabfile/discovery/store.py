@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..engine.files import replace_file
+from ..engine.files import explain_local_file, replace_file
 from ..engine.host import Node
 from ..engine.journal import Run
 from ..engine.link import Link
 from ..engine.step import Step
+from ..engine.terminal import print_warning
 from ..roles import app, postgres
 from ..settings.paths import ROOT, binary_name
 from ..settings.reach import open_fleet
@@ -77,9 +78,13 @@ def read_app_ports(settings: Settings, nodes: Sequence[Node]) -> dict[str, int]:
 
 
 def remember_facts(settings: Settings, facts: Facts) -> None:
-    """Keep the facts on the controller."""
-    settings.state.mkdir(parents=True, exist_ok=True)
-    replace_file(settings.state / "facts.json", _facts_text(settings, facts))
+    """Keep the facts on the controller; a warning if they cannot be written."""
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+        replace_file(settings.state / "facts.json", _facts_text(settings, facts))
+    except OSError as error:
+        # A deploy may be under way. Later tasks read the facts from an app node.
+        print_warning(explain_local_file(error, "this machine does not keep the facts of the app"))
 
 
 def facts_step(settings: Settings, facts: Facts) -> Step:
@@ -118,7 +123,7 @@ def find_facts(
             known=databases,
             mask=secrets,
             progress=progress,
-            evidence=run.path,
+            keep=run.note,
         )
     except Stopped as stopped:
         out.print(trail_table(stopped.trail))

@@ -8,18 +8,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..engine.document import to_document
-from ..engine.files import replace_file
+from ..engine.files import explain_local_file, replace_file
+from ..engine.terminal import print_warning
 from .result import NOT_TRIED, DrillResult, from_json
 
 
 def keep_result(folder: Path, result: DrillResult) -> Path | None:
-    """Write the result, whole or not at all; return the path, None if the drill was not tried."""
+    """Write the result, whole or not at all; return the path.
+
+    None if the drill was not tried, or if the file cannot be written: then with a warning.
+    """
     if result.verdict == NOT_TRIED:
         return None
-    folder.mkdir(parents=True, exist_ok=True)
     when = datetime.fromtimestamp(result.started, UTC).strftime("%Y%m%dT%H%M%S")
     path = folder / f"{when}-{result.name}.json"
-    replace_file(path, to_document(result.as_json()))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(path, to_document(result.as_json()))
+    except OSError as error:
+        print_warning(explain_local_file(error, "the drills go on; this result is not kept"))
+        return None
     return path
 
 

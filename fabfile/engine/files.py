@@ -1,4 +1,5 @@
-"""Write files of this controller atomically: whole or not at all."""
+"""Write files of this controller: whole or not at all, and say clearly why a file cannot be
+written."""
 
 from __future__ import annotations
 
@@ -8,6 +9,35 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from .errors import RunbookError
+from .shell import q
+
+
+@contextlib.contextmanager
+def name_in_errors(path: Path) -> Iterator[None]:
+    """Let an OSError of the block name `path`.
+
+    An error of write() names no file, as on a full disk, and nobody knows the name of a temporary
+    file.
+    """
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def explain_local_file(error: OSError, why: str) -> RunbookError:
+    """The error for the file of this machine that `error` names; `why` says what that means."""
+    path = Path(str(error.filename))
+    reason = (error.strerror or str(error)).lower()
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    return RunbookError(
+        f"{path}: {reason}",
+        why,
+        f"ls -ld {q(str(path))}; df -h {q(str(folder))}; df -i {q(str(folder))}",
+    )
 
 
 @contextlib.contextmanager
@@ -21,17 +51,18 @@ def write_beside(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """
     # A random name: two processes or threads may write the same file at the same time.
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            # Without fsync, a power cut after the rename can leave an empty file.
-            file.flush()
-            os.fsync(handle)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with name_in_errors(path):
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                # Without fsync, a power cut after the rename can leave an empty file.
+                file.flush()
+                os.fsync(handle)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
 
 
 def replace_file(path: Path, content: str | bytes, mode: int | None = None) -> None:

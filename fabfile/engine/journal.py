@@ -3,11 +3,13 @@ on the controller."""
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
 import secrets as _random
 import socket
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from .document import SCHEMA, to_document
+from .files import explain_local_file, name_in_errors
 from .secret import mask_secrets
 from .shell import embed_bytes
+from .terminal import print_warning
 
 HOST_JOURNAL = "/var/log/runbook/journal.jsonl"
 
@@ -39,7 +43,11 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a task: its id, operator and reason, and the folder for its files."""
+    """One run of a task: its id, operator and reason, and the folder for its files.
+
+    These files help to explain a run later. So a run goes on without them when they cannot be
+    written (a full disk), with one warning.
+    """
 
     task: str
     folder: Path
@@ -48,13 +56,22 @@ class Run:
     id: str = field(
         default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S-") + _random.token_hex(3)
     )
+    _first_loss: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    """Taken by the thread that warns, and never released."""
 
     @property
     def path(self) -> Path:
-        """The folder `<folder>/<id>-<task>`, created at first use."""
-        path = self.folder / f"{self.id}-{self.task}"
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return path
+        """The folder `<folder>/<id>-<task>`; it exists once a file was written."""
+        return self.folder / f"{self.id}-{self.task}"
+
+    def make_path(self, name: str) -> Path:
+        """The path of a file in the folder, which is created if missing.
+
+        Raises:
+            OSError: the folder cannot be created.
+        """
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.path / name
 
     def entry(self, event: str, step: str, sentence: str, **more: Any) -> str:
         """One journal line, with the further keys `more`, secrets masked."""
@@ -70,15 +87,26 @@ class Run:
         }
         return mask_secrets(json.dumps({**line, "message": sentence, **more}, ensure_ascii=False))
 
-    def note(self, name: str, data: str | Mapping[str, Any]) -> Path:
+    def note(self, name: str, data: str | Mapping[str, Any]) -> None:
         """Write `data` to `<run folder>/<name>`, secrets masked: text unchanged, a mapping as JSON.
 
-        Returns the path of the file.
+        If that fails, the run goes on: see `warn_of_loss`.
         """
         text = f"{mask_secrets(data)}\n" if isinstance(data, str) else to_document(data)
-        target = self.path / name
-        target.write_text(text, encoding="utf-8")
-        return target
+        try:
+            with name_in_errors(self.path / name):
+                self.make_path(name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            self.warn_of_loss(error)
+
+    def warn_of_loss(self, error: OSError) -> None:
+        """Warn, once for a run, that a file of its folder could not be written."""
+        if not self._first_loss.acquire(blocking=False):
+            return
+        with contextlib.suppress(OSError):  # stderr may be a file on the same full disk
+            print_warning(
+                explain_local_file(error, "the run goes on; its folder on this machine lacks files")
+            )
 
 
 def append_lines(*lines: str) -> str:

@@ -7,11 +7,11 @@ import binascii
 import contextlib
 import os
 import re
-import sys
 import threading
 from types import TracebackType
 from typing import IO
 
+from .files import name_in_errors
 from .journal import Run
 from .scripts import SentScript, listen
 from .secret import MASK, mask_keyed, mask_secrets
@@ -35,8 +35,8 @@ that spans several lines would not be recognised."""
 class ScriptLog:
     """Writes the scripts of this process to the run's scripts.log; use as a context manager.
 
-    Threads may share it. If the log cannot be written (a full disk), the log ends with one warning
-    and the run goes on.
+    Threads may share it. If the log cannot be written (a full disk), the log ends and the run goes
+    on: see `Run.warn_of_loss`.
     """
 
     def __init__(self, run: Run) -> None:
@@ -73,16 +73,17 @@ class ScriptLog:
                 self._append(head, rest)
             except OSError as error:
                 self._given_up = True
-                _warn_given_up(error)
+                self._run.warn_of_loss(error)
 
     def _append(self, head: str, rest: str) -> None:
-        if self._file is None:
-            self._file = open(  # noqa: SIM115  (it stays open until __exit__)
-                self._run.path / NAME, "ab", buffering=0, opener=_open_private
-            )
         whole = self._size + len(rest) <= FILE_BYTES
         entry = (head + (rest if whole else "")).encode(errors="replace")
-        self._file.write(entry)
+        with name_in_errors(self._run.path / NAME):
+            if self._file is None:
+                self._file = open(  # noqa: SIM115  (it stays open until __exit__)
+                    self._run.make_path(NAME), "ab", buffering=0, opener=_open_private
+                )
+            self._file.write(entry)
         self._size += len(entry)
 
 
@@ -144,14 +145,3 @@ def _hide_base64(match: re.Match[str]) -> str:
 
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _warn_given_up(error: OSError) -> None:
-    reason = (error.strerror or str(error)).lower()
-    with contextlib.suppress(OSError):
-        print(
-            f"! {error.filename or NAME} cannot be written: {reason}"
-            "\n  why  the run goes on, but its scripts are not logged any more"
-            "\n  next df -h .; df -i .",
-            file=sys.stderr,
-        )

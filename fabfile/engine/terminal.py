@@ -1,11 +1,14 @@
-"""Write to terminals of any encoding: a sign that the encoding lacks becomes a plain one."""
+"""Write to terminals of any encoding, and to files on a full disk."""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
+import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from .errors import RunbookError
 from .secret import mask_secrets
@@ -37,11 +40,68 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def write_utf8(text: str) -> None:
-    """Write text for machines (JSON) to stdout, in UTF-8 whatever the locale."""
+    """Write text for machines (JSON) to stdout, in UTF-8 whatever the locale.
+
+    Raises:
+        OSError: stdout cannot be written.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:
+        _discard(sys.stdout)
+        raise
+
+
+class _LossyStream:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._losses_allowed():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._losses_allowed():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _losses_allowed(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:  # the reader of a pipe has ended (`| head`)
+            raise
+        except OSError as error:
+            _discard(self._stream)
+            reason = (error.strerror or str(error)).lower()
+            with contextlib.suppress(OSError):  # stderr may be the same file
+                print_warning(
+                    RunbookError(
+                        f"standard output: {reason}",
+                        "the task goes on; what it prints is lost",
+                        "df -h .; df -i .",
+                    )
+                )
+
+
+def drop_losses(stream: TextIO) -> IO[str]:
+    """`stream`, except that text which cannot be written is lost, with one warning.
+
+    A deploy must not end half-way because its output goes to a full disk.
+    """
+    return cast("IO[str]", _LossyStream(stream))
+
+
+def _discard(stream: TextIO) -> None:
+    """Send to nowhere what the stream still holds: Python would write it again when it ends."""
+    with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def printable(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,9 +52,6 @@ def run_drills(
     if json:
         refuse_bad_path(json)
     out = open_console(json)
-    if json != "-":
-        # A drill may run another task, whose output is captured by replacing sys.stdout.
-        out.file = sys.stdout
     results: list[DrillResult] = []
     try:
         _run_each(settings, list(names or BY_NAME), results, without=without, out=out)

@@ -87,7 +87,6 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
         if not options.take_over:
             _refuse_locked(survey.locks)
         run = Run(options.task, settings.state / "runs", options.reason)
-        # Written before any lock is taken: a full disk here must not stop the rollout half-way.
         run.note("plan.json", report.as_json())
         with ScriptLog(run):
             report.hosts = roll_out(RolloutSession(system, fleet, run, options, out))

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -212,15 +212,20 @@ class Host:
         )
         return Link(where, readonly=readonly)
 
-    def child(self, body: str, **options: Any) -> subprocess.Popen[str]:
-        """A Python process of its own that runs `body`, in which `link` leads to this host."""
+    def child(
+        self, body: str, *, inside: Sequence[str] = (), **options: Any
+    ) -> subprocess.Popen[str]:
+        """A Python process of its own that runs `body`, in which `link` leads to this host.
+
+        `inside`: a command that runs the process, such as `unshare --mount`.
+        """
         code = (
             f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\nfrom"
             " pathlib import *\nfrom fabfile.engine.link import *\nfrom sshhost import"
             f" finish\nlink = Link({self.link(**options).address!r})\n{body}"
         )
         return subprocess.Popen(
-            [sys.executable, "-c", code],
+            [*inside, sys.executable, "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -99,3 +99,44 @@ def test_a_closed_or_foreign_stdout_is_left_alone(monkeypatch: pytest.MonkeyPatc
     for stream in (None, io.StringIO()):
         monkeypatch.setattr(sys, "stdout", stream)
         accept_any_encoding()
+
+
+@pytest.mark.parametrize(
+    ("json", "code", "error"),
+    [
+        ("None", 0, "! standard output: no space left on device"),
+        ("'-'", 1, "✗ standard output cannot be written: No space left on device"),
+    ],
+)
+def test_a_full_disk_behind_stdout(json: str, code: int, error: str) -> None:
+    """A task goes on without its text, but the JSON that was asked for is an error."""
+    body = f"""
+import sys
+from fabfile.console.json_file import write_json
+from fabfile.console.rollup import open_console
+from fabfile.console.task import run_as_task
+from invoke.exceptions import Exit
+
+@run_as_task
+def task():
+    for _ in range(3):
+        open_console({json}).print("progress")
+    write_json({{"a": 1}}, {json})
+
+try:
+    task()
+except Exit as end:
+    sys.exit(end.code)
+"""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "COLUMNS": "99"}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", body],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+    lines = [line for line in done.stderr.splitlines() if line[:2] != "  "]
+    assert [line for line in lines if line != "progress"] == [error]
+    assert done.returncode == code

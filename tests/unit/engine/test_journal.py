@@ -58,13 +58,40 @@ def test_a_run_folder_is_made_at_first_use_for_its_owner_only(tmp_path: Path) ->
     Secret("note-secret")
     run = Run("deploy", tmp_path / "runs", id="r1")
     assert not (tmp_path / "runs").exists()
-    assert run.note("text", "as it is, note-secret").read_text() == "as it is, ••••••\n"
-    assert json.loads(run.note("data.json", {"ü": [1, "note-secret"]}).read_text()) == {
-        "schema": 2,
-        "ü": [1, "••••••"],
-    }
+    run.note("text", "as it is, note-secret")
+    run.note("data.json", {"ü": [1, "note-secret"]})
     assert run.path == tmp_path / "runs/r1-deploy"
+    assert (run.path / "text").read_text() == "as it is, ••••••\n"
+    assert json.loads((run.path / "data.json").read_text()) == {"schema": 2, "ü": [1, "••••••"]}
     assert run.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_run_goes_on_without_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """/dev/full gives "no space left" to every write, and write() does not name the file."""
+    run = Run("deploy", tmp_path, id="r1")
+    run.make_path("report.json").symlink_to("/dev/full")
+    for _ in range(2):
+        run.note("report.json", {"exit": 0})
+    run.note("plan.json", {"exit": 0})
+    assert json.loads((run.path / "plan.json").read_text())["exit"] == 0
+    file, folder = run.path / "report.json", run.path
+    assert capsys.readouterr().err.splitlines() == [
+        f"! {file}: no space left on device",
+        "  why  the run goes on; its folder on this machine lacks files",
+        f"  next ls -ld {file}; df -h {folder}; df -i {folder}",
+    ]
+
+
+def test_a_folder_that_cannot_be_made_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs").write_text("")
+    Run("deploy", tmp_path / "runs").note("plan.json", {})
+    err = capsys.readouterr().err
+    assert "plan.json: not a directory" in err
+    assert f"df -h {tmp_path}; " in err, "the nearest folder that exists"
 
 
 def test_appending_is_one_script() -> None:

@@ -104,7 +104,7 @@ def test_a_run_folder_adds_the_failure_that_no_host_wrote(tmp_path: Path) -> Non
 
 def test_a_broken_report_is_no_reason_to_fail(tmp_path: Path) -> None:
     run = Run("deploy", tmp_path)
-    (run.path / "report.json").write_text(json.dumps([1])[:-1], encoding="utf-8")
+    run.make_path("report.json").write_text(json.dumps([1])[:-1], encoding="utf-8")
     (act,) = read_run_folders(tmp_path)
     assert (act.task, act.result) == ("deploy", NO_CHANGE)
 
