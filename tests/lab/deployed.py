@@ -71,7 +71,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None
     """Wait for `condition`; AssertionError, naming `what`, when it does not come."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
         time.sleep(0.05)
 
 

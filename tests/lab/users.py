@@ -9,8 +9,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 
-from fabfile.traffic.client import Request, open_client
+from deployed import until
+
+from fabfile.traffic.client import Request, Response, open_client
 from fabfile.traffic.load import Load, offer_load
+from fabfile.traffic.sample import Sample
 
 CALLS = (
     Request("db_dummy", "GET", "/db_dummy"),
@@ -27,7 +30,7 @@ class Users:
     def __init__(self, address: str, rate: float = 120) -> None:
         self.address, self.rate = address, rate
         self.load: Load | None = None
-        self._leave, self._begun = threading.Event(), threading.Event()
+        self._leave, self._right = threading.Event(), 0
         self._thread = threading.Thread(target=lambda: asyncio.run(self._work()))
 
     def __enter__(self) -> Users:
@@ -45,16 +48,19 @@ class Users:
                 self._calls(),
                 rate=self.rate,
                 timeout=8,
-                on_answer=lambda *answer: self._begun.set(),
+                on_answer=self._count_answer,
             )
 
     def _calls(self) -> Iterator[Request]:
         return itertools.takewhile(lambda call: not self._leave.is_set(), itertools.cycle(CALLS))
 
-    @property
-    def begun(self) -> bool:
-        """Whether anybody has been answered."""
-        return self._begun.is_set()
+    def _count_answer(self, request: Request, sample: Sample, answer: Response) -> None:
+        self._right += not sample.error
+
+    def wait_for_answers(self, seconds: float) -> None:
+        """Return when as many right answers came as users get in `seconds` on a good day."""
+        enough = self._right + seconds * self.rate
+        until(lambda: self._right >= enough, "right answers")
 
     @property
     def asked(self) -> int:

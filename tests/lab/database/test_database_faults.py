@@ -12,6 +12,8 @@ import pytest
 from deployed import Deployed, assert_unchanged, complaint, until
 from labtools import Outcome, Runner, Ssh
 
+from fabfile.health.database import LOCK_WAIT_SECONDS
+
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d bingo"
 UNIT = "postgresql@17-main"
 ETC = "/etc/postgresql/17/main"
@@ -178,9 +180,9 @@ def test_a_full_file_system_is_named_and_nothing_is_called_missing(
 @contextlib.contextmanager
 def forgotten(ssh: Ssh, statement: str) -> Iterator[str]:
     """A session that has run `statement` in a transaction and does nothing more; its pid."""
-    pid = (
+    pid = (  # a transaction of less than a second is nobody's fault
         "SELECT pid FROM pg_stat_activity WHERE application_name = 'night shift' AND state LIKE"
-        " 'idle in%'"
+        " 'idle in%' AND now() - xact_start > interval '1 s'"
     )
     session = (
         f"(echo \"BEGIN; {statement};\"; sleep 600) | PGAPPNAME='night shift' psql -Xq -d bingo"
@@ -193,7 +195,6 @@ def forgotten(ssh: Ssh, statement: str) -> Iterator[str]:
     try:
         ask = f'{PSQL.replace("bingo", "postgres")} -c "{pid}"'
         until(lambda: ssh("db1", ask).out != "", "the session")
-        time.sleep(1.1)  # a transaction of less than a second is nobody's fault
         yield ssh("db1", ask).out.strip()
     finally:
         ssh("db1", "systemctl stop forgotten; rm /run/session.sh")
@@ -240,13 +241,12 @@ def test_sessions_that_wait_for_each_other_are_seen(
                 ssh(
                     "db1",
                     f'{PSQL} -c "SELECT pid FROM pg_stat_activity WHERE wait_event_type ='
-                    " 'Lock'\"",
+                    f" 'Lock' AND now() - query_start > interval '{LOCK_WAIT_SECONDS} s'\"",
                 ).out
                 != ""
             ),
-            "it",
+            "a wait that is long enough to be a problem",
         )
-        time.sleep(3)  # from that on it is a problem
         status = run_fab("status", "--json", "-")
         assert status.code == 2
         assert "1 session of the database wait for a lock" in problems(status)

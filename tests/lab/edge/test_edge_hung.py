@@ -44,7 +44,7 @@ def test_a_part_of_a_daemon_that_hangs_is_replaced_or_continued(
 ) -> None:
     edge = holder(floating, ssh)
     with Users(vip(floating), rate=60) as users:
-        until(lambda: users.begun, "users at work")
+        users.wait_for_answers(0.1)
         ssh(edge, f"kill -STOP $({victims})")
         until(lambda: not stopped(ssh, edge), "nothing on the edge is stopped any more", 10)
         until(lambda: ask_health(ssh, edge), "an answer through nginx and HAProxy", 10)

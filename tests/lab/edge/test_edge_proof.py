@@ -25,7 +25,7 @@ def test_a_post_does_not_go_to_a_node_that_hangs(edge: str, ssh: Ssh) -> None:
 
 def test_users_lose_no_more_posts_than_the_node_had_in_hand(edge: str, ssh: Ssh) -> None:
     with Users(edge, 120) as users:
-        until(lambda: users.begun, "the load")
+        users.wait_for_answers(0.1)
         ssh("node1", "systemctl kill -s STOP bingo")
         until(
             lambda: seen_by(ssh, "edge1")["node1"].startswith("DOWN"), "edge1 to see node1 down", 10

@@ -19,9 +19,9 @@ from lab.names import Lab
 def test_power_failure_of_the_holder_and_its_return(floating: Lab, ssh: Ssh) -> None:
     lost = holder(floating, ssh)
     with Users(vip(floating)) as users:
-        time.sleep(1)
+        users.wait_for_answers(0.5)
         hosts.power_off(lost)
-        time.sleep(3)
+        users.wait_for_answers(2)
     print(
         f"\npower failure: {users.asked} requests, {dict(users.failed)} failed, longest gap"
         f" {users.gap:.3f} s"
@@ -43,9 +43,9 @@ def test_power_failure_of_the_holder_and_its_return(floating: Lab, ssh: Ssh) -> 
 def test_a_cut_cable_costs_no_more_than_a_power_failure(floating: Lab, ssh: Ssh) -> None:
     lost = holder(floating, ssh)
     with Users(vip(floating)) as users:
-        time.sleep(1)
+        users.wait_for_answers(0.5)
         hosts.cut_cable(lost)
-        time.sleep(3)
+        users.wait_for_answers(2)
         hosts.plug_cable(lost)
         until(lambda: holders(floating, ssh) in (["edge1"], ["edge2"]), "one holder")
     print(
