@@ -34,22 +34,47 @@ def measure_clock(link: Link) -> Clock:
     keeper = link.read([KEEPER_PROBE])[0].out.strip()
     best = Clock(ahead=0.0, slack=float("inf"), keeper=keeper)
     for _ in range(TRIES):
-        sent = time.time()
-        host_time = float(link.read([NOW_PROBE])[0].out)
-        half_trip = (time.time() - sent) / 2
-        if half_trip < best.slack:
-            best = Clock(ahead=host_time - sent - half_trip, slack=half_trip, keeper=keeper)
+        asked = time.time()
+        shown = float(link.read([NOW_PROBE])[0].out)
+        offset = offset_of(shown, asked, time.time())
+        if offset.slack < best.slack:
+            best = Clock(offset.ahead, offset.slack, keeper)
         if best.slack <= GOOD_SLACK_SECONDS:
             break
     return best
 
 
 @dataclass(frozen=True)
-class Clock:
+class ClockOffset:
     """How far a host's clock is ahead of the controller's clock, in seconds."""
 
     ahead: float
     slack: float
     """`ahead` is right within this many seconds."""
+
+    @property
+    def certain(self) -> float:
+        """The least that the clock is off, in seconds, ahead or behind."""
+        return max(0.0, abs(self.ahead) - self.slack)
+
+    @property
+    def possible(self) -> float:
+        """The most that the clock may be off, in seconds, ahead or behind."""
+        return abs(self.ahead) + self.slack
+
+
+@dataclass(frozen=True)
+class Clock(ClockOffset):
+    """An offset, and what keeps the clock right."""
+
     keeper: str
     """The time service of the host; empty without one."""
+
+
+def offset_of(shown: float, asked: float, answered: float) -> ClockOffset:
+    """The offset of a clock that showed `shown` at an unknown moment of a round trip. Pure.
+
+    All three are in seconds since 1970; the other two by the controller's clock.
+    """
+    slack = (answered - asked) / 2
+    return ClockOffset(shown - asked - slack, slack)

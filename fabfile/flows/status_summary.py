@@ -3,14 +3,15 @@ happened last."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ..drills.history import kept_results
 from ..drills.target import folder_of
 from ..engine.problem import Problem
 from ..health.host import HostStatus
+from ..records.host_acts import gather_runs, parse_entries
+from ..records.moment import show_age
 from ..settings.settings import Settings
 
 
@@ -33,15 +34,6 @@ def summarise_site(
     }
 
 
-def tell_age(moment: datetime, now: datetime) -> str:
-    """How long ago, in the largest unit that fits."""
-    seconds = max(0, round((now - moment).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
-
-
 def _certificate_text(hosts: Sequence[HostStatus]) -> str:
     days = {
         host.host: int(host.facts["certificate"]) for host in hosts if _has(host, "certificate")
@@ -59,8 +51,7 @@ def _clock_text(hosts: Sequence[HostStatus]) -> str:
     offsets = [host.clock for host in hosts if host.clock]
     if not offsets:
         return ""
-    worst = max(abs(offset.ahead) + offset.slack for offset in offsets)
-    return f"within {worst:.1f} s of this machine's"
+    return f"within {max(offset.possible for offset in offsets):.1f} s of this machine's"
 
 
 def _log_text(hosts: Sequence[HostStatus]) -> str:
@@ -69,18 +60,13 @@ def _log_text(hosts: Sequence[HostStatus]) -> str:
 
 
 def _deploy_text(hosts: Sequence[HostStatus], now: datetime) -> str:
-    lines = []
-    for host in hosts:
-        try:
-            line = json.loads(host.facts.get("deploy", ""))
-            moment = datetime.fromisoformat(line["time"])
-            lines.append((moment, line["task"], line["who"], line["run"]))
-        except (ValueError, KeyError, TypeError):
-            continue  # none yet, or a line that was cut off when the host lost power
-    if not lines:
+    deploys = gather_runs(
+        {host.host: parse_entries(host.facts.get("deploy", "")) for host in hosts}
+    )
+    if not deploys:
         return ""
-    moment, task, who, run = max(lines)
-    return f"{tell_age(moment, now)}: {task} by {who}, run {run}"
+    last = max(deploys, key=lambda act: act.time)
+    return f"{_show_age(last.time, now)}: {last.task} by {last.who}, run {last.run}"
 
 
 def _drill_text(settings: Settings, now: datetime) -> str:
@@ -88,16 +74,18 @@ def _drill_text(settings: Settings, now: datetime) -> str:
     if not results:
         return ""
     last = max(results, key=lambda result: result.started)
-    moment = datetime.fromtimestamp(last.started, UTC)
-    return f"{tell_age(moment, now)}: {last.name} {last.verdict}"
+    return f"{_show_age(last.started, now)}: {last.name} {last.verdict}"
 
 
 def _healer_texts(hosts: Sequence[HostStatus], now: datetime) -> Iterator[str]:
     for host in hosts:
         seconds, _, sentence = host.facts.get("act", "").partition(" ")
         if sentence:
-            moment = datetime.fromtimestamp(float(seconds), UTC)
-            yield f"{host.host} {tell_age(moment, now)}: {sentence}"
+            yield f"{host.host} {_show_age(float(seconds), now)}: {sentence}"
+
+
+def _show_age(moment: float, now: datetime) -> str:
+    return show_age(now.timestamp() - moment)
 
 
 def _alert_text(settings: Settings, hosts: Sequence[HostStatus]) -> str:

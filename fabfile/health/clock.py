@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..control.clocks import ClockOffset, offset_of
 from ..engine.problem import Problem
 from ..settings.bounds import CLOCK_SECONDS
-
-
-@dataclass(frozen=True)
-class ClockOffset:
-    """How many seconds the clock of a host is ahead, and the error of that figure."""
-
-    ahead: float
-    slack: float
-
-    @property
-    def certain(self) -> float:
-        """The offset in seconds that is certain: without the error."""
-        return max(0.0, abs(self.ahead) - self.slack)
 
 
 def read_offset(host_time: str, asked: float, answered: float) -> ClockOffset | None:
     """Return the offset of a clock that showed `host_time` between the two moments; None if it
     showed nothing. Pure."""
     try:
-        shown = float(host_time)
+        return offset_of(float(host_time), asked, answered)
     except ValueError:
         return None
-    # The host read its clock at an unknown moment of the round trip; assume the middle.
-    slack = (answered - asked) / 2
-    return ClockOffset(shown - asked - slack, slack)
 
 
 def find_clock_problems(offset: ClockOffset | None) -> list[Problem]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..control import haproxy_stats
+from ..control.clocks import ClockOffset
 from ..control.haproxy import DRAINED_NODES
 from ..control.keepalived import EdgeState, edge_probe, parse_edge
 from ..engine import lock as locks
@@ -23,7 +24,7 @@ from ..settings.paths import ROOT
 from ..settings.settings import Settings
 from . import alerts, network, units
 from .checks import health_checks
-from .clock import ClockOffset, find_clock_problems, read_offset
+from .clock import find_clock_problems, read_offset
 from .network import NetworkView
 from .unit_state import UnitState, parse_units
 from .verdict import find_balancer_problems, find_drain_problems, find_pending_problems

@@ -8,13 +8,12 @@ from ..engine.host import Node
 from ..engine.journal import HOST_JOURNAL
 from ..engine.problem import HealthCheck
 from ..engine.shell import Reading
-from ..roles.healer import HEALER_UNIT
+from ..records.host_acts import healer_script, parse_act
 from ..settings.settings import Settings
 
 PROBE = f"""printf 'deploy=%s\\n' "$(tail -n 500 {HOST_JOURNAL} 2>/dev/null |
   grep -E '"task": "(deploy|rollback)"' | tail -n 1)"
-printf 'act=%s\\n' "$(timeout 1 journalctl -q --no-pager -o short-unix -u {HEALER_UNIT} \\
-  --since -24h --grep ' (done|failed)' -n 1 2>/dev/null)"
+printf 'act=%s\\n' "$({healer_script("-24h", lines=1, seconds=1)})"
 true"""
 """Read-only shell text that prints the journal's last line of a deploy, and the healer's last
 act of a day."""
@@ -33,8 +32,6 @@ def read_recent(reading: Reading) -> dict[str, str]:
         key, _, value = line.partition("=")
         if key == "deploy" and value:
             facts["deploy"] = value
-        elif key == "act" and value:
-            # "1795912397.123 node1 python3[123]: restart done (hang): …"
-            moment, _, rest = value.partition(" ")
-            facts["act"] = f"{moment} {rest.partition(']: ')[2]}"
+        elif key == "act" and (act := parse_act("", value)):
+            facts["act"] = f"{act.time} {act.text}"
     return facts

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..engine.shell import q
+from ..records.moment import show_age
 from ..steps.unit import REASON_PATTERN, RUNTIME_UNITS
 
 OURS = "runbook-*"
@@ -55,11 +56,8 @@ class UnitState:
 
 def show_moment(at: int, now: int) -> str:
     """Return a time with its age; with the date if it is not today."""
-    age = max(0, now - at)
-    steps = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    size, unit = next((step for step in steps if age >= step[0]), steps[-1])
     form = "%H:%M:%S UTC" if at // 86_400 == now // 86_400 else "%Y-%m-%d %H:%M UTC"
-    return f"{time.strftime(form, time.gmtime(at))} ({age // size} {unit} ago)"
+    return f"{time.strftime(form, time.gmtime(at))} ({show_age(now - at)})"
 
 
 PROPERTIES = (

@@ -21,13 +21,24 @@ LINES = 20_000
 HEALER_ACTS = "#healer"
 
 
+def healer_script(since: str, *, lines: int, seconds: int) -> str:
+    """Read-only shell text that prints the newest acts of the healer, for `parse_act`.
+
+    Args:
+        since: a moment as `journalctl --since` takes it.
+        lines: the number of acts at most.
+        seconds: the longest time that reading the journal may take.
+    """
+    return f"""timeout {seconds} journalctl -q --no-pager -o short-unix -u {HEALER_UNIT} \\
+  --since {since} --grep '^[a-z]+ (done|failed)\\b' -n {lines} 2>/dev/null"""
+
+
 def acts_probe(since: float) -> str:
     """Read-only shell text that prints, for `parse_entries` and `parse_healer`, the journal and the
     acts of the healer since a moment in seconds since 1970."""
     return f"""tail -n {LINES} {HOST_JOURNAL} 2>/dev/null
 echo '{HEALER_ACTS}'
-timeout 5 journalctl -q --no-pager -o short-unix -u {HEALER_UNIT} --since @{int(since)} \\
-  --grep ' (done|failed) ' -n 2000 2>/dev/null
+{healer_script(f"@{int(since)}", lines=2000, seconds=5)}
 true"""
 
 
@@ -46,15 +57,19 @@ def parse_entries(text: str) -> list[dict[str, Any]]:
 
 
 def parse_healer(host: str, text: str) -> list[PastAct]:
-    """The acts of the healer of `host`, such as
-    `1795912397.12 node1 python3[9]: restart done (hang): ...`."""
-    found = []
-    for line in text.partition(f"{HEALER_ACTS}\n")[2].splitlines():
-        act = re.match(r"([\d.]+) \S+ [^:]*: ((\w+) (done|failed)\b.*)", line)
-        if act:
-            result = DONE if act[4] == "done" else FAILED
-            found.append(PastAct(float(act[1]), HEALER, HEALER, (host,), result, act[2]))
-    return found
+    """The acts of the healer of `host`, in the output of `acts_probe`."""
+    lines = text.partition(f"{HEALER_ACTS}\n")[2].splitlines()
+    return [act for line in lines if (act := parse_act(host, line))]
+
+
+def parse_act(host: str, line: str) -> PastAct | None:
+    """The act of the healer of `host` in a line such as
+    `1795912397.12 node1 python3[9]: restart done (hang): ...`; None if there is none."""
+    act = re.match(r"([\d.]+) \S+ [^:]*: (\w+ (done|failed)\b.*)", line)
+    if not act:
+        return None
+    result = DONE if act[3] == "done" else FAILED
+    return PastAct(float(act[1]), HEALER, HEALER, (host,), result, act[2])
 
 
 def gather_runs(entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[PastAct]:

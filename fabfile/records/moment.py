@@ -1,4 +1,4 @@
-"""Read the moment of `--since`, and show moments."""
+"""Read the moment of `--since`, and show moments and ages."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ def parse_iso(text: str) -> float:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, TypeError):
         return 0.0
+
+
+def show_age(seconds: float) -> str:
+    """An age, in the largest unit that fits: `2 h ago`."""
+    age = max(0, round(seconds))
+    steps = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    size, unit = next((step for step in steps if age >= step[0]), steps[-1])
+    return f"{age // size} {unit} ago"
 
 
 def show_time(seconds: float, *, parts: bool = False) -> str:

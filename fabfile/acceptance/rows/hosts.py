@@ -176,10 +176,10 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
     """R21: each clock is surely less than a second off, and a time service keeps it so."""
     wrong, doubts = [], []
     for host, clock in clocks.items():
-        offset = abs(clock.ahead)
-        if offset - clock.slack >= CLOCK_SECONDS:
-            wrong.append(f"{host} is {offset:.1f} s {'ahead' if clock.ahead > 0 else 'behind'}")
-        elif offset + clock.slack >= CLOCK_SECONDS:
+        if clock.certain >= CLOCK_SECONDS:
+            side = "ahead" if clock.ahead > 0 else "behind"
+            wrong.append(f"{host} is {abs(clock.ahead):.1f} s {side}")
+        elif clock.possible >= CLOCK_SECONDS:
             doubts.append(
                 f"{host} answers too slowly to measure: {clock.ahead:+.1f} ± {clock.slack:.1f} s"
             )
@@ -202,7 +202,7 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
 
 
 def _describe_clocks(clocks: Mapping[str, Clock], keepers: Sequence[str]) -> str:
-    largest = max(abs(clock.ahead) + clock.slack for clock in clocks.values())
+    largest = max(clock.possible for clock in clocks.values())
     return (
         f"{len(clocks)} hosts at most {show_ms(largest)} from this machine's clock, transit"
         f" included; kept by {', '.join(keepers)}"

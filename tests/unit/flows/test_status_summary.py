@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from samples import NODES, site
 
+from fabfile.control.clocks import ClockOffset
 from fabfile.engine.host import Node
 from fabfile.engine.problem import Problem
-from fabfile.flows.status_summary import summarise_site, tell_age
-from fabfile.health.clock import ClockOffset
+from fabfile.flows.status_summary import summarise_site
 from fabfile.health.host import HostStatus
 from fabfile.settings.inventory import Inventory
 from fabfile.settings.settings import Settings
@@ -89,11 +89,3 @@ def test_alerts_are_known_or_the_reason_is(
 def test_a_site_without_monitoring_knows_of_no_alert(settings: Settings) -> None:
     text = summarise_site(settings, [], NOW)["alerts"]
     assert text == "not known: the site has no monitoring host"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s ago"), (59, "59 s ago"), (60, "1 min ago"), (7300, "2 h ago"), (200_000, "2 d ago")],
-)
-def test_an_age_is_told_in_the_largest_unit(seconds: int, text: str) -> None:
-    assert tell_age(NOW - timedelta(seconds=seconds), NOW) == text

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from samples import site
 
+from fabfile.control.clocks import ClockOffset
 from fabfile.engine.journal import Run
 from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
-from fabfile.health.clock import ClockOffset
 from fabfile.health.host import HostStatus
 from fabfile.incidents.bundle import make_timeline, write_bundle
 from fabfile.incidents.evidence import Evidence

@@ -11,7 +11,7 @@ import pytest
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.journal import Run
 from fabfile.records.host_acts import gather_runs, parse_entries, parse_healer
-from fabfile.records.moment import parse_since
+from fabfile.records.moment import parse_since, show_age
 from fabfile.records.own_acts import join_acts, read_run_folders
 from fabfile.records.past_act import DONE, FAILED, NO_CHANGE, UNFINISHED, PastAct, select_acts
 
@@ -81,10 +81,12 @@ def test_lines_that_are_cut_off_or_foreign_are_left_out() -> None:
 
 
 def test_healers_acts_are_found_after_the_journal() -> None:
-    line = "1795912397.12 node1 python3[9]: restart done (hang): no answer for 3 s"
-    (act,) = parse_healer("node1", f'{{"run": "x"}}\n#healer\n{line}\nnoise\n')
+    start = "1795912397.12 node1 python3[9]: restart"
+    lines = f"{start} done (hang): no answer for 3 s\n{start} failed: exit code 1\n{start} waits\n"
+    act, failed = parse_healer("node1", f'{{"run": "x"}}\n#healer\n{lines}noise\n')
     assert (act.time, act.who, act.hosts, act.result) == (1795912397.12, "healer", ("node1",), DONE)
     assert act.text == "restart done (hang): no answer for 3 s"
+    assert (failed.result, failed.text) == (FAILED, "restart failed: exit code 1")
 
 
 def test_a_run_folder_adds_the_failure_that_no_host_wrote(tmp_path: Path) -> None:
@@ -117,3 +119,11 @@ def test_filters_choose_by_host_time_task_and_failure() -> None:
     assert select_acts([old, new], since=15) == [new]
     assert select_acts([old, new], task="drill") == [new]
     assert select_acts([old, new], failed=True) == [old]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s ago"), (59, "59 s ago"), (60, "1 min ago"), (7300, "2 h ago"), (200_000, "2 d ago")],
+)
+def test_an_age_is_shown_in_the_largest_unit(seconds: int, text: str) -> None:
+    assert show_age(seconds) == text
