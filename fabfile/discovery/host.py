@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.errors import RunbookError
+from ..engine.messages import last_line
 from ..engine.scripts import purpose
 from ..engine.shell import q
 from .host_check import AGAIN, check_host
@@ -137,7 +138,7 @@ class ProgramHost:
         if "nft" in err and "not found" in err:
             need = "apt-get install nftables"
         return RunbookError(
-            f"{name}: the attempt did not complete: {self.clean(_last_line(err))}",
+            f"{name}: the attempt did not complete: {self.clean(last_line(err))}",
             "discovery cannot use its result",
             f"{need}, {AGAIN}",
         )
@@ -146,7 +147,7 @@ class ProgramHost:
         name, path = self.link.name, self.program.path
         return RunbookError(
             f"{path} could not be started on {name}:"
-            f" {self.clean(_last_line(err)) or 'no error message'}",
+            f" {self.clean(last_line(err)) or 'no error message'}",
             "discovery must run the program to learn what it needs",
             f"file {path} on {name}: is it built for this machine?",
         )
@@ -199,10 +200,6 @@ class ProgramHost:
         return frozenset(Destination(*place) for place in wanted) | {
             Destination(a, int(p)) for a, p in found
         }
-
-
-def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2]
 
 
 def _pack_text(text: str) -> str:

@@ -15,6 +15,7 @@ from ..discovery.model import Facts
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.host import Node
+from ..engine.messages import plural
 from ..engine.shell import q
 from ..settings.paths import app_unit
 from ..settings.project import PROJECT
@@ -117,7 +118,9 @@ class DrillTarget:
         """
         if len(self.apps) != 2:
             raise NotPossible(
-                f"this site has {len(self.apps)} app nodes", "this drill needs exactly two", ""
+                f"this site has {plural(len(self.apps), 'app node')}",
+                "this drill needs exactly two",
+                "",
             )
         return self.apps
 

@@ -1,4 +1,5 @@
-"""Quote the output of a host in a message, without secrets and terminal control characters."""
+"""Quote the output of a host in a message, without secrets and terminal control characters, and
+show numbers with their nouns and units."""
 
 from __future__ import annotations
 
@@ -25,6 +26,11 @@ def clean_lines(text: str) -> list[str]:
 def plural(number: int, word: str) -> str:
     """`number` and its noun: `1 host`, `2 hosts`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def show_megabytes(size: int) -> str:
+    """A size in bytes, in megabytes of 1 000 000 bytes: `1.5 MB`."""
+    return f"{size / 1e6:.1f} MB"
 
 
 def last_line(text: str) -> str:

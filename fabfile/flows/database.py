@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..console.json_file import write_json
 from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, OK
-from ..engine.messages import plural
+from ..engine.messages import plural, show_megabytes
 from ..engine.postgres import connect_database
 from ..roles import postgres
 from ..settings.reach import open_fleet
@@ -153,7 +153,7 @@ def _tables_table(title: str, rows: Sequence[Sequence[Any]]) -> Table:
     for name, size, count, valid, invalid in rows:
         table.add_row(
             name,
-            f"{size / 1e6:.1f} MB",
+            show_megabytes(size),
             f"{count:,}".replace(",", " "),
             str(valid),
             f"[red]{invalid}[/]" if invalid else "·",

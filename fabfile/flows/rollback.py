@@ -18,6 +18,7 @@ from ..control.releases import (
 from ..engine.errors import DIFFERS, OK, RunbookError
 from ..engine.fleet import raise_first
 from ..engine.host import Node
+from ..engine.messages import show_megabytes
 from ..rollout.auto_rollback import system_of
 from ..rollout.deploy import DeployOptions, carry_out
 from ..settings.reach import open_fleet
@@ -73,7 +74,7 @@ def _release_table(installed: Mapping[str, Sequence[InstalledRelease]]) -> Table
                 release.installed,
                 "[green]current[/]" if release.current else "",
                 release.proven or "[dim]never[/]",
-                f"{release.size / 1e6:.1f} MB",
+                show_megabytes(release.size),
             )
     return table
 

@@ -149,7 +149,7 @@ def _judge_waits(facts: Sequence[Mapping[str, Any]]) -> list[Problem]:
         return []
     number = waits["waiting"]
     sentence = (
-        f"{plural(number, 'session')} of the database wait for a lock, for up to"
+        f"{plural(number, 'session')} of the database must wait for a lock, for up to"
         f" {waits['longest']} s"
     )
     by = next((fact for fact in facts if fact.get("session") and fact.get("waiting")), None)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..engine.messages import plural
 from ..engine.shell import q
 from ..records.moment import show_age
 from ..steps.unit import REASON_PATTERN, RUNTIME_UNITS
@@ -51,7 +52,7 @@ class UnitState:
         )
 
     def __str__(self) -> str:
-        return f"{self.active}, {self.restarts} restarts, {self.when}"
+        return f"{self.active}, {plural(self.restarts, 'restart')}, {self.when}"
 
 
 def show_moment(at: int, now: int) -> str:

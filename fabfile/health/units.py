@@ -11,6 +11,7 @@ from ..control.keepalived import KEEPALIVED_UNIT
 from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ..control.silences import ALERTMANAGER_UNIT
 from ..engine.host import Node
+from ..engine.messages import plural
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
 from ..roles import exporters, healer, monitoring_units, postgres, watchdog
@@ -132,7 +133,9 @@ def _check_running(host: str, state: UnitState) -> Problem | None:
 def _describe_stopped_unit(host: str, state: UnitState) -> Problem:
     ended = f" ({state.exit})" if state.exit else ""
     again = (
-        f", {state.restarts} restarts" if state.active == "activating" and state.restarts else ""
+        f", {plural(state.restarts, 'restart')}"
+        if state.active == "activating" and state.restarts
+        else ""
     )
     verb = "has failed" if state.active == "failed" else f"is {state.active}"
     parts = [

@@ -17,6 +17,7 @@ from ..engine.converge import Outcome, State, predict_outcomes, read_steps
 from ..engine.errors import RunbookError
 from ..engine.host import Node
 from ..engine.journal import append_lines, now
+from ..engine.messages import plural
 from ..settings.paths import app_unit
 from ..steps.gate import ReleaseProven
 from . import evidence, gate
@@ -210,7 +211,7 @@ class AppRollout:
             system.settings, session.fleet.link(node), session.run, session.out, progress
         )
         session.run.note("discovery.json", {"trail": [row._asdict() for row in discovery.trail]})
-        sentence = f"discovered what the binary needs in {len(discovery.trail)} attempts"
+        sentence = f"discovered what the binary needs in {plural(len(discovery.trail), 'attempt')}"
         session.report_outcome(node, Outcome("discovery", State.CHANGED, sentence))
         return replace(system, facts=discovery.facts)
 

@@ -11,6 +11,7 @@ from ..engine import interrupt
 from ..engine.command import Progress
 from ..engine.errors import RunbookError
 from ..engine.frame import USE_PROXIES
+from ..engine.messages import last_line
 from ..engine.secret import mask_secrets
 from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
@@ -91,8 +92,7 @@ class InstallPackages:
                 return
             found = parse_findings(result.out)
             if result.code != LOCK_HELD or time.monotonic() >= end:
-                lines = result.err.strip().splitlines()
-                raise explain_failure(link.name, self.names, found, lines[-1] if lines else "")
+                raise explain_failure(link.name, self.names, found, last_line(result.err))
             progress(f"waiting: {_describe_holder(found)}")
             interrupt.check()
 

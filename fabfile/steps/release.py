@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..engine.command import Shell, Upload
+from ..engine.messages import show_megabytes
 from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
 from ..settings.paths import PROVEN
@@ -71,7 +72,7 @@ class Release(Step):
             f'  [ "$(readlink ../current)" = "releases/$old" ] || rm -rf "./$old"\ndone'
         )
         size = (
-            f"{self.source.stat().st_size / 1e6:.1f} MB"
+            show_megabytes(self.source.stat().st_size)
             if self.source.exists()
             else "from its source"
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ...control.clocks import Clock
 from ...control.counters import EndpointCounts
 from ...engine.errors import RunbookError
+from ...engine.messages import plural, show_megabytes
 from ...settings.bounds import CLOCK_SECONDS, READY_SECONDS
 from ...settings.requirements import (
     BOUNDED_LOG,
@@ -100,7 +101,9 @@ def log_row(bounds: Mapping[str, LogBound]) -> Row:
     for node, bound in bounds.items():
         if problem := _log_problem(bound):
             problems.append(f"{node}: {problem}")
-        notes.append(f"{node}: {_megabytes(bound.used)} of at most {_megabytes(bound.limit or 0)}")
+        notes.append(
+            f"{node}: {show_megabytes(bound.used)} of at most {show_megabytes(bound.limit or 0)}"
+        )
     return _failed_or_held(BOUNDED_LOG, problems, notes, next="fab status, then fab plan")
 
 
@@ -108,9 +111,9 @@ def _log_problem(bound: LogBound) -> str:
     if bound.limit is None:
         return bound.how or "nothing bounds the log"
     if bound.used > bound.limit:
-        return f"{_megabytes(bound.used)}, over its limit of {_megabytes(bound.limit)}"
+        return f"{show_megabytes(bound.used)}, over its limit of {show_megabytes(bound.limit)}"
     if bound.limit - bound.used > bound.free:
-        limit = _megabytes(bound.limit)
+        limit = show_megabytes(bound.limit)
         return f"the disk is full before the log reaches its limit of {limit}"
     return ""
 
@@ -204,8 +207,8 @@ def clock_row(clocks: Mapping[str, Clock]) -> Row:
 def _describe_clocks(clocks: Mapping[str, Clock], keepers: Sequence[str]) -> str:
     largest = max(clock.possible for clock in clocks.values())
     return (
-        f"{len(clocks)} hosts at most {show_ms(largest)} from this machine's clock, transit"
-        f" included; kept by {', '.join(keepers)}"
+        f"{plural(len(clocks), 'host')} at most {show_ms(largest)} from this machine's clock,"
+        f" transit included; kept by {', '.join(keepers)}"
     )
 
 
@@ -219,7 +222,3 @@ def _failed_or_held(
     if problems:
         return Row(requirement, Verdict.FAILED, "; ".join(problems), next)
     return Row(requirement, Verdict.HELD, notes=notes)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"

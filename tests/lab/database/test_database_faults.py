@@ -249,7 +249,7 @@ def test_sessions_that_wait_for_each_other_are_seen(
         )
         status = run_fab("status", "--json", "-")
         assert status.code == 2
-        assert "1 session of the database wait for a lock" in problems(status)
+        assert "1 session of the database must wait for a lock" in problems(status)
         assert f"session {pid} (postgres, night shift" in problems(status)
         assert run_fab("plan").code == 0
     ssh("db1", "systemctl stop waiter 2>/dev/null || true")

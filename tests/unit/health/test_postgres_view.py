@@ -152,8 +152,8 @@ FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
             f"{WAIT}\n{HOLDER}",
             0,
             [
-                "2 sessions of the database wait for a lock, for up to 9 s: session 77 (anna, no "
-                "name, from 192.0.2.9)"
+                "2 sessions of the database must wait for a lock, for up to 9 s: session 77 (anna,"
+                " no name, from 192.0.2.9)"
             ],
         ),
         (WAIT.replace("9", "1"), 0, []),
