@@ -12,7 +12,7 @@ from cryptography import x509
 from ..console.json_file import write_json
 from ..console.rollup import open_console
 from ..engine.errors import RunbookError
-from ..roles.nginx import certificate
+from ..roles.nginx import certificate_step
 from ..settings.settings import Settings
 from ..steps.cert import Certificate, short_fingerprint
 from .authority import read_alternative_names, sha256_fingerprint, subject_name
@@ -40,7 +40,7 @@ def _load_wanted(settings: Settings) -> Certificate | None:
 
     with contextlib.suppress(RunbookError):
         if found := ready_material(settings, may_issue=False):
-            return certificate(found)
+            return certificate_step(found)
     return None
 
 

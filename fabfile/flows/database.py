@@ -55,7 +55,7 @@ def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
         only: nothing follows this table, so it is the report that goes to `json`.
     """
     node = settings.inventory.one("postgres")
-    wanted = postgres.wanted(settings, node)
+    wanted = postgres.wanted_settings(settings, node)
     with (
         open_fleet(settings, [node]) as fleet,
         connect_database(fleet.link(node), "postgres") as connection,

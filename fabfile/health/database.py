@@ -16,7 +16,12 @@ from ..engine.psql import HOLDERS, answer, json_lines, psql, rows
 from ..engine.shell import Reading, q
 from ..engine.sqltext import quote_ident, quote_literal
 from ..roles import postgres
-from ..roles.postgres_view import broken, in_effect_query, merged, overruled
+from ..roles.postgres_view import (
+    find_overruled,
+    in_effect_query,
+    list_broken_lines,
+    merge_not_read,
+)
 from ..settings.settings import Settings
 
 LOCK_WAIT_SECONDS = 3
@@ -62,7 +67,7 @@ def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     """Return the check for PostgreSQL's host; none for other hosts."""
     if "postgres" not in node.roles:
         return []
-    db, wanted = settings.database, postgres.wanted(settings, node)
+    db, wanted = settings.database, postgres.wanted_settings(settings, node)
     user, names = quote_literal(db.user), ", ".join(map(quote_literal, wanted))
     state = STATE.replace("{names}", names).replace("{user}", user)
     query = "\n".join(
@@ -127,11 +132,11 @@ def _judge_settings(
     reload = f"correct that line, then: systemctl reload {unit}"
     unread = [
         Problem(f"PostgreSQL cannot read {line}; it may not start again", reload)
-        for line in broken(facts)
+        for line in list_broken_lines(facts)
     ]
     wrong = [
         Problem(str(setting), setting.remedy(unit), down=not setting.later)
-        for setting in merged(overruled(wanted, facts))
+        for setting in merge_not_read(find_overruled(wanted, facts))
     ]
     pending = [fact["pending"] for fact in facts if "pending" in fact]
     restart = f"when a few failed requests are acceptable: systemctl restart {unit}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..engine.host import Node
 from ..engine.problem import Problem
 from ..engine.shell import q
-from ..roles.ports import Route, routes
+from ..roles.ports import Route, list_routes
 from ..settings.settings import Settings
 
 OPEN = "open"
@@ -59,7 +59,7 @@ class NetworkView:
 def network_probe(settings: Settings, node: Node) -> str:
     """Return read-only shell text for `parse_network`: all connections at once, each for at most
     1 s."""
-    tries = "".join(f"{_route_probe(route)} &\n" for route in routes(settings, node))
+    tries = "".join(f"{_route_probe(route)} &\n" for route in list_routes(settings, node))
     return f"{TRY}{tries}ss -Hltn 2>/dev/null | awk '{{ print \"listens \" $4 }}'\nwait"
 
 
@@ -113,7 +113,7 @@ def _explain_failed_route(
     what = next(
         route.what
         for source in sources
-        for route in routes(settings, nodes[source])
+        for route in list_routes(settings, nodes[source])
         if _matches_route(route, tried)
     )
     allowed = ", ".join(nodes[source].address for source in sources)

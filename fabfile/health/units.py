@@ -14,7 +14,7 @@ from ..engine.host import Node
 from ..engine.messages import plural
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
-from ..roles import exporters, healer, monitoring_units, postgres, watchdog
+from ..roles import exporters, figures, healer, monitoring_units, postgres, watchdog
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
 from .unit_state import UnitState, parse_units, unit_probe
@@ -31,7 +31,7 @@ ROTATION = "runbook-logrotate"
 EFFECTS = {
     healer.HEALER_UNIT: "nothing restarts an app that hangs",
     REFRESHER_UNIT: "cached answers are no longer renewed",
-    watchdog.UNIT: "nothing ends a HAProxy or nginx that hangs",
+    watchdog.WATCHDOG_UNIT: "nothing ends a HAProxy or nginx that hangs",
     f"{ROTATION}.timer": "the app's log grows without bound",
     f"{ROTATION}.service": "the app's log is not rotated",
     KEEPALIVED_UNIT: "this edge cannot take the floating address",
@@ -40,10 +40,10 @@ EFFECTS = {
     monitoring_units.BLACKBOX_UNIT: "nothing probes the service from outside",
     exporters.GUARD_UNIT: "every host may read the metrics of this host",
     exporters.NODE.unit: "the monitoring host does not see this host",
-    exporters.FIGURES_TIMER: "the monitoring host does not see the units of this host",
+    figures.FIGURES_TIMER: "the monitoring host does not see the units of this host",
     exporters.POSTGRES.unit: "the monitoring host does not see PostgreSQL",
     exporters.EDGE.unit: "the monitoring host does not see what users get",
-    exporters.MTAIL_SOCKET: "the monitoring host does not see what users get",
+    figures.MTAIL_SOCKET: "the monitoring host does not see what users get",
 }
 """What does not work while the unit is stopped, where its name does not make it clear."""
 
@@ -51,8 +51,8 @@ NO_USER_IMPACT = (
     f"{ROTATION}.timer",
     f"{ROTATION}.service",
     exporters.GUARD_UNIT,
-    exporters.FIGURES_TIMER,
-    exporters.MTAIL_SOCKET,
+    figures.FIGURES_TIMER,
+    figures.MTAIL_SOCKET,
     *monitoring_units.LISTENERS,
     *(exporter.unit for exporter in (exporters.NODE, exporters.POSTGRES, exporters.EDGE)),
 )
@@ -65,7 +65,7 @@ def needed_units(settings: Settings, node: Node) -> list[str]:
     units = {
         "app": [app_unit(settings), healer.HEALER_UNIT, f"{ROTATION}.timer"],
         "postgres": [postgres.postgres_unit(settings)],
-        "edge": [HAPROXY_UNIT, NGINX_UNIT, REFRESHER_UNIT, watchdog.UNIT, *floating],
+        "edge": [HAPROXY_UNIT, NGINX_UNIT, REFRESHER_UNIT, watchdog.WATCHDOG_UNIT, *floating],
         "monitoring": list(monitoring_units.LISTENERS),
     }
     return [

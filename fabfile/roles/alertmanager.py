@@ -1,5 +1,7 @@
-"""Alertmanager: who receives which alert. Receivers come from the site file. Secrets are in files
-of their own that only Alertmanager can read."""
+"""Alertmanager on the monitoring host: who receives which alert.
+
+The receivers come from the site file. Each secret is in a file that only Alertmanager can read.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,14 @@ OWNER = "prometheus:prometheus"
 
 
 def alertmanager_steps(settings: Settings) -> list[Step]:
-    """Its unit, its secrets, its words, its configuration.
+    """Alertmanager's unit, secrets, message texts and configuration.
 
     Raises:
-        RunbookError: a file of a secret cannot be read.
+        RunbookError: a file with a secret cannot be read.
     """
     restart = (f"restart:{ALERTMANAGER_UNIT}",)
-    config, words = f"{FOLDER}/alertmanager.yml", f"{FOLDER}/words.tmpl"
+    config = f"{FOLDER}/alertmanager.yml"
+    words = f"{FOLDER}/words.tmpl"
     secrets = _secret_files(settings)
     text = render_template(
         "monitoring/alertmanager.yml",
@@ -34,8 +37,9 @@ def alertmanager_steps(settings: Settings) -> list[Step]:
         secrets={name: f"{FOLDER}/{name}" if path else "" for name, path in secrets.items()},
         words=words,
     )
-    # No gossip: there is one of it. Written to the disk each minute, not each 15: a power failure
-    # brought back a silence that had been lifted.
+    # Alertmanager runs alone, so the empty cluster address switches off its gossip. It saves its
+    # silences every minute instead of every 15: after a power failure, a silence that had been
+    # removed came back.
     command = (
         f"/usr/bin/prometheus-alertmanager --config.file={config} --cluster.listen-address="
         f" --web.listen-address=127.0.0.1:{ALERTMANAGER}"
@@ -62,7 +66,8 @@ def alertmanager_steps(settings: Settings) -> list[Step]:
 
 
 def _secret_files(settings: Settings) -> dict[str, Path | None]:
-    """The controller's file of each secret that Alertmanager may need."""
+    """The file on the controller with each secret that Alertmanager may need; None if it is not
+    set."""
     monitoring = settings.monitoring
     return {
         "smtp_password": monitoring.smtp_password_file,
@@ -73,29 +78,30 @@ def _secret_files(settings: Settings) -> dict[str, Path | None]:
 
 
 def _template_text(name: str) -> str:
-    """Alertmanager's own templates use Jinja's marks: taken as they are."""
+    """The text of a file of Alertmanager's own templates. They use Jinja's marks, so Jinja must not
+    render them."""
     return (PROJECT / "configs" / "monitoring" / name).read_text(encoding="utf-8")
 
 
 def _read_secret(settings: Settings, name: str, path: Path) -> Secret:
-    """The one line of a secret's file.
+    """Read the secret in the file `path`, which the setting `name` names.
 
     Raises:
-        RunbookError: it cannot be read, or holds no single line.
+        RunbookError: the file cannot be read, or does not hold exactly one word.
     """
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is no text"
+        problem = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise RunbookError(
             f"monitoring.{name}: {path} cannot be read: {problem}",
-            "Alertmanager could call nobody by it; nothing was changed",
-            f"ls -l {path}, or take the setting out of {settings.path}",
+            "Alertmanager could not notify anybody this way; nothing was changed",
+            f"ls -l {path}, or remove the setting from {settings.path}",
         ) from None
     if not text or len(text.split()) != 1:
         raise RunbookError(
             f"monitoring.{name}: {path} must hold one line without blanks",
-            "Alertmanager could call nobody by it; nothing was changed",
+            "Alertmanager could not notify anybody this way; nothing was changed",
             f"edit {path}",
         )
     return Secret(text)

@@ -1,7 +1,8 @@
-"""The opaque binary on an app node: release, configuration, bounded log, fast start, hardened unit.
+"""The role of the opaque binary on an app node: release, configuration, bounded log, fast start,
+and a hardened unit.
 
-Everything that is particular to the binary (paths, port, arguments, whom it calls) comes from
-discovery, as `Discovered`.
+Discovery finds what is particular to the binary (paths, port, arguments, destinations), and the
+role gets it as `Discovered`.
 """
 
 from __future__ import annotations
@@ -24,35 +25,40 @@ from .postgres import PORT
 
 
 class Discovered(Protocol):
-    """What discovery found out about the binary."""
+    """What discovery found about the binary."""
 
     @property
     def command(self) -> tuple[str, ...]:
-        """Arguments that make it serve."""
+        """The arguments that make it serve."""
 
     @property
     def port(self) -> int:
-        """The TCP port it serves at."""
+        """The TCP port it listens on."""
 
     @property
     def config(self) -> str | None:
-        """The configuration file it reads."""
+        """The path of the configuration file it reads; None if it reads none."""
 
     @property
     def logs(self) -> tuple[str, ...]:
-        """Files it appends to."""
+        """The files it appends to: its logs."""
 
     @property
     def directories(self) -> tuple[str, ...]:
-        """Directories it creates files in."""
+        """The directories it creates files in."""
 
     @property
     def reject(self) -> Sequence[tuple[str, int]]:
-        """Destinations that it calls and that never answer."""
+        """The destinations (address, port) that it calls and that never answer."""
 
 
 def ground_steps(settings: Settings, source: Path) -> list[Step]:
-    """What discovery needs: tools, the user, the release. Disturbs nothing that runs."""
+    """What discovery needs: tools, the user, the release. These steps restart nothing.
+
+    Args:
+        settings: the site.
+        source: the file of the binary on the controller.
+    """
     app = settings.app
     return [
         Packages(("nftables", "strace", "logrotate", "procps")),
@@ -69,7 +75,8 @@ def app_release(settings: Settings, source: Path) -> Release:
 
 
 def app_config(settings: Settings) -> str:
-    """The app's configuration, with the password in it: for its file only."""
+    """The text of the app's configuration. It contains the password, so use it only for the
+    file."""
     return render_template(
         "app/config.yaml",
         app=settings.app,
@@ -81,7 +88,7 @@ def app_config(settings: Settings) -> str:
 
 
 def app_steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]:
-    """The whole role; the unit comes last and carries out the pending restart."""
+    """The whole role. The unit comes last, because its step does the pending restart."""
     service = app_unit(settings)
     restart = (f"restart:{service}", f"gate:{service}")
     return [
@@ -101,8 +108,10 @@ def app_steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]
 
 
 def port_probe(settings: Settings) -> str:
-    """Read-only shell text that prints where the app on a node is set up to serve
-    (`ExecStartPost` of its unit)."""
+    """Read-only shell text that prints the port for which the app's unit on a node was written.
+
+    `ExecStartPost` of the unit waits for that port, so the number is there.
+    """
     return (
         "sed -n 's|^ExecStartPost=.*/app-ready \\([0-9]*\\) .*|\\1|p'"
         f" /etc/systemd/system/{app_unit(settings)} 2>/dev/null; true"
@@ -110,42 +119,48 @@ def port_probe(settings: Settings) -> str:
 
 
 VERIFY = "systemd-analyze verify --recursive-errors=no {}"
+"""Shell command that checks a unit file before it is installed. Errors of other units on the host
+do not count."""
 
 
 def _file_steps(settings: Settings, facts: Discovered, restart: tuple[str, ...]) -> list[Step]:
+    """What the unit needs: directories, configuration, scripts, and the rules for a fast start."""
     user = settings.app.user
-    made: list[Step] = [
+    steps: list[Step] = [
         Directory(path, mode=0o750, owner=f"{user}:{user}") for path in facts.directories
     ]
     if facts.config:
-        made.append(Directory(facts.config.rpartition("/")[0]))
-        made.append(
+        steps.append(Directory(facts.config.rpartition("/")[0]))
+        steps.append(
             File(
                 facts.config, app_config(settings), mode=0o640, owner=f"root:{user}", notify=restart
             )
         )
-    made.append(File(f"{TOOLS}/app-ready", render_template("app/ready"), mode=0o755))
-    made.append(File(f"{TOOLS}/app-gate", render_template("app/app-gate"), mode=0o755))
+    steps.append(File(f"{TOOLS}/app-ready", render_template("app/ready"), mode=0o755))
+    steps.append(File(f"{TOOLS}/app-gate", render_template("app/app-gate"), mode=0o755))
     if facts.reject:
         egress = render_template(
             "app/egress.nft", table=EGRESS_TABLE, user=user, outbound=facts.reject
         )
-        made.append(File(EGRESS, egress, validate="nft -c -f {}", notify=restart))
-    return made
+        steps.append(File(EGRESS, egress, validate="nft -c -f {}", notify=restart))
+    return steps
 
 
 EGRESS = f"{SETTINGS}/egress.nft"
-"""The rules that make a start fast (R20): the unit loads them each time."""
+"""The firewall rules that make a start fast (R20): they reject calls to destinations that never
+answer, so the binary does not wait for them. The unit loads the rules at each start."""
 EGRESS_TABLE = "inet runbook_egress"
 
 
 def _log_steps(settings: Settings, facts: Discovered) -> list[Step]:
-    app, timer = settings.app, "runbook-logrotate.timer"
-    bound = render_template(
+    """The rotation that bounds the size of the app's logs (R22)."""
+    app = settings.app
+    timer = "runbook-logrotate.timer"
+    rotation = render_template(
         "app/logrotate.conf", logs=facts.logs, size_mb=app.log_max_mb, user=app.user
     )
     return [
-        File(f"{SETTINGS}/logrotate.conf", bound, validate="logrotate -d {}"),
+        File(f"{SETTINGS}/logrotate.conf", rotation, validate="logrotate -d {}"),
         File(
             "/etc/systemd/system/runbook-logrotate.service",
             render_template("app/logrotate.service"),

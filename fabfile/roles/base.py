@@ -1,4 +1,4 @@
-"""What every host has before it gets a role."""
+"""The steps that every host gets before its roles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..steps.file import Directory
 
 
 def base_steps() -> list[Step]:
-    """The folders of the runbook on the host."""
+    """The runbook's folders on the host."""
     return [
         Directory("/var/lib/runbook", mode=0o755),
         Directory("/var/log/runbook", mode=0o750),

@@ -1,4 +1,4 @@
-"""What an edge must be before it gets its roles: nobody else's."""
+"""Check that nobody else has configured nginx, HAProxy or keepalived on an edge."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ CONFIGS = {
     "haproxy": ("/etc/haproxy/haproxy.cfg", ()),
     "keepalived": ("/etc/keepalived/keepalived.conf", ()),
 }
-"""What the runbook replaces as a whole, and which files Debian's includes."""
+"""For each program: the file that the runbook replaces as a whole, and the files that Debian's
+version of it includes."""
 
 
-def foreign(settings: Settings) -> list[NoForeignConfig]:
-    """One question a program: whether somebody else has configured it here. Those that the site
-    file gives up are not asked."""
-    programs = ("nginx", "haproxy", *(["keepalived"] if settings.edge.address else []))
-    return [
-        NoForeignConfig(
-            name,
-            CONFIGS[name][0],
-            f"/etc/systemd/system/{name}.service.d/hardening.conf",
-            CONFIGS[name][1],
-        )
-        for name in programs
-        if name not in settings.edge.replace
-    ]
+def foreign_config_steps(settings: Settings) -> list[NoForeignConfig]:
+    """One check for each program. `edge.replace` in the site file switches its check off."""
+    programs = ["nginx", "haproxy"]
+    if settings.edge.address:
+        programs.append("keepalived")
+    return [_foreign_config_step(name) for name in programs if name not in settings.edge.replace]
+
+
+def _foreign_config_step(name: str) -> NoForeignConfig:
+    config, included = CONFIGS[name]
+    # The runbook writes this drop-in with each program. Where it exists, the configuration is ours.
+    drop_in = f"/etc/systemd/system/{name}.service.d/hardening.conf"
+    return NoForeignConfig(name, config, drop_in, included)

@@ -1,8 +1,7 @@
-"""What every host of a watched site tells the monitoring host, and nobody else: figures of the
-host, of what the runbook put there, of PostgreSQL, and of what users got at an edge.
+"""The exporters on the hosts of a watched site. Only the monitoring host can read them.
 
-Everything comes from Debian's packages. A site without a host of the role `monitoring` gets none
-of it.
+All exporters come from Debian's packages. A site without a host of the role `monitoring` gets
+none.
 """
 
 from __future__ import annotations
@@ -10,47 +9,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..control.haproxy import DRAINED_NODES
-from ..control.keepalived import EDGE_DRAINED, holds_probe
 from ..engine.host import Node
-from ..engine.journal import HOST_JOURNAL
 from ..engine.step import Step
-from ..settings.bingo import SERVICE
-from ..settings.paths import ROOT, SETTINGS, TOOLS
+from ..settings.paths import SETTINGS
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.file import Directory, File
 from ..steps.package import Packages
 from ..steps.unit import Unit
-from . import healer, nginx
 from .app import VERIFY
+from .figures import (
+    FIGURES,
+    FIGURES_TIMER,
+    MTAIL_PROGRAM,
+    MTAIL_SOCKET,
+    MTAIL_UNIT,
+    edge_figure_steps,
+    host_figure_steps,
+)
 
-INTERVAL = 5
-"""Seconds between two questions of the monitoring host."""
-EVERY = 10
-"""Seconds between two runs of `host-figures`: it starts a dozen processes each time."""
+SCRAPE_SECONDS = 5
+"""Seconds between two scrapes by the monitoring host."""
 
 GUARD_UNIT = "runbook-metrics-guard.service"
 GUARD_RULES = f"{SETTINGS}/metrics-guard.nft"
 GUARD_TABLE = "inet runbook_metrics"
 
-FIGURES_TIMER = "runbook-figures.timer"
-FIGURES = "/run/runbook-figures"
-
-MTAIL_SOCKET = "mtail.socket"
-
 
 class Exporter(NamedTuple):
-    """A daemon that answers the monitoring host."""
+    """A daemon that the monitoring host scrapes."""
 
     job: str
-    """How rules and graphs call it."""
+    """The name of its job in Prometheus. Rules and graphs select by this name."""
     unit: str
     package: str
     port: int
     memory: int
-    """Megabytes that its heap stays below."""
+    """The limit of its heap, in MiB. The unit's limit is three times this."""
     what: str
+    """What it reports, for people."""
 
 
 NODE = Exporter(
@@ -69,7 +66,7 @@ POSTGRES = Exporter(
     24,
     "figures of PostgreSQL",
 )
-EDGE = Exporter("edge", "mtail.service", "mtail", 3903, 24, "what users got, as nginx tells it")
+EDGE = Exporter("edge", MTAIL_UNIT, "mtail", 3903, 24, "what users got from nginx")
 
 COLLECTORS = (
     *("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev"),
@@ -79,54 +76,56 @@ FILESYSTEMS = (
     "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|mqueue"
     "|nsfs|proc|pstore|ramfs|securityfs|squashfs|sysfs|tracefs)$$"
 )
-"""File systems that cannot fill up. An overlay can: it is the root of a container. (`$$`: systemd's
-word for one dollar.)"""
+"""Matches file systems that cannot fill up. An overlay can, because it is the root of a container,
+so it is not here. systemd reads `$$` as one dollar."""
 
 
 def host_exporters(settings: Settings, node: Node) -> list[Exporter]:
     """The exporters of `node`, by its roles; none on a site without monitoring."""
     if not settings.monitors:
         return []
-    mine = [NODE]
-    mine += [POSTGRES] if "postgres" in node.roles else []
-    mine += [EDGE] if "edge" in node.roles else []
-    return mine
+    found = [NODE]
+    if "postgres" in node.roles:
+        found.append(POSTGRES)
+    if "edge" in node.roles:
+        found.append(EDGE)
+    return found
 
 
 def exporter_units(settings: Settings, node: Node) -> list[str]:
     """The units that must run on `node` so that it is watched."""
-    mine = host_exporters(settings, node)
-    if not mine:
+    found = host_exporters(settings, node)
+    if not found:
         return []
-    sockets = [MTAIL_SOCKET] if EDGE in mine else []
-    return [GUARD_UNIT, FIGURES_TIMER, *sockets, *(one.unit for one in mine)]
+    sockets = [MTAIL_SOCKET] if EDGE in found else []
+    return [GUARD_UNIT, FIGURES_TIMER, *sockets, *(exporter.unit for exporter in found)]
 
 
 def exporter_steps(
     settings: Settings, node: Node, units: Sequence[str], logs: Sequence[str]
 ) -> list[Step]:
-    """The whole role on `node`. `units`: what must run there; `logs`: files that the app writes."""
-    mine = host_exporters(settings, node)
-    if not mine:
+    """The exporters on `node`. `units` must run there; `logs` are the files that the app writes."""
+    found = host_exporters(settings, node)
+    if not found:
         return []
     return [
-        Packages(("nftables", *(one.package for one in mine))),
-        *_guard_steps(settings, mine),
-        *_figure_steps(settings, node, units, logs),
-        *(_edge_steps(settings) if EDGE in mine else []),
-        *(
-            step
-            for one in mine
-            for step in _daemon_steps(settings, node, one, _command(node, one), MORE.get(one, ()))
-        ),
+        Packages(("nftables", *(exporter.package for exporter in found))),
+        # Before the exporters: their ports must never be open to every host.
+        *_guard_steps(settings, found),
+        *host_figure_steps(settings, node, units, logs),
+        *(edge_figure_steps() if EDGE in found else []),
+        *(step for exporter in found for step in _daemon_steps(settings, node, exporter)),
     ]
 
 
-def _guard_steps(settings: Settings, mine: Sequence[Exporter]) -> list[Step]:
-    """Firewall rules of our own: systemd's filter by address does nothing on a kernel without
-    BPF for cgroups."""
-    ports = [one.port for one in mine]
-    ports += [settings.edge.stats_port] if EDGE in mine else []
+def _guard_steps(settings: Settings, found: Sequence[Exporter]) -> list[Step]:
+    """Firewall rules that let only the monitoring host reach the exporters.
+
+    systemd's own filter (IPAddressAllow) has no effect on a kernel without BPF for cgroups.
+    """
+    ports = [exporter.port for exporter in found]
+    if EDGE in found:
+        ports.append(settings.edge.stats_port)  # HAProxy's own exporter
     rules = render_template(
         "monitoring/guard.nft", table=GUARD_TABLE, ports=ports, monitors=settings.monitors
     )
@@ -139,94 +138,33 @@ def _guard_steps(settings: Settings, mine: Sequence[Exporter]) -> list[Step]:
     ]
 
 
-def _figure_steps(
-    settings: Settings, node: Node, units: Sequence[str], logs: Sequence[str]
-) -> list[Step]:
-    script = render_template(
-        "monitoring/figures",
-        folder=FIGURES,
-        units=units,
-        roles=node.roles,
-        healer=f"/run/{healer.RUNTIME}/healer.prom",
-        root=ROOT,
-        journal=HOST_JOURNAL,
-        logs=logs,
-        drained=DRAINED_NODES,
-        edge_drained=EDGE_DRAINED,
-        address=settings.edge.address,
-        holds=holds_probe(settings.edge.address) if settings.edge.address else "",
-        cache=f"{nginx.CACHE}/answers",
-    )
-    service = render_template(
-        "monitoring/figures.service",
-        tools=TOOLS,
-        every=EVERY,
-        runtime=FIGURES.rpartition("/")[2],
-    )
-    timer = render_template("monitoring/figures.timer", every=EVERY)
-    name = FIGURES_TIMER.removesuffix(".timer")
-    return [
-        File(f"{TOOLS}/host-figures", script, mode=0o755, validate="sh -n {}"),
-        File(f"/etc/systemd/system/{name}.service", service),
-        File(f"/etc/systemd/system/{FIGURES_TIMER}", timer, notify=(f"restart:{FIGURES_TIMER}",)),
-        Unit(FIGURES_TIMER),
-    ]
-
-
-def histogram_bounds() -> list[float]:
-    """Seconds, ascending: the service's own limits, and some around them for smooth curves."""
-    limits = {SERVICE.load.p90_ms / 1000, SERVICE.cache.within_seconds}
-    return sorted(limits | {0.01, 0.05, 0.1, 0.2, 2.0, 5.0, 15.0})
-
-
-PROGRAM = f"{SETTINGS}/mtail/edge.mtail"
-
-
-def _edge_steps(settings: Settings) -> list[Step]:
-    """The socket that nginx tells its answers, and the program that counts them."""
-    program = render_template(
-        "monitoring/edge.mtail", bounds=[f"{bound:g}" for bound in histogram_bounds()]
-    )
-    socket = render_template("monitoring/mtail.socket", port=nginx.ANSWERS)
-    restart = (f"restart:{EDGE.unit}",)
-    return [
-        Directory(PROGRAM.rpartition("/")[0]),
-        File(
-            PROGRAM,
-            program,
-            validate="mtail --compile_only --logtostderr --progs {} 2>&1",
-            notify=restart,
-        ),
-        File(f"/etc/systemd/system/{MTAIL_SOCKET}", socket, notify=restart),
-        Unit(MTAIL_SOCKET),
-    ]
-
-
-def _command(node: Node, one: Exporter) -> str:
-    listen = f"--web.listen-address={node.address}:{one.port}"
-    if one is NODE:
-        chosen = " ".join(f"--collector.{name}" for name in COLLECTORS)
+def _exporter_command(node: Node, exporter: Exporter) -> str:
+    """The command line of `exporter` on `node`, for its unit."""
+    listen = f"--web.listen-address={node.address}:{exporter.port}"
+    if exporter is NODE:
+        collectors = " ".join(f"--collector.{name}" for name in COLLECTORS)
         return (
             f"/usr/bin/prometheus-node-exporter {listen} --web.disable-exporter-metrics"
-            f" --log.level=warn --collector.disable-defaults {chosen}"
+            f" --log.level=warn --collector.disable-defaults {collectors}"
             f" --collector.textfile.directory={FIGURES}"
             f" --collector.filesystem.fs-types-exclude={FILESYSTEMS}"
             " --collector.filesystem.mount-points-exclude="
             "^/(dev|proc|sys|run/credentials|run/host)($$|/)"
         )
-    if one is POSTGRES:
+    if exporter is POSTGRES:
         return (
             f"/usr/bin/prometheus-postgres-exporter {listen} --disable-settings-metrics"
             " --log.level=warn --no-collector.wal --collector.long_running_transactions"
         )
     return (
-        f"/usr/bin/mtail --progs {PROGRAM} --logs - --logtostderr --stderrthreshold=ERROR"
-        f" --address {node.address} --port {one.port} --emit_prog_label=false"
+        f"/usr/bin/mtail --progs {MTAIL_PROGRAM} --logs - --logtostderr --stderrthreshold=ERROR"
+        f" --address {node.address} --port {exporter.port} --emit_prog_label=false"
     )
 
 
-MORE = {
-    # It reads the kernel's word on the clock by adjtimex(); without CAP_SYS_TIME it cannot set it.
+UNIT_LINES = {
+    # It reads the state of the clock with adjtimex(). It cannot set the clock, because it has no
+    # CAP_SYS_TIME.
     NODE: ("ProtectClock=no", "SystemCallFilter=adjtimex"),
     POSTGRES: (
         "Environment=DATA_SOURCE_NAME="
@@ -236,31 +174,30 @@ MORE = {
         "StandardInput=socket",
         "StandardOutput=journal",
         "StandardError=journal",
-        # It waits for its input as it ends, for 20 s, and keeps nothing.
+        # On SIGTERM mtail waits 20 s for input. It keeps no data, so nothing is lost by SIGKILL.
         "KillSignal=SIGKILL",
         "SuccessExitStatus=SIGKILL",
     ),
 }
-"""Lines of a unit that only this exporter has."""
+"""The lines that only the unit of this exporter has."""
 
 
-def _daemon_steps(
-    settings: Settings, node: Node, one: Exporter, command: str, more: Sequence[str]
-) -> list[Step]:
-    drop_in = f"/etc/systemd/system/{one.unit}.d"
+def _daemon_steps(settings: Settings, node: Node, exporter: Exporter) -> list[Step]:
+    """The unit of `exporter`, with its hardened drop-in."""
+    drop_in = f"/etc/systemd/system/{exporter.unit}.d"
     text = render_template(
         "monitoring/exporter.conf",
-        what=one.what,
+        what=exporter.what,
         guard=GUARD_UNIT,
-        needs=[MTAIL_SOCKET] if one is EDGE else [],
-        command=command,
-        more=more,
-        memory=one.memory,
-        interval=INTERVAL,
+        needs=[MTAIL_SOCKET] if exporter is EDGE else [],
+        command=_exporter_command(node, exporter),
+        more=UNIT_LINES.get(exporter, ()),
+        memory=exporter.memory,
+        interval=SCRAPE_SECONDS,
         monitors=settings.monitors,
     )
     return [
         Directory(drop_in),
-        File(f"{drop_in}/runbook.conf", text, notify=(f"restart:{one.unit}",)),
-        Unit(one.unit),
+        File(f"{drop_in}/runbook.conf", text, notify=(f"restart:{exporter.unit}",)),
+        Unit(exporter.unit),
     ]

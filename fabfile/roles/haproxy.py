@@ -1,5 +1,5 @@
-"""The balancer behind nginx on each edge: checks, retries, one backend an endpoint, drains that
-survive a reload."""
+"""The role of HAProxy on an edge, behind nginx: health checks, retries, one backend per endpoint,
+and drains that survive a reload."""
 
 from __future__ import annotations
 
@@ -24,49 +24,54 @@ from ..steps.unit import Unit
 SCRIPTS = tuple(
     f"/etc/haproxy/{name}.lua" for name in ("common", "ill", "database", "retries", "proof", "pace")
 )
-"""What HAProxy decides in Lua: who is out, what waits, what is asked again, which node gets a
-POST, and how much."""
+"""The Lua scripts, in the order in which HAProxy loads them. The others use the functions of
+`common`."""
 
 REFUSALS = (
     (502, "the app broke off its answer"),
     (503, "no app node is free just now"),
     (504, "the app did not answer in time"),
 )
-"""What users read when no node could answer."""
+"""The statuses that HAProxy itself answers with, and the text that users read."""
 
 RETRIES = {"connect": "conn-failure", "lost": "conn-failure empty-response"}
-"""An endpoint's `retry` in HAProxy's words. `lost` is for calls whose slow or bad answer another
-node would only repeat, at the same cost."""
+"""The value of `retry-on` for the first word of an endpoint's `retry`. `lost` is for calls whose
+answer costs much: another node would give the same slow or bad answer, at the same cost."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A backend in HAProxy's words."""
+    """The values of one backend in haproxy.cfg."""
 
     name: str
     path: str = ""
     match: str = ""
-    """The path matcher: empty for the exact path, `_reg` for a pattern."""
+    """The suffix of HAProxy's path matcher: empty for the exact path, `_reg` for a pattern."""
     method: str = ""
-    """Empty: any."""
+    """The only method that the backend takes; empty: any."""
     timeout: str = ""
     retry: str = ""
+    """The value of `retry-on`; empty: the default of haproxy.cfg."""
     database: bool = False
+    """Whether its requests wait while the database is down."""
     slow: int = 0
     """Milliseconds after which an answer is logged as slow; 0: after USUAL_SLOW_MS."""
     keep: int = 0
-    """Seconds for which nginx may keep an answer, from when the app was asked; 0: never."""
+    """Seconds for which nginx may cache an answer, from the time of the request to the app; 0: no
+    cache."""
 
 
 def make_backend(endpoint: Endpoint) -> Backend:
-    """The backend of an endpoint. A path that is created or deleted at is shared with a read or a
-    list, so the method tells them apart; all others take any method."""
+    """The backend of an endpoint."""
     event, _, statuses = endpoint.retry.partition(" ")
+    # A create or a delete has the same path as a read or a list, so only the method distinguishes
+    # them. The other endpoints take any method.
+    method = endpoint.method if endpoint.kind in ("create", "delete") else ""
     return Backend(
         backend_name(endpoint),
         f"^{endpoint.prefix}[0-9]+$" if endpoint.value else endpoint.path,
         match="_reg" if endpoint.value else "",
-        method=endpoint.method if endpoint.kind in ("create", "delete") else "",
+        method=method,
         timeout=f"{endpoint.timeout}s" if endpoint.timeout else "",
         retry=f"{RETRIES[event]} {statuses}".rstrip() if event else "",
         database=endpoint.database,
@@ -76,28 +81,31 @@ def make_backend(endpoint: Endpoint) -> Backend:
 
 
 USUAL_SLOW_MS = 1000
-"""Milliseconds after which an answer is logged as slow, where the endpoint has no bound of its
-own."""
+"""Milliseconds after which an answer is logged as slow, if the endpoint has no bound of its own."""
 
 
 def find_slow_bound(endpoint: Endpoint) -> int:
-    """Milliseconds after which an answer of `endpoint` is slow: its promise (see
-    `alerts.objectives`), else half its time-out; 0: the usual."""
+    """Milliseconds after which an answer of `endpoint` is slow; 0: USUAL_SLOW_MS.
+
+    The bound is that of its latency objective (see `alerts.objectives`), else half its time-out.
+    """
     promised = [
         round(objective.within * 1000)
         for objective in service_objectives(SERVICE)
+        # The objective of a cached endpoint is for answers from the cache. HAProxy sees only the
+        # requests that miss the cache, and these normally take seconds.
         if objective.endpoint == endpoint and objective.within and not endpoint.cache
     ]
-    # A cached call is asked by the refresher too, and takes seconds by nature.
-    return promised[0] if promised else endpoint.timeout * 500
+    half_timeout = endpoint.timeout * 1000 // 2
+    return promised[0] if promised else half_timeout
 
 
 Ports = Mapping[str, int]
-"""Where the app serves on each app node, by the node's name."""
+"""The port of the app on each app node, by the node's name."""
 
 
 def haproxy_steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
-    """The whole role, on `edge`."""
+    """The whole role on `edge`."""
     drop_in = f"/etc/systemd/system/{HAPROXY_UNIT}.d"
     return [
         Packages(("haproxy", "socat")),
@@ -110,6 +118,7 @@ def haproxy_steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
             render_template("haproxy/hardening.conf"),
             notify=(f"restart:{HAPROXY_UNIT}",),
         ),
+        # Before haproxy.cfg, which loads the scripts.
         *(_script_step(path, settings) for path in SCRIPTS),
         File(
             "/etc/haproxy/haproxy.cfg",
@@ -129,34 +138,36 @@ def haproxy_steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
 
 
 def _script_step(path: str, settings: Settings) -> File:
-    """One of HAProxy's Lua scripts."""
+    """One of the Lua scripts; HAProxy itself checks it before it is installed."""
     text = render_template(
         f"haproxy/{path.rpartition('/')[2]}",
         edge=settings.edge,
         nodes=settings.inventory.having("app"),
         health=SERVICE.health,
     )
-    known = "" if path == SCRIPTS[0] else f" lua-load {SCRIPTS[0]}\\n"
-    config = f"printf 'global\\n{known} lua-load %s\\n' {{}}"
+    common = "" if path == SCRIPTS[0] else f" lua-load {SCRIPTS[0]}\\n"
+    config = f"printf 'global\\n{common} lua-load %s\\n' {{}}"
     return File(
         path,
         text,
-        # 2: right, no listener
+        # 2: the configuration is valid, but has no listener. A script alone has none.
         validate=f"{config} | haproxy -c -q -f /dev/stdin 2>&1 || [ $? = 2 ]",
         notify=(f"reload:{HAPROXY_UNIT}",),
     )
 
 
 LEASE = 30
-"""Seconds for which a healer may be away on purpose without renewing its lease."""
+"""Seconds after which a healer's lease expires if the healer does not renew it. The lease lets one
+node at a time go out of service for maintenance."""
 
 
 def other_edges(settings: Settings, edge: Node) -> list[Node]:
-    """The edges besides `edge`: each one's nginx may use the other's HAProxy."""
+    """The edges other than `edge`. nginx on each edge can use the HAProxy of the others."""
     return [node for node in settings.inventory.having("edge") if node != edge]
 
 
 def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
+    """The text of haproxy.cfg on `edge`."""
     backends = [make_backend(endpoint) for endpoint in SERVICE.endpoints]
     return render_template(
         "haproxy/haproxy.cfg",

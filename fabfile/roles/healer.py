@@ -1,7 +1,7 @@
-"""The healer on an app node: `healer/` of this project as files, its configuration, a hardened
-unit.
+"""The role of the healer on an app node: the modules of `healer/`, their configuration, and a
+hardened unit.
 
-`healer/` documents what it does; what it needs of the edges is the last block of
+`healer/` documents how it decides. The healer's port on the edges is the last block of
 configs/haproxy/haproxy.cfg.
 """
 
@@ -27,23 +27,26 @@ from .postgres import PORT
 HEALER_UNIT = "runbook-healer.service"
 CONFIG = f"{SETTINGS}/healer.conf"
 RUNTIME = "runbook-healer"
-"""Its folder below /run: `healer.prom` for Prometheus, and `busy` while it restarts the app."""
+"""Its folder below /run: `healer.prom` holds its metrics, and `busy` exists while it restarts the
+app."""
 
-FAST, SLOW = 15, 45
-"""Seconds to wait for a peer that is down: a start takes 2 with the fast start, else 30 (R20)."""
+PATIENCE_FAST_START = 15
+PATIENCE_SLOW_START = 45
+"""Seconds for which the healer waits for a peer that is down. A start of the app takes 2 s if its
+calls to dead destinations are rejected at once (R20), else 30 s."""
 
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def healer_steps(settings: Settings, node: Node, facts: app.Discovered) -> list[Step]:
-    """The whole role; it comes before the app, so that a first start is watched, too."""
+    """The whole role. It comes before the app, so that the healer also watches the first start."""
     restart = (f"restart:{HEALER_UNIT}",)
     folder = f"{TOOLS}/healer"
     return [
         Packages(("python3-minimal",)),
         Directory(folder),
         *(
-            File(f"{folder}/{path.name}", _our_path(path), notify=restart)
+            File(f"{folder}/{path.name}", with_heading(path), notify=restart)
             for path in healer_sources()
         ),
         NoOldModules(folder, tuple(path.name for path in healer_sources())),
@@ -59,16 +62,19 @@ def healer_steps(settings: Settings, node: Node, facts: app.Discovered) -> list[
 
 
 def healer_sources() -> list[Path]:
-    """The healer's modules."""
+    """The files of the healer's modules."""
     return sorted((PROJECT / "healer").glob("*.py"))
 
 
-def _our_path(path: Path) -> str:
+def with_heading(path: Path) -> str:
+    """The text of a module of this project as a host gets it, with our mark in the first line."""
     return f"# {OURS}.\n{path.read_text(encoding='utf-8')}"
 
 
 def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str:
+    """The text of healer.conf on `node`."""
     nodes = settings.inventory.having("app")
+    memory_max = settings.app.memory_max  # like 512M; without a letter: bytes
     return render_template(
         "app/healer.conf",
         node=node,
@@ -80,9 +86,8 @@ def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str
         port=facts.port,
         health=SERVICE.health.path,
         app=settings.app,
-        memory_max=int(settings.app.memory_max.rstrip("KMGT"))
-        * _UNITS[settings.app.memory_max.lstrip("0123456789")],
-        patience=FAST if facts.reject else SLOW,
+        memory_max=int(memory_max.rstrip("KMGT")) * _BYTES[memory_max.lstrip("0123456789")],
+        patience=PATIENCE_FAST_START if facts.reject else PATIENCE_SLOW_START,
         edges=settings.inventory.having("edge"),
         edge_port=settings.edge.healer_port,
         databases=settings.inventory.having("postgres"),

@@ -1,5 +1,5 @@
-"""One address for all edges, and moving it to another edge on purpose without breaking a
-connection."""
+"""The role of keepalived on an edge: one edge holds the floating address, and can hand it over
+without breaking a connection."""
 
 from __future__ import annotations
 
@@ -25,16 +25,19 @@ from ..steps.package import Packages
 from ..steps.unit import Unit
 
 CHECKER = "keepalived_script"
-"""The user that the path check runs as."""
+"""The user that the health check runs as."""
 REACH = f"{TOOLS}/edge-reach"
+"""The script that checks that this edge is not cut off from the network."""
 CHECK = "sed 's/script_user .*/script_user root/' {} >{}.root && keepalived -t -f {}.root"
-"""Debian 12's keepalived 2.2.7 ends its own test with SIGTERM when a script runs as another user
+"""Shell command that lets keepalived check a new configuration. The script user is root in the
+checked copy: with another user, keepalived 2.2.7 (Debian 12) ends its check with SIGTERM
 (keepalived issue 2587)."""
 
 
 def keepalived_steps(settings: Settings, node: Node) -> list[Step]:
     """The whole role, for a site with a floating address."""
-    drop_in, restart = f"/etc/systemd/system/{KEEPALIVED_UNIT}.d", (f"restart:{KEEPALIVED_UNIT}",)
+    drop_in = f"/etc/systemd/system/{KEEPALIVED_UNIT}.d"
+    restart = (f"restart:{KEEPALIVED_UNIT}",)
     interface = f"{TOOLS}/edge-interface"
     return [
         Packages(("keepalived", "curl", "nftables", "iproute2", "procps")),
@@ -58,19 +61,20 @@ def keepalived_steps(settings: Settings, node: Node) -> list[Step]:
         File(
             "/etc/keepalived/keepalived.conf",
             keepalived_config(settings, node),
+            # The configuration includes the file that this script writes.
             validate=f"{interface} {node.address} && {CHECK}",
             notify=(f"reload:{KEEPALIVED_UNIT}",),
         ),
         Unit(
             KEEPALIVED_UNIT,
-            ready=_somebody_holds(settings.edge),
+            ready=_wait_for_holder(settings.edge),
         ),
         NoLeftoverHandover(settings.edge.address),
     ]
 
 
 def keepalived_config(settings: Settings, node: Node) -> str:
-    """keepalived's configuration for `node`."""
+    """The text of keepalived.conf on `node`."""
     return render_template(
         "keepalived/keepalived.conf",
         edge=settings.edge,
@@ -84,16 +88,19 @@ def keepalived_config(settings: Settings, node: Node) -> str:
     )
 
 
-def _somebody_holds(edge: Edge, seconds: int = 15) -> str:
-    """Shell text: this edge or another has the floating address, at the latest after `seconds`
-    (a host that boots waits 1 s before it claims). Another is known by its answer, or, where a
-    firewall keeps edges from each other's port, by ARP."""
-    ask = (
+def _wait_for_holder(edge: Edge, seconds: int = 15) -> str:
+    """Shell command that waits until an edge holds the floating address; it fails after `seconds`.
+
+    A host that boots waits 1 s before it claims the address.
+    """
+    # Another edge that holds the address answers a request. If a firewall closes the edges' ports
+    # to each other, the ARP entry still shows that some host has the address.
+    request = (
         f"{CURL}{edge.address} -s -o /dev/null --max-time 1"
         f" http://{edge.address}:{edge.port}{EDGE_HEALTH}"
     )
     arp = f"ip -4 neighbour show to {edge.address} nud reachable | grep -q ."
-    wait = f"until {holds_probe(edge.address)} || {ask} || {arp}; do sleep 0.2; done"
+    wait = f"until {holds_probe(edge.address)} || {request} || {arp}; do sleep 0.2; done"
     return (
         f"{{ timeout {seconds} sh -c {q(wait)} || {{ echo no edge holds {edge.address} after"
         f" {seconds} s; false; }}; }}"

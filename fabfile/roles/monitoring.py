@@ -1,7 +1,8 @@
-"""The host that watches the others: Prometheus asks every exporter, blackbox asks the service as
-users do, Alertmanager calls people. All three listen on the loopback only.
+"""The role of the monitoring host: Prometheus scrapes every exporter, the blackbox exporter
+requests the service as users do, and Alertmanager notifies people. All three listen on the loopback
+only.
 
-Rules come from `fabfile/alerts/`; whom to call, from the site file's `[monitoring]`.
+The rules come from `fabfile/alerts/`, and the receivers from `[monitoring]` in the site file.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ from .monitoring_units import (
 
 RULES = f"{FOLDER}/rules.yml"
 TRUST = f"{FOLDER}/trust.pem"
+"""The authorities that the blackbox exporter trusts for the edges' certificate."""
 
 UNIT_PAGES = {healer.HEALER_UNIT: "healer-off", "runbook-logrotate.timer": "log-rotation"}
-"""Units with a page of their own in the runbook."""
+"""The alert, and so the page in docs/runbook/, for units that have their own."""
 
 BALANCER_FIGURES = (
     *("haproxy_server_status", "haproxy_server_http_responses_total"),
@@ -46,34 +48,42 @@ BALANCER_FIGURES = (
     "haproxy_backend_response_errors_total",
     "haproxy_backend_connection_errors_total",
 )
-"""What is taken of HAProxy's own exporter."""
+"""The metrics that Prometheus keeps of HAProxy's own exporter, which has hundreds."""
 
 
 class Job(NamedTuple):
-    """Exporters of one kind."""
+    """A scrape job of Prometheus: the exporters of one kind."""
 
     name: str
     port: int
     hosts: tuple[Node, ...]
     metrics: tuple[str, ...] = ()
+    """The only metrics that are kept; empty: all."""
     drop: str = ""
+    """A pattern of metrics that are dropped: those about the exporter's own process."""
 
 
 class OutsideCall(NamedTuple):
-    """A call that blackbox makes, and what it stands for."""
+    """A request that the blackbox exporter makes."""
 
     url: str
     scheme: str
     via: str
+    """`address`: by the address that users call. `edge`: at one edge."""
     host: str
+    """The name of that edge, or `service`."""
 
 
 def monitoring_steps(settings: Settings, node: Node, trust: str) -> list[Step]:
-    """The whole role. `trust`: the authorities of the edges' certificate in PEM; empty: those that
-    Debian trusts.
+    """The whole role on `node`.
+
+    Args:
+        settings: the site.
+        node: the monitoring host.
+        trust: the authorities of the edges' certificate, in PEM; empty: those that Debian trusts.
 
     Raises:
-        RunbookError: a file of a secret cannot be read.
+        RunbookError: a file with a secret cannot be read.
     """
     return [
         Packages(
@@ -93,7 +103,8 @@ def monitoring_steps(settings: Settings, node: Node, trust: str) -> list[Step]:
 
 
 def _prometheus_steps(settings: Settings, node: Node) -> list[Step]:
-    config, reload = f"{FOLDER}/prometheus.yml", (f"reload:{PROMETHEUS_UNIT}",)
+    config = f"{FOLDER}/prometheus.yml"
+    reload = (f"reload:{PROMETHEUS_UNIT}",)
     command = (
         f"/usr/bin/prometheus --config.file={config}"
         f" --web.listen-address=127.0.0.1:{PROMETHEUS}"
@@ -103,7 +114,7 @@ def _prometheus_steps(settings: Settings, node: Node) -> list[Step]:
     )
     text = render_template(
         "monitoring/prometheus.yml",
-        interval=exporters.INTERVAL,
+        interval=exporters.SCRAPE_SECONDS,
         rules=RULES,
         alertmanager=ALERTMANAGER,
         prometheus=PROMETHEUS,
@@ -126,7 +137,7 @@ def _prometheus_steps(settings: Settings, node: Node) -> list[Step]:
 
 
 def scrape_jobs(settings: Settings) -> list[Job]:
-    """Whom Prometheus asks."""
+    """The exporters that Prometheus scrapes."""
     inventory = settings.inventory
     edges = inventory.having("edge")
     jobs = [
@@ -144,28 +155,32 @@ def scrape_jobs(settings: Settings) -> list[Job]:
 
 
 def outside_calls(settings: Settings) -> list[OutsideCall]:
-    """The health call, over http and https: by the service's address, and at each edge."""
+    """The health call over http and https: by the service's address, and at each edge. Empty on a
+    site without edges."""
     edges = settings.inventory.having("edge")
     if not edges:
         return []
     edge, path = settings.edge, SERVICE.health.path
-    plain, tls = settings.service, settings.https
     calls = [
         OutsideCall(f"{base}{path}", urlsplit(base).scheme, "address", "service")
-        for base in dict.fromkeys((plain, tls))
+        # The site file may name an https address as the service: request it once.
+        for base in dict.fromkeys((settings.service, settings.https))
     ]
-    for one in edges:
+    for host in edges:
         calls.append(
-            OutsideCall(f"http://{one.address}:{edge.port}{path}", "http", "edge", one.name)
+            OutsideCall(f"http://{host.address}:{edge.port}{path}", "http", "edge", host.name)
         )
         calls.append(
-            OutsideCall(f"https://{one.address}:{edge.https_port}{path}", "https", "edge", one.name)
+            OutsideCall(
+                f"https://{host.address}:{edge.https_port}{path}", "https", "edge", host.name
+            )
         )
     return calls
 
 
 def _blackbox_steps(settings: Settings, trust: str) -> list[Step]:
-    config, restart = f"{FOLDER}/blackbox.yml", (f"restart:{BLACKBOX_UNIT}",)
+    config = f"{FOLDER}/blackbox.yml"
+    restart = (f"restart:{BLACKBOX_UNIT}",)
     text = render_template(
         "monitoring/blackbox.yml",
         health=SERVICE.health,

@@ -1,5 +1,5 @@
-"""What users touch: nginx with http, https and HTTP/3 in front of the edge's own HAProxy, and
-the cache with its refresher."""
+"""The role of nginx on an edge: http, https and HTTP/3 in front of the edge's HAProxy, and the
+cache with its refresher."""
 
 from __future__ import annotations
 
@@ -22,28 +22,32 @@ from ..steps.unit import Unit
 from .haproxy import make_backend, other_edges
 
 TLS = "/etc/nginx/tls"
+"""The folder with the certificate and its key."""
 CACHE = "/run/edge-cache"
-"""In memory: a full disk must not fail a request."""
+"""The folder of the cache. It is in memory, so that a full disk does not fail a request."""
 REFRESH = 8082
-"""Port on the edge's loopback where a request goes to the app and renews the cached answer."""
+"""The TCP port on the edge's loopback where a request goes past the cache to the app, and its
+answer renews the cached answer."""
 ALIVE = "/alive"
-"""Path on that port that nginx answers without asking anybody."""
+"""The path on that port that nginx answers without a request to HAProxy."""
 ANSWERS = 5140
-"""UDP port on the edge's loopback where nginx tells what it answered, on a watched site. UDP: a
-listener that is slow or gone holds up no request."""
+"""The UDP port on the edge's loopback to which nginx logs its answers, on a watched site. UDP,
+because a listener that is slow or down then does not delay requests."""
 CACHED = tuple(endpoint.path for endpoint in SERVICE.of_kind("cached"))
-"""What nginx may answer by itself."""
+"""The paths that nginx may answer from its cache."""
 
 
 def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step]:
-    """The whole role."""
-    edge, reload = settings.edge, (f"reload:{NGINX_UNIT}",)
+    """The whole role on the edge `node`. `material` is the certificate with its key."""
+    edge = settings.edge
+    reload = (f"reload:{NGINX_UNIT}",)
     drop_in = f"/etc/systemd/system/{NGINX_UNIT}.d"
     name = settings.tls.names[0] if settings.tls.names else ""
     return [
+        # First, so that a host without HTTP/3 is refused before anything is installed.
         *([Http3Possible()] if edge.http3 else []),
         Packages(("nginx", "curl", "openssl")),
-        certificate(material),
+        certificate_step(material),
         Directory(CACHE),
         Directory(drop_in),
         File(
@@ -59,7 +63,7 @@ def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step
         ),
         Unit(
             NGINX_UNIT,
-            ready=_until_shell(
+            ready=_retry_command(
                 f"{CURL}127.0.0.1 -fsS -o /dev/null --max-time 2"
                 f" http://127.0.0.1:{edge.port}{EDGE_HEALTH}"
             ),
@@ -70,14 +74,17 @@ def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step
     ]
 
 
-def certificate(material: Material) -> Certificate:
-    """The pair that nginx reads. Its master is root without the right to pass over modes: the
-    key's mode counts for it, too."""
+def certificate_step(material: Material) -> Certificate:
+    """The certificate and the key that nginx reads.
+
+    The hardened unit runs nginx's master as root without the capability to ignore file modes. So
+    the mode of the key counts for the master too.
+    """
     return Certificate(material, TLS, "www-data", notify=(f"reload:{NGINX_UNIT}",))
 
 
 def nginx_config(settings: Settings, node: Node) -> str:
-    """nginx's configuration on the edge `node`."""
+    """The text of nginx.conf on the edge `node`."""
     return render_template(
         "nginx/nginx.conf",
         edge=settings.edge,
@@ -98,6 +105,7 @@ def nginx_config(settings: Settings, node: Node) -> str:
 
 
 def _refresher_steps() -> list[Step]:
+    """The unit that renews the cached answers before they are too old."""
     unit = render_template(
         "nginx/refresher.service",
         tools=TOOLS,
@@ -118,6 +126,6 @@ def _refresher_steps() -> list[Step]:
     ]
 
 
-def _until_shell(command: str, seconds: int = 10) -> str:
-    """Shell text: `command` succeeds at the latest after `seconds`."""
+def _retry_command(command: str, seconds: int = 10) -> str:
+    """Shell command that repeats `command` until it succeeds; it fails after `seconds`."""
     return f"timeout {seconds} sh -c 'until {command}; do sleep 0.1; done'"

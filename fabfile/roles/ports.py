@@ -1,5 +1,7 @@
-"""Which ports each role listens on, and which ports of other hosts it must reach: one list for
-all who ask about the network."""
+"""The ports that each role listens on, and the ports of other hosts that it must reach.
+
+The preflight finds occupied ports with this list, and `fab status` finds blocked routes.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,11 @@ from . import exporters, haproxy, monitoring_units, nginx, postgres
 EVERY = "0.0.0.0"
 """All IPv4 addresses of a host."""
 ANY = "*"
-"""All addresses, IPv6 included: how the opaque binary listens is not known."""
+"""All addresses, IPv6 included. It is not known where the opaque binary listens."""
 LOCAL = "127.0.0.1"
+
+FROM_CONFIG = 0
+"""In a `Route`: the port that HAProxy's configuration on the host names."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,8 @@ class Port:
     protocol: str = "tcp"
 
 
-def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> list[Port]:
-    """What `role` listens on at `node`. `app_port` is None before discovery."""
+def list_ports(settings: Settings, node: Node, role: str, app_port: int | None) -> list[Port]:
+    """The ports that `role` listens on at `node`. `app_port` is None before discovery."""
     if role == "postgres":
         return [
             Port(postgres.postgres_unit(settings), postgres.PORT, address)
@@ -40,9 +45,16 @@ def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> li
         return [Port(unit, number, LOCAL) for unit, number in monitoring_units.LISTENERS.items()]
     if role == "app":
         return [Port(app_unit(settings), app_port, ANY)] if app_port else []
+    return _edge_ports(settings, node)
+
+
+def _edge_ports(settings: Settings, node: Node) -> list[Port]:
+    """The ports of nginx and HAProxy on the edge `node`."""
     edge = settings.edge
     front = [Port(NGINX_UNIT, number, EVERY) for number in (edge.port, edge.https_port)]
-    front += [Port(NGINX_UNIT, edge.https_port, EVERY, "udp")] if edge.http3 else []
+    if edge.http3:
+        front.append(Port(NGINX_UNIT, edge.https_port, EVERY, "udp"))
+    # With a second edge, its nginx must reach this HAProxy; a monitoring host reads its metrics.
     shared = [node.address] if haproxy.other_edges(settings, node) else []
     watched = [node.address] if settings.monitors else []
     return [
@@ -56,8 +68,14 @@ def ports(settings: Settings, node: Node, role: str, app_port: int | None) -> li
 
 @dataclass(frozen=True)
 class Route:
-    """A port of another host that a role must reach. `number` 0: the port that HAProxy's
-    configuration on the host names."""
+    """A port of another host that a role must reach.
+
+    Attributes:
+        target: the name of the other host.
+        address: its address.
+        number: the port, or FROM_CONFIG.
+        what: what answers there, for the message to people.
+    """
 
     target: str
     address: str
@@ -65,38 +83,59 @@ class Route:
     what: str
 
 
-def routes(settings: Settings, node: Node) -> list[Route]:
-    """Whom `node` must reach, by its roles. (VRRP between edges is no port: both edges hold the
-    address when it is blocked.)"""
-    inventory = settings.inventory
+def list_routes(settings: Settings, node: Node) -> list[Route]:
+    """The ports of other hosts that `node` must reach, by its roles.
+
+    VRRP between the edges is not listed, because it uses no port. If it is blocked, both edges hold
+    the address, and `fab status` shows that.
+    """
     found: list[Route] = []
     if "app" in node.roles:
-        found += [
+        found += _app_routes(settings)
+    if "edge" in node.roles:
+        found += _edge_routes(settings, node)
+    if "monitoring" in node.roles:
+        found += _monitoring_routes(settings)
+    return [route for route in found if route.target != node.name]
+
+
+def _app_routes(settings: Settings) -> list[Route]:
+    inventory, healer_port = settings.inventory, settings.edge.healer_port
+    return [
+        *(
             Route(db.name, db.address, postgres.PORT, "PostgreSQL")
             for db in inventory.having("postgres")
-        ]
-        port = settings.edge.healer_port
-        found += [
-            Route(edge.name, edge.address, port, "HAProxy, for the healers")
+        ),
+        *(
+            Route(edge.name, edge.address, healer_port, "HAProxy, for the healers")
             for edge in inventory.having("edge")
-        ]
-    if "edge" in node.roles:
-        found += [
-            Route(other.name, other.address, 0, "the app") for other in inventory.having("app")
-        ]
-        shared = haproxy.other_edges(settings, node)
-        found += [
+        ),
+    ]
+
+
+def _edge_routes(settings: Settings, node: Node) -> list[Route]:
+    return [
+        *(
+            Route(app_node.name, app_node.address, FROM_CONFIG, "the app")
+            for app_node in settings.inventory.having("app")
+        ),
+        *(
             Route(edge.name, edge.address, HAPROXY_PORT, "HAProxy, for the other edge")
-            for edge in shared
-        ]
-    if "monitoring" in node.roles:
-        found += [
-            Route(host.name, host.address, one.port, one.what)
+            for edge in haproxy.other_edges(settings, node)
+        ),
+    ]
+
+
+def _monitoring_routes(settings: Settings) -> list[Route]:
+    inventory, stats_port = settings.inventory, settings.edge.stats_port
+    return [
+        *(
+            Route(host.name, host.address, exporter.port, exporter.what)
             for host in inventory.nodes
-            for one in exporters.host_exporters(settings, host)
-        ]
-        found += [
-            Route(edge.name, edge.address, settings.edge.stats_port, "HAProxy's figures")
+            for exporter in exporters.host_exporters(settings, host)
+        ),
+        *(
+            Route(edge.name, edge.address, stats_port, "HAProxy's figures")
             for edge in inventory.having("edge")
-        ]
-    return [route for route in found if route.target != node.name]
+        ),
+    ]

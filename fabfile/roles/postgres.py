@@ -1,5 +1,7 @@
-"""PostgreSQL on a host of its own: reachable for the app nodes and nobody else, tuned, restarted
-when it dies."""
+"""The role of PostgreSQL's host: the server, who may connect, and the app's role and database.
+
+Only the app nodes can connect over the network. systemd restarts a server that dies.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from ..steps.unit import Unit
 from .postgres_steps import Cluster, IncludeDir, SettingsInEffect
 
 PORT = 5432
-"""Debian's first cluster; the runbook looks for its unix socket under this number
-(engine/pglink.py)."""
+"""The port of Debian's first cluster. It is also in the name of the unix socket through which the
+controller connects (engine/postgres.py)."""
 
 
 def postgres_unit(settings: Settings) -> str:
@@ -28,7 +30,7 @@ def postgres_unit(settings: Settings) -> str:
 
 
 def postgres_steps(settings: Settings, node: Node) -> list[Step]:
-    """The server, up and reachable, with the app's role and its empty database."""
+    """The server, with the app's role and its empty database. The data is a later phase."""
     return [*server_steps(settings, node), *access_steps(settings)]
 
 
@@ -36,7 +38,8 @@ def server_steps(settings: Settings, node: Node) -> list[Step]:
     """Package, cluster, configuration, running unit, and the settings in effect."""
     db, unit = settings.database, postgres_unit(settings)
     etc = f"/etc/postgresql/{db.version}/main"
-    restart, reload = (f"restart:{unit}",), (f"reload:{unit}",)
+    restart = (f"restart:{unit}",)
+    reload = (f"reload:{unit}",)
     drop_in = f"/etc/systemd/system/{unit}.d"
     running = Unit(unit, ready=_ready_command(PORT))
     return [
@@ -46,16 +49,24 @@ def server_steps(settings: Settings, node: Node) -> list[Step]:
         File(f"{drop_in}/restart.conf", render_template("postgres/restart.conf")),
         IncludeDir(etc, notify=restart),
         tuning_step(settings, node),
-        _block(f"{etc}/pg_ident.conf", _ident_text(settings), FORMER_IDENT, notify=reload),
-        hba(settings, notify=reload),
+        _postgres_block(
+            f"{etc}/pg_ident.conf", _ident_text(settings), former=FORMER_IDENT, notify=reload
+        ),
+        hba_step(settings, notify=reload),
         running,
-        SettingsInEffect(wanted(settings, node), db.name, db.user, running, notify=restart),
+        # Last, because only a running server can say which settings it uses.
+        SettingsInEffect(
+            wanted_settings(settings, node), db.name, db.user, running, notify=restart
+        ),
     ]
 
 
-def hba(settings: Settings, notify: tuple[str, ...] = ()) -> Block:
-    """Who may connect: our lines on top, others' below them; ours shut the app's database to
-    whom theirs let in."""
+def hba_step(settings: Settings, notify: tuple[str, ...] = ()) -> Block:
+    """Who may connect: our lines at the top of pg_hba.conf, the lines of others below.
+
+    PostgreSQL uses the first line that matches. If a line of others lets somebody in over the
+    network, our block also gets lines that close the app's database and role to everybody else.
+    """
     db = settings.database
     text = render_template(
         "postgres/pg_hba.conf",
@@ -65,17 +76,21 @@ def hba(settings: Settings, notify: tuple[str, ...] = ()) -> Block:
     )
     guard = render_template("postgres/pg_hba.guard.conf", db=db)
     path = f"/etc/postgresql/{db.version}/main/pg_hba.conf"
-    return _block(path, text, FORMER_HBA, guard=guard, guarded=NETWORK, notify=notify)
+    return _postgres_block(
+        path, text, former=FORMER_HBA, guard=guard, guarded=NETWORK_LINE, notify=notify
+    )
 
 
-def _block(
+def _postgres_block(
     path: str,
     text: str,
+    *,
     former: str,
     guard: str = "",
     guarded: str = "",
     notify: tuple[str, ...] = (),
 ) -> Block:
+    """A block in a file that the server reads; the mode keeps other users out, as Debian's does."""
     return Block(
         path,
         text,
@@ -93,27 +108,33 @@ FORMER_HBA = (
     r" +\S+ +scram-sha-256   # "
 )
 FORMER_IDENT = r"# |runbook +"
-"""Lines of the files that the runbook wrote whole, before it kept others' lines."""
+"""Match the runbook's lines in files of an earlier version, which wrote pg_hba.conf and
+pg_ident.conf as a whole. `Block` removes these lines."""
 
-NETWORK = (
+NETWORK_LINE = (
     r"^\s*(include|host\w*\s+\S+\s+\S+\s+(?=\S)(?!127\.0\.0\.1/32|::1/128|localhost\b|samehost\b))"
 )
-"""A line of pg_hba.conf that may let somebody in over the network; not Debian's own ones for
-loopback."""
+"""Matches a line of pg_hba.conf that may let somebody in over the network. Debian's own lines for
+the loopback do not match."""
 
 
-def wanted(settings: Settings, node: Node) -> dict[str, str]:
-    """The settings of configs/postgres/50-runbook.conf, rendered."""
+def wanted_settings(settings: Settings, node: Node) -> dict[str, str]:
+    """Each setting in our file on `node` (configs/postgres/50-runbook.conf), with its value."""
     lines = re.findall(r"^(\w+) = (.*)$", tuning_step(settings, node).content, re.M)
     return {name: value.strip().strip("'") for name, value in lines}
 
 
 def tuning_step(settings: Settings, node: Node) -> File:
-    """The settings file; PostgreSQL itself reads it before it takes its place, so a wrong value
-    cannot stop the server."""
+    """Our settings file.
+
+    PostgreSQL reads a copy of the configuration before the file is installed. So a wrong value
+    fails this step, and cannot stop the server at its next start.
+    """
     db = settings.database
     postgres = f"/usr/lib/postgresql/{db.version}/bin/postgres"
     etc = f"/etc/postgresql/{db.version}/main"
+    # `$stage` is the folder that holds the new file. The server needs the whole configuration to
+    # judge one file, and reads it as its own user. `-C` prints one value and starts nothing.
     check = (
         'install -d -o postgres "$stage/conf.d" && cp {} "$stage/conf.d/" && chmod 0755 "$stage"'
         f' && cp {etc}/postgresql.conf "$stage/postgresql.conf" && chown -R postgres "$stage" &&'
@@ -134,20 +155,21 @@ def tuning_step(settings: Settings, node: Node) -> File:
 
 
 def access_steps(settings: Settings) -> list[Step]:
-    """Role, database, rights."""
+    """The app's role, its database and its rights; the exporter's role on a watched site."""
     db = settings.database
     values = {"database": db.name, "user": db.user}
-    watcher = [SqlFile("040_monitoring", render_template("040_monitoring.sql"))]
+    exporter_role = [SqlFile("040_monitoring", render_template("040_monitoring.sql"))]
     return [
+        # The app's role leaves some connections free for people and for the exporter.
         LoginRole(db.user, settings.password, connections=db.max_connections - 10),
         SqlFile("020_database", render_template("020_database.sql", **values)),
         SqlFile("030_rights", render_template("030_rights.sql", **values), database=db.name),
-        *(watcher if settings.monitors else []),
+        *(exporter_role if settings.monitors else []),
     ]
 
 
 def index_steps(settings: Settings) -> list[Step]:
-    """The indexes the binary forgot, one step each."""
+    """The indexes that the binary does not create, one step each."""
     return [Index(settings.database.name, line) for line in SERVICE.indexes]
 
 
@@ -156,5 +178,6 @@ def _ident_text(settings: Settings) -> str:
 
 
 def _ready_command(port: int) -> str:
-    """Waits for the server to answer; its own script is at hand wherever it is installed."""
+    """Shell command that waits up to 30 s until the server answers. `pg_isready` comes with the
+    server's package."""
     return f"timeout 30 sh -c 'until pg_isready -q -p {port}; do sleep 0.1; done'"

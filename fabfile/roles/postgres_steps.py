@@ -1,5 +1,5 @@
-"""Steps that only PostgreSQL needs: its cluster, the line that reads our settings, and whether
-the server uses them."""
+"""Steps that only PostgreSQL needs: its cluster, the line that includes our settings, and a check
+that the server uses them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,27 @@ from ..engine.errors import RunbookError
 from ..engine.psql import json_lines, psql
 from ..engine.shell import PREVIOUS, Reading, q
 from ..engine.step import PENDING, Change, Step
-from ..steps.sql import NOT_STARTED, DatabaseStep
+from ..steps.sql import CLUSTER_STEPS, NOT_STARTED, DatabaseStep
 from ..steps.unit import Unit
-from .postgres_view import Cause, Overruled, broken, in_effect_query, overruled
+from .postgres_view import (
+    Cause,
+    Overruled,
+    find_overruled,
+    in_effect_query,
+    list_broken_lines,
+)
+
+PACKAGE_STEPS = "packages postgresql-"
+"""The beginning of the name of the step that installs PostgreSQL. Debian's package also creates the
+cluster, unless createcluster.conf forbids it."""
 
 
 @dataclass(frozen=True)
 class Cluster(Step):
-    """The cluster VERSION/main exists. Debian's package makes it, unless its createcluster.conf
-    says no or it was dropped."""
+    """The cluster VERSION/main exists.
+
+    Debian's package creates it, unless createcluster.conf forbids that or somebody dropped it.
+    """
 
     version: int
     notify: tuple[str, ...] = ()
@@ -31,8 +43,11 @@ class Cluster(Step):
         return f"cluster {self.version}/main"
 
     def probe(self) -> str:
-        """Whether its configuration and its data are there, and whether the package would make
-        it."""
+        """Print what exists of the cluster, and `unmade` if the package would not create it.
+
+        `configured`: its postgresql.conf. `filled`: a database in its data folder. `used`:
+        anything in that folder. `data=`: the folder, which postgresql.conf may move.
+        """
         return (
             f"etc=/etc/postgresql/{self.version}/main\n"
             "data=$(sed -n \"s/^data_directory *= *'\\([^']*\\)'.*/\\1/p\" $etc/postgresql.conf"
@@ -47,53 +62,57 @@ class Cluster(Step):
         )
 
     def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
-        """A package that is yet to be installed makes it, as a rule."""
-        installs = any(one.startswith("packages postgresql-") for one in planned)
-        made = installs and "unmade" not in seen.out.split()
-        return Reading("configured filled", 0) if made else seen
+        """If the plan installs the package, the package creates the cluster."""
+        installs = any(name.startswith(PACKAGE_STEPS) for name in planned)
+        creates = installs and "unmade" not in seen.out.split()
+        return Reading("configured filled", 0) if creates else seen
 
     def decide(self, seen: Reading) -> Change | None:
-        """Make an empty one in UTF-8, whatever the host's locale.
+        """Create an empty cluster.
 
         Raises:
-            RunbookError: only half of it is there: data may be at stake.
+            RunbookError: only the configuration or only the data exists. A new cluster could hide
+                or overwrite data.
         """
         words = seen.out.split()
         data = next((word[5:] for word in words if word.startswith("data=")), "?")
         if "configured" in words and "filled" in words:
             return None
         if "configured" in words or "used" in words:
-            raise _half(self.version, data, configured="configured" in words)
+            raise _explain_half_cluster(self.version, data, configured="configured" in words)
         folder = f"/etc/postgresql/{self.version}/main"
         script = (
-            # Left by a run that wrote into a folder without a cluster: pg_createcluster refuses
-            # where one of these is.
+            # A run may have written these files before the cluster existed. pg_createcluster
+            # refuses a folder that holds them.
             f"rm -f {folder}/pg_hba.conf {folder}/pg_ident.conf\n"
+            # The encoding is explicit: under the locale C, a cluster would get SQL_ASCII.
             f"pg_createcluster --encoding UTF8 --locale C.UTF-8 {self.version} main >/dev/null"
         )
         return Change(f"create {self.name}, encoded in UTF-8", (Shell(script),))
 
 
-def _half(version: int, data: str, *, configured: bool) -> RunbookError:
+def _explain_half_cluster(version: int, data: str, *, configured: bool) -> RunbookError:
+    """The error for a cluster of which only the configuration, or only the data, exists."""
     if configured:
         return RunbookError(
             f"cluster {version}/main is configured, but {data} holds no database",
-            "its file system may not be mounted; an empty cluster in its place would hide the data",
+            "its file system may not be mounted; a new, empty cluster would hide the data",
             f"on the host: ls -la {data}; findmnt; mount it, or pg_dropcluster {version} main to"
-            " begin with an empty one",
+            " start with an empty cluster",
         )
     return RunbookError(
         f"{data} is in use, but /etc/postgresql/{version}/main/postgresql.conf is missing",
-        "it may hold data, so no cluster was made there",
-        f"on the host: pg_createcluster {version} main   (takes over the data), or move {data}"
-        " away",
+        "it may hold data, so no cluster was created there",
+        f"on the host: pg_createcluster {version} main   (adopts the data), or move {data} away",
     )
 
 
 @dataclass(frozen=True)
 class IncludeDir(Step):
-    """postgresql.conf reads our file: it has `include_dir = 'conf.d'`, which pg_createcluster
-    may leave out."""
+    """postgresql.conf includes our file, by the line `include_dir = 'conf.d'`.
+
+    Debian writes that line, but pg_createcluster may leave it out, and people remove it.
+    """
 
     folder: str
     notify: tuple[str, ...] = ()
@@ -104,25 +123,25 @@ class IncludeDir(Step):
         return f"include_dir of {self.folder}/postgresql.conf"
 
     def probe(self) -> str:
-        """Its include lines."""
+        """Print the include lines of postgresql.conf."""
         return (
             f"grep -E '^[[:space:]]*include_dir' {q(self.folder)}/postgresql.conf 2>/dev/null; true"
         )
 
     def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
-        """A cluster that is yet to be made has the line."""
-        made = any(one.startswith(("cluster ", "packages postgresql-")) for one in planned)
-        return Reading("include_dir = 'conf.d'", 0) if made else seen
+        """If the plan creates the cluster, its new postgresql.conf has the line."""
+        creates = _creates_cluster(planned)
+        return Reading("include_dir = 'conf.d'", 0) if creates else seen
 
     def decide(self, seen: Reading) -> Change | None:
-        """Add the line at the end, where it overrules what stands before."""
+        """Add the line at the end of the file: there it overrules all earlier lines."""
         found = re.findall(r"^\s*include_dir(?:\s*=\s*|\s+)'?([^'#\s]+)", seen.out, re.M)
         if any(path.rstrip("/") in ("conf.d", f"{self.folder}/conf.d") for path in found):
             return None
         file = f"{self.folder}/postgresql.conf"
-        kept = PREVIOUS + self.folder
+        backup = PREVIOUS + self.folder
         script = (
-            f"set -e\nmkdir -p {q(kept)}; cp -pf {q(file)} {q(kept)}/\n"
+            f"set -e\nmkdir -p {q(backup)}; cp -pf {q(file)} {q(backup)}/\n"
             f"printf '\\n%s\\n' \"include_dir = 'conf.d'   # added by the runbook\" >>{q(file)}"
         )
         return Change(f"add include_dir = 'conf.d' to {file}", (Shell(script),))
@@ -133,8 +152,8 @@ class SettingsInEffect(DatabaseStep):
     """The server uses the settings of our file: neither ALTER SYSTEM nor another file overrules
     them.
 
-    What was set inside PostgreSQL (ALTER SYSTEM, ROLE, DATABASE) is reset, like a file of ours that
-    was changed by hand; others' files are not touched.
+    The step resets values that were set inside PostgreSQL (ALTER SYSTEM, ROLE, DATABASE), as a
+    deploy also replaces our files that were changed by hand. It leaves the files of others alone.
     """
 
     wanted: Mapping[str, str] = field(repr=False)
@@ -150,62 +169,74 @@ class SettingsInEffect(DatabaseStep):
         return "settings in effect"
 
     def probe(self) -> str:
-        """What is used and what set it; whether a restart is pending anyway."""
-        question = psql(
-            self.database, in_effect_query(self.wanted, self.app_database, self.app_user)
-        )
-        return f"[ ! -e {PENDING}/{self.unit.unit}.restart ] || echo pending\n{question}"
+        """Print each setting's value and source, after `pending` if a restart is pending."""
+        query = psql(self.database, in_effect_query(self.wanted, self.app_database, self.app_user))
+        return f"[ ! -e {PENDING}/{self.unit.unit}.restart ] || echo pending\n{query}"
 
     def predict(self, seen: Reading, planned: Iterable[str]) -> Reading:
-        """An earlier step that restarts or makes the server lets it take over our file."""
+        """If the plan starts or restarts the server, the server loads our file."""
         planned = tuple(planned)
         unit = self.unit.unit
-        wakes = {f"restart:{unit}", f"unit {unit}", self.unit.name}
-        if wakes & set(planned) or any(
-            one.startswith(("cluster ", "packages postgresql-")) for one in planned
-        ):
-            later = super().predict(seen, planned)
-            return (
-                later if later.out == NOT_STARTED else Reading("pending\n" + later.out, later.code)
-            )
-        return seen
+        starts = {f"restart:{unit}", f"unit {unit}", self.unit.name}
+        if not (starts & set(planned) or _creates_cluster(planned)):
+            return seen
+        predicted = super().predict(seen, planned)
+        if predicted.out == NOT_STARTED:
+            return predicted
+        return Reading("pending\n" + predicted.out, predicted.code)
 
     def decide(self, seen: Reading) -> Change | None:
-        """As `DatabaseStep`; a server that is yet to be started takes over our file by itself."""
+        """As `DatabaseStep`, but no change before the first start: the start loads our file."""
         return None if seen.out == NOT_STARTED else super().decide(seen)
 
     def compare(self, found: str | None) -> Change | None:
-        """Reset what can be reset, restart or reload where that is missing.
+        """Reset values that were set inside PostgreSQL; reload or restart a server that has not
+        loaded our file.
 
         Raises:
-            RunbookError: another file overrules ours, or has a line that PostgreSQL cannot read.
+            RunbookError: another file overrules ours, or PostgreSQL cannot read a line of a file.
         """
         facts = json_lines(found or "")
         pending = (found or "").startswith("pending")
-        wrong = overruled(self.wanted, facts)
-        if pending:  # the restart applies these
-            wrong = [one for one in wrong if one.cause not in (Cause.STALE, Cause.NOT_READ)]
-        if lines := broken(facts):
+        differences = find_overruled(self.wanted, facts)
+        if pending:
+            # The pending restart already loads our file, so these need no change of their own.
+            differences = [
+                setting
+                for setting in differences
+                if setting.cause not in (Cause.STALE, Cause.NOT_READ)
+            ]
+        if lines := list_broken_lines(facts):
             raise RunbookError(
                 f"PostgreSQL cannot read {lines[0]}",
-                "it takes over no change of that file, and may not start again",
+                "it ignores every change of that file, and may not start again",
                 f"fix that line, then on the host: systemctl reload {self.unit.unit}",
             )
-        for one in wrong:
-            if one.cause in (Cause.OTHER_FILE, Cause.AT_START):
+        for setting in differences:
+            if setting.cause in (Cause.OTHER_FILE, Cause.AT_START):
                 raise RunbookError(
-                    str(one),
-                    "the server does not do what the site file says",
-                    one.remedy(self.unit.unit),
+                    str(setting),
+                    "the server does not use the value from the site file",
+                    setting.remedy(self.unit.unit),
                 )
-        return self._take_over(wrong) if wrong else None
+        return self._apply_settings(differences) if differences else None
 
-    def _take_over(self, wrong: list[Overruled]) -> Change:
-        action = "restart" if any(one.restart and not one.later for one in wrong) else "reload"
-        resets = tuple(one.reset for one in wrong if one.reset)
+    def _apply_settings(self, differences: list[Overruled]) -> Change:
+        """Reset what overrules our file, then restart or reload the server."""
+        restart = any(setting.restart and not setting.later for setting in differences)
+        action = "restart" if restart else "reload"
+        resets = tuple(setting.reset for setting in differences if setting.reset)
         commands: list[Command] = [Sql(self.database, resets)] if resets else []
+        # The unit's own step knows how to restart, and how to wait until the server answers. It
+        # gets the reading of a unit that runs and has this action pending.
         active = f"LoadState=loaded\nActiveState=active\nUnitFileState=enabled\npending={action}"
-        take_over = self.unit.decide(Reading(active, 0))
-        assert take_over is not None
-        sentence = f"{'reset' if resets else action}: " + "; ".join(map(str, wrong))
-        return Change(sentence, (*commands, *take_over.commands))
+        unit_change = self.unit.decide(Reading(active, 0))
+        assert unit_change is not None
+        verb = "reset" if resets else action
+        sentence = f"{verb}: " + "; ".join(map(str, differences))
+        return Change(sentence, (*commands, *unit_change.commands))
+
+
+def _creates_cluster(planned: Iterable[str]) -> bool:
+    """Whether one of the `planned` steps creates an empty cluster."""
+    return any(name.startswith((CLUSTER_STEPS, PACKAGE_STEPS)) for name in planned)

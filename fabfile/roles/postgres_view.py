@@ -1,5 +1,5 @@
-"""The settings PostgreSQL uses, against those of our file: which differ, what overrules them,
-and where. Pure but for SQL text."""
+"""Compares the settings that PostgreSQL uses with those in our file, and finds what overrules
+them. Pure, except for the text of the SQL query."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from ..engine.sqltext import quote_literal
 
 OUR_FILE = "/conf.d/50-runbook.conf"
+"""The end of our file's path, below the folder of the cluster's version."""
 
 IN_EFFECT = """SELECT json_build_object('setting', s.name, 'used', s.setting,
   'shown', current_setting(s.name),
@@ -37,16 +38,19 @@ FROM pg_file_settings f LEFT JOIN pg_settings s USING (name)
 WHERE f.error IS NOT NULL AND f.sourcefile IS NOT NULL AND s.context IS DISTINCT FROM 'postmaster';
 SELECT json_build_object('broken', error, 'file', current_setting('hba_file'), 'line', line_number)
 FROM pg_hba_file_rules WHERE error IS NOT NULL;"""
-"""What is used, which line of which file is the last to set it, what the app's role or database
-sets instead, and lines that the server cannot read. JSON lines. A setting that needs a restart, or
-is in no file any more, has an error in pg_file_settings until then, which is no broken line.
+"""The query of `in_effect_query`. It prints JSON lines: each setting's value in use, with the last
+line in any file that sets it; values that the app's role or database sets instead; lines that the
+server cannot read.
+
+A setting that needs a restart, or that is in no file any more, also has an error in
+pg_file_settings until the restart. Its line is not broken, so the query leaves it out.
 """
 
 
 class Cause(StrEnum):
-    """Why a setting is not used as our file has it."""
+    """Why the server does not use the value in our file."""
 
-    STALE = "our file is the last to set it, but the server has not taken it over"
+    STALE = "our file is the last to set it, but the server has not loaded it yet"
     NOT_READ = "our file is not read"
     RESETTABLE = "ALTER SYSTEM, ALTER ROLE or ALTER DATABASE overrules our file"
     OTHER_FILE = "another file overrules ours"
@@ -55,141 +59,175 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Overruled:
-    """One setting that is not in effect as wanted, or will not be after the next restart."""
+    """A setting whose wanted value is not in effect, or will not be after the next restart."""
 
     name: str
     wanted: str
     used: str
     cause: Cause
     where: str
-    """File and line that set it, or PostgreSQL's own word for the source."""
+    """The file and line that set the value, or PostgreSQL's own name of the source."""
     restart: bool
-    """Whether it takes effect at a restart only."""
+    """Whether a new value takes effect only after a restart."""
     reset: str = ""
-    """The statement that ends it, for Cause.RESETTABLE."""
+    """The SQL statement that removes the other value, for Cause.RESETTABLE."""
     others: int = 0
-    """How many more settings have the same cause (see `merged`)."""
+    """The number of further settings with the same cause (see `merge_not_read`)."""
     later: bool = False
     """The server still uses the wanted value, but will not after its next restart or reload."""
 
     def __str__(self) -> str:
-        by = {
+        reasons = {
             Cause.RESETTABLE: f"{self.where} overrules our file",
             Cause.OTHER_FILE: f"{self.where} overrules our file",
             Cause.NOT_READ: "postgresql.conf does not include our file",
-            Cause.STALE: f"a {'restart' if self.restart else 'reload'} is missing",
+            Cause.STALE: f"a {self._action} is missing",
             Cause.AT_START: f"it comes from the {self.where}",
-        }[self.cause]
+        }
         verb = "will use, once restarted or reloaded," if self.later else "uses"
         more = f" (and {self.others} more settings)" if self.others else ""
         return (
-            f"PostgreSQL {verb} {self.name} = '{self.used}' instead of '{self.wanted}'{more}: {by}"
+            f"PostgreSQL {verb} {self.name} = '{self.used}' instead of '{self.wanted}'{more}:"
+            f" {reasons[self.cause]}"
         )
 
     def remedy(self, unit: str) -> str:
-        """What to type."""
-        act = f"systemctl {'restart' if self.restart else 'reload'} {unit}"
-        return {
+        """The command that an operator types next; `unit` is the cluster's systemd unit."""
+        apply = f"systemctl {self._action} {unit}"
+        commands = {
             Cause.RESETTABLE: (
                 f'fab deploy   (or on the host: runuser -u postgres -- psql -c "{self.reset}" &&'
-                f" {act})"
+                f" {apply})"
             ),
-            Cause.OTHER_FILE: f"on the host: remove {self.name} at {self.where}, then {act}",
+            Cause.OTHER_FILE: f"on the host: remove {self.name} at {self.where}, then {apply}",
             Cause.NOT_READ: "fab deploy   (it adds include_dir = 'conf.d' to postgresql.conf)",
-            Cause.STALE: f"fab deploy   (or on the host: {act})",
+            Cause.STALE: f"fab deploy   (or on the host: {apply})",
             Cause.AT_START: (
-                f"on the host: grep -r {self.name} /etc/postgresql; take it out, then {act}"
+                f"on the host: grep -r {self.name} /etc/postgresql; remove it there, then {apply}"
             ),
-        }[self.cause]
+        }
+        return commands[self.cause]
+
+    @property
+    def _action(self) -> str:
+        return "restart" if self.restart else "reload"
 
 
 def in_effect_query(wanted: Iterable[str], database: str, user: str) -> str:
-    """The question about the settings called `wanted`, and about the app's database and role;
-    JSON lines."""
+    """The SQL query about the settings named in `wanted`, and about values that the app's
+    `database` or its role `user` sets instead. It prints JSON lines."""
     names = ", ".join(map(quote_literal, wanted))
-    text = IN_EFFECT.replace("{names}", names)
-    return text.replace("{database}", quote_literal(database)).replace(
-        "{user}", quote_literal(user)
+    return (
+        IN_EFFECT.replace("{names}", names)
+        .replace("{database}", quote_literal(database))
+        .replace("{user}", quote_literal(user))
     )
 
 
-def overruled(wanted: Mapping[str, str], facts: Sequence[Mapping[str, Any]]) -> list[Overruled]:
-    """Pure: the settings whose value in use is not the wanted one, or will not be after the next
-    restart."""
+def find_overruled(
+    wanted: Mapping[str, str], facts: Sequence[Mapping[str, Any]]
+) -> list[Overruled]:
+    """Pure: the settings whose value in use differs from `wanted`, or will differ after the next
+    restart. `facts` are the rows of `in_effect_query`."""
     settings = [fact for fact in facts if fact.get("setting") in wanted]
-    return [found for fact in settings if (found := _overruled(wanted[fact["setting"]], fact))]
+    compared = [_compare_setting(wanted[fact["setting"]], fact) for fact in settings]
+    return [difference for difference in compared if difference]
 
 
-def _overruled(wanted: str, fact: Mapping[str, Any]) -> Overruled | None:
-    name, unit = fact["setting"], fact["unit"]
+def _compare_setting(wanted: str, fact: Mapping[str, Any]) -> Overruled | None:
+    """Compare the value in use first, then the value that the files give at the next restart."""
     if "role_value" in fact:
-        used, reset = fact["role_value"], fact["reset"]
-        where = reset.partition(" RESET ")[0]
-        same = same_value(wanted, used, unit)
-        return (
-            None if same else Overruled(name, wanted, used, Cause.RESETTABLE, where, False, reset)
-        )
-    own = fact["source"] in (
-        "user",
-        "database",
-        "database user",
-    )  # of the session that asks, not of the server
-    in_use = fact["text"] if own and fact["text"] is not None else fact["used"]
-    cause, where = _cause(fact)
+        return _compare_role_value(wanted, fact)
+    name, unit = fact["setting"], fact["unit"]
+    # These sources belong to the session that runs the query. The server's value for other
+    # sessions is then the value in the files.
+    own_session = fact["source"] in ("user", "database", "database user")
+    in_use = fact["text"] if own_session and fact["text"] is not None else fact["used"]
+    cause, where = _find_cause(fact)
     reset = f"ALTER SYSTEM RESET {name}" if cause is Cause.RESETTABLE else ""
     if not same_value(wanted, in_use, unit):
         return Overruled(name, wanted, fact["shown"], cause, where, fact["restart"], reset)
-    text = "its default" if fact["text"] is None else fact["text"]
-    if cause in (Cause.STALE, Cause.AT_START) or same_value(wanted, text, unit):
+    next_value = "its default" if fact["text"] is None else fact["text"]
+    # STALE: the file is ours, and its own step corrects it. AT_START: no file has an effect.
+    if cause in (Cause.STALE, Cause.AT_START) or same_value(wanted, next_value, unit):
         return None
-    return Overruled(name, wanted, text, cause, where, fact["restart"], reset, later=True)
+    return Overruled(name, wanted, next_value, cause, where, fact["restart"], reset, later=True)
 
 
-def _cause(fact: Mapping[str, Any]) -> tuple[Cause, str]:
-    """What is the last to set it, and where that is."""
+def _compare_role_value(wanted: str, fact: Mapping[str, Any]) -> Overruled | None:
+    """Compare a value that ALTER ROLE or ALTER DATABASE sets for the app's sessions."""
+    used, reset = fact["role_value"], fact["reset"]
+    if same_value(wanted, used, fact["unit"]):
+        return None
+    where = reset.partition(" RESET ")[0]
+    # New sessions use a reset value at once, so no restart is needed.
+    return Overruled(
+        fact["setting"], wanted, used, Cause.RESETTABLE, where, restart=False, reset=reset
+    )
+
+
+def _find_cause(fact: Mapping[str, Any]) -> tuple[Cause, str]:
+    """The kind of the last source that sets the value, and its place."""
     file = fact["file"] or ""
     where = f"{file}:{fact['line']}" if file else f"server's {fact['source']}"
     if fact["source"] in ("command line", "environment variable", "override"):
         return Cause.AT_START, str(fact["source"])
-    if file.endswith("/postgresql.auto.conf"):
+    if file.endswith("/postgresql.auto.conf"):  # the file that ALTER SYSTEM writes
         return Cause.RESETTABLE, where
     if file.endswith(OUR_FILE):
         return Cause.STALE, where
     return (Cause.OTHER_FILE if fact["read"] else Cause.NOT_READ), where
 
 
-def merged(wrong: Sequence[Overruled]) -> list[Overruled]:
-    """Pure: those that come from a file which is not read as one, headed by the one that keeps
-    users out, if it is there."""
-    unread = [one for one in wrong if one.cause is Cause.NOT_READ]
+def merge_not_read(differences: Sequence[Overruled]) -> list[Overruled]:
+    """Pure: merge all settings with Cause.NOT_READ into one entry.
+
+    One missing include line causes all of them, so an operator needs one message. The entry names
+    `listen_addresses` if it is among them, because that setting keeps the app nodes out.
+    """
+    unread = [setting for setting in differences if setting.cause is Cause.NOT_READ]
     if not unread:
-        return list(wrong)
-    head = next((one for one in unread if one.name == "listen_addresses"), unread[0])
-    return [replace(head, others=len(unread) - 1), *(one for one in wrong if one not in unread)]
+        return list(differences)
+    first = next((setting for setting in unread if setting.name == "listen_addresses"), unread[0])
+    rest = [setting for setting in differences if setting not in unread]
+    return [replace(first, others=len(unread) - 1), *rest]
 
 
-def broken(facts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines of PostgreSQL's files that it cannot read; until mended it takes over no change of
-    that file."""
+def list_broken_lines(facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Pure: the lines (`FILE:LINE: error`) that PostgreSQL cannot read in its configuration.
+
+    Until such a line is fixed, PostgreSQL ignores every change of its file.
+    """
     return [
         f"{fact['file']}:{fact['line']}: {fact['broken']}" for fact in facts if "broken" in fact
     ]
 
 
-_SIZES = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
-_TIMES = {"us": 0.001, "ms": 1.0, "s": 1000.0, "min": 60_000.0, "h": 3_600_000.0, "d": 86_400_000.0}
+_BYTES = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+_MILLISECONDS = {
+    "us": 0.001,
+    "ms": 1.0,
+    "s": 1000.0,
+    "min": 60_000.0,
+    "h": 3_600_000.0,
+    "d": 86_400_000.0,
+}
 
 
 def same_value(wanted: str, used: str, unit: str | None) -> bool:
-    """Whether `wanted`, as written in a file (512MB, 1s, on), is `used`, a number of `unit`s as
-    pg_settings has it."""
+    """Whether `wanted` and `used` mean the same value.
+
+    `wanted` is written as in a configuration file (512MB, 1s, on). `used` is as in pg_settings:
+    without a suffix it counts `unit`s. `unit` is None for a setting without a unit.
+    """
     if unit is None:
-        return _plain(wanted) == _plain(used)
-    ours, theirs = _amount(wanted, unit), _amount(used, unit)
+        return _normalise(wanted) == _normalise(used)
+    ours, theirs = _to_base_unit(wanted, unit), _to_base_unit(used, unit)
     return ours is not None and ours == theirs
 
 
-def _plain(text: str) -> str | float:
+def _normalise(text: str) -> str | float:
+    """A number, or the text in lower case with PostgreSQL's synonyms of on and off replaced."""
     text = re.sub(r"\s*,\s*", ",", text.strip().lower())
     try:
         return float(text)
@@ -197,13 +235,15 @@ def _plain(text: str) -> str | float:
         return {"true": "on", "yes": "on", "false": "off", "no": "off"}.get(text, text)
 
 
-def _amount(text: str, default: str) -> float | None:
-    """Bytes or milliseconds; a number without a unit counts `default`s (which may be `8kB`)."""
-    match = re.fullmatch(r"\s*(-?[\d.]+)\s*(\d*)([A-Za-z]*)\s*", text)
-    base = re.fullmatch(r"(\d*)([A-Za-z]+)", default)
-    if not match or not base:
+def _to_base_unit(text: str, default_unit: str) -> float | None:
+    """`text` in bytes or milliseconds; None if it is no quantity. A number without a suffix counts
+    `default_unit`s, which may be a multiple such as `8kB`."""
+    value = re.fullmatch(r"\s*(-?[\d.]+)\s*(\d*)([A-Za-z]*)\s*", text)
+    default = re.fullmatch(r"(\d*)([A-Za-z]+)", default_unit)
+    if not value or not default:
         return None
-    factor = {**_SIZES, **_TIMES}.get(match[3] or base[2])
+    factor = {**_BYTES, **_MILLISECONDS}.get(value[3] or default[2])
     if factor is None:
         return None
-    return float(match[1]) * factor * (1 if match[3] else int(base[1] or 1))
+    multiple = 1 if value[3] else int(default[1] or 1)
+    return float(value[1]) * factor * multiple

@@ -1,8 +1,8 @@
-"""The watchdog on each edge: `watchdog/` of this project as files, and a hardened unit.
+"""The role of the watchdog on an edge: the modules of `watchdog/`, and a hardened unit.
 
-keepalived moves the address away from an edge that does not answer, but requests under way stay
-behind, and wait. The watchdog ends what hangs within 0.3 s; requests that fail then are retried.
-`watchdog/` documents what it does.
+keepalived moves the address away from an edge that does not answer. But requests in progress stay
+on that edge and wait. The watchdog kills a daemon that hangs, within 0.3 s; requests that fail then
+are retried. `watchdog/` documents how it decides.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from ..control.haproxy import EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT
 from ..control.nginx import NGINX_UNIT
 from ..engine.step import Step
-from ..settings.paths import OURS, TOOLS
+from ..settings.paths import TOOLS
 from ..settings.project import PROJECT
 from ..settings.template import render_template
 from ..steps.file import Directory, File
@@ -21,35 +21,36 @@ from ..steps.package import Packages
 from ..steps.unit import Unit
 from . import nginx
 from .app import VERIFY
+from .healer import with_heading
 
-UNIT = "runbook-watchdog.service"
+WATCHDOG_UNIT = "runbook-watchdog.service"
 
 DAEMONS = (
     f"{HAPROXY_UNIT}={HAPROXY_PORT}{EDGE_HEALTH}",
     f"{NGINX_UNIT}={nginx.REFRESH}{nginx.ALIVE}",
 )
-"""What is watched: the unit, and the port and path on the loopback where it answers by itself."""
+"""The watched daemons: the unit, and the port and path on the loopback. The daemon itself must
+answer there: an answer that depends on the app would blame the daemon for a fault of the app."""
 
 
-def steps() -> list[Step]:
-    """The whole role; it comes after both daemons."""
-    restart = (f"restart:{UNIT}",)
+def watchdog_steps() -> list[Step]:
+    """The whole role. It comes after HAProxy and nginx, which it watches."""
+    restart = (f"restart:{WATCHDOG_UNIT}",)
     folder = f"{TOOLS}/watchdog"
     unit = render_template("watchdog/watchdog.service", tools=TOOLS, daemons=DAEMONS)
     return [
         Packages(("python3-minimal",)),
         Directory(folder),
-        *(File(f"{folder}/{path.name}", _source(path), notify=restart) for path in sources()),
-        NoOldModules(folder, tuple(path.name for path in sources())),
-        File(f"/etc/systemd/system/{UNIT}", unit, validate=VERIFY, notify=restart),
-        Unit(UNIT),
+        *(
+            File(f"{folder}/{path.name}", with_heading(path), notify=restart)
+            for path in watchdog_sources()
+        ),
+        NoOldModules(folder, tuple(path.name for path in watchdog_sources())),
+        File(f"/etc/systemd/system/{WATCHDOG_UNIT}", unit, validate=VERIFY, notify=restart),
+        Unit(WATCHDOG_UNIT),
     ]
 
 
-def sources() -> list[Path]:
+def watchdog_sources() -> list[Path]:
     """The watchdog's modules."""
     return sorted((PROJECT / "watchdog").glob("*.py"))
-
-
-def _source(path: Path) -> str:
-    return f"# {OURS}.\n{path.read_text(encoding='utf-8')}"

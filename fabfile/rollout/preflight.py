@@ -10,7 +10,7 @@ from ..engine.converge import Outcome, State
 from ..engine.errors import RunbookError
 from ..engine.host import Node
 from ..engine.shell import Reading
-from ..roles.ports import ports
+from ..roles.ports import list_ports
 from ..settings.settings import Settings
 from .listeners import Conflict, find_conflicts, listener_probe
 from .system import PHASES, System
@@ -46,7 +46,7 @@ def preconditions(system: System, node: Node, phases: Sequence[str]) -> list[Pre
     if not roles:
         return []
     app_port = system.facts.port if system.facts else None
-    needed = [port for role in roles for port in ports(settings, node, role, app_port)]
+    needed = [port for role in roles for port in list_ports(settings, node, role, app_port)]
     conditions = [Precondition("address", ADDRESSES, partial(judge_address, settings, node))]
     if needed:
         probe = listener_probe(needed, settings.database.version)

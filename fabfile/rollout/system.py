@@ -149,7 +149,7 @@ def _edge_steps(system: System, node: Node) -> Sequence[Step]:
     settings = system.settings
     # Part of every plan, so that a host without HTTP/3 is refused before anything is changed.
     http3_check = [Http3Possible()] if settings.edge.http3 else []
-    foreign = edge.foreign(settings)
+    foreign = edge.foreign_config_steps(settings)
     if system.facts is None:
         return [*foreign, *http3_check, undiscovered("the balancer's configuration")]
     ports = {app_node.name: system.facts.port for app_node in settings.inventory.having("app")}
@@ -157,7 +157,7 @@ def _edge_steps(system: System, node: Node) -> Sequence[Step]:
     steps: list[Step] = [*foreign, *haproxy.haproxy_steps(settings, node, ports)]
     if system.tls:
         steps += nginx.nginx_steps(settings, node, system.tls)
-        steps += watchdog.steps()
+        steps += watchdog.watchdog_steps()
     else:
         steps += [*http3_check, UNISSUED]
     if settings.edge.address:

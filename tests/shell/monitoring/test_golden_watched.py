@@ -19,7 +19,7 @@ from samples import FACTS, MATERIAL, site, watched_site
 
 from fabfile.engine.host import Node
 from fabfile.engine.step import Step
-from fabfile.roles.exporters import FIGURES_TIMER
+from fabfile.roles.figures import FIGURES_TIMER
 from fabfile.roles.monitoring import RULES
 from fabfile.rollout.system import PHASES, System
 from fabfile.settings.settings import Settings

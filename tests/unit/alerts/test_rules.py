@@ -18,7 +18,7 @@ import tasks
 from fabfile.alerts.burning import burn_rules, rate_rules
 from fabfile.alerts.objectives import WINDOWS, service_objectives
 from fabfile.alerts.rulefile import render_rules
-from fabfile.roles.exporters import histogram_bounds
+from fabfile.roles.figures import histogram_bounds
 from fabfile.roles.monitoring import UNIT_PAGES
 from fabfile.settings.bingo import SERVICE
 

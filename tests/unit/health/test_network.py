@@ -13,7 +13,7 @@ from fabfile.health import network
 from fabfile.health.host import HostStatus
 from fabfile.health.network import NetworkView
 from fabfile.health.overview import find_site_problems, select_problems
-from fabfile.roles.ports import routes
+from fabfile.roles.ports import list_routes
 from fabfile.settings.inventory import Inventory
 
 EDGE1, _, NODE1, _, DB1 = NODES
@@ -28,22 +28,22 @@ def view(*tried: str, listens: str = "") -> NetworkView:
 
 
 def test_whom_each_host_must_reach() -> None:
-    assert [(one.target, one.number) for one in routes(site(), EDGE1)] == [
+    assert [(one.target, one.number) for one in list_routes(site(), EDGE1)] == [
         ("node1", 0),
         ("node2", 0),
         ("edge2", 8081),
     ]
-    assert [(one.target, one.number) for one in routes(site(), NODE1)] == [
+    assert [(one.target, one.number) for one in list_routes(site(), NODE1)] == [
         ("db1", 5432),
         ("edge1", 8405),
         ("edge2", 8405),
     ]
-    assert routes(site(), DB1) == []
+    assert list_routes(site(), DB1) == []
 
 
 def test_a_host_with_every_role_reaches_nobody() -> None:
     alone = replace(NODES[0], roles=("app", "edge", "postgres"))
-    assert routes(replace(site(), inventory=Inventory((alone,))), alone) == []
+    assert list_routes(replace(site(), inventory=Inventory((alone,))), alone) == []
 
 
 def test_what_a_host_has_seen() -> None:

@@ -13,7 +13,7 @@ from fabfile.engine.psql import REFUSED, answer
 from fabfile.engine.shell import Reading
 from fabfile.health.database import judge_database
 from fabfile.roles import postgres
-from fabfile.roles.postgres_view import Cause, merged, overruled, same_value
+from fabfile.roles.postgres_view import Cause, find_overruled, merge_not_read, same_value
 
 AUTO = "/var/lib/postgresql/17/main/postgresql.auto.conf"
 OURS = "/etc/postgresql/17/main/conf.d/50-runbook.conf"
@@ -116,7 +116,7 @@ def test_values_are_compared_by_what_they_mean(
     ],
 )
 def test_what_overrules_a_setting(changes: dict[str, Any], cause: Cause | None, says: str) -> None:
-    found = overruled({"work_mem": "16MB"}, [fact(**changes)])
+    found = find_overruled({"work_mem": "16MB"}, [fact(**changes)])
     assert [one.cause for one in found] == ([cause] if cause else [])
     for one in found:
         assert says in str(one)
@@ -127,8 +127,8 @@ def test_what_overrules_a_setting(changes: dict[str, Any], cause: Cause | None, 
 def test_a_file_that_is_not_read_is_one_problem_headed_by_what_keeps_users_out() -> None:
     unread = {"used": "1", "unit": None, "read": False, "file": MAIN}
     facts = [fact(setting=name, **unread) for name in ("jit", "listen_addresses", "port")]
-    (one,) = merged(
-        overruled({"jit": "off", "listen_addresses": "192.0.2.1", "port": "5432"}, facts)
+    (one,) = merge_not_read(
+        find_overruled({"jit": "off", "listen_addresses": "192.0.2.1", "port": "5432"}, facts)
     )
     assert "listen_addresses = '16MB' instead of '192.0.2.1' (and 2 more settings)" in str(one)
 
@@ -193,7 +193,9 @@ FREE = '{"connections": 9, "most": 197, "own": 2, "own_most": 190}'
 )
 def test_the_health_of_the_database(out: str, code: int, says: list[str]) -> None:
     settings = site()
-    problems = judge_database(postgres.wanted(settings, DB1), settings, DB1, Reading(out, code))
+    problems = judge_database(
+        postgres.wanted_settings(settings, DB1), settings, DB1, Reading(out, code)
+    )
     assert len(problems) == len(says)
     for problem, text in zip(problems, says, strict=True):
         assert text in problem.message

@@ -13,7 +13,7 @@ from fabfile.engine.converge import State
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.host import Node
 from fabfile.engine.shell import Reading
-from fabfile.roles.ports import ports
+from fabfile.roles.ports import list_ports
 from fabfile.rollout import listeners
 from fabfile.rollout.preflight import judge_address, judge_ports, preconditions, unmet
 from fabfile.rollout.system import PHASES, System
@@ -101,7 +101,7 @@ def apache(*addresses: str) -> str:
 
 
 def judged(node: Node, role: str, text: str, code: int = 0) -> list[RunbookError]:
-    needed = ports(site(), node, role, FACTS.port)
+    needed = list_ports(site(), node, role, FACTS.port)
     return judge_ports(node, listeners.find_conflicts(needed, Reading(text, code)))
 
 
@@ -309,7 +309,7 @@ def test_the_port_of_the_app_is_not_asked_for_before_it_is_known() -> None:
 
 def test_an_edge_without_http3_needs_no_udp() -> None:
     without = replace(site(), edge=replace(site().edge, http3=False))
-    assert {port.protocol for port in ports(without, EDGE1, "edge", FACTS.port)} == {"tcp"}
+    assert {port.protocol for port in list_ports(without, EDGE1, "edge", FACTS.port)} == {"tcp"}
 
 
 def test_what_does_not_hold_is_a_failed_step_of_the_plan() -> None:

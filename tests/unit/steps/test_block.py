@@ -14,7 +14,7 @@ from fabfile.engine.shell import Reading
 from fabfile.roles import postgres
 from fabfile.steps.block import BEGIN, END
 
-HBA = postgres.hba(site())
+HBA = postgres.hba_step(site())
 OURS = HBA.render_file("")
 DEBIAN = (
     "# PostgreSQL Client Authentication Configuration File\n# TYPE  DATABASE  USER  ADDRESS "
