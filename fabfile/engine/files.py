@@ -4,6 +4,7 @@ written."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -32,12 +33,12 @@ def explain_local_file(error: OSError, why: str) -> RunbookError:
     """The error for the file of this machine that `error` names; `why` says what that means."""
     path = Path(str(error.filename))
     reason = (error.strerror or str(error)).lower()
-    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
-    return RunbookError(
-        f"{path}: {reason}",
-        why,
-        f"ls -ld {q(str(path))}; df -h {q(str(folder))}; df -i {q(str(folder))}",
-    )
+    there = next((parent for parent in path.absolute().parents if parent.is_dir()), path)
+    folder = q(str(there))
+    advice = f"ls -ld {q(str(path))}; findmnt -T {folder}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = f"df -h {folder}; df -i {folder}"
+    return RunbookError(f"{path}: {reason}", why, advice)
 
 
 @contextlib.contextmanager

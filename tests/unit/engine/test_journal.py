@@ -76,11 +76,10 @@ def test_a_run_goes_on_without_its_files(
         run.note("report.json", {"exit": 0})
     run.note("plan.json", {"exit": 0})
     assert json.loads((run.path / "plan.json").read_text())["exit"] == 0
-    file, folder = run.path / "report.json", run.path
     assert capsys.readouterr().err.splitlines() == [
-        f"! {file}: no space left on device",
+        f"! {run.path}/report.json: no space left on device",
         "  why  the run goes on; its folder on this machine lacks files",
-        f"  next ls -ld {file}; df -h {folder}; df -i {folder}",
+        f"  next df -h {run.path}; df -i {run.path}",
     ]
 
 
@@ -91,7 +90,7 @@ def test_a_folder_that_cannot_be_made_is_named(
     Run("deploy", tmp_path / "runs").note("plan.json", {})
     err = capsys.readouterr().err
     assert "plan.json: not a directory" in err
-    assert f"df -h {tmp_path}; " in err, "the nearest folder that exists"
+    assert f"findmnt -T {tmp_path}\n" in err, "the nearest folder that exists"
 
 
 def test_appending_is_one_script() -> None:
