@@ -42,49 +42,37 @@ def _call_through_sudo(module: str, name: str, arguments: object) -> Any:
             "hosts need root: mounts, a bridge, containers",
             "run it as root, or allow this user password-less sudo",
         )
-    here = Path(__file__).resolve().parent.parent
-    environment = [
-        f"LAB={os.environ.get('LAB', '0')}",
-        f"PYTHONPATH={here}",
-        "PYTHONDONTWRITEBYTECODE=1",
-    ]
-    proxies = [
-        f"{key}={os.environ[key]}" for key in ("http_proxy", "https_proxy") if key in os.environ
-    ]
-    argv = [
-        "sudo",
-        "-n",
-        "env",
-        *environment,
-        *proxies,
-        sys.executable,
-        "-m",
-        __name__,
-        module,
-        name,
-    ]
+    program = [sys.executable, "-m", __name__, module, name, json.dumps(arguments)]
     done = subprocess.run(
-        [*argv, json.dumps(arguments)],
+        ["sudo", "-n", "env", *_environment(), *program],
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
         errors="replace",
     )
     lines = done.stdout.splitlines()
-    answer = (
-        json.loads(lines[-1])
-        if lines
-        else {
-            "error": [
-                "the part that sudo runs ended early",
-                "its result is unknown",
-                "run it again",
-            ]
-        }
-    )
+    if not lines:
+        raise LabError(
+            "the part that sudo runs ended early", "its result is unknown", "run it again"
+        )
+    answer = json.loads(lines[-1])
     if "error" in answer:
         raise LabError(*answer["error"])
     return answer["result"]
+
+
+def _environment() -> list[str]:
+    """What the part that sudo runs needs to know, as `KEY=VALUE`."""
+    here = Path(__file__).resolve().parent.parent
+    proxies = [
+        f"{key}={os.environ[key]}" for key in ("http_proxy", "https_proxy") if key in os.environ
+    ]
+    return [
+        f"LAB={os.environ.get('LAB', '0')}",
+        f"PYTHONPATH={here}",
+        "PYTHONDONTWRITEBYTECODE=1",
+        *proxies,
+    ]
 
 
 def _run_function(module: str, name: str, arguments: str) -> None:

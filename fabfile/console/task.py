@@ -51,25 +51,8 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
         except RunbookError as error:
             print_error(error)
             code = error.code
-        except interrupt.Aborted:
-            print_error(
-                RunbookError(
-                    "interrupted in the middle of a step",
-                    "its command may still run on the host; files are replaced in one rename, and"
-                    " the next deploy reads the host again before it changes anything",
-                    "fab status, then fab deploy",
-                )
-            )
-            code = INTERRUPTED
-        except KeyboardInterrupt:
-            print_error(
-                RunbookError(
-                    "interrupted",
-                    "the current step either finished or never started; nothing is half-written,"
-                    " and the locks are released",
-                    "fab plan   (shows what remains to be done), then fab deploy",
-                )
-            )
+        except KeyboardInterrupt as stop:
+            print_error(_explain_interrupt(stop))
             code = INTERRUPTED
         except BrokenPipeError:  # the reader of a pipe has ended (`| head`)
             sys.stderr.close()
@@ -83,6 +66,22 @@ def run_as_task(body: Callable[..., int | None]) -> Callable[..., None]:
             raise Exit(code=code)
 
     return task
+
+
+def _explain_interrupt(stop: KeyboardInterrupt) -> RunbookError:
+    if isinstance(stop, interrupt.Aborted):
+        return RunbookError(
+            "interrupted in the middle of a step",
+            "its command may still run on the host; files are replaced in one rename, and the next"
+            " deploy reads the host again before it changes anything",
+            "fab status, then fab deploy",
+        )
+    return RunbookError(
+        "interrupted",
+        "the current step either finished or never started; nothing is half-written, and the locks"
+        " are released",
+        "fab plan   (shows what remains to be done), then fab deploy",
+    )
 
 
 def hosts_of(c: Any) -> list[str]:

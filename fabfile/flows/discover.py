@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..console.json_file import write_json
 from ..console.rollup import open_console, show_outcome
@@ -11,12 +12,16 @@ from ..discovery import store as discovery_store
 from ..engine.converge import Converger, State
 from ..engine.errors import OK, RunbookError
 from ..engine.journal import Run
+from ..engine.link import Link
 from ..engine.lock import Lock
 from ..engine.script_log import ScriptLog
 from ..roles import app, base
 from ..rollout import binary
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def discover_program(settings: Settings, names: Sequence[str], json: str | None) -> int:
@@ -47,22 +52,22 @@ def discover_program(settings: Settings, names: Sequence[str], json: str | None)
         Lock(list(fleet.links.values()), run),
     ):
         link = fleet.link(node)
-        converger = Converger(
-            link,
-            run,
-            on_outcome=lambda outcome: None,
-            progress=lambda text: status.update(text),
-        )
-        steps = [*base.base_steps(), *app.ground_steps(settings, binary.fetch_binary(settings))]
-        for outcome in converger.apply(steps):
-            if outcome.state in (State.CHANGED, State.FAILED):
-                show_outcome(out, node.name, outcome)
-            if outcome.error:
-                raise outcome.error
-        discovery = discovery_store.find_facts(
-            settings, link, run, out, lambda text: status.update(text)
-        )
+        _install_program(settings, link, run, out, status.update)
+        discovery = discovery_store.find_facts(settings, link, run, out, status.update)
     report.show_discovery(out, discovery)
     seconds = round(time.monotonic() - started, 2)
     write_json({"host": node.name, "seconds": seconds, **report.as_dict(discovery)}, json)
     return OK
+
+
+def _install_program(
+    settings: Settings, link: Link, run: Run, out: Console, progress: Callable[[str], None]
+) -> None:
+    """Bring the host as far as the binary needs it to be run once."""
+    converger = Converger(link, run, on_outcome=lambda outcome: None, progress=progress)
+    steps = [*base.base_steps(), *app.ground_steps(settings, binary.fetch_binary(settings))]
+    for outcome in converger.apply(steps):
+        if outcome.state in (State.CHANGED, State.FAILED):
+            show_outcome(out, link.name, outcome)
+        if outcome.error:
+            raise outcome.error

@@ -58,27 +58,41 @@ def measure_service(
 
     from rich.console import Console
 
-    from ..acceptance.export import as_json, refuse_bad_path
     from ..acceptance.progress import LiveView
     from ..acceptance.run import measure_all
     from ..acceptance.table import show_outcome_table
-    from ..report import refuse_bad_folder, write_report
 
     screen = Console(stderr=True) if json_path == "-" else console or Console()
-    if json_path:
-        refuse_bad_path(json_path)
-    if report:
-        refuse_bad_folder(report)
+    _refuse_bad_paths(json_path, report)
     with LiveView(screen) as view:
         outcome = asyncio.run(measure_all(address, plan, view, facts=facts, secure=secure))
     outcome = _add_drill_rows(outcome, run_drills, why_no_drills, screen)
     show_outcome_table(outcome, screen)
+    _write_files(outcome, json_path, report, screen)
+    return 0 if outcome.ok else 1
+
+
+def _refuse_bad_paths(json_path: str | None, report: Path | None) -> None:
+    """Before minutes of measuring."""
+    from ..acceptance.export import refuse_bad_path
+    from ..report import refuse_bad_folder
+
     if json_path:
-        write_json(as_json(outcome), json_path)
+        refuse_bad_path(json_path)
+    if report:
+        refuse_bad_folder(report)
+
+
+def _write_files(
+    outcome: CheckOutcome, json_path: str | None, report: Path | None, screen: Console
+) -> None:
+    from ..acceptance.export import as_json
+    from ..report import write_report
+
+    write_json(as_json(outcome), json_path)
     if report:
         page = write_report(report, as_json(outcome), [drill.as_json() for drill in outcome.drills])
         screen.print(f"The report: {page}", soft_wrap=True)
-    return 0 if outcome.ok else 1
 
 
 def _add_drill_rows(

@@ -64,18 +64,8 @@ def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bo
             shown.append(key)
             table.add_row(node.name, key.address.entry, key_fingerprint(key.key), key.state)
     out.print(table)
-    states = {key.state for key in shown}
-    if KeyState.REVOKED in states:
-        out.print(
-            "[bold red]✗[/] a host shows a revoked key: give the host a new key (ssh-keygen -A on"
-            " its console)"
-        )
-        return DIFFERS
-    if KeyState.DIFFERS in states and not replace:
-        out.print(
-            "[bold red]✗[/] a pinned key differs: compare the fingerprint on the host's console"
-            " (ssh-keygen -lf), then --replace"
-        )
+    if refusal := _explain_bad_keys({key.state for key in shown}, replace=replace):
+        out.print(f"[bold red]✗[/] {refusal}")
         return DIFFERS
     unpinned = [key for key in shown if key.state is not KeyState.PINNED]
     if not unpinned:
@@ -85,6 +75,17 @@ def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bo
     _write_pins(file, unpinned)
     out.print(f"{plural(len(unpinned), 'key')} pinned in {file}")
     return OK
+
+
+def _explain_bad_keys(states: set[KeyState], *, replace: bool) -> str:
+    if KeyState.REVOKED in states:
+        return "a host shows a revoked key: give the host a new key (ssh-keygen -A on its console)"
+    if KeyState.DIFFERS in states and not replace:
+        return (
+            "a pinned key differs: compare the fingerprint on the host's console (ssh-keygen -lf),"
+            " then --replace"
+        )
+    return ""
 
 
 def _read_keys(address: Address, known: KnownHosts) -> Iterator[ShownKey]:

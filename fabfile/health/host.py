@@ -4,7 +4,7 @@ health checks."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..control import haproxy_stats
@@ -132,15 +132,18 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
             host.alerts = alerts.read_alerts(answer)
         if check.name == units.NAME:
             _read_units(host, parse_units(answer.out), units.needed_units(settings, node))
+    host.problems += _find_problems(host, is_edge=is_edge)
+    return host
+
+
+def _find_problems(host: HostStatus, *, is_edge: bool) -> Iterator[Problem]:
+    """What its own readings show; the checks have judged theirs."""
     if is_edge:
         drained = [*host.drained, *host.healing]
-        host.problems += find_balancer_problems(host.servers, drained, host.edge)
-    host.problems += [
-        *find_drain_problems(host.host, host.drained, host.healing, host.edge),
-        *find_pending_problems(host.pending),
-        *find_clock_problems(host.clock),
-    ]
-    return host
+        yield from find_balancer_problems(host.servers, drained, host.edge)
+    yield from find_drain_problems(host.host, host.drained, host.healing, host.edge)
+    yield from find_pending_problems(host.pending)
+    yield from find_clock_problems(host.clock)
 
 
 def _read_figures(host: HostStatus, seen: Reading) -> None:

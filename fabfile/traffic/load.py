@@ -81,17 +81,7 @@ async def offer_load(
     async def send_request(request: Request, intended: float) -> None:
         woke = loop.time() - begin
         answer = await client.ask(request, timeout=timeout, due=begin + intended)
-        sample = Sample(
-            endpoint=request.endpoint,
-            intended=intended,
-            woke=woke,
-            sent=answer.sent - begin,
-            done=answer.done - begin,
-            status=answer.status,
-            error=answer.error,
-            mark=answer.mark,
-            arm=request.arm,
-        )
+        sample = _make_sample(request, answer, begin, intended, woke)
         samples.append(sample)
         if on_answer:
             on_answer(request, sample, answer)
@@ -105,6 +95,22 @@ async def offer_load(
             tasks.create_task(send_request(request, intended))
     elapsed = max(loop.time() - begin, 1e-9)
     return Load(rate, count / rate, samples, (_cpu_seconds() - cpu) / elapsed)
+
+
+def _make_sample(
+    request: Request, answer: Response, begin: float, intended: float, woke: float
+) -> Sample:
+    return Sample(
+        endpoint=request.endpoint,
+        intended=intended,
+        woke=woke,
+        sent=answer.sent - begin,
+        done=answer.done - begin,
+        status=answer.status,
+        error=answer.error,
+        mark=answer.mark,
+        arm=request.arm,
+    )
 
 
 def _cpu_seconds() -> float:

@@ -56,16 +56,20 @@ def cache_row(evidence: CacheEvidence, *, proof: bool) -> Row:
         doubts.append(
             f"{slow_text}: at most {max(most, 0)} would prove ≤ {CACHED_SLOW_SHARE * 100:.0f} %"
         )
-    if ages.by_headers:
-        doubts.append("the answers do not show how old they are, only headers do")
-    elif not ages.evidence:
-        doubts.append("the answers do not show how old they are")
+    doubts += _age_doubts(ages)
     return replace(
         judged,
         verdict=Verdict.UNPROVEN if doubts else Verdict.HELD,
         why="; ".join(doubts),
         notes=_cache_notes(evidence, ages, slow),
     )
+
+
+def _age_doubts(ages: Ages) -> Iterator[str]:
+    if ages.by_headers:
+        yield "the answers do not show how old they are, only headers do"
+    elif not ages.evidence:
+        yield "the answers do not show how old they are"
 
 
 def _post_problems(evidence: CacheEvidence, ages: Ages) -> Iterator[str]:
