@@ -124,6 +124,35 @@ def slow_cases() -> list[Case]:
     ]
 
 
+def burst_cases() -> list[Case]:
+    """Ten bad minutes, then silence or good answers: whoever is called is not called for long. And
+    a few bad requests in hours call nobody."""
+    pages = 'alertname=~".+",severity="page"'
+    hours = f'severity="page",window="{WINDOWS[2].long}"'
+    cases = []
+    for kind in ("errors", "slow"):
+        for what, good in (("silence", "0x20 0x60"), ("good answers", "0x20 0+3000x60")):
+            series: dict[str, str] = {}
+            for one in (one for one in OBJECTIVES if one.kind == kind):
+                # Of a histogram, the count grows with the good answers, too.
+                bad = "0+3000x20 60000x60" if what == "silence" or not one.within else "0+3000x80"
+                series |= traffic(one, good, bad)
+            cases.append(
+                Case(
+                    f"a burst of {kind}, then {what}",
+                    series,
+                    {(hours, "9m30s"): count_of(kind), (pages, "16m"): 0, (pages, "38m"): 0},
+                    interval="30s",
+                )
+            )
+    movie = next(one for one in OBJECTIVES if one.kind == "errors" and one.endpoint.kind == "read")
+    few = traffic(movie, "0+1x200", "0x20 5x180")
+    cases.append(
+        Case("5 of 100 requests in hours", few, {(pages, "11m"): 0, (pages, "12m"): 0}, "30s")
+    )
+    return cases
+
+
 @dataclass(frozen=True)
 class Cause:
     """A cause that lasts from the begin: fires `at`, not yet at `before`, and never with `unless`

@@ -17,6 +17,11 @@ RECORDED = "5m"
 """The window of the recorded rates, of which the longer ones are averages."""
 RAW = ("30s", "2m", RECORDED)
 """Windows that are asked of the raw figures."""
+RECORDED_LONG = ("6h", "1d", "3d")
+"""Windows of which even a count is asked of the recorded rates."""
+SLOW_STEP = 30
+"""Seconds between two computations of what covers minutes to days: three days of a figure every 5 s
+are many."""
 
 
 def name_rate(kind: str, window: str) -> str:
@@ -75,18 +80,28 @@ def _share(objective: Objective, window: str) -> str:
 def _expression(objective: Objective, window: BurnWindow) -> str:
     limit = f"{objective.limit(window):.6g}"
     parts = [f"{_share(objective, span)} > {limit}" for span in (window.long, window.short)]
+    if window.now:
+        parts.append(f"{_share(objective, window.now)} > {objective.budget:.6g}")
     if window.at_least:
-        chosen = f'endpoint="{objective.endpoint.name}"'
-        raw = (
-            f"sum by (endpoint) (increase(edge_request_seconds_count{{{chosen}}}[{window.long}]))"
-            " - sum by (endpoint) (increase(edge_request_seconds_bucket"
-            f'{{{chosen},le="{_bound(objective.within)}"}}[{window.long}]))'
-            if objective.within
-            else "sum by (endpoint)"
-            f' (increase(edge_requests_total{{{chosen},code=~"5.."}}[{window.long}]))'
-        )
-        parts.append(f"({raw}) >= {window.at_least}")
+        parts.append(f"({_bad_requests(objective, window.long)}) >= {window.at_least}")
     return " and ".join(parts)
+
+
+def _bad_requests(objective: Objective, window: str) -> str:
+    """How many bad requests a window had."""
+    chosen = f'endpoint="{objective.endpoint.name}"'
+    if window in RECORDED_LONG:
+        rate = f"{name_rate(objective.kind, RECORDED)}{{{chosen}}}"
+        return f"sum_over_time({rate}[{window}]) * {SLOW_STEP}"
+    if not objective.within:
+        return (
+            f'sum by (endpoint) (increase(edge_requests_total{{{chosen},code=~"5.."}}[{window}]))'
+        )
+    return (
+        f"sum by (endpoint) (increase(edge_request_seconds_count{{{chosen}}}[{window}]))"
+        " - sum by (endpoint) (increase(edge_request_seconds_bucket"
+        f'{{{chosen},le="{_bound(objective.within)}"}}[{window}]))'
+    )
 
 
 def _describe(objective: Objective, window: BurnWindow) -> AlertRule:

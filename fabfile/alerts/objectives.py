@@ -30,6 +30,9 @@ class BurnWindow:
     severity: str
     at_least: int = 0
     """Bad requests within the long window without which nobody is called."""
+    now: str = ""
+    """A still shorter window, in which the promise itself must be broken. The alert ends within
+    this time after users are served well again, or after the last request."""
 
 
 WINDOWS = (
@@ -38,7 +41,8 @@ WINDOWS = (
     BurnWindow("2m", "30s", 5, "page", at_least=10),
     # The rest is the Google SRE workbook's table for 30 days ("Alerting on SLOs", 6.).
     BurnWindow("1h", "5m", 14.4, "page", at_least=10),
-    BurnWindow("6h", "30m", 6, "page"),
+    # Ours: `now`, without which a burst of a few minutes would page until half an hour after it.
+    BurnWindow("6h", "30m", 6, "page", at_least=10, now="5m"),
     BurnWindow("1d", "2h", 3, "inform"),
     BurnWindow("3d", "6h", 1, "inform"),
 )

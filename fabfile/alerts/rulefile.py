@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from ..settings.bingo import SERVICE
 from ..settings.paths import OURS
 from ..settings.settings import Settings
-from .burning import burn_rules, rate_rules
+from .burning import SLOW_STEP, burn_rules, rate_rules
 from .causes import cause_rules
 from .rule import write_group, write_rules
 
 FAST = ("30s", "2m")
 """Windows whose rates are computed at every scrape."""
-SLOWLY = "30s"
-"""Between two computations of the others: three days of a figure every 5 s are many."""
 
 
 def render_rules(settings: Settings, unit_pages: Mapping[str, str]) -> str:
@@ -32,7 +30,7 @@ def render_rules(settings: Settings, unit_pages: Mapping[str, str]) -> str:
                     *(rule for rule in rates if rule not in fast),
                     *(rule for rule in burns if rule not in quick),
                 ],
-                SLOWLY,
+                f"{SLOW_STEP}s",
             ),
             write_group("causes", cause_rules(settings, unit_pages)),
         ],
