@@ -58,6 +58,11 @@ def refused_calls(events: Iterable[Event]) -> tuple[Destination, ...]:
     return tuple(dict.fromkeys(Destination(event.address, event.port) for event in failed))
 
 
+def _answered_calls(events: Iterable[Event]) -> tuple[Destination, ...]:
+    made = (event for event in _outbound_calls(events) if not event.error)
+    return tuple(dict.fromkeys(Destination(event.address, event.port) for event in made))
+
+
 def gather_facts(
     attempt: Attempt,
     program: Program,
@@ -94,13 +99,7 @@ def gather_facts(
         logs=tuple(dict.fromkeys(event.path for event in own if event.append)),
         directories=directories,
         reject=tuple(sorted(reject)),
-        calls=tuple(
-            dict.fromkeys(
-                Destination(event.address, event.port)
-                for event in _outbound_calls(attempt.events)
-                if not event.error
-            )
-        ),
+        calls=_answered_calls(attempt.events),
         version=version,
         default_config_command=command(commands.default_config),
         prepare_command=command(commands.prepare),

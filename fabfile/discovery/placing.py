@@ -31,6 +31,19 @@ def create_path(
         RunbookError: it exists already, so whatever is wrong with it is not its absence.
     """
     user = program.user
+    owner = user if writable or content is None else "root"
+    lines = link.run(_creation_script(path, content, f"{owner}:{group}")).out.splitlines()
+    if "exists" in lines:
+        raise RunbookError(
+            f"{link.name}: {path} exists, but user {user} may not use it",
+            "discovery does not change rights that somebody set",
+            f"ls -ld {path} on {link.name}; chown {user} {path}, then run the same command again",
+        )
+    return tuple(line.removeprefix("made ") for line in lines if line.startswith("made "))
+
+
+def _creation_script(path: str, content: str | None, owner: str) -> str:
+    """Shell text that prints what it made, or `exists`."""
     parent = path if content is None else posixpath.dirname(path)
     script = (
         f"set -eu; umask 022\n"
@@ -39,24 +52,14 @@ def create_path(
         f"make {q(parent)}\n"
     )
     if content is None:
-        script += f"chown {q(f'{user}:{group}')} {q(path)}; chmod 0750 {q(path)}\n"
-    else:
-        new = '"$new"'
-        owner = f"{user if writable else 'root'}:{group}"
-        script += (
-            f"new=$(mktemp {q(parent)}/.runbook.XXXXXX); trap 'rm -f \"$new\"' EXIT\n"
-            f"{embed_bytes(content.encode(), to=new)}\n"
-            f'chown {q(owner)} "$new"; chmod 0640 "$new"; mv -T "$new" {q(path)}; echo "made'
-            f' "{q(path)}\n'
-        )
-    lines = link.run(script).out.splitlines()
-    if "exists" in lines:
-        raise RunbookError(
-            f"{link.name}: {path} exists, but user {user} may not use it",
-            "discovery does not change rights that somebody set",
-            f"ls -ld {path} on {link.name}; chown {user} {path}, then run the same command again",
-        )
-    return tuple(line.removeprefix("made ") for line in lines if line.startswith("made "))
+        return f"{script}chown {q(owner)} {q(path)}; chmod 0750 {q(path)}\n"
+    new = '"$new"'
+    return (
+        f"{script}new=$(mktemp {q(parent)}/.runbook.XXXXXX); trap 'rm -f \"$new\"' EXIT\n"
+        f"{embed_bytes(content.encode(), to=new)}\n"
+        f'chown {q(owner)} "$new"; chmod 0640 "$new"; mv -T "$new" {q(path)}; echo "made'
+        f' "{q(path)}\n'
+    )
 
 
 def remove_created(link: Link, made: Sequence[str], content: str | None) -> None:

@@ -38,19 +38,8 @@ def open_connection(a: Address) -> Any:
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     known = KnownHosts.read(a.known_hosts)
     sock = dial_host(a)
-    options: dict[str, Any] = {
-        "sock": sock,
-        "timeout": a.timeout,
-        "banner_timeout": a.timeout,
-        "auth_timeout": a.timeout,
-        "channel_timeout": a.timeout,
-        "transport_factory": partial(
-            _transport, kinds=[key.kind for key in known.pinned(a.entry)], timeout=a.timeout
-        ),
-    }
-    if a.key is not None:
-        options |= {"key_filename": str(a.key), "allow_agent": False, "look_for_keys": False}
     config = fabric.Config(overrides={"load_ssh_configs": False}, lazy=True)
+    options = {"sock": sock, **_connect_options(a, known)}
     connection = fabric.Connection(
         a.host, user=a.user, port=a.port, config=config, connect_kwargs=options
     )
@@ -67,6 +56,17 @@ def open_connection(a: Address) -> Any:
         raise add_banner(explain_refusal(a, error, host_verified=policy.verified), banner) from None
     connection.transport.set_keepalive(KEEPALIVE)
     return connection
+
+
+def _connect_options(a: Address, known: KnownHosts) -> dict[str, Any]:
+    """The options of paramiko: each wait is bounded, and a key of the site file is the only one."""
+    waits = ("timeout", "banner_timeout", "auth_timeout", "channel_timeout")
+    kinds = [key.kind for key in known.pinned(a.entry)]
+    factory = partial(_transport, kinds=kinds, timeout=a.timeout)
+    options = {**dict.fromkeys(waits, a.timeout), "transport_factory": factory}
+    if a.key is not None:
+        options |= {"key_filename": str(a.key), "allow_agent": False, "look_for_keys": False}
+    return options
 
 
 class _PinnedKeyPolicy:

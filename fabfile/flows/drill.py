@@ -56,12 +56,7 @@ def run_drills(
     try:
         _run_each(settings, list(names or BY_NAME), results, without=without, out=out)
     except interrupt.Aborted:
-        raise RunbookError(
-            "interrupted while a drill was being undone",
-            "a timer on each host undoes its fault within 3 minutes; a host that was powered off"
-            " stays off",
-            "fab status (for a lab's host without power: inv lab.power-on NAME)",
-        ) from None
+        raise _explain_aborted_undo() from None
     except KeyboardInterrupt:
         out.print("[yellow]interrupted; the fault was undone[/]")
         return INTERRUPTED
@@ -73,6 +68,15 @@ def run_drills(
         page = write_report(Path(report), None, [result.as_json() for result in results])
         out.print(f"The report: {page}", soft_wrap=True)
     return FAILED if any(result.verdict == drill_result.FAILED for result in results) else OK
+
+
+def _explain_aborted_undo() -> RunbookError:
+    return RunbookError(
+        "interrupted while a drill was being undone",
+        "a timer on each host undoes its fault within 3 minutes; a host that was powered off"
+        " stays off",
+        "fab status (for a lab's host without power: inv lab.power-on NAME)",
+    )
 
 
 def _run_each(
