@@ -21,6 +21,7 @@ namespace = Collection(
     on_call.status,
     seeing.history,
     seeing.logs,
+    seeing.top,
     on_call.runbook,
     on_call.dashboard,
     on_call.drain,

@@ -19,9 +19,13 @@ EDGE_HEALTH = "/edge-health"
 the app."""
 
 
+BACKEND_PREFIX = "ep_"
+"""The names of all backends of endpoints begin with this."""
+
+
 def backend_name(endpoint: Endpoint) -> str:
     """The name of the HAProxy backend of an endpoint."""
-    return f"ep_{endpoint.name}"
+    return f"{BACKEND_PREFIX}{endpoint.name}"
 
 
 DRAINED_NODES = f"{STATE}/drained"
@@ -30,6 +34,18 @@ DRAINED_NODES = f"{STATE}/drained"
 `deploy RUN`: the next deploy may undrain the node.
 `gate RUN: …`: the node's release is not proven; only the gate undrains the node.
 `operator …`: only an operator undrains the node."""
+
+DRAINS_PROBE = (
+    f'cd {DRAINED_NODES} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done;'
+    " true"
+)
+"""Read-only shell text that prints the records of all drained nodes; `parse_drains` reads them."""
+
+
+def parse_drains(text: str) -> dict[str, str]:
+    """Who drained each node and why, from the output of `DRAINS_PROBE`."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
 
 SAVE_STATE = f"{TOOLS}/haproxy-save-state || true\n"
 """Script that saves HAProxy's server states, so that they survive a crash. It ignores errors: a

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..engine.host import Node
@@ -54,6 +54,15 @@ def stat_script() -> str:
     return f"echo 'show stat' | {ADMIN}"
 
 
+def stat_rows(csv: str) -> Iterator[dict[str, str]]:
+    """The rows in the output of `stat_script`, by column; none if it has no head."""
+    lines = csv.splitlines()
+    head = next((line.lstrip("# ").split(",") for line in lines if line.startswith("#")), [])
+    for line in lines:
+        if head and line and not line.startswith("#"):
+            yield dict(zip(head, line.split(","), strict=False))
+
+
 @dataclass(frozen=True)
 class Server:
     """An app node as HAProxy on one edge sees it. The numbers are sums over all backends."""
@@ -76,14 +85,9 @@ class Server:
 def parse_stat(csv: str) -> dict[str, Server]:
     """The app nodes in the output of `stat_script`, by name. The backend `health` has their status.
     The requests of a last-resort server (`panic-NODE`) count for its node."""
-    lines = csv.splitlines()
-    head = next((line.lstrip("# ").split(",") for line in lines if line.startswith("#")), [])
     status: dict[str, str] = {}
     sums: dict[str, Counter[str]] = {}
-    for line in lines:
-        if not head or not line or line.startswith("#"):
-            continue
-        row = dict(zip(head, line.split(","), strict=False))
+    for row in stat_rows(csv):
         name, backend = row["svname"], row["pxname"]
         if name in ("FRONTEND", "BACKEND"):
             continue

@@ -19,6 +19,9 @@ __all__ = ["FENCED", "Address", "Link", "Result", "host_key", "key_fingerprint"]
 FENCED = 73
 """Exit status of a script whose guard found that this run lost the lock (see lock.py)."""
 
+ANSWER_SECONDS = 5.0
+"""A host that is read again and again counts as lost when its probes take longer than this."""
+
 
 class Link(Conversation):
     """The ssh link to one host. Threads may share it.
@@ -81,6 +84,30 @@ class Link(Conversation):
                 FAILED,
             )
         return result
+
+    def read_again(self, probes: Sequence[str], *, every: float) -> Iterator[list[Reading]]:
+        """Run read-only `probes` every `every` seconds in one session; yield the readings of each
+        round, until the caller ends.
+
+        Raises:
+            Unreachable: the host cannot be reached, does not run our script, or was silent for
+            `every` seconds more than it may take to answer.
+        """
+        marker = new_marker()
+        end_of_round = f"{marker} round"
+        # The host paces the rounds: a call per round would cost a login of sudo each time. `exit`:
+        # where SIGPIPE is ignored, the script would go on for nobody.
+        script = (
+            f"while :; do\n{join_probes(probes, marker)}printf '{end_of_round}\\n' || exit\n"
+            f"sleep {every:g}\ndone"
+        )
+        lines: list[str] = []
+        for line in self._take_lines(script, every + ANSWER_SECONDS):
+            if line == end_of_round:
+                yield split_readings("\n".join([*lines, ""]), marker, len(probes))
+                lines = []
+            else:
+                lines.append(line)
 
     def follow(self, script: str, *, silence: float) -> Iterator[str]:
         """Run a long, read-only `script`; yield its lines as they arrive, until the script or the

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ..control import haproxy_stats
 from ..control.clocks import ClockOffset
-from ..control.haproxy import DRAINED_NODES
+from ..control.haproxy import DRAINS_PROBE, parse_drains
 from ..control.keepalived import EdgeState, edge_probe, parse_edge
 from ..engine import lock as locks
 from ..engine.errors import RunbookError
@@ -37,11 +37,6 @@ for file in {PENDING}/*; do [ -e "$file" ] && echo "pending=${{file##*/}}"; done
 printf 'time=%s\\n' "$(date +%s.%N)"
 printf 'last=%s\\n' "$(tail -n 1 {HOST_JOURNAL} 2>/dev/null)"
 true"""
-
-DRAINED = (
-    f'cd {DRAINED_NODES} 2>/dev/null && for n in *; do [ -e "$n" ] && echo "$n=$(cat "$n")"; done;'
-    " true"
-)
 
 
 @dataclass
@@ -104,7 +99,7 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         FIGURES,
         locks.PROBE,
         haproxy_stats.stat_script() + " 2>/dev/null; true" if is_edge else "true",
-        DRAINED,
+        DRAINS_PROBE,
         edge_probe(settings) if floats else "true",
         haproxy_stats.healing_probe(nodes) if is_edge else "true",
         network.network_probe(settings, node),
@@ -118,7 +113,7 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     host = HostStatus(node.name, node.roles)
     _read_figures(host, figures)
     host.clock = read_offset(host.facts.get("time", ""), asked, answered)
-    host.drained = dict(line.split("=", 1) for line in drains.out.splitlines() if "=" in line)
+    host.drained = parse_drains(drains.out)
     holder = locks.parse_holder(lock.out)
     host.lock = f"{holder.who}: {holder.task} {holder.reason}".strip() if holder else ""
     host.servers = haproxy_stats.parse_stat(stat.out)

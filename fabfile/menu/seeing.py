@@ -1,4 +1,4 @@
-"""The menu of `fab`: what was done, and what was logged."""
+"""The menu of `fab`: what was done, what was logged, and what users ask for now."""
 
 from __future__ import annotations
 
@@ -91,3 +91,38 @@ def logs(
     if follow:
         return follow_logs(load_settings(), names, wanted)
     return show_logs(load_settings(), names, wanted, since, json)
+
+
+@task(
+    help={
+        "every": "seconds between two readings (0.5 to 60)",
+        "once": "print the rates of one interval and end; so it is without a terminal, too",
+        "json": "write the rates of one interval as JSON to this file (- for stdout)",
+        **VERBOSE,
+    },
+)
+@run_as_task
+def top(
+    c: Any,
+    every: str = "2",
+    once: bool = False,
+    json: str | None = None,
+    verbose: bool = False,
+) -> int:
+    """Show live rates per edge, node and endpoint.
+
+    Reads the counters of HAProxy on each edge; no monitoring host is needed. With one, an edge also
+    counts what users get at nginx: answers from the cache, and how long answers take.
+
+    "errors" is the share of answers with 5xx; at a node also of broken connections and retries.
+    "queue" waits for a node, "open" is being answered.
+
+    `q` or Ctrl-C ends it. Exit 4 when an edge could not be read at the end.
+
+    fab top                      every edge
+    fab -H edge1 top --once      one edge, one interval
+    """
+    from ..flows.top import TopOptions, show_top
+    from ..settings.site_file import load_settings
+
+    return show_top(load_settings(), hosts_of(c), TopOptions(every, once, json))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -28,6 +29,13 @@ def test_six_planned_moves_fail_no_request(floating: Lab, ssh: Ssh, run_fab: Run
             assert leftovers(floating, ssh, giver) == leftovers(floating, ssh, other(giver)) == ""
             assert run_fab("-H", giver, "undrain").code == 0
             assert holder(floating, ssh) == other(giver)
+        seen = json.loads(run_fab("top", "--json", "-").out)
+    assert {row["edge"]: row["state"] for row in seen["edges"]} == {
+        giver: "stands by",
+        other(giver): "holds the address",
+    }
+    rates = {row["endpoint"]: row["requests"] for row in seen["endpoints"]}
+    assert 10 < rates["movie"] < 50, rates  # the users ask 30 times a second
     print(
         f"\nsix planned moves: {users.asked} requests, {dict(users.failed)} failed, longest gap"
         f" {users.gap:.3f} s"

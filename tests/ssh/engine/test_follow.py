@@ -38,3 +38,21 @@ def test_a_silent_host_is_told_of(link: Link) -> None:
     with pytest.raises(Unreachable, match="no data arrived in time"):
         next(lines)
     assert time.monotonic() - began < 5
+
+
+def test_probes_are_read_again_in_one_session(link: Link, host: Host) -> None:
+    before = host.sessions()
+    rounds = link.read_again(["date +%N", "printf half; exit 3"], every=0.05)
+    first, second = next(rounds), next(rounds)
+    assert first[0].out != second[0].out
+    assert first[1] == second[1] == ("half", 3)
+    assert host.sessions() == before + 1
+    rounds.close()  # type: ignore[attr-defined]
+
+
+def test_probes_that_hang_lose_the_host(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fabfile.engine.link.ANSWER_SECONDS", 0.3)
+    rounds = link.read_again(["[ ! -e /tmp/hang ] || sleep 60; touch /tmp/hang"], every=0.05)
+    assert len(next(rounds)) == 1
+    with pytest.raises(Unreachable, match="no data arrived in time"):
+        next(rounds)
