@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .channel import WINDOW, Answer, Result, end_input, ignore_closed, start_command
 from .connection import open_connection
+from .errors import RunbookError
 from .frame import Frame
 from .host import Address
 from .login import explain_no_start
@@ -38,6 +39,8 @@ class Conversation:
         host must allow for it."""
         self._connection: Any = None
         self._opening = threading.Lock()
+        self._tries = 0
+        self._failure: RunbookError | None = None
         self._root_shell = "/bin/sh" if address.user == "root" else "sudo -n /bin/sh"
 
     def transport(self) -> Transport:
@@ -159,9 +162,21 @@ class Conversation:
         )
 
     def _open_once(self) -> Any:
+        seen_tries = self._tries
         with self._opening:
-            if self._connection is None:
-                self._connection = open_connection(self.address)
+            if self._connection is not None:
+                return self._connection
+            # Another thread tried while this thread waited for it. A dead host must not cost its
+            # time-out once for each thread.
+            if self._tries > seen_tries and self._failure:
+                raise self._failure
+            try:
+                self._connection, self._failure = open_connection(self.address), None
+            except RunbookError as error:
+                self._failure = error
+                raise
+            finally:
+                self._tries += 1
             return self._connection
 
     def _open_channel(self, command: str, timeout: float) -> tuple[Any, Channel]:

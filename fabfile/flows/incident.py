@@ -1,10 +1,12 @@
-"""`fab incident.triage`: collect the evidence, and name the likeliest cause."""
+"""`fab incident.triage` and `fab incident.NAME`: collect the evidence, name the likeliest cause,
+and offer the act that removes it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..console.json_file import write_json
@@ -12,14 +14,17 @@ from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, FAILED, OK
 from ..engine.journal import Run
 from ..engine.messages import plural
+from ..incidents.acts import IncidentAct, choose_act
 from ..incidents.bundle import write_bundle
 from ..incidents.evidence import Evidence, collect_evidence
 from ..incidents.hypotheses import OTHER, Hypothesis, find_causes
+from ..records.log_line import LogLine
 from ..records.own_acts import join_acts, read_run_folders
-from ..records.past_act import select_acts
+from ..records.past_act import PastAct, select_acts
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from .history import read_acts
+from .incident_act import carry_out_act, may_act
 from .logs import read_logs
 
 if TYPE_CHECKING:
@@ -29,49 +34,122 @@ TIMELINE_SECONDS = 7200
 """How far back the timeline of the bundle goes: an incident of the night, and the deploy before."""
 
 
-def triage_incident(
-    settings: Settings, name: str, json: str | None, *, only_evidence: bool = False
-) -> int:
-    """Collect evidence from every host, write the bundle, and print the causes.
+CONNECT_SECONDS = 3.0
+"""A healthy host answers within a fraction of a second; a dead one must not hold up the others."""
 
-    Args:
-        settings: the site.
-        name: only causes of this incident; empty: of any.
-        json: where to write the JSON.
-        only_evidence: print no cause, only where the bundle is.
+APP_INCIDENTS = ("app-down", "app-slow", "app-leak", "both-down")
+"""Incidents for which the system calls of the app are evidence."""
+
+
+@dataclass(frozen=True)
+class IncidentOptions:
+    """How the task was typed."""
+
+    name: str = ""
+    """Only causes of this incident; empty: of any, and no act is offered."""
+    only_evidence: bool = False
+    """Print no cause, only where the bundle is."""
+    yes: bool = False
+    """Do the act without a question."""
+    reason: str = ""
+    json: str | None = None
+
+
+def triage_incident(settings: Settings, options: IncidentOptions) -> int:
+    """Collect evidence from every host, write the bundle, print the causes, and offer the act.
 
     Returns:
-        The exit code: 0 nothing is wrong, 1 users notice it, 2 a person must act, or something
-        could not be looked at.
+        The exit code: 0 nothing is wrong (any more), 1 users notice it, 2 a person must act, or
+        something could not be looked at.
+
+    Raises:
+        RunbookError: the act failed, the hosts are locked, or a host cannot be reached.
     """
     started = time.monotonic()
+    name, json = options.name, options.json
     out, run = open_console(json), Run(f"incident.{name or 'triage'}", settings.state / "incidents")
-    since = time.time() - TIMELINE_SECONDS
-    with open_fleet(settings, settings.inventory.select([]), readonly=True) as fleet:
-        seen = collect_evidence(settings, fleet)
-        known, _ = read_acts(fleet, since)
-        lines, _ = read_logs(settings, fleet, since)
-    causes = [cause for cause in find_causes(settings, seen) if name in ("", cause.name)]
-    acts = select_acts(join_acts(known, read_run_folders(settings.state / "runs")), since=since)
+    seen, acts, lines = _collect_all(settings, trace=name in APP_INCIDENTS)
+    causes = _select_causes(settings, seen, name)
     folder = write_bundle(run, seen, causes, acts, lines)
-    if not only_evidence:
+    act = choose_act(causes)
+    if not options.only_evidence:
         _print_causes(out, name, causes, seen)
+        _print_act(out, name, causes, act)
     out.print(f"evidence: {folder}", markup=False)
     out.print(
         f"[bold]incident[/]: {plural(len(causes), 'cause')} · {plural(len(seen.hosts), 'host')} ·"
         f" {time.monotonic() - started:.2f} s"
     )
+    code = _exit_code(causes, seen)
+    gone = None
+    if act and name and not options.only_evidence and may_act(act, yes=options.yes):
+        gone = _act(settings, name, act, out, reason=options.reason)
+        code = OK if gone else FAILED
     write_json(
         {
             "causes": [asdict(cause) for cause in causes],
             "unknown": list(seen.unknown),
             "evidence": str(folder),
+            "act": asdict(act) if act else None,
+            "gone": gone,
         },
         json,
     )
+    return code
+
+
+def _collect_all(
+    settings: Settings, *, trace: bool = False
+) -> tuple[Evidence, list[PastAct], list[LogLine]]:
+    """Read all hosts at once: the evidence, past acts and logs."""
+    since = time.time() - TIMELINE_SECONDS
+    quick = replace(
+        settings, ssh=replace(settings.ssh, timeout=min(CONNECT_SECONDS, settings.ssh.timeout))
+    )
+    with (
+        open_fleet(quick, quick.inventory.select([]), readonly=True) as fleet,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        acts = pool.submit(read_acts, fleet, since)
+        logs = pool.submit(read_logs, quick, fleet, since)
+        seen = collect_evidence(quick, fleet, trace=trace)
+        known, (lines, _) = acts.result()[0], logs.result()
+    joined = join_acts(known, read_run_folders(settings.state / "runs"))
+    return seen, select_acts(joined, since=since), lines
+
+
+def _select_causes(settings: Settings, seen: Evidence, name: str) -> list[Hypothesis]:
+    return [cause for cause in find_causes(settings, seen) if name in ("", cause.name)]
+
+
+def _exit_code(causes: Sequence[Hypothesis], seen: Evidence) -> int:
     if any(cause.down for cause in causes):
         return FAILED
     return DIFFERS if causes or seen.unknown else OK
+
+
+def _act(settings: Settings, name: str, act: IncidentAct, out: Console, *, reason: str) -> bool:
+    def read_causes() -> list[Hypothesis]:
+        return _select_causes(settings, _collect_all(settings)[0], name)
+
+    why = f"incident {name}{f': {reason}' if reason else ''}"
+    return carry_out_act(settings, act, out, read_causes, reason=why)
+
+
+def _print_act(
+    out: Console, name: str, causes: Sequence[Hypothesis], act: IncidentAct | None
+) -> None:
+    """Print the act for the likeliest cause, or that there is none that is safe."""
+    from rich.text import Text
+
+    if not causes or causes[0].name == OTHER:
+        return
+    if act is None:
+        out.print(Text("act     a person must decide; the page says how", style="dim"))
+        return
+    out.print(Text(f"act     {act.sentence}", style="bold"))
+    out.print(Text(f"        cost: {act.cost}", style="dim"))
+    out.print(Text(f"        fab incident.{causes[0].name} --yes does it", style="dim"))
 
 
 def _print_causes(out: Console, name: str, causes: Sequence[Hypothesis], seen: Evidence) -> None:

@@ -41,14 +41,14 @@ class Evidence:
     seconds: float = 0.0
 
 
-def collect_evidence(settings: Settings, fleet: Fleet) -> Evidence:
+def collect_evidence(settings: Settings, fleet: Fleet, *, trace: bool = False) -> Evidence:
     """Return the evidence of the hosts of `fleet`. A host that does not answer is named in
-    `unknown`, and the others are read."""
+    `unknown`, and the others are read. `trace` adds a strace of the app."""
     started = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
         status = pool.submit(read_site, settings, fleet)
         plan = pool.submit(_read_differences, settings, fleet)
-        readings = fleet.each(lambda node: _read_probes(settings, fleet, node))
+        readings = fleet.each(lambda node: _read_probes(settings, fleet, node, trace=trace))
         hosts, site = status.result()
         differences, diffs, unknown = plan.result()
     unknown += [
@@ -65,8 +65,10 @@ def collect_evidence(settings: Settings, fleet: Fleet) -> Evidence:
     )
 
 
-def _read_probes(settings: Settings, fleet: Fleet, node: Node) -> dict[str, Reading]:
-    probes = evidence_probes(settings, node)
+def _read_probes(
+    settings: Settings, fleet: Fleet, node: Node, *, trace: bool
+) -> dict[str, Reading]:
+    probes = evidence_probes(settings, node, trace=trace)
     answers = fleet.link(node).read(list(probes.values()))
     return dict(zip(probes, answers, strict=True))
 

@@ -15,8 +15,9 @@ from ..health.clock import find_clock_problems
 from ..roles.postgres import postgres_unit
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
+from .app_figures import find_leak, find_slow_nodes
 from .evidence import Evidence
-from .probes import DATABASE
+from .probes import BALANCER, DATABASE, MEMORY
 
 BUSY_REQUESTS = 50
 """Requests that wait for a node on one edge, from which the nodes are overloaded."""
@@ -38,6 +39,8 @@ class Hypothesis:
     host: str = ""
     down: bool = True
     """Whether users notice it."""
+    subject: str = ""
+    """What an act must name: the unit, or the database session as `PID SINCE`."""
 
 
 def find_causes(settings: Settings, seen: Evidence) -> list[Hypothesis]:
@@ -45,12 +48,20 @@ def find_causes(settings: Settings, seen: Evidence) -> list[Hypothesis]:
 
     A problem that health reports and no incident explains is among them as OTHER.
     """
-    found = [cause for rule in RULES for cause in rule(settings, seen)]
+    lost = {host.host for host in seen.hosts if not host.reachable}
+    found = [
+        cause
+        for rule in RULES
+        for cause in rule(settings, seen)
+        # What others report about a host that does not answer is an effect of that.
+        if rule is _find_lost_hosts or cause.host not in lost
+    ]
     explained = {cause.evidence for cause in found}
     found += [
         Hypothesis(OTHER, problem.message, problem.next, host, problem.down)
         for host, problem in _all_problems(seen)
         if problem.message not in explained
+        and not (problem.about and lost.issuperset(problem.about))
     ]
     # Stable: among those that users notice, RULES has causes before their effects.
     return sorted(dict.fromkeys(found), key=lambda cause: (cause.name == OTHER, not cause.down))
@@ -62,10 +73,14 @@ def _all_problems(seen: Evidence) -> Iterator[tuple[str, Problem]]:
         yield from ((host.host, problem) for problem in host.problems)
 
 
-def _find_by_words(seen: Evidence, name: str, *words: str) -> Iterator[Hypothesis]:
+def _find_by_words(
+    seen: Evidence, name: str, *words: str, subject: str = ""
+) -> Iterator[Hypothesis]:
     for host, problem in _all_problems(seen):
         if any(word in problem.message for word in words):
-            yield Hypothesis(name, problem.message, problem.next, host, problem.down)
+            # An edge reports the node that it sees down: the cause is at the node.
+            where = problem.about[0] if len(problem.about) == 1 else host
+            yield Hypothesis(name, problem.message, problem.next, where, problem.down, subject)
 
 
 def _find_lost_hosts(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
@@ -96,7 +111,7 @@ def _find_stopped_units(settings: Settings, seen: Evidence) -> Iterator[Hypothes
     if stopped and len(stopped) == len(settings.inventory.having("app")):
         incidents[app] = "both-down"
     for unit, name in incidents.items():
-        yield from _find_by_words(seen, name, f"{unit} ", f"{unit}:")
+        yield from _find_by_words(seen, name, f"{unit} ", f"{unit}:", subject=unit)
 
 
 def _find_used_connections(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
@@ -116,7 +131,8 @@ def _find_holders(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
         for fact in json_lines(readings[DATABASE].out):
             if fact.get("session") and (fact.get("waiting") or fact.get("locked")):
                 who, command = describe_holder(fact)
-                yield Hypothesis("db-locked", who, command, host)
+                session = f"{fact['session']} {fact['transaction_since']}"
+                yield Hypothesis("db-locked", who, command, host, subject=session)
     yield from _find_by_words(seen, "db-locked", "wait for a lock", " has locked ")
 
 
@@ -172,7 +188,21 @@ def _find_hung_apps(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
         if server.node in nodes and not server.up and server.node not in host.drained
     }
     name = "both-down" if out and out >= nodes else "app-down"
-    yield from _find_by_words(seen, name, *(f"the balancer sees {node} " for node in sorted(out)))
+    words = [f"the balancer sees {node} " for node in sorted(out)]
+    yield from _find_by_words(seen, name, *words, subject=app_unit(settings))
+
+
+def _find_leaking_apps(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
+    for host, readings in seen.readings.items():
+        if MEMORY in readings and (text := find_leak(readings[MEMORY].out)):
+            yield Hypothesis("app-leak", text, f"fab -H {host} app.restart", host, down=False)
+
+
+def _find_slow_apps(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
+    for readings in seen.readings.values():
+        if BALANCER in readings:
+            for node, text in find_slow_nodes(readings[BALANCER].out).items():
+                yield Hypothesis("app-slow", text, f"fab -H {node} app.restart", node)
 
 
 RULES: Sequence[Callable[[Settings, Evidence], Iterator[Hypothesis]]] = (
@@ -184,6 +214,8 @@ RULES: Sequence[Callable[[Settings, Evidence], Iterator[Hypothesis]]] = (
     _find_hung_apps,
     _find_missing_indexes,
     _find_overload,
+    _find_leaking_apps,
+    _find_slow_apps,
     _find_kept_out_releases,
     _find_edge_drift,
     lambda settings, seen: _find_by_words(seen, "certificate", "certificate"),

@@ -15,8 +15,32 @@ from ..settings.bingo import SERVICE
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
 
-DATABASE = "database"
-"""The name of the probe whose answer `hypotheses` reads; all others are for people."""
+DATABASE, BALANCER, MEMORY = "database", "balancer", "app-memory"
+"""The names of the probes whose answers `hypotheses` reads; all others are for people."""
+
+SLOW_STATEMENTS = r"""SELECT to_regclass('pg_stat_statements') IS NOT NULL AS counted \gset
+\if :counted
+SELECT round(total_exec_time) AS ms, calls, round(mean_exec_time::numeric, 1) AS mean,
+  left(regexp_replace(query, '\s+', ' ', 'g'), 200)
+FROM pg_stat_statements ORDER BY total_exec_time DESC LIMIT 20;
+\endif"""
+"""The statements that took most time in all, where that extension is installed. Without it, the log
+has each statement that took longer than `log_min_duration_statement`."""
+
+PROCESS = r"""[ "$pid" != 0 ] || { echo 'the app does not run'; exit 0; }
+grep -E '^(State|Threads|Vm(RSS|HWM)|voluntary)' "/proc/$pid/status"
+printf 'open files: %s\n' "$(ls "/proc/$pid/fd" | wc -l)"
+for task in /proc/"$pid"/task/*; do
+  printf '%s %s %s\n' "${task##*/}" "$(cut -d' ' -f3 "$task/stat")" "$(cat "$task/wchan")"
+done | head -n 200
+ss -tnp | grep -F "pid=$pid," | head -n 200
+true"""
+"""State, memory, threads (with what each waits for in the kernel) and sockets of the app."""
+
+STRACE = """command -v strace >/dev/null || { echo 'strace is not installed here'; exit 0; }
+[ "$pid" = 0 ] || timeout 1 strace -f -tt -T -s 60 -p "$pid" 2>&1 | head -n 500
+true"""
+"""One second of the app's system calls. The app runs slower for that second."""
 
 INDEXES = """SELECT json_build_object('index', wanted.name, 'state', CASE
   WHEN i.indexrelid IS NULL THEN 'missing' WHEN NOT i.indisvalid THEN 'invalid' ELSE 'valid' END)
@@ -41,8 +65,11 @@ def index_names() -> list[str]:
     return [match[1] for match in found if match]
 
 
-def evidence_probes(settings: Settings, node: Node) -> Mapping[str, str]:
-    """The probes of `node` by name; each is shell text that ends within about 3 seconds."""
+def evidence_probes(settings: Settings, node: Node, *, trace: bool = False) -> Mapping[str, str]:
+    """The probes of `node` by name; each is shell text that ends within about 3 seconds.
+
+    `trace` adds a second of strace of the app, which slows the app down.
+    """
     units = " ".join(f"-u {q(unit)}" for unit in needed_units(settings, node))
     probes = {
         "journal": f"timeout 3 journalctl -q --no-pager -o short-iso-precise -n 400 {units}; true",
@@ -57,13 +84,22 @@ def evidence_probes(settings: Settings, node: Node) -> Mapping[str, str]:
         " -t sshd -t sudo --since -2h; true",
     }
     if "edge" in node.roles:
-        probes["balancer"] = f"{stat_script()}; true"
+        probes[BALANCER] = f"{stat_script()}; true"
     if "app" in node.roles:
         unit = q(app_unit(settings))
+        pid = f"pid=$(systemctl show -P MainPID {unit})\n"
         probes["app"] = f"systemctl status --no-pager -l -n 50 {unit}; true"
+        probes[MEMORY] = f"systemctl show -p MemoryCurrent -p MemoryMax -p NRestarts {unit}; true"
+        probes["app-process"] = pid + PROCESS
+        if trace:
+            probes["app-strace"] = pid + STRACE
     if "postgres" in node.roles:
         names = ", ".join(map(quote_literal, index_names()))
         query = "\n".join([HOLDERS, INDEXES.replace("{names}", names), SESSIONS])
         probes[DATABASE] = psql(settings.database.name, query)
         probes["postgres-log"] = "tail -q -n 200 /var/log/postgresql/*.log; true"
+        probes["slow-statements"] = (
+            f"({psql(settings.database.name, SLOW_STATEMENTS)})\n"
+            "tail -q -n 5000 /var/log/postgresql/*.log | grep ' duration: ' | tail -n 100; true"
+        )
     return probes

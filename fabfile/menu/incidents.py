@@ -21,14 +21,17 @@ def triage(
 
     Exit 0: nothing is wrong. 1: users notice it. 2: a person must act.
     """
-    from ..flows.incident import triage_incident
+    from ..flows.incident import IncidentOptions, triage_incident
     from ..settings.site_file import load_settings
 
-    return triage_incident(load_settings(), "", json, only_evidence=only_evidence)
+    options = IncidentOptions(only_evidence=only_evidence, json=json)
+    return triage_incident(load_settings(), options)
 
 
 NAMES = {
     "app-down": "one app node does not serve",
+    "app-slow": "an app answers later than promised",
+    "app-leak": "an app is near its memory limit",
     "both-down": "no app node serves",
     "node-down": "an app node does not answer",
     "bad-release": "a release failed the gate",
@@ -49,20 +52,34 @@ NAMES = {
 
 def _make_task(name: str, sentence: str) -> Task[Any]:
     def body(
-        c: Any, only_evidence: bool = False, json: str | None = None, verbose: bool = False
+        c: Any,
+        only_evidence: bool = False,
+        yes: bool = False,
+        reason: str = "",
+        json: str | None = None,
+        verbose: bool = False,
     ) -> int:
-        from ..flows.incident import triage_incident
+        from ..flows.incident import IncidentOptions, triage_incident
         from ..settings.site_file import load_settings
 
-        return triage_incident(load_settings(), name, json, only_evidence=only_evidence)
+        options = IncidentOptions(name, only_evidence, yes, reason, json)
+        return triage_incident(load_settings(), options)
 
     body.__name__ = name.replace("-", "_")
     body.__doc__ = f"""{sentence[0].upper()}{sentence[1:]}?
 
-    Read-only. Collects the evidence of every host into one folder, and shows what speaks for this
-    cause, with the command to type. Exit 0: no sign of it.
+    Collects the evidence of every host into one folder, and shows what speaks for this cause. Then
+    it offers the act that removes it, and asks before it acts. Afterwards it reads the hosts again.
+
+    Exit 0: no sign of it, or the act removed it. 1: users notice it. 2: a person must act.
     """
-    helps = {"only-evidence": "write the bundle, and name no cause", **JSON, **VERBOSE}
+    helps = {
+        "only-evidence": "write the bundle; name no cause and do nothing",
+        "yes": "do the act without a question (without a terminal nothing is done otherwise)",
+        "reason": "why; kept in the journal",
+        **JSON,
+        **VERBOSE,
+    }
     made: Task[Any] = task(help=helps)(run_as_task(body))
     return made
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from samples import site
 
 from fabfile.control.clocks import ClockOffset
+from fabfile.control.haproxy_stats import Server
 from fabfile.engine.journal import Run
 from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
@@ -15,10 +16,11 @@ from fabfile.health.host import HostStatus
 from fabfile.incidents.bundle import make_timeline, write_bundle
 from fabfile.incidents.evidence import Evidence
 from fabfile.incidents.hypotheses import OTHER, find_causes
-from fabfile.incidents.probes import DATABASE, evidence_probes, index_names
+from fabfile.incidents.probes import BALANCER, DATABASE, MEMORY, evidence_probes, index_names
 from fabfile.menu.incidents import NAMES
 from fabfile.records.log_line import LogLine
 from fabfile.records.past_act import DONE, PastAct
+from fabfile.settings.bingo import SERVICE
 
 RUNBOOK = Path(__file__).parents[3] / "docs/runbook"
 
@@ -79,6 +81,47 @@ def test_hosts_that_are_lost_are_named_by_their_role() -> None:
     lost = Problem("no answer", "ping")
     for name, incident in (("node1", "node-down"), ("edge1", "edge-down"), ("db1", "db-down")):
         assert names(Evidence([host(name, lost, reachable=False)])) == [incident]
+
+
+def test_what_others_report_of_a_lost_host_is_no_cause_of_its_own() -> None:
+    lost = host("node1", Problem("no answer", "ping"), reachable=False)
+    text = "the balancer sees node1 DOWN"
+    edge = host("edge1", Problem(text, "restart", cause=False, about=("node1",)))
+    edge.servers = {"node1": Server("node1", "DOWN", 0, 0)}
+    assert names(Evidence([lost, edge])) == ["node-down"]
+    (cause,) = find_causes(site(), Evidence([host("node1"), edge]))
+    assert (cause.name, cause.host, cause.subject) == ("app-down", "node1", "bingo.service")
+
+
+def test_an_app_near_its_memory_limit_is_a_leak() -> None:
+    def evidence(now: int, most: str) -> Evidence:
+        show = f"MemoryCurrent={now}\nMemoryMax={most}\nNRestarts=0"
+        return Evidence([host("node2")], readings={"node2": {MEMORY: Reading(show, 0)}})
+
+    limit = 512 << 20
+    (cause,) = find_causes(site(), evidence(450 << 20, str(limit)))
+    assert (cause.name, cause.host) == ("app-leak", "node2")
+    assert "450 of the 512 MB" in cause.evidence
+    assert names(evidence(400 << 20, str(limit))) == []
+    assert names(evidence(450 << 20, "infinity")) == []
+    assert names(Evidence([host("node2")], readings={"node2": {MEMORY: Reading("", 1)}})) == []
+
+
+def test_a_node_that_answers_late_now_is_slow() -> None:
+    name = next(one.name for one in SERVICE.endpoints if one.kind == "read")
+    cached = next(one.name for one in SERVICE.endpoints if one.kind == "cached")
+
+    def evidence(*rows: str) -> Evidence:
+        csv = "\n".join(("# pxname,svname,rate,rtime", *rows))
+        return Evidence([host("edge1")], readings={"edge1": {BALANCER: Reading(csv, 0)}})
+
+    slow = f"ep_{name},node1,5,812"
+    (cause,) = find_causes(site(), evidence(slow, f"ep_{name},node2,5,12"))
+    assert (cause.name, cause.host) == ("app-slow", "node1")
+    assert "812 ms" in cause.evidence
+    assert names(evidence(f"ep_{name},node1,0,812")) == [], "an average of old requests"
+    assert names(evidence(f"ep_{cached},node1,5,1100")) == [], "slow by nature"
+    assert names(evidence(f"ep_{name},BACKEND,5,812", f"ep_{name},node1,,")) == []
 
 
 def test_a_difference_of_an_edge_is_drift_and_comes_after_what_users_notice() -> None:
