@@ -18,6 +18,8 @@ class RunbookError(Exception):
     """
 
     code = FAILED
+    incident = ""
+    """The incident (`fab incident.NAME`) that fits; empty if the error does not show it."""
 
     def __init__(
         self, problem: str, why: str = "", next: str = "", code: int | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..acceptance.export import refuse_bad_path
 from ..console.json_file import write_json
+from ..console.next_step import BY_DRILL, match_names, show_next_step
 from ..console.rollup import open_console
 from ..drills import DrillResult, chosen_drills, run_some
 from ..drills import result as drill_result
@@ -67,7 +68,9 @@ def run_drills(
     if report:
         page = write_report(Path(report), None, [result.as_json() for result in results])
         out.print(f"The report: {page}", soft_wrap=True)
-    return FAILED if any(result.verdict == drill_result.FAILED for result in results) else OK
+    failed = [result.name for result in results if result.verdict == drill_result.FAILED]
+    show_next_step(out, match_names(failed, BY_DRILL))
+    return FAILED if failed else OK
 
 
 def _explain_aborted_undo() -> RunbookError:

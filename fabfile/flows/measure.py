@@ -10,6 +10,7 @@ from ..acceptance.host_facts import NodeFacts
 from ..acceptance.plan import FULL, Plan
 from ..acceptance.tls import Secure
 from ..console.json_file import write_json
+from ..console.next_step import BY_REQUIREMENT, match_names, show_next_step
 from ..engine.errors import RunbookError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def measure_service(
     from rich.console import Console
 
     from ..acceptance.progress import LiveView
+    from ..acceptance.row import Verdict
     from ..acceptance.run import measure_all
     from ..acceptance.table import show_outcome_table
 
@@ -69,6 +71,9 @@ def measure_service(
     outcome = _add_drill_rows(outcome, run_drills, why_no_drills, screen)
     show_outcome_table(outcome, screen)
     _write_files(outcome, json_path, report, screen)
+    if facts:  # an address alone has no hosts to ask
+        failed = [row.id for row in outcome.rows if row.verdict is Verdict.FAILED]
+        show_next_step(screen, match_names(failed, BY_REQUIREMENT))
     return 0 if outcome.ok else 1
 
 

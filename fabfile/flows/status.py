@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..console.json_file import write_json
+from ..console.next_step import TRIAGE, choose_incident, show_next_step
 from ..console.rollup import open_console
 from ..engine.errors import UNREACHABLE
 from ..engine.host import Node
@@ -86,10 +87,26 @@ def _show_once(
         out.clear()
     show_hosts(out, hosts, site, summary, verbose=verbose)
     out.print(_last_line(hosts, site, time.monotonic() - started, sessions))
+    show_next_step(out, find_incident(settings, hosts, site))
     write_json(_as_json(settings, hosts, site, summary), json)
     if not all(host.reachable for host in hosts):
         return UNREACHABLE
     return exit_code([*site, *(problem for host in hosts for problem in host.problems)])
+
+
+def find_incident(settings: Settings, hosts: Sequence[HostStatus], site: Sequence[Problem]) -> str:
+    """The incident that fits the problems; empty if there is none, or if every problem is a small
+    one whose own command is enough. Pure."""
+    if not site and not any(host.problems for host in hosts):
+        return ""
+    # Loaded only when something is wrong: they load most of the runbook.
+    from ..incidents.evidence import Evidence
+    from ..incidents.hypotheses import OTHER, find_causes
+
+    causes = find_causes(settings, Evidence(hosts, site))
+    known = {cause.name for cause in causes} - {OTHER}
+    unknown = [TRIAGE] if any(cause.down for cause in causes) else []
+    return choose_incident(known or unknown)
 
 
 def _last_line(

@@ -16,7 +16,7 @@ from ..engine.shell import q
 from ..settings.paths import ROOT, binary_name
 from ..settings.settings import Settings
 from . import evidence, gate
-from .gate import GateFailed
+from .gate import BadRelease, GateFailed
 from .system import System
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ def _roll_back_nodes(
     apps.passed.clear()
     for node in nodes:
         if failure := apps.roll_out_node(node, system):
-            return RunbookError(
+            return BadRelease(
                 f"{failed.problem}; going back to {target} failed too: {failure.problem}",
                 f"{node.name} stays out of service if another node serves; {where}",
                 f"fab status; fab rollback --to {target}",
             )
     apps.record_proof(nodes)
     verb = "is" if len(nodes) == 1 else "are"
-    return RunbookError(
+    return BadRelease(
         failed.problem,
         f"{_name_list(nodes)} {verb} back on release {target}"
         f"{_other_releases(apps, nodes, target)}; {where}",
@@ -147,7 +147,7 @@ def _other_releases(apps: AppRollout, nodes: Sequence[Node], target: str) -> str
 
 
 def _no_way_back(failed: GateFailed, why: str) -> RunbookError:
-    return RunbookError(
+    return BadRelease(
         failed.problem,
         f"there is no release to go back to: {why}",
         "fix the release and run fab deploy, or: fab releases, fab rollback --to RELEASE",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import certs
 from ..console.json_file import write_json
+from ..console.next_step import match_errors, show_next_step
 from ..console.rollup import HostReport, Report, open_console, show_report
 from ..control.keepalived import holds_probe
 from ..discovery import store as discovery_store
@@ -99,8 +100,16 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
     report.seconds = time.monotonic() - started
     report.sessions += fleet.sessions
     show_report(out, report, steps_shown=was_rolled_out)
+    show_next_step(out, _find_incident(settings, report))
     write_json(report.as_json(), options.json)
     return report.exit_code
+
+
+def _find_incident(settings: Settings, report: Report) -> str:
+    """The incident that fits the errors of a report; empty without errors."""
+    roles = {node.name: node.roles for node in settings.inventory.nodes}
+    failed = [(roles.get(host.host, ()), error) for host in report.hosts for error in host.errors]
+    return match_errors(failed, report.at_end)
 
 
 def _leave_out_monitors(fleet: Fleet, seen: Survey) -> list[HostReport]:

@@ -76,7 +76,13 @@ class GateVerdict:
         return {"figures": [asdict(figure) for figure in self.figures]}
 
 
-class GateFailed(RunbookError):
+class BadRelease(RunbookError):
+    """A release is worse than the gate allows."""
+
+    incident = "bad-release"
+
+
+class GateFailed(BadRelease):
     """A node's app did not pass the gate. `number` is the figure that failed, in words."""
 
     def __init__(

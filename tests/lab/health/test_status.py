@@ -78,6 +78,7 @@ def test_a_file_system_that_is_full(
             one for one in problems(outcome).items() if f"system {folder} {said}" in one[0]
         ]
         assert message.startswith(f"{host}: ")
+        assert re.search(r"^next: fab incident\.(disk-full|triage) ", outcome.out, re.M)
         assert typed in command
         assert len([line for line in outcome.out.splitlines() if line.startswith(f"{host} ")]) == 1
 

@@ -51,7 +51,8 @@ def test_one_host_that_fails_does_not_hide_the_others(pair: Path) -> None:
     assert re.search(r"^one +would create directory /var/lib/runbook$", done.stdout, re.M)
     assert re.search(r"^two +would create directory /var/lib/runbook$", done.stdout, re.M)
     assert "gone (127.77.0.9 port" in done.stdout
-    assert "plan: 3 hosts" in table[-1]
+    assert "plan: 3 hosts" in table[-2]
+    assert table[-1].startswith("next: fab incident.db-down ")  # the lost host is the database's
 
 
 def test_one_host_that_fails_keeps_a_deploy_from_beginning_anywhere(pair: Path, host: Host) -> None:

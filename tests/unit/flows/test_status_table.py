@@ -320,3 +320,21 @@ def test_the_last_words_of_a_healer_that_is_off_are_not_about_now() -> None:
         made, {name: UnitState(name, active="active", status="the app is well")}, [name]
     )
     assert made.healer == "the app is well"
+
+
+@pytest.mark.parametrize(
+    ("problems", "incident"),
+    [
+        ([], ""),
+        ([Problem("holds node1 drained: operator ada", down=False)], ""),
+        ([Problem("the file system /var is full: 4 KB left")], "disk-full"),
+        (
+            [Problem("the file system /var is full: 4 KB left"), Problem("no one knows why")],
+            "disk-full",
+        ),
+        ([Problem("no one knows why")], "triage"),
+    ],
+)
+def test_status_names_the_incident_that_fits(problems: list[Problem], incident: str) -> None:
+    seen = [HostStatus("node1", ("app",), problems=problems)]
+    assert task.find_incident(site(), seen, []) == incident
