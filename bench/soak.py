@@ -1,7 +1,7 @@
 """Half an hour of users while both nodes die once a minute: how many requests fail, and are both
 ever away at once?
 
-The lab's stand-in must die by itself: `inv lab.up --deaths 60` (a mean of 60 s on each node).
+The lab's stand-in must crash now and then: `inv lab.up --deaths 60` (a mean of 60 s on each node).
 """
 
 from __future__ import annotations

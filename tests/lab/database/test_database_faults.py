@@ -282,7 +282,7 @@ ELSEWHERE = {
 
 
 def test_the_operators_pg_variables_change_nothing(healed: Deployed, run_inv: Runner) -> None:
-    """Each by itself: tests/ssh/engine/test_forward.py."""
+    """One variable at a time: tests/ssh/engine/test_forward.py."""
     for task in ("db.status", "db.tune"):
         outcome = run_inv(task, "--json", "-", env=ELSEWHERE)
         assert outcome.code == 0, outcome

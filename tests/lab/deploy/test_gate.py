@@ -1,5 +1,5 @@
-"""A release that is bad in one of five ways never gets further than the gate, and the fleet goes
-back by itself: no request fails."""
+"""A release that is bad in one of five ways never gets further than the gate, and the fleet is
+rolled back: no request fails."""
 
 from __future__ import annotations
 
