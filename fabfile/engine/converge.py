@@ -171,24 +171,12 @@ class Converger:
             raise
         except RunbookError as error:
             self._unwritten.append(self.run.entry("failed", step.name, str(error)))
-            sentence = change.sentence if change else ""
-            return (
-                Outcome(
-                    step.name,
-                    State.FAILED,
-                    sentence or str(error),
-                    error=error,
-                    seconds=_seconds_since(started),
-                ),
-                None,
-            )
+            sentence = change.sentence if change else str(error)
+            seconds = _seconds_since(started)
+            return Outcome(step.name, State.FAILED, sentence, error=error, seconds=seconds), None
         self._unwritten.append(self.run.entry("changed", step.name, change.sentence))
-        return (
-            Outcome(
-                step.name, State.CHANGED, change.sentence, change.diff, _seconds_since(started)
-            ),
-            reread,
-        )
+        seconds = _seconds_since(started)
+        return Outcome(step.name, State.CHANGED, change.sentence, change.diff, seconds), reread
 
     def _carry_out(self, step: Step, change: Change) -> None:
         begin = self.run.entry("begin", step.name, change.sentence)

@@ -4,6 +4,7 @@ what would be right."""
 from __future__ import annotations
 
 import re
+import resource
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -256,6 +257,19 @@ def test_a_password_is_made_once_for_its_owner_only(write: Write, tmp_path: Path
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert len(first.reveal()) >= 24
     assert load_settings(write(GOOD)).password == first
+
+
+def test_a_password_that_cannot_be_written_leaves_no_empty_file(
+    write: Write, tmp_path: Path
+) -> None:
+    site, (soft, hard) = write(GOOD), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # no file may grow, as on a full disk
+    try:
+        with pytest.raises(RunbookError, match="db-password cannot be"):
+            load_settings(site)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "secrets/db-password").exists()
 
 
 def test_the_environment_gives_the_password_too(
