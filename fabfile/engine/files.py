@@ -78,3 +78,20 @@ def replace_file(path: Path, content: str | bytes, mode: int | None = None) -> N
         if mode is not None:
             os.fchmod(file.fileno(), mode)
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def create_secret(path: Path) -> None:
+    """Write a new random password to `path`, which only its owner can read.
+
+    Raises:
+        OSError: `path` exists, or it cannot be written; then it does not exist.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # O_EXCL: of two processes that start together, only one makes the password.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"{secrets.token_urlsafe(24)}\n")
+    except OSError:  # a full disk; the next run would read an empty password
+        path.unlink()
+        raise

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from ..engine.addresses import is_ipv4
 from ..engine.errors import RunbookError
+from ..engine.files import create_secret
 from ..engine.host import Node
 from ..engine.secret import Secret
 from .inventory import ROLES, Inventory
@@ -218,7 +219,7 @@ class Reader:
     def _read_or_make(self, file: Path) -> str:
         try:
             if not file.exists():
-                _make_secret(file)
+                create_secret(file)
             text = file.read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             word = error.strerror if isinstance(error, OSError) else "it is no text"
@@ -255,17 +256,3 @@ class Reader:
 
 
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-
-
-def _make_secret(file: Path) -> None:
-    """A new random password in a file only its owner can read."""
-    import secrets
-
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(secrets.token_urlsafe(24) + "\n")
-    except OSError:  # a full disk; the next run would read an empty password
-        file.unlink()
-        raise
