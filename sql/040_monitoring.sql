@@ -5,5 +5,5 @@ SELECT CASE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = 'prometheus' AND r
        THEN 'ok' ELSE 'let the exporter read statistics' END;
 -- apply
 DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'prometheus')
-  THEN CREATE ROLE prometheus LOGIN CONNECTION LIMIT 5; END IF; END $$;
+  THEN CREATE ROLE prometheus LOGIN CONNECTION LIMIT 5; COMMENT ON ROLE prometheus IS 'created by the runbook'; END IF; END $$;
 GRANT pg_monitor TO prometheus;

@@ -23,6 +23,7 @@ from ..roles import (
     monitoring,
     nginx,
     postgres,
+    unmonitored,
     watchdog,
 )
 from ..settings.inventory import ROLES
@@ -145,6 +146,10 @@ def _monitoring_steps(system: System, node: Node) -> Sequence[Step]:
     return monitoring.monitoring_steps(system.settings, node, trust)
 
 
+def _unmonitored_steps(system: System, node: Node) -> Sequence[Step]:
+    return unmonitored.unmonitored_steps(system.settings, node)
+
+
 def _edge_steps(system: System, node: Node) -> Sequence[Step]:
     settings = system.settings
     # Part of every plan, so that a host without HTTP/3 is refused before anything is changed.
@@ -177,6 +182,8 @@ PHASES = {
         Phase("exporters", EVERY, _exporter_steps),
         Phase("edge", "edge", _edge_steps),
         Phase("monitoring", "monitoring", _monitoring_steps),
+        # After the edge: until then, nginx logs to mtail.
+        Phase("unmonitored", EVERY, _unmonitored_steps),
     )
 }
 """The phases by name, in the order of a deploy. The data comes after the app, because the binary

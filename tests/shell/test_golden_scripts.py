@@ -37,6 +37,7 @@ from fabfile.steps.file import Directory, File, Symlink
 from fabfile.steps.foreign import NoForeignConfig
 from fabfile.steps.gate import ReleaseProven, proven_step
 from fabfile.steps.http3 import Http3Possible
+from fabfile.steps.leftover_units import LeftoverUnit, NoLeftoverUnits
 from fabfile.steps.leftovers import NoLeftoverDrain
 from fabfile.steps.modules import NoOldModules
 from fabfile.steps.package import InstallPackages, Packages
@@ -110,6 +111,8 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
         "record_pending",
         record_pending(("restart:postgresql@17-main.service", "reload:haproxy.service")),
     )
+    leftover = NoLeftoverUnits("x", (LeftoverUnit("a.service", "/etc/x.d/a b", ("/it's",), "a"),))
+    yield "leftover_units", change(leftover, "/etc/x.d/a b\n")
     yield "journal", append_lines('{"event": "begin"}')
     yield "cluster", change(Cluster(17), "data=/var/lib/postgresql/17/main\n")
     yield "include_dir", change(IncludeDir("/etc/postgresql/17/main"), "")
@@ -151,6 +154,7 @@ NOTHING_ABSENT = (
     LoginRole,
     Seeded,
     NoLeftoverDrain,
+    NoLeftoverUnits,
     NoOldModules,
     Http3Possible,
     NoForeignConfig,
@@ -174,6 +178,7 @@ KINDS: list[Step] = [
     SqlFile("x", "-- check\nSELECT 'ok';\n-- apply\nSELECT 1;\n", "bingo"),
     Seeded(site(), ("prepare_db",)),
     NoLeftoverDrain(("node1", "node2")),
+    NoLeftoverUnits("x", (LeftoverUnit("a.service", "/etc/a b"),)),
     NoOldModules("/opt/x y", ("run.py",)),
     proven_step(site()),
 ]

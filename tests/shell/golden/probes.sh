@@ -319,13 +319,18 @@ grep -H '' /var/lib/runbook/drained/* 2>/dev/null; true
 printf '\n#~golden 14 end %s\n' $?
 printf '\n#~golden 15 begin\n'
 (:
-grep -lF 'Written by the runbook' '/opt/x y'/*.py 2>/dev/null; true
+grep -lsF 'Written by the runbook' '/etc/a b'; true
 ) 2>&1
 printf '\n#~golden 15 end %s\n' $?
 printf '\n#~golden 16 begin\n'
+(:
+grep -lF 'Written by the runbook' '/opt/x y'/*.py 2>/dev/null; true
+) 2>&1
+printf '\n#~golden 16 end %s\n' $?
+printf '\n#~golden 17 begin\n'
 (:
 [ -s /srv/app/releases/5e5e5e5e5e5e/proven.json ] && echo proven
 [ -e /var/lib/runbook/pending/bingo.service.gate ] && echo pending
 true
 ) 2>&1
-printf '\n#~golden 16 end %s\n' $?
+printf '\n#~golden 17 end %s\n' $?

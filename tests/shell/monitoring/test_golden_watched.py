@@ -75,6 +75,7 @@ def test_the_texts_are_the_golden_ones(texts: dict[str, str]) -> None:
 def test_a_site_without_a_monitor_gets_no_exporter() -> None:
     names = [step.name for node in site().inventory.nodes for step in steps_of(site(), node)]
     assert not [name for name in names if "prometheus" in name or "mtail" in name]
+    assert names.count("no leftover monitoring") == len(site().inventory.nodes)
     assert f"unit {FIGURES_TIMER}" not in names
 
 
