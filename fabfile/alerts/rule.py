@@ -69,6 +69,9 @@ def _write_alert(rule: AlertRule) -> list[str]:
         "felt": rule.felt,
         "command": rule.command,
         "page": rule.name,
+        # What other programs show beside the summary, ntfy for example.
+        "description": f"users feel: {rule.felt}; type first: {rule.command};"
+        f" read: fab runbook {rule.name}",
     }
     return [
         f"      - alert: {rule.name}",

@@ -17,7 +17,7 @@ from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.leftover_units import LeftoverUnit, NoLeftoverUnits
 from ..steps.sql import SqlFile
-from . import exporters, monitoring_units
+from . import exporters, figures, monitoring_units
 
 UNITS = "/etc/systemd/system"
 
@@ -46,15 +46,15 @@ def _monitoring_units() -> Iterator[LeftoverUnit]:
     for unit, package in SERVERS.items():
         # The receivers' secrets are among these files, and among those kept of an earlier deploy.
         yield LeftoverUnit(unit, _drop_in(unit), (folder, f"{PREVIOUS}{folder}"), package)
-    programs = exporters.PROGRAM.rpartition("/")[0]
+    programs = figures.MTAIL_PROGRAM.rpartition("/")[0]
     for one in (exporters.NODE, exporters.POSTGRES, exporters.EDGE):
         files = (programs,) if one is exporters.EDGE else ()
         yield LeftoverUnit(one.unit, _drop_in(one.unit), files, one.package)
-    yield LeftoverUnit(exporters.MTAIL_SOCKET, f"{UNITS}/{exporters.MTAIL_SOCKET}")
-    timer = exporters.FIGURES_TIMER
+    yield LeftoverUnit(figures.MTAIL_SOCKET, f"{UNITS}/{figures.MTAIL_SOCKET}")
+    timer = figures.FIGURES_TIMER
     service = f"{UNITS}/{timer.replace('.timer', '.service')}"
-    figures = (service, f"{TOOLS}/host-figures", exporters.FIGURES)
-    yield LeftoverUnit(timer, f"{UNITS}/{timer}", figures)
+    reported = (service, f"{TOOLS}/host-figures", figures.FIGURES)
+    yield LeftoverUnit(timer, f"{UNITS}/{timer}", reported)
     guard = exporters.GUARD_UNIT
     yield LeftoverUnit(guard, f"{UNITS}/{guard}", (exporters.GUARD_RULES,))
 

@@ -61,6 +61,7 @@ TEXTS = {
     "monitoring.mail_to": _MAIL,
     "monitoring.mail_from": _MAIL,
     "monitoring.smtp": (r"([A-Za-z0-9.-]+:[0-9]{1,5})?", "HOST:PORT, like mail.example.com:587"),
+    "monitoring.telegram_url": (r"https?://[^\s'\"\\]+[^\s'\"\\/]", "a URL without a final slash"),
     "monitoring.smtp_user": (r"[^\s'\"\\]*", "a user's name"),
     "tls.names": (
         r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",

@@ -166,13 +166,16 @@ class Monitoring:
     smtp_password_file: Path | None = None
     """The file with the password of `smtp_user`."""
     webhook_file: Path | None = None
-    """The file with the URL that alerts are posted to as JSON. The URL is a secret."""
+    """The file with the URL that alerts are posted to as JSON. The URL is a secret. For ntfy:
+    `https://ntfy.sh/TOPIC?template=alertmanager`."""
     slack_file: Path | None = None
     """The file with the URL of a Slack webhook. The URL is a secret."""
     telegram_token_file: Path | None = None
     """The file with the token of a Telegram bot."""
     telegram_chat: int = 0
     """The id of the Telegram chat that the bot writes to. Needed with `telegram_token_file`."""
+    telegram_url: str = "https://api.telegram.org"
+    """The address of the Telegram Bot API: Telegram's, or your own server of it."""
 
     def missing_halves(self) -> list[tuple[str, str]]:
         """Settings that are given, each with the one that it needs and that is not."""

@@ -16,6 +16,17 @@ MAILS: list[Message] = []
 CALLS: list[tuple[str, dict[str, Any]]] = []
 """Path and body of each call."""
 
+TELEGRAM = {
+    "ok": True,
+    "result": {"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}, "text": "x"},
+}
+"""What Telegram answers to sendMessage: a client takes anything else as a failure."""
+
+
+def bodies_at(path: str) -> list[dict[str, Any]]:
+    """What was posted to `path`, oldest first."""
+    return [body for called, body in CALLS if called == path]
+
 
 class _Mail(socketserver.StreamRequestHandler):
     """As much of SMTP as a client needs to hand over a message."""
@@ -44,6 +55,8 @@ class _Web(http.server.BaseHTTPRequestHandler):
         CALLS.append((self.path, json.loads(body)))
         self.send_response(200)
         self.end_headers()
+        is_telegram = self.path.endswith("/sendMessage")
+        self.wfile.write(json.dumps(TELEGRAM).encode() if is_telegram else b"ok")
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on the terminal."""

@@ -21,7 +21,7 @@ import promtool_cases
 import pytest
 from deployed import Deployed, Load, Variant, assert_unchanged, totals, until
 from labtools import Runner, Ssh
-from sinks import CALLS, MAILS, listening, text_of
+from sinks import CALLS, MAILS, bodies_at, listening, text_of
 
 from fabfile.dashboards.catalogue import MARKS, list_dashboards
 from fabfile.dashboards.model import WINDOW
@@ -29,7 +29,10 @@ from fabfile.settings.bingo import SERVICE
 from lab import hosts
 from lab.names import Lab
 
-SECRET = "/call/secret-part-of-the-url"
+SECRET = "/call/secret-part-of-the-url?template=alertmanager"
+SLACK = "/services/T0/B0/secret"
+BOT, CHAT = "12345:secret-token", -1001234
+TELEGRAM = f"/bot{BOT}/sendMessage"
 
 
 class Watched(NamedTuple):
@@ -50,14 +53,20 @@ def watched(
     before = lab.site.read_text()
     hosts.up(["mon1"])
     with listening(lab.gateway) as (mail, web):
-        url = folder / "webhook"
-        url.write_text(f"http://{lab.gateway}:{web}{SECRET}\n")
+        sink = f"http://{lab.gateway}:{web}"
+        texts = {"webhook": f"{sink}{SECRET}", "slack": f"{sink}{SLACK}", "telegram": BOT}
+        for name, text in texts.items():
+            (folder / name).write_text(f"{text}\n")
         receivers = {
             "mail_to": "oncall@example.com",
             "mail_from": "alerts@example.com",
             "smtp": f"{lab.gateway}:{mail}",
             "smtp_tls": False,
-            "webhook_file": str(url),
+            "webhook_file": str(folder / "webhook"),
+            "slack_file": str(folder / "slack"),
+            "telegram_token_file": str(folder / "telegram"),
+            "telegram_chat": CHAT,
+            "telegram_url": sink,
         }
         gate = {"seconds": 2, "rate": 40, "watch_seconds": 1}
         env = Variant(lab, folder)(monitoring=receivers, gate=gate)
@@ -290,7 +299,8 @@ def test_a_lost_node_calls_within_a_minute(watched: Watched, ssh: Ssh, ask: Ask)
         off = time.monotonic()
         hosts.power_off("node1")
         try:
-            until(lambda: bool(MAILS) and bool(CALLS), "mail and web hook", 60)
+            paths = (SECRET, SLACK, TELEGRAM)
+            until(lambda: bool(MAILS) and all(map(bodies_at, paths)), "every receiver", 60)
             seconds = time.monotonic() - off
         finally:
             hosts.power_on("node1")
@@ -301,11 +311,20 @@ def test_a_lost_node_calls_within_a_minute(watched: Watched, ssh: Ssh, ask: Ask)
     assert "Since:      20" in text
     assert "Type first: fab incident.node-down" in text
     assert "Read:       fab runbook node-down" in text
-    path, body = CALLS[0]
-    assert path == SECRET
+    (body,) = bodies_at(SECRET)[:1]
     assert body["commonLabels"]["alertname"] == "node-down"
+    # What ntfy's template `alertmanager` shows.
+    assert body["status"] == "firing"
+    assert "type first: fab incident.node-down" in body["alerts"][0]["annotations"]["description"]
+    (attached,) = bodies_at(SLACK)[0]["attachments"]
+    assert attached["title"] == attached["fallback"] == "page: node1 does not answer"
+    assert "Type first: fab incident.node-down" in attached["text"]
+    told = bodies_at(TELEGRAM)[0]
+    assert str(told["chat_id"]) == str(CHAT)
+    assert "Type first: fab incident.node-down" in told["text"]
     until(lambda: any("over:" in mail["Subject"] for mail in MAILS), "word that it is over", 150)
-    names = {alert["labels"]["alertname"] for _, body in CALLS for alert in body["alerts"]}
+    called = bodies_at(SECRET)
+    names = {alert["labels"]["alertname"] for body in called for alert in body["alerts"]}
     assert "errors" not in names, "users felt nothing"
 
 

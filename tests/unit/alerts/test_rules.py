@@ -82,7 +82,8 @@ def test_no_rule_names_a_path_by_hand() -> None:
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 def test_an_alert_says_what_a_person_needs(alert: dict[str, Any]) -> None:
     said = alert["annotations"]
-    assert set(said) == {"summary", "felt", "command", "page"}
+    assert set(said) == {"summary", "felt", "command", "page", "description"}
+    assert f"type first: {said['command']}; read: fab runbook {said['page']}" in said["description"]
     assert (PROJECT / "docs/runbook" / f"{said['page']}.md").exists()
     assert alert["alert"] == said["page"]
     program, *words = re.sub(r"-H \{\{ \$labels.host \}\} ", "", said["command"]).split()
