@@ -52,9 +52,10 @@ def show_dashboard(settings: Settings, *, port: int) -> int:
                 ) from None
             with server:
                 address = f"http://127.0.0.1:{server.server_address[1]}/"
-                out.print(f"Dashboards of {settings.name}: {address}")
-                out.print("[dim]Only this machine can open it. Ctrl-C ends it.[/]")
                 try:
+                    # Inside: whoever has read the address may press Ctrl-C at once.
+                    out.print(f"Dashboards of {settings.name}: {address}")
+                    out.print("[dim]Only this machine can open it. Ctrl-C ends it.[/]")
                     server.serve_forever()
                 except KeyboardInterrupt:
                     out.print("Dashboards closed.")

@@ -62,10 +62,15 @@ class _Web(http.server.BaseHTTPRequestHandler):
         """Nothing on the terminal."""
 
 
+class _MailServer(socketserver.ThreadingTCPServer):
+    # A client that lost its power never hangs up, and closing would wait for its thread.
+    daemon_threads = True
+
+
 @contextmanager
 def listening(address: str) -> Iterator[tuple[int, int]]:
     """Both servers at `address`; their ports: mail, web."""
-    mail = socketserver.ThreadingTCPServer((address, 0), _Mail)
+    mail = _MailServer((address, 0), _Mail)
     web = http.server.ThreadingHTTPServer((address, 0), _Web)
     for server in (mail, web):
         threading.Thread(target=server.serve_forever, daemon=True).start()

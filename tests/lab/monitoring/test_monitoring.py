@@ -353,3 +353,27 @@ def assert_unchanged_elsewhere(outcome: Any) -> None:
     """A deploy that found all but the lost host right."""
     assert outcome.code == 4, outcome
     assert totals(outcome)["changed"] == 0, outcome.out
+
+
+def test_nothing_of_it_stays_without_a_monitoring_host(
+    watched: Watched, run_fab: Runner, ssh: Ssh
+) -> None:
+    """Exporters, firewall rules, open ports, and the role in PostgreSQL go. (The last test: it
+    takes the monitoring away.)"""
+    folder = watched.folder / "alone"
+    folder.mkdir()
+    env = Variant(watched.lab, folder)(hosts={"mon1": None})
+    outcome = run_fab("deploy", env=env)
+    assert outcome.code == 0, outcome
+    left = (
+        "{ ls /etc/systemd/system | grep -E 'prometheus|mtail|runbook-(figures|metrics)'\n"
+        "nft list tables 2>/dev/null | grep runbook_metrics\n"
+        "dpkg -l 'prometheus*' mtail 2>/dev/null | grep ^ii\n"
+        "ss -Hltn | grep -E ':(9100|9187|3903) '; } || true"
+    )
+    for host in ("edge1", "node1", "db1"):
+        assert ssh(host, left).out == "", host
+    assert watched.lab.address("edge1") not in ssh("edge1", "ss -Hltn 'sport = :8404'").out
+    role = "SELECT count(*) FROM pg_roles WHERE rolname = 'prometheus'"
+    assert ssh("db1", f'cd / && runuser -u postgres -- psql -tAc "{role}"').out.strip() == "0"
+    assert_unchanged(run_fab("deploy", env=env))
