@@ -9,6 +9,7 @@ from datetime import datetime
 from ..drills.history import kept_results
 from ..drills.target import folder_of
 from ..engine.problem import Problem
+from ..health.alerts import NOT_KNOWN
 from ..health.host import HostStatus
 from ..records.host_acts import gather_runs, parse_entries
 from ..records.moment import show_age
@@ -94,8 +95,9 @@ def _alert_text(settings: Settings, hosts: Sequence[HostStatus]) -> str:
     watching = [host for host in hosts if "monitoring" in host.roles]
     if any(not host.reachable for host in watching):
         return f"not known: {watching[0].host} is unreachable"
-    if any(problem.message.startswith("Alertmanager") for problem in _problems(watching)):
-        return "not known: Alertmanager does not answer"
+    for problem in _problems(watching):
+        if problem.message.endswith(NOT_KNOWN):
+            return f"not known: {problem.message.removesuffix(f': {NOT_KNOWN}')}"
     firing = sum(len(host.alerts) for host in watching)
     return f"{firing} firing" if firing else "none fires" if watching else ""
 

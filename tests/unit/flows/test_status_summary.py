@@ -66,6 +66,9 @@ def test_what_a_healer_did_is_told_with_its_age(settings: Settings) -> None:
 
 
 SILENT = Problem("Alertmanager does not answer: which alerts fire is not known", down=False)
+STUCK = Problem(
+    "Prometheus has recorded nothing for 70 s: which alerts fire is not known", down=False
+)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +80,10 @@ SILENT = Problem("Alertmanager does not answer: which alerts fire is not known",
         (
             HostStatus("mon1", ("monitoring",), problems=[SILENT]),
             "not known: Alertmanager does not answer",
+        ),
+        (
+            HostStatus("mon1", ("monitoring",), problems=[STUCK]),
+            "not known: Prometheus has recorded nothing for 70 s",
         ),
     ],
 )

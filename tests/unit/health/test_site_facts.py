@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fabfile.engine.shell import Reading
-from fabfile.health.alerts import judge_answer, read_alerts
+from fabfile.health.alerts import NOT_KNOWN, judge_answer, judge_recording, read_alerts
 from fabfile.health.certificate import judge_certificate, read_days
 from fabfile.health.clock import find_clock_problems, read_offset
 from fabfile.health.recent import read_recent
@@ -60,6 +60,23 @@ def test_no_answer_is_told_and_is_no_calm(text: str) -> None:
 
 def test_an_answer_without_alerts_is_well() -> None:
     assert judge_answer("mon1", answer()) == []
+
+
+@pytest.mark.parametrize(
+    ("newest", "said"),
+    [
+        ('{"data": {"headStats": {"maxTime": 940000}}}', ""),
+        ('{"data": {"headStats": {"maxTime": -9223372036854775808}}}', ""),
+        ('{"data": {"headStats": {"maxTime": 930000}}}', "recorded nothing for 70 s"),
+        ('{"data": {"headStats": {"maxTime": 1300000}}}', "from 300 s in the future"),
+        ("", "does not answer"),
+        ("[]", "does not answer"),
+    ],
+)
+def test_a_prometheus_that_records_nothing_is_seen(newest: str, said: str) -> None:
+    problems = judge_recording("mon1", Reading(f"1000\n{newest}", 0))
+    assert bool(problems) == bool(said)
+    assert all(said in one.message and one.message.endswith(NOT_KNOWN) for one in problems)
 
 
 def ends_in(days: float) -> Reading:
