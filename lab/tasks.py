@@ -170,7 +170,7 @@ def reset(ctx: Context, hosts: str = "") -> None:
     lab_hosts.reset(_split_names(hosts))
 
 
-@task(positional=["name"], help={"name": "The host."})
+@task(positional=["name"], help={"name": "The host, for example node1."})
 @_explain_errors
 def power_off(ctx: Context, name: str) -> None:
     """
@@ -181,7 +181,7 @@ def power_off(ctx: Context, name: str) -> None:
     lab_hosts.power_off(name)
 
 
-@task(positional=["name"], help={"name": "The host."})
+@task(positional=["name"], help={"name": "The host, for example node1."})
 @_explain_errors
 def power_on(ctx: Context, name: str) -> None:
     """
@@ -211,7 +211,10 @@ def release(ctx: Context, kind: str) -> None:
 
 @task(
     positional=["name"],
-    help={"name": "The host.", "command": "Run this command there instead of a shell."},
+    help={
+        "name": "The host, for example node1.",
+        "command": "Run this command there instead of a shell.",
+    },
 )
 @_explain_errors
 def ssh(ctx: Context, name: str, command: str = "") -> None:

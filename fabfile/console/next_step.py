@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TRIAGE = "triage"
 """The incident for what is not known, or has several causes."""
 
-PAGES_ONLY = frozenset({"app-leak", "app-slow", "healer-off", "log-rotation", "monitoring"})
+PAGES_ONLY = frozenset({"healer-off", "log-rotation", "monitoring"})
 """Incidents that have a page in docs/runbook/, but no `fab incident.NAME`."""
 
 BY_KIND = {

@@ -23,10 +23,16 @@ from ..console.task import JSON, VERBOSE, hosts_of, name_follows, refuse_dry_run
 def status(c: Any, json: str | None = None, verbose: bool = False, watch: bool = False) -> int:
     """Show the hosts and their problems.
 
-    One line for each host, then each problem with the command to type.
+    Read-only, and takes a second. One line for each host, then each problem with the command to
+    type below it. A red problem (✗) is one that users may notice; a yellow one (!) needs a person,
+    but users do not notice it yet. The last line names the incident that fits, if there is one.
 
-    Exit 0: all well. 1: something is down. 2: a cause was found, or something needs attention (a
-    drain, a full disk). 4: unreachable.
+    Exit 0: all well. 1: something is down, and its cause is not known. 2: the cause is known, or
+    something needs a person later (a drain, a pending restart). 4: a host is unreachable.
+
+    fab status                   every host
+    fab -H node1,edge1 status    only these
+    fab status --watch           again every 3 s
     """
     from ..flows.status import show_status as run
     from ..settings.site_file import load_settings
@@ -53,7 +59,7 @@ def runbook(c: Any, name: str | None = None) -> int:
 
 @task(
     help={
-        "port": "of this machine; 0 takes any free one",
+        "port": "the port on this machine to listen at; 0: any free port",
         "grafana": "instead write dashboards and provisioning for Grafana into this folder",
     }
 )
@@ -61,7 +67,8 @@ def runbook(c: Any, name: str | None = None) -> int:
 def dashboard(c: Any, port: int = 8800, grafana: str = "") -> int:
     """Open the dashboards through ssh, until Ctrl-C.
 
-    Prints the address to open in a browser. Nothing of it can be reached from elsewhere.
+    Prints the address to open in a browser. It can be reached from this machine only. The site
+    needs a host with the role monitoring.
     """
     from pathlib import Path
 
@@ -78,7 +85,8 @@ def dashboard(c: Any, port: int = 8800, grafana: str = "") -> int:
 def drain(c: Any, reason: str = "", verbose: bool = False) -> int:
     """Take hosts out of service; no request fails.
 
-    App nodes or an edge, for example: fab -H node1 drain. Waits until they are idle.
+    App nodes or an edge, named by -H. Waits until they are idle. The last app node or edge that
+    serves is never drained. The hosts stay out, also after a deploy, until fab undrain.
 
     fab -H node1 drain           no edge sends it new requests
     fab -H edge1 drain           the floating address moves first; open connections finish
@@ -106,12 +114,21 @@ def undrain(c: Any, verbose: bool = False) -> int:
     return run(load_settings(), hosts_of(c))
 
 
-@task(help={"replace": "replace a pinned key that differs", "yes": "do not ask"})
+@task(
+    help={
+        "replace": "replace a pinned key that differs (a host was reinstalled)",
+        "yes": "pin without a question; compare the keys in another way first",
+    }
+)
 @run_as_task
 def trust(c: Any, replace: bool = False, yes: bool = False) -> int:
     """Show the hosts' ssh keys, and pin them.
 
-    Every other task refuses unknown and changed keys.
+    Every other task refuses unknown and changed keys. Compare each key with the one that the host
+    shows on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
+
+    fab trust                       every host
+    fab -H node1 trust --replace    one that was reinstalled
     """
     refuse_dry_run(c, "fab trust")
     from ..flows.trust import pin_keys as run

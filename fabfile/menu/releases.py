@@ -25,10 +25,16 @@ def deploy(
     take_over: bool = False,
     verbose: bool = False,
 ) -> int:
-    """Deploy database, app and edge; idempotent.
+    """Make the hosts as the site file says.
 
-    App nodes and edges are changed one at a time, drained first, so that no request fails.
+    Reads every host first, and changes only what differs: a second deploy changes nothing. App
+    nodes and edges are changed one at a time, drained first, so that no request fails. A new
+    release must pass the gate; if it fails, the nodes go back to the release before.
 
+    Exit 0: done, and the service works. 1: failed. 3: another run works on the hosts. 4: a host is
+    unreachable. 5: rolled back.
+
+    fab plan                     first: see what would change
     fab deploy                   every host
     fab -H node1,node2 deploy    only these, as one rollout
     """
@@ -51,7 +57,15 @@ def deploy(
 def plan(c: Any, commands: bool = False, json: str | None = None, verbose: bool = False) -> int:
     """Show what deploy would change; change nothing.
 
-    One sentence for each change, with diffs. Exit 2 when something differs.
+    One sentence for each change, with the differences of files, then a table: "right" counts what
+    needs no change. Diffs show no secrets.
+
+    Exit 0: nothing to change. 2: something differs. 1: a host needs a manual fix before a deploy.
+    4: a host is unreachable.
+
+    fab plan                     every host
+    fab -H edge1 plan            only this host
+    fab plan --commands          also what would run on the hosts
     """
     from ..rollout.deploy import DeployOptions
     from ..rollout.deploy import deploy_hosts as run

@@ -40,9 +40,15 @@ def check(
 ) -> int:
     """Measure the service under load against R1-R22.
 
-    fab check                    everything; in a lab, also breaks app nodes on purpose (R1, R2)
-    fab check --quick            half a minute, proves less
-    fab check --report report/   also a page with curves
+    R1-R22 are the requirements in docs/requirements.md. The load is real: up to 120 requests per
+    second at the site's own address, for some minutes. Sessions that it creates are deleted.
+
+    Exit 0: every requirement held or was not tried. 1: one failed or is not proven. 4: unreachable.
+
+    fab check                            everything; a lab's app nodes are also broken (R1, R2)
+    fab check --quick                    half a minute, proves less
+    fab check --report report/           also a page with curves
+    fab check --address 192.0.2.10       any address; R1, R2 and the hosts are not judged
     """
     from ..flows.check import CheckOptions
     from ..flows.check import check_service as run
@@ -63,7 +69,8 @@ def check(
 def app_discover(c: Any, json: str | None = None, verbose: bool = False) -> int:
     """Find out what the binary needs to run.
 
-    Runs it under strace on an app node: configuration, log, port, outbound calls.
+    Runs it under strace on an app node, and provides what is missing, until it serves: files,
+    configuration, log, port. fab deploy does this too for a binary that it does not know.
     """
     refuse_dry_run(c, "fab app.discover")
     from ..flows.discover import discover_program as run
@@ -77,7 +84,10 @@ def app_discover(c: Any, json: str | None = None, verbose: bool = False) -> int:
 def app_restart(c: Any, reason: str = "", verbose: bool = False) -> int:
     """Restart the app, one node at a time, drained.
 
-    For example: fab -H node1 app.restart. No request fails.
+    No request fails: a node is drained first, and is put back when it serves.
+
+    fab app.restart              every app node
+    fab -H node1 app.restart     only this node
     """
     refuse_dry_run(c, "fab app.restart")
     from ..flows.restart import restart_apps as run

@@ -33,7 +33,7 @@ PAGES = {path.stem for path in (PROJECT / "docs/runbook").glob("*.md")}
 def test_every_name_is_a_task_or_only_a_page_and_has_a_page() -> None:
     assert NAMED <= PAGES
     assert PAGES_ONLY | set(incidents.NAMES) >= NAMED
-    assert PAGES_ONLY <= PAGES
+    assert PAGES - set(incidents.NAMES) >= PAGES_ONLY
 
 
 def test_the_tables_are_about_what_exists() -> None:
@@ -86,7 +86,7 @@ def test_errors_of_a_rollout(
 def test_the_line_can_be_typed() -> None:
     assert describe_next_step("db-down").startswith("fab incident.db-down ")
     assert "fab runbook db-down" in describe_next_step("db-down")
-    assert describe_next_step("app-slow") == "fab runbook app-slow"
+    assert describe_next_step("healer-off") == "fab runbook healer-off"
     assert describe_next_step(TRIAGE).startswith("fab incident.triage ")
 
 
