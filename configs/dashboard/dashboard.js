@@ -203,12 +203,15 @@ async function drawGraph(box, graph, marks, time, current) {
 
 async function findMarks(time) {
   const found = [];
+  // A deploy changes its figure again and again; only its first change gets a line.
+  const apart = Math.max(60, 4 * time.step);
   for (const kind of MARKS) {
     for (const one of await askRange(kind.query, time)) {
+      let before = -Infinity;
       one.values.forEach(([at, value], number) => {
-        if (number && value !== one.values[number - 1][1]) {
-          found.push({ at: Number(at), text: named(kind.legend, one.metric) });
-        }
+        if (!number || value === one.values[number - 1][1]) return;
+        if (at - before > apart) found.push({ at: Number(at), text: named(kind.legend, one.metric) });
+        before = at;
       });
     }
   }

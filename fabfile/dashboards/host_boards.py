@@ -26,7 +26,7 @@ def nodes_dashboard() -> Dashboard:
             Tile(
                 "restarts by healers, 1 hour",
                 "",
-                "sum(increase(runbook_healer_restarts_total[1h])) or vector(0)",
+                "round(sum(increase(runbook_healer_restarts_total[1h]))) or vector(0)",
             ),
         ),
         _nodes_graphs(),
