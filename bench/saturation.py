@@ -56,7 +56,7 @@ def measure(settings: Settings, rounds: int) -> list[dict[str, Any]]:
     Raises:
         SystemExit: an answer was not 200, or something was in the way.
     """
-    edges, client = settings.inventory.having("edge"), settings.inventory.one("postgres")
+    edges, client = settings.inventory.having("edge"), settings.inventory.first_having("postgres")
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with (
         open_fleet(settings, settings.inventory.nodes) as fleet,

@@ -23,7 +23,7 @@ from .rows.service import (
 )
 from .run_state import ALONE, CheckRun
 
-COUNTED = tuple(SERVICE.counted)
+COUNTED = tuple(SERVICE.uncached_by_requirement)
 """The endpoints that an edge counts separately."""
 
 
@@ -45,7 +45,10 @@ def service_rows(run: CheckRun) -> list[Row]:
     return [
         rate_row("peak", peak, suspects, proof=run.plan.proof),
         rate_row("steady", steady, suspects, proof=False),
-        *(_endpoint_row(run, id, endpoint, suspects) for id, endpoint in SERVICE.counted.items()),
+        *(
+            _endpoint_row(run, id, endpoint, suspects)
+            for id, endpoint in SERVICE.uncached_by_requirement.items()
+        ),
     ]
 
 

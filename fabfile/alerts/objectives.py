@@ -69,7 +69,7 @@ class Objective:
 
 def service_objectives(service: Service) -> Iterator[Objective]:
     """Every promise that users can see broken. The health call has none: its 500 is an answer."""
-    for endpoint in service.required.values():
+    for endpoint in service.by_requirement.values():
         if endpoint.kind == "health":
             continue
         yield Objective(endpoint, endpoint.errors_percent / 100)

@@ -12,7 +12,7 @@ from ..settings.bingo import SERVICE
 from ..settings.paths import CURL
 from .haproxy import backend_name
 
-BACKENDS = {id: backend_name(endpoint) for id, endpoint in SERVICE.counted.items()}
+BACKENDS = {id: backend_name(endpoint) for id, endpoint in SERVICE.uncached_by_requirement.items()}
 """The backend that counts the calls of each requirement. `roles/haproxy.py` defines the
 backends."""
 

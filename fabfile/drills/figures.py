@@ -12,9 +12,9 @@ from ..traffic.sample import Sample
 from ..traffic.stats import percentile_of
 from .model import BUDGET
 
-POSTS = tuple(SERVICE.only_one(kind).requirement for kind in ("operation", "create"))
+POSTS = tuple(SERVICE.single_of_kind(kind).requirement for kind in ("operation", "create"))
 """Requirements whose requests must not be executed twice, so they are never retried."""
-WRITES = (*POSTS, SERVICE.only_one("delete").requirement)
+WRITES = (*POSTS, SERVICE.single_of_kind("delete").requirement)
 
 
 def count_failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:

@@ -100,7 +100,7 @@ class DrillTarget:
     @property
     def database(self) -> Node:
         """The database's host."""
-        return self.settings.inventory.one("postgres")
+        return self.settings.inventory.first_having("postgres")
 
     def has_unit(self, node: Node, unit: str) -> bool:
         """Whether a unit is active on a host."""

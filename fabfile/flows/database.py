@@ -54,7 +54,7 @@ def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
         json: where to write the JSON.
         only: nothing follows this table, so it is the report that goes to `json`.
     """
-    node = settings.inventory.one("postgres")
+    node = settings.inventory.first_having("postgres")
     wanted = postgres.wanted_settings(settings, node)
     with (
         open_fleet(settings, [node]) as fleet,
@@ -115,7 +115,7 @@ def show_database(settings: Settings, json: str | None) -> int:
     Raises:
         RunbookError: the database cannot be reached.
     """
-    node, name = settings.inventory.one("postgres"), settings.database.name
+    node, name = settings.inventory.first_having("postgres"), settings.database.name
     with (
         open_fleet(settings, [node]) as fleet,
         connect_database(fleet.link(node), name) as connection,

@@ -125,7 +125,7 @@ class HostFacts:
         """See `NodeFacts`. Large tables have PostgreSQL's estimate of their rows."""
         from ..engine.postgres import connect_database
 
-        node, name = self.settings.inventory.one("postgres"), self.settings.database.name
+        node, name = self.settings.inventory.first_having("postgres"), self.settings.database.name
         steps = postgres.index_steps(self.settings)
         with (
             open_fleet(self.settings, [node], readonly=True) as fleet,

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..engine.errors import RunbookError
 from ..engine.files import write_beside
 from ..settings.settings import Settings
-from ..settings.site_file import expand
+from ..settings.site_file import expand_home
 
 
 def fetch_binary(settings: Settings) -> Path:
@@ -23,7 +23,9 @@ def fetch_binary(settings: Settings) -> Path:
         if not path.exists():
             download_file(settings.app.binary, path)
     else:
-        path = settings.path.parent / expand(settings.app.binary, f"{settings.path}: app.binary")
+        path = settings.path.parent / expand_home(
+            settings.app.binary, f"{settings.path}: app.binary"
+        )
     found = file_sha256(path, settings)
     if found != wanted:
         if "://" in settings.app.binary:

@@ -36,7 +36,7 @@ def issue_certificate(
     Raises:
         RunbookError: the site has no edge, or uses its own certificate and `force` is given.
     """
-    settings.inventory.one("edge")
+    settings.inventory.first_having("edge")
     if settings.tls.certificate and force:
         raise _provided_error()
     if not settings.tls.certificate and not dry:
@@ -162,7 +162,7 @@ def finish_rotation(settings: Settings, json: str | None) -> int:
 def _open_store(settings: Settings) -> Store:
     if settings.tls.certificate:
         raise _provided_error()
-    settings.inventory.one("edge")
+    settings.inventory.first_having("edge")
     store = Store(settings.tls.store, settings.name)
     if not store.load_certificate(CURRENT):
         raise _no_authority_error(settings)

@@ -109,7 +109,7 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
     Raises:
         RunbookError: the database does not answer, so no release could be judged.
     """
-    node = settings.inventory.one("postgres")
+    node = settings.inventory.first_having("postgres")
     indexes = postgres.index_steps(settings)
     with open_fleet(settings, [node], readonly=True) as fleet:
         seeded, *readings = fleet.link(node).read(

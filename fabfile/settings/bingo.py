@@ -1,4 +1,4 @@
-"""The program that this project runs: the only place that knows its calls."""
+"""The program that this project runs. Only this module names its calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .service import (
 
 SERVICE = Service(
     name="bingo",
-    start=Start(memory_max="512M", lifetime=480),  # it dies by itself after 10 to 25 minutes
+    start=Start(memory_max="512M", lifetime=480),  # it dies after 10 to 25 minutes
     health=Health(
         path="/ping",
         equals="pong",
@@ -35,9 +35,9 @@ SERVICE = Service(
         Value("small", 0, 999),  # bits 32-35 of an operation's number are poison
     ),
     endpoints=(
-        # R19: its 500 is an answer, not an accident.
+        # R19: users must get its 500 too, so a 500 is not retried.
         Endpoint("ping", "/ping", "health", requirement="R19", retry="connect"),
-        # Some operations fell a node, so no second node gets them.
+        # Some operations kill the process, so they are never sent to a second node.
         Endpoint(
             "operation",
             "/operation",
@@ -55,8 +55,8 @@ SERVICE = Service(
             requirement="R16",
             timeout=15,
             retry="lost 500 502",
-            # 55 s, for nginx rounds to whole seconds and a clock may be 4 s behind. Two of the
-            # renewals may fail before an answer is too old to be kept.
+            # 55 s, for nginx rounds to whole seconds and a clock may be 4 s behind. Two
+            # renewals may fail before an answer is too old.
             cache=CacheRule(
                 ttl=55, refresh_every=15, max_age=60, within_share=0.75, within_seconds=1.0
             ),
@@ -140,7 +140,7 @@ SERVICE = Service(
         " (movie_id, customer_id, id DESC)",
     ),
     faults=(
-        FaultCall("leak", '{"operation": 12884901888}'),  # until its memory is gone
+        FaultCall("leak", '{"operation": 12884901888}'),  # uses memory until the limit
         FaultCall("panic", '{"operation": 17179869184}'),
         FaultCall("ill", '{"operation": 21474836480}'),  # 500 to everything
     ),

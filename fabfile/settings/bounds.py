@@ -16,7 +16,7 @@ LATENCY_BOUND = SERVICE.load.p90_ms / 1000
 ERROR_SHARE = SERVICE.load.errors_percent / 100
 """The share of requests (0..1) that may fail."""
 
-SESSION_LIST_ERROR_SHARE = SERVICE.counted["R11"].errors_percent / 100
+SESSION_LIST_ERROR_SHARE = SERVICE.uncached_by_requirement["R11"].errors_percent / 100
 """The same for the session list. It is larger, because this is the heaviest answer."""
 
 RECOVERY_SECONDS = 60.0

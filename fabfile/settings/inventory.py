@@ -1,4 +1,4 @@
-"""Who runs what, at which address."""
+"""The hosts of a site: their addresses and roles."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Inventory:
             )
         return tuple(known[name] for name in dict.fromkeys(names))
 
-    def one(self, role: str) -> Node:
+    def first_having(self, role: str) -> Node:
         """The first host with `role`.
 
         Raises:

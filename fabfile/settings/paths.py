@@ -19,14 +19,14 @@ def binary_name(settings: Settings) -> str:
 
 
 TOOLS = "/usr/lib/runbook"
-"""Where our small host-side scripts live."""
+"""The folder of our scripts on a host."""
 
 SETTINGS = "/etc/runbook"
-"""Where configuration of ours lives that belongs to no package."""
+"""The folder of our configuration that belongs to no package."""
 
 CURL = "curl -q --noproxy "
-"""Followed by the host that is asked: no .curlrc (so -q comes first), and no proxy, whatever the
-environment names."""
+"""The beginning of a curl command; the host follows. `-q` ignores .curlrc and must come first.
+`--noproxy` ignores a proxy that the environment names."""
 
 PROVEN = "proven.json"
 """In a release's folder: when and how it was proven there."""

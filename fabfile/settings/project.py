@@ -1,4 +1,4 @@
-"""Where this project and its labs lie on the controller."""
+"""The folders of this project and its labs on the controller."""
 
 from __future__ import annotations
 

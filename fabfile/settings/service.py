@@ -1,5 +1,7 @@
-"""What a program is, as data: its endpoints, health, limits, values and faults. Everything else
-derives from one such value, so that another program needs no other code."""
+"""The description of a program as data: its endpoints, health, limits, values and faults.
+
+Everything else derives from one `Service` value, so another program needs no other code.
+"""
 
 from __future__ import annotations
 
@@ -15,44 +17,45 @@ class Start:
 
     memory_max: str
     lifetime: int
-    """Age at which the healer drains and restarts it, before it dies by itself; 0: never."""
+    """Age at which the healer drains and restarts the process, before the process dies; 0:
+    never."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """How the program shows that it is well, at its limit, ill, or without its database."""
+    """The answers of the program when it is healthy, at its limit, ill, or without its database."""
 
     path: str
     equals: str
     """The whole body of a healthy answer."""
     busy: int
-    """Status at its limit: it declines, and lives."""
+    """Status at its limit: the process refuses the request, but is healthy."""
     ill_status: int
     ill_body: str
-    """What an ill process answers to everything, with `ill_status`."""
+    """The body of every answer of an ill process, with `ill_status`."""
     database_path: str
-    """The cheapest call that needs the database, and no data in it."""
+    """The cheapest call that needs the database, but no data in it."""
     database_unavailable: int
-    """Status of every call that needs the database while that is away."""
+    """Status of every call that needs the database while the database is down."""
     status: int = 200
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Requests of one node."""
+    """The limits of one node."""
 
     allowed: int
-    """Requests a second that the program allows itself."""
+    """Requests per second above which the program refuses requests."""
     rate: int
-    """Requests a second that the balancer gives it; checks and retries come on top."""
+    """Requests per second that the balancer sends. Checks and retries are added to these."""
     in_flight: int
-    """Requests at one time, by endpoint."""
+    """Requests in flight at one endpoint."""
 
 
 @dataclass(frozen=True)
 class PromisedLoad:
-    """What the service must carry: requests a second for a minute (`peak`) and for good
-    (`steady`), the p90 of their answers, and the share that may fail."""
+    """The load that the service must carry: requests per second for one minute (`peak`) and without
+    end (`steady`), the p90 of the answers, and the share that may fail."""
 
     peak: float
     steady: float
@@ -62,7 +65,7 @@ class PromisedLoad:
 
 @dataclass(frozen=True)
 class Value:
-    """Numbers for a request: `{name}` in a path is one of `first` to `last`."""
+    """The numbers for a request: `{name}` in a path stands for one of `first` to `last`."""
 
     name: str
     first: int
@@ -71,8 +74,7 @@ class Value:
 
 @dataclass(frozen=True)
 class CacheRule:
-    """How the edge may keep an answer. Times in seconds, counted from when the program was
-    asked."""
+    """How long the edge may cache an answer, in seconds since the request to the program."""
 
     ttl: int
     refresh_every: int
@@ -85,22 +87,22 @@ class CacheRule:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One call. It has a backend of its own at the balancer, so that it has its own figures."""
+    """One call. It has its own backend at the balancer, and so its own figures."""
 
     name: str
     path: str
-    """`{name}` stands for a value; at the balancer for any number."""
+    """`{name}` stands for a value. At the balancer it matches any number."""
     kind: str
     """`health`, `operation`, `database` (needs it, but no data), `cached`, `read` (one row),
     `list`, `create`, `delete` or `other`."""
     requirement: str = ""
     method: str = "GET"
-    """What users call it with."""
+    """The method that users call it with."""
     timeout: int = 0
-    """Seconds for an answer; 0: what the balancer usually grants."""
+    """Seconds until the balancer gives up; 0: the balancer's default."""
     retry: str = ""
-    """When another node is asked: `connect` (before it was sent), `lost` (no answer at all), with
-    statuses if needed; empty: what the balancer usually does."""
+    """When the balancer sends the request to another node: `connect` (it was not sent yet) or
+    `lost` (no answer came), then statuses if needed; empty: the balancer's default."""
     database: bool = False
     """Whether its answer comes from the database."""
     absent: bool = False
@@ -133,7 +135,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class FaultCall:
-    """A request that makes the process that gets it fail: for drills, sent on its own node."""
+    """A request that makes its process fail. Drills send it on the node itself."""
 
     name: str
     body: str
@@ -175,8 +177,8 @@ class Service:
         """All endpoints of a kind, in order."""
         return tuple(endpoint for endpoint in self.endpoints if endpoint.kind == kind)
 
-    def only_one(self, kind: str) -> Endpoint:
-        """The endpoint of a kind that has just one.
+    def single_of_kind(self, kind: str) -> Endpoint:
+        """The endpoint of a kind that has exactly one endpoint.
 
         Raises:
             ValueError: there is none, or more.
@@ -195,13 +197,14 @@ class Service:
         return found
 
     @property
-    def required(self) -> dict[str, Endpoint]:
+    def by_requirement(self) -> dict[str, Endpoint]:
         """The endpoints by requirement, in the requirements' order."""
         named = [endpoint for endpoint in self.endpoints if endpoint.requirement]
         ordered = sorted(named, key=lambda endpoint: int(endpoint.requirement[1:]))
         return {endpoint.requirement: endpoint for endpoint in ordered}
 
     @property
-    def counted(self) -> dict[str, Endpoint]:
-        """Those whose requests at the balancer are the users' own: not what the edge refreshes."""
-        return {id: endpoint for id, endpoint in self.required.items() if not endpoint.cache}
+    def uncached_by_requirement(self) -> dict[str, Endpoint]:
+        """The endpoints without a cache, by requirement. At the balancer, all their requests come
+        from users; those of a cached endpoint also come from the refresher."""
+        return {id: endpoint for id, endpoint in self.by_requirement.items() if not endpoint.cache}

@@ -1,4 +1,4 @@
-"""Which site file counts, and its settings."""
+"""Finds the site file and loads its settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def locate_site(environment: Mapping[str, str] | None = None) -> Path:
     """
     env = os.environ if environment is None else environment
     if named := env.get("SITE"):
-        return expand(named, "SITE").resolve()
+        return expand_home(named, "SITE").resolve()
     own = PROJECT / "site.toml"
     if own.exists():
         return own
@@ -61,12 +61,12 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def in_lab(settings: Settings) -> bool:
-    """Whether the site file is one that a lab has left."""
+    """Whether the site file belongs to a lab."""
     return settings.path.is_relative_to(LABS)
 
 
-def expand(text: str, named_by: str) -> Path:
-    """The path `text`, a leading ~ as the home folder.
+def expand_home(text: str, named_by: str) -> Path:
+    """The path `text` with a leading ~ replaced by the home folder. `named_by` is for the message.
 
     Raises:
         RunbookError: that home is not known: another user's, or of a user id without a name while
@@ -83,12 +83,12 @@ def expand(text: str, named_by: str) -> Path:
 
 
 def _text(content: bytes) -> str:
-    """TOML is UTF-8; some editors put a mark of their own before it, or save UTF-16.
+    """Decode the site file. TOML is UTF-8, but some editors add a byte order mark or save UTF-16.
 
     Raises:
         ValueError: it is another encoding.
     """
-    if b"\0" in content[:64]:  # every second byte of UTF-16 is one, in plain English
+    if b"\0" in content[:64]:  # in UTF-16, every second byte of plain English is 0
         raise ValueError(
             'it is saved as UTF-16 or UTF-32, and must be UTF-8 (an editor\'s "Unicode" means that)'
         )

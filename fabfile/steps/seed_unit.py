@@ -66,7 +66,7 @@ def parse_seeding(host: str, seen: Reading) -> Seeding:
 @contextmanager
 def open_app_node(settings: Settings) -> Iterator[Link]:
     """A connection to the app node that seeds: the first one of the site file."""
-    node = Link(host_address(settings, settings.inventory.one("app")))
+    node = Link(host_address(settings, settings.inventory.first_having("app")))
     try:
         yield node
     finally:

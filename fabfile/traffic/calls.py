@@ -54,7 +54,7 @@ def operation_call(number: int = 0) -> Request:
     """
     if not 0 <= number < 1 << 32:
         raise ValueError(f"{number} is not a harmless operation")
-    call = plain_call(SERVICE.only_one("operation"))
+    call = plain_call(SERVICE.single_of_kind("operation"))
     return call._replace(body=json.dumps({"operation": number}).encode())
 
 
@@ -65,17 +65,17 @@ def some_operation(rng: random.Random) -> Request:
 
 def database_call() -> Request:
     """R5."""
-    return plain_call(SERVICE.only_one("database"))
+    return plain_call(SERVICE.single_of_kind("database"))
 
 
 def cached_call() -> Request:
     """R16: the answer that the edge keeps."""
-    return plain_call(SERVICE.only_one("cached"))
+    return plain_call(SERVICE.single_of_kind("cached"))
 
 
 def ping_call() -> Request:
     """R19: the edge passes it on unchanged, so its body comes from the app."""
-    request = plain_call(SERVICE.only_one("health"))
+    request = plain_call(SERVICE.single_of_kind("health"))
     return request._replace(needle=SERVICE.health.equals.encode(), whole=True)
 
 

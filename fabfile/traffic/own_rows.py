@@ -17,8 +17,8 @@ from ..settings.bingo import SERVICE
 from .calls import Range, plain_call
 from .client import Request, Response
 
-CREATE = SERVICE.only_one("create")
-DELETE = SERVICE.only_one("delete")
+CREATE = SERVICE.single_of_kind("create")
+DELETE = SERVICE.single_of_kind("delete")
 READ = next(read for read in SERVICE.of_kind("read") if read.value == DELETE.value)
 """How the rows that users create and delete are read."""
 

@@ -74,7 +74,7 @@ def film(link: Link, database: str) -> Discovery:
 def test_the_stand_in_from_nothing_to_serving(site: Settings, links: dict[str, Link]) -> None:
     """One way, in order: no database, a wrong password, serving, the same again, and beside its
     running instance."""
-    host, database = links["node1"], site.inventory.one("postgres").address
+    host, database = links["node1"], site.inventory.first_having("postgres").address
     with pytest.raises(Stopped) as caught:
         film(host, database)
     assert caught.value.problem.startswith(

@@ -148,7 +148,7 @@ def test_nobody_else_reads_the_figures(watched: Watched, ssh: Ssh) -> None:
 
 def test_what_users_get_is_counted(watched: Watched, ask: Ask) -> None:
     """Answers from the cache as well, with their time; what the cache answers reaches no app."""
-    cached, read = SERVICE.only_one("cached"), SERVICE.of_kind("read")[0]
+    cached, read = SERVICE.single_of_kind("cached"), SERVICE.of_kind("read")[0]
     every = f'sum(edge_requests_total{{endpoint=~"{cached.name}|{read.name}"}})'
     in_time = f'sum(edge_request_seconds_bucket{{endpoint="{cached.name}",le="1"}})'
     before, fast = figure(ask(every)), figure(ask(in_time))

@@ -39,8 +39,8 @@ def test_each_endpoint_of_a_requirement_has_a_graph_with_its_bound() -> None:
 
 def test_the_kept_answer_has_a_bound_of_its_own() -> None:
     bounds = {one.name: endpoint_bound(SERVICE, one) for one in SERVICE.endpoints}
-    assert bounds[SERVICE.only_one("cached").name] == SERVICE.cache.within_seconds
-    assert bounds[SERVICE.only_one("health").name] == SERVICE.load.p90_ms / 1000
+    assert bounds[SERVICE.single_of_kind("cached").name] == SERVICE.cache.within_seconds
+    assert bounds[SERVICE.single_of_kind("health").name] == SERVICE.load.p90_ms / 1000
 
 
 @pytest.mark.parametrize("query", QUERIES)

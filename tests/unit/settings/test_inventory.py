@@ -41,6 +41,6 @@ def test_unknown_names_are_all_named() -> None:
 
 
 def test_one() -> None:
-    assert ALL.one("app") == ONE
+    assert ALL.first_having("app") == ONE
     with pytest.raises(RunbookError, match="no host has the role postgres"):
-        Inventory((EDGE,)).one("postgres")
+        Inventory((EDGE,)).first_having("postgres")

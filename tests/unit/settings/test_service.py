@@ -34,7 +34,7 @@ def test_only_the_settings_know_the_programs_calls(word: str) -> None:
 
 def test_each_requirement_has_one_endpoint_and_one_backend() -> None:
     named = [endpoint.requirement for endpoint in SERVICE.endpoints if endpoint.requirement]
-    assert list(SERVICE.required) == sorted(named, key=lambda id: int(id[1:]))
+    assert list(SERVICE.by_requirement) == sorted(named, key=lambda id: int(id[1:]))
     assert list(BACKENDS) == [*(f"R{number}" for number in range(4, 14)), "R19"]
     assert len(set(BACKENDS.values())) == len(BACKENDS)
 
