@@ -39,11 +39,11 @@ def main() -> None:
     elif asked.edge:
         from . import edge
 
-        edge.compare(load_settings(locate_site()), asked.runs or 3)
+        edge.compare_ways(load_settings(locate_site()), asked.runs or 3)
     else:
         from . import deploys
 
-        deploys.compare(
+        deploys.compare_deploys(
             locate_site(), asked.runs or 7, rivals=asked.rivals, with_upload=asked.upload
         )
 

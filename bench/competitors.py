@@ -23,7 +23,7 @@ def install_rivals() -> Path:
     return programs
 
 
-def on_nodes(site: Path, script: str) -> None:
+def run_on_nodes(site: Path, script: str) -> None:
     """Run it as root on both nodes, through our own links."""
     from fabfile.engine.fleet import raise_first
     from fabfile.settings.reach import open_fleet
@@ -78,7 +78,7 @@ def write_inventories(site: Path) -> None:
 def rival_contenders(site: Path) -> list[Contender]:
     """Install them, make both nodes ready, and give the commands to time."""
     write_inventories(site)
-    on_nodes(site, PYTHON)
+    run_on_nodes(site, PYTHON)
     programs = install_rivals()
     books = HERE / "rivals"
     ansible = {

@@ -16,23 +16,23 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .competitors import TRACES, on_nodes, rival_contenders
-from .processes import BIN, HERE, Contender, TimedRun, once
+from .competitors import TRACES, rival_contenders, run_on_nodes
+from .processes import BIN, HERE, Contender, TimedRun, run_once
 
 
-def measure(contenders: list[Contender], runs: int) -> dict[str, list[TimedRun]]:
+def time_contenders(contenders: list[Contender], runs: int) -> dict[str, list[TimedRun]]:
     """All of them in turn, `runs` times, after one round that is not counted."""
     found: dict[str, list[TimedRun]] = {contender.name: [] for contender in contenders}
     for number in range(runs + 1):
         for contender in contenders:
-            run = once(contender)
+            run = run_once(contender)
             if number:
                 found[contender.name].append(run)
                 print(f"{number}/{runs} {run.seconds:6.2f} s  {contender.name}", file=sys.stderr)
     return found
 
 
-def contenders(site: Path, rivals: bool) -> list[Contender]:
+def list_contenders(site: Path, rivals: bool) -> list[Contender]:
     """Ours first; the others do 20 steps of the same kinds on the same two nodes."""
     env = {"SITE": str(site)}
     chosen = [
@@ -51,7 +51,7 @@ def contenders(site: Path, rivals: bool) -> list[Contender]:
     return chosen
 
 
-def upload(site: Path) -> TimedRun:
+def time_upload(site: Path) -> TimedRun:
     """A deploy of the site's binary padded to 100 MB (an ELF file does not mind), then of the
     right one again."""
     import hashlib
@@ -76,23 +76,23 @@ def upload(site: Path) -> TimedRun:
         copy = site.with_name("bench.toml")  # beside it: relative paths must hold
         copy.write_text(text, encoding="utf-8")
         try:
-            return once(Contender("upload", [str(BIN / "fab"), "deploy"], {"SITE": str(copy)}))
+            return run_once(Contender("upload", [str(BIN / "fab"), "deploy"], {"SITE": str(copy)}))
         finally:
             copy.unlink()
-            once(Contender("back", [str(BIN / "fab"), "deploy"], {"SITE": str(site)}))
+            run_once(Contender("back", [str(BIN / "fab"), "deploy"], {"SITE": str(site)}))
 
 
-def compare(site: Path, runs: int, *, rivals: bool, with_upload: bool) -> None:
-    """Measure, print, keep."""
-    found = measure(contenders(site, rivals), runs)
+def compare_deploys(site: Path, runs: int, *, rivals: bool, with_upload: bool) -> None:
+    """Measure, print a table, and write the result as JSON."""
+    found = time_contenders(list_contenders(site, rivals), runs)
     if rivals:
-        on_nodes(site, TRACES)
+        run_on_nodes(site, TRACES)
     if with_upload:
-        found["deploy of a 100 MB binary, 5 hosts"] = [upload(site)]
-    show(found)
+        found["deploy of a 100 MB binary, 5 hosts"] = [time_upload(site)]
+    print_table(found)
 
 
-def show(found: dict[str, list[TimedRun]]) -> None:
+def print_table(found: dict[str, list[TimedRun]]) -> None:
     """The table, and the same as JSON."""
     from rich.console import Console
     from rich.table import Table
@@ -122,10 +122,10 @@ def show(found: dict[str, list[TimedRun]]) -> None:
             "peak_mb": round(peak, 1),
         }
     Console().print(table)
-    keep("result.json", {"rows": rows})
+    write_result("result.json", {"rows": rows})
 
 
-def keep(name: str, found: dict[str, Any]) -> None:
+def write_result(name: str, found: dict[str, Any]) -> None:
     """Write a result beside this file, with the day and the machine."""
     machine = {
         "python": platform.python_version(),

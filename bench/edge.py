@@ -21,7 +21,7 @@ from fabfile.traffic.load import Load, mix_calls, offer_load
 from fabfile.traffic.stats import percentile_of
 
 from . import saturation
-from .deploys import keep
+from .deploys import write_result
 
 RATES = (60.0, 120.0)
 SECONDS = 10.0
@@ -46,16 +46,16 @@ class Turns(Client):
         return await next(self._turn).ask(request, timeout=timeout, due=due, seek=seek)
 
 
-def compare(settings: Settings, runs: int) -> None:
-    """Measure, print, keep."""
-    waited = asyncio.run(latencies(settings, runs))
-    show_latencies(waited)
-    carried = saturation.measure(settings, runs)
-    saturation.show(carried)
-    keep("result-edge.json", {"latency": waited, "saturation": carried})
+def compare_ways(settings: Settings, runs: int) -> None:
+    """Measure, print a table, and write the result as JSON."""
+    waited = asyncio.run(measure_latencies(settings, runs))
+    print_latencies(waited)
+    carried = saturation.measure_saturation(settings, runs)
+    saturation.print_table(carried)
+    write_result("result-edge.json", {"latency": waited, "saturation": carried})
 
 
-async def latencies(settings: Settings, rounds: int) -> list[dict[str, Any]]:
+async def measure_latencies(settings: Settings, rounds: int) -> list[dict[str, Any]]:
     """p50 and p99 of each way at each rate, and what they are above the direct way's of the same
     round: medians.
 
@@ -152,7 +152,7 @@ def _milliseconds(phase: Load, share: float) -> float:
     return percentile_of(sorted(sample.latency * 1000 for sample in phase.samples), share)
 
 
-def show_latencies(rows: Sequence[dict[str, Any]]) -> None:
+def print_latencies(rows: Sequence[dict[str, Any]]) -> None:
     """The table."""
     from rich.console import Console
     from rich.table import Table

@@ -29,7 +29,7 @@ class Contender(NamedTuple):
     environment: dict[str, str] | None = None
 
 
-def once(contender: Contender) -> TimedRun:
+def run_once(contender: Contender) -> TimedRun:
     """Run it to its end.
 
     Raises:

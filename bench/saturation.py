@@ -49,7 +49,7 @@ WAYS = (
 )
 
 
-def measure(settings: Settings, rounds: int) -> list[dict[str, Any]]:
+def measure_saturation(settings: Settings, rounds: int) -> list[dict[str, Any]]:
     """Requests a second of both chains over each protocol, in turn; medians over `rounds`, also of
     the ratios.
 
@@ -60,19 +60,19 @@ def measure(settings: Settings, rounds: int) -> list[dict[str, Any]]:
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with (
         open_fleet(settings, settings.inventory.nodes) as fleet,
-        _standing(fleet, settings, edges[0], edges[-1]),
+        _run_chains(fleet, settings, edges[0], edges[-1]),
     ):
-        shooter = fleet.link(client)
-        shooter.run(
+        client_link = fleet.link(client)
+        client_link.run(
             "command -v h2load >/dev/null || { apt-get -qq update; apt-get -qq -y install"
             " nghttp2-client; }",
             timeout=300,
         )
         for number, way, chain in itertools.product(range(rounds + 1), WAYS, ("chain", "plain")):
             url = f"{way.scheme}://{edges[0].address}:{PORTS[way.scheme, chain]}/ping"
-            before = _cpu(fleet.link(edges[0]))
-            rate, requests = _shoot(shooter, way, url)
-            used = (_cpu(fleet.link(edges[0])) - before) / requests * 1e6
+            before = _cpu_seconds(fleet.link(edges[0]))
+            rate, requests = _run_h2load(client_link, way, url)
+            used = (_cpu_seconds(fleet.link(edges[0])) - before) / requests * 1e6
             if number:  # the first round opens what is opened once
                 found.setdefault((way.name, chain), []).append((rate, used))
                 print(
@@ -102,26 +102,28 @@ def _row(way: str, found: dict[tuple[str, str], list[tuple[float, float]]]) -> d
 
 
 @contextmanager
-def _standing(fleet: Fleet, settings: Settings, edge: Node, upstream: Node) -> Iterator[None]:
+def _run_chains(fleet: Fleet, settings: Settings, edge: Node, upstream: Node) -> Iterator[None]:
     """Both chains and what they lead to, for as long as the context lasts."""
     link, app = fleet.link(edge), fleet.link(upstream)
     try:
-        _put(app, "app.cfg", UPSTREAM)
-        _start(app, "bench-app", f"/usr/sbin/haproxy -db -f {FOLDER}/app.cfg")
-        _put(
+        _write_file(app, "app.cfg", UPSTREAM)
+        _start_unit(app, "bench-app", f"/usr/sbin/haproxy -db -f {FOLDER}/app.cfg")
+        _write_file(
             link,
             "haproxy.cfg",
             second_haproxy(
                 link.run("cat /etc/haproxy/haproxy.cfg").out, settings, upstream.address
             ),
         )
-        _put(link, "nginx.conf", second_nginx(link.run("cat /etc/nginx/nginx.conf").out, settings))
+        _write_file(
+            link, "nginx.conf", second_nginx(link.run("cat /etc/nginx/nginx.conf").out, settings)
+        )
         link.run(
             f"umask 077; cat {nginx.TLS}/current/chain.pem {nginx.TLS}/current/key.pem"
             f" >{FOLDER}/both.pem"
         )
-        _start(link, "bench-haproxy", f"/usr/sbin/haproxy -db -f {FOLDER}/haproxy.cfg")
-        _start(link, "bench-nginx", f"/usr/sbin/nginx -c {FOLDER}/nginx.conf -g 'daemon off;'")
+        _start_unit(link, "bench-haproxy", f"/usr/sbin/haproxy -db -f {FOLDER}/haproxy.cfg")
+        _start_unit(link, "bench-nginx", f"/usr/sbin/nginx -c {FOLDER}/nginx.conf -g 'daemon off;'")
         for port in PORTS.values():
             link.run(
                 f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'"
@@ -140,18 +142,18 @@ def _standing(fleet: Fleet, settings: Settings, edge: Node, upstream: Node) -> I
         )
 
 
-def _put(link: Link, name: str, text: str) -> None:
+def _write_file(link: Link, name: str, text: str) -> None:
     link.run(f"mkdir -p {FOLDER}; chmod 755 {FOLDER}; cat >{FOLDER}/{name} <<'END'\n{text}\nEND\n")
 
 
-def _start(link: Link, unit: str, command: str) -> None:
+def _start_unit(link: Link, unit: str, command: str) -> None:
     link.run(
         f"systemctl reset-failed {unit} 2>/dev/null; systemd-run -q --unit={unit} -p"
         f" LimitNOFILE=65536 {command}"
     )
 
 
-def _shoot(link: Link, way: Way, url: str) -> tuple[float, int]:
+def _run_h2load(link: Link, way: Way, url: str) -> tuple[float, int]:
     """Requests a second over SECONDS, and how many were answered in all."""
     output = link.run(f"h2load {way.options} -D {SECONDS} {url}", timeout=60).out
     rate = re.search(r"finished in [\d.]+\w+, ([\d.]+) req/s", output)
@@ -162,13 +164,13 @@ def _shoot(link: Link, way: Way, url: str) -> tuple[float, int]:
     return float(rate[1]), int(codes[1])
 
 
-def _cpu(link: Link) -> float:
+def _cpu_seconds(link: Link) -> float:
     """Seconds of processor time that both benched daemons have used so far."""
     output = link.run("systemctl show -P CPUUsageNSec bench-nginx bench-haproxy").out
     return sum(int(number) for number in output.split()) / 1e9
 
 
-def show(rows: Sequence[dict[str, Any]]) -> None:
+def print_table(rows: Sequence[dict[str, Any]]) -> None:
     """The table."""
     from rich.console import Console
     from rich.table import Table

@@ -59,7 +59,7 @@ class Outages:
 
 
 def measure_soak(settings: Settings, minutes: float) -> None:
-    """Measure, print, keep."""
+    """Measure, print a table, and write the result as JSON."""
     out, outages, samples = Console(), Outages(), list[Sample]()
     ranges: dict[str, Range] = {}
     end = time.monotonic() + minutes * 60
