@@ -60,7 +60,7 @@ def test_requirements_that_failed_together() -> None:
     assert match_names(["R6", "R8"], BY_REQUIREMENT) == "db-slow"
     assert match_names(["R6", "R16"], BY_REQUIREMENT) == TRIAGE
     assert match_names(["R16"], BY_REQUIREMENT) == "cache-stale"
-    assert match_names(["R20"], BY_REQUIREMENT) == TRIAGE
+    assert match_names(["R18"], BY_REQUIREMENT) == TRIAGE
     assert match_names([], BY_REQUIREMENT) == ""
 
 
