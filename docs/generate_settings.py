@@ -15,8 +15,8 @@ from typing import Any, get_type_hints
 
 from fabfile.engine.host import Node
 from fabfile.settings.inventory import ROLES
-from fabfile.settings.loader import RANGES, TEXTS
 from fabfile.settings.settings import App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
+from fabfile.settings.value_rules import RANGES, TEXTS
 
 PAGE = Path(__file__).with_name("settings.md")
 

@@ -20,8 +20,8 @@ class Ssh:
     user: str
     """The user on every host. It needs `sudo` without a password."""
     known_hosts: Path = Path("known_hosts")
-    """The file with the pinned host keys. An unknown or changed key is refused; `fab trust`
-    pins it."""
+    """The file with the pinned host keys. An unknown or changed key is refused; `fab trust` pins
+    it."""
     key: Path | None = None
     """The private key. Without it, the keys of the ssh agent are used."""
     port: int = 22
@@ -51,8 +51,8 @@ class App:
     """Megabytes at which the log is rotated. The log uses at most twice this size plus one
     minute of writing (R22)."""
     lifetime: int = SERVICE.start.lifetime
-    """Age in seconds at which the healer drains and restarts the app, before the app dies by
-    itself (after 10 to 25 minutes). 0: never."""
+    """Age in seconds at which the healer drains and restarts the app. The app crashes on its own
+    after 10 to 25 minutes. 0: never."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """What the monitoring host keeps, and whom it calls. It counts only on a site where a host has
+    """What the monitoring host keeps, and whom it calls. It is used only on a site where a host has
     the role `monitoring`."""
 
     retention_mb: int = 2048
@@ -178,7 +178,7 @@ class Monitoring:
     """The address of the Telegram Bot API: Telegram's, or your own server of it."""
 
     def missing_halves(self) -> list[tuple[str, str]]:
-        """Settings that are given, each with the one that it needs and that is not."""
+        """Settings that are given, each with the missing setting that it needs."""
         needs = {
             "mail_to": "smtp",
             "smtp_user": "smtp_password_file",

@@ -1,5 +1,6 @@
-"""Real configuration files under configs/, filled in. Placeholders are Jinja's; an unknown one
-is an error, not an empty text."""
+"""Fill in the configuration files under configs/ and sql/, which are Jinja templates.
+
+An unknown placeholder is an error, not an empty text."""
 
 from __future__ import annotations
 

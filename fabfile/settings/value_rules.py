@@ -1,0 +1,61 @@
+"""The rules for the values of a site file: the range of a number, and the form of a text."""
+
+from __future__ import annotations
+
+_PORT = (1, 65535)
+RANGES = {
+    "ssh.port": _PORT,
+    "ssh.timeout": (0.1, 600),
+    "app.log_max_mb": (1, 100_000),
+    "app.lifetime": (0, 1_000_000),
+    "database.version": (13, 99),
+    "database.max_connections": (20, 10_000),
+    "edge.port": _PORT,
+    "edge.https_port": _PORT,
+    "edge.vrrp_id": (1, 255),
+    "edge.stats_port": _PORT,
+    "edge.healer_port": _PORT,
+    "edge.node_maxconn": (1, 100_000),
+    "gate.seconds": (1, 600),
+    "gate.rate": (5, 80),
+    "gate.error_percent": (0, 50),
+    "gate.p90_ms": (1, 10_000),
+    "gate.watch_seconds": (0, 600),
+    "edge.node_rate": (1, 100_000),
+    "monitoring.retention_mb": (64, 1_000_000),
+    "monitoring.telegram_chat": (-(10**15), 10**15),
+}
+"""The least and the most value of a number."""
+_NAME = (r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores")
+_USER = (r"[a-z_][a-z0-9_-]{0,30}", "a name of small letters, digits, dashes and underscores")
+_MAIL = (r"([^\s'\"#:\\]+@[^\s'\"#:\\]+)?", "an e-mail address")
+_SIZE = (r"[1-9][0-9]*(kB|MB|GB)", "a size like 512MB")
+TEXTS = {
+    "name": _NAME,
+    "hosts": _NAME,
+    "service": (r"(https?://[^\s/]\S*)?", "an address like http://10.0.0.11"),
+    "ssh.user": (r"[A-Za-z0-9_][A-Za-z0-9._@-]*", "a user's name"),
+    "app.user": _USER,
+    "app.sha256": (r"[0-9a-f]{64}", "the 64 hex digits that `sha256sum BINARY` prints"),
+    "app.binary": (r"[^\x00-\x1f]+", "a path or a URL"),
+    "app.email": (r"[^\s'\"#:\\]+@[^\s'\"#:\\]+", "an e-mail address"),
+    "app.memory_max": (r"[1-9][0-9]*[KMGT]?", "a size like 512M"),
+    "database.name": (r"[a-z_][a-z0-9_]{0,62}", "a name of small letters, digits and underscores"),
+    "database.user": (r"[a-z_][a-z0-9_]{0,62}", "a name of small letters, digits and underscores"),
+    "database.shared_buffers": _SIZE,
+    "database.work_mem": _SIZE,
+    "edge.replace": (r"nginx|haproxy|keepalived", "nginx, haproxy or keepalived"),
+    "monitoring.mail_to": _MAIL,
+    "monitoring.mail_from": _MAIL,
+    "monitoring.smtp": (r"([A-Za-z0-9.-]+:[0-9]{1,5})?", "HOST:PORT, like mail.example.com:587"),
+    "monitoring.telegram_url": (r"https?://[^\s'\"\\]+[^\s'\"\\/]", "a URL without a final slash"),
+    "monitoring.smtp_user": (r"[^\s'\"\\]*", "a user's name"),
+    "tls.names": (
+        r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        "a DNS name like api.example.com",
+    ),
+}
+"""The form of a value, and its description for people. These values go into configuration files,
+paths and unit names as they are."""
+EXAMPLES = {"edge.replace": "nginx", "tls.names": "api.example.com"}
+"""An example item for each setting that is a list."""
