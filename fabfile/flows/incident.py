@@ -3,9 +3,11 @@ and offer the act that removes it."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 TIMELINE_SECONDS = 7200
 """How far back the timeline of the bundle goes: an incident of the night, and the deploy before."""
 
-
 CONNECT_SECONDS = 3.0
 """A healthy host answers within a fraction of a second; a dead one must not hold up the others."""
 
@@ -60,14 +61,14 @@ def triage_incident(settings: Settings, options: IncidentOptions) -> int:
 
     Returns:
         The exit code: 0 nothing is wrong (any more), 1 users notice it, 2 a person must act, or
-        something could not be looked at.
+        something could not be read.
 
     Raises:
         RunbookError: the act failed, the hosts are locked, or a host cannot be reached.
     """
-    started = time.monotonic()
-    name, json = options.name, options.json
-    out, run = open_console(json), Run(f"incident.{name or 'triage'}", settings.state / "incidents")
+    started, name = time.monotonic(), options.name
+    out = open_console(options.json)
+    run = Run(f"incident.{name or 'triage'}", settings.state / "incidents")
     seen, acts, lines = _collect_all(settings, trace=name in APP_INCIDENTS)
     causes = _select_causes(settings, seen, name)
     folder = write_bundle(run, seen, causes, acts, lines)
@@ -80,22 +81,16 @@ def triage_incident(settings: Settings, options: IncidentOptions) -> int:
         f"[bold]incident[/]: {plural(len(causes), 'cause')} · {plural(len(seen.hosts), 'host')} ·"
         f" {time.monotonic() - started:.2f} s"
     )
-    code = _exit_code(causes, seen)
-    gone = None
-    if act and name and not options.only_evidence and may_act(act, yes=options.yes):
-        gone = _act(settings, name, act, out, reason=options.reason)
-        code = OK if gone else FAILED
-    write_json(
-        {
-            "causes": [asdict(cause) for cause in causes],
-            "unknown": list(seen.unknown),
-            "evidence": str(folder),
-            "act": asdict(act) if act else None,
-            "gone": gone,
-        },
-        json,
-    )
-    return code
+    gone = _offer_act(settings, options, act, out) if act else None
+    report = {
+        "causes": [asdict(cause) for cause in causes],
+        "unknown": list(seen.unknown),
+        "evidence": str(folder),
+        "act": asdict(act) if act else None,
+        "gone": gone,
+    }
+    write_json(report, options.json)
+    return _exit_code(causes, seen, gone)
 
 
 def _collect_all(
@@ -122,18 +117,30 @@ def _select_causes(settings: Settings, seen: Evidence, name: str) -> list[Hypoth
     return [cause for cause in find_causes(settings, seen) if name in ("", cause.name)]
 
 
-def _exit_code(causes: Sequence[Hypothesis], seen: Evidence) -> int:
+def _exit_code(causes: Sequence[Hypothesis], seen: Evidence, gone: bool | None) -> int:
+    """The exit code. `gone` is whether the act removed its cause; None if nothing was done."""
+    if gone is not None:
+        return OK if gone else FAILED
     if any(cause.down for cause in causes):
         return FAILED
     return DIFFERS if causes or seen.unknown else OK
 
 
-def _act(settings: Settings, name: str, act: IncidentAct, out: Console, *, reason: str) -> bool:
-    def read_causes() -> list[Hypothesis]:
-        return _select_causes(settings, _collect_all(settings)[0], name)
+def _offer_act(
+    settings: Settings, options: IncidentOptions, act: IncidentAct, out: Console
+) -> bool | None:
+    """Ask for `act` and do it; return whether its cause is gone, or None if nothing was done."""
+    if not options.name or options.only_evidence or not may_act(out, yes=options.yes):
+        return None
 
-    why = f"incident {name}{f': {reason}' if reason else ''}"
-    return carry_out_act(settings, act, out, read_causes, reason=why)
+    def read_causes() -> list[Hypothesis]:
+        return _select_causes(settings, _collect_all(settings)[0], options.name)
+
+    reason = ": ".join(filter(None, (f"incident {options.name}", options.reason)))
+    # A deploy or a restart prints to stdout, which may belong to the JSON.
+    to_stderr = redirect_stdout(sys.stderr) if options.json == "-" else nullcontext()
+    with to_stderr:
+        return carry_out_act(settings, act, out, read_causes, reason=reason)
 
 
 def _print_act(

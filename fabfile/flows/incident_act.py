@@ -34,8 +34,8 @@ GONE_SECONDS = 60.0
 a database that recovers first."""
 
 
-def may_act(act: IncidentAct, *, yes: bool) -> bool:
-    """Whether the operator wants `act`: `yes`, or the answer on the terminal.
+def may_act(out: Console, *, yes: bool) -> bool:
+    """Whether the operator wants the act: `yes`, or the answer to a question on `out`.
 
     Without a terminal nobody can answer, so the answer is no.
     """
@@ -44,7 +44,9 @@ def may_act(act: IncidentAct, *, yes: bool) -> bool:
     if not sys.stdin.isatty():
         return False
     try:
-        return input("Do it now? [yes/no] ").strip().lower() in ("y", "yes")
+        # Not as the prompt of `input`: stdout may belong to the JSON.
+        out.print("Do it now? [yes/no] ", end="", markup=False)
+        return input().strip().lower() in ("y", "yes")
     except EOFError:
         return False
 

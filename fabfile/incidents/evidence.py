@@ -37,7 +37,7 @@ class Evidence:
     diffs: Mapping[str, str] = field(default_factory=dict)
     """By host: the same as diffs of files."""
     unknown: Sequence[str] = ()
-    """What could not be looked at, and why."""
+    """What could not be read, and why."""
     seconds: float = 0.0
 
 
