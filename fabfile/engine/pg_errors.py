@@ -31,8 +31,31 @@ STATE_UNKNOWN = "the database could not be queried, so its state is unknown; not
 LOGS = "tail /var/log/postgresql/*.log"
 
 
+NO_CONNECTION_LEFT = "PostgreSQL has no connection left for us"
+
+
 class NotRunning(RunbookError):
     """No server listens on PostgreSQL's socket."""
+
+    incident = "db-down"
+
+
+class DatabaseDiskFull(RunbookError):
+    """The database's file system is full or read-only."""
+
+    incident = "disk-full"
+
+
+class NoConnectionLeft(RunbookError):
+    """PostgreSQL refuses new sessions."""
+
+    incident = "db-connections"
+
+
+class LockHeld(RunbookError):
+    """A query waited too long for another session."""
+
+    incident = "db-locked"
 
 
 def reports_missing_object(output: str, code: int, database: str, facts: Facts) -> bool:
@@ -70,8 +93,8 @@ def explain_failure(output: str, code: int, facts: Facts) -> RunbookError:
     if state in LOCK_STATES or "lock timeout" in lower or "statement timeout" in lower:
         return _explain_lock(message, facts)
     if state == TOO_MANY_CONNECTIONS or any(sign in lower for sign in CONNECTION_SIGNS):
-        return RunbookError(
-            f"PostgreSQL has no connection left for us ({message})",
+        return NoConnectionLeft(
+            f"{NO_CONNECTION_LEFT} ({message})",
             STATE_UNKNOWN,
             "on the host: ps -o pid,args -C postgres   (who is connected); end idle clients, then"
             " try again",
@@ -115,7 +138,7 @@ def _explain_disk(message: str, facts: Facts) -> RunbookError:
     if full:
         no_inodes = any(fact.get("free_inodes") == 0 for fact in full)
         state = f"; its file system {mount} {'has no inode left' if no_inodes else 'is full'}"
-    return RunbookError(
+    return DatabaseDiskFull(
         f"PostgreSQL refused: {message}{state}",
         STATE_UNKNOWN,
         f"on the host: df -h {mount}; df -i {mount}; du -xh {mount} | sort -h | tail; make room,"
@@ -146,7 +169,7 @@ def _explain_lock(message: str, facts: Facts) -> RunbookError:
     for fact in facts:
         if "session" in fact or "prepared" in fact:
             holder, command = describe_holder(fact)
-            return RunbookError(
+            return LockHeld(
                 f"a database query timed out: {holder} ({message})", STATE_UNKNOWN, command
             )
     return RunbookError(

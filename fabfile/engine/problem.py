@@ -20,6 +20,11 @@ class Problem:
     """False: a symptom, such as a unit that is down; the message does not name the cause."""
     about: tuple[str, ...] = ()
     """The hosts with the problem, if another host than these reported it."""
+    incident: str = ""
+    """The incident of which it is a sign, which is also its page in docs/runbook/; empty for a
+    problem whose own command is enough."""
+    unit: str = ""
+    """The systemd unit that is down, where it is one."""
 
 
 def find_no_facts(reading: Reading) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..console.json_file import write_json
-from ..console.next_step import TRIAGE, choose_incident, show_next_step
+from ..console.next_step import PAGES_ONLY, TRIAGE, choose_incident, show_next_step
 from ..console.rollup import open_console
 from ..engine.errors import UNREACHABLE
 from ..engine.host import Node
@@ -106,7 +106,8 @@ def find_incident(settings: Settings, hosts: Sequence[HostStatus], site: Sequenc
     causes = find_causes(settings, Evidence(hosts, site))
     known = {cause.name for cause in causes} - {OTHER}
     unknown = [TRIAGE] if any(cause.down for cause in causes) else []
-    return choose_incident(known or unknown)
+    # A healer that is off beside an app that is down: the app comes first.
+    return choose_incident(known - PAGES_ONLY or known or unknown)
 
 
 def _last_line(

@@ -13,6 +13,8 @@ from ..settings.bounds import CERTIFICATE_WARN_DAYS
 from ..settings.settings import Settings
 from ..steps.cert import served_certificate_command
 
+INCIDENT = "certificate"
+
 
 def certificate_checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
     """Return a check for an edge."""
@@ -40,10 +42,10 @@ def judge_certificate(reading: Reading) -> list[Problem]:
     days = read_days(reading).get("certificate")
     if days is None:
         message = "no certificate is served by https"
-        return [Problem(message, "inv certs.status", cause=False)]
+        return [Problem(message, "inv certs.status", cause=False, incident=INCIDENT)]
     if int(days) < 0:
-        return [Problem("the certificate has expired", "inv certs.renew")]
+        return [Problem("the certificate has expired", "inv certs.renew", incident=INCIDENT)]
     if int(days) < CERTIFICATE_WARN_DAYS:
         message = f"the certificate ends in {days} days and was not renewed"
-        return [Problem(message, "inv certs.renew", down=False)]
+        return [Problem(message, "inv certs.renew", down=False, incident=INCIDENT)]
     return []

@@ -22,4 +22,4 @@ def find_clock_problems(offset: ClockOffset | None) -> list[Problem]:
         return []
     word = "ahead of" if offset.ahead > 0 else "behind"
     message = f"its clock is {abs(offset.ahead):.0f} s {word} this machine's"
-    return [Problem(message, "fab runbook clock", down=False)]
+    return [Problem(message, "fab runbook clock", down=False, incident="clock")]

@@ -118,7 +118,7 @@ def _judge_answer(name: str, seen: Reading) -> list[Problem]:
     except RunbookError as error:
         # The check of the unit reports a stopped server; here it is an effect, not a cause.
         stopped = isinstance(error, pg_errors.NotRunning)
-        return [Problem(error.problem, error.next, cause=not stopped)]
+        return [Problem(error.problem, error.next, cause=not stopped, incident=error.incident)]
     if found is not None:
         return []
     installed = seen.code not in (126, 127)  # no psql: the check of the unit reports it
@@ -162,9 +162,10 @@ def _judge_waits(facts: Sequence[Mapping[str, Any]]) -> list[Problem]:
     if by is None:
         # The holder may be gone already, or is no client (autovacuum, for example).
         by_hand = f"on the host: {pg_errors.AS_SUPERUSER} -c '{BLOCKERS}'"
-        return [Problem(sentence, f"fab status   (again: it names the holder); or {by_hand}")]
+        again = f"fab status   (again: it names the holder); or {by_hand}"
+        return [Problem(sentence, again, incident="db-locked")]
     who, command = pg_errors.describe_holder(by)
-    return [Problem(f"{sentence}: {who}", command)]
+    return [Problem(f"{sentence}: {who}", command, incident="db-locked")]
 
 
 def _judge_connections(facts: Sequence[Mapping[str, Any]], user: str) -> list[Problem]:
@@ -176,13 +177,17 @@ def _judge_connections(facts: Sequence[Mapping[str, Any]], user: str) -> list[Pr
     if seen["most"] - seen["connections"] < SPARE_CONNECTIONS:
         return [
             Problem(
-                f"{seen['connections']} of PostgreSQL's {seen['most']} connections are used", who
+                f"{seen['connections']} of PostgreSQL's {seen['most']} connections are used",
+                who,
+                incident="db-connections",
             )
         ]
     if seen["own_most"] - seen["own"] < SPARE_CONNECTIONS:
         return [
             Problem(
-                f"{seen['own']} of the {seen['own_most']} connections of role {user} are used", who
+                f"{seen['own']} of the {seen['own_most']} connections of role {user} are used",
+                who,
+                incident="db-connections",
             )
         ]
     return []

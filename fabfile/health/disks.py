@@ -16,6 +16,7 @@ from ..settings.paths import ROOT, SETTINGS, TOOLS
 from ..settings.settings import Settings
 
 NAME = "disks"
+INCIDENT = "disk-full"
 
 WARN_PERCENT = 90
 """Percent of space or inodes in use from which a file system is a problem."""
@@ -191,6 +192,7 @@ def _find_mount_problems(host: str, mount: FileSystem) -> Iterator[Problem]:
         yield Problem(
             f"the file system {mount.mount} is read-only ({uses})",
             f"on {host}: dmesg | tail -n 20; then mount -o remount,rw {where}",
+            incident=INCIDENT,
         )
     if mount.space >= WARN_PERCENT:
         full = mount.left < FULL_KIB
@@ -199,6 +201,7 @@ def _find_mount_problems(host: str, mount: FileSystem) -> Iterator[Problem]:
             f"{_show_size(mount.left)} of {_show_size(mount.size)} left ({uses})",
             f"on {host}: df -h {where}; du -xh {where} | sort -h | tail -n 15",
             down=full,
+            incident=INCIDENT,
         )
     if mount.inodes >= WARN_PERCENT:
         used_up = mount.inodes_left == 0
@@ -211,6 +214,7 @@ def _find_mount_problems(host: str, mount: FileSystem) -> Iterator[Problem]:
             f"the file system {mount.mount} {share}: too many files ({uses})",
             f"on {host}: df -i {where}; du -x --inodes {where} | sort -n | tail -n 15",
             down=used_up,
+            incident=INCIDENT,
         )
 
 

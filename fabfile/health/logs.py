@@ -120,4 +120,5 @@ def judge_rotation(host: str, seen: Reading) -> list[Problem]:
     if not rotation.fault or rotation.failure or rotation.timer != "active":
         return []
     next_ = f"on {host}: systemctl start {ROTATION}; journalctl -u {ROTATION} -n 20"
-    return [Problem(f"the app's log is not bounded: {rotation.fault}", next_, down=False)]
+    message = f"the app's log is not bounded: {rotation.fault}"
+    return [Problem(message, next_, down=False, incident="log-rotation")]

@@ -3,7 +3,8 @@ unit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ..control.haproxy import HAPROXY_UNIT
@@ -77,17 +78,38 @@ def needed_units(settings: Settings, node: Node) -> list[str]:
 def unit_checks(settings: Settings, node: Node) -> list[HealthCheck]:
     """Return a single check for all units of `node`."""
     names = needed_units(settings, node)
-    return [HealthCheck(NAME, unit_probe(names), partial(judge_units, node.name, names))]
+    judge = partial(judge_units, node.name, names, incidents=unit_incidents(settings))
+    return [HealthCheck(NAME, unit_probe(names), judge)]
 
 
-def judge_units(host: str, names: Sequence[str], seen: Reading) -> list[Problem]:
+def unit_incidents(settings: Settings) -> dict[str, str]:
+    """Return, by unit, the incident if it does not run."""
+    return {
+        app_unit(settings): "app-down",
+        postgres.postgres_unit(settings): "db-down",
+        HAPROXY_UNIT: "edge-down",
+        NGINX_UNIT: "edge-down",
+        KEEPALIVED_UNIT: "edge-down",
+        REFRESHER_UNIT: "cache-stale",
+        healer.HEALER_UNIT: "healer-off",
+    }
+
+
+def judge_units(
+    host: str, names: Sequence[str], seen: Reading, *, incidents: Mapping[str, str] | None = None
+) -> list[Problem]:
     """Return what is wrong with the units `names`, and with other units of the runbook that
-    failed."""
+    failed. `incidents` has the incident of a unit that does not run."""
     states = parse_units(seen.out)
     found = []
     for name in names:
         state = states.get(name, UnitState(name))
-        found += [problem for rule in RULES if (problem := rule(host, state))][:1]
+        problem = next((problem for rule in RULES if (problem := rule(host, state))), None)
+        if problem:
+            # A unit that starts may succeed, and one that runs is no incident.
+            ill = not state.runs and problem != _check_started(host, state)
+            incident = (incidents or {}).get(name, "") if ill else ""
+            found.append(replace(problem, unit=name, incident=incident))
     others = [state for name, state in states.items() if name not in names]
     found += [
         _describe_stopped_unit(host, state)

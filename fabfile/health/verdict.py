@@ -20,7 +20,12 @@ def find_balancer_problems(
     found = []
     if not servers:
         found.append(
-            Problem("the balancer does not answer on its socket", "fab deploy", cause=False)
+            Problem(
+                "the balancer does not answer on its socket",
+                "fab deploy",
+                cause=False,
+                incident="edge-down",
+            )
         )
     if edge and not edge.healthy:
         found.append(
@@ -28,13 +33,15 @@ def find_balancer_problems(
                 "requests through nginx and HAProxy on this edge get no answer",
                 "fab deploy",
                 cause=False,
+                incident="edge-down",
             )
         )
     for server in servers.values():
         if not server.up and server.node not in out:
             next_ = f"fab -H {server.node} app.restart"
             text = f"the balancer sees {server.node} {server.status}"
-            found.append(Problem(text, next_, cause=False, about=(server.node,)))
+            about = (server.node,)
+            found.append(Problem(text, next_, cause=False, about=about, incident="app-down"))
     return found
 
 
@@ -46,10 +53,11 @@ def find_drain_problems(
     if edge and edge.drained:
         found.append(Problem(f"is drained: {edge.drained}", f"fab -H {host} undrain", down=False))
     for node, why in drained.items():
-        next_ = (
-            "fab deploy, or fab rollback" if why.startswith("gate ") else f"fab -H {node} undrain"
-        )
-        found.append(Problem(f"holds {node} drained: {why}", next_, down=False))
+        gate = why.startswith("gate ")
+        next_ = "fab deploy, or fab rollback" if gate else f"fab -H {node} undrain"
+        incident = "bad-release" if gate else ""
+        text = f"holds {node} drained: {why}"
+        found.append(Problem(text, next_, down=False, incident=incident))
     found += [
         Problem(
             f"holds {node} drained: its healer restarts the app",
@@ -81,7 +89,11 @@ def find_address_problem(address: str, edges: Sequence[EdgeState]) -> Problem | 
     if not holders:
         names = tuple(edge.name for edge in edges)
         return Problem(
-            f"no edge holds {address}: users get no answer", "fab deploy", cause=False, about=names
+            f"no edge holds {address}: users get no answer",
+            "fab deploy",
+            cause=False,
+            about=names,
+            incident="edge-down",
         )
     return Problem(
         f"{' and '.join(holders)} both hold {address}: they do not hear each other's VRRP adverts",

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..control.haproxy import HAPROXY_UNIT
-from ..control.keepalived import KEEPALIVED_UNIT
-from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
-from ..engine.pg_errors import describe_holder
+from ..engine.pg_errors import NO_CONNECTION_LEFT, describe_holder
 from ..engine.problem import Problem
 from ..engine.psql import json_lines, rows
-from ..health.clock import find_clock_problems
-from ..roles.postgres import postgres_unit
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
 from .app_figures import find_leak, find_slow_nodes
@@ -21,6 +16,30 @@ from .probes import BALANCER, DATABASE, MEMORY
 
 BUSY_REQUESTS = 50
 """Requests that wait for a node on one edge, from which the nodes are overloaded."""
+
+LOST = {"app": "node-down", "edge": "edge-down", "postgres": "db-down"}
+"""By role: the incident of a host that does not answer."""
+
+ORDER = (
+    "node-down",
+    "disk-full",
+    "db-connections",
+    "db-locked",
+    "db-down",
+    "both-down",
+    "app-down",
+    "edge-down",
+    "cache-stale",
+    "db-slow",
+    "overload",
+    "app-leak",
+    "app-slow",
+    "bad-release",
+    "edge-drift",
+    "certificate",
+    "clock",
+)
+"""Causes before their effects: a full disk stops the database, which stops the apps."""
 
 OTHER = "other"
 """The name of a problem for which no incident is known."""
@@ -46,25 +65,52 @@ class Hypothesis:
 def find_causes(settings: Settings, seen: Evidence) -> list[Hypothesis]:
     """Return what may be wrong, the likeliest cause first; empty if nothing is wrong.
 
-    A problem that health reports and no incident explains is among them as OTHER.
+    A problem that health reports and that is no sign of an incident is among them as OTHER.
     """
+    found = [cause for rule in RULES for cause in rule(settings, seen)]
     lost = {host.host for host in seen.hosts if not host.reachable}
-    found = [
-        cause
-        for rule in RULES
-        for cause in rule(settings, seen)
-        # What others report about a host that does not answer is an effect of that.
-        if rule is _find_lost_hosts or cause.host not in lost
-    ]
-    explained = {cause.evidence for cause in found}
-    found += [
-        Hypothesis(OTHER, problem.message, problem.next, host, problem.down)
-        for host, problem in _all_problems(seen)
-        if problem.message not in explained
-        and not (problem.about and lost.issuperset(problem.about))
-    ]
-    # Stable: among those that users notice, RULES has causes before their effects.
-    return sorted(dict.fromkeys(found), key=lambda cause: (cause.name == OTHER, not cause.down))
+    # What others report about a host that does not answer is an effect of that.
+    of_lost = {*LOST.values(), "monitoring"}
+    found = [cause for cause in found if cause.name in of_lost or cause.host not in lost]
+    return sorted(dict.fromkeys(_join_nodes(settings, found)), key=_rank)
+
+
+def _rank(cause: Hypothesis) -> tuple[bool, bool, int]:
+    """What is known and felt by users comes first, then causes before their effects."""
+    place = ORDER.index(cause.name) if cause.name in ORDER else len(ORDER)
+    return cause.name == OTHER, not cause.down, place
+
+
+def _join_nodes(settings: Settings, found: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Every app node down is an incident of its own."""
+    down = {cause.host for cause in found if cause.name == "app-down"}
+    if down and down >= {node.name for node in settings.inventory.having("app")}:
+        return [
+            replace(cause, name="both-down") if cause.name == "app-down" else cause
+            for cause in found
+        ]
+    return list(found)
+
+
+def _find_reported(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
+    """What health reports."""
+    hosts = {host.host: host for host in seen.hosts}
+    for where, problem in _all_problems(seen):
+        if where in hosts and not hosts[where].reachable:
+            continue
+        about = [hosts[name] for name in problem.about if name in hosts]
+        if about and not any(host.reachable for host in about):
+            continue
+        # An edge reports the node that it sees down: the cause is at the node.
+        host = problem.about[0] if len(problem.about) == 1 else where
+        yield Hypothesis(
+            problem.incident or OTHER,
+            problem.message,
+            problem.next,
+            host,
+            problem.down,
+            problem.unit or (app_unit(settings) if problem.incident == "app-down" else ""),
+        )
 
 
 def _all_problems(seen: Evidence) -> Iterator[tuple[str, Problem]]:
@@ -73,53 +119,20 @@ def _all_problems(seen: Evidence) -> Iterator[tuple[str, Problem]]:
         yield from ((host.host, problem) for problem in host.problems)
 
 
-def _find_by_words(
-    seen: Evidence, name: str, *words: str, subject: str = ""
-) -> Iterator[Hypothesis]:
-    for host, problem in _all_problems(seen):
-        if any(word in problem.message for word in words):
-            # An edge reports the node that it sees down: the cause is at the node.
-            where = problem.about[0] if len(problem.about) == 1 else host
-            yield Hypothesis(name, problem.message, problem.next, where, problem.down, subject)
-
-
 def _find_lost_hosts(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
     for host in seen.hosts:
         if host.reachable:
             continue
-        names = {"app": "node-down", "edge": "edge-down", "postgres": "db-down"}
-        name = next((names[role] for role in host.roles if role in names), "monitoring")
+        name = next((LOST[role] for role in host.roles if role in LOST), "monitoring")
         problem = host.problems[0]
         yield Hypothesis(name, problem.message, problem.next, host.host, name != "monitoring")
 
 
-def _find_full_disks(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
-    yield from _find_by_words(seen, "disk-full", "the file system ", "no space left")
-
-
-def _find_stopped_units(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
-    app = app_unit(settings)
-    incidents = {
-        postgres_unit(settings): "db-down",
-        app: "app-down",
-        HAPROXY_UNIT: "edge-down",
-        NGINX_UNIT: "edge-down",
-        KEEPALIVED_UNIT: "edge-down",
-        REFRESHER_UNIT: "cache-stale",
-    }
-    stopped = [host.host for host in seen.hosts if app in host.units and not host.units[app].runs]
-    if stopped and len(stopped) == len(settings.inventory.having("app")):
-        incidents[app] = "both-down"
-    for unit, name in incidents.items():
-        yield from _find_by_words(seen, name, f"{unit} ", f"{unit}:", subject=unit)
-
-
-def _find_used_connections(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
-    """Connections that are used up, also where only our own question was refused."""
-    found = list(_find_by_words(seen, "db-connections", " connections", "no connection left"))
-    yield from found
-    refused = [text for text in seen.unknown if "no connection left" in text]
-    if refused and not found:
+def _find_refused_sessions(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
+    """Connections that are used up where only a question of the plan was refused."""
+    refused = [text for text in seen.unknown if NO_CONNECTION_LEFT in text]
+    reported = any(problem.incident == "db-connections" for _, problem in _all_problems(seen))
+    if refused and not reported:
         yield Hypothesis("db-connections", refused[0], "fab runbook db-connections")
 
 
@@ -133,7 +146,6 @@ def _find_holders(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
                 who, command = describe_holder(fact)
                 session = f"{fact['session']} {fact['transaction_since']}"
                 yield Hypothesis("db-locked", who, command, host, subject=session)
-    yield from _find_by_words(seen, "db-locked", "wait for a lock", " has locked ")
 
 
 def _find_missing_indexes(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
@@ -160,36 +172,12 @@ def _find_edge_drift(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]
         yield Hypothesis(name, f"{text}{more}", command, host, down=False)
 
 
-def _find_kept_out_releases(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
-    yield from _find_by_words(seen, "bad-release", "drained: gate ")
-
-
-def _find_clocks(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
-    for host in seen.hosts:
-        for problem in find_clock_problems(host.clock):
-            yield Hypothesis("clock", problem.message, problem.next, host.host, problem.down)
-
-
 def _find_overload(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
     for host in seen.hosts:
         queued = sum(server.queued for server in host.servers.values())
         if queued >= BUSY_REQUESTS:
             text = f"{queued} requests wait for a node at {host.host}"
             yield Hypothesis("overload", text, "fab runbook overload", host.host)
-
-
-def _find_hung_apps(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
-    """A node that the balancers see down while its unit runs: it hangs, or it is starting."""
-    nodes = {node.name for node in settings.inventory.having("app")}
-    out = {
-        server.node
-        for host in seen.hosts
-        for server in host.servers.values()
-        if server.node in nodes and not server.up and server.node not in host.drained
-    }
-    name = "both-down" if out and out >= nodes else "app-down"
-    words = [f"the balancer sees {node} " for node in sorted(out)]
-    yield from _find_by_words(seen, name, *words, subject=app_unit(settings))
 
 
 def _find_leaking_apps(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
@@ -207,18 +195,13 @@ def _find_slow_apps(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
 
 RULES: Sequence[Callable[[Settings, Evidence], Iterator[Hypothesis]]] = (
     _find_lost_hosts,
-    _find_full_disks,
-    _find_used_connections,
     _find_holders,
-    _find_stopped_units,
-    _find_hung_apps,
+    _find_reported,
+    _find_refused_sessions,
     _find_missing_indexes,
     _find_overload,
     _find_leaking_apps,
     _find_slow_apps,
-    _find_kept_out_releases,
     _find_edge_drift,
-    lambda settings, seen: _find_by_words(seen, "certificate", "certificate"),
-    _find_clocks,
 )
-"""Causes before their effects: a full disk stops the database, which stops the apps."""
+"""The holder of a lock comes before the reports about it: only it names the session to end."""

@@ -327,10 +327,17 @@ def test_the_last_words_of_a_healer_that_is_off_are_not_about_now() -> None:
     [
         ([], ""),
         ([Problem("holds node1 drained: operator ada", down=False)], ""),
-        ([Problem("the file system /var is full: 4 KB left")], "disk-full"),
+        ([Problem("/var is full", incident="disk-full")], "disk-full"),
         (
-            [Problem("the file system /var is full: 4 KB left"), Problem("no one knows why")],
+            [Problem("/var is full", incident="disk-full"), Problem("no one knows why")],
             "disk-full",
+        ),
+        (
+            [
+                Problem("the app is down", incident="app-down"),
+                Problem("the healer is off", incident="healer-off"),
+            ],
+            "app-down",
         ),
         ([Problem("no one knows why")], "triage"),
     ],

@@ -65,7 +65,7 @@ def test_file_systems_with_room_are_well() -> None:
 )
 def test_what_is_full(row: str, message: str, next: str, down: bool) -> None:
     assert judged("rw|PostgreSQL's data|/var/lib/postgresql\n", row) == [
-        Problem(message, next, down=down)
+        Problem(message, next, down=down, incident="disk-full")
     ]
 
 

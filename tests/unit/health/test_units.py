@@ -43,7 +43,8 @@ def host(*blocks: str) -> str:
 
 
 def judged(*blocks: str) -> list[Problem]:
-    return units.judge_units("node1", needed, Reading(host(*blocks), 0))
+    incidents = units.unit_incidents(site())
+    return units.judge_units("node1", needed, Reading(host(*blocks), 0), incidents=incidents)
 
 
 def test_units_that_run_are_no_problem() -> None:
@@ -60,6 +61,8 @@ def test_a_stopped_unit_says_since_when_it_is_off_not_when_it_had_started() -> N
         "fab -H node1 deploy",
         down=True,
         cause=False,
+        incident="healer-off",
+        unit=HEALER,
     )
 
 
@@ -176,3 +179,12 @@ def test_every_role_has_its_units() -> None:
     assert edge <= set(units.needed_units(site(), NODES[0]))
     assert needed == ["bingo.service", "runbook-healer.service", "runbook-logrotate.timer"]
     assert units.needed_units(site(), NODES[4]) == ["postgresql@17-main.service"]
+
+
+def test_only_a_unit_that_is_down_is_an_incident() -> None:
+    def incidents(*blocks: str) -> list[tuple[str, str]]:
+        return [(problem.unit, problem.incident) for problem in judged(*blocks)]
+
+    assert incidents(block(APP, "failed")) == [(APP, "app-down")]
+    assert incidents(block(APP, "activating")) == [(APP, "")], "it may succeed"
+    assert incidents(block(APP, UnitFileState="disabled")) == [(APP, "")], "it runs"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from samples import site
 
+from fabfile.console.next_step import PAGES_ONLY
 from fabfile.control.clocks import ClockOffset
-from fabfile.control.haproxy_stats import Server
 from fabfile.engine.journal import Run
 from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
+from fabfile.health.clock import find_clock_problems
 from fabfile.health.host import HostStatus
+from fabfile.health.units import unit_incidents
 from fabfile.incidents.bundle import make_timeline, write_bundle
 from fabfile.incidents.evidence import Evidence
-from fabfile.incidents.hypotheses import OTHER, find_causes
+from fabfile.incidents.hypotheses import ORDER, OTHER, find_causes
 from fabfile.incidents.probes import BALANCER, DATABASE, MEMORY, evidence_probes, index_names
 from fabfile.menu.incidents import NAMES
 from fabfile.records.log_line import LogLine
@@ -72,8 +75,10 @@ def test_a_session_that_blocks_is_named_with_the_command_that_ends_it() -> None:
 
 
 def test_a_full_disk_comes_before_the_database_that_it_stops() -> None:
-    full = Problem("the file system / is full: 0 KB of 1 GB left (data)", "df -h /")
-    stopped = Problem("postgresql@17-main.service has failed", "journalctl")
+    full = Problem(
+        "the file system / is full: 0 KB of 1 GB left (data)", "df -h /", incident="disk-full"
+    )
+    stopped = Problem("PostgreSQL has failed", "journalctl", incident="db-down")
     assert names(Evidence([host("db1", stopped, full)]))[:2] == ["disk-full", "db-down"]
 
 
@@ -86,11 +91,19 @@ def test_hosts_that_are_lost_are_named_by_their_role() -> None:
 def test_what_others_report_of_a_lost_host_is_no_cause_of_its_own() -> None:
     lost = host("node1", Problem("no answer", "ping"), reachable=False)
     text = "the balancer sees node1 DOWN"
-    edge = host("edge1", Problem(text, "restart", cause=False, about=("node1",)))
-    edge.servers = {"node1": Server("node1", "DOWN", 0, 0)}
+    edge = host("edge1", Problem(text, "restart", about=("node1",), incident="app-down"))
     assert names(Evidence([lost, edge])) == ["node-down"]
     (cause,) = find_causes(site(), Evidence([host("node1"), edge]))
     assert (cause.name, cause.host, cause.subject) == ("app-down", "node1", "bingo.service")
+
+
+def test_every_app_down_is_an_incident_of_its_own() -> None:
+    down = Problem("bingo.service has failed", "journalctl", incident="app-down")
+    both = find_causes(site(), Evidence([host("node1", down), host("node2", down)]))
+    assert [(cause.name, cause.host) for cause in both] == [
+        ("both-down", "node1"),
+        ("both-down", "node2"),
+    ]
 
 
 def test_an_app_near_its_memory_limit_is_a_leak() -> None:
@@ -125,7 +138,7 @@ def test_a_node_that_answers_late_now_is_slow() -> None:
 
 
 def test_a_difference_of_an_edge_is_drift_and_comes_after_what_users_notice() -> None:
-    down = host("node1", Problem("bingo.service has failed", "journalctl"))
+    down = host("node1", Problem("bingo.service has failed", "journalctl", incident="app-down"))
     differences = {"edge1": ["write /etc/haproxy/haproxy.cfg"]}
     assert names(Evidence([down], differences=differences)) == ["app-down", "edge-drift"]
 
@@ -136,8 +149,7 @@ def test_a_refused_question_tells_of_used_connections() -> None:
 
 
 def test_a_wrong_clock_is_named_once() -> None:
-    status = host("db1", Problem("its clock is 60 s ahead of this machine's", "x", down=False))
-    status.clock = ClockOffset(60.0, 0.1)
+    status = host("db1", *find_clock_problems(ClockOffset(60.0, 0.1)))
     assert names(Evidence([status])) == ["clock"]
 
 
@@ -172,3 +184,15 @@ def test_only_edges_are_asked_for_the_balancer_and_only_one_host_for_the_databas
         assert "journal" in probes
         assert ("balancer" in probes) is ("edge" in node.roles)
         assert (DATABASE in probes) is ("postgres" in node.roles)
+
+
+def test_every_incident_that_a_problem_or_an_error_names_has_a_page_and_a_place() -> None:
+    """Also a name with a typing error would only be shown as nothing known."""
+    named = set(unit_incidents(site()).values())
+    for path in (RUNBOOK.parents[1] / "fabfile").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        named |= set(re.findall(r'\b(?:incident|INCIDENT) ?= ?"([a-z-]+)"', text))
+    assert len(named) > 8
+    assert named <= {*ORDER, *PAGES_ONLY}
+    assert {name for name in named if not (RUNBOOK / f"{name}.md").exists()} == set()
+    assert set(NAMES) <= set(ORDER)
