@@ -90,7 +90,7 @@ def test_an_edge_spoilt_by_hand_fails_by_the_names_of_its_faults(
     assert "no answer over QUIC (timed out), though TLS over TCP works: 443/udp blocked?" in why
     assert "curl 8.14.1 --http3-only on edge" in why
     assert "HTTP/3 is not offered: an https answer has no Alt-Svc" in why
-    assert "took 1 s or more: is the answer kept at all?" in rows["R16"]["why"]
+    assert "took 1 s or more: does the edge cache this answer at all?" in rows["R16"]["why"]
 
 
 def test_nginx_that_keeps_too_much_too_long_is_found(
