@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -172,7 +171,8 @@ def page(watched: Watched) -> Iterator[str]:
     ) as process:
         assert process.stdout
         yield process.stdout.readline().split()[-1]
-        process.send_signal(signal.SIGINT)
+        # Not SIGINT: a shell starts what it runs in the background with that signal ignored.
+        process.terminate()
         assert process.wait(20) == 0
 
 
