@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -167,13 +168,20 @@ def page(watched: Watched) -> Iterator[str]:
     fab = str(Path(sys.executable).with_name("fab"))
     environment = os.environ | watched.env
     with subprocess.Popen(
-        [fab, "dashboard", "--port", "0"], stdout=subprocess.PIPE, env=environment, text=True
+        [fab, "dashboard", "--port", "0"],
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+        # A shell starts what it runs in the background with Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout
-        yield process.stdout.readline().split()[-1]
-        # Not SIGINT: a shell starts what it runs in the background with that signal ignored.
-        process.terminate()
-        assert process.wait(20) == 0
+        try:
+            yield process.stdout.readline().split()[-1]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()  # else the end of `with` waits for it for ever
 
 
 def ask_page(page: str, query: str) -> list[dict[str, Any]]:
