@@ -95,7 +95,8 @@ def _join_nodes(settings: Settings, found: Sequence[Hypothesis]) -> list[Hypothe
 def _find_reported(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
     """What health reports."""
     hosts = {host.host: host for host in seen.hosts}
-    for where, problem in _all_problems(seen):
+    # A host's own report says more than what others see of it.
+    for where, problem in sorted(_all_problems(seen), key=lambda pair: bool(pair[1].about)):
         if where in hosts and not hosts[where].reachable:
             continue
         about = [hosts[name] for name in problem.about if name in hosts]

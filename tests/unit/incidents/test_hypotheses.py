@@ -93,6 +93,9 @@ def test_what_others_report_of_a_lost_host_is_no_cause_of_its_own() -> None:
     text = "the balancer sees node1 DOWN"
     edge = host("edge1", Problem(text, "restart", about=("node1",), incident="app-down"))
     assert names(Evidence([lost, edge])) == ["node-down"]
+    own = host("node1", Problem("bingo.service has failed", incident="app-down"))
+    first, second = find_causes(site(), Evidence([edge, own]))
+    assert (first.evidence, second.evidence) == ("bingo.service has failed", text)
     (cause,) = find_causes(site(), Evidence([host("node1"), edge]))
     assert (cause.name, cause.host, cause.subject) == ("app-down", "node1", "bingo.service")
 
