@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..console.json_file import write_json
 from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, FAILED, OK
+from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.messages import plural
 from ..incidents.acts import IncidentAct, choose_act
@@ -75,7 +76,7 @@ def triage_incident(settings: Settings, options: IncidentOptions) -> int:
     act = choose_act(causes)
     if not options.only_evidence:
         _print_causes(out, name, causes, seen)
-        _print_act(out, name, causes, act)
+        _print_act(out, causes, act)
     out.print(f"evidence: {folder}", markup=False)
     out.print(
         f"[bold]incident[/]: {plural(len(causes), 'cause')} · {plural(len(seen.hosts), 'host')} ·"
@@ -98,19 +99,20 @@ def _collect_all(
 ) -> tuple[Evidence, list[PastAct], list[LogLine]]:
     """Read all hosts at once: the evidence, past acts and logs."""
     since = time.time() - TIMELINE_SECONDS
-    quick = replace(
-        settings, ssh=replace(settings.ssh, timeout=min(CONNECT_SECONDS, settings.ssh.timeout))
-    )
-    with (
-        open_fleet(quick, quick.inventory.select([]), readonly=True) as fleet,
-        ThreadPoolExecutor(2) as pool,
-    ):
+    with _open_all(settings) as fleet, ThreadPoolExecutor(2) as pool:
         acts = pool.submit(read_acts, fleet, since)
-        logs = pool.submit(read_logs, quick, fleet, since)
-        seen = collect_evidence(quick, fleet, trace=trace)
+        logs = pool.submit(read_logs, settings, fleet, since)
+        seen = collect_evidence(settings, fleet, trace=trace)
         known, (lines, _) = acts.result()[0], logs.result()
     joined = join_acts(known, read_run_folders(settings.state / "runs"))
     return seen, select_acts(joined, since=since), lines
+
+
+def _open_all(settings: Settings) -> Fleet:
+    """Links to every host that wait CONNECT_SECONDS for a dead one."""
+    timeout = min(CONNECT_SECONDS, settings.ssh.timeout)
+    quick = replace(settings, ssh=replace(settings.ssh, timeout=timeout))
+    return open_fleet(quick, quick.inventory.select([]), readonly=True)
 
 
 def _select_causes(settings: Settings, seen: Evidence, name: str) -> list[Hypothesis]:
@@ -134,7 +136,8 @@ def _offer_act(
         return None
 
     def read_causes() -> list[Hypothesis]:
-        return _select_causes(settings, _collect_all(settings)[0], options.name)
+        with _open_all(settings) as fleet:
+            return _select_causes(settings, collect_evidence(settings, fleet), options.name)
 
     reason = ": ".join(filter(None, (f"incident {options.name}", options.reason)))
     # A deploy or a restart prints to stdout, which may belong to the JSON.
@@ -143,9 +146,7 @@ def _offer_act(
         return carry_out_act(settings, act, out, read_causes, reason=reason)
 
 
-def _print_act(
-    out: Console, name: str, causes: Sequence[Hypothesis], act: IncidentAct | None
-) -> None:
+def _print_act(out: Console, causes: Sequence[Hypothesis], act: IncidentAct | None) -> None:
     """Print the act for the likeliest cause, or that there is none that is safe."""
     from rich.text import Text
 
@@ -156,7 +157,7 @@ def _print_act(
         return
     out.print(Text(f"act     {act.sentence}", style="bold"))
     out.print(Text(f"        cost: {act.cost}", style="dim"))
-    out.print(Text(f"        fab incident.{causes[0].name} --yes does it", style="dim"))
+    out.print(Text(f"        fab incident.{causes[0].name} asks first, then does it", style="dim"))
 
 
 def _print_causes(out: Console, name: str, causes: Sequence[Hypothesis], seen: Evidence) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..engine.errors import OK, RunbookError
-from ..engine.fleet import Fleet
 from ..engine.journal import Run, append_lines
 from ..engine.link import Link
 from ..engine.lock import Lock
@@ -141,17 +140,17 @@ def _run_on_hosts(
     """Do `work` on the hosts of `act`, under the lock, with an entry in each host's journal."""
     run = Run("incident.act", settings.state / "runs", reason)
     nodes = settings.inventory.select(act.hosts, ())
-    with ScriptLog(run), open_fleet(settings, nodes) as fleet, _lock(fleet, run):
+    with (
+        ScriptLog(run),
+        open_fleet(settings, nodes) as fleet,
+        Lock(list(fleet.links.values()), run),
+    ):
         for node in nodes:
             link = fleet.link(node)
             step = f"{act.verb}: {act.subject}"
             link.run(append_lines(run.entry("begin", step, act.sentence)))
             work(link)
             link.run(append_lines(run.entry("changed", step, act.sentence)))
-
-
-def _lock(fleet: Fleet, run: Run) -> Lock:
-    return Lock(list(fleet.links.values()), run)
 
 
 def _require(code: int, act: IncidentAct) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 
+from ..control.haproxy import BACKEND_PREFIX
+from ..control.haproxy_stats import stat_rows
 from ..settings.bingo import SERVICE
 from ..settings.bounds import LATENCY_BOUND
 
@@ -24,17 +25,18 @@ def find_slow_nodes(stat: str) -> Mapping[str, str]:
     be old: an endpoint counts only if it got requests in the last second (`rate`).
     """
     titles = {
-        f"ep_{endpoint.name}": endpoint.title
+        f"{BACKEND_PREFIX}{endpoint.name}": endpoint.title
         for endpoint in SERVICE.endpoints
         if endpoint.kind not in UNHURRIED
     }
     worst: dict[str, tuple[int, str]] = {}
-    for row in csv.DictReader(stat.lstrip("# ").splitlines()):
-        backend, node = row.get("pxname") or "", row.get("svname") or ""
-        if backend not in titles or node in ("FRONTEND", "BACKEND"):
+    for row in stat_rows(stat):
+        backend, server = row["pxname"], row["svname"]
+        if backend not in titles or server in ("FRONTEND", "BACKEND"):
             continue
         milliseconds, rate = int(row.get("rtime") or 0), int(row.get("rate") or 0)
         if rate and milliseconds > LATENCY_BOUND * 1000:
+            node = server.removeprefix("panic-")  # the last-resort server is the same app
             worst[node] = max(worst.get(node, (0, "")), (milliseconds, titles[backend]))
     return {
         node: f"{node} takes {milliseconds} ms for {title} on average (promised:"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ..console.next_step import BY_ROLE
 from ..engine.pg_errors import NO_CONNECTION_LEFT, describe_holder
 from ..engine.problem import Problem
 from ..engine.psql import json_lines, rows
@@ -16,9 +17,6 @@ from .probes import BALANCER, DATABASE, MEMORY
 
 BUSY_REQUESTS = 50
 """Requests that wait for a node on one edge, from which the nodes are overloaded."""
-
-LOST = {"app": "node-down", "edge": "edge-down", "postgres": "db-down"}
-"""By role: the incident of a host that does not answer."""
 
 ORDER = (
     "node-down",
@@ -70,7 +68,7 @@ def find_causes(settings: Settings, seen: Evidence) -> list[Hypothesis]:
     found = [cause for rule in RULES for cause in rule(settings, seen)]
     lost = {host.host for host in seen.hosts if not host.reachable}
     # What others report about a host that does not answer is an effect of that.
-    of_lost = {*LOST.values(), "monitoring"}
+    of_lost = set(BY_ROLE.values())
     found = [cause for cause in found if cause.name in of_lost or cause.host not in lost]
     return sorted(dict.fromkeys(_join_nodes(settings, found)), key=_rank)
 
@@ -124,7 +122,7 @@ def _find_lost_hosts(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]
     for host in seen.hosts:
         if host.reachable:
             continue
-        name = next((LOST[role] for role in host.roles if role in LOST), "monitoring")
+        name = BY_ROLE[host.roles[0]]
         problem = host.problems[0]
         yield Hypothesis(name, problem.message, problem.next, host.host, name != "monitoring")
 
