@@ -62,6 +62,21 @@ def show_dashboard(settings: Settings, *, port: int) -> int:
     return OK
 
 
+def parse_port(typed: str) -> int:
+    """Return the port that was typed; 0 means any free port.
+
+    Raises:
+        RunbookError: it is no port.
+    """
+    if typed.isdecimal() and int(typed) <= 65535:
+        return int(typed)
+    raise RunbookError(
+        f"--port {typed} is not a number from 0 to 65535",
+        "the dashboards need a port of this machine",
+        "fab dashboard --port 0   (any free port)",
+    )
+
+
 def read_library(link: Link) -> dict[str, bytes]:
     """The charting library's files, from the monitoring host.
 

@@ -64,7 +64,7 @@ def runbook(c: Any, name: str | None = None) -> int:
     }
 )
 @run_as_task
-def dashboard(c: Any, port: int = 8800, grafana: str = "") -> int:
+def dashboard(c: Any, port: str = "8800", grafana: str = "") -> int:
     """Open the dashboards through ssh, until Ctrl-C.
 
     Prints the address to open in a browser. It can be reached from this machine only. The site
@@ -72,12 +72,12 @@ def dashboard(c: Any, port: int = 8800, grafana: str = "") -> int:
     """
     from pathlib import Path
 
-    from ..flows.dashboard import show_dashboard, write_grafana_files
+    from ..flows.dashboard import parse_port, show_dashboard, write_grafana_files
     from ..settings.site_file import load_settings
 
     if grafana:
         return write_grafana_files(Path(grafana))
-    return show_dashboard(load_settings(), port=port)
+    return show_dashboard(load_settings(), port=parse_port(port))
 
 
 @task(help={"reason": "why; fab status shows it until the host is undrained", **VERBOSE})
