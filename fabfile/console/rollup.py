@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from ..engine.errors import DIFFERS, FAILED, LOCKED, OK, ROLLED_BACK, UNREACHABL
 from ..engine.messages import plural
 from ..engine.problem import Problem
 from ..engine.secret import mask_secrets
-from ..engine.terminal import drop_losses, print_error
+from ..engine.terminal import drop_losses, print_error, print_wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,11 +144,11 @@ def show_outcome(out: Console, host: str, outcome: Outcome, *, max_diff_lines: i
 
     # The sentence goes on: "edge1 would reload haproxy.service".
     word = "would " if outcome.state is State.WOULD else f"{outcome.state.value:<13}"
-    line = Text(f"{host:<8} ", "bold") + Text(word, STYLE[outcome.state])
-    line += Text(mask_secrets(outcome.sentence or outcome.step))
+    mark = Text(f"{host:<8} ", "bold") + Text(word, STYLE[outcome.state])
+    line = Text(mask_secrets(outcome.sentence or outcome.step))
     if outcome.seconds >= 0.1:
         line += Text(f"  {outcome.seconds:.1f} s", "dim")
-    out.print(line)
+    print_wrapped(out, mark, line)
     lines = outcome.diff.splitlines()
     for text in lines[:max_diff_lines]:
         style = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "dim")
@@ -243,10 +242,7 @@ def show_problem(out: Console, hosts: str, problem: Problem) -> None:
     from rich.text import Text
 
     text = mask_secrets(f"{hosts}: {problem.message}" if hosts else problem.message)
-    lines = [text] if out.soft_wrap else textwrap.wrap(text, out.width - 2, break_on_hyphens=False)
-    for number, line in enumerate(lines):
-        first_mark = "✗ " if problem.down else "! "
-        mark = "  " if number else first_mark
-        out.print(Text(mark + line, "bold red" if problem.down else "yellow"), soft_wrap=True)
+    style = "bold red" if problem.down else "yellow"
+    print_wrapped(out, Text("✗ " if problem.down else "! ", style), Text(text, style))
     if problem.next:
         out.print(Text(f"    {mask_secrets(problem.next)}"), soft_wrap=True)

@@ -15,6 +15,7 @@ from .secret import mask_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 PLAIN = str.maketrans(
     "✗✓×…·•–—→←≤≥«»“”‘’│─━█⚠",
@@ -127,8 +128,23 @@ def _print_parts(error: RunbookError, console: Console | None, mark: str, style:
     from rich.console import Console
     from rich.text import Text
 
-    out = console or Console(stderr=True, soft_wrap=True, highlight=False)
-    out.print(Text(mark + mask_secrets(error.problem), style))
-    for label, text in (("why ", error.why), ("next", error.next)):
-        if text:
-            out.print(Text(f"  {label} ", "dim") + Text(mask_secrets(text)))
+    out = console or Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+    print_wrapped(out, Text(mark, style), Text(mask_secrets(error.problem), style))
+    if error.why:
+        print_wrapped(out, Text("  why  ", "dim"), Text(mask_secrets(error.why)))
+    if error.next:
+        line = Text("  next ", "dim") + Text(mask_secrets(error.next))
+        out.print(line, soft_wrap=True)  # not wrapped, so that a command can be copied
+
+
+def print_wrapped(out: Console, mark: Text, text: Text) -> None:
+    """Print `text` after `mark`. Its further lines begin below its first letter, not below the
+    mark. Nothing is wrapped if `out` is no terminal."""
+    from rich.text import Text
+
+    if out.soft_wrap:
+        out.print(mark + text)
+        return
+    for number, line in enumerate(text.wrap(out, max(out.width - len(mark), 20))):
+        line.rstrip()
+        out.print((Text(" " * len(mark)) if number else mark) + line, soft_wrap=True)

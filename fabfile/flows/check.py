@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ..acceptance.plan import FULL, QUICK, Plan, with_cache_minutes
 from ..acceptance.tls import Secure, https_url
+from ..console.live_line import show_live_line
 from ..console.rollup import open_console
 from ..engine.errors import RunbookError
 from ..settings.settings import Settings
@@ -137,10 +138,8 @@ def _reason_without_drills(settings: Settings, options: CheckOptions) -> str:
 def _run_drills(settings: Settings, screen: Console) -> Sequence[DrillResult]:
     from ..drills import run_for_check
 
-    with screen.status("drills") as status:
-        results = run_for_check(
-            settings, lambda text: status.update(f"drills for R1 and R2: {text}")
-        )
+    with show_live_line(screen, "drills") as show:
+        results = run_for_check(settings, lambda text: show(f"drills for R1 and R2: {text}"))
     verdicts = ", ".join(f"{result.name} {result.verdict}" for result in results)
     screen.print(f"drills: {verdicts}", highlight=False)
     return results

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..console.json_file import write_json
+from ..console.live_line import show_live_line
 from ..console.rollup import open_console, show_outcome
 from ..discovery import store as discovery_store
 from ..engine.converge import Converger, State
@@ -48,12 +49,12 @@ def discover_program(settings: Settings, names: Sequence[str], json: str | None)
     with (
         ScriptLog(run),
         open_fleet(settings, [node]) as fleet,
-        out.status("") as status,
+        show_live_line(out) as show,
         Lock(list(fleet.links.values()), run),
     ):
         link = fleet.link(node)
-        _install_program(settings, link, run, out, status.update)
-        discovery = discovery_store.find_facts(settings, link, run, out, status.update)
+        _install_program(settings, link, run, out, show)
+        discovery = discovery_store.find_facts(settings, link, run, out, show)
     report.show_discovery(out, discovery)
     seconds = round(time.monotonic() - started, 2)
     write_json({"host": node.name, "seconds": seconds, **report.as_dict(discovery)}, json)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..acceptance.export import refuse_bad_path
 from ..console.json_file import write_json
+from ..console.live_line import show_live_line
 from ..console.next_step import BY_DRILL, match_names, show_next_step
 from ..console.rollup import open_console
 from ..drills import DrillResult, chosen_drills, run_some
@@ -100,9 +101,9 @@ def _run_each(
 
     def progress(text: str) -> None:
         current = names[min(len(results), len(names) - 1)]
-        status.update(f"[bold]{current}[/] {text}")
+        show(f"{current}: {text}")
 
-    with out.status("") as status:
+    with show_live_line(out) as show:
         run_some(settings, names, progress, without=without, done=done)
 
 

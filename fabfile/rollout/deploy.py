@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import certs
 from ..console.json_file import write_json
+from ..console.live_line import show_live_line
 from ..console.next_step import match_errors, show_next_step
 from ..console.rollup import HostReport, Report, open_console, show_report
 from ..control.keepalived import holds_probe
@@ -175,7 +176,7 @@ def _verify(system: System, fleet: Fleet, report: Report, out: Console) -> None:
     """
     if report.exit_code in (LOCKED, UNREACHABLE):
         return
-    with out.status("does it serve? …"):
+    with show_live_line(out, "does it serve? …"):
         report.at_end, report.sessions = verify(
             system.settings, fleet.nodes, failed=report.exit_code != OK
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ..console.live_line import show_live_line
 from ..console.rollup import HostReport
 from ..control.silences import hosts_silence, silenced
 from ..engine.converge import State, predict_outcomes, read_steps
@@ -30,7 +31,7 @@ def roll_out(session: RolloutSession) -> list[HostReport]:
     silence = hosts_silence(author, list(session.hosts), QUIET)
     with (
         silenced(session.system.settings, silence, session.out.print),
-        session.out.status("") as session.status,
+        show_live_line(session.out) as session.show_status,
         Lock(links, session.run, take_over=options.take_over),
     ):
         try:

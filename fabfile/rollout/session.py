@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from .system import System
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.status import Status
 
 DIFF_LINES = 30
 """Lines of a diff shown while a rollout runs; the run folder has all of them."""
@@ -37,7 +36,7 @@ class RolloutSession:
         balancer: the app nodes as the edges see them.
         edges: the edges and their floating address.
         hosts: the report of each host, by name.
-        status: the line that shows what is done at the moment, once it is shown.
+        show_status: shows what is done at the moment, once the rollout has begun.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class RolloutSession:
         self.balancer = Balancer(system.settings)
         self.edges = Edges(system.settings)
         self.hosts = {node.name: HostReport(node.name) for node in fleet}
-        self.status: Status | None = None
+        self.show_status: Callable[[str], None] = lambda text: None
 
     def close(self) -> None:
         """Close the connections to the edges."""
@@ -82,8 +81,3 @@ class RolloutSession:
     def show_node_status(self, node: Node, text: str) -> None:
         """Show what is done on `node` at the moment."""
         self.show_status(f"{node.name}: {text}")
-
-    def show_status(self, text: str) -> None:
-        """Show what is done at the moment."""
-        if self.status:
-            self.status.update(text)
