@@ -68,7 +68,7 @@ def all_bad(kind: str, values: str) -> dict[str, str]:
     """Every promise of a kind broken by every request."""
     series: dict[str, str] = {}
     for one in (one for one in OBJECTIVES if one.kind == kind):
-        series |= traffic(one, "0x140", values)
+        series |= traffic(one, f"0x{values.partition('x')[2]}", values)
     return series
 
 
@@ -107,18 +107,38 @@ def user_cases() -> list[Case]:
 
 
 def slow_cases() -> list[Case]:
-    """Windows of an hour to three days. (An average over three days is one over what is there: an
-    hour shows that a rule can fire.)"""
+    """Windows of hours can page; those of days are silent on a site that is an hour old."""
     return [
         Case(
-            f"every promise of {kind} can call at every speed",
+            f"every promise of {kind} can page at every speed",
             all_bad(kind, "0+300x140"),
             {
-                (f'window="{window.long}"', "1h"): count_of(kind)
+                (f'window="{window.long}"', "1h"): 0 if window.history else count_of(kind)
                 for window in WINDOWS
                 if window.long != FAST
             },
             interval="30s",
+        )
+        for kind in ("errors", "slow")
+    ]
+
+
+def day_cases() -> list[Case]:
+    """Windows of days inform once there is a history of half their length."""
+    return [
+        Case(
+            f"every promise of {kind} can inform after half a window",
+            all_bad(kind, "0+600x2300"),
+            {
+                (f'window="{window.long}"', f"{hours}h"): wanted
+                for window in WINDOWS
+                if window.history
+                for hours, wanted in (
+                    (int(window.history[:-1]) - 1, 0),
+                    (int(window.history[:-1]) + 1, count_of(kind)),
+                )
+            },
+            interval="1m",
         )
         for kind in ("errors", "slow")
     ]

@@ -82,6 +82,9 @@ def _expression(objective: Objective, window: BurnWindow) -> str:
     parts = [f"{_share(objective, span)} > {limit}" for span in (window.long, window.short)]
     if window.now:
         parts.append(f"{_share(objective, window.now)} > {objective.budget:.6g}")
+    if window.history:
+        chosen = f'endpoint="{objective.endpoint.name}"'
+        parts.append(f"{name_rate('all', RECORDED)}{{{chosen}}} offset {window.history} >= 0")
     if window.at_least:
         parts.append(f"({_bad_requests(objective, window.long)}) >= {window.at_least}")
     return " and ".join(parts)

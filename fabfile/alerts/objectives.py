@@ -33,6 +33,9 @@ class BurnWindow:
     now: str = ""
     """A still shorter window, in which the promise itself must be broken. The alert ends within
     this time after users are served well again, or after the last request."""
+    history: str = ""
+    """How long ago figures must have been recorded already. Before that, the long window holds only
+    the first minutes of a site, and a bad one among them would be a large share."""
 
 
 WINDOWS = (
@@ -43,8 +46,8 @@ WINDOWS = (
     BurnWindow("1h", "5m", 14.4, "page", at_least=10),
     # Ours: `now`, without which a burst of a few minutes would page until half an hour after it.
     BurnWindow("6h", "30m", 6, "page", at_least=10, now="5m"),
-    BurnWindow("1d", "2h", 3, "inform"),
-    BurnWindow("3d", "6h", 1, "inform"),
+    BurnWindow("1d", "2h", 3, "inform", history="12h"),
+    BurnWindow("3d", "6h", 1, "inform", history="36h"),
 )
 
 

@@ -252,6 +252,7 @@ def test_the_rules_do_what_they_say(watched: Watched, ssh: Ssh) -> None:
     files = {
         "users": cases.write_tests(cases.user_cases(), "5s"),
         "slow": cases.write_tests([*cases.slow_cases(), *cases.burst_cases()], "30s"),
+        "days": cases.write_tests(cases.day_cases(), "5m"),
         "causes": cases.write_tests(cases.cause_cases("5s"), "5s"),
         "long": cases.write_tests(cases.cause_cases("1m"), "1m"),
     }
