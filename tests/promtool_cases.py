@@ -212,6 +212,7 @@ LONG = "x9000"
 NODE_UP = {'up{job="node",host="node1",role="app"}': f"1{LONG}"}
 SERVER = 'haproxy_server_status{host="edge1",proxy="%s",server="node1",state="%s"}'
 DOWN = {SERVER % ("health", state): f"0{LONG}" for state in ("UP", "DRAIN", "MAINT")} | NODE_UP
+UP_ELSEWHERE = {(SERVER % ("health", "UP")).replace("edge1", "edge2"): f"1{LONG}"}
 KEPT_OUT = {SERVER % ("kept_out", "MAINT"): f"1{LONG}"}
 OUTSIDE = 'probe_success{job="outside",via="%s",host="%s",scheme="https"}'
 HOST_GONE = {'up{job="node",host="edge1",role="edge"}': f"0{LONG}"}
@@ -235,6 +236,15 @@ CAUSES = (
     Cause("db-down", "host lost", lost("postgres", "db1"), "35s", "20s"),
     Cause("app-down", "", DOWN, "55s", "45s", KEPT_OUT),
     Cause("app-down", "", DOWN, "55s", "", {SERVER % ("health", "DRAIN"): f"1{LONG}"}),
+    Cause(
+        "edge-drift",
+        "",
+        DOWN | UP_ELSEWHERE,
+        "55s",
+        "45s",
+        {SERVER % ("health", "DRAIN"): f"1{LONG}"},
+        severity="inform",
+    ),
     Cause("both-down", "", DOWN, "15s", "5s"),
     Cause(
         "app-down",

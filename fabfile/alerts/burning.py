@@ -110,6 +110,11 @@ def _bad_requests(objective: Objective, window: str) -> str:
 def _describe(objective: Objective, window: BurnWindow) -> AlertRule:
     title, within = objective.endpoint.title, objective.within
     share = "{{ $value | humanizePercentage }}"
+    # A window of hours says little about this moment, and still fires when the trouble has ended.
+    now = (
+        f"{{{{ with query `{_share(objective, RAW[0])} > 0` }}}}"
+        "{{ . | first | value | humanizePercentage }}{{ else }}0%{{ end }}"
+    )
     happens = f"wait longer than {within:g} s" if within else "get an error"
     promise = (
         f"at most {100 * objective.budget:g} % wait that long"
@@ -121,8 +126,9 @@ def _describe(objective: Objective, window: BurnWindow) -> AlertRule:
         _expression(objective, window),
         "0s",
         window.severity,
-        f"{title}: {share} of its users {happens}",
-        f"{share} of the users of {title} {happens}, over {window.long} (promised: {promise})",
+        f"{title}: {share} of its users {happens} (in the last {RAW[0]}: {now})",
+        f"{share} of the users of {title} {happens}, over {window.long}; in the last {RAW[0]}:"
+        f" {now} (promised: {promise})",
         "fab incident.triage",
         {"requirement": objective.endpoint.requirement, "window": window.long},
     )

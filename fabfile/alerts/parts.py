@@ -18,6 +18,8 @@ HEALED_WITHIN = "50s"
 LOST = "25s"
 """A host that answers nothing for so long is gone; with a question every 5 s, and Alertmanager's
 wait of 5 s, somebody is called within 40 s."""
+COVERED = "nothing: the other app nodes carry the load; the next failure would be felt"
+"""What users feel of one app node less."""
 FORGOTTEN_DRAIN = 4 * 3600
 """Seconds after which a drain has been forgotten: a maintenance takes less."""
 
@@ -25,8 +27,8 @@ FORGOTTEN_DRAIN = 4 * 3600
 def lost_rules() -> Iterator[AlertRule]:
     """Hosts that answer nothing."""
     felt = {
-        "app": ("node-down", "nothing: the other app nodes carry the load, and no spare is left"),
-        "edge": ("edge-down", "at most a moment: the other edge took the address; no spare left"),
+        "app": ("node-down", COVERED),
+        "edge": ("edge-down", "at most a moment: the other edge has the address, and no spare"),
         "postgres": ("db-down", "errors from every call that needs the database"),
     }
     for role, (name, words) in felt.items():
@@ -55,8 +57,19 @@ def app_rules() -> Iterator[AlertRule]:
         HEALED_WITHIN,
         "page",
         f"the app on {HOST} does not work, and its healer has not repaired it",
-        "nothing: the other app nodes carry the load, and no spare is left",
+        COVERED,
         f"fab -H {HOST} app.restart",
+    )
+    # Each edge has its own view of a node; HOST is the edge here.
+    view = " + ".join(f"sum by (host, server) ({up % state})" for state in states)
+    yield AlertRule(
+        "edge-drift",
+        f"(({view}) == 0) and on (server) ({seen}) == 1",
+        HEALED_WITHIN,
+        "inform",
+        f"{HOST} sees {{{{ $labels.server }}}} down, another edge sees it up",
+        f"nothing yet: {HOST} uses the other app nodes only",
+        "fab incident.edge-drift",
     )
     yield AlertRule(
         "both-down",
@@ -108,7 +121,7 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
         "40s",
         "page",
         f"{HOST} does not serve over {{{{ $labels.scheme }}}}",
-        "nothing while the other edge holds the address; no spare is left",
+        "nothing while the other edge holds the address; there is no spare",
         "fab incident.edge-down",
         {"what": "one edge"},
     )

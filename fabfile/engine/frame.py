@@ -25,7 +25,10 @@ NOISE = 65536
 """Bytes that are kept of the output before our script began."""
 
 # A login file that reads stdin swallows the start of the script: then the first line differs.
-_CHECK = f'read -r head; test "$head" = "# $1" || exit {FOREIGN};'
+TAKES_SCRIPT = "read -r head;"
+"""How each command begins that this tool gives to sudo."""
+
+_CHECK = f'{TAKES_SCRIPT} test "$head" = "# $1" || exit {FOREIGN};'
 _RUN = f'{_CHECK} exec /bin/sh -s "$1"'
 # dash 0.5.12 reads ahead, so bytes that follow the script would be lost. Here the script is exactly
 # `$2` bytes long.

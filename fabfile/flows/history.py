@@ -13,7 +13,7 @@ from ..engine.errors import UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet, failed_hosts
 from ..engine.messages import plural
 from ..engine.terminal import print_warning
-from ..records.host_acts import acts_probe, gather_runs, parse_entries, parse_healer
+from ..records.host_acts import acts_probe, gather_runs, parse_by_hand, parse_entries, parse_healer
 from ..records.moment import parse_since, show_time
 from ..records.own_acts import join_acts, read_run_folders
 from ..records.past_act import DONE, FAILED, UNFINISHED, PastAct, select_acts
@@ -70,13 +70,14 @@ def show_history(
 def read_acts(fleet: Fleet, since: float) -> tuple[list[PastAct], dict[str, RunbookError]]:
     """Return what the hosts of `fleet` know of acts, and the hosts that could not be asked.
 
-    `since` bounds only what healers did; in seconds since 1970.
+    `since` bounds only what healers and people did there; in seconds since 1970.
     """
     probe = acts_probe(since)
     answers = fleet.each(lambda node: fleet.link(node).read([probe])[0].out)
     texts = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
     acts = gather_runs({name: parse_entries(text) for name, text in texts.items()})
-    acts += [act for name, text in texts.items() for act in parse_healer(name, text)]
+    for name, text in texts.items():
+        acts += [*parse_healer(name, text), *parse_by_hand(name, text)]
     return acts, failed_hosts(answers)
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..console.json_file import write_json
+from ..console.next_step import TRIAGE
 from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, FAILED, OK
 from ..engine.fleet import Fleet
@@ -22,8 +23,9 @@ from ..incidents.bundle import write_bundle
 from ..incidents.evidence import Evidence, collect_evidence
 from ..incidents.hypotheses import OTHER, Hypothesis, find_causes
 from ..records.log_line import LogLine
+from ..records.moment import show_time
 from ..records.own_acts import join_acts, read_run_folders
-from ..records.past_act import PastAct, select_acts
+from ..records.past_act import HEALER, NO_CHANGE, PastAct, select_acts
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from .history import read_acts
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 TIMELINE_SECONDS = 7200
 """How far back the timeline of the bundle goes: an incident of the night, and the deploy before."""
+
+RECENT_ACTS = 3
+"""The newest acts of people that are shown."""
 
 CONNECT_SECONDS = 3.0
 """A healthy host answers within a fraction of a second; a dead one must not hold up the others."""
@@ -76,6 +81,7 @@ def triage_incident(settings: Settings, options: IncidentOptions) -> int:
     act = choose_act(causes)
     if not options.only_evidence:
         _print_causes(out, name, causes, seen)
+        _print_recent(out, acts)
         _print_act(out, causes, act)
     out.print(f"evidence: {folder}", markup=False)
     out.print(
@@ -160,6 +166,17 @@ def _print_act(out: Console, causes: Sequence[Hypothesis], act: IncidentAct | No
     out.print(Text(f"        fab incident.{causes[0].name} asks first, then does it", style="dim"))
 
 
+def _print_recent(out: Console, acts: Sequence[PastAct]) -> None:
+    """Print what people did last: it is often the cause."""
+    from rich.text import Text
+
+    people = [act for act in acts if act.who != HEALER and act.result != NO_CHANGE]
+    for act in people[-RECENT_ACTS:]:
+        where, text = ",".join(act.hosts), act.text.partition("\n")[0]
+        line = f"lately  {show_time(act.time)} {act.who}: {act.task} on {where}: {text}"
+        out.print(Text(line, style="dim"), overflow="ellipsis", no_wrap=True)
+
+
 def _print_causes(out: Console, name: str, causes: Sequence[Hypothesis], seen: Evidence) -> None:
     from rich.text import Text
 
@@ -169,7 +186,8 @@ def _print_causes(out: Console, name: str, causes: Sequence[Hypothesis], seen: E
         for cause in (cause for cause in causes if cause.name == name_seen):
             where = f"{cause.host}: " if cause.host else ""
             out.print(Text(f"  seen  {where}{cause.evidence}"))
-            out.print(Text(f"  next  {cause.next}"))
+            if cause.next != f"fab incident.{TRIAGE}":  # this is triage
+                out.print(Text(f"  next  {cause.next}"))
         if name_seen != OTHER:
             out.print(Text(f"  page  fab runbook {name_seen}", style="dim"))
     for text in seen.unknown:

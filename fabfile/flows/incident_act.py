@@ -41,6 +41,7 @@ def may_act(out: Console, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
+        out.print("nothing was done: there is no terminal to ask on; --yes acts without a question")
         return False
     try:
         # Not as the prompt of `input`: stdout may belong to the JSON.

@@ -163,8 +163,9 @@ def _server_word(node: str, edge: HostStatus) -> str:
 def unit_details(hosts: Sequence[HostStatus]) -> Iterator[str]:
     """Every unit, what each balancer sees, and what each healer reports."""
     for host in hosts:
+        width = max((len(name) for name in host.units), default=0)
         for name, unit in host.units.items():
-            yield f"{host.host:<8} {name:<30} {unit}"
+            yield f"{host.host:<8} {name:<{width}} {unit}"
         for server in host.servers.values():
             figures = f"{server.in_flight} in flight, {server.queued} queued"
             yield f"{host.host:<8} sees {server.node} {server.status}, {figures}"

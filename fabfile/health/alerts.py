@@ -4,6 +4,7 @@ alerts; and whether Prometheus still records what the alert rules need."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -99,7 +100,8 @@ def read_alerts(reading: Reading) -> list[Problem]:
 def _next_command(name: str, command: str) -> str:
     """Return what to type. An alert that sends people to `fab status` has brought them here."""
     page = f"fab runbook {name}"
-    return page if command.startswith("fab status") or not command else f"{command}   ({page})"
+    shows_status = re.fullmatch(r"fab (-H \S+ )?status", command)
+    return page if shows_status or not command else f"{command}   ({page})"
 
 
 def _parse_rows(reading: Reading) -> list[tuple[dict[str, str], dict[str, str]]] | None:

@@ -13,7 +13,7 @@ from ..engine.host import Node
 from ..engine.messages import plural
 from ..engine.problem import HealthCheck, Problem
 from ..engine.psql import HOLDERS, answer, json_lines, psql, rows
-from ..engine.shell import Reading, q
+from ..engine.shell import Reading
 from ..engine.sqltext import quote_ident, quote_literal
 from ..roles import postgres
 from ..roles.postgres_view import (
@@ -23,6 +23,7 @@ from ..roles.postgres_view import (
     merge_not_read,
 )
 from ..settings.settings import Settings
+from .indexes import index_query, judge_indexes
 
 LOCK_WAIT_SECONDS = 3
 """Seconds after which a session that waits for a lock is a problem, because users wait too."""
@@ -75,12 +76,15 @@ def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
             in_effect_query(wanted, db.name, db.user),
             state,
             HOLDERS,
+            index_query(),
             READ.replace("{role}", quote_ident(db.user)),
         ]
     )
     # Runs on the host itself: it checks the address where the app nodes call, not the network.
     # The network has its own check.
-    listens = f"pg_isready -q -t 1 -h {q(node.address)} -p {postgres.PORT} || echo {_CLOSED}"
+    # Not pg_isready: the server logs its user, whom it does not know there, as a fatal error.
+    port = f"/dev/tcp/{node.address}/{postgres.PORT}"
+    listens = f"timeout 1 bash -c '<{port}' 2>/dev/null || echo {_CLOSED}"
     probe = f"{listens}\n{psql(db.name, query)}"
     return [HealthCheck("database", probe, partial(judge_database, wanted, settings, node))]
 
@@ -103,7 +107,7 @@ def judge_database(
             )
         )
     if not refused:
-        problems += _judge_waits(facts)
+        problems += [*_judge_waits(facts), *judge_indexes(facts)]
     return [
         *problems,
         *_judge_connections(facts, settings.database.user),

@@ -14,7 +14,7 @@ from ..engine.problem import Problem
 from ..settings.settings import Settings
 from . import entrance, network
 from .host import HostStatus, read_host, unreachable_host
-from .verdict import find_address_problem
+from .verdict import find_address_problem, find_split_views
 
 
 def read_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[Problem]]:
@@ -54,6 +54,7 @@ def find_site_problems(
     found = network.find_network_problems(
         settings, views, unreachable=[host.host for host in hosts if not host.reachable]
     )
+    found += find_split_views({host.host: host.servers for host in hosts if host.edge})
     edges = [host.edge for host in hosts if host.edge]
     if edges and len(edges) == len(settings.inventory.having("edge")):
         address = find_address_problem(settings.edge.address, edges)

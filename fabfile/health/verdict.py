@@ -45,6 +45,30 @@ def find_balancer_problems(
     return found
 
 
+def find_split_views(views: Mapping[str, Mapping[str, Server]]) -> list[Problem]:
+    """Return the nodes that one edge sees down and another sees up: the fault is at the first edge,
+    not at the node.
+
+    `views` are the servers by node, for each edge.
+    """
+    found = []
+    for edge, servers in views.items():
+        for node, server in servers.items():
+            others = [
+                other
+                for other, theirs in views.items()
+                if other != edge and node in theirs and theirs[node].up
+            ]
+            if others and not server.up:
+                text = (
+                    f"{edge} sees {node} {server.status}, {others[0]} sees it UP: the fault is on"
+                    f" {edge}, or between {edge} and {node}"
+                )
+                next_ = f"fab -H {edge} plan   (then fab -H {edge} deploy)"
+                found.append(Problem(text, next_, down=False, about=(node,), incident="edge-drift"))
+    return found
+
+
 def find_drain_problems(
     host: str, drained: Mapping[str, str], healing: Iterable[str], edge: EdgeState | None
 ) -> list[Problem]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..console.next_step import BY_ROLE
 from ..engine.pg_errors import NO_CONNECTION_LEFT, describe_holder
 from ..engine.problem import Problem
-from ..engine.psql import json_lines, rows
+from ..engine.psql import json_lines
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
 from .app_figures import find_leak, find_slow_nodes
@@ -147,28 +148,22 @@ def _find_holders(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
                 yield Hypothesis("db-locked", who, command, host, subject=session)
 
 
-def _find_missing_indexes(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
-    for host, readings in seen.readings.items():
-        if DATABASE not in readings:
-            continue
-        bad = [
-            f"{fact['index']} is {fact['state']}"
-            for fact in json_lines(rows(readings[DATABASE]))
-            if fact.get("state") in ("missing", "invalid") and "index" in fact
-        ]
-        if bad:
-            text = f"the database reads whole tables: {', '.join(bad)}"
-            yield Hypothesis("db-slow", text, "fab deploy   (builds them without blocking)", host)
-
-
 def _find_edge_drift(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
     edges = {node.name for node in settings.inventory.having("edge")}
     for host, differences in seen.differences.items():
         name = "edge-drift" if host in edges else OTHER
         text = f"differs from the plan: {differences[0]}"
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        more += _quote_host_line(seen.diffs.get(host, ""))
         command = f"fab -H {host} plan, then fab -H {host} deploy"
         yield Hypothesis(name, f"{text}{more}", command, host, down=False)
+
+
+def _quote_host_line(diff: str) -> str:
+    """The first line of `diff` that only the host has, as the end of a sentence."""
+    lines = (line[1:].strip() for line in diff.splitlines() if re.match(r"-(?!--)", line))
+    first = next(filter(None, lines), "")
+    return f"; the host has: {first}" if first else ""
 
 
 def _find_overload(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
@@ -197,7 +192,6 @@ RULES: Sequence[Callable[[Settings, Evidence], Iterator[Hypothesis]]] = (
     _find_holders,
     _find_reported,
     _find_refused_sessions,
-    _find_missing_indexes,
     _find_overload,
     _find_leaking_apps,
     _find_slow_apps,

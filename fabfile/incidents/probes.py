@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ..control.haproxy_stats import stat_script
 from ..engine.host import Node
 from ..engine.psql import HOLDERS, psql
 from ..engine.shell import q
-from ..engine.sqltext import quote_literal
+from ..health.indexes import index_query
 from ..health.units import needed_units
-from ..settings.bingo import SERVICE
+from ..records.by_hand import sudo_script
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
 
@@ -42,14 +41,6 @@ STRACE = """command -v strace >/dev/null || { echo 'strace is not installed here
 true"""
 """One second of the app's system calls. The app runs slower for that second."""
 
-INDEXES = """SELECT json_build_object('index', wanted.name, 'state', CASE
-  WHEN i.indexrelid IS NULL THEN 'missing' WHEN NOT i.indisvalid THEN 'invalid' ELSE 'valid' END)
-FROM (SELECT unnest(ARRAY[{names}]::text[]) AS name) wanted
-LEFT JOIN pg_class c ON c.relname = wanted.name
-  AND c.relnamespace = 'public'::regnamespace AND c.relkind = 'i'
-LEFT JOIN pg_index i ON i.indexrelid = c.oid;"""
-"""JSON lines: whether each index of the service exists and is valid."""
-
 SESSIONS = r"""SELECT json_build_object('pid', pid, 'user', usename, 'client', client_addr,
   'name', application_name, 'does', state, 'waits_for', wait_event_type,
   'blocked_by', pg_blocking_pids(pid), 'age', extract(epoch FROM now() - query_start)::int,
@@ -57,12 +48,6 @@ SESSIONS = r"""SELECT json_build_object('pid', pid, 'user', usename, 'client', c
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
 ORDER BY query_start LIMIT 60;"""
 """JSON lines: every session, who blocks it, and its statement, the oldest first."""
-
-
-def index_names() -> list[str]:
-    """The indexes that the service needs."""
-    found = (re.match(r"CREATE INDEX (\S+) ON ", text) for text in SERVICE.indexes)
-    return [match[1] for match in found if match]
 
 
 def evidence_probes(settings: Settings, node: Node, *, trace: bool = False) -> Mapping[str, str]:
@@ -80,8 +65,8 @@ def evidence_probes(settings: Settings, node: Node, *, trace: bool = False) -> M
         "memory": "free -m; ps -eo pid,user,nlwp,rss,pcpu,etimes,comm --sort=-rss | head -n 25;"
         " true",
         "disk": "df -h; df -i; true",
-        "logins": "last -n 20 2>/dev/null; who; timeout 2 journalctl -q --no-pager -n 30"
-        " -t sshd -t sudo --since -2h; true",
+        "logins": "last -n 20 2>/dev/null; who; timeout 2 journalctl -q --no-pager -n 100 -t sshd"
+        f" --since -2h; {sudo_script('-2h', lines=100, seconds=2)}; true",
     }
     if "edge" in node.roles:
         probes[BALANCER] = f"{stat_script()}; true"
@@ -94,8 +79,7 @@ def evidence_probes(settings: Settings, node: Node, *, trace: bool = False) -> M
         if trace:
             probes["app-strace"] = pid + STRACE
     if "postgres" in node.roles:
-        names = ", ".join(map(quote_literal, index_names()))
-        query = "\n".join([HOLDERS, INDEXES.replace("{names}", names), SESSIONS])
+        query = "\n".join([HOLDERS, index_query(), SESSIONS])
         probes[DATABASE] = psql(settings.database.name, query)
         probes["postgres-log"] = "tail -q -n 200 /var/log/postgresql/*.log; true"
         probes["slow-statements"] = (

@@ -12,6 +12,7 @@ from ..engine.journal import HOST_JOURNAL
 from ..engine.messages import plural
 from ..engine.secret import mask_keyed
 from ..roles.healer import HEALER_UNIT
+from .by_hand import parse_sudo, sudo_script
 from .moment import parse_iso
 from .past_act import DONE, FAILED, HEALER, UNFINISHED, PastAct
 
@@ -19,6 +20,7 @@ LINES = 20_000
 """Lines read of a host's journal: the newest. A first deploy writes about 150."""
 
 HEALER_ACTS = "#healer"
+SUDO_ACTS = "#sudo"
 
 
 def healer_script(since: str, *, lines: int, seconds: int) -> str:
@@ -34,11 +36,13 @@ def healer_script(since: str, *, lines: int, seconds: int) -> str:
 
 
 def acts_probe(since: float) -> str:
-    """Read-only shell text that prints, for `parse_entries` and `parse_healer`, the journal and the
-    acts of the healer since a moment in seconds since 1970."""
+    """Read-only shell text that prints the journal, and what the healer and people did since a
+    moment in seconds since 1970: for `parse_entries`, `parse_healer` and `parse_by_hand`."""
     return f"""tail -n {LINES} {HOST_JOURNAL} 2>/dev/null
 echo '{HEALER_ACTS}'
 {healer_script(f"@{int(since)}", lines=2000, seconds=5)}
+echo '{SUDO_ACTS}'
+{sudo_script(f"@{int(since)}", lines=1000, seconds=5)}
 true"""
 
 
@@ -58,8 +62,14 @@ def parse_entries(text: str) -> list[dict[str, Any]]:
 
 def parse_healer(host: str, text: str) -> list[PastAct]:
     """The acts of the healer of `host`, in the output of `acts_probe`."""
-    lines = text.partition(f"{HEALER_ACTS}\n")[2].splitlines()
+    lines = text.partition(f"{HEALER_ACTS}\n")[2].partition(f"{SUDO_ACTS}\n")[0].splitlines()
     return [act for line in lines if (act := parse_act(host, line))]
+
+
+def parse_by_hand(host: str, text: str) -> list[PastAct]:
+    """What people did on `host` with sudo, in the output of `acts_probe`."""
+    lines = text.partition(f"{SUDO_ACTS}\n")[2].splitlines()
+    return [act for line in lines if (act := parse_sudo(host, line))]
 
 
 def parse_act(host: str, line: str) -> PastAct | None:

@@ -9,6 +9,7 @@ DONE = "done"
 FAILED = "failed"
 UNFINISHED = "not finished"
 NO_CHANGE = "no change"
+NOT_KNOWN = "not known"
 
 HEALER = "healer"
 """Who acts when no person does; also its task."""
@@ -16,8 +17,8 @@ HEALER = "healer"
 
 @dataclass(frozen=True)
 class PastAct:
-    """One run of a task, or one act of a healer. The names of the fields are keys in the JSON of
-    `fab history`."""
+    """One run of a task, one act of a healer, or one command by hand. The names of the fields are
+    keys in the JSON of `fab history`."""
 
     time: float
     """When it began, in seconds since 1970."""
@@ -25,13 +26,13 @@ class PastAct:
     task: str
     hosts: tuple[str, ...]
     result: str
-    """DONE, FAILED, UNFINISHED or NO_CHANGE."""
+    """DONE, FAILED, UNFINISHED, NO_CHANGE or NOT_KNOWN."""
     text: str = ""
     """What it changed, or why it failed."""
     reason: str = ""
     """What the operator gave as `--reason`."""
     run: str = ""
-    """The id of the run; empty for a healer."""
+    """The id of the run; empty for a healer and by hand."""
 
 
 def select_acts(

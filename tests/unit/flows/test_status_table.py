@@ -29,6 +29,7 @@ from fabfile.health.verdict import (
     find_balancer_problems,
     find_drain_problems,
     find_pending_problems,
+    find_split_views,
 )
 
 RELEASE = "releases/55abd3744e3f"
@@ -119,9 +120,7 @@ def test_nothing_is_broken_where_no_terminal_reads() -> None:
 def test_units_are_shown_when_asked_for() -> None:
     assert not any("postgresql@" in line for line in shown(lab(), 120))
     lines = shown(lab(), 120, verbose=True)
-    assert (
-        "db1      postgresql@17-main.service     active, 0 restarts, since the host booted" in lines
-    )
+    assert "db1      postgresql@17-main.service active, 0 restarts, since the host booted" in lines
     assert "edge1    sees node1 UP, 2 in flight, 0 queued" in lines
 
 
@@ -213,6 +212,15 @@ def test_a_node_that_is_out_on_purpose_is_not_down() -> None:
         "fab -H node2 app.restart"
     ]
     assert len(find_balancer_problems({}, [], EdgeState("edge1", True, True, True, False))) == 2
+
+
+def test_a_node_that_only_one_edge_sees_down_is_the_trouble_of_that_edge() -> None:
+    (problem,) = find_split_views({"edge1": {**UP, "node2": DOWN["node2"]}, "edge2": UP})
+    assert problem.message.startswith("edge1 sees node2 DOWN, edge2 sees it UP")
+    assert problem.next.startswith("fab -H edge1 plan")
+    assert (problem.incident, problem.about) == ("edge-drift", ("node2",))
+    assert find_split_views({"edge1": DOWN, "edge2": DOWN}) == []
+    assert find_split_views({"edge1": UP, "edge2": {}}) == []
 
 
 def test_who_is_out_and_what_is_pending_waits_for_a_person() -> None:

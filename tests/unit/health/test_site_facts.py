@@ -17,7 +17,7 @@ from fabfile.health.recent import read_recent
 def alert(name: str, severity: str, **labels: str) -> dict[str, object]:
     return {
         "labels": {"alertname": name, "severity": severity, **labels},
-        "annotations": {"summary": f"{name} is so", "command": "fab -H db1 status"},
+        "annotations": {"summary": f"{name} is so", "command": f"fab incident.{name}"},
     }
 
 
@@ -28,13 +28,14 @@ def answer(*alerts: dict[str, object]) -> Reading:
 def test_an_alert_is_a_problem_with_command_and_page() -> None:
     (problem,) = read_alerts(answer(alert("db-locked", "page", host="db1")))
     assert problem.message == "alert db-locked: db-locked is so"
-    assert problem.next == "fab -H db1 status   (fab runbook db-locked)"
+    assert problem.next == "fab incident.db-locked   (fab runbook db-locked)"
     assert problem.down
 
 
-def test_an_alert_that_sends_to_status_sends_on_to_its_page() -> None:
+@pytest.mark.parametrize("command", ["fab status", "fab -H db1 status"])
+def test_an_alert_that_sends_to_status_sends_on_to_its_page(command: str) -> None:
     row = alert("app-slow", "page")
-    row["annotations"] = {"summary": "slow", "command": "fab status"}
+    row["annotations"] = {"summary": "slow", "command": command}
     (problem,) = read_alerts(answer(row))
     assert problem.next == "fab runbook app-slow"
 

@@ -15,11 +15,12 @@ from fabfile.engine.problem import Problem
 from fabfile.engine.shell import Reading
 from fabfile.health.clock import find_clock_problems
 from fabfile.health.host import HostStatus
+from fabfile.health.indexes import index_names, index_query, judge_indexes
 from fabfile.health.units import unit_incidents
 from fabfile.incidents.bundle import make_timeline, write_bundle
 from fabfile.incidents.evidence import Evidence
 from fabfile.incidents.hypotheses import ORDER, OTHER, find_causes
-from fabfile.incidents.probes import BALANCER, DATABASE, MEMORY, evidence_probes, index_names
+from fabfile.incidents.probes import BALANCER, DATABASE, MEMORY, evidence_probes
 from fabfile.menu.incidents import NAMES
 from fabfile.records.log_line import LogLine
 from fabfile.records.past_act import DONE, PastAct
@@ -43,17 +44,21 @@ def database(*facts: dict[str, object]) -> Evidence:
 
 
 def test_nothing_is_wrong() -> None:
-    valid = [{"index": name, "state": "valid"} for name in index_names()]
-    assert valid
-    assert names(database(*valid)) == []
+    assert names(Evidence([host("db1")])) == []
 
 
 def test_a_missing_index_is_named() -> None:
-    evidence = database({"index": "a", "state": "missing"}, {"index": "b", "state": "valid"})
-    (cause,) = find_causes(site(), evidence)
+    problems = judge_indexes(
+        [{"index": "a", "state": "missing"}, {"index": "b", "state": "valid"}, {"session": 7}]
+    )
+    (cause,) = find_causes(site(), Evidence([host("db1", *problems)]))
     assert (cause.name, cause.host) == ("db-slow", "db1")
     assert "a is missing" in cause.evidence
     assert "b is" not in cause.evidence
+    valid = [{"index": name, "state": "valid"} for name in index_names()]
+    assert valid
+    assert judge_indexes(valid) == []
+    assert all(name in index_query() for name in index_names())
 
 
 def test_a_session_that_blocks_is_named_with_the_command_that_ends_it() -> None:
@@ -144,6 +149,15 @@ def test_a_difference_of_an_edge_is_drift_and_comes_after_what_users_notice() ->
     down = host("node1", Problem("bingo.service has failed", "journalctl", incident="app-down"))
     differences = {"edge1": ["write /etc/haproxy/haproxy.cfg"]}
     assert names(Evidence([down], differences=differences)) == ["app-down", "edge-drift"]
+
+
+def test_drift_quotes_the_line_that_only_the_host_has() -> None:
+    diff = (
+        "--- a (host)\n+++ a\n@@ -1 +1 @@\n- server node2 10.0.0.2:9\n+ server node2 10.0.0.2:8\n"
+    )
+    drift = {"edge1": ["change a (1 line)"]}
+    (cause,) = find_causes(site(), Evidence([], differences=drift, diffs={"edge1": diff}))
+    assert cause.evidence.endswith("the host has: server node2 10.0.0.2:9")
 
 
 def test_a_refused_question_tells_of_used_connections() -> None:
