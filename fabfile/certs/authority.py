@@ -23,6 +23,8 @@ from .names import Names, sort_names
 
 LEAF_LIFETIME = timedelta(days=90)
 """Lifetime of a leaf, as Mozilla's guideline 6.0 recommends. It is renewed after two thirds."""
+RENEW_BEFORE = timedelta(days=30)
+"""A certificate is replaced this long before its end at the latest, as Let's Encrypt advises."""
 AUTHORITY_LIFETIME = timedelta(days=3652)
 """Ten years: every client must learn a new authority by hand, so a rotation is rare."""
 BACKDATE = timedelta(minutes=10)
@@ -155,11 +157,20 @@ def read_alternative_names(certificate: x509.Certificate) -> Names:
 def find_renewal_reason(
     leaf: x509.Certificate, authority: x509.Certificate, wanted: Names, now: datetime
 ) -> str:
-    """Return why `leaf` must be replaced, as a clause; empty if it is still good."""
-    start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    present = read_alternative_names(leaf)
+    """Return why `leaf` of our own authority must be replaced, as a clause; empty if it is still
+    good."""
     if not issued_by(leaf, authority):
         return "another authority issued it"
+    return find_due_reason(leaf, wanted, now)
+
+
+def find_due_reason(leaf: x509.Certificate, wanted: Names, now: datetime) -> str:
+    """Return why `leaf` must be replaced, whoever issued it; empty if it is still good.
+
+    It is due 30 days before its end, or in the last third of a shorter lifetime.
+    """
+    start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    present = read_alternative_names(leaf)
     if missing := [
         name
         for name in (*wanted.dns, *wanted.addresses)
@@ -176,9 +187,12 @@ def find_renewal_reason(
         return f"it is not valid before {start:%Y-%m-%d %H:%M} UTC"
     if now >= end:
         return f"it expired on {end:%Y-%m-%d}"
-    if now >= start + (end - start) * 2 / 3:
-        return f"two thirds of its lifetime are over, it expires on {end:%Y-%m-%d}"
-    return ""
+    lifetime = end - start
+    if now < end - min(RENEW_BEFORE, lifetime / 3):
+        return ""
+    short = lifetime <= 3 * RENEW_BEFORE
+    over = "two thirds of its lifetime are over" if short else "less than 30 days are left"
+    return f"{over}, it expires on {end:%Y-%m-%d}"
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
