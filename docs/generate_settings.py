@@ -15,7 +15,17 @@ from typing import Any, get_type_hints
 
 from fabfile.engine.host import Node
 from fabfile.settings.inventory import ROLES
-from fabfile.settings.settings import App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
+from fabfile.settings.settings import (
+    Acme,
+    App,
+    Database,
+    Edge,
+    Gate,
+    Monitoring,
+    Settings,
+    Ssh,
+    Tls,
+)
 from fabfile.settings.value_rules import RANGES, TEXTS
 
 PAGE = Path(__file__).with_name("settings.md")
@@ -26,6 +36,7 @@ TABLES: dict[str, type[Any]] = {
     "database": Database,
     "edge": Edge,
     "tls": Tls,
+    "tls.acme": Acme,
     "gate": Gate,
     "monitoring": Monitoring,
 }
@@ -48,6 +59,7 @@ TYPES: dict[Any, str] = {
     bool: "true or false",
     Path: "path",
     Path | None: "path",
+    Acme | None: "table",
 }
 
 

@@ -34,6 +34,7 @@ class Secure:
         bundle: a PEM file with the authorities that must have issued the certificate. Without it, a
             self-signed certificate is allowed.
         names: the DNS names that users know the service by.
+        by_name: whether the certificate covers names only, although there is a bundle.
         http3: whether the service should offer HTTP/3.
     """
 
@@ -41,6 +42,7 @@ class Secure:
     _: KW_ONLY
     bundle: Path | None = None
     names: tuple[str, ...] = ()
+    by_name: bool = False
     http3: bool = True
 
     @property
@@ -62,7 +64,7 @@ class Secure:
         names = [name.replace("*", "any", 1) for name in self.names]
         # A public authority issues no certificate for a private address, so without a bundle of
         # our own the address counts only if there is no name.
-        if not (names and is_ip(self.host) and not self.bundle):
+        if not (names and is_ip(self.host) and (self.by_name or not self.bundle)):
             names.append(self.host)
         return tuple(dict.fromkeys(names))
 

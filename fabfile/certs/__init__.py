@@ -1,5 +1,5 @@
-"""The certificate of the edges: issued by our own authority on this machine, or from files that
-the user provides."""
+"""The certificate of the edges: issued by our own authority on this machine, by a public authority,
+or from files that the user provides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def ready_material(settings: Settings, *, may_issue: bool) -> Material | None:
     """Return the checked certificate that the edges must serve; issue it first if it is due.
 
-    None if it is due and `may_issue` is false.
+    None if it is due and `may_issue` is false. A public authority issues nothing here: it must
+    reach the edges first, so until then our own authority issues.
 
     Raises:
         RunbookError: clients would reject the provided certificate, the store is damaged, another
@@ -29,6 +30,14 @@ def ready_material(settings: Settings, *, may_issue: bool) -> Material | None:
         from .provided import load_provided
 
         return load_provided(settings).material
+
+    if settings.tls.acme:
+        from .acme_store import find_order_reason, load_material
+
+        if not may_issue and find_order_reason(settings):
+            return None
+        if present := load_material(settings):
+            return present
 
     from .names import wanted_names
     from .store import CURRENT, Store
@@ -68,7 +77,12 @@ def trust_bundle(settings: Settings) -> Path | None:
 
     None if this machine's trust store verifies them, or if nothing was issued yet.
     """
-    from .store import BUNDLE
+    from .store import BUNDLE, LEAF
 
+    if settings.tls.acme:
+        from .acme_store import open_store, private_root
+
+        if (open_store(settings).folder / LEAF).exists():
+            return private_root(settings)
     path = settings.tls.store / BUNDLE
     return None if settings.tls.certificate or not path.exists() else path

@@ -94,11 +94,12 @@ def read_edges(settings: Settings, pair: Certificate | None = None) -> list[Serv
 
 def judge_certificates(settings: Settings, edges: list[ServedCertificate], now: datetime) -> Judged:
     """Judge what the edges serve at the time `now`. Pure, except that it reads the local files."""
-    judged = (
-        _judge_provided(settings, edges, now)
-        if settings.tls.certificate
-        else _judge_issued(settings, edges, now)
-    )
+    if settings.tls.certificate:
+        judged = _judge_provided(settings, edges, now)
+    elif settings.tls.acme:
+        judged = _judge_ordered(settings, edges, now)
+    else:
+        judged = _judge_issued(settings, edges, now)
     next_ = "inv certs.renew" if judged.wanted else "inv certs.issue"
     for edge in edges:
         if edge.error:
@@ -136,6 +137,23 @@ def _judge_provided(settings: Settings, edges: list[ServedCertificate], now: dat
                 "have it renewed, then inv certs.renew",
             )
         )
+    return judged
+
+
+def _judge_ordered(settings: Settings, edges: list[ServedCertificate], now: datetime) -> Judged:
+    """The certificate of a public authority."""
+    from .acme_store import authority_name, find_order_reason, open_store
+
+    judged = Judged("the store", None, edges)
+    try:
+        judged.wanted = open_store(settings).load_certificate(LEAF)
+        if reason := find_order_reason(settings, now):
+            problem = f"a certificate must be ordered from {authority_name(settings)}: {reason}"
+            command = "inv certs.renew" if judged.wanted else "inv certs.issue"
+            judged.problems.append((problem, command))
+    except RunbookError as error:
+        judged.problems.append((error.problem, error.next))
+        judged.unread = judged.wanted is None
     return judged
 
 

@@ -48,6 +48,12 @@ def called_names(settings: Settings) -> Names:
     return sort_names([*settings.tls.names, urlsplit(settings.service).hostname or ""])
 
 
+def certified_names(settings: Settings) -> Names:
+    """Return the names to order from a public authority: those that users call. It certifies no
+    address of a private network, so addresses are left out."""
+    return sort_names(called_names(settings).dns)
+
+
 def wanted_names(settings: Settings) -> Names:
     """Return the names to issue for: those that users call, the floating address, and the address
     of every edge (because checks call it)."""

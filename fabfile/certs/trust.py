@@ -38,6 +38,12 @@ def show_trust(settings: Settings, *, out: str | None, install: bool, json: str 
             "clients must trust the authority that issued it, not ours",
             "inv certs.status",
         )
+    if settings.tls.acme:
+        raise RunbookError(
+            "the certificate comes from a public authority (tls.acme)",
+            "browsers trust it already, so there is nothing to learn",
+            "inv certs.status",
+        )
     store = Store(settings.tls.store, settings.name)
     authorities = store.load_authorities()
     if not authorities or not store.bundle.exists():

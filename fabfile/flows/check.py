@@ -166,6 +166,7 @@ def _secure_site(settings: Settings) -> Secure:
         settings.https,
         bundle=trust_bundle(settings),
         names=settings.tls.names,
+        by_name=settings.tls.acme is not None,
         http3=settings.edge.http3,
     )
 

@@ -18,7 +18,10 @@ FORCE = {"force": "issue a new certificate even if the old one is good"}
 @task(help={**FORCE, **JSON, **VERBOSE})
 @run_as_task
 def issue(c: Any, force: bool = False, json: str | None = None, verbose: bool = False) -> int:
-    """Make authority and certificate if missing, and install."""
+    """Make authority and certificate if missing, and install.
+
+    With tls.acme, the certificate is ordered from the public authority.
+    """
     from ..rollout.certificates import issue_certificate as run
     from ..settings.site_file import load_settings
 
@@ -30,7 +33,8 @@ def issue(c: Any, force: bool = False, json: str | None = None, verbose: bool = 
 def renew(c: Any, force: bool = False, json: str | None = None, verbose: bool = False) -> int:
     """Replace the certificate if it is due, and install it.
 
-    It is due after two thirds of its 90 days, or when its names have changed.
+    It is due 30 days before its end (or in the last third of a shorter lifetime), or when its names
+    have changed. With tls.acme, the public authority is also asked whether it wants a renewal.
     """
     from ..rollout.certificates import renew_certificate as run
     from ..settings.site_file import load_settings

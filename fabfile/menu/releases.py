@@ -31,15 +31,16 @@ def deploy(
     nodes and edges are changed one at a time, drained first, so that no request fails. A new
     release must pass the gate; if it fails, the nodes go back to the release before.
 
-    Exit 0: done, and the service works. 1: failed. 3: another run works on the hosts. 4: a host is
+    Exit 0: done, and the service works. 1: failed. 2: done, but a public authority issued no
+    certificate. 3: another run works on the hosts. 4: a host is
     unreachable. 5: rolled back.
 
     fab plan                     first: see what would change
     fab deploy                   every host
     fab -H node1,node2 deploy    only these, as one rollout
     """
-    from ..rollout.deploy import DeployOptions
-    from ..rollout.deploy import deploy_hosts as run
+    from ..rollout.certificates import deploy_and_renew as run
+    from ..rollout.options import DeployOptions
     from ..settings.site_file import load_settings
 
     options = DeployOptions(dry=is_dry(c), take_over=take_over, reason=reason, json=json)

@@ -28,6 +28,9 @@ CACHE = "/run/edge-cache"
 REFRESH = 8082
 """The TCP port on the edge's loopback where a request goes past the cache to the app, and its
 answer renews the cached answer."""
+CHALLENGES = "/run/runbook-acme"
+"""The root folder of our answers to a public authority's questions. It is in memory: an answer is
+needed for seconds."""
 ALIVE = "/alive"
 """The path on that port that nginx answers without a request to HAProxy."""
 ANSWERS = 5140
@@ -98,6 +101,7 @@ def nginx_config(settings: Settings, node: Node) -> str:
         cached=CACHED,
         health=EDGE_HEALTH,
         drained=EDGE_DRAINED,
+        challenges=CHALLENGES,
         answers=ANSWERS,
         monitors=settings.monitors,
         endpoints=[make_backend(endpoint) for endpoint in SERVICE.endpoints],

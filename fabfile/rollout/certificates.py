@@ -7,12 +7,18 @@ the old authority is dropped from the bundle. Each step continues where a killed
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
+
+from ..certs.acme_renewal import order_if_due
+from ..certs.acme_store import authority_name, find_order_reason
 from ..certs.authority import sha256_fingerprint, subject_name
 from ..certs.judge import read_edges
 from ..certs.names import wanted_names
 from ..certs.store import CURRENT, LEAF, NEXT, PREVIOUS, Store
 from ..console.rollup import open_console
-from ..engine.errors import OK, RunbookError, Unreachable
+from ..engine.errors import DIFFERS, OK, RunbookError, Unreachable
 from ..settings.settings import Settings
 from ..steps.cert import short_fingerprint
 from .deploy import DeployOptions, deploy_hosts
@@ -34,12 +40,15 @@ def issue_certificate(
         The exit code of the deploy.
 
     Raises:
-        RunbookError: the site has no edge, or uses its own certificate and `force` is given.
+        RunbookError: the site has no edge, or uses its own certificate and `force` is given, or the
+            public authority refuses.
     """
     settings.inventory.first_having("edge")
     if settings.tls.certificate and force:
         raise _provided_error()
-    if not settings.tls.certificate and not dry:
+    if settings.tls.acme and not dry:
+        order_if_due(settings, _make_reporter(json), force=force, ask=task == "renew")
+    elif not settings.tls.certificate and not dry:
         store = Store(settings.tls.store, settings.name)
         with store.hold_lock():
             reason = store.renew(wanted_names(settings), force=force)
@@ -56,9 +65,39 @@ def renew_certificate(settings: Settings, *, force: bool, dry: bool, json: str |
     Raises:
         RunbookError: this machine has no authority; and as `issue_certificate`.
     """
-    if not settings.tls.certificate and not (settings.tls.store / CURRENT).exists():
+    own = not settings.tls.certificate and not settings.tls.acme
+    if own and not (settings.tls.store / CURRENT).exists():
         raise _no_authority_error(settings)
     return issue_certificate(settings, force=force, dry=dry, json=json, task="renew")
+
+
+def deploy_and_renew(settings: Settings, names: Sequence[str], options: DeployOptions) -> int:
+    """Deploy, then order the certificate of a public authority if it is due, and install it.
+
+    This order, because the authority asks the edges: before the first deploy they cannot answer.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        RunbookError: as `deploy_hosts`; or (exit code 2) the deploy is done, but the authority
+            issued no certificate.
+    """
+    code = deploy_hosts(settings, names, options)
+    # Without one of the edges the certificate could not be installed everywhere.
+    all_edges = {*settings.inventory.having("edge")} <= {*settings.inventory.select(names)}
+    if code != OK or options.dry or not settings.tls.acme or not all_edges:
+        return code
+    if not find_order_reason(settings):
+        return code
+    # Stdout holds the JSON of the deploy already.
+    with redirect_stdout(sys.stderr) if options.json == "-" else nullcontext():
+        try:
+            order_if_due(settings, _make_reporter(None), force=False)
+        except RunbookError as error:
+            why = f"the deploy is done; {error.why}"
+            raise RunbookError(error.problem, why, error.next, DIFFERS) from None
+        return _install_material(settings, "renew", dry=False, json=None)
 
 
 def prepare_authority(settings: Settings, json: str | None) -> int:
@@ -162,6 +201,12 @@ def finish_rotation(settings: Settings, json: str | None) -> int:
 def _open_store(settings: Settings) -> Store:
     if settings.tls.certificate:
         raise _provided_error()
+    if settings.tls.acme:
+        raise RunbookError(
+            f"the certificate comes from {authority_name(settings)}",
+            "tls.acme is set in the site file, so there is no authority of ours to replace",
+            "inv certs.renew --force   (a new certificate with a new key)",
+        )
     settings.inventory.first_having("edge")
     store = Store(settings.tls.store, settings.name)
     if not store.load_certificate(CURRENT):
@@ -170,15 +215,24 @@ def _open_store(settings: Settings) -> Store:
 
 
 def _install_material(settings: Settings, task: str, *, dry: bool, json: str | None) -> int:
-    return deploy_hosts(
-        settings, [], DeployOptions(task=f"certs.{task}", phases=("edge",), dry=dry, json=json)
-    )
+    # The monitoring host verifies the edges, so it must know who issued their certificate.
+    phases = ("edge", "monitoring")
+    options = DeployOptions(task=f"certs.{task}", phases=phases, dry=dry, json=json)
+    return deploy_hosts(settings, [], options)
 
 
 def _print_result(store: Store, text: str, json: str | None) -> None:
     from rich.text import Text
 
     open_console(json).print(Text(text))
+
+
+def _make_reporter(json: str | None) -> Callable[[str], object]:
+    """Shows a line where the JSON is not."""
+    from rich.text import Text
+
+    out = open_console(json)
+    return lambda line: out.print(Text(line))
 
 
 def _provided_error() -> RunbookError:

@@ -15,7 +15,7 @@ from ..engine.files import create_secret
 from ..engine.host import Node
 from ..engine.secret import Secret
 from .inventory import ROLES, Inventory
-from .settings import App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
+from .settings import Acme, App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
 from .value_rules import EXAMPLES, RANGES, TEXTS
 
 
@@ -48,6 +48,7 @@ class Reader:
         name = self._read_value("name", str, data.get("name", self.path.stem))
         inventory = self._read_inventory(data.get("hosts", {}))
         self._check_floating_address(made["edge"], inventory)
+        self._check_acme(made["tls"])
         for key, half in made["monitoring"].missing_halves():
             raise self._wrong_value(half, f"is missing: {key} does nothing without it")
         service = self._read_value(
@@ -78,6 +79,19 @@ class Reader:
         if taken := [node.name for node in inventory.nodes if node.address == edge.address]:
             raise self._wrong_value(
                 "edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own"
+            )
+
+    def _check_acme(self, tls: Tls) -> None:
+        """Refuse an authority that has nothing to certify, or cannot."""
+        if not tls.acme:
+            return
+        if tls.certificate:
+            raise self._wrong_value("tls.acme", "and tls.certificate exclude each other")
+        if not tls.names:
+            raise self._wrong_value("tls.names", "is missing: tls.acme certifies names only")
+        if wild := [name for name in tls.names if name.startswith("*.")]:
+            raise self._wrong_value(
+                "tls.names", f"must list each name: tls.acme cannot certify {wild[0]}"
             )
 
     def _read_inventory(self, hosts: Any) -> Inventory:
@@ -120,6 +134,8 @@ class Reader:
     def _read_value(self, at: str, hint: Any, value: Any) -> Any:
         if hint in (Path, Path | None):
             return self._read_path(at, hint, self._read_value(at, str, value))
+        if hint == Acme | None:
+            return self._read_table(at, Acme, value)
         if hint == tuple[str, ...]:
             return self._read_texts(at, value)
         if hint is float and type(value) is int:

@@ -110,11 +110,27 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Acme:
+    """An authority that browsers trust, asked by ACME (RFC 8555), for example Let's Encrypt. By
+    naming it you agree to its terms of service."""
+
+    directory: str
+    """The URL of the authority's directory, for example
+    `https://acme-v02.api.letsencrypt.org/directory`."""
+    email: str = ""
+    """The e-mail address that the authority may write to. Empty: none."""
+    ca: Path | None = None
+    """A PEM file with more roots to trust, for an authority that this machine does not know: those
+    of its own https, and those of the certificates that it issues."""
+
+
+@dataclass(frozen=True)
 class Tls:
-    """The certificate of the edges: issued by an authority of this project, or your own."""
+    """The certificate of the edges: issued by an authority of this project, by a public authority
+    (`acme`), or your own."""
 
     names: tuple[str, ...] = ()
-    """DNS names in the certificate. The addresses of the edges are added."""
+    """DNS names in the certificate. The addresses of the edges are added, except with `acme`."""
     store: Path = Path("secrets/tls")
     """The folder with the authority and what it issued, on the controller only. Keep it
     secret, and keep a backup."""
@@ -124,6 +140,9 @@ class Tls:
     """The private key of `certificate`, when that is PEM."""
     passphrase_file: Path | None = None
     """The file with the passphrase of the key or of the PKCS#12 file."""
+    acme: Acme | None = None
+    """The authority that issues the certificate for `names`, as `[tls.acme]`. It must reach port 80
+    of the service by each of these names."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,11 @@ TEXTS = {
     "monitoring.smtp": (r"([A-Za-z0-9.-]+:[0-9]{1,5})?", "HOST:PORT, like mail.example.com:587"),
     "monitoring.telegram_url": (r"https?://[^\s'\"\\]+[^\s'\"\\/]", "a URL without a final slash"),
     "monitoring.smtp_user": (r"[^\s'\"\\]*", "a user's name"),
+    "tls.acme.directory": (
+        r"https://[^\s'\"\\/]+/[^\s'\"\\]*",
+        "a URL like https://HOST/directory",
+    ),
+    "tls.acme.email": _MAIL,
     "tls.names": (
         r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
         "a DNS name like api.example.com",

@@ -3,6 +3,7 @@ verify it."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -10,10 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certmaking import put
 from cryptography import x509
 from deployed import Deployed, Load, assert_unchanged, until
-from labtools import Outcome, Runner
+from labtools import Outcome, Runner, Ssh
+from pebble import FAULTS, make_files, read_root
 
+from fabfile.engine.shell import embed_bytes
 from lab.names import Lab
 
 EDGES = ("edge1", "edge2")
@@ -84,6 +88,51 @@ class Clients(Load):
         connection.connect()
         self.seen.add(connection.sock.getpeercert(binary_form=True))
         return connection
+
+
+class NamedClients(Clients):
+    """The same, but they know the service by its name only."""
+
+    def connect(self) -> http.client.HTTPConnection:
+        context = ssl.create_default_context(cafile=str(self.trusted))
+        plain = socket.create_connection((self.address, 443), timeout=10)
+        connection = http.client.HTTPSConnection(NAME, timeout=10, context=context)
+        connection.sock = context.wrap_socket(plain, server_hostname=NAME)
+        self.seen.add(connection.sock.getpeercert(binary_form=True))
+        return connection
+
+
+@contextlib.contextmanager
+def public_authority(lab: Lab, ssh: Ssh, folder: Path) -> Iterator[dict[str, str]]:
+    """Pebble on the database's host, with its faults on, as `[tls.acme]`. It finds NAME at the
+    floating address."""
+    listen = f"{lab.address('db1')}:14000"
+    config = make_files(folder, listen, f"{lab.address('db1')}:15000", 80, lab.address("db1"))
+    there = "/run/pebble"
+    files = {name: (folder / name).read_bytes() for name in ("https.pem", "https.key")}
+    files["pebble.json"] = config.replace(str(folder), there).encode()
+    faults = " ".join(f"-E {name}={value}" for name, value in FAULTS.items())
+    written = [embed_bytes(text, to=f"{there}/{name}") for name, text in files.items()]
+    try:
+        ssh(
+            "db1",
+            "set -e; DEBIAN_FRONTEND=noninteractive apt-get install -qq -y pebble >/dev/null\n"
+            f"sed -i '/ {NAME}$/d' /etc/hosts; echo '{lab.floating} {NAME}' >>/etc/hosts\n"
+            f"mkdir -p {there}\n" + "\n".join(written) + "\n"
+            f"systemd-run -q --unit=pebble {faults} pebble -config {there}/pebble.json",
+        )
+        until(lambda: reachable(lab.address("db1"), 15000), "Pebble")
+        root = read_root(f"{lab.address('db1')}:15000")
+        put(folder, "ca.pem", ((folder / "https-root.pem").read_text() + root).encode())
+        yield {"directory": f"https://{listen}/dir", "ca": str(folder / "ca.pem")}
+    finally:
+        ssh("db1", f"systemctl stop pebble; rm -rf {there}; sed -i '/ {NAME}$/d' /etc/hosts")
+
+
+def reachable(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((address, port)) == 0
 
 
 @pytest.fixture

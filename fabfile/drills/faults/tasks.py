@@ -69,6 +69,12 @@ def renew_certificate(target: DrillTarget) -> Task:
         raise NotPossible(
             "the certificate is provided by the site", "the runbook cannot renew it", ""
         )
+    if target.settings.tls.acme and not target.lab:
+        raise NotPossible(
+            "each certificate counts against the limits of the public authority",
+            "a site may order about five a week",
+            "inv certs.renew --force   (a single renewal, without measuring)",
+        )
     return Task(
         lambda target: _run_quietly(
             lambda: certificates.renew_certificate(

@@ -10,7 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from certtools import EDGES, NAME, Clients, addresses, served
+from certtools import (
+    EDGES,
+    NAME,
+    Clients,
+    NamedClients,
+    addresses,
+    public_authority,
+    served,
+)
 from cryptography import x509
 from deployed import Deployed, Variant, assert_unchanged, complaint, until
 from floating import holder
@@ -132,6 +140,43 @@ def test_a_rotation_fails_nobody_who_learnt_in_time(
     assert len(late.failed) == late.asked
     assert all("CERTIFICATE_VERIFY_FAILED" in one for one in late.failed)
     assert len(x509.load_pem_x509_certificates(bundle.read_bytes())) == 1
+
+
+def test_a_public_authority_issues_and_renews_and_fails_nobody(
+    certs: Runner,
+    run_fab: Runner,
+    variant: Variant,
+    deployed: Deployed,
+    bundle: Path,
+    site_address: str,
+    ssh: Ssh,
+    tmp_path: Path,
+) -> None:
+    """From our own authority to Pebble, to a new key, and back at the end of the test."""
+    with public_authority(deployed.lab, ssh, tmp_path) as acme:
+        env, both = variant(tls={"acme": acme}), tmp_path / "both.pem"
+        both.write_bytes(bundle.read_bytes() + Path(acme["ca"]).read_bytes())
+        with NamedClients(site_address, both) as clients:
+            clients.wait(20)
+            issued = certs("issue", env=env)
+            clients.wait(20)
+            renewed = certs("renew", "--force", env=env)
+            clients.wait(20)
+        assert (issued.code, renewed.code) == (0, 0), (issued, renewed)
+        assert (clients.failed, len(clients.seen)) == ([], 3)
+        assert "issued a certificate: there is none yet" in issued.out
+        assert "issued a certificate: requested" in renewed.out
+        assert certs("status", env=env).code == 0
+        assert_unchanged(certs("renew", env=env))
+        assert_unchanged(run_fab("deploy", env=env))
+        for edge in EDGES:
+            assert ssh(edge, "find /run/runbook-acme -type f").out == ""
+        said = issued.out + issued.err + renewed.out + renewed.err
+        assert "PRIVATE" not in said
+        strange = certs("renew", "--force", env=variant(tls={"acme": acme, "names": ["shop.lab"]}))
+        assert strange.code == 1
+        assert "does not certify shop.lab: " in complaint(strange).seen
+        assert certs("status", env=env).code == 0, "the edges keep what they have"
 
 
 @pytest.fixture

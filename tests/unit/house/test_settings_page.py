@@ -42,6 +42,9 @@ def test_the_example_has_every_setting_and_no_other() -> None:
             found |= {f"hosts.NAME.{name}" for host in value.values() for name in host}
         elif isinstance(value, dict):
             found |= {f"{key}.{name}" for name in value}
+            for name, inner in value.items():
+                if isinstance(inner, dict):
+                    found |= {f"{key}.{name}.{part}" for part in inner}
         else:
             found.add(key)
     assert found == set(setting_names())

@@ -15,7 +15,7 @@ from places import PROJECT
 
 from fabfile.engine.errors import RunbookError
 from fabfile.settings import site_file as module
-from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls
+from fabfile.settings.settings import Acme, App, Database, Edge, Gate, Settings, Ssh, Tls
 from fabfile.settings.site_file import load_settings, locate_site
 
 GOOD = """
@@ -196,6 +196,37 @@ WRONG = [
         '[tls]\nnames = ["a b"]\n[database]',
         "tls.names must be a DNS name like api.example.com, not 'a b'",
     ),
+    (
+        "[database]",
+        '[tls]\nnames = ["a.example"]\nacme = { directory = "http://ca.example/d" }\n[database]',
+        "tls.acme.directory must be a URL like https://HOST/directory",
+    ),
+    (
+        "[database]",
+        '[tls]\nnames = ["a.example"]\nacme = { email = "a@example.com" }\n[database]',
+        "tls.acme.directory is missing",
+    ),
+    (
+        "[database]",
+        '[tls]\nnames = ["a.example"]\nacme = "https://ca.example/d"\n[database]',
+        "tls.acme must be a table",
+    ),
+    (
+        "[database]",
+        '[tls]\nacme = { directory = "https://ca.example/d" }\n[database]',
+        "tls.names is missing: tls.acme certifies names only",
+    ),
+    (
+        "[database]",
+        '[tls]\nnames = ["*.a.example"]\nacme = { directory = "https://ca.example/d" }\n[database]',
+        "tls.names must list each name: tls.acme cannot certify *.a.example",
+    ),
+    (
+        "[database]",
+        '[tls]\nnames = ["a.example"]\ncertificate = "a.pem"\n'
+        'acme = { directory = "https://ca.example/d" }\n[database]',
+        "tls.acme and tls.certificate exclude each other",
+    ),
     ("[hosts.edge1]", '[hosts."edge 1"]', "hosts must be letters, digits"),
 ]
 
@@ -206,6 +237,14 @@ def test_what_is_wrong_is_named(write: Write, old: str, new: str, said: str) -> 
     with pytest.raises(RunbookError, match=re.escape(f"{path}: {said}")) as error:
         load_settings(path)
     assert (error.value.code, error.value.next) == (1, f"edit {path}")
+
+
+def test_a_public_authority_is_a_table_in_a_table(write: Write, tmp_path: Path) -> None:
+    acme = 'directory = "https://ca.example/d", ca = "roots.pem"'
+    tls = f'[tls]\nnames = ["a.example"]\nacme = {{ {acme} }}\n[database]'
+    settings = load_settings(write(changed("[database]", tls)))
+    assert settings.tls.acme == Acme("https://ca.example/d", "", tmp_path / "roots.pem")
+    assert settings.tls.certificate is None
 
 
 def test_no_hosts_at_all(write: Write) -> None:
@@ -348,6 +387,8 @@ def test_where_the_site_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.M
 def test_the_example_shows_every_setting_with_its_default(write: Write, tmp_path: Path) -> None:
     example = (PROJECT / "site.example.toml").read_text()
     everything = re.sub(r"^# (?=\w+ = )", "", example, flags=re.M)
+    # The certificate comes from the user or from an authority, not from both.
+    everything = re.sub(r"^certificate = .*", 'certificate = ""', everything, flags=re.M)
     settings = load_settings(write(everything.replace('sha256 = "0000', 'sha256 = "abcd')))
     for table, kind in (
         ("ssh", Ssh),
