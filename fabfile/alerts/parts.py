@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from ..settings.bingo import SERVICE
 from ..settings.bounds import (
-    CERTIFICATE_WARN_DAYS,
     IDLE_TRANSACTION_SECONDS,
     LOCK_WAIT_SECONDS,
+    certificate_warn_days,
 )
 from ..settings.settings import Settings
 from .rule import HOST, AlertRule
@@ -127,7 +127,7 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
     )
     if settings.edge.address:
         yield from _address_rules(settings.edge.address)
-    yield from _certificate_rules()
+    yield from _certificate_rules(certificate_warn_days(settings))
     yield AlertRule(
         "cache-stale",
         f"time() - runbook_cache_asked_seconds > {SERVICE.cache.max_age}",
@@ -173,12 +173,12 @@ def _address_rules(address: str) -> Iterator[AlertRule]:
     )
 
 
-def _certificate_rules() -> Iterator[AlertRule]:
+def _certificate_rules(warn_days: int) -> Iterator[AlertRule]:
     """The certificate as blackbox sees it served."""
     days = "(min by (host) (probe_ssl_earliest_cert_expiry) - time()) / 86400"
     yield AlertRule(
         "certificate",
-        f"{days} < {CERTIFICATE_WARN_DAYS}",
+        f"{days} < {warn_days}",
         "10m",
         "inform",
         f'the certificate of {HOST} ends in {{{{ $value | printf "%.1f" }}}} days',

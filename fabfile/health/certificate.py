@@ -9,7 +9,7 @@ from functools import partial
 from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
-from ..settings.bounds import CERTIFICATE_WARN_DAYS
+from ..settings.bounds import certificate_warn_days
 from ..settings.settings import Settings
 from ..steps.cert import served_certificate_command
 
@@ -24,7 +24,8 @@ def certificate_checks(settings: Settings, node: Node) -> Sequence[HealthCheck]:
     probe = served_certificate_command(
         node.address, settings.edge.https_port, name, "-noout -enddate"
     )
-    return [HealthCheck("certificate", f"{probe}; true", partial(judge_certificate), read_days)]
+    judge = partial(judge_certificate, warn_days=certificate_warn_days(settings))
+    return [HealthCheck("certificate", f"{probe}; true", judge, read_days)]
 
 
 def read_days(reading: Reading) -> dict[str, str]:
@@ -37,15 +38,16 @@ def read_days(reading: Reading) -> dict[str, str]:
     return {"certificate": str((end - datetime.now(UTC)).days)}
 
 
-def judge_certificate(reading: Reading) -> list[Problem]:
-    """Return what is wrong with it. Pure, apart from the date of today."""
+def judge_certificate(reading: Reading, warn_days: int) -> list[Problem]:
+    """Return what is wrong with it; less than `warn_days` to its end is. Pure, apart from the date
+    of today."""
     days = read_days(reading).get("certificate")
     if days is None:
         message = "no certificate is served by https"
         return [Problem(message, "inv certs.status", cause=False, incident=INCIDENT)]
     if int(days) < 0:
         return [Problem("the certificate has expired", "inv certs.renew", incident=INCIDENT)]
-    if int(days) < CERTIFICATE_WARN_DAYS:
+    if int(days) < warn_days:
         message = f"the certificate ends in {days} days and was not renewed"
         return [Problem(message, "inv certs.renew", down=False, incident=INCIDENT)]
     return []

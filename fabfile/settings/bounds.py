@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .bingo import SERVICE
+from .settings import Settings
 
 PEAK_RATE = SERVICE.load.peak
 """Requests per second that the service carries for one minute."""
@@ -39,6 +40,15 @@ CLOCK_SECONDS = 1.0
 
 CERTIFICATE_WARN_DAYS = 21
 """Renewal is due 30 days before the end: with 21 days left it has not worked for over a week."""
+
+PUBLIC_WARN_DAYS = 10
+"""The same for a public authority. Let's Encrypt goes down to 45 days, renewed with 15 left."""
+
+
+def certificate_warn_days(settings: Settings) -> int:
+    """Days before its end at which a certificate that was not renewed is a problem."""
+    return PUBLIC_WARN_DAYS if settings.tls.acme else CERTIFICATE_WARN_DAYS
+
 
 LOCK_WAIT_SECONDS = 20
 """A session that waits for a lock for longer needs a person: the balancer has long answered its

@@ -14,6 +14,7 @@ from cryptography import x509
 from samples import site
 
 from fabfile import certs
+from fabfile.alerts.parts import edge_rules
 from fabfile.certs import acme_store, judge, ready_material, status, trust, trust_bundle
 from fabfile.certs.acme_words import (
     KEPT,
@@ -30,6 +31,7 @@ from fabfile.certs.store import Store
 from fabfile.engine.errors import DIFFERS, OK, RunbookError, Unreachable
 from fabfile.rollout import certificates
 from fabfile.rollout.options import DeployOptions
+from fabfile.settings.bounds import certificate_warn_days
 from fabfile.settings.settings import Acme, Settings, Tls
 
 NAME = "shop.example"
@@ -187,6 +189,15 @@ def test_it_is_due_30_days_or_a_third_before_its_end(lifetime: int, left: float,
     start = NOW - (lifetime - left) * DAY
     made = leaf(NAME, start=start, end=start + lifetime * DAY).make()
     assert bool(find_due_reason(made, sort_names([NAME]), NOW)) is due
+
+
+def test_an_alert_comes_after_the_renewal_was_due(settings: Settings) -> None:
+    """Also for the 45 days to which Let's Encrypt goes: due with 15 days left."""
+    assert certificate_warn_days(settings) == 10
+    assert certificate_warn_days(site()) == 21
+    warning, page = (rule for rule in edge_rules(settings) if rule.name == "certificate")
+    assert warning.expression.endswith(" < 10")
+    assert (warning.command, page.command) == ("inv certs.status", "inv certs.renew")
 
 
 def test_names_are_ordered_and_no_addresses(settings: Settings) -> None:

@@ -95,12 +95,12 @@ def ends_in(days: float) -> Reading:
     ],
 )
 def test_a_certificate_is_judged_by_its_days(days: int, words: list[str]) -> None:
-    assert [problem.message for problem in judge_certificate(ends_in(days))] == words
+    assert [problem.message for problem in judge_certificate(ends_in(days), 21)] == words
 
 
 @pytest.mark.parametrize("text", ["", "notAfter=soon"])
 def test_no_certificate_is_a_problem(text: str) -> None:
-    (problem,) = judge_certificate(Reading(text, 0))
+    (problem,) = judge_certificate(Reading(text, 0), 21)
     assert problem.message == "no certificate is served by https"
 
 
