@@ -84,11 +84,12 @@ def deploy_and_renew(settings: Settings, names: Sequence[str], options: DeployOp
             issued no certificate.
     """
     code = deploy_hosts(settings, names, options)
-    # Without one of the edges the certificate could not be installed everywhere.
-    all_edges = {*settings.inventory.having("edge")} <= {*settings.inventory.select(names)}
-    if code != OK or options.dry or not settings.tls.acme or not all_edges:
+    if code != OK or options.dry or not settings.tls.acme:
         return code
-    if not find_order_reason(settings):
+    edges = set(settings.inventory.having("edge"))
+    # Without one of the edges the certificate could not be installed everywhere.
+    left_out = edges - set(settings.inventory.select(names))
+    if not edges or left_out or not find_order_reason(settings):
         return code
     # Stdout holds the JSON of the deploy already.
     with redirect_stdout(sys.stderr) if options.json == "-" else nullcontext():

@@ -16,6 +16,7 @@ from samples import site
 from fabfile import certs
 from fabfile.alerts.parts import edge_rules
 from fabfile.certs import acme_store, judge, ready_material, status, trust, trust_bundle
+from fabfile.certs.acme_renewal import ShowLine
 from fabfile.certs.acme_words import (
     KEPT,
     AcmeRefusal,
@@ -301,7 +302,8 @@ class Deploys:
             self.done.append(options.task)
             return code
 
-        def order(settings: Settings, show: object, *, force: bool, ask: bool = False) -> None:
+        def order(settings: Settings, show: ShowLine, *, force: bool, ask: bool = False) -> None:
+            show("ordering")
             if self.refusal:
                 raise self.refusal
             self.done.append(f"order force={force} ask={ask}")
@@ -319,6 +321,16 @@ def test_a_deploy_orders_what_is_due_and_installs_it(
     keep(settings)
     assert certificates.deploy_and_renew(settings, [], DeployOptions()) == OK
     assert deploys.done[3:] == ["deploy"]
+
+
+def test_stdout_keeps_the_json_of_the_deploy(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Deploys(monkeypatch)
+    assert certificates.deploy_and_renew(settings, [], DeployOptions(json="-")) == OK
+    assert capsys.readouterr() == ("", "ordering\n")
+    assert certificates.deploy_and_renew(settings, [], DeployOptions()) == OK
+    assert capsys.readouterr() == ("ordering\n", "")
 
 
 @pytest.mark.parametrize(
