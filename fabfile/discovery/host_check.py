@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.errors import RunbookError
@@ -31,7 +32,7 @@ def check_host(link: Link, program: Program) -> HostCheck:
     answer = [line.split(maxsplit=1) for line in link.run(_check_script(program)).out.splitlines()]
     missing = {words[1] for words in answer if words[:1] == ["no"]}
     found = {line[0]: line[1] for line in answer if len(line) > 1}
-    for problem, parts in _problem_texts(link.name, program, found.get("closed", "")).items():
+    for problem, parts in _problem_texts(link.name, program, found).items():
         if problem in missing:
             raise RunbookError(*parts)
     return HostCheck(found["sha256"].split()[0], found.get("home", "/"), found["group"])
@@ -48,19 +49,28 @@ def _check_script(program: Program) -> str:
         f"path={path} closed=\n"
         f'as_user test -x "$path" || {{\n  echo no program\n'
         f'  while [ "$path" != / ]; do\n    path=$(dirname "$path")\n'
-        f'    as_user test -x "$path" || closed=$path\n  done\n  echo "closed $closed"\n}}\n'
+        f'    as_user test -x "$path" || closed=$path\n  done\n  echo "closed $closed"\n'
+        f"  findmnt -nr -o TARGET -O noexec -T {path} | sed 's/^/noexec /'\n}}\n"
         f"echo home $(getent passwd {user} | cut -d: -f6); echo group $(id -gn"
         f" {user})\n"
         f"[ ! -r {path} ] || echo sha256 $(sha256sum <{path})\n"
     )
 
 
-def _problem_texts(name: str, program: Program, closed: str) -> dict[str, tuple[str, str, str]]:
+def _problem_texts(
+    name: str, program: Program, found: Mapping[str, str]
+) -> dict[str, tuple[str, str, str]]:
     """Return the error texts for each word that the script can report as missing, in the order of
-    importance. `closed` is the folder that the user cannot enter."""
+    importance. `found` has what the script says about them: the folder that the user cannot enter
+    (`closed`), the mount on which nothing may be executed (`noexec`)."""
     user, path = program.user, program.path
+    closed, noexec = found.get("closed", ""), found.get("noexec", "")
     install = f"apt-get install --no-install-recommends strace iproute2 on {name}, {AGAIN}"
     folder = f": the folder {closed} is closed to it" if closed else ""
+    reason, way_out = folder, f"namei -l {path} on {name}   (the rights of each folder above it)"
+    if noexec:
+        reason = f": the file system {noexec} is mounted noexec"
+        way_out = f"on {name}, as root: mount -o remount,exec {noexec}   (and in /etc/fstab)"
     return {
         "strace": (
             f"{name} has no strace",
@@ -83,8 +93,8 @@ def _problem_texts(name: str, program: Program, closed: str) -> dict[str, tuple[
             "set app.user in the site file",
         ),
         "program": (
-            f"user {user} cannot execute {path} on {name}{folder}",
+            f"user {user} cannot execute {path} on {name}{reason}",
             "it is to be run",
-            f"namei -l {path} on {name}   (the rights of each folder above it)",
+            way_out,
         ),
     }

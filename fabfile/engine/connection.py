@@ -14,9 +14,10 @@ from functools import partial
 from typing import Any
 
 from .errors import RunbookError, Unreachable
+from .greeting import LONGEST
 from .host import Address
 from .known_hosts import HostKey, KnownHosts
-from .refusal import add_banner, explain_refusal, lacks_key_type
+from .refusal import add_banner, explain_refusal, explain_silence, lacks_key_type
 
 KEEPALIVE = 5
 """Seconds between keepalives, so that a lost host is noticed while a script prints nothing."""
@@ -50,10 +51,12 @@ def open_connection(a: Address) -> Any:
         connection.open()
     except Exception as error:
         transport = connection.client.get_transport()
-        banner = transport and transport.get_banner()
+        # `get_banner` forgets it when the host has hung up, as it does after a refusal by PAM.
+        banner = transport and getattr(transport.auth_handler, "banner", None)
         connection.client.close()
         sock.close()
-        raise add_banner(explain_refusal(a, error, host_verified=policy.verified), banner) from None
+        refusal = explain_refusal(a, error, sock.first, host_verified=policy.verified)
+        raise add_banner(a, refusal, banner) from None
     connection.transport.set_keepalive(KEEPALIVE)
     return connection
 
@@ -129,7 +132,7 @@ def _key_type(algorithm: str) -> str:
     return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
 
 
-def dial_host(a: Address) -> socket.socket:
+def dial_host(a: Address) -> PromptSocket:
     """A TCP connection that sends without delay and notices a dead peer.
 
     Raises:
@@ -138,15 +141,7 @@ def dial_host(a: Address) -> socket.socket:
     try:
         sock = socket.create_connection((a.host, a.port), timeout=a.timeout)
     except OSError as error:
-        if isinstance(error, TimeoutError):
-            reason = f"does not answer within {a.timeout:g} s (ssh.timeout)"
-        else:
-            reason = (error.strerror or str(error)).lower()
-        raise Unreachable(
-            f"{a.name} ({a.host} port {a.port}) cannot be reached: {reason}",
-            "nothing was done on it",
-            f"ping {a.host}; check that the host is up and that the site file has its address",
-        ) from None
+        raise explain_silence(a, error) from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
@@ -165,12 +160,16 @@ class PromptSocket(socket.socket):
         timeout = sock.gettimeout()
         super().__init__(sock.family, sock.type, sock.proto, fileno=sock.detach())
         self.settimeout(timeout)
+        self.first = b""
+        """The first bytes that arrived: how a host refuses us before it speaks ssh."""
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """As `socket.recv`."""
         data = super().recv(size, flags)
         if hasattr(socket, "TCP_QUICKACK"):  # Linux; it forgets the option after some packets
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        if len(self.first) < LONGEST:
+            self.first += data
         return data
 
 
@@ -193,13 +192,14 @@ def host_key(a: Address, kind: str = "") -> Any:
     import paramiko
 
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-    transport = _transport(dial_host(a), kinds=[kind], timeout=a.timeout)
+    sock = dial_host(a)
+    transport = _transport(sock, kinds=[kind], timeout=a.timeout)
     try:
         transport.start_client(timeout=a.timeout)
         return transport.get_remote_server_key()
     except (paramiko.SSHException, OSError, EOFError) as error:
         if kind and lacks_key_type(error):
             return None
-        raise explain_refusal(a, error, host_verified=False) from None
+        raise explain_refusal(a, error, sock.first, host_verified=False) from None
     finally:
         transport.close()

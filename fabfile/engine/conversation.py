@@ -17,10 +17,14 @@ from .login import explain_no_start
 from .refusal import connection_lost
 from .scripts import report_script
 from .shell import wrap_script
-from .slowness import warn_if_slow
+from .slowness import warn_if_login_slow, warn_if_slow, warn_of_silence
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
+
+SUDO_SHELL = "env LC_ALL=C sudo -n /bin/sh"
+"""Starts a root shell. English, so that causes.py knows the words with which sudo refuses. `env`:
+the login shell may be csh or fish, which do not read `LC_ALL=C sudo`."""
 
 
 class Conversation:
@@ -41,7 +45,7 @@ class Conversation:
         self._opening = threading.Lock()
         self._tries = 0
         self._failure: RunbookError | None = None
-        self._root_shell = "/bin/sh" if address.user == "root" else "sudo -n /bin/sh"
+        self._root_shell = "/bin/sh" if address.user == "root" else SUDO_SHELL
 
     def transport(self) -> Transport:
         """The open paramiko transport, for forwarding a socket."""
@@ -145,10 +149,22 @@ class Conversation:
         self._await_login(answer)
         started = time.monotonic()
         with suppress(TimeoutError):
-            if answer.await_begin(timeout + 2 * self.delay):
+            if self._begins(answer, timeout + 2 * self.delay):
                 self.delay = max(self.delay, time.monotonic() - started)
                 return
         raise self._start_error(answer)
+
+    def _begins(self, answer: Answer, limit: float) -> bool:
+        """Whether our script begins within `limit` seconds of silence; a person learns earlier why
+        nothing happens."""
+        first = self.address.timeout
+        if self.delay < first < limit:
+            try:
+                return answer.await_begin(first)
+            except TimeoutError:
+                warn_of_silence(self.address, limit)
+                limit -= first
+        return answer.await_begin(limit)
 
     def _start_error(self, answer: Answer) -> Exception:
         """The error for a script that did not start."""
@@ -170,8 +186,10 @@ class Conversation:
             # time-out once for each thread.
             if self._tries > seen_tries and self._failure:
                 raise self._failure
+            started = time.monotonic()
             try:
                 self._connection, self._failure = open_connection(self.address), None
+                warn_if_login_slow(self.address, time.monotonic() - started)
             except RunbookError as error:
                 self._failure = error
                 raise

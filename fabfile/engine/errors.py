@@ -39,7 +39,7 @@ def _with_disk_hint(problem: str, next: str) -> str:
     The kernel reports "No space left" also when the inodes are used up. `df -h` alone then shows
     free space.
     """
-    if "no space left" not in problem.lower() or "df -i" in next:
+    if "no space left" not in problem.lower() or "df -" in next:
         return next
     return f"df -h and df -i there   (space, and inodes){f'; then {next}' if next else ''}"
 

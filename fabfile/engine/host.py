@@ -38,3 +38,8 @@ class Address(NamedTuple):
     def entry(self) -> str:
         """The name of the host in known_hosts."""
         return entry_name(self.host, self.port)
+
+    @property
+    def ssh(self) -> str:
+        """The command with which a person logs in."""
+        return f"ssh -p {self.port} {self.user}@{self.host}"

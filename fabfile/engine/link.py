@@ -10,6 +10,7 @@ from .channel import Result, stream_file
 from .connection import host_key, key_fingerprint
 from .conversation import Conversation
 from .errors import FAILED, Locked, Mutation, RunbookError, Unreachable
+from .full_disk import add_disk_cause
 from .host import Address
 from .messages import describe_failure, find_failed_unit, last_line, plural, quote_output
 from .shell import Reading, join_probes, new_marker, q, split_readings, wrap_script
@@ -77,12 +78,13 @@ class Link(Conversation):
         self._raise_if_fenced(guard, result)
         if check and result.code:
             end = "was killed" if result.code < 0 else f"ended with {result.code}"
-            raise RunbookError(
+            error = RunbookError(
                 f"{self.name}: {self._find_cause(result) or f'exit {result.code}'}",
                 f"a command on {self.name} {end}",
                 f"fab -H {self.name} plan",
                 FAILED,
             )
+            raise add_disk_cause(self.name, error, self.read)
         return result
 
     def read_again(self, probes: Sequence[str], *, every: float) -> Iterator[list[Reading]]:
@@ -154,12 +156,13 @@ class Link(Conversation):
             )
         self._raise_if_fenced(guard, result)
         if result.code:
-            raise RunbookError(
+            error = RunbookError(
                 f"{self.name}: the upload of {source.name} failed:"
                 f" {describe_failure(result.out, result.err)}",
                 f"{target} was not touched",
                 f"fab -H {self.name} deploy",
             )
+            raise add_disk_cause(self.name, error, self.read, near=target)
 
     def _refuse_if_readonly(self, action: str) -> None:
         if self.readonly:

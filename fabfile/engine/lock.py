@@ -20,8 +20,10 @@ from typing import NamedTuple
 
 from . import interrupt
 from .errors import Locked, RunbookError
+from .full_disk import add_disk_cause
 from .journal import Run, now
-from .link import FENCED, Link
+from .link import FENCED, Link, Result
+from .messages import quote_output
 from .scripts import purpose
 from .shell import STATE, q
 from .slowness import SLOW
@@ -134,11 +136,8 @@ class Lock:
                 return
             holder = parse_holder(result.out)
             if result.code != FENCED or holder is None:
-                raise RunbookError(
-                    f"{link.name}: the lock could not be written:"
-                    f" {result.err.strip() or result.code}",
-                    "without it two deploys could run at once",
-                    f"on {link.name}: df -h {STATE}; df -i {STATE}; ls -ld {STATE}",
+                raise add_disk_cause(
+                    link.name, _unwritten_error(link.name, result), link.read, near=STATE
                 )
             if not holder.died_here() or holder.run == dead_run:
                 raise locked_error(link.name, holder)
@@ -172,6 +171,16 @@ def _ttl(link: Link) -> int:
     On a host with a slow sudo the next two heartbeats may both be late.
     """
     return TTL + 2 * math.ceil(link.delay) if link.delay >= SLOW else TTL
+
+
+def _unwritten_error(host: str, result: Result) -> RunbookError:
+    """The error for a lock file that could not be written."""
+    words = quote_output(result.err) or f"exit {result.code}"
+    return RunbookError(
+        f"{host}: the lock could not be written: {words}",
+        "without it two deploys could run at once",
+        f"on {host}, as root: df -h {STATE}; df -i {STATE}; ls -ld {STATE}",
+    )
 
 
 def locked_error(host: str, holder: Holder) -> Locked:

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
+from .causes import LOGIN, NO_SUDO, SUDO, Explanation, fill_in, find_explanation
 from .errors import RunbookError, Unreachable
 from .frame import FOREIGN
 from .host import Address
-from .messages import last_line, quote_output
-
-SUDO_REFUSALS = (
-    "a password is required",
-    "you must have a tty",
-    "may not run sudo",
-    "not in the sudoers",
-    "sudo: not found",
-    "sudo: command not found",
-)
-"""Messages of sudo, and of a shell without sudo, by which we know that sudo does not work."""
+from .messages import clean_lines, quote_output
 
 LOGIN_FILES = (
     "~/.bashrc, ~/.profile, ~/.zshenv, ~/.cshrc, ~/.config/fish/config.fish, ~/.ssh/rc and"
@@ -23,6 +14,16 @@ LOGIN_FILES = (
 )
 """Files that a login shell, or sshd before it, executes. A non-interactive shell executes some of
 them too."""
+
+TAKEN_OVER = Explanation(
+    "",
+    "a login file or a forced command takes over the login",
+    f"{{ssh}} true   (it must end at once); on {{name}} check {LOGIN_FILES} of {{user}}, its shell"
+    " in /etc/passwd, and command= in ~/.ssh/authorized_keys",
+)
+
+NOT_FOUND = 127
+"""Exit status of env and of every shell for a program that is not installed."""
 
 NOT_STARTED = "our script did not start, so nothing was done on it"
 
@@ -37,34 +38,41 @@ def explain_no_start(
         output: what the host printed instead, on stdout and on stderr.
         code: the exit status; None if the command was still running when its time was over.
     """
-    out, err = output
-    if any(refusal in out + err for refusal in SUDO_REFUSALS):
-        return RunbookError(
-            f"{a.name}: user {a.user} may not use sudo without a password",
-            "every step needs root on the host",
-            f"on {a.name}, as root: echo '{a.user} ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/runbook",
-        )
-    ssh = f"ssh -p {a.port} {a.user}@{a.host}"
     if logged_in and code != FOREIGN:
-        end = "no answer" if code is None else f"exit {code}"
-        return Unreachable(
-            f"{a.name}: sudo did not start our script: {last_line(err) or last_line(out) or end}",
-            NOT_STARTED,
-            f"{ssh} sudo -n true   (it must end at once and print nothing)",
-        )
+        return _explain_sudo(a, output, code)
+    words = quote_output(*output)
+    cause = find_explanation(LOGIN, words, a) or fill_in(TAKEN_OVER, a)
     return Unreachable(
         f"{a.name} does not run our command: the login of {a.user}"
-        f" {_describe_login(a, logged_in=logged_in, output=output, code=code)}",
-        f"{NOT_STARTED}; a login file or a forced command takes over the login",
-        f"{ssh} true   (it must end at once); on {a.name} check {LOGIN_FILES} of {a.user}, its"
-        " shell in /etc/passwd, and command= in ~/.ssh/authorized_keys",
+        f" {_describe_login(a, logged_in=logged_in, words=words, code=code)}",
+        f"{NOT_STARTED}; {cause.why}",
+        cause.next,
     )
 
 
-def _describe_login(
-    a: Address, *, logged_in: bool, output: tuple[str, str], code: int | None
-) -> str:
-    printed = f", and prints {quote_output(*output) or 'nothing'}"
+def _explain_sudo(a: Address, output: tuple[str, str], code: int | None) -> RunbookError:
+    """The error for a sudo that did not start our script."""
+    lines = [line for text in output for line in clean_lines(text)]
+    # sudo-rs begins with its own name. Other lines are of login files, except without sudo.
+    words = quote_output(
+        "\n".join([line for line in lines if line.startswith("sudo")] or lines[-1:])
+    )
+    if cause := find_explanation(SUDO, words, a) or (
+        fill_in(NO_SUDO, a) if code == NOT_FOUND else None
+    ):
+        return RunbookError(
+            f"{a.name}: user {a.user} cannot use sudo: {words}", cause.why, cause.next
+        )
+    end = "no answer" if code is None else f"exit {code}"
+    return Unreachable(
+        f"{a.name}: sudo did not start our script: {words or end}",
+        NOT_STARTED,
+        f"{a.ssh} sudo -n true   (it must end at once and print nothing)",
+    )
+
+
+def _describe_login(a: Address, *, logged_in: bool, words: str, code: int | None) -> str:
+    printed = f", and prints {words or 'nothing'}"
     if logged_in or code == FOREIGN:
         return f"reads our script itself (it starts a shell, or reads its input){printed}"
     if code is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .causes import GREETING, LOGIN, find_explanation
 from .errors import RunbookError, Unreachable
+from .greeting import explain_mismatch, words_before_ssh
 from .messages import quote_output
 
 if TYPE_CHECKING:
@@ -30,20 +32,43 @@ def connection_lost(name: str, error: BaseException) -> Unreachable:
     )
 
 
-def add_banner(refusal: RunbookError, banner: bytes | None) -> RunbookError:
-    """`refusal` with the banner that sshd sent before the login failed.
+def explain_silence(a: Address, error: OSError) -> Unreachable:
+    """The error for the host `a` to which no TCP connection could be opened."""
+    if isinstance(error, TimeoutError):
+        reason = f"does not answer within {a.timeout:g} s (ssh.timeout)"
+    else:
+        reason = (error.strerror or str(error)).lower()
+    why, next = "nothing was done on it", f"ping {a.host}; check that the host is up and that the"
+    if isinstance(error, ConnectionRefusedError):
+        why += "; the machine is up, but sshd is not: it boots or shuts down, or has another port"
+        next = f"wait a minute, then: fab -H {a.name} plan; on its console: systemctl status ssh;"
+        next += " check that the"
+    return Unreachable(
+        f"{a.name} ({a.host} port {a.port}) cannot be reached: {reason}",
+        why,
+        f"{next} site file has its address",
+    )
+
+
+def add_banner(a: Address, refusal: RunbookError, banner: bytes | None) -> RunbookError:
+    """`refusal` with the banner that sshd sent before the login failed, and the cause in it.
 
     PAM gives its reason there: pam_nologin, an expired account.
     """
     if banner and (text := quote_output(banner.decode(errors="replace"))):
         refusal.problem = f"{refusal.problem}; its banner: {text}"
+        if cause := find_explanation(LOGIN, text, a):
+            refusal.why, refusal.next = f"nothing was done on it; {cause.why}", cause.next
     return refusal
 
 
-def explain_refusal(a: Address, error: Exception, *, host_verified: bool) -> RunbookError:
+def explain_refusal(
+    a: Address, error: Exception, first: bytes, *, host_verified: bool
+) -> RunbookError:
     """The error for a login at `a` that failed with `error`.
 
     Args:
+        first: the first bytes that the host sent.
         host_verified: the host had shown a pinned key, so the failure is about our login.
     """
     import paramiko
@@ -62,15 +87,30 @@ def explain_refusal(a: Address, error: Exception, *, host_verified: bool) -> Run
             "nothing was done on it",
             f"ssh-copy-id -i {a.key or 'KEY'} {a.user}@{a.host}   (or fix [ssh] in the site file)",
         )
+    if mismatch := explain_mismatch(a, first, error):
+        return mismatch
     if isinstance(error, paramiko.SSHException | EOFError | TimeoutError):
-        return Unreachable(
-            f"{a.name} ({a.host} port {a.port}) takes the connection, but does not speak ssh within"
-            f" {a.timeout:g} s",
-            f"nothing was done on it ({str(error).lower() or type(error).__name__})",
-            f"ssh -v -p {a.port} {a.user}@{a.host}   (a host that is only slow: raise ssh.timeout"
-            " in the site file)",
-        )
+        return _explain_no_ssh(a, error, first)
     return connection_lost(a.name, error)
+
+
+def _explain_no_ssh(a: Address, error: Exception, first: bytes) -> Unreachable:
+    """The error for a host that takes the connection and then does not begin with ssh."""
+    words = words_before_ssh(first)
+    cause = find_explanation(GREETING, words, a)
+    takes = f"{a.name} ({a.host} port {a.port}) takes the connection, but does not speak ssh"
+    if words:
+        takes = f"{takes}: it sends {quote_output(words)}"
+    else:
+        takes = f"{takes} within {a.timeout:g} s"
+    why = cause.why if cause else str(error).lower() or type(error).__name__
+    return Unreachable(
+        takes,
+        f"nothing was done on it; {why}",
+        cause.next
+        if cause
+        else f"{a.ssh} -v   (a host that is only slow: raise ssh.timeout in the site file)",
+    )
 
 
 def _explain_login(a: Address, error: Exception, host_verified: bool) -> RunbookError | None:
@@ -80,10 +120,10 @@ def _explain_login(a: Address, error: Exception, host_verified: bool) -> Runbook
         return Unreachable(
             f"{a.name} did not finish the login of user {a.user} within {a.timeout:g} s"
             " (ssh.timeout)",
-            "nothing was done on it; our key was not refused, the host is slow: PAM, a name"
-            " service, or load",
-            f"time ssh -p {a.port} {a.user}@{a.host} true; then raise ssh.timeout in the site file"
-            " above the time it took",
+            "nothing was done on it; our key was not refused, the host is slow: sshd waits for a"
+            " name server (UseDNS), for PAM, or for a user directory (LDAP), or the host is busy",
+            f"time {a.ssh} true; on {a.name}, as root: sshd -T | grep -i usedns; time getent hosts"
+            " 192.0.2.1; or raise ssh.timeout in the site file above the time it took",
         )
     if (
         host_verified

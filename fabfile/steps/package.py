@@ -11,10 +11,12 @@ from ..engine import interrupt
 from ..engine.command import Progress
 from ..engine.errors import RunbookError
 from ..engine.frame import USE_PROXIES
+from ..engine.full_disk import add_disk_cause
 from ..engine.messages import last_line
 from ..engine.secret import mask_secrets
 from ..engine.shell import Reading, q
 from ..engine.step import Change, Step
+from ..engine.terminal import print_warning
 from ..settings.template import render_template
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ sysexits.h)."""
 
 TRY_SECONDS = 10
 """One run of `install.sh` waits this long for the locks; then the task reports who holds them."""
+
+NOEXEC = "unable to execute "
+"""What dpkg reports of a package's script that the kernel does not run."""
 
 MOST_LETTERS = 600
 """An error message quotes at most this much of the output of apt and dpkg."""
@@ -85,15 +90,19 @@ class InstallPackages:
             RunbookError: another process holds a lock for longer than LOCK_SECONDS, or apt or dpkg
             failed.
         """
-        end = time.monotonic() + LOCK_SECONDS
+        end, warned = time.monotonic() + LOCK_SECONDS, False
         while True:
             result = link.run(self.show(), timeout=600, check=False)
             if result.code == 0:
                 return
             found = parse_findings(result.out)
             if result.code != LOCK_HELD or time.monotonic() >= end:
-                raise explain_failure(link.name, self.names, found, last_line(result.err))
+                error = explain_failure(link.name, self.names, found, last_line(result.err))
+                raise add_disk_cause(link.name, error, link.read)
             progress(f"waiting: {_describe_holder(found)}")
+            if not warned:  # where no progress line is shown, two minutes of silence look hung
+                print_warning(_waiting_warning(link.name, found))
+                warned = True
             interrupt.check()
 
 
@@ -117,15 +126,23 @@ def explain_failure(
     the last line of stderr."""
     missing = " ".join(found.get("missing", names))
     if "pid" in found:
-        unit = found.get("unit", [f"{found['pid'][0]}   (the process)"])[0]
         return RunbookError(
             f"{host}: {missing} cannot be installed: {_describe_holder(found)}",
             f"apt allows one program at a time; this run waited {LOCK_SECONDS} s for the lock",
-            f"on {host}: systemctl status {unit}; when it has ended: fab -H {host} deploy",
+            f"on {host}: systemctl status {_holder_name(found)}; when it has ended: fab -H {host}"
+            " deploy",
         )
     reasons = [*found.get("apt", []), *found.get("dpkg", []), *found.get("update", [])]
     quoted = mask_secrets("; ".join(dict.fromkeys(reasons)))[:MOST_LETTERS]
     reason = quoted or last_line or "apt-get gave no reason"
+    if NOEXEC in reason:
+        return RunbookError(
+            f"{host}: {missing} cannot be installed: {reason}",
+            "dpkg cannot run the scripts of packages: /var is mounted noexec, or the script is not"
+            " executable",
+            f"on {host}, as root: findmnt -T /var/lib/dpkg/info; mount -o remount,exec /var; then:"
+            f" fab -H {host} deploy",
+        )
     if stuck := [name for name in found.get("stuck", []) if name not in names]:
         return RunbookError(
             f"{host}: {missing} cannot be installed while {' and '.join(stuck)} is half-installed:"
@@ -139,6 +156,19 @@ def explain_failure(
         "the steps after this one need these packages",
         f"on {host}: apt-get update && apt-get install {missing}",
     )
+
+
+def _waiting_warning(host: str, found: Findings) -> RunbookError:
+    return RunbookError(
+        f"{host}: {_describe_holder(found)}",
+        f"apt allows one program at a time; this run waits up to {LOCK_SECONDS} s for the lock",
+        f"on {host}: systemctl status {_holder_name(found)}" if "pid" in found else "",
+    )
+
+
+def _holder_name(found: Findings) -> str:
+    """What `systemctl status` takes: the holder's unit, or its pid."""
+    return found.get("unit", [f"{found['pid'][0]}   (the process)"])[0]
 
 
 def _describe_holder(found: Findings) -> str:

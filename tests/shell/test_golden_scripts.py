@@ -22,6 +22,7 @@ from fabfile.control.haproxy import drain_script, server_address_script, undrain
 from fabfile.control.keepalived import edge_probe
 from fabfile.engine import frame, lock
 from fabfile.engine.command import Shell
+from fabfile.engine.conversation import SUDO_SHELL
 from fabfile.engine.journal import Run, append_lines
 from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading, join_probes, wrap_script, write_file
@@ -79,8 +80,8 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     sent = frame.Frame()
     text = sent.around(wrap_script("grep -q it /etc/x"))
     yield "framed", text
-    yield "command", sent.command("sudo -n /bin/sh") + "\n"
-    yield "command_upload", sent.command("sudo -n /bin/sh", text) + "\n"
+    yield "command", sent.command(SUDO_SHELL) + "\n"
+    yield "command_upload", sent.command(SUDO_SHELL, text) + "\n"
     yield (
         "write_file",
         write_file(

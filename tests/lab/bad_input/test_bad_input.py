@@ -293,5 +293,8 @@ def test_a_user_who_may_not_become_root(
 ) -> None:
     outcome = run_fab("-H", "node1", "deploy", env=variant(ssh={"user": "plain"}))
     assert outcome.code == 1
-    assert complaint(outcome).seen == "node1: user plain may not use sudo without a password"
+    assert (
+        complaint(outcome).seen
+        == "node1: user plain cannot use sudo: «sudo: a password is required»"
+    )
     assert "/etc/sudoers.d/" in complaint(outcome).next

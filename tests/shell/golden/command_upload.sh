@@ -1,1 +1,1 @@
-echo '#~0123456789abcdef'' login'; sudo -n /bin/sh -c 'read -r head; test "$head" = "# $1" || exit 97; script=$(head -c "$2"); eval "$script"' sh 0123456789abcdef 770
+echo '#~0123456789abcdef'' login'; env LC_ALL=C sudo -n /bin/sh -c 'read -r head; test "$head" = "# $1" || exit 97; script=$(head -c "$2"); eval "$script"' sh 0123456789abcdef 770

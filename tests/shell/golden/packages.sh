@@ -123,7 +123,7 @@ for package in $packages; do
     is_installed "$package" || echo "missing=$package"
 done
 dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^.\([HUFWt]\|.R\).* \([^ ]*\)$/stuck=\2/p'
-sed -n 's/^E: */apt=/p; s/^dpkg: error/dpkg=dpkg: error/p' "$words"
+sed -n 's/^E: */apt=/p; s/^dpkg: error/dpkg=dpkg: error/p; s/^dpkg (subprocess): /dpkg=/p' "$words"
 sed -n 's/^E: */update=/p; s/^W: Failed/update=Failed/p' "$words.update"
-sed -n 's/^dpkg: error/dpkg=dpkg: error/p' "$words.dpkg"
+sed -n 's/^dpkg: error/dpkg=dpkg: error/p; s/^dpkg (subprocess): /dpkg=/p' "$words.dpkg"
 exit 76

@@ -65,8 +65,10 @@ def at(host: Host, where: tuple[str, int], **changes: object) -> Link:
 
 def test_nobody_listens(host: Host) -> None:
     error = refusal(at(host, (host.address, _closed_port())))
-    assert (error.code, error.why) == (4, "nothing was done on it")
+    assert error.code == 4
     assert "cannot be reached: connection refused" in error.problem
+    assert "the machine is up, but sshd is not" in error.why
+    assert "systemctl status ssh" in error.next
 
 
 def test_no_such_address_and_no_such_name(host: Host) -> None:
@@ -80,10 +82,10 @@ def test_what_listens_is_no_ssh_server(
     where = request.getfixturevalue(kind)
     error = refusal(at(host, where))
     assert error.code == 4
-    assert (
-        f"({where[0]} port {where[1]}) takes the connection, but does not speak ssh within 0.5 s"
-        in error.problem
-    )
+    assert f"({where[0]} port {where[1]}) takes the connection, but does not" in error.problem
+    assert ("within 0.5 s" in error.problem) == (kind == "mute")
+    assert ("it sends «HTTP/1.0 400 Bad Request»" in error.problem) == (kind == "talkative")
+    assert ("a web server listens" in error.why) == (kind == "talkative")
     with pytest.raises(Unreachable, match="does not speak ssh"):
         host_key(at(host, where).address)
 
