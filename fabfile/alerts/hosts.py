@@ -30,7 +30,8 @@ def unit_rules(pages: Mapping[str, str]) -> Iterator[AlertRule]:
 
 def host_rules(settings: Settings) -> Iterator[AlertRule]:
     """Disks, logs, clocks, pending restarts."""
-    real = '{fstype!~"tmpfs|iso9660",mountpoint!~"/boot.*"}'
+    # Not all of tmpfs: logs may be kept in memory, and fill up there as on a disk.
+    real = '{fstype!="iso9660",mountpoint!~"/(boot|dev|proc|run|sys|tmp).*"}'
     for what, free, size in (
         ("bytes", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
         ("inodes", "node_filesystem_files_free", "node_filesystem_files"),
