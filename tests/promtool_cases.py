@@ -368,10 +368,11 @@ CAUSES = (
         Cause(
             "disk-full",
             "",
-            {f"{free}{DISK}": f"5{LONG}", f"{size}{DISK}": f"100{LONG}"},
+            {f"{free}{DISK}": f"{left}{LONG}", f"{size}{DISK}": f"100{LONG}"},
             "70s",
-            severity="inform",
+            severity=severity,
         )
+        for left, severity in ((5, "inform"), (0, "page"))
         for free, size in (
             ("node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
             ("node_filesystem_files_free", "node_filesystem_files"),

@@ -28,25 +28,34 @@ def unit_rules(pages: Mapping[str, str]) -> Iterator[AlertRule]:
         )
 
 
-def host_rules(settings: Settings) -> Iterator[AlertRule]:
-    """Disks, logs, clocks, pending restarts."""
+def _disk_rules() -> Iterator[AlertRule]:
+    """File systems that are nearly full, and those that are full."""
     # Not all of tmpfs: logs may be kept in memory, and fill up there as on a disk.
     real = '{fstype!="iso9660",mountpoint!~"/(boot|dev|proc|run|sys|tmp).*"}'
     for what, free, size in (
         ("bytes", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
         ("inodes", "node_filesystem_files_free", "node_filesystem_files"),
     ):
-        yield AlertRule(
-            "disk-full",
-            f"100 * {free}{real} / ({size}{real} > 0) < 10",
-            "1m",
-            "inform",
-            f'{{{{ $labels.mountpoint }}}} on {HOST} has {{{{ $value | printf "%.0f" }}}} %'
-            f" of its {what} left",
-            "nothing until it is full; then whatever writes there fails",
-            "fab incident.disk-full",
-            {"what": what},
-        )
+        for limit, severity, felt in (
+            (10, "inform", "nothing until it is full; then whatever writes there fails"),
+            (1, "page", "errors, now or soon: whatever writes there fails"),
+        ):
+            yield AlertRule(
+                "disk-full",
+                f"100 * {free}{real} / ({size}{real} > 0) < {limit}",
+                "1m",
+                severity,
+                f'{{{{ $labels.mountpoint }}}} on {HOST} has {{{{ $value | printf "%.0f" }}}} %'
+                f" of its {what} left",
+                felt,
+                "fab incident.disk-full",
+                {"what": what},
+            )
+
+
+def host_rules(settings: Settings) -> Iterator[AlertRule]:
+    """Disks, logs, clocks, pending restarts."""
+    yield from _disk_rules()
     # logrotate acts once a minute at log_max_mb; twice that is the bound of R22.
     yield AlertRule(
         "log-rotation",

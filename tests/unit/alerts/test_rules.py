@@ -108,4 +108,4 @@ def test_every_cause_has_a_case_for_promtool() -> None:
     cases = {(case.name, case.severity, case.what) for case in CAUSES}
     disks = {one for one in rules if one[0] == "disk-full"}
     assert rules - disks <= cases
-    assert sum(case.name == "disk-full" for case in CAUSES) == len(disks) == 2
+    assert sum(case.name == "disk-full" for case in CAUSES) == len(disks) == 4
