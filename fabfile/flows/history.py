@@ -12,7 +12,7 @@ from ..console.rollup import open_console
 from ..engine.errors import UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet, failed_hosts
 from ..engine.messages import plural
-from ..engine.terminal import print_warning
+from ..engine.terminal import print_warning, print_wrapped
 from ..records.host_acts import acts_probe, gather_runs, parse_by_hand, parse_entries, parse_healer
 from ..records.moment import parse_since, show_time
 from ..records.own_acts import join_acts, read_run_folders
@@ -82,24 +82,15 @@ def read_acts(fleet: Fleet, since: float) -> tuple[list[PastAct], dict[str, Runb
 
 
 def _print_acts(out: Console, acts: Sequence[PastAct]) -> None:
-    from rich.table import Table
+    """Print a line for each act, and below it what it changed and why."""
     from rich.text import Text
 
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for title in ("when (UTC)", "who", "task", "hosts", "result"):
-        table.add_column(title, no_wrap=title in ("when (UTC)", "task", "result"))
-    table.add_column("what", ratio=1)
+    indent = Text("    ")
     for act in acts:
-        what = Text(act.text)
+        line = Text(f"{show_time(act.time)}  ") + Text(act.result, STYLE.get(act.result, "dim"))
+        line += Text(f"  {act.who}: {act.task} on {' '.join(act.hosts) or 'no host'}")
+        print_wrapped(out, Text(""), line)
+        if act.text:
+            print_wrapped(out, indent, Text(act.text, "dim"))
         if act.reason:
-            what.append(f"\nreason: {act.reason}", style="italic")
-        table.add_row(
-            show_time(act.time),
-            Text(act.who),
-            act.task,
-            " ".join(act.hosts),
-            Text(act.result, style=STYLE.get(act.result, "dim")),
-            what,
-        )
-    if acts:
-        out.print(table)
+            print_wrapped(out, indent, Text(f"reason: {act.reason}", "italic"))

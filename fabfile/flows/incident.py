@@ -83,7 +83,7 @@ def triage_incident(settings: Settings, options: IncidentOptions) -> int:
         _print_causes(out, name, causes, seen)
         _print_recent(out, acts)
         _print_act(out, causes, act)
-    out.print(f"evidence: {folder}", markup=False)
+    out.print(f"evidence: {folder}   (timeline.txt: who did what, and errors)", markup=False)
     out.print(
         f"[bold]incident[/]: {plural(len(causes), 'cause')} · {plural(len(seen.hosts), 'host')} ·"
         f" {time.monotonic() - started:.2f} s"

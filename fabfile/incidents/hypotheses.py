@@ -14,7 +14,7 @@ from ..settings.paths import app_unit
 from ..settings.settings import Settings
 from .app_figures import find_leak, find_slow_nodes
 from .evidence import Evidence
-from .probes import BALANCER, DATABASE, MEMORY
+from .probes import BALANCER, DATABASE, FILES, MEMORY
 
 BUSY_REQUESTS = 50
 """Requests that wait for a node on one edge, from which the nodes are overloaded."""
@@ -103,14 +103,22 @@ def _find_reported(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
             continue
         # An edge reports the node that it sees down: the cause is at the node.
         host = problem.about[0] if len(problem.about) == 1 else where
+        more = _name_largest_file(seen, host) if problem.incident == "disk-full" else ""
         yield Hypothesis(
             problem.incident or OTHER,
-            problem.message,
+            problem.message + more,
             problem.next,
             host,
             problem.down,
             problem.unit or (app_unit(settings) if problem.incident == "app-down" else ""),
         )
+
+
+def _name_largest_file(seen: Evidence, host: str) -> str:
+    """The largest file of the first full file system of `host`, as the end of a sentence."""
+    reading = seen.readings.get(host, {}).get(FILES)
+    lines = reading.out.splitlines() if reading else []
+    return f"; largest file: {lines[1]}" if len(lines) > 1 else ""
 
 
 def _all_problems(seen: Evidence) -> Iterator[tuple[str, Problem]]:

@@ -14,7 +14,7 @@ from ..records.by_hand import sudo_script
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
 
-DATABASE, BALANCER, MEMORY = "database", "balancer", "app-memory"
+DATABASE, BALANCER, MEMORY, FILES = "database", "balancer", "app-memory", "largest-files"
 """The names of the probes whose answers `hypotheses` reads; all others are for people."""
 
 SLOW_STATEMENTS = r"""SELECT to_regclass('pg_stat_statements') IS NOT NULL AS counted \gset
@@ -50,6 +50,16 @@ ORDER BY query_start LIMIT 60;"""
 """JSON lines: every session, who blocks it, and its statement, the oldest first."""
 
 
+LARGEST_FILES = r"""df --output=pcent,target 2>/dev/null | while read -r used mount; do
+  [ "${used%\%}" -ge 90 ] 2>/dev/null || continue
+  echo "$mount"
+  timeout 2 find "$mount" -xdev -type f -printf '%k KiB, changed %TF %.8TT: %p\n' |
+    sort -rn | head -n 5
+done
+true"""
+"""Each file system that is nearly full, then its largest files."""
+
+
 def evidence_probes(settings: Settings, node: Node, *, trace: bool = False) -> Mapping[str, str]:
     """The probes of `node` by name; each is shell text that ends within about 3 seconds.
 
@@ -64,7 +74,8 @@ def evidence_probes(settings: Settings, node: Node, *, trace: bool = False) -> M
         "sockets": "ss -s; ss -tlnp; timeout 2 ss -tanp | head -n 300; true",
         "memory": "free -m; ps -eo pid,user,nlwp,rss,pcpu,etimes,comm --sort=-rss | head -n 25;"
         " true",
-        "disk": "df -h; df -i; true",
+        "disk": "df -hT; df -i; true",
+        FILES: LARGEST_FILES,
         "logins": "last -n 20 2>/dev/null; who; timeout 2 journalctl -q --no-pager -n 100 -t sshd"
         f" --since -2h; {sudo_script('-2h', lines=100, seconds=2)}; true",
     }

@@ -60,9 +60,11 @@ def parse_sudo(host: str, line: str) -> PastAct | None:
 
 def only_reads(command: str) -> bool:
     """Whether a shell command is known to change nothing."""
-    if re.search(r"[;&>`]|\$\(|\bsh\b|xargs|-exec|-delete", command):
+    command = re.sub(r"\d?>(/dev/null|&\d)", "", command)
+    parts = re.split(r"&&|\|\||[;|\n]", command)
+    if any(re.search(r"[>`&]|\$\(|\bsh\b|xargs|-exec|-delete", part) for part in parts):
         return False
-    return all(_reads(part.split()) for part in command.split("|"))
+    return all(_reads(part.split()) for part in parts if part.strip())
 
 
 def _reads(words: list[str]) -> bool:

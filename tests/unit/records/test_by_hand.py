@@ -50,6 +50,8 @@ def test_other_lines_are_no_acts(line: str) -> None:
         ("/usr/bin/systemctl status bingo", True),
         ("systemctl is-active bingo", True),
         ("journalctl -n 9 | grep error | tail -n 3", True),
+        ("df -h /var; du -xh /var 2>/dev/null | head -n 5 && ls /var/log", True),
+        ("ls & reboot", False),
         ("systemctl stop bingo", False),
         ("cat /etc/x; reboot", False),
         ("cat x > /etc/nginx/nginx.conf", False),
