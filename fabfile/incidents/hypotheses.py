@@ -71,7 +71,16 @@ def find_causes(settings: Settings, seen: Evidence) -> list[Hypothesis]:
     # What others report about a host that does not answer is an effect of that.
     of_lost = set(BY_ROLE.values())
     found = [cause for cause in found if cause.name in of_lost or cause.host not in lost]
-    return sorted(dict.fromkeys(_join_nodes(settings, found)), key=_rank)
+    found = list(_drop_known_alerts(_join_nodes(settings, found)))
+    return sorted(dict.fromkeys(found), key=_rank)
+
+
+def _drop_known_alerts(found: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
+    """Leave out alerts that say to type the incident of a cause that was seen on the hosts."""
+    known = {f"fab incident.{cause.name}" for cause in found}
+    for cause in found:
+        if cause.name != OTHER or cause.next.partition("   ")[0] not in known:
+            yield cause
 
 
 def _rank(cause: Hypothesis) -> tuple[bool, bool, int]:

@@ -165,6 +165,14 @@ def test_a_refused_question_tells_of_used_connections() -> None:
     assert names(Evidence([host("db1")], unknown=(refused,))) == ["db-connections"]
 
 
+def test_an_alert_about_a_known_cause_is_left_out() -> None:
+    command = "fab incident.db-down   (fab runbook db-down)"
+    alert = Problem("alert db-down: PostgreSQL does not answer", command)
+    down = Problem("PostgreSQL has stopped", "journalctl", incident="db-down")
+    assert names(Evidence([host("db1", down)], site=[alert])) == ["db-down"]
+    assert names(Evidence([host("db1")], site=[alert])) == [OTHER]
+
+
 def test_a_wrong_clock_is_named_once() -> None:
     status = host("db1", *find_clock_problems(ClockOffset(60.0, 0.1)))
     assert names(Evidence([status])) == ["clock"]
