@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from fabfile.engine.host import Node
+from fabfile.engine.host import HostSsh, Node
 from fabfile.settings.inventory import ROLES
 from fabfile.settings.settings import (
     Acme,
@@ -52,9 +52,12 @@ lab. Relative paths in it are relative to its folder. `site.example.toml` is a t
 setting. An unknown key, a wrong type or a value out of range is refused before anything is done.
 """
 
+HOST_KEYS = ("address", "roles")
+
 TYPES: dict[Any, str] = {
     str: "text",
     int: "whole number",
+    int | None: "whole number",
     float: "number",
     bool: "true or false",
     Path: "path",
@@ -62,18 +65,22 @@ TYPES: dict[Any, str] = {
     Acme | None: "table",
 }
 
+LISTS = (tuple[str, ...], tuple[str, ...] | None)
+
 
 def render_settings() -> str:
     """The whole page."""
     parts = [INTRODUCTION, _section("The site", Settings, "", ("name", "service"))]
-    parts.append(_section("`[hosts.NAME]`, one table per host", Node, "hosts.NAME"))
+    parts.append(_section("`[hosts.NAME]`, one table per host", Node, "hosts.NAME", HOST_KEYS))
+    parts.append(_section("`[hosts.NAME.ssh]`, optional", HostSsh, "hosts.NAME.ssh"))
     parts += [_section(f"`[{name}]`", table, name) for name, table in TABLES.items()]
     return "\n".join(parts)
 
 
 def setting_names() -> list[str]:
     """Every key of a site file, as `table.key`; hosts are in `hosts.NAME`."""
-    names = ["name", "service", "hosts.NAME.address", "hosts.NAME.roles"]
+    names = ["name", "service", *(f"hosts.NAME.{key}" for key in HOST_KEYS)]
+    names += [f"hosts.NAME.ssh.{spec.name}" for spec in fields(HostSsh)]
     return names + [f"{name}.{spec.name}" for name, kind in TABLES.items() for spec in fields(kind)]
 
 
@@ -93,10 +100,10 @@ def read_field_docs(kind: type[Any]) -> dict[str, str]:
 def _section(title: str, kind: type[Any], table: str, only: tuple[str, ...] = ()) -> str:
     docs, hints = read_field_docs(kind), get_type_hints(kind)
     lines = [f"## {title}", ""]
-    if not only:
+    if kind is not Settings:
         lines += [*_wrap(" ".join((kind.__doc__ or "").split())), ""]
     for spec in fields(kind):
-        if (only and spec.name not in only) or (kind is Node and spec.name == "name"):
+        if only and spec.name not in only:
             continue
         key = f"{table}.{spec.name}".lstrip(".")
         facts = "; ".join(_facts(key, hints[spec.name], spec))
@@ -109,7 +116,7 @@ def _facts(key: str, hint: Any, spec: Field[Any]) -> Iterator[str]:
     if key.endswith(".roles"):
         yield f"list of {', '.join(ROLES)}"
     elif key in TEXTS:
-        yield f"list, each {TEXTS[key][1]}" if hint == tuple[str, ...] else TEXTS[key][1]
+        yield f"list, each {TEXTS[key][1]}" if hint in LISTS else TEXTS[key][1]
     elif key in RANGES:
         least, most = RANGES[key]
         yield f"{TYPES[hint]} from {least} to {most}"

@@ -34,7 +34,7 @@ for node in settings.inventory.having("app"):
     with fabric.Connection(
         node.address,
         user=settings.ssh.user,
-        port=settings.ssh.port,
+        port=settings.ssh.port or 22,
         connect_kwargs={"key_filename": str(settings.ssh.key)},
     ) as connection:
         for step in STEPS:

@@ -143,7 +143,7 @@ class Edges:
         links = self.fleet.links
         try:
             for taker in takers:
-                links[taker].run(take_script(links[giver].address.host, self.address))
+                links[taker].run(take_script(self.fleet.node(giver).address, self.address))
             links[giver].run(give_script(self.address) + drain_edge_script(why))
             if not wait_until(
                 lambda: self._has_moved(giver, takers), seconds=MOVE_SECONDS, every=0.05

@@ -9,16 +9,24 @@ from __future__ import annotations
 import hashlib
 import logging
 import socket
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from .dial import connect
 from .errors import RunbookError, Unreachable
 from .greeting import LONGEST
+from .hops import dial_through
 from .host import Address
+from .host_certificate import find_certificate_fault
+from .keepalive import expect_answers
 from .known_hosts import HostKey, KnownHosts
 from .refusal import add_banner, explain_refusal, explain_silence, lacks_key_type
+from .slowness import warn_if_login_slow
 
+CERTIFICATE = "-cert-v01@openssh.com"
+"""The end of the name of a host key algorithm that shows a certificate."""
 KEEPALIVE = 5
 """Seconds between keepalives, so that a lost host is noticed while a script prints nothing."""
 SILENCE = 30
@@ -38,7 +46,7 @@ def open_connection(a: Address) -> Any:
     # paramiko also raises its errors: the log would only add tracebacks.
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     known = KnownHosts.read(a.known_hosts)
-    sock = dial_host(a)
+    sock = dial(a)
     config = fabric.Config(overrides={"load_ssh_configs": False}, lazy=True)
     options = {"sock": sock, **_connect_options(a, known)}
     connection = fabric.Connection(
@@ -47,6 +55,7 @@ def open_connection(a: Address) -> Any:
     policy = _PinnedKeyPolicy(a, known)
     # The client itself loads no known_hosts, so it calls the policy for every host.
     connection.client.set_missing_host_key_policy(policy)
+    started = time.monotonic()
     try:
         connection.open()
     except Exception as error:
@@ -57,23 +66,32 @@ def open_connection(a: Address) -> Any:
         sock.close()
         refusal = explain_refusal(a, error, sock.first, host_verified=policy.verified)
         raise add_banner(a, refusal, banner) from None
+    warn_if_login_slow(a, time.monotonic() - started)
     connection.transport.set_keepalive(KEEPALIVE)
+    if a.via:  # TCP ends at the bastion, so it does not notice that the host is lost
+        expect_answers(connection.transport, KEEPALIVE, SILENCE)
     return connection
 
 
 def _connect_options(a: Address, known: KnownHosts) -> dict[str, Any]:
     """The options of paramiko: each wait is bounded, and a key of the site file is the only one."""
     waits = ("timeout", "banner_timeout", "auth_timeout", "channel_timeout")
-    kinds = [key.kind for key in known.pinned(a.entry)]
-    factory = partial(_transport, kinds=kinds, timeout=a.timeout)
+    factory = partial(_transport, kinds=_wanted_kinds(a, known), timeout=a.timeout)
     options = {**dict.fromkeys(waits, a.timeout), "transport_factory": factory}
     if a.key is not None:
         options |= {"key_filename": str(a.key), "allow_agent": False, "look_for_keys": False}
     return options
 
 
+def _wanted_kinds(a: Address, known: KnownHosts) -> list[str]:
+    """The types of host key to ask `a` for: those that are pinned, and certificates."""
+    kinds = [key.kind for key in known.pinned(a.entry)]
+    return [*kinds, *([CERTIFICATE] if known.authorities(a.host, a.port) else [])]
+
+
 class _PinnedKeyPolicy:
-    """A policy for paramiko that accepts a host only by its pinned key."""
+    """A policy for paramiko that accepts a host only by its pinned key, or by a certificate of a
+    pinned authority."""
 
     def __init__(self, a: Address, known: KnownHosts) -> None:
         self.address, self.known = a, known
@@ -88,8 +106,12 @@ class _PinnedKeyPolicy:
             RunbookError: known_hosts has a damaged line, which may be the pin.
         """
         a, shown = self.address, HostKey(key.get_name(), key.asbytes())
-        pinned = self.known.pinned(a.entry)
-        if shown in pinned:
+        pinned, authorities = self.known.pinned(a.entry), self.known.authorities(a.host, a.port)
+        fault = ""
+        if authorities:
+            revoked = self.known.revoked(a.entry)
+            fault = find_certificate_fault(key, a.host, authorities, revoked)
+        if shown in pinned or (authorities and not fault):
             self.verified = True
             return
         if any(pin.kind == shown.kind for pin in pinned):
@@ -97,6 +119,13 @@ class _PinnedKeyPolicy:
                 f"{a.name} shows another host key than the pinned one (now {key_fingerprint(key)})",
                 "another machine may intercept the connection, or the host was reinstalled",
                 f"if you know why: fab -H {a.name} trust --replace",
+            )
+        if authorities:
+            raise Unreachable(
+                f"{a.name} is not the host of a pinned authority: {fault}",
+                f"without a valid certificate we cannot verify which host answers at {a.host}",
+                f"ssh-keygen -s AUTHORITY -h -I {a.name} -n {a.host} KEY.pub; or pin the key that"
+                f" it has: fab -H {a.name} trust",
             )
         if damaged := self.known.damaged():
             raise RunbookError(
@@ -111,8 +140,8 @@ class _PinnedKeyPolicy:
         )
 
 
-def _transport(sock: socket.socket, *, kinds: Sequence[str], timeout: float, **options: Any) -> Any:
-    """A paramiko transport that requests a host key of one of `kinds`.
+def _transport(sock: Any, *, kinds: Sequence[str], timeout: float, **options: Any) -> Any:
+    """A paramiko transport that requests a host key of one of `kinds`, first a certificate.
 
     If paramiko knows none of `kinds`, it requests any key.
     """
@@ -121,8 +150,12 @@ def _transport(sock: socket.socket, *, kinds: Sequence[str], timeout: float, **o
     transport = paramiko.Transport(sock, **options)
     transport.handshake_timeout = transport.banner_timeout = timeout
     offer = transport.get_security_options()
-    requested = [name for name in offer.key_types if _key_type(name) in kinds]
-    if requested:
+    plain = [name for name in offer.key_types if not name.endswith(CERTIFICATE)]
+    requested = [name for name in plain if _key_type(name) in kinds]
+    if CERTIFICATE in kinds:
+        # A plain key, too: the error can then say what the host shows in place of a certificate.
+        offer.key_types = [f"{name}{CERTIFICATE}" for name in plain] + (requested or plain)
+    elif requested:
         offer.key_types = requested
     return transport
 
@@ -132,6 +165,15 @@ def _key_type(algorithm: str) -> str:
     return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
 
 
+def dial(a: Address) -> Any:
+    """What leads to the ssh port of `a`: a socket, or a channel of its bastion.
+
+    Raises:
+        Unreachable: nothing answers, or a bastion on the way does not work.
+    """
+    return dial_through(a.via, a, open_connection) if a.via else dial_host(a)
+
+
 def dial_host(a: Address) -> PromptSocket:
     """A TCP connection that sends without delay and notices a dead peer.
 
@@ -139,7 +181,7 @@ def dial_host(a: Address) -> PromptSocket:
         Unreachable: nothing answers.
     """
     try:
-        sock = socket.create_connection((a.host, a.port), timeout=a.timeout)
+        sock = connect(a.host, a.port, a.timeout)
     except OSError as error:
         raise explain_silence(a, error) from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -192,7 +234,7 @@ def host_key(a: Address, kind: str = "") -> Any:
     import paramiko
 
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-    sock = dial_host(a)
+    sock = dial(a)
     transport = _transport(sock, kinds=[kind], timeout=a.timeout)
     try:
         transport.start_client(timeout=a.timeout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -10,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from .channel import WINDOW, Answer, Result, end_input, ignore_closed, start_command
 from .connection import open_connection
-from .errors import RunbookError
 from .frame import Frame
 from .host import Address
 from .login import explain_no_start
 from .refusal import connection_lost
 from .scripts import report_script
+from .shared_connection import SharedConnection
 from .shell import wrap_script
-from .slowness import warn_if_login_slow, warn_if_slow, warn_of_silence
+from .slowness import warn_if_slow, warn_of_silence
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
@@ -41,22 +40,17 @@ class Conversation:
         self.delay = 0.0
         """The longest time in seconds that sudo took to start a script. Every time limit on the
         host must allow for it."""
-        self._connection: Any = None
-        self._opening = threading.Lock()
-        self._tries = 0
-        self._failure: RunbookError | None = None
+        self._connection = SharedConnection(lambda: open_connection(address))
         self._root_shell = "/bin/sh" if address.user == "root" else SUDO_SHELL
 
     def transport(self) -> Transport:
         """The open paramiko transport, for forwarding a socket."""
-        transport: Transport = self._open_once().transport
+        transport: Transport = self._connection.get().transport
         return transport
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._connection.close()
 
     def _take_lines(self, script: str, silence: float) -> Iterator[str]:
         """Run `script`; yield its lines as they arrive, until the script or the caller ends."""
@@ -177,31 +171,11 @@ class Conversation:
             code=answer.exit_status(),
         )
 
-    def _open_once(self) -> Any:
-        seen_tries = self._tries
-        with self._opening:
-            if self._connection is not None:
-                return self._connection
-            # Another thread tried while this thread waited for it. A dead host must not cost its
-            # time-out once for each thread.
-            if self._tries > seen_tries and self._failure:
-                raise self._failure
-            started = time.monotonic()
-            try:
-                self._connection, self._failure = open_connection(self.address), None
-                warn_if_login_slow(self.address, time.monotonic() - started)
-            except RunbookError as error:
-                self._failure = error
-                raise
-            finally:
-                self._tries += 1
-            return self._connection
-
     def _open_channel(self, command: str, timeout: float) -> tuple[Any, Channel]:
         import paramiko
 
         for second_try in (False, True):
-            connection = self._open_once()
+            connection = self._connection.get()
             try:
                 channel: Channel = connection.transport.open_session(
                     window_size=WINDOW, timeout=self.address.timeout
@@ -211,11 +185,8 @@ class Conversation:
                 start_command(connection.transport, channel, command)
                 return connection, channel
             except (paramiko.SSHException, OSError, EOFError) as error:
-                # An idle connection may have died: try once more with a new one. The old one is
-                # not closed here: other threads may still finish their scripts on it.
-                with self._opening:
-                    if self._connection is connection:
-                        self._connection = None
+                # An idle connection may have died: try once more with a new one.
+                self._connection.drop(connection)
                 if second_try:
                     raise connection_lost(self.name, error) from None
         raise AssertionError("unreachable")

@@ -40,6 +40,10 @@ class Fleet:
         """The link to `node`."""
         return self.links[node.name]
 
+    def node(self, name: str) -> Node:
+        """The host called `name`."""
+        return next(node for node in self.nodes if node.name == name)
+
     def having(self, *roles: str) -> tuple[Node, ...]:
         """The hosts of this fleet that have at least one of `roles`."""
         return tuple(node for node in self.nodes if set(roles) & set(node.roles))

@@ -85,16 +85,21 @@ class KnownHosts:
             return cls()
 
     def pinned(self, entry: str) -> list[HostKey]:
-        """The keys that `entry` may show.
-
-        An authority in the file pins no key: certificates of hosts are not checked.
-        """
+        """The keys that `entry` may show. An authority in the file pins no key."""
         revoked = self.revoked(entry)
         return [key for key in self._keys(entry, "") if key not in revoked]
 
     def revoked(self, entry: str) -> list[HostKey]:
         """The keys that `entry` must not show."""
         return self._keys(entry, "@revoked")
+
+    def authorities(self, host: str, port: int) -> list[HostKey]:
+        """The keys that may sign the certificate of `host`.
+
+        As for ssh, a line for `host` alone holds for every port.
+        """
+        entries = dict.fromkeys((entry_name(host, port), host))
+        return [key for entry in entries for key in self._keys(entry, "@cert-authority")]
 
     def damaged(self) -> str:
         """The first line whose key cannot be decoded; empty if there is none."""

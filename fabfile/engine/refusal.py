@@ -82,10 +82,12 @@ def explain_refusal(
     ):
         # "Authentication failed." adds nothing to the sentence.
         reason = "" if "failed" in str(error) else f" ({error})"
+        jump = f"-o ProxyJump={a.jumps} " if a.via else ""
         return Unreachable(
             f"{a.name} refuses user {a.user} with the key {a.key or 'of the agent'}{reason}",
             "nothing was done on it",
-            f"ssh-copy-id -i {a.key or 'KEY'} {a.user}@{a.host}   (or fix [ssh] in the site file)",
+            f"ssh-copy-id {jump}-i {a.key or 'KEY'} {a.user}@{a.host}   (or fix [ssh] in the site"
+            " file)",
         )
     if mismatch := explain_mismatch(a, first, error):
         return mismatch

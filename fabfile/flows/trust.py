@@ -1,4 +1,8 @@
-"""`fab trust`: show the hosts' ssh keys and pin them. A pinned key is never replaced silently."""
+"""`fab trust`: show the ssh keys of bastions and hosts, and pin them.
+
+A pinned key is never replaced silently. A bastion comes before the hosts behind it: their keys can
+be read only through a bastion that is pinned.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..console.rollup import open_console
+from ..engine.connection import CERTIFICATE
 from ..engine.errors import DIFFERS, OK, RunbookError
+from ..engine.host_certificate import find_certificate_fault
 from ..engine.known_hosts import HostKey, KnownHosts
 from ..engine.link import Address, host_key, key_fingerprint
 from ..engine.messages import plural
@@ -20,6 +26,7 @@ class KeyState(StrEnum):
     """Whether known_hosts has a key that a host shows."""
 
     PINNED = "pinned"
+    SIGNED = "signed by a pinned authority"
     NEW = "new"
     DIFFERS = "differs from the pinned key"
     REVOKED = "revoked in known_hosts (@revoked), never pinned"
@@ -51,23 +58,33 @@ def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bo
         The exit code: 2 if a key is revoked, or a pinned key differs and `replace` is not set.
 
     Raises:
-        RunbookError: a host does not answer, or the answer was no.
+        RunbookError: a host or a bastion does not answer, or the answer was no.
     """
+    ways = [host_address(settings, node).way for node in settings.inventory.select(names)]
+    for distance in range(max(map(len, ways))):
+        stage = dict.fromkeys(way[distance] for way in ways if len(way) > distance)
+        code = _pin_stage(settings.ssh.known_hosts, list(stage), replace=replace, yes=yes)
+        if code != OK:
+            return code
+    return OK
+
+
+def _pin_stage(file: Path, addresses: Sequence[Address], *, replace: bool, yes: bool) -> int:
+    """Pin the keys of hosts that are reached through the same number of bastions."""
     from rich.table import Table
 
-    out, file = open_console(), settings.ssh.known_hosts
-    known = KnownHosts.read(file)
+    out, known = open_console(), KnownHosts.read(file)
     table = Table("host", "address", "fingerprint", "state", box=None, header_style="dim")
     shown: list[ShownKey] = []
-    for node in settings.inventory.select(names):
-        for key in _read_keys(host_address(settings, node), known):
+    for address in addresses:
+        for key in _read_keys(address, known):
             shown.append(key)
-            table.add_row(node.name, key.address.entry, key_fingerprint(key.key), key.state)
+            table.add_row(address.name, address.entry, key_fingerprint(key.key), key.state)
     out.print(table)
     if refusal := _explain_bad_keys({key.state for key in shown}, replace=replace):
         out.print(f"[bold red]✗[/] {refusal}")
         return DIFFERS
-    unpinned = [key for key in shown if key.state is not KeyState.PINNED]
+    unpinned = [key for key in shown if key.state not in (KeyState.PINNED, KeyState.SIGNED)]
     if not unpinned:
         return OK
     if not yes and not _confirm():
@@ -91,6 +108,11 @@ def _explain_bad_keys(states: set[KeyState], *, replace: bool) -> str:
 def _read_keys(address: Address, known: KnownHosts) -> Iterator[ShownKey]:
     """The host's key of each pinned type, or the key that the host prefers if there is none."""
     pinned, revoked = known.pinned(address.entry), known.revoked(address.entry)
+    if authorities := known.authorities(address.host, address.port):
+        key = host_key(address, CERTIFICATE)
+        if not find_certificate_fault(key, address.host, authorities, revoked):
+            yield ShownKey(address, key, KeyState.SIGNED)
+            return
     found = [host_key(address, kind) for kind in dict.fromkeys(pin.kind for pin in pinned)]
     keys = [key for key in found if key is not None] or [host_key(address)]
     # By type, because a host may answer with a key of another type than the requested one:

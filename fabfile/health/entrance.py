@@ -26,8 +26,7 @@ def find_entrance_problems(settings: Settings) -> list[Problem]:
     """Return what keeps users out, as seen from this machine. All checks run at the same time."""
     checks: list[Callable[[], Problem | None]] = [
         partial(_check_port, settings, name, address, port)
-        for name, address in _list_user_addresses(settings)
-        for port in (settings.edge.port, settings.edge.https_port)
+        for name, address, port in _list_entrances(settings)
     ]
     if not checks:
         return []
@@ -36,12 +35,19 @@ def find_entrance_problems(settings: Settings) -> list[Problem]:
     return found or list(_check_answer(settings))
 
 
-def _list_user_addresses(settings: Settings) -> list[tuple[str, str]]:
-    """Return the floating address, or else the address of each edge, with a name."""
-    edges = settings.inventory.having("edge")
+def _list_entrances(settings: Settings) -> list[tuple[str, str, int]]:
+    """Return each address and port that users call, with a name."""
+    edges, url = settings.inventory.having("edge"), urlsplit(settings.service)
+    ports = (settings.edge.port, settings.edge.https_port)
+    own = {settings.edge.address, *(edge.address for edge in edges)}
+    if url.hostname and url.hostname not in own:
+        # The hosts' own addresses may be private: this machine reaches them through a bastion.
+        port = url.port or (443 if url.scheme == "https" else 80)
+        return [("the service", url.hostname, port)]
+    addresses = [(edge.name, edge.address) for edge in edges]
     if settings.edge.address and edges:
-        return [("the floating address", settings.edge.address)]
-    return [(edge.name, edge.address) for edge in edges]
+        addresses = [("the floating address", settings.edge.address)]
+    return [(name, address, port) for name, address in addresses for port in ports]
 
 
 def _check_port(settings: Settings, name: str, address: str, port: int) -> Problem | None:

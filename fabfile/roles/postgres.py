@@ -10,6 +10,7 @@ import re
 from ..engine.host import Node
 from ..engine.step import Step
 from ..settings.bingo import SERVICE
+from ..settings.reach import host_address
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.block import Block
@@ -174,7 +175,8 @@ def index_steps(settings: Settings) -> list[Step]:
 
 
 def _ident_text(settings: Settings) -> str:
-    return render_template("postgres/pg_ident.conf", ssh_user=settings.ssh.user)
+    login = host_address(settings, settings.inventory.first_having("postgres"))
+    return render_template("postgres/pg_ident.conf", ssh_user=login.user)
 
 
 def _ready_command(port: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from ..engine.addresses import is_ipv4
 from ..engine.errors import RunbookError
 from ..engine.files import create_secret
-from ..engine.host import Node
+from ..engine.host import HostSsh, Node
 from ..engine.secret import Secret
 from .inventory import ROLES, Inventory
 from .settings import Acme, App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
@@ -46,6 +46,8 @@ class Reader:
         self._refuse_unknown_keys("", data, known)
         made = {key: self._read_table(key, kind, data.get(key, {})) for key, kind in tables.items()}
         name = self._read_value("name", str, data.get("name", self.path.stem))
+        if not made["ssh"].user and not made["ssh"].config:
+            raise self._wrong_value("ssh.user", "is missing")
         inventory = self._read_inventory(data.get("hosts", {}))
         self._check_floating_address(made["edge"], inventory)
         self._check_acme(made["tls"])
@@ -102,7 +104,7 @@ class Reader:
             at = f"hosts.{name}"
             if not isinstance(entry, dict):
                 raise self._wrong_value(at, "must be a table with address and roles")
-            self._refuse_unknown_keys(at, entry, {"address", "roles"})
+            self._refuse_unknown_keys(at, entry, {"address", "roles", "ssh"})
             self._check_rule("hosts", name)
             address = self._read_value(f"{at}.address", str, entry.get("address"))
             if not is_ipv4(address):  # it goes into pg_hba.conf and haproxy.cfg as it is
@@ -112,7 +114,8 @@ class Reader:
             roles = entry.get("roles")
             if not isinstance(roles, list) or not roles or any(role not in ROLES for role in roles):
                 raise self._wrong_value(f"{at}.roles", f"must be a list out of {', '.join(ROLES)}")
-            nodes.append(Node(name, address, tuple(roles)))
+            ssh = self._read_table(f"{at}.ssh", HostSsh, entry.get("ssh", {}))
+            nodes.append(Node(name, address, tuple(roles), ssh))
         return Inventory(tuple(nodes))
 
     def _read_table(self, name: str, kind: type[Any], entry: Any) -> Any:
@@ -136,8 +139,10 @@ class Reader:
             return self._read_path(at, hint, self._read_value(at, str, value))
         if hint == Acme | None:
             return self._read_table(at, Acme, value)
-        if hint == tuple[str, ...]:
+        if hint in (tuple[str, ...], tuple[str, ...] | None):
             return self._read_texts(at, value)
+        if hint == int | None:
+            hint = int
         if hint is float and type(value) is int:
             value = float(value)
         if type(value) is not hint:
@@ -146,8 +151,11 @@ class Reader:
         return value
 
     def _read_texts(self, at: str, value: Any) -> tuple[str, ...]:
+        if at.endswith("ssh.jump") and isinstance(value, str):  # the usual case: one bastion
+            value = [value]
         if not isinstance(value, list):
-            raise self._wrong_value(at, f'must be a list like ["{EXAMPLES[at]}"], not {value!r}')
+            example = EXAMPLES[_rule_key(at)]
+            raise self._wrong_value(at, f'must be a list like ["{example}"], not {value!r}')
         return tuple(self._read_value(at, str, item) for item in value)
 
     def _read_path(self, at: str, hint: Any, text: str) -> Path | None:
@@ -160,12 +168,13 @@ class Reader:
 
     def _check_rule(self, at: str, value: Any) -> None:
         """Refuse a value outside the range or the form for the key `at`, if there is one."""
-        if at in RANGES:
-            least, most = RANGES[at]
+        rule = _rule_key(at)
+        if rule in RANGES:
+            least, most = RANGES[rule]
             if not least <= value <= most:
                 raise self._wrong_value(at, f"must be from {least} to {most}, not {value}")
-        elif at in TEXTS:
-            pattern, words = TEXTS[at]
+        elif rule in TEXTS:
+            pattern, words = TEXTS[rule]
             if not re.fullmatch(pattern, value):
                 raise self._wrong_value(at, f"must be {words}, not {value!r}")
 
@@ -220,6 +229,11 @@ class Reader:
 
     def _wrong_value(self, key: str, what: str) -> RunbookError:
         return RunbookError(f"{self.path}: {key} {what}", "nothing was done", f"edit {self.path}")
+
+
+def _rule_key(at: str) -> str:
+    """The name of the rule for the key `at`: that of a host has the same rule on each host."""
+    return re.sub(r"^hosts\..*\.ssh\.", "hosts.NAME.ssh.", at)
 
 
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}

@@ -17,15 +17,22 @@ from .project import PROJECT
 class Ssh:
     """How the controller reaches the hosts."""
 
-    user: str
-    """The user on every host. It needs `sudo` without a password."""
+    user: str = ""
+    """The user on every host, and on the bastions. It needs `sudo` without a password on the hosts.
+    Required, unless `config` is true and ~/.ssh/config has it."""
     known_hosts: Path = Path("known_hosts")
     """The file with the pinned host keys. An unknown or changed key is refused; `fab trust` pins
-    it."""
+    it. A line `@cert-authority` accepts each host whose certificate that authority signed."""
     key: Path | None = None
     """The private key. Without it, the keys of the ssh agent are used."""
-    port: int = 22
-    """The TCP port of sshd on every host."""
+    port: int | None = None
+    """The TCP port of sshd on every host. Default: 22."""
+    jump: tuple[str, ...] = ()
+    """The bastions on the way to the hosts, the nearest first: a text, or a list of texts. Their
+    keys are pinned and verified like those of the hosts."""
+    config: bool = False
+    """Whether HostName, Port, User, ProxyJump and IdentityFile are taken from ~/.ssh/config, where
+    the site file does not give them. It is asked for `ssh.host` of a host, else for its name."""
     timeout: float = 8.0
     """Seconds to wait for the connection, the banner, the authentication and the login files,
     each."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 _PORT = (1, 65535)
 RANGES = {
     "ssh.port": _PORT,
+    "hosts.NAME.ssh.port": _PORT,
     "ssh.timeout": (0.1, 600),
     "app.log_max_mb": (1, 100_000),
     "app.lifetime": (0, 1_000_000),
@@ -30,11 +31,25 @@ _NAME = (r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and under
 _USER = (r"[a-z_][a-z0-9_-]{0,30}", "a name of small letters, digits, dashes and underscores")
 _MAIL = (r"([^\s'\"#:\\]+@[^\s'\"#:\\]+)?", "an e-mail address")
 _SIZE = (r"[1-9][0-9]*(kB|MB|GB)", "a size like 512MB")
+_LOGIN = (r"[A-Za-z0-9_][A-Za-z0-9._@-]*", "a user's name")
+HOP = (
+    r"(?:([A-Za-z0-9_][A-Za-z0-9._@-]*)@)?"
+    r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_][A-Za-z0-9._-]*))(?::([0-9]{1,5}))?"
+)
+"""A bastion. Groups: user, IPv6 address, name or IPv4 address, port."""
+_JUMP = (HOP, "USER@BASTION or USER@BASTION:PORT")
 TEXTS = {
     "name": _NAME,
     "hosts": _NAME,
     "service": (r"(https?://[^\s/]\S*)?", "an address like http://10.0.0.11"),
-    "ssh.user": (r"[A-Za-z0-9_][A-Za-z0-9._@-]*", "a user's name"),
+    "ssh.user": _LOGIN,
+    "ssh.jump": _JUMP,
+    "hosts.NAME.ssh.user": _LOGIN,
+    "hosts.NAME.ssh.jump": _JUMP,
+    "hosts.NAME.ssh.host": (
+        r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|[A-Za-z0-9_][A-Za-z0-9._-]*",
+        "a name like node1.example.com, or an IPv4 or IPv6 address",
+    ),
     "app.user": _USER,
     "app.sha256": (r"[0-9a-f]{64}", "the 64 hex digits that `sha256sum BINARY` prints"),
     "app.binary": (r"[^\x00-\x1f]+", "a path or a URL"),
@@ -62,5 +77,10 @@ TEXTS = {
 }
 """The form of a value, and its description for people. These values go into configuration files,
 paths and unit names as they are."""
-EXAMPLES = {"edge.replace": "nginx", "tls.names": "api.example.com"}
+EXAMPLES = {
+    "edge.replace": "nginx",
+    "ssh.jump": "ops@bastion.example.com",
+    "hosts.NAME.ssh.jump": "ops@bastion.example.com",
+    "tls.names": "api.example.com",
+}
 """An example item for each setting that is a list."""

@@ -139,9 +139,22 @@ def new_key(path: Path) -> Path:
 
 
 class Host:
-    """One running sshd. `folder` keeps its keys and its log; `key` is the client's."""
+    """One running sshd. `folder` keeps its keys and its log; `key` is the client's.
 
-    def __init__(self, name: str, address: str, folder: Path, key: Path, port: int = 0) -> None:
+    `options`: more lines of its sshd_config. `authority`: a key that signs its host key.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        folder: Path,
+        key: Path,
+        port: int = 0,
+        *,
+        options: str = "",
+        authority: Path | None = None,
+    ) -> None:
         lacking = [package for tool, package in NEEDED.items() if shutil.which(tool) is None]
         assert not lacking, (
             f"the ssh tests need these Debian packages: {', '.join(lacking)} (./run test installs"
@@ -152,19 +165,26 @@ class Host:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or _free_port(address)
         self.host_key = new_key(folder / "host_key")
+        self.options = options
+        if authority:
+            self.certify(authority, address)
+            self.options += "\nHostCertificate /etc/ssh/test_host_key-cert.pub"
         self.log = folder / "sshd.log"
         self.known_hosts = folder / "known_hosts"
         self.pin()
         self._start()
 
     def _start(self) -> None:
+        certificate = self.folder / "host_key-cert.pub"
         files = {
             "etc/ssh/test_host_key": self.host_key.read_bytes(),
             "etc/ssh/test_authorized_keys": self.key.with_suffix(".pub").read_bytes(),
             "etc/ssh/test_config": (
-                f"{CONFIG}ListenAddress {self.address}\nPort {self.port}\n".encode()
+                f"{CONFIG}ListenAddress {self.address}\nPort {self.port}\n{self.options}\n".encode()
             ),
         }
+        if certificate.exists():
+            files["etc/ssh/test_host_key-cert.pub"] = certificate.read_bytes()
         script = SETUP + "\n".join(embed_bytes(content, to=path) for path, content in files.items())
         script += (
             "\nchmod 0600 etc/ssh/test_host_key\nexec chroot . /usr/sbin/sshd -D -e -f"
@@ -205,12 +225,31 @@ class Host:
         where = self.address if self.port == 22 else f"[{self.address}]:{self.port}"
         self.known_hosts.write_text(f"{where} {text.strip()}\n")
 
+    def certify(self, authority: Path, names: str, *options: str) -> None:
+        """Let `authority` sign its host key for `names`; its server must start after that."""
+        sign = ["ssh-keygen", "-q", "-s", str(authority), "-h", "-I", self.name, "-n", names]
+        subprocess.run([*sign, *options, str(self.host_key.with_suffix(".pub"))], check=True)
+
     def link(self, *, user: str = "ops", readonly: bool = False, timeout: float = 5.0) -> Link:
         """A link to it, as the runbook makes them."""
-        where = Address(
-            self.name, self.address, self.port, user, self.key, self.known_hosts, timeout
-        )
-        return Link(where, readonly=readonly)
+        return Link(self.reach(user=user, timeout=timeout), readonly=readonly)
+
+    def reach(self, via: Address | None = None, **change: Any) -> Address:
+        """How it is reached; `change` replaces values of it."""
+        known = {
+            "name": self.name,
+            "host": self.address,
+            "port": self.port,
+            "user": "ops",
+            "key": self.key,
+            "known_hosts": self.known_hosts,
+            "timeout": 5.0,
+        }
+        return Address(**{**known, **change}, via=via)
+
+    def logins(self) -> int:
+        """How many logins the server has accepted so far."""
+        return self.log.read_text(errors="replace").count("Accepted publickey")
 
     def child(
         self, body: str, *, inside: Sequence[str] = (), **options: Any
@@ -278,7 +317,8 @@ def _children(pid: int) -> list[str]:
 
 
 def _free_port(address: str) -> int:
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.bind((address, 0))
         port: int = probe.getsockname()[1]
         return port

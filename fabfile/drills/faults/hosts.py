@@ -6,6 +6,7 @@ from ...control.haproxy import drain_script, undrain_script
 from ...engine.host import Node
 from ...engine.psql import LIMITS
 from ...engine.shell import q
+from ...settings.reach import host_address
 from ..errors import NotPossible
 from ..target import DrillTarget
 from .fault import LATEST, OnHosts
@@ -24,7 +25,7 @@ def cut_host(target: DrillTarget, node: Node, *, silent: str = "") -> OnHosts:
 
     The filter is at the device, because keepalived's ARP bypasses the filters of the host.
     """
-    port = target.settings.ssh.port
+    port = host_address(target.settings, node).port
     claim = f"meta protocol arp arp saddr ip {silent} drop; " if silent else ""
     here = 'device "$dev" priority -300; '
     into = (
