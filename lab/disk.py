@@ -12,7 +12,8 @@ import shutil
 import time
 from pathlib import Path
 
-from . import mounts, resolver
+from . import image as images
+from . import mounts, resolver, seed
 from .files import replace_file
 from .names import CACHE, USER, Lab
 from .shell import run
@@ -43,7 +44,8 @@ def make_disk(lab: Lab, name: str, image: Path, settings: dict[str, str]) -> Non
         (folder / part).mkdir(parents=True, exist_ok=True)
     _link_packages(folder / "debs" / ARCHIVES)
     _mount_overlay(folder, [folder / "debs", image])
-    _write_host_files(lab, name, folder / "root", settings)
+    cloud = images.boots_by_cloud_init(image)
+    _write_host_files(lab, name, folder / "root", settings, cloud)
     (folder / "prepared").write_text(f"{image}\n", encoding="utf-8")
 
 
@@ -116,32 +118,46 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _write_host_files(lab: Lab, name: str, root: Path, settings: dict[str, str]) -> None:
-    folder = lab.host_folder(name)
-    key = Path("etc/ssh/ssh_host_ed25519_key")
-    files: dict[str, tuple[str, int]] = {
-        "etc/hostname": (f"{name}\n", 0o644),
-        "etc/hosts": (
-            f"127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost\n",
-            0o644,
-        ),
-        "etc/resolv.conf": (resolver.render_resolv_conf(), 0o644),
-        "etc/machine-id": (f"{secrets.token_hex(16)}\n", 0o444),
-        # Sorts before the 80-container-host0.network that systemd brings along.
-        "etc/systemd/network/10-host0.network": (
-            NETWORK.format(address=lab.address(name), gateway=lab.gateway),
-            0o644,
-        ),
-        str(key): ((folder / key.name).read_text(encoding="utf-8"), 0o600),
-        f"{key}.pub": ((folder / f"{key.name}.pub").read_text(encoding="utf-8"), 0o644),
-        f"home/{USER}/.ssh/authorized_keys": (
-            (lab.folder / "ssh/id_ed25519.pub").read_text(encoding="utf-8"),
-            0o644,
-        ),
-    }
-    for path, (text, mode) in files.items():
-        replace_file(root / path, text, mode)
+def _write_host_files(
+    lab: Lab, name: str, root: Path, settings: dict[str, str], cloud: bool
+) -> None:
+    """Write what makes the disk this host's. With `cloud`, cloud-init does the rest at the first
+    boot: host name, user, keys."""
+    key = lab.host_folder(name) / "ssh_host_ed25519_key"
+    private = key.read_text(encoding="utf-8")
+    public = key.with_name(f"{key.name}.pub").read_text(encoding="utf-8")
+    for path, text in _render_files(lab, name).items():
+        replace_file(root / path, text, 0o644)
+    replace_file(root / "etc/machine-id", f"{secrets.token_hex(16)}\n", 0o444)
+    if cloud:
+        for path, text in seed.render_seed(lab, name, private, public).items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            replace_file(root / path, text, 0o600 if seed.FOLDER in path.parents else 0o644)
+    else:
+        for path, text in _render_login_files(lab, name).items():
+            replace_file(root / path, text, 0o644)
+        replace_file(root / "etc/ssh" / key.name, private, 0o600)
+        replace_file(root / f"etc/ssh/{key.name}.pub", public, 0o644)
     write_settings(lab, name, settings)
+
+
+def _render_files(lab: Lab, name: str) -> dict[Path, str]:
+    network = NETWORK.format(address=lab.address(name), gateway=lab.gateway)
+    return {
+        Path("etc/resolv.conf"): resolver.render_resolv_conf(),
+        # Sorts before the 80-container-host0.network that systemd brings along.
+        Path("etc/systemd/network/10-host0.network"): network,
+    }
+
+
+def _render_login_files(lab: Lab, name: str) -> dict[Path, str]:
+    names = f"127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost\n"
+    key = (lab.folder / "ssh/id_ed25519.pub").read_text(encoding="utf-8")
+    return {
+        Path("etc/hostname"): f"{name}\n",
+        Path("etc/hosts"): names,
+        Path(f"home/{USER}/.ssh/authorized_keys"): key,
+    }
 
 
 def write_settings(lab: Lab, name: str, settings: dict[str, str]) -> None:

@@ -29,7 +29,7 @@ from .removal import remove_lab
 from .shell import report
 
 STAND_IN = {"deaths": "real", "scale": "1.0"}
-DEFAULTS = {**STAND_IN, "bookworm": ""}
+DEFAULTS = {**STAND_IN, "bookworm": "", "cloud_init": ""}
 
 
 @contextmanager
@@ -46,6 +46,7 @@ def up(
     deaths: str | None = None,
     scale: float | None = None,
     bookworm: list[str] | None = None,
+    cloud_init: bool | None = None,
 ) -> None:
     """Bring the lab up: build what is missing, repair what is half done, keep what is right.
 
@@ -56,6 +57,7 @@ def up(
         scale: factor on the stand-in's row counts. By default unchanged.
         bookworm: hosts with Debian 12; the others have Debian 13. A host that changes its release
             gets a fresh disk. By default unchanged.
+        cloud_init: whether cloud-init sets the hosts up at their first boot. By default unchanged.
     """
     given: dict[str, str] = {}
     if deaths is not None:
@@ -64,6 +66,8 @@ def up(
         given["scale"] = str(scale)
     if bookworm is not None:
         given["bookworm"] = " ".join(choose_hosts(bookworm) if bookworm else [])
+    if cloud_init is not None:
+        given["cloud_init"] = "yes" if cloud_init else ""
     wanted = choose_hosts(names or [*HOSTS, *current_lab().made()])
     _up_as_root(wanted, given, _build_binary())
 
@@ -93,7 +97,7 @@ def _up_as_root(names: list[str], settings: dict[str, str], binary: str) -> None
             report("removing what is left of an earlier lab")
             remove_lab(lab)
         wanted = _read_settings(lab) | settings
-        roots = {name: image.ensure_image(_choose_suite(wanted, name)) for name in names}
+        roots = {name: _ensure_image(wanted, name) for name in names}
         disk.ensure_writable(lab)
         sitefile.make_secrets(lab, names)
         network.set_up_network(lab)
@@ -121,8 +125,9 @@ def _read_stand_in_settings(lab: Lab) -> dict[str, str]:
     return {key: value for key, value in _read_settings(lab).items() if key in STAND_IN}
 
 
-def _choose_suite(settings: dict[str, str], name: str) -> str:
-    return "bookworm" if name in settings["bookworm"].split() else mirror.SUITE
+def _ensure_image(settings: dict[str, str], name: str) -> Path:
+    suite = "bookworm" if name in settings["bookworm"].split() else mirror.SUITE
+    return image.ensure_image(suite, cloud=bool(settings["cloud_init"]))
 
 
 def _store_settings(lab: Lab, given: dict[str, str]) -> bool:
@@ -135,12 +140,12 @@ def _store_settings(lab: Lab, given: dict[str, str]) -> bool:
 def _ensure_running(lab: Lab, name: str, root: Path) -> bool:
     """Boot the host if it does not run; return whether it was booted.
 
-    A running host gets its cable plugged in. A host of another Debian release than `root` gets a
-    fresh disk.
+    A running host gets its cable plugged in. A host whose image is of another kind than `root` gets
+    a fresh disk.
     """
-    fits = name in lab.made() and image.read_suite(
+    fits = name in lab.made() and image.read_kind(
         disk.read_image_path(lab, name)
-    ) == image.read_suite(root)
+    ) == image.read_kind(root)
     if fits and container.find_init_pid(lab, name):
         network.set_cable(lab, name, "up")
         return False
@@ -180,7 +185,7 @@ def reset(names: list[str] | None = None) -> None:
     with _lock_lab() as lab:
         chosen = choose_hosts(names, lab.made())
         for name in chosen:
-            root = image.ensure_image(_choose_suite(_read_settings(lab), name))
+            root = _ensure_image(_read_settings(lab), name)
             container.power_off(lab, name)
             disk.make_disk(lab, name, root, _read_stand_in_settings(lab))
             container.start_host(lab, name)

@@ -38,13 +38,18 @@ DPKG = (
     *(f"path-exclude=/usr/share/{folder}/*" for folder in ("doc", "man", "info", "locale")),
 )
 
+CLOUD_PACKAGES = ("cloud-init",)
+"""Packages that a host has besides, if its first boot is cloud-init's."""
+
 MAX_AGE = 7 * 86400
 """Seconds after which an image is rebuilt: an older one's package lists name files that the mirrors
 no longer have."""
 
 
-def ensure_image(suite: str) -> Path:
+def ensure_image(suite: str, cloud: bool = False) -> Path:
     """Return the root folder of the image of `suite`; build it if there is no fresh one (20 s).
+
+    `cloud`: as clouds have it, with cloud-init, without a user, and with apt's own timers on.
 
     Raises:
         LabError: it cannot be built, and there is no older one to fall back on.
@@ -53,12 +58,12 @@ def ensure_image(suite: str) -> Path:
         mirror.render_deb_lines(mirror.read_machine_sources(), suite),
         mirror.read_apt_options(),
     )
-    recipe = _hash_recipe(sources, options)
+    recipe = _hash_recipe(sources, options, cloud)
     with hold_lock(CACHE / "image.lock", "another lab that builds the image") as lock:
         images = sorted(CACHE.glob(f"image-{recipe}-*"))
         if not images or time.time() - _read_build_time(images[-1]) > MAX_AGE:
             try:
-                images.append(_build_image(suite, recipe, sources, options, lock))
+                images.append(_build_image(suite, recipe, sources, options, lock, cloud))
             except LabError as error:
                 for left in CACHE.glob("build-*"):
                     remove_folder(left)
@@ -78,21 +83,36 @@ def read_suite(image: Path) -> str:
     return next(line.partition("=")[2] for line in lines if line.startswith("VERSION_CODENAME="))
 
 
+def boots_by_cloud_init(image: Path) -> bool:
+    """Return whether a host with this image is set up by cloud-init at its first boot."""
+    return (image / "usr/bin/cloud-init").exists()
+
+
+def read_kind(image: Path) -> tuple[str, bool]:
+    """Return what makes hosts different: the Debian release, and whether cloud-init sets up."""
+    return read_suite(image), boots_by_cloud_init(image)
+
+
 def _read_build_time(image: Path) -> int:
     return int(image.name.rpartition("-")[2])
 
 
-def _read_script() -> str:
-    return Path(__file__).with_name("image.sh").read_text(encoding="utf-8")
+def _read_script(cloud: bool) -> str:
+    names = ("image.sh", "image-cloud.sh" if cloud else "image-plain.sh")
+    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names)
 
 
-def _hash_recipe(sources: list[str], options: list[str]) -> str:
+def _choose_packages(cloud: bool) -> tuple[str, ...]:
+    return PACKAGES + CLOUD_PACKAGES if cloud else PACKAGES
+
+
+def _hash_recipe(sources: list[str], options: list[str], cloud: bool) -> str:
     parts = [
-        *PACKAGES,
+        *_choose_packages(cloud),
         *DPKG,
         *sources,
         *options,
-        _read_script(),
+        _read_script(cloud),
         *(path.read_text(encoding="utf-8") for path in _find_certificates()),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
@@ -103,29 +123,34 @@ def _find_certificates() -> Iterator[Path]:
 
 
 def _build_image(
-    suite: str, recipe: str, sources: list[str], options: list[str], lock: int
+    suite: str, recipe: str, sources: list[str], options: list[str], lock: int, cloud: bool
 ) -> Path:
     for left in CACHE.glob("build-*"):
         remove_folder(left)
     report(f"building the image of Debian {suite} (once; about 20 s)")
     root = CACHE / f"build-{os.getpid()}"
-    _run_mmdebstrap(suite, root, sources, options, lock)
+    _run_mmdebstrap(suite, root, sources, options, lock, _choose_packages(cloud))
     for certificate in _find_certificates():
         shutil.copy(certificate, root / "usr/local/share/ca-certificates")
     # mmdebstrap installs packages and nothing else; image.sh does the rest.
     inside = f"mount -t proc proc {root}/proc; exec chroot {root} sh"
-    _run_holding_lock(["unshare", "--mount", "sh", "-euc", inside], lock, _read_script())
+    _run_holding_lock(["unshare", "--mount", "sh", "-euc", inside], lock, _read_script(cloud))
     image = CACHE / f"image-{recipe}-{int(time.time())}"
     root.rename(image)
     return image
 
 
 def _run_mmdebstrap(
-    suite: str, root: Path, sources: list[str], options: list[str], lock: int
+    suite: str,
+    root: Path,
+    sources: list[str],
+    options: list[str],
+    lock: int,
+    packages: tuple[str, ...],
 ) -> None:
     argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
     argv += [
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(packages)}",
         "--skip=cleanup/apt/lists",
         '--aptopt=Acquire::Languages "none"',
     ]

@@ -1,5 +1,5 @@
-# Runs inside the new root. It adds what a cloud image has beyond the bare packages, and turns off
-# what a lab does not need.
+# Runs inside the new root, and before image-plain.sh or image-cloud.sh. It adds what a cloud image
+# has beyond the bare packages, and turns off what a lab does not need.
 set -eu
 
 # No two hosts may share a host key: the lab writes a key for each host, and this unit must not make
@@ -7,15 +7,8 @@ set -eu
 rm -f /etc/ssh/ssh_host_*
 systemctl disable --quiet sshd-keygen.service 2>/dev/null || true
 
-useradd --create-home --shell /bin/bash --password '*' ops
-echo 'ops ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/ops
-chmod 0440 /etc/sudoers.d/ops
-install -d -m 0700 -o ops -g ops /home/ops/.ssh
-
 systemctl enable --quiet systemd-networkd.service
-# These would take dpkg's lock or a console at any moment.
-systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer console-getty.service \
-    getty@.service systemd-firstboot.service
+systemctl mask --quiet console-getty.service getty@.service systemd-firstboot.service
 systemctl set-default --quiet multi-user.target
 
 if [ -n "$(ls /usr/local/share/ca-certificates)" ]; then update-ca-certificates >/dev/null 2>&1; fi

@@ -101,6 +101,15 @@ def render_deb_lines(sources: Iterable[Source], suite: str = SUITE) -> list[str]
     return [f"deb [signed-by={KEYRING}] {uri} {suite}{suffix} main" for uri, suffix in order]
 
 
+def find_mirrors(sources: Iterable[Source]) -> dict[str, str]:
+    """Return the Debian mirrors among `sources`: the first for each suffix of a suite."""
+    found: dict[str, str] = {}
+    for source in sources:
+        if source.suffix is not None:
+            found.setdefault(source.suffix, source.uri.rstrip("/"))
+    return found
+
+
 def read_apt_options() -> list[str]:
     """Return the apt.conf lines with which this machine reaches its mirror.
 

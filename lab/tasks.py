@@ -55,6 +55,10 @@ def _split_names(text: str) -> list[str] | None:
             "These hosts get Debian 12, the others 13; `none`: all get 13 (default: unchanged)."
             " A host that changes its release gets a fresh disk."
         ),
+        "cloud-init": (
+            "Hosts as clouds hand them out: cloud-init sets them up at their first boot, while"
+            " apt's own timers run. It holds until inv lab.down."
+        ),
         "scale": "Factor on the stand-in's row counts; 1.0 is 5 million sessions (default: 1.0).",
     },
 )
@@ -66,6 +70,7 @@ def up(
     deaths: str = "",
     scale: str = "",
     bookworm: str = "",
+    cloud_init: bool = False,
 ) -> None:
     """
     Bring the lab's hosts up, and write their site file.
@@ -82,7 +87,9 @@ def up(
     names = _split_names(hosts)
     if monitoring:
         names = [*(names or [*HOSTS, *current_lab().made()]), "mon1"]
-    lab_hosts.up(names, **check_settings(deaths, scale), bookworm=debian12)
+    lab_hosts.up(
+        names, **check_settings(deaths, scale), bookworm=debian12, cloud_init=cloud_init or None
+    )
     print(f"The lab is up. Its site file: {current_lab().site}\nNext: inv lab.status, fab deploy")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import certs
@@ -24,6 +25,7 @@ from ..engine.script_log import ScriptLog
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from . import binary, preflight
+from .first_boot import BootReport, read_after_first_boot
 from .options import DeployOptions
 from .phases import roll_out
 from .session import RolloutSession
@@ -80,7 +82,7 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
     if not options.dry:
         _refuse_unknown(system, fleet, options.phases)
     entrance = None if options.dry else EntranceCheck(settings, fleet.nodes)
-    survey = survey_hosts(fleet, system, options.phases)
+    survey = survey_hosts(fleet, system, options.phases, partial(out.print, markup=False))
     lost_monitors = [] if options.dry else _leave_out_monitors(fleet, survey)
     hosts = survey.hosts
     report = Report("plan" if options.dry else options.task, hosts, 0, 0, commands=options.commands)
@@ -142,8 +144,13 @@ class Survey:
     holders: list[str] = field(default_factory=list)
 
 
-def survey_hosts(fleet: Fleet, system: System, phases: Sequence[str]) -> Survey:
-    """Find out what a deploy would change, and what stops it, in one ssh session for each host."""
+def survey_hosts(
+    fleet: Fleet, system: System, phases: Sequence[str], report: BootReport | None = None
+) -> Survey:
+    """Find out what a deploy would change, and what stops it, in one ssh session for each host.
+
+    With `report`, a host in its first boot is read when that has ended.
+    """
     floating = system.settings.edge.address
     holder_probe = holds_probe(floating) if floating else "false"
 
@@ -152,7 +159,9 @@ def survey_hosts(fleet: Fleet, system: System, phases: Sequence[str]) -> Survey:
         conditions = preflight.preconditions(system, node, phases)
         probes = [condition.probe for condition in conditions]
         probes += [step.probe() for step in steps]
-        lock, holder, *readings = fleet.link(node).read([locks.PROBE, holder_probe, *probes])
+        lock, holder, *readings = read_after_first_boot(
+            fleet.link(node), [locks.PROBE, holder_probe, *probes], report
+        )
         unmet = preflight.unmet(conditions, readings[: len(conditions)])
         planned = predict_outcomes(steps, readings[len(conditions) :])
         return [*unmet, *planned], lock.out, holder.code == 0

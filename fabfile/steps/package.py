@@ -22,9 +22,9 @@ from ..settings.template import render_template
 if TYPE_CHECKING:
     from ..engine.link import Link
 
-LOCK_SECONDS = 120
-"""An installation waits this long for the locks of apt. The apt run of a first boot takes about one
-minute."""
+LOCK_SECONDS = 600
+"""An installation waits this long for the locks of apt. After the first boot of an old cloud image,
+unattended-upgrades needs some minutes."""
 
 LOCK_HELD = 75
 """Exit status of `install.sh` when another process holds a lock of apt (EX_TEMPFAIL of

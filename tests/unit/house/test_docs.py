@@ -15,7 +15,10 @@ import fabfile
 import tasks
 
 OURS = frozenset(
-    ["bench", "certs", "configs", "docs", "fabfile", "healer", "lab", "sql", "tests", "watchdog"]
+    [
+        *("bench", "certs", "configs", "docs", "fabfile", "healer", "lab"),
+        *("provision", "sql", "tests", "watchdog"),
+    ]
 )
 """Whatever begins with one of these is a path of this project."""
 

@@ -88,7 +88,7 @@ def _imports_in_string(text: str, known: set[str]) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         for name in names:
             root, _, rest = name.partition(".")
-            if root in ("lab", "tests", "tasks"):
+            if root in ("lab", "provision", "tests", "tasks"):
                 yield root
             elif root == "fabfile" and rest in known:
                 yield rest
@@ -198,7 +198,7 @@ def test_most_functions_are_called_by_verb_and_object() -> None:
 
 def test_a_class_name_means_one_thing() -> None:
     homes: dict[str, list[str]] = {}
-    for package in ("fabfile", "healer", "lab", "watchdog", "bench"):
+    for package in ("fabfile", "healer", "lab", "watchdog", "bench", "provision"):
         for name, module in definitions(ast.ClassDef, package):
             homes.setdefault(name, []).append(module)
     assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}

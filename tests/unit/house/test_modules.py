@@ -83,7 +83,7 @@ def test_modules_and_public_functions_are_documented(path: Path) -> None:
         assert ast.get_docstring(node), f"{node.name} (line {node.lineno}) has no docstring"
 
 
-@pytest.mark.parametrize("package", ["fabfile", "healer", "watchdog", "lab", "bench"])
+@pytest.mark.parametrize("package", ["fabfile", "healer", "watchdog", "lab", "bench", "provision"])
 def test_modules_are_short(package: str) -> None:
     """At most 260 lines: a module holds one idea."""
     paths = {str(path.relative_to(PROJECT)): path for path in (PROJECT / package).rglob("*.py")}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from places import PROJECT
 
-FOLDERS = ("fabfile", "healer", "watchdog", "lab", "bench")
+FOLDERS = ("fabfile", "healer", "watchdog", "lab", "bench", "provision")
 FOUND = sorted(path for folder in FOLDERS for path in (PROJECT / folder).rglob("*.py"))
 MODULES = [PROJECT / "tasks.py", *(path for path in FOUND if "__pycache__" not in path.parts)]
 
