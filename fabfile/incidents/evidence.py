@@ -89,6 +89,8 @@ def _read_differences(
         survey = survey_hosts(fleet, system, tuple(PHASES))
     except RunbookError as error:
         return {}, {}, [f"the differences to the plan: {error}"]
+    except Exception as error:  # a fault of this tool must not hide what the hosts said
+        return {}, {}, [f"the differences to the plan: {type(error).__name__}: {error}"]
     unknown = [f"{host.host}: {host.error}" for host in survey.hosts if host.error]
     for host in survey.hosts:
         for outcome in host.outcomes:

@@ -110,7 +110,8 @@ def _prometheus_steps(settings: Settings, node: Node) -> list[Step]:
         f" --web.listen-address=127.0.0.1:{PROMETHEUS}"
         " --storage.tsdb.path=/var/lib/prometheus/metrics2"
         f" --storage.tsdb.retention.size={settings.monitoring.retention_mb}MB"
-        " --storage.tsdb.wal-compression --log.level=warn"
+        # An alert says what users get at the moment. By default it is sent again once a minute.
+        " --storage.tsdb.wal-compression --log.level=warn --rules.alert.resend-delay=15s"
     )
     text = render_template(
         "monitoring/prometheus.yml",
