@@ -50,7 +50,7 @@ def _check_script(program: Program) -> str:
         f'as_user test -x "$path" || {{\n  echo no program\n'
         f'  while [ "$path" != / ]; do\n    path=$(dirname "$path")\n'
         f'    as_user test -x "$path" || closed=$path\n  done\n  echo "closed $closed"\n'
-        f"  findmnt -nr -o TARGET -O noexec -T {path} | sed 's/^/noexec /'\n}}\n"
+        f"  findmnt -nr -o OPTIONS,TARGET -T {path} | sed -n 's/^[^ ]*noexec[^ ]*/noexec/p'\n}}\n"
         f"echo home $(getent passwd {user} | cut -d: -f6); echo group $(id -gn"
         f" {user})\n"
         f"[ ! -r {path} ] || echo sha256 $(sha256sum <{path})\n"

@@ -6,10 +6,8 @@ Add a row when a host refuses work in words that no row knows. A message quotes 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-
-from .host import Address
 
 
 class Explanation(NamedTuple):
@@ -141,16 +139,30 @@ GREETING = (
 )
 """For what arrives before the ssh protocol begins."""
 
+WORK = (
+    Explanation(
+        "cannot lock /etc/(?P<file>passwd|group|shadow|gshadow)",
+        "another program changes the accounts of {name}, or it was killed and left its lock",
+        "on {name}, as root: ps -o pid,lstart,args -p $(cat /etc/{file}.lock) $(fuser"
+        " /etc/.pwd.lock); when it has ended: fab -H {name} deploy   (if no process has that pid:"
+        " rm /etc/{file}.lock first)",
+    ),
+)
+"""For what a command of a step prints when it fails."""
 
-def find_explanation(causes: Sequence[Explanation], words: str, a: Address) -> Explanation | None:
-    """The first of `causes` that fits the `words` of the host `a`, with its texts filled in."""
-    for cause in causes:
-        if found := re.search(cause.words, words, re.IGNORECASE):
-            return fill_in(cause, a, **found.groupdict())
+
+def find_explanation(
+    explanations: Sequence[Explanation], words: str, facts: Mapping[str, object]
+) -> Explanation | None:
+    """The first of `explanations` that fits the `words` of a host, with its texts filled in from
+    `facts` (see `Address.facts`)."""
+    for explanation in explanations:
+        if found := re.search(explanation.words, words, re.IGNORECASE):
+            return fill_in(explanation, {**found.groupdict(), **facts})
     return None
 
 
-def fill_in(cause: Explanation, a: Address, **groups: str) -> Explanation:
-    """`cause` with the names of the host `a` in its texts."""
-    facts = groups | {"name": a.name, "user": a.user, "host": a.host, "port": a.port, "ssh": a.ssh}
-    return Explanation(cause.words, cause.why.format_map(facts), cause.next.format_map(facts))
+def fill_in(explanation: Explanation, facts: Mapping[str, object]) -> Explanation:
+    """`explanation` with `facts` in its texts."""
+    why, next = (text.format_map(facts) for text in explanation[1:])
+    return Explanation(explanation.words, why, next)

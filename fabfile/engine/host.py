@@ -78,6 +78,17 @@ class Address(NamedTuple):
         """The bastions, the nearest first, and then the host."""
         return [*(self.via.way if self.via else []), self]
 
+    @property
+    def facts(self) -> dict[str, object]:
+        """The names that texts in causes.py use."""
+        return {
+            "name": self.name,
+            "user": self.user,
+            "host": self.host,
+            "port": self.port,
+            "ssh": self.ssh,
+        }
+
 
 def _bracket(host: str) -> str:
     """`host` as it is written before a port."""

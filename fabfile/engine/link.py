@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from .causes import WORK, find_explanation
 from .channel import Result, stream_file
 from .connection import host_key, key_fingerprint
 from .conversation import Conversation
@@ -84,6 +85,8 @@ class Link(Conversation):
                 f"fab -H {self.name} plan",
                 FAILED,
             )
+            if known := find_explanation(WORK, error.problem, self.address.facts):
+                error.why, error.next = known.why, known.next
             raise add_disk_cause(self.name, error, self.read)
         return result
 

@@ -41,7 +41,7 @@ def explain_no_start(
     if logged_in and code != FOREIGN:
         return _explain_sudo(a, output, code)
     words = quote_output(*output)
-    cause = find_explanation(LOGIN, words, a) or fill_in(TAKEN_OVER, a)
+    cause = find_explanation(LOGIN, words, a.facts) or fill_in(TAKEN_OVER, a.facts)
     return Unreachable(
         f"{a.name} does not run our command: the login of {a.user}"
         f" {_describe_login(a, logged_in=logged_in, words=words, code=code)}",
@@ -57,8 +57,8 @@ def _explain_sudo(a: Address, output: tuple[str, str], code: int | None) -> Runb
     words = quote_output(
         "\n".join([line for line in lines if line.startswith("sudo")] or lines[-1:])
     )
-    if cause := find_explanation(SUDO, words, a) or (
-        fill_in(NO_SUDO, a) if code == NOT_FOUND else None
+    if cause := find_explanation(SUDO, words, a.facts) or (
+        fill_in(NO_SUDO, a.facts) if code == NOT_FOUND else None
     ):
         return RunbookError(
             f"{a.name}: user {a.user} cannot use sudo: {words}", cause.why, cause.next

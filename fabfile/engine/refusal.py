@@ -57,7 +57,7 @@ def add_banner(a: Address, refusal: RunbookError, banner: bytes | None) -> Runbo
     """
     if banner and (text := quote_output(banner.decode(errors="replace"))):
         refusal.problem = f"{refusal.problem}; its banner: {text}"
-        if cause := find_explanation(LOGIN, text, a):
+        if cause := find_explanation(LOGIN, text, a.facts):
             refusal.why, refusal.next = f"nothing was done on it; {cause.why}", cause.next
     return refusal
 
@@ -99,7 +99,7 @@ def explain_refusal(
 def _explain_no_ssh(a: Address, error: Exception, first: bytes) -> Unreachable:
     """The error for a host that takes the connection and then does not begin with ssh."""
     words = words_before_ssh(first)
-    cause = find_explanation(GREETING, words, a)
+    cause = find_explanation(GREETING, words, a.facts)
     takes = f"{a.name} ({a.host} port {a.port}) takes the connection, but does not speak ssh"
     if words:
         takes = f"{takes}: it sends {quote_output(words)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..engine import interrupt
+from ..engine.causes import Explanation, find_explanation
 from ..engine.command import Progress
 from ..engine.errors import RunbookError
 from ..engine.frame import USE_PROXIES
@@ -33,8 +34,43 @@ sysexits.h)."""
 TRY_SECONDS = 10
 """One run of `install.sh` waits this long for the locks; then the task reports who holds them."""
 
-NOEXEC = "unable to execute "
-"""What dpkg reports of a package's script that the kernel does not run."""
+NEEDED = "the steps after this one need these packages"
+
+CAUSES = (
+    Explanation(
+        r"unable to execute .*permission denied",
+        "dpkg cannot run the scripts of packages, as on a file system that is mounted noexec",
+        "on {name}, as root: mount -o remount,exec $(findmnt -no TARGET -T /var/lib/dpkg/info)"
+        "   (and in /etc/fstab)",
+    ),
+    Explanation(
+        r"parsing file '(?P<file>/var/lib/dpkg/updates/\d+)",
+        "dpkg was interrupted, and its note of that is damaged",
+        "on {name}, as root: mv {file} /root/; dpkg --configure -a; dpkg --audit",
+    ),
+    Explanation(
+        r"pars(e|ing) (package )?file '?(?P<file>/var/lib/dpkg/[\w./-]+)",
+        "dpkg's own records are damaged, as after a power cut or on a full disk",
+        "on {name}, as root: mv {file} /root/; cp -p /var/lib/dpkg/status-old /var/lib/dpkg/status"
+        "   (older: /var/backups/dpkg.status.*); dpkg --audit",
+    ),
+    Explanation(
+        "temporary failure resolving|could not resolve",
+        "the host does not resolve the names of its package sources",
+        "on {name}: cat /etc/resolv.conf; getent hosts deb.debian.org",
+    ),
+    Explanation(
+        "not valid yet|release file .*expired",
+        "the clock of the host is wrong, or its package source is outdated",
+        "on {name}: timedatectl; grep -rh ^deb /etc/apt/sources.list*",
+    ),
+    Explanation(
+        "could not connect|connection timed out|unable to connect",
+        "the host does not reach its package sources",
+        "on {name}: grep -rhE '^(deb|URIs)' /etc/apt; apt-config dump | grep -i proxy",
+    ),
+)
+"""What the words of apt and dpkg mean."""
 
 MOST_LETTERS = 600
 """An error message quotes at most this much of the output of apt and dpkg."""
@@ -135,14 +171,6 @@ def explain_failure(
     reasons = [*found.get("apt", []), *found.get("dpkg", []), *found.get("update", [])]
     quoted = mask_secrets("; ".join(dict.fromkeys(reasons)))[:MOST_LETTERS]
     reason = quoted or last_line or "apt-get gave no reason"
-    if NOEXEC in reason:
-        return RunbookError(
-            f"{host}: {missing} cannot be installed: {reason}",
-            "dpkg cannot run the scripts of packages: /var is mounted noexec, or the script is not"
-            " executable",
-            f"on {host}, as root: findmnt -T /var/lib/dpkg/info; mount -o remount,exec /var; then:"
-            f" fab -H {host} deploy",
-        )
     if stuck := [name for name in found.get("stuck", []) if name not in names]:
         return RunbookError(
             f"{host}: {missing} cannot be installed while {' and '.join(stuck)} is half-installed:"
@@ -151,10 +179,13 @@ def explain_failure(
             " that package",
             f"on {host}: dpkg --configure -a; dpkg --audit   (then repair or remove {stuck[0]})",
         )
+    known = find_explanation(CAUSES, reason, {"name": host})
     return RunbookError(
         f"{host}: {missing} cannot be installed: {reason}",
-        "the steps after this one need these packages",
-        f"on {host}: apt-get update && apt-get install {missing}",
+        f"{known.why}; {NEEDED}" if known else NEEDED,
+        f"{known.next}; then: fab -H {host} deploy"
+        if known
+        else f"on {host}: apt-get update && apt-get install {missing}",
     )
 
 

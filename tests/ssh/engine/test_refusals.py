@@ -17,11 +17,14 @@ import pytest
 import sshhost
 from sshhost import Host, fab, until, write_site
 
+from fabfile.discovery.host_check import check_host
+from fabfile.discovery.model import Program
 from fabfile.engine import slowness
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.journal import Run
-from fabfile.engine.link import Link
+from fabfile.engine.link import Address, Link
 from fabfile.engine.lock import Lock
+from fabfile.engine.login import explain_no_start
 
 MakeHost = Callable[[str], Host]
 
@@ -344,6 +347,58 @@ def test_a_disk_to_which_nothing_can_be_written_is_named(
             call()
         assert f"the file system /srv/release {why}" in caught.value.why
         assert f"{command} /srv/release" in caught.value.next
+
+
+def test_a_program_on_a_disk_without_execution_is_named(host: Host, link: Link) -> None:
+    as_root(
+        host,
+        "mkdir -p /srv/shut; mount -t tmpfs -o noexec none /srv/shut\n"
+        "cp /bin/true /srv/shut/program; chmod 755 /srv/shut/program",
+    )
+    try:
+        with pytest.raises(RunbookError) as caught:
+            check_host(link, Program("/srv/shut/program", "ops"))
+    finally:
+        as_root(host, "umount /srv/shut; rmdir /srv/shut")
+    assert caught.value.problem.endswith(": the file system /srv/shut is mounted noexec")
+    assert "mount -o remount,exec /srv/shut" in caught.value.next
+
+
+def test_a_lock_of_the_accounts_is_named(host: Host, link: Link) -> None:
+    """The true useradd waits 15 s before it says so."""
+    host.install(
+        "/usr/local/sbin/useradd",
+        "#!/bin/sh\necho 'useradd: existing lock file /etc/passwd.lock with PID 77' >&2\n"
+        "echo 'useradd: cannot lock /etc/passwd; try again later.' >&2; exit 1\n",
+    )
+    try:
+        with pytest.raises(RunbookError) as caught:
+            link.run("useradd bingo")
+    finally:
+        (host.files / "usr/local/sbin/useradd").unlink()
+    assert "one: useradd: cannot lock /etc/passwd" in caught.value.problem
+    assert "PID 77" in caught.value.problem
+    assert "another program changes the accounts of one" in caught.value.why
+    assert "ps -o pid,lstart,args -p $(cat /etc/passwd.lock)" in caught.value.next
+
+
+SUDO_RS = {
+    "interactive authentication is required": "asks ops for a password",
+    "authentication failed: I'm sorry ops. I'm afraid I can't do that": "no rule of sudo",
+    "Sorry, user ops may not run /bin/sh on bad.": "no rule of sudo",
+    "sudo must be owned by uid 0 and have the setuid bit set": "does not run as root",
+}
+"""The words of sudo-rs (`src/common/error.rs` of its source), with the cause."""
+
+
+@pytest.mark.parametrize("words", SUDO_RS)
+def test_the_words_of_sudo_rs_are_known(words: str) -> None:
+    address = Address("bad", "192.0.2.1", 22, "ops", None, Path("/nonexistent"), 8)
+    for start in ("sudo", "sudo-rs"):
+        output = ("", f"Welcome\n{start}: {words}\n")
+        error = explain_no_start(address, logged_in=True, output=output, code=1)
+        assert error.problem == f"bad: user ops cannot use sudo: «{start}: {words}»"
+        assert SUDO_RS[words] in error.why
 
 
 # -- the others

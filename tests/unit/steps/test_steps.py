@@ -187,6 +187,32 @@ HELD = (
             "db1: nginx cannot be installed: dpkg: error",
             "apt-get install nginx",
         ),
+        (
+            "missing=nginx\nstuck=nginx\napt=Sub-process /usr/bin/dpkg returned an error code (1)\n"
+            "dpkg=unable to execute installed nginx package post-installation script"
+            " (/var/lib/dpkg/info/nginx.postinst): Permission denied\n",
+            "",
+            "script (/var/lib/dpkg/info/nginx.postinst): Permission denied",
+            "mount -o remount,exec",
+        ),
+        (
+            "missing=nginx\ndpkg=dpkg: error: parsing file '/var/lib/dpkg/status' near line 4\n",
+            "",
+            "parsing file '/var/lib/dpkg/status' near line 4",
+            "cp -p /var/lib/dpkg/status-old /var/lib/dpkg/status",
+        ),
+        (
+            "missing=nginx\ndpkg=dpkg: error: parsing file '/var/lib/dpkg/updates/0001' near line\n",
+            "",
+            "parsing file '/var/lib/dpkg/updates/0001'",
+            "mv /var/lib/dpkg/updates/0001 /root/; dpkg --configure -a",
+        ),
+        (
+            "missing=nginx\nupdate=Failed to fetch x  Temporary failure resolving 'a.org'\n",
+            "",
+            "Temporary failure resolving",
+            "cat /etc/resolv.conf",
+        ),
         ("", "mktemp: No space left on device", "mktemp: No space left on device", "apt-get"),
     ],
 )
