@@ -85,6 +85,12 @@ SUDO = (
         "on {name}, as root: echo 'Defaults:{user} !requiretty' >/etc/sudoers.d/runbook-tty",
     ),
     Explanation(
+        "syntax error|parse error|no valid sudoers|unable to (open|stat|read) /etc/sudoers|"
+        "is (world|group) writable|invalid configuration",
+        f"{NEEDS_ROOT}, and sudo cannot read its own rules",
+        "on {name}, as root: visudo -c   (it names the file and the line)",
+    ),
+    Explanation(
         "account (or password )?(is |has )?expired|password (is |has )?expired|"
         "account validation failure|password change required",
         f"{NEEDS_ROOT}, and sudo refuses {{user}}: its password or account has expired",
@@ -106,12 +112,6 @@ SUDO = (
         f"{NEEDS_ROOT}, and sudo itself does not run as root there",
         "on {name}, as root: ls -l $(command -v sudo); findmnt -T $(command -v sudo)   (mode 4755,"
         " owner root, no nosuid)",
-    ),
-    Explanation(
-        "syntax error|parse error|no valid sudoers|unable to (open|stat|read) /etc/sudoers|"
-        "is (world|group) writable|invalid configuration",
-        f"{NEEDS_ROOT}, and sudo cannot read its own rules",
-        "on {name}, as root: visudo -c   (it names the file and the line)",
     ),
 )
 """For what sudo prints instead of running our script. sudo-rs has words of its own."""
@@ -138,17 +138,6 @@ GREETING = (
     ),
 )
 """For what arrives before the ssh protocol begins."""
-
-WORK = (
-    Explanation(
-        "cannot lock /etc/(?P<file>passwd|group|shadow|gshadow)",
-        "another program changes the accounts of {name}, or it was killed and left its lock",
-        "on {name}, as root: ps -o pid,lstart,args -p $(cat /etc/{file}.lock) $(fuser"
-        " /etc/.pwd.lock); when it has ended: fab -H {name} deploy   (if no process has that pid:"
-        " rm /etc/{file}.lock first)",
-    ),
-)
-"""For what a command of a step prints when it fails."""
 
 
 def find_explanation(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .causes import WORK, find_explanation
+from .account_lock import add_lock_holder
 from .channel import Result, stream_file
 from .connection import host_key, key_fingerprint
 from .conversation import Conversation
@@ -85,8 +85,7 @@ class Link(Conversation):
                 f"fab -H {self.name} plan",
                 FAILED,
             )
-            if known := find_explanation(WORK, error.problem, self.address.facts):
-                error.why, error.next = known.why, known.next
+            error = add_lock_holder(self.name, error, self.read)
             raise add_disk_cause(self.name, error, self.read)
         return result
 

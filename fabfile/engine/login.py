@@ -53,10 +53,10 @@ def explain_no_start(
 def _explain_sudo(a: Address, output: tuple[str, str], code: int | None) -> RunbookError:
     """The error for a sudo that did not start our script."""
     lines = [line for text in output for line in clean_lines(text)]
-    # sudo-rs begins with its own name. Other lines are of login files, except without sudo.
-    words = quote_output(
-        "\n".join([line for line in lines if line.startswith("sudo")] or lines[-1:])
-    )
+    # sudo-rs begins with its own name. Other lines are of login files, except without sudo, and
+    # for a mistake in its rules.
+    own = [line for line in lines if line.startswith("sudo") or "/sudoers" in line]
+    words = quote_output("\n".join(own or lines[-1:]))
     if cause := find_explanation(SUDO, words, a.facts) or (
         fill_in(NO_SUDO, a.facts) if code == NOT_FOUND else None
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import socket
 import time
@@ -232,6 +233,12 @@ SUDO_CASES = {
         "sudo is not installed",
         "apt-get install sudo",
     ),
+    "a mistake in a rule": (
+        "echo 'ops ALL=(ALL NOPASSWD:ALL' >/etc/sudoers.d/test",
+        "/etc/sudoers.d/test:1",
+        "sudo cannot read its own rules",
+        "visudo -c",
+    ),
     "rules of others": (
         "chmod 0666 /etc/sudoers",
         "/etc/sudoers",
@@ -364,22 +371,37 @@ def test_a_program_on_a_disk_without_execution_is_named(host: Host, link: Link) 
     assert "mount -o remount,exec /srv/shut" in caught.value.next
 
 
-def test_a_lock_of_the_accounts_is_named(host: Host, link: Link) -> None:
-    """The true useradd waits 15 s before it says so."""
-    host.install(
-        "/usr/local/sbin/useradd",
-        "#!/bin/sh\necho 'useradd: existing lock file /etc/passwd.lock with PID 77' >&2\n"
-        "echo 'useradd: cannot lock /etc/passwd; try again later.' >&2; exit 1\n",
-    )
-    try:
-        with pytest.raises(RunbookError) as caught:
+USERADD = """#!/bin/sh
+echo 'useradd: cannot lock /etc/passwd; try again later.' >&2
+exit 1
+"""
+"""The true one waits 15 s before it says so."""
+
+
+def test_who_locks_the_accounts_is_named(host: Host, link: Link) -> None:
+    host.install("/usr/local/sbin/useradd", USERADD)
+    lock = host.files / "etc/passwd.lock"
+
+    def fail() -> RunbookError:
+        with pytest.raises(RunbookError, match="one: useradd: cannot lock /etc/passwd") as caught:
             link.run("useradd bingo")
+        return caught.value
+
+    try:
+        assert "has ended since" in fail().why
+        lock.write_text("4194305")  # no process has such a pid
+        assert fail().why == "a program that was killed left the lock: /etc/passwd.lock"
+        assert "rm /etc/passwd.lock; then: fab -H one deploy" in fail().next
+        link.run("setsid sh -c 'exec sleep 60 9>>/etc/.pwd.lock' >/dev/null 2>&1 &")
+        until((host.files / "etc/.pwd.lock").exists, "the lock is taken")
+        assert re.fullmatch(
+            r"the accounts of the host are locked by sleep \(pid \d+.*\), since [\d:]{8}, \d s ago",
+            fail().why,
+        )
     finally:
+        link.run("kill $(find /proc/[0-9]*/fd -lname /etc/.pwd.lock | cut -d/ -f3)", check=False)
+        lock.unlink(missing_ok=True)
         (host.files / "usr/local/sbin/useradd").unlink()
-    assert "one: useradd: cannot lock /etc/passwd" in caught.value.problem
-    assert "PID 77" in caught.value.problem
-    assert "another program changes the accounts of one" in caught.value.why
-    assert "ps -o pid,lstart,args -p $(cat /etc/passwd.lock)" in caught.value.next
 
 
 SUDO_RS = {

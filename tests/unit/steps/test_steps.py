@@ -202,7 +202,7 @@ HELD = (
             "cp -p /var/lib/dpkg/status-old /var/lib/dpkg/status",
         ),
         (
-            "missing=nginx\ndpkg=dpkg: error: parsing file '/var/lib/dpkg/updates/0001' near line\n",
+            "missing=nginx\ndpkg=dpkg: error: parsing file '/var/lib/dpkg/updates/0001'\n",
             "",
             "parsing file '/var/lib/dpkg/updates/0001'",
             "mv /var/lib/dpkg/updates/0001 /root/; dpkg --configure -a",
