@@ -439,7 +439,7 @@ def test_no_host_waits_for_a_bad_host(host: Host, other: Host, tmp_path: Path) -
     try:
         with ThreadPoolExecutor(1) as pool:
             plan = pool.submit(fab, site, "plan")
-            until(lambda: host.sessions() > sessions, "the good host is read")
+            until(lambda: host.sessions() > sessions, "the good host is read", seconds=25)
             assert not plan.done()
             done = plan.result()
     finally:
