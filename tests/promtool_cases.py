@@ -339,9 +339,16 @@ CAUSES = (
     Cause(
         "db-connections",
         "",
-        constant("pg_stat_database_numbackends", 'host="db1",datname="x"', 190),
+        constant("pg_stat_database_numbackends", 'host="db1",datname="x"', 170),
         "70s",
         severity="inform",
+    ),
+    Cause(
+        "db-connections",
+        "",
+        constant("pg_stat_database_numbackends", 'host="db1",datname="x"', 195),
+        "25s",
+        "15s",
     ),
     Cause(
         "healer-off",

@@ -58,7 +58,7 @@ def app_rules() -> Iterator[AlertRule]:
         "page",
         f"the app on {HOST} does not work, and its healer has not repaired it",
         COVERED,
-        f"fab -H {HOST} app.restart",
+        "fab incident.triage",  # the healer has restarted it already: something else is wrong
     )
     # Each edge has its own view of a node; HOST is the edge here.
     view = " + ".join(f"sum by (host, server) ({up % state})" for state in states)
@@ -229,12 +229,16 @@ def database_rules(settings: Settings) -> Iterator[AlertRule]:
         "fab incident.db-locked",
         {"what": "idle transaction"},
     )
-    yield AlertRule(
-        "db-connections",
-        f"sum by (host) (pg_stat_database_numbackends) > {int(0.8 * most)}",
-        "1m",
-        "inform",
-        f"{{{{ $value }}}} of {most} connections to PostgreSQL on {HOST} are in use",
-        "nothing until none is left; then errors from every call that needs the database",
-        "fab incident.db-connections",
-    )
+    for share, lasting, severity, felt in (
+        (0.8, "1m", "inform", "nothing until none is left; then errors"),
+        (0.95, "20s", "page", "errors from calls that need a new connection to the database"),
+    ):
+        yield AlertRule(
+            "db-connections",
+            f"sum by (host) (pg_stat_database_numbackends) > {int(share * most)}",
+            lasting,
+            severity,
+            f"{{{{ $value }}}} of {most} connections to PostgreSQL on {HOST} are in use",
+            felt,
+            "fab incident.db-connections",
+        )

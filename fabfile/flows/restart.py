@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..console.rollup import open_console, show_problem
@@ -52,12 +52,25 @@ def restart_apps(settings: Settings, names: Sequence[str], *, reason: str) -> in
             for node in nodes:
                 interrupt.check()
                 link = fleet.link(node)
-                result = _restart_node(settings, link, node, balancer, run)
+                with _record_failure(settings, link, run):
+                    result = _restart_node(settings, link, node, balancer, run)
                 out.print(f"{node.name:<8} {result}")
                 problem_count += _report_problems(settings, node, link, out)
         finally:
             balancer.close()
     return DIFFERS if problem_count else OK
+
+
+@contextlib.contextmanager
+def _record_failure(settings: Settings, link: Link, run: Run) -> Iterator[None]:
+    """Write a failure into the host's journal: else the history would call it not finished."""
+    try:
+        yield
+    except RunbookError as error:
+        with contextlib.suppress(RunbookError):  # the first error says more
+            entry = run.entry("failed", f"unit {app_unit(settings)}", error.problem)
+            link.run(append_lines(entry))
+        raise
 
 
 def _restart_node(settings: Settings, link: Link, node: Node, balancer: Balancer, run: Run) -> str:

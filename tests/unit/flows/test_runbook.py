@@ -24,7 +24,7 @@ PARTS = [
 ]
 NAMES = {"APP", "ADDRESS", "DB", "NODE", "EDGE", "HOST", "NODE_ADDRESS"}
 """The words in capitals that docs/runbook/README.md explains, or that stand for one of them."""
-BY_HAND = {"PORT", "PATH", "OLDER", "HOLDER", "UNIT", "FILESYSTEM"}
+BY_HAND = {"PORT", "PATH", "OLDER", "HOLDER", "UNIT", "FILESYSTEM", "QUERY"}
 """What a reader fills in from the output of the line before."""
 
 
