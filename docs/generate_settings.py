@@ -41,6 +41,9 @@ TABLES: dict[str, type[Any]] = {
     "monitoring": Monitoring,
 }
 
+SITE_KEYS = ("name", "service", "firewall")
+"""The keys above every table."""
+
 INTRODUCTION = """\
 # Settings
 
@@ -70,7 +73,7 @@ LISTS = (tuple[str, ...], tuple[str, ...] | None)
 
 def render_settings() -> str:
     """The whole page."""
-    parts = [INTRODUCTION, _section("The site", Settings, "", ("name", "service"))]
+    parts = [INTRODUCTION, _section("The site", Settings, "", SITE_KEYS)]
     parts.append(_section("`[hosts.NAME]`, one table per host", Node, "hosts.NAME", HOST_KEYS))
     parts.append(_section("`[hosts.NAME.ssh]`, optional", HostSsh, "hosts.NAME.ssh"))
     parts += [_section(f"`[{name}]`", table, name) for name, table in TABLES.items()]
@@ -79,7 +82,7 @@ def render_settings() -> str:
 
 def setting_names() -> list[str]:
     """Every key of a site file, as `table.key`; hosts are in `hosts.NAME`."""
-    names = ["name", "service", *(f"hosts.NAME.{key}" for key in HOST_KEYS)]
+    names = [*SITE_KEYS, *(f"hosts.NAME.{key}" for key in HOST_KEYS)]
     names += [f"hosts.NAME.ssh.{spec.name}" for spec in fields(HostSsh)]
     return names + [f"{name}.{spec.name}" for name, kind in TABLES.items() for spec in fields(kind)]
 

@@ -15,6 +15,7 @@ accept_any_encoding()  # before `fab --list` prints
 
 namespace = Collection(
     releases.deploy,
+    releases.preflight,
     releases.plan,
     releases.releases,
     releases.rollback,

@@ -40,12 +40,17 @@ def facts_key(settings: Settings) -> str:
 def known_facts(settings: Settings) -> Facts | None:
     """Return the facts for this site's binary, from here or else from an app node; None if neither
     has them."""
-    local = settings.state / "facts.json"
-    if local.exists() and (facts := _parse_facts(settings, local.read_text(encoding="utf-8"))):
+    if facts := local_facts(settings):
         return facts
     if facts := read_node_facts(settings):
         remember_facts(settings, facts)
     return facts
+
+
+def local_facts(settings: Settings) -> Facts | None:
+    """Return the facts for this site's binary that this controller keeps, if it has them."""
+    local = settings.state / "facts.json"
+    return _parse_facts(settings, local.read_text(encoding="utf-8")) if local.exists() else None
 
 
 def read_node_facts(settings: Settings) -> Facts | None:

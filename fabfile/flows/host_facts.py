@@ -19,7 +19,7 @@ from ..engine.shell import q
 from ..health import logs as log_rotation
 from ..roles import postgres
 from ..rollout import binary
-from ..rollout.deploy import survey_hosts
+from ..rollout.survey import survey_hosts
 from ..rollout.system import PHASES, System
 from ..settings.paths import app_unit
 from ..settings.reach import open_fleet

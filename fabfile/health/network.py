@@ -21,15 +21,23 @@ SILENT = "no answer within 1 s"
 REFUSED = "refused"
 
 TRY = f"""try() {{
-  answer=$(LC_ALL=C timeout 1 bash -c "exec 3<>/dev/tcp/$2/$3" 2>&1)
-  case $? in 0) answer='{OPEN}' ;; 124) answer='{SILENT}' ;; *) answer=${{answer##*: }} ;; esac
+  for _ in ${{attempts:-1}}; do
+    answer=$(LC_ALL=C timeout 1 bash -c "exec 3<>/dev/tcp/$2/$3" 2>&1)
+    case $? in
+      0) answer='{OPEN}' ;;
+      124) answer='{SILENT}'; continue ;;
+      *) answer=${{answer##*: }} ;;
+    esac
+    break
+  done
   echo "tried|$1|$3|$answer"
 }}
 app_port() {{
   sed -n "s|^ *server $1 $2:\\([0-9]*\\) check.*|\\1|p" /etc/haproxy/haproxy.cfg 2>/dev/null
 }}
 """
-"""Shell functions: `try` prints the result of a connection attempt, `app_port` prints the port of
+"""Shell functions: `try` prints the result of a connection attempt (`$attempts` has a word for each
+attempt at a port that does not answer, one by default), `app_port` prints the port of
 an app node in the configuration of HAProxy."""
 
 
@@ -106,7 +114,7 @@ def find_network_problems(
 def _explain_failed_route(
     settings: Settings, sources: Sequence[str], tried: ConnectionAttempt, target: NetworkView | None
 ) -> Problem | None:
-    reason = _find_failure_reason(tried, target)
+    reason = find_failure_reason(tried, target)
     if not reason:
         return None
     nodes = {node.name: node for node in settings.inventory.nodes}
@@ -131,7 +139,7 @@ def _matches_route(route: Route, tried: ConnectionAttempt) -> bool:
     return route.target == tried.target and route.number in (0, tried.number)
 
 
-def _find_failure_reason(tried: ConnectionAttempt, target: NetworkView | None) -> str:
+def find_failure_reason(tried: ConnectionAttempt, target: NetworkView | None) -> str:
     """Return why the connection failed; empty if the network is not the reason."""
     if not tried.refused:
         return (

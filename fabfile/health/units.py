@@ -15,7 +15,7 @@ from ..engine.host import Node
 from ..engine.messages import plural
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import Reading
-from ..roles import exporters, figures, healer, monitoring_units, postgres, watchdog
+from ..roles import exporters, figures, firewall, healer, monitoring_units, postgres, watchdog
 from ..settings.paths import app_unit
 from ..settings.settings import Settings
 from .unit_state import UnitState, parse_units, unit_probe
@@ -40,6 +40,7 @@ EFFECTS = {
     ALERTMANAGER_UNIT: "alerts reach nobody",
     monitoring_units.BLACKBOX_UNIT: "nothing probes the service from outside",
     exporters.GUARD_UNIT: "every host may read the metrics of this host",
+    firewall.FIREWALL_UNIT: "every port of this host is open to everybody",
     exporters.NODE.unit: "the monitoring host does not see this host",
     figures.FIGURES_TIMER: "the monitoring host does not see the units of this host",
     exporters.POSTGRES.unit: "the monitoring host does not see PostgreSQL",
@@ -52,6 +53,7 @@ NO_USER_IMPACT = (
     f"{ROTATION}.timer",
     f"{ROTATION}.service",
     exporters.GUARD_UNIT,
+    firewall.FIREWALL_UNIT,
     figures.FIGURES_TIMER,
     figures.MTAIL_SOCKET,
     *monitoring_units.LISTENERS,
@@ -72,6 +74,7 @@ def needed_units(settings: Settings, node: Node) -> list[str]:
     return [
         *(unit for role in node.roles for unit in units[role]),
         *exporters.exporter_units(settings, node),
+        *([firewall.FIREWALL_UNIT] if firewall.is_managed(settings) else []),
     ]
 
 

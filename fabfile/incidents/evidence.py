@@ -18,7 +18,7 @@ from ..engine.shell import Reading
 from ..health.host import HostStatus
 from ..health.overview import read_site
 from ..rollout import binary
-from ..rollout.deploy import survey_hosts
+from ..rollout.survey import survey_hosts
 from ..rollout.system import PHASES, System
 from ..settings.settings import Settings
 from .probes import evidence_probes

@@ -47,6 +47,27 @@ def deploy(
     return run(load_settings(), hosts_of(c), options)
 
 
+@task(help={**JSON, **VERBOSE})
+@run_as_task
+def preflight(c: Any, json: str | None = None, verbose: bool = False) -> int:
+    """Judge hosts and network before a deploy.
+
+    Changes nothing. Reads each host: login, Debian, kernel, clock, disks, memory, packages, its
+    address and ports. Then it tries every connection between the hosts that the service needs.
+    Where nothing listens yet, it opens the port for some seconds. It names every problem, with the
+    command to type. fab deploy does the same on hosts that it has never changed.
+
+    Exit 0: every check held or was not tried. 1: one did not hold. 4: a host is unreachable.
+
+    fab preflight                every host
+    fab -H db1 preflight         only this host
+    """
+    from ..flows.preflight import check_hosts as run
+    from ..settings.site_file import load_settings
+
+    return run(load_settings(), hosts_of(c), json)
+
+
 @task(
     help={
         "commands": "also show the commands of each change, without secrets and content of files",

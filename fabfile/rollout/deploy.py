@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,29 +12,28 @@ from ..console.json_file import write_json
 from ..console.live_line import show_live_line
 from ..console.next_step import match_errors, show_next_step
 from ..console.rollup import HostReport, Report, open_console, show_report
-from ..control.keepalived import holds_probe
 from ..discovery import store as discovery_store
 from ..engine import lock as locks
-from ..engine.converge import Outcome, State, predict_outcomes
+from ..engine.converge import State
 from ..engine.errors import LOCKED, OK, UNREACHABLE, RunbookError, Unreachable
 from ..engine.fleet import Fleet
-from ..engine.host import Node
 from ..engine.journal import Run
 from ..engine.script_log import ScriptLog
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
-from . import binary, preflight
-from .first_boot import BootReport, read_after_first_boot
+from . import binary
+from .new_host import find_blocked_routes
 from .options import DeployOptions
 from .phases import roll_out
 from .session import RolloutSession
+from .survey import Survey, survey_hosts
 from .system import PHASES, System
 from .verify import EntranceCheck, verify
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["DeployOptions", "carry_out", "deploy_hosts", "survey_hosts"]
+__all__ = ["DeployOptions", "carry_out", "deploy_hosts"]
 
 
 def deploy_hosts(settings: Settings, names: Sequence[str], options: DeployOptions) -> int:
@@ -87,6 +85,10 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
     hosts = survey.hosts
     report = Report("plan" if options.dry else options.task, hosts, 0, 0, commands=options.commands)
     may_start = not options.dry and not _has_failed_host(hosts)
+    if not options.dry and survey.new_hosts and not any(host.error for host in hosts):
+        with out.status("new hosts: does the network let through what they need? …"):
+            survey.add_blocked_routes(find_blocked_routes(system, fleet, survey.new_hosts))
+        may_start = not _has_failed_host(hosts)
     if may_start and (_has_changes(hosts) or _has_orphaned_lock(survey.locks)):
         if not options.take_over:
             _refuse_locked(survey.locks)
@@ -127,55 +129,6 @@ def _leave_out_monitors(fleet: Fleet, seen: Survey) -> list[HostReport]:
     fleet.leave_out([host.host for host in lost])
     seen.hosts = [host for host in seen.hosts if host not in lost]
     return lost
-
-
-@dataclass
-class Survey:
-    """What a deploy finds on the hosts before it starts.
-
-    Attributes:
-        hosts: the plan of each host.
-        locks: the content of the lock file of each host, by name.
-        holders: the edges that hold the floating address.
-    """
-
-    hosts: list[HostReport] = field(default_factory=list)
-    locks: dict[str, str] = field(default_factory=dict)
-    holders: list[str] = field(default_factory=list)
-
-
-def survey_hosts(
-    fleet: Fleet, system: System, phases: Sequence[str], report: BootReport | None = None
-) -> Survey:
-    """Find out what a deploy would change, and what stops it, in one ssh session for each host.
-
-    With `report`, a host in its first boot is read when that has ended.
-    """
-    floating = system.settings.edge.address
-    holder_probe = holds_probe(floating) if floating else "false"
-
-    def survey_host(node: Node) -> tuple[list[Outcome], str, bool]:
-        steps = [step for phase in phases for step in system.steps(node, phase)]
-        conditions = preflight.preconditions(system, node, phases)
-        probes = [condition.probe for condition in conditions]
-        probes += [step.probe() for step in steps]
-        lock, holder, *readings = read_after_first_boot(
-            fleet.link(node), [locks.PROBE, holder_probe, *probes], report
-        )
-        unmet = preflight.unmet(conditions, readings[: len(conditions)])
-        planned = predict_outcomes(steps, readings[len(conditions) :])
-        return [*unmet, *planned], lock.out, holder.code == 0
-
-    survey = Survey()
-    for name, result in fleet.each(survey_host).items():
-        if isinstance(result, RunbookError):
-            survey.hosts.append(HostReport(name, error=result))
-            continue
-        outcomes, survey.locks[name], is_holder = result
-        survey.hosts.append(HostReport(name, outcomes))
-        if is_holder:
-            survey.holders.append(name)
-    return survey
 
 
 def _verify(system: System, fleet: Fleet, report: Report, out: Console) -> None:

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 
-from ..engine.converge import Outcome, State
 from ..engine.errors import RunbookError
 from ..engine.host import Node
 from ..engine.shell import Reading
+from ..roles.firewall import is_managed
 from ..roles.ports import list_ports
 from ..settings.settings import Settings
+from .condition import NOTHING, Precondition, no_answer
+from .foreign_firewall import firewall_condition
 from .listeners import Conflict, find_conflicts, listener_probe
 from .system import PHASES, System
-
-NOTHING = "nothing was changed"
-
-
-@dataclass(frozen=True)
-class Precondition:
-    """One condition that a host must meet before a deploy. The survey's script reads all of them.
-
-    Attributes:
-        name: the name in the plan.
-        probe: read-only shell text. It must be fast (some 10 ms), because a deploy that changes
-            nothing runs it too.
-        judge: a pure function from the output to problems. Each problem stops the deploy; output
-            that cannot be read is a problem.
-    """
-
-    name: str
-    probe: str
-    judge: Callable[[Reading], Sequence[RunbookError]]
 
 
 def preconditions(system: System, node: Node, phases: Sequence[str]) -> list[Precondition]:
@@ -47,25 +29,27 @@ def preconditions(system: System, node: Node, phases: Sequence[str]) -> list[Pre
         return []
     app_port = system.facts.port if system.facts else None
     needed = [port for role in roles for port in list_ports(settings, node, role, app_port)]
-    conditions = [Precondition("address", ADDRESSES, partial(judge_address, settings, node))]
+    conditions = [
+        Precondition(
+            "address",
+            ADDRESSES,
+            partial(judge_address, settings, node),
+            lambda reading: "is on the host",
+        )
+    ]
     if needed:
         probe = listener_probe(needed, settings.database.version)
 
         def judge(reading: Reading) -> list[RunbookError]:
             return judge_ports(node, find_conflicts(needed, reading))
 
-        conditions.append(Precondition("ports", probe, judge))
+        numbers = ", ".join(str(number) for number in sorted({port.number for port in needed}))
+        conditions.append(
+            Precondition("ports", probe, judge, lambda reading: f"{numbers} free, or ours")
+        )
+    if is_managed(settings):
+        conditions.append(firewall_condition(settings, node))
     return conditions
-
-
-def unmet(conditions: Sequence[Precondition], readings: Sequence[Reading]) -> list[Outcome]:
-    """The unmet conditions as failed steps of the plan. A single one stops the rollout before it
-    changes any host."""
-    return [
-        Outcome(condition.name, State.FAILED, error.problem, error=error)
-        for condition, reading in zip(conditions, readings, strict=True)
-        for error in condition.judge(reading)
-    ]
 
 
 LISTENING = ("server", "app", "edge", "monitoring")
@@ -104,7 +88,7 @@ def judge_address(settings: Settings, node: Node, reading: Reading) -> list[Runb
     from it."""
     found = addresses(reading.out)
     if not found:
-        return [_no_answer(node, "which addresses it has", reading)]
+        return [no_answer(node.name, "which addresses it has", reading)]
     if _has_address(found, node.address):
         return []
     own = {
@@ -128,7 +112,7 @@ def judge_address(settings: Settings, node: Node, reading: Reading) -> list[Runb
 def judge_ports(node: Node, found: Sequence[Conflict] | Reading) -> list[RunbookError]:
     """One problem for each conflict. A port is also free if our own unit holds it."""
     if isinstance(found, Reading):
-        return [_no_answer(node, "who listens on its ports", found)]
+        return [no_answer(node.name, "who listens on its ports", found)]
     return [
         RunbookError(
             f"{node.name}: {conflict.description}",
@@ -139,12 +123,3 @@ def judge_ports(node: Node, found: Sequence[Conflict] | Reading) -> list[Runbook
         )
         for conflict in found
     ]
-
-
-def _no_answer(node: Node, question: str, reading: Reading) -> RunbookError:
-    lines = reading.out.strip().splitlines()
-    return RunbookError(
-        f"{node.name} does not show {question}: {lines[-1] if lines else f'exit {reading.code}'}",
-        f"a conflict could stop the deploy half-way; {NOTHING}",
-        f"on {node.name}: apt-get install iproute2; then fab plan",
-    )

@@ -17,6 +17,7 @@ from ..roles import (
     base,
     edge,
     exporters,
+    firewall,
     haproxy,
     healer,
     keepalived,
@@ -118,8 +119,16 @@ def _app_steps(system: System, node: Node) -> Sequence[Step]:
         before_discovery = app.ground_steps(settings, system.source)
         return [*before_discovery, undiscovered("the app's configuration, log and unit")]
     healing = healer.healer_steps(settings, node, facts)
+    # Before the app: a release may listen on another port, and the gate lets the edges call it.
+    walls = firewall.firewall_steps(settings, node, facts.port)
     serving = app.app_steps(settings, system.source, facts)
-    return [*healing, *serving, discovery_store.facts_step(settings, facts), proven_step(settings)]
+    return [
+        *healing,
+        *walls,
+        *serving,
+        discovery_store.facts_step(settings, facts),
+        proven_step(settings),
+    ]
 
 
 def _seed_steps(system: System, node: Node) -> Sequence[Step]:
@@ -138,6 +147,11 @@ def _exporter_steps(system: System, node: Node) -> Sequence[Step]:
         return [undiscovered("what is watched of the app")]
     logs = facts.logs if facts else ()
     return exporters.exporter_steps(settings, node, needed_units(settings, node), logs)
+
+
+def _firewall_steps(system: System, node: Node) -> Sequence[Step]:
+    # On an app node, the app phase does it.
+    return [] if "app" in node.roles else firewall.firewall_steps(system.settings, node, None)
 
 
 def _monitoring_steps(system: System, node: Node) -> Sequence[Step]:
@@ -180,6 +194,7 @@ PHASES = {
         Phase("indexes", "postgres", _index_steps),
         # Before the edge: nginx logs to mtail from its first request on.
         Phase("exporters", EVERY, _exporter_steps),
+        Phase("firewall", EVERY, _firewall_steps),
         Phase("edge", "edge", _edge_steps),
         Phase("monitoring", "monitoring", _monitoring_steps),
         # After the edge: until then, nginx logs to mtail.

@@ -42,7 +42,7 @@ class Reader:
             "gate": Gate,
             "monitoring": Monitoring,
         }
-        known = {"name", "service", "hosts", *tables}
+        known = {"name", "service", "firewall", "hosts", *tables}
         self._refuse_unknown_keys("", data, known)
         made = {key: self._read_table(key, kind, data.get(key, {})) for key, kind in tables.items()}
         name = self._read_value("name", str, data.get("name", self.path.stem))
@@ -62,6 +62,7 @@ class Reader:
             service=service.rstrip("/"),
             inventory=inventory,
             password=self._read_password(made["database"]),
+            firewall=self._read_value("firewall", str, data.get("firewall", "none")),
             **made,
         )
 

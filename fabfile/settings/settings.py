@@ -238,6 +238,10 @@ class Settings:
     password: Secret = field(repr=False)
     gate: Gate = field(default_factory=Gate)
     monitoring: Monitoring = field(default_factory=Monitoring)
+    firewall: str = "none"
+    """Who writes the firewall rules of the hosts. `managed`: the runbook does. Each host then drops
+    everything but ssh, ICMP, DHCP and what the system needs, and no other firewall may be on it.
+    `none`: somebody else does, or nobody."""
 
     @property
     def state(self) -> Path:

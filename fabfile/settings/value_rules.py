@@ -41,6 +41,7 @@ _JUMP = (HOP, "USER@BASTION or USER@BASTION:PORT")
 TEXTS = {
     "name": _NAME,
     "hosts": _NAME,
+    "firewall": (r"none|managed", "none or managed"),
     "service": (r"(https?://[^\s/]\S*)?", "an address like http://10.0.0.11"),
     "ssh.user": _LOGIN,
     "ssh.jump": _JUMP,

@@ -30,11 +30,16 @@ from fabfile.engine.step import Step, record_pending
 from fabfile.flows.curl_http3 import curl_command
 from fabfile.health import disks, logs, units
 from fabfile.roles.postgres_steps import Cluster, IncludeDir, SettingsInEffect
+from fabfile.rollout.condition import only_on_new_host
+from fabfile.rollout.foreign_firewall import firewall_condition
+from fabfile.rollout.new_host import fitness_conditions
 from fabfile.rollout.system import PHASES, System
+from fabfile.rollout.trial import needed_routes, open_script, trial_probe
 from fabfile.settings.paths import TOOLS
 from fabfile.steps.account import Account
 from fabfile.steps.block import Block
 from fabfile.steps.file import Directory, File, Symlink
+from fabfile.steps.firewall import ApplyRules, FirewallRules
 from fabfile.steps.foreign import NoForeignConfig
 from fabfile.steps.gate import ReleaseProven, proven_step
 from fabfile.steps.http3 import Http3Possible
@@ -142,6 +147,15 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     for node, checks in asked:
         (check,) = checks(site(), node)
         yield f"health_{check.name}", f"{check.probe}\n"
+    rules = ApplyRules("/etc/runbook/firewall.nft", "inet runbook_firewall", "rules\n")
+    yield "firewall_try", rules.try_script()
+    yield "firewall_keep", rules.keep_script()
+    yield "trial_open", open_script("runbook-preflight-0", NODES[4].address, [5432, 9187])
+    routes = needed_routes(site(), NODES, {"node1": 17000})["edge1"]
+    yield "trial_probe", trial_probe(site(), NODES[0], routes, vrrp=True) + "\n"
+    fitness = fitness_conditions(SYSTEM, NODES[4], tuple(PHASES), steps("db1"))
+    yield "preflight_new_host", only_on_new_host("db1", fitness).probe + "\n"
+    yield "preflight_firewall", firewall_condition(site(), NODES[4]).probe + "\n"
     yield "probes", join_probes([step.probe() for step in KINDS], "#~golden")
 
 
@@ -181,6 +195,7 @@ KINDS: list[Step] = [
     NoLeftoverDrain(("node1", "node2")),
     NoLeftoverUnits("x", (LeftoverUnit("a.service", "/etc/a b"),)),
     NoOldModules("/opt/x y", ("run.py",)),
+    FirewallRules("/etc/runbook/firewall.nft", "inet runbook_firewall", "rules\n"),
     proven_step(site()),
 ]
 

@@ -3,6 +3,7 @@ is changed on any host."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -153,3 +154,46 @@ def test_addresses_that_are_not_on_the_hosts(
         assert f'set address = "{lab.address("db1")}" under [hosts.db1]' in outcome.out
     assert untouched(ssh) == before
     until(lambda: run_fab("status").code == 0, "the service, which nobody touched")
+
+
+# -- everything at once
+
+SPOIL = """sed -i 's/^VERSION_ID=.*/VERSION_ID="11"/' /usr/lib/os-release
+mount --bind /etc /etc; mount -o remount,bind,ro /etc
+mount -t tmpfs -o size=4m tmpfs /var/lib/apt
+nft 'table inet wall { chain in { type filter hook input priority 0; tcp dport 5432 drop; }; }'
+"""
+REPAIR = """umount /var/lib/apt; umount -l /etc; nft delete table inet wall
+sed -i 's/^VERSION_ID=.*/VERSION_ID="13"/' /usr/lib/os-release
+"""
+
+
+def test_five_things_wrong_on_a_host_are_all_named(
+    healed: Deployed, run_fab: Runner, ssh: Ssh
+) -> None:
+    everything = run_fab("preflight", "--json", "-")
+    assert everything.code == 0, everything
+    assert {row["held"] for row in json.loads(everything.out)["rows"]} == {True}
+    with cluster(ssh, "other"):
+        ssh("db1", SPOIL)
+        try:
+            outcome = run_fab("preflight", "--json", "-")
+        finally:
+            ssh("db1", REPAIR)
+    assert outcome.code == 1, outcome
+    wrong = {
+        row["id"]: row["seen"] for row in json.loads(outcome.out)["rows"] if row["held"] is False
+    }
+    assert wrong.keys() == {
+        "db1.system",
+        "db1.disks",
+        "db1.disks.2",
+        "db1.ports",
+        "node1.to-db1:5432",
+        "node2.to-db1:5432",
+    }
+    assert "not Debian 12 or 13" in wrong["db1.system"]
+    assert wrong["db1.disks"].startswith("the file system /etc is read-only")
+    assert wrong["db1.disks.2"].startswith("/var/lib/apt has 4 MB left")
+    assert "cluster 17/other" in wrong["db1.ports"]
+    assert "a firewall drops it" in wrong["node1.to-db1:5432"]

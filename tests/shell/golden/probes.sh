@@ -329,8 +329,15 @@ grep -lF 'Written by the runbook' '/opt/x y'/*.py 2>/dev/null; true
 printf '\n#~golden 16 end %s\n' $?
 printf '\n#~golden 17 begin\n'
 (:
+[ ! -e /etc/runbook/firewall.nft ] || base64 -w0 /etc/runbook/firewall.nft
+echo
+nft -s list table inet runbook_firewall 2>/dev/null | diff -U1 --label loaded --label kernel /run/runbook-firewall/listing - 2>/dev/null && echo same; true
+) 2>&1
+printf '\n#~golden 17 end %s\n' $?
+printf '\n#~golden 18 begin\n'
+(:
 [ -s /srv/app/releases/5e5e5e5e5e5e/proven.json ] && echo proven
 [ -e /var/lib/runbook/pending/bingo.service.gate ] && echo pending
 true
 ) 2>&1
-printf '\n#~golden 17 end %s\n' $?
+printf '\n#~golden 18 end %s\n' $?

@@ -15,7 +15,8 @@ from fabfile.engine.host import Node
 from fabfile.engine.shell import Reading
 from fabfile.roles.ports import list_ports
 from fabfile.rollout import listeners
-from fabfile.rollout.preflight import judge_address, judge_ports, preconditions, unmet
+from fabfile.rollout.condition import unmet
+from fabfile.rollout.preflight import judge_address, judge_ports, preconditions
 from fabfile.rollout.system import PHASES, System
 
 EDGE1, _, NODE1, _, DB1 = NODES
