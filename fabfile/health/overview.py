@@ -33,14 +33,21 @@ def read_site(settings: Settings, fleet: Fleet) -> tuple[list[HostStatus], list[
             for name, result in seen.items()
         ]
         site = find_site_problems(settings, hosts, outside.result() if outside else [])
+    drop_explained(hosts, site)
+    return hosts, [*site, *(alert for host in hosts for alert in host.alerts)]
+
+
+def drop_explained(hosts: Sequence[HostStatus], site: Sequence[Problem]) -> None:
+    """Drop what hosts report about a host whose trouble is explained: by a problem of the site, or
+    because it does not answer. Pure but for `hosts`."""
     explained = {name for problem in site if problem.cause for name in problem.about}
+    explained |= {host.host for host in hosts if not host.reachable}
     for host in hosts:
         host.problems = [
             problem
             for problem in host.problems
             if problem.cause or not problem.about or not explained.issuperset(problem.about)
         ]
-    return hosts, [*site, *(alert for host in hosts for alert in host.alerts)]
 
 
 def find_site_problems(

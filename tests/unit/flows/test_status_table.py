@@ -22,6 +22,7 @@ from fabfile.flows import status as task
 from fabfile.flows.status_table import current_notes, describe_duty, gather_problems, show_hosts
 from fabfile.health import host as hosts
 from fabfile.health.host import HostStatus
+from fabfile.health.overview import drop_explained
 from fabfile.health.unit_state import UnitState
 from fabfile.health.verdict import (
     exit_code,
@@ -221,6 +222,16 @@ def test_a_node_that_only_one_edge_sees_down_is_the_trouble_of_that_edge() -> No
     assert (problem.incident, problem.about) == ("edge-drift", ("node2",))
     assert find_split_views({"edge1": DOWN, "edge2": DOWN}) == []
     assert find_split_views({"edge1": UP, "edge2": {}}) == []
+
+
+def test_what_others_see_of_a_host_that_does_not_answer_is_no_problem_of_theirs() -> None:
+    seen = find_balancer_problems({"node2": DOWN["node2"]}, [], None)
+    hosts = lab(edge1={"problems": seen}, node2={"reachable": False})
+    drop_explained(hosts, [])
+    assert next(host for host in hosts if host.host == "edge1").problems == []
+    hosts = lab(edge1={"problems": seen})
+    drop_explained(hosts, [])
+    assert next(host for host in hosts if host.host == "edge1").problems == seen
 
 
 def test_who_is_out_and_what_is_pending_waits_for_a_person() -> None:
