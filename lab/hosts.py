@@ -100,7 +100,7 @@ def _up_as_root(names: list[str], settings: dict[str, str], binary: str) -> None
         roots = {name: _ensure_image(wanted, name) for name in names}
         disk.ensure_writable(lab)
         sitefile.make_secrets(lab, names)
-        network.set_up_network(lab)
+        network.set_up_network(lab, [*names, *lab.made()])
         changed = _store_settings(lab, settings)
         booted = [name for name in names if _ensure_running(lab, name, roots[name])]
         for name in lab.made():

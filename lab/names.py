@@ -38,8 +38,12 @@ HOSTS = {
 }
 """The hosts that `lab.up` makes."""
 
-ALL = HOSTS | {"mon1": Host("mon1", 41, ("monitoring",))}
-"""HOSTS, and the host that `lab.up` makes only when it is named: the service does not need mon1."""
+BASTION = "bastion1"
+"""The host through which the others are reached. It has no role: the runbook only passes it."""
+
+ALL = HOSTS | {"mon1": Host("mon1", 41, ("monitoring",)), BASTION: Host(BASTION, 61, ())}
+"""HOSTS, and the hosts that `lab.up` makes only when they are named: the service does not need
+them."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import re
 from . import sysctls
 from .errors import LabError
 from .lock import hold_lock
-from .names import STATE, Lab
+from .names import BASTION, STATE, Lab
 from .shell import run, succeeds
 
 RULES = """
@@ -28,17 +28,28 @@ table ip {name} {{
   }}
 }}
 """
+ONLY_BASTION = """
+table ip {name} {{
+  chain output {{
+    type filter hook output priority filter; policy accept;
+    # This machine, the controller, reaches sshd of the bastion only.
+    oifname "{name}" ip daddr != {bastion} tcp dport 22 drop
+  }}
+}}
+"""
 
 
-def set_up_network(lab: Lab) -> None:
-    """Set up kernel settings, bridge and rules; harmless if they are right."""
+def set_up_network(lab: Lab, names: list[str]) -> None:
+    """Set up kernel settings, bridge and rules for the hosts; harmless if they are right."""
     with hold_lock(STATE / "network.lock", "another lab that changes the network"):
         sysctls.raise_settings(first=not _list_bridges())
         if not succeeds("ip", "link", "show", lab.bridge):
             run("ip", "link", "add", lab.bridge, "type", "bridge")
         run("ip", "addr", "replace", f"{lab.gateway}/24", "dev", lab.bridge)
         run("ip", "link", "set", lab.bridge, "up")
-        run("nft", "-f", "-", stdin=RULES.format(name=lab.bridge, subnet=lab.subnet))
+        rules = RULES + (ONLY_BASTION if BASTION in names else "")
+        values = {"name": lab.bridge, "subnet": lab.subnet, "bastion": lab.address(BASTION)}
+        run("nft", "-f", "-", stdin=rules.format(**values))
         _open_firewall(lab)
 
 

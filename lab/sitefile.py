@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .files import replace_file
-from .names import ALL, USER, Lab
+from .names import ALL, BASTION, USER, Lab
 from .shell import run
 
 HOST_KEY = "ssh_host_ed25519_key"
@@ -137,10 +137,12 @@ def render_site_file(lab: Lab, names: list[str], sha256: str, deaths: str = "rea
     service = f'service = "http://{service_address}"\n' if edges else ""
     head = f'name = "lab{lab.number}"\n{service}\n[ssh]\nuser = "{USER}"\nkey = "ssh/id_ed25519"\n'
     head += 'known_hosts = "ssh/known_hosts"\n'
+    head += f'jump = "{USER}@{lab.address(BASTION)}"\n' if BASTION in names else ""
     hosts = "".join(
         f'\n[hosts.{name}]\naddress = "{lab.address(name)}"\nroles ='
         f" [{_quote_words(ALL[name].roles)}]\n"
         for name in names
+        if ALL[name].roles
     )
     app = f'\n[app]\nbinary = "{BINARY}"\nsha256 = "{sha256}"\nemail = "{EMAIL}"\n'
     app += "lifetime = 0\n" if deaths == "off" else ""

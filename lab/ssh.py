@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import subprocess
 import time
@@ -9,16 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import container
 from .errors import LabError
-from .names import USER, Lab
+from .names import BASTION, USER, Lab
 
 BOOT = 90.0
 """Seconds a host has to boot; usually it takes 4, on a loaded machine with 2 cores more."""
 
 
 def build_command(lab: Lab, name: str) -> list[str]:
-    """Return the ssh command line to a host. Only the lab's key and pinned host keys count."""
-    return [
-        "ssh",
+    """Return the ssh command line to a host, through the bastion if the lab has one.
+
+    Only the lab's key and pinned host keys count.
+    """
+    options = [
         *("-F", "none", "-i", str(lab.folder / "ssh/id_ed25519"), "-o", "IdentitiesOnly=yes"),
         *(
             "-o",
@@ -27,8 +30,16 @@ def build_command(lab: Lab, name: str) -> list[str]:
             "StrictHostKeyChecking=yes",
         ),
         *("-o", "GlobalKnownHostsFile=none", "-o", "UpdateHostKeys=no", "-o", "ConnectTimeout=5"),
-        f"{USER}@{lab.address(name)}",
     ]
+    # Not ProxyJump: ssh does not pass these options on to the bastion.
+    bastion = ["ssh", *options, "-W", "%h:%p", f"{USER}@{lab.address(BASTION)}"]
+    proxy = ["-o", f"ProxyCommand={shlex.join(bastion)}"] if _is_behind(lab, name) else []
+    return ["ssh", *options, *proxy, f"{USER}@{lab.address(name)}"]
+
+
+def _is_behind(lab: Lab, name: str) -> bool:
+    """Return whether the host is reached through the bastion."""
+    return name != BASTION and BASTION in lab.made()
 
 
 def can_log_in(lab: Lab, name: str) -> bool:
@@ -52,7 +63,12 @@ def can_log_in(lab: Lab, name: str) -> bool:
 
 
 def answers(lab: Lab, name: str, timeout: float = 0.5) -> bool:
-    """Return whether an ssh server greets at the host's address, without logging in."""
+    """Return whether an ssh server greets at the host's address, without logging in.
+
+    A host behind the bastion is asked for a login: its address does not answer here.
+    """
+    if _is_behind(lab, name):
+        return can_log_in(lab, name)
     try:
         with socket.create_connection((lab.address(name), 22), timeout) as connection:
             return connection.recv(4) == b"SSH-"

@@ -48,6 +48,7 @@ def _split_names(text: str) -> list[str] | None:
     help={
         "hosts": "Only these hosts, for example edge1,node1 (default: the five of the service).",
         "monitoring": "With mon1, the host that watches the others.",
+        "bastion": "With bastion1: this machine reaches the other hosts by ssh through it only.",
         "deaths": (
             "How often the stand-in crashes: real, off, or a mean time in seconds (default: real)."
         ),
@@ -67,6 +68,7 @@ def up(
     ctx: Context,
     hosts: str = "",
     monitoring: bool = False,
+    bastion: bool = False,
     deaths: str = "",
     scale: str = "",
     bookworm: str = "",
@@ -80,13 +82,14 @@ def up(
     lab.up makes a second lab beside the first.
     """
     from . import hosts as lab_hosts
-    from .names import HOSTS, current_lab
+    from .names import BASTION, HOSTS, current_lab
     from .settings import check_settings
 
     debian12 = [] if bookworm == "none" else _split_names(bookworm)
     names = _split_names(hosts)
-    if monitoring:
-        names = [*(names or [*HOSTS, *current_lab().made()]), "mon1"]
+    extra = [*(["mon1"] if monitoring else []), *([BASTION] if bastion else [])]
+    if extra:
+        names = [*(names or [*HOSTS, *current_lab().made()]), *extra]
     lab_hosts.up(
         names, **check_settings(deaths, scale), bookworm=debian12, cloud_init=cloud_init or None
     )

@@ -71,10 +71,11 @@ def pin_keys(settings: Settings, names: Sequence[str], *, replace: bool, yes: bo
 
 def _pin_stage(file: Path, addresses: Sequence[Address], *, replace: bool, yes: bool) -> int:
     """Pin the keys of hosts that are reached through the same number of bastions."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     out, known = open_console(), KnownHosts.read(file)
-    table = Table("host", "address", "fingerprint", "state", box=None, header_style="dim")
+    whole = Column("fingerprint", overflow="fold")  # a shortened one cannot be compared
+    table = Table("host", "address", whole, "state", box=None, header_style="dim")
     shown: list[ShownKey] = []
     for address in addresses:
         for key in _read_keys(address, known):
