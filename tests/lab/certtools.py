@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import shutil
 import socket
 import ssl
 from collections.abc import Iterator
@@ -109,6 +110,8 @@ def public_authority(lab: Lab, ssh: Ssh, folder: Path) -> Iterator[dict[str, str
     listen = f"{lab.address('db1')}:14000"
     config = make_files(folder, listen, f"{lab.address('db1')}:15000", 80, lab.address("db1"))
     there = "/run/pebble"
+    # Each Pebble has a root of its own: what an earlier one issued is worth nothing.
+    shutil.rmtree(lab.folder / "secrets/tls/acme", ignore_errors=True)
     files = {name: (folder / name).read_bytes() for name in ("https.pem", "https.key")}
     files["pebble.json"] = config.replace(str(folder), there).encode()
     faults = " ".join(f"-E {name}={value}" for name, value in FAULTS.items())
@@ -126,7 +129,9 @@ def public_authority(lab: Lab, ssh: Ssh, folder: Path) -> Iterator[dict[str, str
         put(folder, "ca.pem", ((folder / "https-root.pem").read_text() + root).encode())
         yield {"directory": f"https://{listen}/dir", "ca": str(folder / "ca.pem")}
     finally:
-        ssh("db1", f"systemctl stop pebble; rm -rf {there}; sed -i '/ {NAME}$/d' /etc/hosts")
+        ssh(
+            "db1", f"systemctl stop pebble || true; rm -rf {there}; sed -i '/ {NAME}$/d' /etc/hosts"
+        )
 
 
 def reachable(address: str, port: int) -> bool:
