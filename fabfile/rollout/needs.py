@@ -13,18 +13,17 @@ from ..steps.release import KEEP_PROVEN, KEEP_RELEASES
 MIB = 1 << 20
 
 PACKAGES = {"postgres": 130, "app": 80, "edge": 50, "monitoring": 420}
-"""MiB that the packages of a role take in /usr: the sum of Installed-Size on a host of the lab."""
+"""MiB that the packages of a role take in /usr. Estimates, rounded up, not measured."""
 
 ARCHIVE = 120
-"""MiB of .deb files in /var/cache/apt while packages are installed: those of `monitoring`, which
-has the largest."""
+"""MiB of .deb files in /var/cache/apt while packages are installed. An estimate."""
 
 WAL = 4096
 """MiB: `max_wal_size` in configs/postgres/50-runbook.conf."""
 
 DATA = 1536
 """MiB of the seeded tables and indexes with 5 million sessions, and as much again for VACUUM and
-the rows of users: measured in the lab at scale 1.0."""
+the rows of users. An estimate for scale 1.0."""
 
 LOGS = 256
 """MiB for /var/log: nginx's, HAProxy's and PostgreSQL's logs between two rotations, and ours."""
