@@ -77,7 +77,7 @@ def app_rules() -> Iterator[AlertRule]:
         "10s",
         "page",
         "no edge sees an app node UP",
-        "every call waits for 5 s, then fails; only cached answers come",
+        "every call waits for up to 5 s, then fails; only cached answers come",
         "fab incident.both-down",
     )
     yield AlertRule(

@@ -18,6 +18,7 @@ from ..engine.errors import DIFFERS, FAILED, OK
 from ..engine.fleet import Fleet
 from ..engine.journal import Run
 from ..engine.messages import plural
+from ..engine.terminal import print_wrapped
 from ..incidents.acts import IncidentAct, choose_act
 from ..incidents.bundle import write_bundle
 from ..incidents.evidence import Evidence, collect_evidence
@@ -138,18 +139,28 @@ def _offer_act(
     settings: Settings, options: IncidentOptions, act: IncidentAct, out: Console
 ) -> bool | None:
     """Ask for `act` and do it; return whether its cause is gone, or None if nothing was done."""
+    from rich.text import Text
+
     if not options.name or options.only_evidence or not may_act(out, yes=options.yes):
         return None
 
+    seen: list[Hypothesis] = []
+
     def read_causes() -> list[Hypothesis]:
         with _open_all(settings) as fleet:
-            return _select_causes(settings, collect_evidence(settings, fleet), options.name)
+            seen[:] = find_causes(settings, collect_evidence(settings, fleet))
+        return [cause for cause in seen if cause.name == options.name]
 
     reason = ": ".join(filter(None, (f"incident {options.name}", options.reason)))
     # A deploy or a restart prints to stdout, which may belong to the JSON.
     to_stderr = redirect_stdout(sys.stderr) if options.json == "-" else nullcontext()
     with to_stderr:
-        return carry_out_act(settings, act, out, read_causes, reason=reason)
+        gone = carry_out_act(settings, act, out, read_causes, reason=reason)
+        for cause in (cause for cause in seen if cause.name != options.name):
+            where = f"{cause.host}: " if cause.host else ""
+            print_wrapped(out, Text("left    "), Text(f"{where}{cause.evidence}"))
+            out.print(Text(f"        {cause.next}"), soft_wrap=True)
+        return gone
 
 
 def _print_act(out: Console, causes: Sequence[Hypothesis], act: IncidentAct | None) -> None:
@@ -173,8 +184,8 @@ def _print_recent(out: Console, acts: Sequence[PastAct]) -> None:
     people = [act for act in acts if act.who != HEALER and act.result != NO_CHANGE]
     for act in people[-RECENT_ACTS:]:
         where, text = ",".join(act.hosts), act.text.partition("\n")[0]
-        line = f"lately  {show_time(act.time)} {act.who}: {act.task} on {where}: {text}"
-        out.print(Text(line, style="dim"), overflow="ellipsis", no_wrap=True)
+        line = f"{show_time(act.time)} {act.who}: {act.task} on {where}: {text}"
+        print_wrapped(out, Text("lately  ", "dim"), Text(line, "dim"))
 
 
 def _print_causes(out: Console, name: str, causes: Sequence[Hypothesis], seen: Evidence) -> None:

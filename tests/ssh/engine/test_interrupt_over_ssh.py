@@ -83,18 +83,18 @@ from fabfile.console.task import run_as_task
 from fabfile.settings.reach import open_fleet
 from fabfile.engine.journal import Run
 from fabfile.engine.lock import Lock
-from fabfile.settings.inventory import Node
+from fabfile.settings.inventory import Inventory, Node
+from fabfile.settings.settings import Ssh
 from sshsteps import Marker
 
 @run_as_task
 def task():
     a = link.address
-    ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, \
-timeout=a.timeout)
+    ssh = Ssh(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, timeout=a.timeout)
     nodes = [Node(name, a.host, ("app",)) for name in "xy"]
     run = Run("deploy", Path("/nonexistent"))
-    with open_fleet(SimpleNamespace(ssh=ssh), nodes) as fleet, Lock(list(fleet.links.values()), \
-run):
+    settings = SimpleNamespace(ssh=ssh, inventory=Inventory(tuple(nodes)))
+    with open_fleet(settings, nodes) as fleet, Lock(list(fleet.links.values()), run):
         def work(node):
             n = node.name
             script = "touch /run/%s.begun; until [ -e /run/%s.go ]; do sleep 0.02; done; touch \
@@ -131,14 +131,16 @@ PLAIN = """
 from types import SimpleNamespace
 from fabfile.console.task import run_as_task
 from fabfile.settings.reach import open_fleet
-from fabfile.settings.inventory import Node
+from fabfile.settings.inventory import Inventory, Node
+from fabfile.settings.settings import Ssh
 
 @run_as_task
 def task():
     a = link.address
-    ssh = SimpleNamespace(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, \
-timeout=a.timeout)
-    with open_fleet(SimpleNamespace(ssh=ssh), [Node("one", a.host, ("app",))]) as fleet:
+    ssh = Ssh(port=a.port, user=a.user, key=a.key, known_hosts=a.known_hosts, timeout=a.timeout)
+    nodes = [Node("one", a.host, ("app",))]
+    settings = SimpleNamespace(ssh=ssh, inventory=Inventory(tuple(nodes)))
+    with open_fleet(settings, nodes) as fleet:
         fleet.each(lambda node: fleet.link(node).read(["touch /run/reading; sleep 60"]))
 
 finish(task)
