@@ -17,7 +17,7 @@ from fabfile.health.clock import find_clock_problems
 from fabfile.health.host import HostStatus
 from fabfile.health.indexes import index_names, index_query, judge_indexes
 from fabfile.health.units import unit_incidents
-from fabfile.incidents.bundle import make_timeline, write_bundle
+from fabfile.incidents.bundle import fold_repeats, make_timeline, write_bundle
 from fabfile.incidents.evidence import Evidence
 from fabfile.incidents.hypotheses import ORDER, OTHER, find_causes
 from fabfile.incidents.probes import BALANCER, DATABASE, MEMORY, evidence_probes
@@ -187,7 +187,8 @@ def test_every_incident_has_a_page() -> None:
 
 
 def test_the_bundle_has_no_secrets_and_a_timeline(tmp_path: Path) -> None:
-    evidence = Evidence(readings={"db1": {"journal": Reading("usual line\npassword=hunter2", 0)}})
+    journal = {"journal": Reading("usual line\npassword=hunter2", 0), "kernel": Reading("", 0)}
+    evidence = Evidence([host("db1")], readings={"db1": journal})
     acts = [PastAct(20, "ann", "app.restart", ("node1",), DONE, "restarted", "leak")]
     lines = [
         LogLine(10, "edge1", "nginx", 3, "[error] refused"),
@@ -197,10 +198,24 @@ def test_the_bundle_has_no_secrets_and_a_timeline(tmp_path: Path) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in folder.iterdir())
     assert "usual line" in text
     assert "hunter2" not in text
+    about = (folder / "about.txt").read_text(encoding="utf-8")
+    assert "db1 (postgres): read" in about
+    assert (folder / "db1-kernel.txt").read_text(encoding="utf-8") == "nothing (exit 0)\n"
     told = make_timeline(acts, lines)
     assert len(told) == 2
     assert "refused" in told[0]
     assert "reason: leak" in told[1]
+
+
+def test_errors_that_differ_in_numbers_only_are_counted() -> None:
+    text = "nginx  GET /a/%d 504"
+    lines = [(float(second), text % second) for second in (1, 2, 50)]
+    lines += [(3.0, "other"), (300.0, text % 9)]
+    assert [entry for _, entry in fold_repeats(lines)] == [
+        f"{text % 1}   (2 more like it until 01-01 00:00:50)",
+        "other",
+        text % 9,
+    ]
 
 
 def test_only_edges_are_asked_for_the_balancer_and_only_one_host_for_the_database() -> None:
