@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..engine import interrupt
 from ..engine.errors import RunbookError
-from ..engine.journal import Run
+from ..engine.journal import Run, append_lines
 from ..engine.lock import Lock
 from ..engine.script_log import ScriptLog
 from ..engine.waiting import wait_until
@@ -21,7 +21,7 @@ from .errors import NotPossible
 from .model import Drill, Fault
 from .observer import Observer
 from .recording import Recording
-from .result import FAILED, DrillResult
+from .result import FAILED, HELD, DrillResult
 from .target import DrillTarget
 from .verdict import add_times, judge_drill, not_tried
 from .watch import CALM, POLL, DrillWatch, Progress
@@ -49,6 +49,7 @@ class DrillRun:
         self.stop_at_budget = stop_at_budget
         # Not those that only watch: a drill does nothing there, and goes on without them.
         self.fleet = open_fleet(settings, settings.inventory.having("postgres", "app", "edge"))
+        self.run = Run("drill", settings.state / "runs", drill.name)
         self.recording = Recording()
         self.observer = Observer(settings, self.recording.add_reply)
         self.traffic = UserLoad(settings.service, drill.rate, ranges)
@@ -84,6 +85,9 @@ class DrillRun:
                         "fab status",
                     ) from None
                 raise
+            if self.recording.fault is not None:
+                event = "changed" if result.verdict == HELD else "failed"
+                self._write_journal(event, f"drill {self.drill.name} {result.verdict}")
         return add_times(result, started, time.monotonic() - begin)
 
     def _result_of_error(self, error: RunbookError) -> DrillResult:
@@ -104,9 +108,16 @@ class DrillRun:
         if not (self.stop_at_budget and self.drill.locks):
             yield
             return
-        run = Run("drill", self.settings.state / "runs", self.drill.name)
-        with ScriptLog(run), Lock([self.fleet.link(node) for node in self.fleet], run):
+        links = [self.fleet.link(node) for node in self.fleet]
+        with ScriptLog(self.run), Lock(links, self.run):
             yield
+
+    def _write_journal(self, event: str, text: str) -> None:
+        """Write into the journals of the edges: for the history, and for the marks on graphs. An
+        edge that cannot be reached goes without."""
+        entry = self.run.entry(event, f"drill {self.drill.name}", text)
+        edges = self.fleet.having("edge")
+        self.fleet.each(lambda edge: self.fleet.link(edge).run(append_lines(entry)), edges)
 
     def _perform_inside(self) -> DrillResult:
         self.progress("waiting for a steady state")
@@ -139,6 +150,7 @@ class DrillRun:
 
     def _inject_fault(self, fault: Fault, target: DrillTarget) -> None:
         self.progress("injecting the fault")
+        self._write_journal("begin", f"drill {self.drill.name}")
         self.recording.fault = time.monotonic()
         fault.inject(target)
         if (

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 
 from ..console.json_file import write_json
 from ..console.rollup import open_console
-from ..drills.history import kept_results
-from ..drills.result import HELD
-from ..drills.target import folder_of
 from ..engine.errors import UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet, failed_hosts
 from ..engine.messages import plural
@@ -54,7 +51,6 @@ def show_history(
     with open_fleet(settings, nodes, readonly=True) as fleet:
         acts, errors = read_acts(fleet, since)
     joined = join_acts(acts, read_run_folders(settings.state / "runs"))
-    joined += past_drills(settings)
     shown = select_acts(joined, hosts=names, since=since, task=wanted.task, failed=wanted.failed)
     out = open_console(json)
     _print_acts(out, shown)
@@ -83,21 +79,6 @@ def read_acts(fleet: Fleet, since: float) -> tuple[list[PastAct], dict[str, Runb
     for name, text in texts.items():
         acts += [*parse_healer(name, text), *parse_by_hand(name, text)]
     return acts, failed_hosts(answers)
-
-
-def past_drills(settings: Settings) -> list[PastAct]:
-    """The drills that this controller ran. In a lab no host writes them down."""
-    return [
-        PastAct(
-            result.started,
-            "this controller",
-            f"drill.{result.name}",
-            (),
-            DONE if result.verdict == HELD else FAILED,
-            f"{result.verdict}, {result.failures} of {result.requests} requests failed",
-        )
-        for result in kept_results(folder_of(settings))
-    ]
 
 
 def _print_acts(out: Console, acts: Sequence[PastAct]) -> None:

@@ -67,7 +67,7 @@ def _restart_unit(hosts: tuple[str, ...], unit: str) -> IncidentAct | None:
         Verb.RESTART_UNIT,
         hosts,
         f"restart {unit} on {', '.join(hosts)}",
-        "requests that it answers at this moment fail",
+        "nothing if it is down; else the requests that it answers at this moment fail",
         unit,
     )
 

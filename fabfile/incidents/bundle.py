@@ -13,7 +13,7 @@ from ..engine.script_log import hide_secrets
 from ..engine.secret import mask_secrets
 from ..records.log_line import LogLine
 from ..records.moment import show_time
-from ..records.past_act import PastAct
+from ..records.past_act import NOT_KNOWN, PastAct
 from .evidence import Evidence
 from .hypotheses import Hypothesis
 
@@ -78,7 +78,8 @@ def make_timeline(acts: Iterable[PastAct], lines: Iterable[LogLine]) -> list[str
     entries = [
         (
             act.time,
-            f"{','.join(act.hosts)}  {act.who}: {act.task} {act.result}: {act.text}"
+            f"{','.join(act.hosts)}  {act.who}: {act.task}"
+            + (f": {act.text}" if act.result == NOT_KNOWN else f" {act.result}: {act.text}")
             + (f" (reason: {act.reason})" if act.reason else ""),
         )
         for act in acts
