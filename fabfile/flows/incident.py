@@ -204,7 +204,7 @@ def _print_causes(out: Console, name: str, causes: Sequence[Hypothesis], seen: E
     for text in seen.unknown:
         out.print(Text(f"not known  {text}", style="yellow"))
     if not causes:
-        wrong = f"no sign of {name}" if name else "nothing is wrong"
+        wrong = f"no sign of {name} now; it may be over" if name else "nothing is wrong"
         out.print(
             f"{wrong} in what could be read; see what is not known" if seen.unknown else wrong
         )

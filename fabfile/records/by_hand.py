@@ -22,7 +22,7 @@ READERS = re.compile(
 """Programs that only read, or that show in another log what they change. Commands that begin with
 one of them are left out, unless they begin another command after it."""
 
-READING_VERBS = re.compile("cat|get-default|is-\\w+|list-\\w+|show|status")
+READING_VERBS = re.compile("--failed|cat|get-default|is-\\w+|list-\\w+|show|status")
 """Verbs of systemctl that only read."""
 
 _SUDO = re.compile(
