@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections.abc import Sequence
 
 from . import sysctls
 from .errors import LabError
@@ -39,8 +40,9 @@ table ip {name} {{
 """
 
 
-def set_up_network(lab: Lab, names: list[str]) -> None:
-    """Set up kernel settings, bridge and rules for the hosts; harmless if they are right."""
+def set_up_network(lab: Lab, names: Sequence[str] = ()) -> None:
+    """Set up kernel settings, bridge and rules for the hosts called `names`; harmless if they are
+    right."""
     with hold_lock(STATE / "network.lock", "another lab that changes the network"):
         sysctls.raise_settings(first=not _list_bridges())
         if not succeeds("ip", "link", "show", lab.bridge):

@@ -56,6 +56,9 @@ for uri in $(apt-get --print-uris update | sed -n "s/^'\\([^']*InRelease\\)'.*/\
 done
 simulate 2>"$work/errors" && echo resolved
 code=$?
+# Without a URI to fetch, all the archives are on the host, and no source is needed.
+[ $code -ne 0 ] || apt-get -qq --no-install-recommends $no_cache --print-uris install $missing \
+  2>/dev/null | grep -q "^'" || echo cached
 wait
 [ $code -ne 0 ] || exit 0
 options="$quick -o Dir::State::lists=$work/lists -o Dir::Cache::archives=$work/archives
@@ -116,7 +119,7 @@ def judge_packages(host: str, reading: Reading) -> list[RunbookError]:
     if out.startswith("installed") or not out.startswith("missing"):
         return []
     missing = out.partition("\n")[0].removeprefix("missing ")
-    if not answers and silent:
+    if not answers and silent and not re.search(r"^cached$", out, re.M):
         reasons = "; ".join(f"{uri}: {why or 'no answer'}" for uri, why in silent)
         return [
             RunbookError(

@@ -207,6 +207,7 @@ def test_memory() -> None:
             [],
         ),
         ("missing nginx\nresolved\n", []),
+        ("missing nginx\nsilent http://a/InRelease no\nresolved\ncached\n", []),
         (
             "missing nginx curl\nsilent http://a/InRelease Could not resolve 'a'\nresolved\n",
             ["db1 reaches no package source: http://a/InRelease: Could not resolve 'a'"],
