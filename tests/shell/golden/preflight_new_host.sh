@@ -97,6 +97,8 @@ for uri in $(apt-get --print-uris update | sed -n "s/^'\([^']*InRelease\)'.*/\1/
 done
 simulate 2>"$work/errors" && echo resolved
 code=$?
+# Without a URI to fetch, all the archives are on the host, and no source is needed.
+[ $code -ne 0 ] || apt-get -qq --no-install-recommends $no_cache --print-uris install $missing   2>/dev/null | grep -q "^'" || echo cached
 wait
 [ $code -ne 0 ] || exit 0
 options="$quick -o Dir::State::lists=$work/lists -o Dir::Cache::archives=$work/archives
