@@ -45,7 +45,7 @@ def render_seed(lab: Lab, name: str, host_key: str, public_host_key: str) -> dic
 def _render_user_data(lab: Lab, name: str) -> str:
     key = (lab.folder / "ssh/id_ed25519.pub").read_text(encoding="utf-8").strip()
     uris = mirror.find_mirrors(mirror.read_machine_sources())
-    security = uris.get("-security", Provision.security_mirror)
+    security = uris.get("-security", "")
     # A container may not turn on swap: it belongs to the machine.
     provision = Provision(USER, key, mirror=uris[""], security_mirror=security, swap_mb=0)
     return render_user_data(provision, name, ALL[name].roles, list(ALL).index(name))

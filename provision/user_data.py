@@ -25,8 +25,8 @@ MOST_HOSTS = 24 * 60 // SLOT
 """More hosts than slots: two would restart at once."""
 
 _URL = (
-    r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?",
-    "a URL like http://deb.debian.org/debian",
+    r"(https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?)?",
+    "a URL like http://mirror.example.com/debian",
 )
 RULES = {
     "user": (r"[a-z_][a-z0-9_-]{0,30}", "a name of small letters, digits, dashes and underscores"),
@@ -51,7 +51,8 @@ class Provision:
         user: the ssh user, who may use sudo without a password.
         public_key: the user's only way in.
         time_zone: of all hosts; the times of upgrades are in it.
-        mirror, security_mirror: the Debian mirrors.
+        mirror: the Debian mirror; empty for the package sources of the image.
+        security_mirror: the mirror of security updates; empty for `mirror` with `-security`.
         swap_mb: megabytes of swap; 0 is none.
         data_disk: the device of the database's own disk; empty if there is none.
     """
@@ -59,8 +60,8 @@ class Provision:
     user: str
     public_key: str
     time_zone: str = "Etc/UTC"
-    mirror: str = "http://deb.debian.org/debian"
-    security_mirror: str = "http://deb.debian.org/debian-security"
+    mirror: str = ""
+    security_mirror: str = ""
     swap_mb: int = 1024
     data_disk: str = ""
 
@@ -103,13 +104,15 @@ def render_user_data(provision: Provision, name: str, roles: Sequence[str], numb
         "public_key": provision.public_key,
         "time_zone": provision.time_zone,
         "mirror": provision.mirror,
-        "security_mirror": provision.security_mirror,
+        "security_mirror": provision.security_mirror or f"{provision.mirror}-security",
         "swap_bytes": provision.swap_mb * 1024 * 1024,
         "upgrade_time": upgrade_time,
         "restart_time": restart_time,
         "data_disk": provision.data_disk,
     }
     parts = ["host.yaml"]
+    if provision.mirror:
+        parts.append("mirror.yaml")
     if "postgres" in roles and provision.data_disk:
         parts.append("data-disk.yaml")
     texts = [(TEMPLATES / part).read_text(encoding="utf-8") for part in parts]

@@ -57,7 +57,7 @@ CAUSES = (
     Explanation(
         "temporary failure resolving|could not resolve",
         "the host does not resolve the names of its package sources",
-        "on {name}: cat /etc/resolv.conf; getent hosts deb.debian.org",
+        "on {name}: cat /etc/resolv.conf; apt-get update   (it names the hosts)",
     ),
     Explanation(
         "not valid yet|release file .*expired",

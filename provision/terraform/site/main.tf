@@ -18,7 +18,7 @@ locals {
       public_key      = trimspace(var.public_key)
       time_zone       = var.time_zone
       mirror          = var.mirror
-      security_mirror = var.security_mirror
+      security_mirror = var.security_mirror != "" ? var.security_mirror : "${var.mirror}-security"
       swap_bytes      = var.swap_mb * 1048576
       upgrade_time    = format("%02d:%02d", floor(local.begin[host.name] / 60), local.begin[host.name] % 60)
       restart_time    = format("%02d:%02d", floor(local.begin[host.name] / 60), local.begin[host.name] % 60 + 15)
@@ -29,6 +29,7 @@ locals {
   user_data = {
     for host in var.hosts : host.name => join("", [
       templatefile("${local.templates}/host.yaml", local.values[host.name]),
+      var.mirror != "" ? templatefile("${local.templates}/mirror.yaml", local.values[host.name]) : "",
       contains(host.roles, "postgres") && var.data_disk != ""
       ? templatefile("${local.templates}/data-disk.yaml", local.values[host.name]) : "",
     ])

@@ -76,21 +76,21 @@ variable "time_zone" {
 }
 
 variable "mirror" {
-  description = "The Debian mirror."
+  description = "The Debian mirror; empty for the package sources of the image."
   type        = string
-  default     = "http://deb.debian.org/debian"
+  default     = ""
   validation {
-    condition     = can(regex("^https?://[A-Za-z0-9.:_-]+(/[A-Za-z0-9._~/-]*)?$", var.mirror))
+    condition     = can(regex("^(https?://[A-Za-z0-9.:_-]+(/[A-Za-z0-9._~/-]*)?)?$", var.mirror))
     error_message = "It must be a URL."
   }
 }
 
 variable "security_mirror" {
-  description = "The mirror of Debian's security updates."
+  description = "The mirror of Debian's security updates; empty for the mirror with -security."
   type        = string
-  default     = "http://deb.debian.org/debian-security"
+  default     = ""
   validation {
-    condition     = can(regex("^https?://[A-Za-z0-9.:_-]+(/[A-Za-z0-9._~/-]*)?$", var.security_mirror))
+    condition     = can(regex("^(https?://[A-Za-z0-9.:_-]+(/[A-Za-z0-9._~/-]*)?)?$", var.security_mirror))
     error_message = "It must be a URL."
   }
 }

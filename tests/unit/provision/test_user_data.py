@@ -53,7 +53,7 @@ def test_what_a_host_gets() -> None:
     (user,) = data["users"]
     assert (user["name"], user["ssh_authorized_keys"], user["lock_passwd"]) == ("ops", [KEY], True)
     assert data["ssh_pwauth"] is False
-    assert data["apt"]["primary"][0]["uri"] == "http://deb.debian.org/debian"
+    assert "apt" not in data, "the package sources of the image"
     assert data["swap"] == {"filename": "/swapfile", "size": 1 << 30}
     files = {file["path"]: file["content"] for file in data["write_files"]}
     upgrades = files["/etc/apt/apt.conf.d/52runbook-upgrades"]
@@ -61,6 +61,16 @@ def test_what_a_host_gets() -> None:
     timer = files["/etc/systemd/system/apt-daily-upgrade.timer.d/runbook.conf"]
     assert "OnCalendar=*-*-* 01:30\n" in timer
     assert "mounts" not in data
+
+
+def test_a_mirror_replaces_the_sources_of_the_image() -> None:
+    provision = replace(PROVISION, mirror="http://m.example/debian")
+    apt = yaml.safe_load(render_user_data(provision, "edge2", ("edge",), 1))["apt"]
+    assert apt["primary"][0]["uri"] == "http://m.example/debian"
+    assert apt["security"][0]["uri"] == "http://m.example/debian-security"
+    other = replace(provision, security_mirror="http://s.example/updates")
+    apt = yaml.safe_load(render_user_data(other, "edge2", ("edge",), 1))["apt"]
+    assert apt["security"][0]["uri"] == "http://s.example/updates"
 
 
 def test_only_the_database_mounts_the_data_disk() -> None:
