@@ -24,8 +24,8 @@ _bastions: dict[Address, SharedConnection] = {}
 _lock = threading.Lock()
 
 
-class Path:
-    """A channel that leads to the ssh port of a host. paramiko uses it as a socket."""
+class Tunnel:
+    """A channel of a bastion that leads to the ssh port of a host. paramiko uses it as a socket."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -52,8 +52,8 @@ class Bastion:
         self.close = connection.close
         self._refusals = ChannelRefusals(self.transport)
 
-    def open_path(self, a: Address) -> Path:
-        """The path to the ssh port of `a`.
+    def open_tunnel(self, a: Address) -> Tunnel:
+        """A tunnel to the ssh port of `a`.
 
         Raises:
             Unreachable: the bastion refuses, or `a` does not answer it.
@@ -73,11 +73,11 @@ class Bastion:
                 raise _not_forwarded(self.address, a, words) from None
             raise _no_answer(self.address, a, words) from None
         channel.settimeout(a.timeout)
-        return Path(channel)
+        return Tunnel(channel)
 
 
-def dial_through(bastion: Address, a: Address, open_connection: Open) -> Path:
-    """A path through `bastion` that leads to the ssh port of `a`.
+def dial_through(bastion: Address, a: Address, open_connection: Open) -> Tunnel:
+    """A tunnel through `bastion` that leads to the ssh port of `a`.
 
     Raises:
         Unreachable: the bastion cannot be reached or does not forward, or `a` does not answer it.
@@ -90,7 +90,7 @@ def dial_through(bastion: Address, a: Address, open_connection: Open) -> Path:
     for second_try in (False, True):
         opened: Bastion = shared.get()
         try:
-            return opened.open_path(a)
+            return opened.open_tunnel(a)
         except EOFError as error:
             shared.drop(opened)  # an idle connection may have died: try once more with a new one
             if second_try:
