@@ -62,6 +62,11 @@ class ClockOffset:
         """The most that the clock may be off, in seconds, ahead or behind."""
         return abs(self.ahead) + self.slack
 
+    def describe(self) -> str:
+        """`its clock is 60 s ahead of this machine's`."""
+        word = "ahead of" if self.ahead > 0 else "behind"
+        return f"its clock is {abs(self.ahead):.0f} s {word} this machine's"
+
 
 @dataclass(frozen=True)
 class Clock(ClockOffset):

@@ -20,6 +20,4 @@ def find_clock_problems(offset: ClockOffset | None) -> list[Problem]:
     """Return a problem if the clock is wrong for certain. Pure."""
     if offset is None or offset.certain < CLOCK_SECONDS:
         return []
-    word = "ahead of" if offset.ahead > 0 else "behind"
-    message = f"its clock is {abs(offset.ahead):.0f} s {word} this machine's"
-    return [Problem(message, "fab runbook clock", down=False, incident="clock")]
+    return [Problem(offset.describe(), "fab runbook clock", down=False, incident="clock")]

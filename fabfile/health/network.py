@@ -55,6 +55,15 @@ class ConnectionAttempt:
         return REFUSED in self.result
 
 
+@dataclass(frozen=True)
+class BlockedConnection:
+    """A connection attempt of the hosts `sources` that the network does not let through."""
+
+    sources: tuple[str, ...]
+    attempt: ConnectionAttempt
+    problem: Problem
+
+
 @dataclass
 class NetworkView:
     """The network as seen by a host: its connection attempts, and the addresses it listens on, by
@@ -91,7 +100,17 @@ def parse_network(text: str) -> NetworkView:
 def find_network_problems(
     settings: Settings, views: Mapping[str, NetworkView], unreachable: Sequence[str] = ()
 ) -> list[Problem]:
-    """Return which hosts cannot reach which ports, and the likely reason. Pure.
+    """Return which hosts cannot reach which ports, and the likely reason: see
+    `find_blocked_connections`. Pure."""
+    return [
+        connection.problem for connection in find_blocked_connections(settings, views, unreachable)
+    ]
+
+
+def find_blocked_connections(
+    settings: Settings, views: Mapping[str, NetworkView], unreachable: Sequence[str] = ()
+) -> list[BlockedConnection]:
+    """Return the connections that the network does not let through. Pure.
 
     Args:
         views: what each host sees, by name of the host.
@@ -104,11 +123,11 @@ def find_network_problems(
         for tried in view.tried:
             if tried.result != OPEN and tried.target not in unreachable:
                 blocked.setdefault(tried, []).append(host)
-    found = (
-        _explain_failed_route(settings, sources, tried, views.get(tried.target))
+    return [
+        BlockedConnection(tuple(sources), tried, problem)
         for tried, sources in blocked.items()
-    )
-    return [problem for problem in found if problem]
+        if (problem := _explain_failed_route(settings, sources, tried, views.get(tried.target)))
+    ]
 
 
 def _explain_failed_route(

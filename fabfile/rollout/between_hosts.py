@@ -11,7 +11,7 @@ from ..engine.host import Node
 from ..settings.settings import Settings
 from .condition import NOTHING
 
-CLOCK_SECONDS = 5.0
+MOST_SECONDS_APART = 5.0
 """Seconds. Certificates, logs and the age of cached answers are compared across hosts. After the
 deploy `fab status` asks for 1 s."""
 
@@ -32,13 +32,12 @@ def find_offset(first: str, last: str, asked: float, answered: float) -> ClockOf
 
 def judge_clock(host: str, offset: ClockOffset | None) -> list[RunbookError]:
     """Check a host's clock against this machine's."""
-    if offset is not None and offset.certain < CLOCK_SECONDS:
+    if offset is not None and offset.certain < MOST_SECONDS_APART:
         return []
     if offset is None:
         problem = f"{host} does not show its clock"
     else:
-        word = "ahead of" if offset.ahead > 0 else "behind"
-        problem = f"{host}: its clock is {abs(offset.ahead):.0f} s {word} this machine's"
+        problem = f"{host}: {offset.describe()}"
     return [_wrong_clock(problem, host)]
 
 
@@ -48,14 +47,14 @@ def judge_clocks(offsets: Mapping[str, ClockOffset | None]) -> list[RunbookError
     fair = {
         host: offset
         for host, offset in offsets.items()
-        if offset is not None and offset.certain < CLOCK_SECONDS
+        if offset is not None and offset.certain < MOST_SECONDS_APART
     }
     apart = [
         (abs(one.ahead - other.ahead) - one.slack - other.slack, first, second)
         for (first, one), (second, other) in combinations(fair.items(), 2)
     ]
     most, first, second = max(apart, default=(0.0, "", ""))
-    if most < CLOCK_SECONDS:
+    if most < MOST_SECONDS_APART:
         return []
     return [
         _wrong_clock(f"the clocks of {first} and {second} differ by at least {most:.0f} s", first)
@@ -66,7 +65,7 @@ def _wrong_clock(problem: str, host: str) -> RunbookError:
     return RunbookError(
         problem,
         "certificates, logs and the age of cached answers are compared across hosts (at most"
-        f" {CLOCK_SECONDS:.0f} s apart); {NOTHING}",
+        f" {MOST_SECONDS_APART:.0f} s apart); {NOTHING}",
         f"on {host}: timedatectl; apt-get install systemd-timesyncd",
     )
 

@@ -86,8 +86,9 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
     report = Report("plan" if options.dry else options.task, hosts, 0, 0, commands=options.commands)
     may_start = not options.dry and not _has_failed_host(hosts)
     if not options.dry and survey.new_hosts and not any(host.error for host in hosts):
-        with out.status("new hosts: does the network let through what they need? …"):
-            survey.add_blocked_routes(find_blocked_routes(system, fleet, survey.new_hosts))
+        with show_live_line(out, "new hosts: does the network let through what they need? …"):
+            blocked = find_blocked_routes(system, fleet, survey.new_hosts)
+            survey.add_problems("network", blocked)
         may_start = not _has_failed_host(hosts)
     if may_start and (_has_changes(hosts) or _has_orphaned_lock(survey.locks)):
         if not options.take_over:

@@ -40,12 +40,12 @@ class Survey:
     holders: list[str] = field(default_factory=list)
     new_hosts: dict[str, ClockOffset | None] = field(default_factory=dict)
 
-    def add_blocked_routes(self, blocked: Iterable[tuple[str, RunbookError]]) -> None:
-        """Add to the plans what the network does not let through."""
+    def add_problems(self, check: str, problems: Iterable[tuple[str, RunbookError]]) -> None:
+        """Add to the plans of hosts what `check` found, each problem with the name of its host."""
         reports = {report.host: report for report in self.hosts}
-        for host, error in blocked:
+        for host, error in problems:
             report = reports.get(host, self.hosts[0])
-            report.outcomes.insert(0, failed_outcome("network", error))
+            report.outcomes.insert(0, failed_outcome(check, error))
 
 
 @dataclass
@@ -80,7 +80,7 @@ def survey_hosts(
         if result.is_new:
             survey.new_hosts[name] = result.offset
     if apart := judge_clocks(survey.new_hosts):
-        survey.add_blocked_routes((next(iter(survey.new_hosts)), error) for error in apart)
+        survey.add_problems("clock", ((next(iter(survey.new_hosts)), error) for error in apart))
     return survey
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..engine.errors import RunbookError
-from ..health.network import OPEN, ConnectionAttempt, find_failure_reason, find_network_problems
+from ..health.network import (
+    OPEN,
+    BlockedConnection,
+    ConnectionAttempt,
+    find_blocked_connections,
+    find_failure_reason,
+)
 from ..roles.ports import Route
 from ..settings.settings import Settings
 from .condition import NOTHING
@@ -18,11 +24,22 @@ VRRP_WAY = (
 )
 
 
+def find_blocked(settings: Settings, trial: Trial) -> list[BlockedConnection]:
+    """The connections that the trial found blocked."""
+    return find_blocked_connections(settings, trial.views, list(trial.lost))
+
+
+def explain_blocked(connection: BlockedConnection) -> RunbookError:
+    """The error for a connection that is blocked."""
+    problem = connection.problem
+    return RunbookError(problem.message, f"{BLOCKED}; {NOTHING}", problem.next)
+
+
 def judge_trial(settings: Settings, trial: Trial) -> list[tuple[str, RunbookError]]:
     """What is blocked, from where to where, each with the host that blocks it."""
     found = [
-        (problem.about[-1], RunbookError(problem.message, f"{BLOCKED}; {NOTHING}", problem.next))
-        for problem in find_network_problems(settings, trial.views, list(trial.lost))
+        (connection.attempt.target, explain_blocked(connection))
+        for connection in find_blocked(settings, trial)
     ]
     return found + [
         (edge, silent_vrrp(edge, other))
