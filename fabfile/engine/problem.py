@@ -25,6 +25,8 @@ class Problem:
     problem whose own command is enough."""
     unit: str = ""
     """The systemd unit that is down, where it is one."""
+    alert: str = ""
+    """The alert that this repeats, which has an incident's name; empty for what was seen itself."""
 
 
 def find_no_facts(reading: Reading) -> Mapping[str, str]:

@@ -93,6 +93,7 @@ def read_alerts(reading: Reading) -> list[Problem]:
             _next_command(name, notes.get("command", "")),
             down=pages,
             cause=False,
+            alert=name,
         )
     return list(found.values())
 

@@ -71,16 +71,15 @@ def find_causes(settings: Settings, seen: Evidence) -> list[Hypothesis]:
     # What others report about a host that does not answer is an effect of that.
     of_lost = set(BY_ROLE.values())
     found = [cause for cause in found if cause.name in of_lost or cause.host not in lost]
-    found = list(_drop_known_alerts(_join_nodes(settings, found)))
+    found = _join_nodes(settings, found)
+    # An alert adds nothing to a cause that was seen on the hosts themselves.
+    known = {cause.name for cause in found}
+    found += [
+        Hypothesis(OTHER, problem.message, problem.next, down=problem.down)
+        for problem in seen.site
+        if problem.alert and problem.alert not in known
+    ]
     return sorted(dict.fromkeys(found), key=_rank)
-
-
-def _drop_known_alerts(found: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
-    """Leave out alerts that say to type the incident of a cause that was seen on the hosts."""
-    known = {f"fab incident.{cause.name}" for cause in found}
-    for cause in found:
-        if cause.name != OTHER or cause.next.partition("   ")[0] not in known:
-            yield cause
 
 
 def _rank(cause: Hypothesis) -> tuple[bool, bool, int]:
@@ -105,7 +104,7 @@ def _find_reported(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
     hosts = {host.host: host for host in seen.hosts}
     # A host's own report says more than what others see of it.
     for where, problem in sorted(_all_problems(seen), key=lambda pair: bool(pair[1].about)):
-        if where in hosts and not hosts[where].reachable:
+        if problem.alert or (where in hosts and not hosts[where].reachable):
             continue
         about = [hosts[name] for name in problem.about if name in hosts]
         if about and not any(host.reachable for host in about):

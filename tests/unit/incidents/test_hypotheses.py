@@ -167,7 +167,7 @@ def test_a_refused_question_tells_of_used_connections() -> None:
 
 def test_an_alert_about_a_known_cause_is_left_out() -> None:
     command = "fab incident.db-down   (fab runbook db-down)"
-    alert = Problem("alert db-down: PostgreSQL does not answer", command)
+    alert = Problem("alert db-down: PostgreSQL does not answer", command, alert="db-down")
     down = Problem("PostgreSQL has stopped", "journalctl", incident="db-down")
     assert names(Evidence([host("db1", down)], site=[alert])) == ["db-down"]
     assert names(Evidence([host("db1")], site=[alert])) == [OTHER]
