@@ -50,12 +50,14 @@ ORDER BY query_start LIMIT 60;"""
 """JSON lines: every session, who blocks it, and its statement, the oldest first."""
 
 
-LARGEST_FILES = r"""df --output=pcent,target 2>/dev/null | while read -r used mount; do
+LARGEST_FILES = r"""timeout 3 sh <<'FILES'
+df --output=pcent,target 2>/dev/null | while read -r used mount; do
   [ "${used%\%}" -ge 90 ] 2>/dev/null || continue
   echo "$mount"
-  timeout 2 find "$mount" -xdev -type f -printf '%k KiB, changed %TF %.8TT: %p\n' |
+  timeout 1 find "$mount" -xdev -type f -printf '%k KiB, changed %TF %.8TT: %p\n' |
     sort -rn | head -n 5
 done
+FILES
 true"""
 """Each file system that is nearly full, then its largest files."""
 
