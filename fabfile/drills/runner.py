@@ -21,7 +21,7 @@ from .errors import NotPossible
 from .model import Drill, Fault
 from .observer import Observer
 from .recording import Recording
-from .result import FAILED, HELD, DrillResult
+from .result import FAILED, DrillResult
 from .target import DrillTarget
 from .verdict import add_times, judge_drill, not_tried
 from .watch import CALM, POLL, DrillWatch, Progress
@@ -86,7 +86,7 @@ class DrillRun:
                     ) from None
                 raise
             if self.recording.fault is not None:
-                event = "changed" if result.verdict == HELD else "failed"
+                event = "failed" if result.verdict == FAILED else "changed"
                 self._write_journal(event, f"drill {self.drill.name} {result.verdict}")
         return add_times(result, started, time.monotonic() - begin)
 
