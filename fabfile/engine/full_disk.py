@@ -42,7 +42,7 @@ def add_disk_cause(
         reading = read([disk_probe([*named, near, *OFTEN])])[0]
     except RunbookError:  # the host is lost, too: the words must do
         return error
-    if cause := judge_disks(reading.out):
+    if cause := find_unwritable(reading.out):
         error.why = f"{cause[0]}; {error.why}" if error.why else cause[0]
         error.next = f"on {host}, as root: {cause[1]}; then: fab -H {host} plan"
     return error
@@ -64,24 +64,41 @@ done
 DISKS"""
 
 
-def judge_disks(out: str) -> tuple[str, str] | None:
+def show_read_only(mount: str) -> str:
+    """Commands for a file system that is mounted read-only."""
+    where = q(mount)
+    return f"dmesg | tail -n 20; then mount -o remount,rw {where}"
+
+
+def show_largest(mount: str) -> str:
+    """Commands that show what fills a file system."""
+    where = q(mount)
+    return f"df -h {where}; du -xh {where} | sort -h | tail -n 15"
+
+
+def show_most_files(mount: str) -> str:
+    """Commands that show which folders use up the inodes of a file system."""
+    where = q(mount)
+    return f"df -i {where}; du -x --inodes {where} | sort -n | tail -n 15"
+
+
+def find_unwritable(out: str) -> tuple[str, str] | None:
     """The cause and the commands for the first file system in the output of `disk_probe` to which
     nothing can be written; None if there is none. Pure."""
     for mode, free, inodes, mount in re.findall(r"^(r[ow]) +(\d+) +(\d+|-) +(/.*)$", out, re.M):
-        where = q(mount)
         if mode == "ro":
             return (
                 f"the file system {mount} is read-only, as after an error of its disk",
-                f"dmesg | tail -n 20; findmnt {where}; mount -o remount,rw {where}",
+                show_read_only(mount),
             )
         if inodes == "0":
             return (
                 f"the file system {mount} has no inode left: too many files",
-                f"df -i {where}; du -x --inodes {where} | sort -n | tail -n 15",
+                show_most_files(mount),
             )
         if int(free) < FULL_KIB:
             return (
                 f"the file system {mount} is full: {free} KiB left",
-                f"df -h {where}; du -xh {where} | sort -h | tail -n 15",
+                show_largest(mount),
             )
     return None

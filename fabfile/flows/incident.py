@@ -89,16 +89,18 @@ def triage_incident(settings: Settings, options: IncidentOptions) -> int:
         f"[bold]incident[/]: {plural(len(causes), 'cause')} · {plural(len(seen.hosts), 'host')} ·"
         f" {time.monotonic() - started:.2f} s"
     )
-    gone = _offer_act(settings, options, act, out) if act else None
+    gone, left = _offer_act(settings, options, act, out) if act else (None, [])
+    _print_left(out, left)
     report = {
         "causes": [asdict(cause) for cause in causes],
         "unknown": list(seen.unknown),
         "evidence": str(folder),
         "act": asdict(act) if act else None,
         "gone": gone,
+        "left": [asdict(cause) for cause in left],
     }
     write_json(report, options.json)
-    return _exit_code(causes, seen, gone)
+    return _exit_code(left if gone else causes, seen, gone)
 
 
 def _collect_all(
@@ -127,22 +129,22 @@ def _select_causes(settings: Settings, seen: Evidence, name: str) -> list[Hypoth
 
 
 def _exit_code(causes: Sequence[Hypothesis], seen: Evidence, gone: bool | None) -> int:
-    """The exit code. `gone` is whether the act removed its cause; None if nothing was done."""
-    if gone is not None:
-        return OK if gone else FAILED
+    """The exit code. `gone` is whether the act removed its cause; None if nothing was done.
+    `causes` are those that are left then."""
+    if gone is False:
+        return FAILED
     if any(cause.down for cause in causes):
         return FAILED
-    return DIFFERS if causes or seen.unknown else OK
+    return DIFFERS if causes or (seen.unknown and not gone) else OK
 
 
 def _offer_act(
     settings: Settings, options: IncidentOptions, act: IncidentAct, out: Console
-) -> bool | None:
-    """Ask for `act` and do it; return whether its cause is gone, or None if nothing was done."""
-    from rich.text import Text
-
+) -> tuple[bool | None, list[Hypothesis]]:
+    """Ask for `act` and do it; return whether its cause is gone (None if nothing was done), and
+    which other causes the hosts show."""
     if not options.name or options.only_evidence or not may_act(out, yes=options.yes):
-        return None
+        return None, []
 
     seen: list[Hypothesis] = []
 
@@ -156,11 +158,17 @@ def _offer_act(
     to_stderr = redirect_stdout(sys.stderr) if options.json == "-" else nullcontext()
     with to_stderr:
         gone = carry_out_act(settings, act, out, read_causes, reason=reason)
-        for cause in (cause for cause in seen if cause.name != options.name):
-            where = f"{cause.host}: " if cause.host else ""
-            print_wrapped(out, Text("left    "), Text(f"{where}{cause.evidence}"))
-            out.print(Text(f"        {cause.next}"), soft_wrap=True)
-        return gone
+    return gone, [cause for cause in seen if cause.name != options.name and not cause.alert]
+
+
+def _print_left(out: Console, left: Sequence[Hypothesis]) -> None:
+    """Print what is wrong although the act is done."""
+    from rich.text import Text
+
+    for cause in left:
+        where = f"{cause.host}: " if cause.host else ""
+        print_wrapped(out, Text("still wrong  "), Text(f"{where}{cause.evidence}"))
+        out.print(Text(f"        next  {cause.next}"), soft_wrap=True)
 
 
 def _print_act(out: Console, causes: Sequence[Hypothesis], act: IncidentAct | None) -> None:

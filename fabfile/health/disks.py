@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from ..engine.full_disk import show_largest, show_most_files, show_read_only
 from ..engine.host import Node
 from ..engine.problem import HealthCheck, Problem
 from ..engine.shell import STATE, Reading, q
@@ -187,11 +188,11 @@ def judge_disks(host: str, seen: Reading) -> list[Problem]:
 
 
 def _find_mount_problems(host: str, mount: FileSystem) -> Iterator[Problem]:
-    where, uses = q(mount.mount), ", ".join(mount.uses)
+    uses = ", ".join(mount.uses)
     if mount.read_only:
         yield Problem(
             f"the file system {mount.mount} is read-only ({uses})",
-            f"on {host}: dmesg | tail -n 20; then mount -o remount,rw {where}",
+            f"on {host}: {show_read_only(mount.mount)}",
             incident=INCIDENT,
         )
     if mount.space >= WARN_PERCENT:
@@ -199,7 +200,7 @@ def _find_mount_problems(host: str, mount: FileSystem) -> Iterator[Problem]:
         yield Problem(
             f"the file system {mount.mount} is {'full' if full else f'{mount.space} % full'}: "
             f"{_show_size(mount.left)} of {_show_size(mount.size)} left ({uses})",
-            f"on {host}: df -h {where}; du -xh {where} | sort -h | tail -n 15",
+            f"on {host}: {show_largest(mount.mount)}",
             down=full,
             incident=INCIDENT,
         )
@@ -212,7 +213,7 @@ def _find_mount_problems(host: str, mount: FileSystem) -> Iterator[Problem]:
         )
         yield Problem(
             f"the file system {mount.mount} {share}: too many files ({uses})",
-            f"on {host}: df -i {where}; du -x --inodes {where} | sort -n | tail -n 15",
+            f"on {host}: {show_most_files(mount.mount)}",
             down=used_up,
             incident=INCIDENT,
         )

@@ -59,6 +59,8 @@ class Hypothesis:
     """Whether users notice it."""
     subject: str = ""
     """What an act must name: the unit, or the database session as `PID SINCE`."""
+    alert: bool = False
+    """Whether only an alert says so. It may fire for some time after its cause is gone."""
 
 
 def find_causes(settings: Settings, seen: Evidence) -> list[Hypothesis]:
@@ -75,7 +77,7 @@ def find_causes(settings: Settings, seen: Evidence) -> list[Hypothesis]:
     # An alert adds nothing to a cause that was seen on the hosts themselves.
     known = {cause.name for cause in found}
     found += [
-        Hypothesis(OTHER, problem.message, problem.next, down=problem.down)
+        Hypothesis(OTHER, problem.message, problem.next, down=problem.down, alert=True)
         for problem in seen.site
         if problem.alert and problem.alert not in known
     ]

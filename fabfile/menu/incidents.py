@@ -71,7 +71,8 @@ def _make_task(name: str, sentence: str) -> Task[Any]:
     Collects the evidence of every host into one folder, and shows what speaks for this cause. Then
     it offers the act that removes it, and asks before it acts. Afterwards it reads the hosts again.
 
-    Exit 0: no sign of it, or the act removed it. 1: users notice it. 2: a person must act.
+    Exit 0: no sign of it, or the act removed it. 1: users notice it, or another cause that the act
+    has left. 2: a person must act.
     """
     helps = {
         "only-evidence": "write the bundle; name no cause and do nothing",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..engine.errors import RunbookError
+from ..engine.full_disk import show_largest, show_most_files, show_read_only
 from ..engine.host import Node
 from ..engine.journal import HOST_JOURNAL
 from ..engine.shell import Reading, q
@@ -23,7 +24,7 @@ def disk_condition(node: Node, needs: Mapping[str, int]) -> Precondition:
     return Precondition(
         "disks",
         space_probe(needs),
-        partial(judge_disks, node.name, needs),
+        partial(judge_space, node.name, needs),
         partial(describe_disks, needs),
     )
 
@@ -81,21 +82,20 @@ def describe_disks(needs: Mapping[str, int], reading: Reading) -> str:
     return f"{show_mib(least.free)} free at {least.mount}, {show_mib(least.needed)} needed"
 
 
-def judge_disks(host: str, needs: Mapping[str, int], reading: Reading) -> list[RunbookError]:
+def judge_space(host: str, needs: Mapping[str, int], reading: Reading) -> list[RunbookError]:
     """One problem for each file system that is read-only or too small."""
     spaces = parse_spaces(reading.out, needs)
     if not spaces:
         return [no_answer(host, "its disks", reading, "df -h; findmnt")]
     problems = []
     for space in spaces.values():
-        where = q(space.mount)
         if space.read_only:
             paths = ", ".join(space.read_only)
             problems.append(
                 RunbookError(
                     f"{host}: the file system {space.mount} is read-only ({paths})",
                     f"the roles of this host write there; {NOTHING}",
-                    f"on {host}: dmesg | tail -n 20; then mount -o remount,rw {where}",
+                    f"on {host}: {show_read_only(space.mount)}",
                 )
             )
         elif space.free < space.needed:
@@ -104,7 +104,7 @@ def judge_disks(host: str, needs: Mapping[str, int], reading: Reading) -> list[R
                     f"{host}: {space.mount} has {show_mib(space.free)} left, and its roles need"
                     f" {show_mib(space.needed)}",
                     f"the deploy, or a log later, would fill it; {NOTHING}",
-                    f"on {host}: df -h {where}; du -xh {where} | sort -h | tail -n 15",
+                    f"on {host}: {show_largest(space.mount)}",
                 )
             )
         elif space.inodes is not None and space.inodes < MIN_INODES:
@@ -112,7 +112,7 @@ def judge_disks(host: str, needs: Mapping[str, int], reading: Reading) -> list[R
                 RunbookError(
                     f"{host}: {space.mount} has {space.inodes} inodes left: too many files",
                     f"no package could be installed there; {NOTHING}",
-                    f"on {host}: df -i {where}; du -x --inodes {where} | sort -n | tail -n 15",
+                    f"on {host}: {show_most_files(space.mount)}",
                 )
             )
     return problems

@@ -26,7 +26,7 @@ from fabfile.rollout.needs import disk_needs, memory_needs, read_mib
 from fabfile.rollout.new_host import fitness_conditions
 from fabfile.rollout.package_sources import describe_packages, judge_packages, needed_packages
 from fabfile.rollout.preflight import addresses
-from fabfile.rollout.space import DEPLOYED, describe_disks, judge_disks, judge_memory
+from fabfile.rollout.space import DEPLOYED, describe_disks, judge_memory, judge_space
 from fabfile.rollout.system import PHASES, System
 
 EDGE1, _, NODE1, _, DB1 = NODES
@@ -156,7 +156,7 @@ def df(path: str, free_mib: int, mount: str = "/", mode: str = "rw", inodes: str
     ],
 )
 def test_disks(out: str, said: list[str]) -> None:
-    assert problems(judge_disks("db1", NEEDS, Reading(out, 0))) == said
+    assert problems(judge_space("db1", NEEDS, Reading(out, 0))) == said
 
 
 def test_the_tightest_file_system_is_shown() -> None:
