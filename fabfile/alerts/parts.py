@@ -44,10 +44,14 @@ def lost_rules() -> Iterator[AlertRule]:
         )
 
 
-def app_rules() -> Iterator[AlertRule]:
-    """The app on its nodes, as the balancers see it, and its healer."""
-    up, states = 'haproxy_server_status{proxy="health",state="%s"}', ("UP", "DRAIN", "MAINT")
-    seen = " + ".join(f"max by (server) ({up % state})" for state in states)
+SEEN = 'haproxy_server_status{proxy="health",state="%s"}'
+"""How each edge sees each app node: 1 in this state, else 0."""
+
+
+def _node_rules() -> Iterator[AlertRule]:
+    """One app node, as the balancers see it: down for all of them, or for one only."""
+    states = ("UP", "DRAIN", "MAINT")
+    seen = " + ".join(f"max by (server) ({SEEN % state})" for state in states)
     kept_out = 'max by (server) (haproxy_server_status{proxy="kept_out",state="MAINT"}) == 1'
     node = 'label_replace(%s, "host", "$1", "server", "(.*)")'
     yield AlertRule(
@@ -61,7 +65,7 @@ def app_rules() -> Iterator[AlertRule]:
         "fab incident.triage",  # the healer has restarted it already: something else is wrong
     )
     # Each edge has its own view of a node; HOST is the edge here.
-    view = " + ".join(f"sum by (host, server) ({up % state})" for state in states)
+    view = " + ".join(f"sum by (host, server) ({SEEN % state})" for state in states)
     yield AlertRule(
         "edge-drift",
         f"(({view}) == 0) and on (server) ({seen}) == 1",
@@ -71,9 +75,14 @@ def app_rules() -> Iterator[AlertRule]:
         f"nothing yet: {HOST} uses the other app nodes only",
         "fab incident.edge-drift",
     )
+
+
+def app_rules() -> Iterator[AlertRule]:
+    """The app on its nodes, as the balancers see it, and its healer."""
+    yield from _node_rules()
     yield AlertRule(
         "both-down",
-        f"sum({up % 'UP'}) == 0",
+        f"sum({SEEN % 'UP'}) == 0",
         "10s",
         "page",
         "no edge sees an app node UP",
