@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,13 @@ def test_modules_are_short(package: str) -> None:
     paths = {str(path.relative_to(PROJECT)): path for path in (PROJECT / package).rglob("*.py")}
     lines = {name: len(path.read_text().splitlines()) for name, path in paths.items()}
     assert {path: count for path, count in lines.items() if count > 270} == {}
+
+
+def test_no_two_modules_of_tests_have_the_same_name() -> None:
+    """Their folders are no packages: pytest refuses the second one when both are collected."""
+    counts = Counter(path.name for path in (PROJECT / "tests").rglob("*.py"))
+    counts.pop("conftest.py")
+    assert {name: count for name, count in counts.items() if count > 1} == {}
 
 
 # -- the menu
