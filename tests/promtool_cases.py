@@ -79,7 +79,9 @@ def count_of(kind: str) -> int:
 
 def user_cases() -> list[Case]:
     """What users feel, within minutes."""
-    movie = next(one for one in OBJECTIVES if one.endpoint.kind == "read" and not one.within)
+    movie = next(
+        one for one in OBJECTIVES if SERVICE.find_kind(one.endpoint) == "read" and not one.within
+    )
     id = f'requirement="{movie.endpoint.requirement}"'
     page = f'alertname="errors",severity="page",{id}'
     # 10 requests a second; after 10 minutes a tenth of them fails, or one in two hundred.
@@ -165,7 +167,11 @@ def burst_cases() -> list[Case]:
                     interval="30s",
                 )
             )
-    movie = next(one for one in OBJECTIVES if one.kind == "errors" and one.endpoint.kind == "read")
+    movie = next(
+        one
+        for one in OBJECTIVES
+        if one.kind == "errors" and SERVICE.find_kind(one.endpoint) == "read"
+    )
     few = traffic(movie, "0+1x200", "0x20 5x180")
     cases.append(
         Case("5 of 100 requests in hours", few, {(pages, "11m"): 0, (pages, "12m"): 0}, "30s")

@@ -61,15 +61,15 @@ WELL, SILENT, AWAY = "well", "silent", "away"
 -- but does not answer. AWAY: anything else. A node that reports itself ill is taken out of service
 -- here.
 function state(node, seconds)
-    local open, status, said = ask(node, "{{ health.path }}", seconds)
+    local open, status, said = ask(node, "{{ health.live.path }}", seconds)
     if not open then
         return AWAY
     end
-    if status == {{ health.ill_status }} and (said or ""):find("{{ health.ill_body }}", 1, true) then
+    if status == {{ health.ill.status }} and (said or ""):find("{{ health.ill.body }}", 1, true) then
         take_out(node.name)
     end
-    -- {{ health.busy }}: the node is at its rate limit, so alive.
-    if status == {{ health.status }} or status == {{ health.busy }} then
+    -- {{ health.busy[0] }}: the node is at its rate limit, so alive.
+    if status == {{ health.live.status[0] }} or status == {{ health.busy[0] }} then
         return WELL
     end
     return status and AWAY or SILENT

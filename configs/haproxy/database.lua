@@ -13,8 +13,8 @@ local looking = false
 local function is_away()
     local bad = false
     for _, node in ipairs(NODES) do
-        local _, said = ask(node, "{{ health.database_path }}", 1)
-        if said and said ~= {{ health.database_unavailable }} then
+        local _, said = ask(node, "{{ health.database.path }}", 1)
+        if said and said ~= {{ health.database.unavailable[0] }} then
             return false
         end
         bad = bad or said ~= nil

@@ -83,7 +83,7 @@ def _ask_with_curl(evidence: EdgeEvidence, facts: NodeFacts | None) -> None:
         evidence.curl_missing = "needs the hosts"
         return
     secure = evidence.secure
-    url = f"https://{secure.server_name}:{secure.port}{SERVICE.health.path}"
+    url = f"https://{secure.server_name}:{secure.port}{SERVICE.health.live.path}"
     address = secure.host if is_ip(secure.host) else ""
     try:
         evidence.curl = facts.curl_http3(url, address)

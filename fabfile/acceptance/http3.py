@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 """Seconds for a connection with its handshake, and again for each answer."""
 
-PATHS = (SERVICE.health.path, "/", SERVICE.health.database_path)
+PATHS = (SERVICE.health.live.path, "/", (SERVICE.health.database or SERVICE.health.live).path)
 """The paths to request, in turn."""
 
 FIRST_ANSWER = "first"

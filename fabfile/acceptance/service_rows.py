@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ..settings.bingo import SERVICE
+from ..settings.endpoint import Endpoint
 from ..settings.requirements import requirement_of
-from ..settings.service import Endpoint
 from ..traffic.calls import SINGLE
 from .freshness import Freshness, judge_freshness
 from .freshness_timing import judge_timing
@@ -55,7 +55,7 @@ def service_rows(run: CheckRun) -> list[Row]:
 def _endpoint_row(run: CheckRun, id: str, endpoint: Endpoint, suspects: Mapping[str, float]) -> Row:
     requirement, label = requirement_of(id), endpoint.title
     samples, problems = run.samples[id], run.problems[id]
-    match endpoint.kind:
+    match SERVICE.find_kind(endpoint):
         case "health":
             return ping_row(samples)
         case "list":

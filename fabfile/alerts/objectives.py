@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..settings.service import Endpoint, Service
+from ..settings.endpoint import Endpoint
+from ..settings.service import Service
 
 TIMED_KINDS = ("operation", "database", "read")
 """Kinds of calls whose answers must come within `PromisedLoad.p90_ms` (R4-R8)."""
@@ -75,12 +76,12 @@ class Objective:
 def service_objectives(service: Service) -> Iterator[Objective]:
     """Every promise that users can see broken. The health call has none: its 500 is an answer."""
     for endpoint in service.by_requirement.values():
-        if endpoint.kind == "health":
+        if service.find_kind(endpoint) == "health":
             continue
         yield Objective(endpoint, endpoint.errors_percent / 100)
         if endpoint.cache:
             yield Objective(
                 endpoint, 1 - endpoint.cache.within_share, endpoint.cache.within_seconds
             )
-        elif endpoint.kind in TIMED_KINDS:
+        elif service.find_kind(endpoint) in TIMED_KINDS:
             yield Objective(endpoint, 1 - IN_TIME, service.load.p90_ms / 1000)

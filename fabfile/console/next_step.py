@@ -30,7 +30,7 @@ BY_KIND = {
 """By kind of endpoint: the incident of a requirement that is about its answers."""
 
 BY_REQUIREMENT = {
-    **{id: BY_KIND[endpoint.kind] for id, endpoint in SERVICE.by_requirement.items()},
+    **{id: BY_KIND[SERVICE.find_kind(endpoint)] for id, endpoint in SERVICE.by_requirement.items()},
     "R1": "app-down",
     "R2": "app-down",
     "R3": "overload",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..engine.host import Node
 from ..engine.shell import STATE, Reading, q
+from ..settings.endpoint import Endpoint
 from ..settings.paths import OURS, TOOLS
-from ..settings.service import Endpoint
 from ..settings.template import render_template
 from .haproxy_stats import ADMIN
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..settings.bounds import CERTIFICATE_WARN_DAYS
-from ..settings.service import Endpoint, Service
+from ..settings.endpoint import Endpoint
+from ..settings.service import Service
 from .model import HOST, WINDOW, Dashboard, Graph, Series, Tile, curve
 
 QUANTILES = (0.5, 0.9, 0.99)

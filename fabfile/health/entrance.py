@@ -85,7 +85,7 @@ def try_connection(address: str, port: int) -> str:
 
 def _check_answer(settings: Settings) -> Iterator[Problem]:
     """Yield a problem if the app answers a 5xx, or nothing, through the edges."""
-    url, path = urlsplit(settings.service), SERVICE.health.path
+    url, path = urlsplit(settings.service), SERVICE.health.live.path
     if not url.hostname:
         return
     names: Sequence[str] = [node.name for node in settings.inventory.having("app")]

@@ -27,7 +27,7 @@ def find_slow_nodes(stat: str) -> Mapping[str, str]:
     titles = {
         f"{BACKEND_PREFIX}{endpoint.name}": endpoint.title
         for endpoint in SERVICE.endpoints
-        if endpoint.kind not in UNHURRIED
+        if SERVICE.find_kind(endpoint) not in UNHURRIED
     }
     worst: dict[str, tuple[int, str]] = {}
     for row in stat_rows(stat):

@@ -183,7 +183,7 @@ def _service_text(settings: Settings, source: Path, facts: Discovered) -> str:
         command=" ".join([f"{ROOT}/current/{binary_name(settings)}", *facts.command]),
         egress=EGRESS if facts.reject else "",
         port=facts.port,
-        health=SERVICE.health.path,
+        health=SERVICE.health.live.path,
         memory_max=settings.app.memory_max,
         writes=facts.directories,
     )

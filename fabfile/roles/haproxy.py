@@ -12,8 +12,8 @@ from ..control.haproxy_stats import ADMIN
 from ..engine.host import Node
 from ..engine.step import Step
 from ..settings.bingo import SERVICE
+from ..settings.endpoint import Endpoint
 from ..settings.paths import TOOLS
-from ..settings.service import Endpoint
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.file import Directory, File
@@ -66,7 +66,7 @@ def make_backend(endpoint: Endpoint) -> Backend:
     event, _, statuses = endpoint.retry.partition(" ")
     # A create or a delete has the same path as a read or a list, so only the method distinguishes
     # them. The other endpoints take any method.
-    method = endpoint.method if endpoint.kind in ("create", "delete") else ""
+    method = endpoint.method if SERVICE.find_kind(endpoint) in ("create", "delete") else ""
     return Backend(
         backend_name(endpoint),
         f"^{endpoint.prefix}[0-9]+$" if endpoint.value else endpoint.path,

@@ -84,7 +84,7 @@ def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str
         run=f"/run/{RUNTIME}",
         unit=app_unit(settings),
         port=facts.port,
-        health=SERVICE.health.path,
+        health=SERVICE.health.live.path,
         app=settings.app,
         memory_max=int(memory_max.rstrip("KMGT")) * _BYTES[memory_max.lstrip("0123456789")],
         patience=PATIENCE_FAST_START if facts.reject else PATIENCE_SLOW_START,

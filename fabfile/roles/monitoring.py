@@ -161,7 +161,7 @@ def outside_calls(settings: Settings) -> list[OutsideCall]:
     edges = settings.inventory.having("edge")
     if not edges:
         return []
-    edge, path = settings.edge, SERVICE.health.path
+    edge, path = settings.edge, SERVICE.health.live.path
     calls = [
         OutsideCall(f"{base}{path}", urlsplit(base).scheme, "address", "service")
         # The site file may name an https address as the service: request it once.
@@ -185,7 +185,7 @@ def _blackbox_steps(settings: Settings, trust: str) -> list[Step]:
     text = render_template(
         "monitoring/blackbox.yml",
         health=SERVICE.health,
-        right=f"^{re.escape(SERVICE.health.equals)}$",
+        right=f"^{re.escape(SERVICE.health.live.equals)}$",
         server_name=settings.tls.names[0] if settings.tls.names else "",
         trust=TRUST if trust else "",
     )

@@ -23,7 +23,9 @@ from ..steps.seed import Seeded
 READS = tuple(endpoint.prefix for endpoint in SERVICE.of_kind("read"))
 """Cheap reads by id. The gate watches them once the data and their indexes exist."""
 
-MAY_BE_ABSENT = tuple(endpoint.prefix for endpoint in SERVICE.of_kind("read") if endpoint.absent)
+MAY_BE_ABSENT = tuple(
+    endpoint.prefix for endpoint in SERVICE.of_kind("read") if endpoint.expect.absent
+)
 """Those of them whose rows users may delete."""
 
 
@@ -142,15 +144,16 @@ def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str
         Unreachable: the connection to the host broke.
     """
     gate, health = settings.gate, SERVICE.health
+    deep = (health.database or health.live).path
     arguments = [
         app_unit(settings),
         str(port),
         str(round(gate.seconds * gate.rate)),
         str(gate.rate),
         str(1000 * gate.p90_ms),
-        *(health.path, health.database_path, *paths),
+        *(health.live.path, deep, *paths),
         "--",
-        *(paths or (health.database_path,)),
+        *(paths or (deep,)),
     ]
     script = f"{TOOLS}/app-gate {' '.join(map(q, arguments))}"
     [reading] = link.read([script], timeout=gate.seconds + 60)

@@ -1,181 +1,188 @@
-"""The description of a program as data: its endpoints, health, limits, values and faults.
+"""A program as data: the value of a service file, `services/NAME/service.toml`.
 
 Everything else derives from one `Service` value, so another program needs no other code.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from msgspec import field
 
-PLACEHOLDER = re.compile(r"\{\w+\}")
+from .endpoint import CacheRule, Endpoint, ValueRule
+from .program import (
+    ClientAddress,
+    ConfigFile,
+    DatabaseNeeds,
+    KeptDirectory,
+    Listen,
+    LogRule,
+    NodeState,
+    ProgramNames,
+    SecretRule,
+    ServiceTable,
+    SettingRule,
+    Start,
+)
 
 
-@dataclass(frozen=True)
-class Start:
-    """How long a process lives, and what it may use. Times in seconds."""
-
-    memory_max: str
-    lifetime: int
-    """Age at which the healer drains and restarts the process, before the process dies; 0:
-    never."""
-
-
-@dataclass(frozen=True)
-class Health:
-    """The answers of the program when it is healthy, at its limit, ill, or without its database."""
+class HealthPage(ServiceTable, frozen=True):
+    """A request that asks how a process is, and what the right answer to it looks like."""
 
     path: str
-    equals: str
-    """The whole body of a healthy answer."""
-    busy: int
-    """Status at its limit: the process refuses the request, but is healthy."""
-    ill_status: int
-    ill_body: str
-    """The body of every answer of an ill process, with `ill_status`."""
-    database_path: str
-    """The cheapest call that needs the database, but no data in it."""
-    database_unavailable: int
-    """Status of every call that needs the database while the database is down."""
-    status: int = 200
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits of one node."""
-
-    allowed: int
-    """Requests per second above which the program refuses requests."""
-    rate: int
-    """Requests per second that the balancer sends. Checks and retries are added to these."""
-    in_flight: int
-    """Requests in flight at one endpoint."""
-
-
-@dataclass(frozen=True)
-class PromisedLoad:
-    """The load that the service must carry: requests per second for one minute (`peak`) and without
-    end (`steady`), the p90 of the answers, and the share that may fail."""
-
-    peak: float
-    steady: float
-    p90_ms: int
-    errors_percent: float
-
-
-@dataclass(frozen=True)
-class Value:
-    """The numbers for a request: `{name}` in a path stands for one of `first` to `last`."""
-
-    name: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
-class CacheRule:
-    """How long the edge may cache an answer, in seconds since the request to the program."""
-
-    ttl: int
-    refresh_every: int
-    max_age: int
-    """No user may get an answer that is older."""
-    within_share: float
-    within_seconds: float
-    """This share of the answers must come within so many seconds."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One call. It has its own backend at the balancer, and so its own figures."""
-
-    name: str
-    path: str
-    """`{name}` stands for a value. At the balancer it matches any number."""
-    kind: str
-    """`health`, `operation`, `database` (needs it, but no data), `cached`, `read` (one row),
-    `list`, `create`, `delete` or `other`."""
-    requirement: str = ""
     method: str = "GET"
-    """The method that users call it with."""
-    timeout: int = 0
-    """Seconds until the balancer gives up; 0: the balancer's default."""
-    retry: str = ""
-    """When the balancer sends the request to another node: `connect` (it was not sent yet) or
-    `lost` (no answer came), then statuses if needed; empty: the balancer's default."""
-    database: bool = False
-    """Whether its answer comes from the database."""
-    absent: bool = False
-    """Whether 404 is a good answer: a user may have deleted the row."""
-    cache: CacheRule | None = None
-    weight: int = 0
-    """Its share of the users' requests in a drill."""
-    errors_percent: float = 1.0
-
-    @property
-    def value(self) -> str:
-        """The name of the value in its path; empty without one."""
-        found = PLACEHOLDER.search(self.path)
-        return found.group()[1:-1] if found else ""
-
-    @property
-    def prefix(self) -> str:
-        """Its path before the value."""
-        return PLACEHOLDER.split(self.path)[0]
-
-    @property
-    def title(self) -> str:
-        """The call as people write it, like `GET /things/{id}`."""
-        return f"{self.method} {PLACEHOLDER.sub('{id}', self.path)}"
-
-    def fill_path(self, number: int) -> str:
-        """The path for one row."""
-        return PLACEHOLDER.sub(str(number), self.path)
+    headers: dict[str, str] = {}
+    content: str = ""
+    """The body of the request."""
+    status: tuple[int, ...] = (200,)
+    equals: str = ""
+    """The whole body of a right answer; empty: any."""
+    body: str = ""
+    """A text in the body of a right answer; empty: any."""
+    not_contains: str = ""
+    """A text that no right answer contains; empty: none."""
+    unavailable: tuple[int, ...] = (500,)
+    """Statuses of every call that needs the database while the database is down."""
+    seconds: float = 1.0
+    """The longest time for an answer."""
 
 
-@dataclass(frozen=True)
-class FaultCall:
-    """A request that makes its process fail. Drills send it on the node itself."""
+class IllAnswer(ServiceTable, frozen=True):
+    """The answer of an ill process to everything."""
 
-    name: str
+    status: int
     body: str
 
 
-@dataclass(frozen=True)
-class Service:
+class Health(ServiceTable, frozen=True):
+    """Two questions: is this process healthy (`live`), and does the cheapest call that needs the
+    database work (`database`)? `live` must not need the database: a database that is down would
+    take every node out of service."""
+
+    live: HealthPage
+    database: HealthPage | None = None
+    busy: tuple[int, ...] = (503,)
+    """Statuses at its limit: the process refuses the request, but is healthy."""
+    ill: IllAnswer | None = None
+
+
+class Limits(ServiceTable, frozen=True):
+    """The limits of one node."""
+
+    rate: int = 0
+    """Requests per second that the balancer sends; 0: no bound. Checks and retries are added."""
+    in_flight: int = 16
+    """Requests in flight at one endpoint."""
+    body: str = "64k"
+    """The largest body of a request, as nginx writes sizes."""
+    header: str = "8k"
+
+
+class PromisedLoad(ServiceTable, frozen=True):
+    """The load that the service must carry: requests per second for one minute (`peak`) and without
+    end (`steady`), the p90 of the answers, and the share that may fail."""
+
+    peak: float = 120.0
+    steady: float = 60.0
+    p90_ms: int = 400
+    errors_percent: float = 1.0
+    headers: dict[str, str] = {}
+    """Headers of every sample request. Their values are secrets."""
+
+
+class FaultRequest(ServiceTable, frozen=True):
+    """The request of a fault."""
+
+    path: str
+    method: str = "POST"
+    body: str = ""
+
+
+class FaultCall(ServiceTable, frozen=True):
+    """A request that makes its process fail. Drills send it on the node itself."""
+
+    what: str
+    request: FaultRequest
+
+
+class LabSource(ServiceTable, frozen=True):
+    """Where the lab gets the binary: a Debian package, a Python wheel or an npm package, and the
+    file in it."""
+
+    file: str
+    deb: str = ""
+    suite: str = ""
+    wheel: str = ""
+    npm: str = ""
+    version: str = ""
+
+
+class LabBinaries(ServiceTable, frozen=True):
+    """How the lab gets the binary, and a second release of it."""
+
+    build: str = ""
+    """A folder of this project that builds it."""
+    origin: LabSource | None = field(default=None, name="from")
+    next: LabSource | None = None
+
+
+class Service(ServiceTable, frozen=True):
     """A whole program. The order of the endpoints counts: the first that matches wins."""
 
-    name: str
-    """Of the binary, the unit, the user and the database."""
-    start: Start
+    format: int
+    title: str
+    program: ProgramNames
     health: Health
-    limits: Limits
-    load: PromisedLoad
-    values: tuple[Value, ...]
-    endpoints: tuple[Endpoint, ...]
-    indexes: tuple[str, ...] = ()
-    """Statements as `pg_get_indexdef` prints them."""
-    faults: tuple[FaultCall, ...] = ()
+    settings: dict[str, SettingRule] = field(default_factory=dict, name="setting")
+    secrets: dict[str, SecretRule] = field(default_factory=dict, name="secret")
+    start: Start = Start()
+    listen: Listen | None = None
+    files: tuple[ConfigFile, ...] = field(default=(), name="file")
+    directories: tuple[KeptDirectory, ...] = field(default=(), name="directory")
+    log: LogRule | None = None
+    limits: Limits = Limits()
+    clients: ClientAddress = ClientAddress()
+    nodes: NodeState = NodeState()
+    database: DatabaseNeeds | None = None
+    load: PromisedLoad = PromisedLoad()
+    values: dict[str, ValueRule] = field(default_factory=dict, name="value")
+    endpoints: tuple[Endpoint, ...] = field(default=(), name="endpoint")
+    faults: dict[str, FaultCall] = field(default_factory=dict, name="fault")
+    lab: LabBinaries = LabBinaries()
 
-    def find_value(self, name: str) -> Value:
-        """The value called `name`.
+    @property
+    def name(self) -> str:
+        """Of the binary, the unit and the database."""
+        return self.program.name
 
-        Raises:
-            KeyError: there is none.
-        """
-        return {value.name: value for value in self.values}[name]
+    @property
+    def indexes(self) -> tuple[str, ...]:
+        """The statements of the indexes."""
+        return tuple(rule.sql for rule in self.database.indexes) if self.database else ()
 
-    def find_fault(self, name: str) -> FaultCall:
-        """The fault called `name`.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return {fault.name: fault for fault in self.faults}[name]
+    def find_kind(self, endpoint: Endpoint) -> str:
+        """What the endpoint is for: `health`, `database` (the cheapest call that needs it),
+        `cached`, `list`, `create`, `delete`, `read` (one row), `operation` (a sample request that
+        needs no database) or `other`."""
+        page = self.health.database
+        value = self.values.get(endpoint.value, ValueRule())
+        if endpoint.path == self.health.live.path:
+            return "health"
+        if page and (endpoint.path, endpoint.method) == (page.path, page.method):
+            return "database"
+        if endpoint.cache:
+            return "cached"
+        if endpoint.serial:
+            return "list"
+        if endpoint.name in {rule.created_by for rule in self.values.values()}:
+            return "create"
+        if value.created_by:
+            return "delete"
+        if endpoint.value and endpoint.method == "GET":
+            return "read"
+        return "operation" if endpoint.sample.weight else "other"
 
     def of_kind(self, kind: str) -> tuple[Endpoint, ...]:
         """All endpoints of a kind, in order."""
-        return tuple(endpoint for endpoint in self.endpoints if endpoint.kind == kind)
+        return tuple(found for found in self.endpoints if self.find_kind(found) == kind)
 
     def single_of_kind(self, kind: str) -> Endpoint:
         """The endpoint of a kind that has exactly one endpoint.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..settings.bingo import SERVICE
-from ..settings.service import Endpoint
+from ..settings.endpoint import Endpoint
 from .client import Client, Request, Response
 from .retry import Keep, ask_alone, no_answer
 
@@ -17,7 +17,7 @@ LISTS = {endpoint.requirement: endpoint for endpoint in SERVICE.of_kind("list")}
 SINGLE = {endpoint.requirement: endpoint for endpoint in SERVICE.of_kind("read")}
 """The calls for one row, by requirement."""
 
-SMALL = SERVICE.find_value("small")
+SMALL = SERVICE.values["small"]
 """Numbers of harmless operations."""
 
 NOTHING = (b"null", b"{}", b"[]")
@@ -43,7 +43,7 @@ class Range:
 
 def plain_call(endpoint: Endpoint) -> Request:
     """The request of an endpoint that has neither a value nor a body."""
-    return Request(endpoint.requirement, endpoint.method, endpoint.path)
+    return Request(endpoint.requirement, endpoint.request_method, endpoint.path)
 
 
 def operation_call(number: int = 0) -> Request:
@@ -76,7 +76,7 @@ def cached_call() -> Request:
 def ping_call() -> Request:
     """R19: the edge passes it on unchanged, so its body comes from the app."""
     request = plain_call(SERVICE.single_of_kind("health"))
-    return request._replace(needle=SERVICE.health.equals.encode(), whole=True)
+    return request._replace(needle=SERVICE.health.live.equals.encode(), whole=True)
 
 
 def single_call(endpoint: str, number: int, *, named: bool) -> Request:
@@ -101,7 +101,7 @@ async def find_range(client: Client, endpoint: str, keep: Keep = lambda sample: 
     `keep` gets a sample of each request. A request without an answer ends the search: the range
     is then not `known`.
     """
-    usual = SERVICE.find_value(SINGLE[endpoint].value).last
+    usual = SERVICE.values[SINGLE[endpoint].value].last
     try:
         last = await _ask_row(client, endpoint, usual, keep)
         top = usual if last is not None else await _find_highest_id(client, endpoint, usual, keep)

@@ -19,7 +19,8 @@ from .client import Request, Response
 
 CREATE = SERVICE.single_of_kind("create")
 DELETE = SERVICE.single_of_kind("delete")
-READ = next(read for read in SERVICE.of_kind("read") if read.value == DELETE.value)
+USERS_ROW = SERVICE.values[DELETE.value].greater_than_max_of
+READ = next(read for read in SERVICE.of_kind("read") if read.value == USERS_ROW)
 """How the rows that users create and delete are read."""
 
 LATEST = datetime(2023, 11, 21, 15, 37, tzinfo=UTC)

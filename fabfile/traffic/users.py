@@ -129,7 +129,7 @@ class UserLoad:
         makers = [
             maker
             for id, maker in by_requirement.items()
-            for _ in range(SERVICE.by_requirement[id].weight)
+            for _ in range(SERVICE.by_requirement[id].sample.weight)
         ]
         return mix_calls(makers, count, rng)
 

@@ -235,10 +235,11 @@ def ping_row(samples: Sequence[Sample]) -> Row:
     verdict, why = judge_figures(figures, PING.error_share, timed=False, proof=False)
     next = STATUS if verdict is Verdict.FAILED else ""
     notes = []
-    if not figures.errors:
+    live, ill = SERVICE.health.live, SERVICE.health.ill
+    if not figures.errors and ill:
         notes.append(
-            f"{SERVICE.health.status} `{SERVICE.health.equals}` received; a"
-            f" {SERVICE.health.ill_status} appears only while a node is unhealthy"
+            f"{live.status[0]} `{live.equals}` received; a {ill.status} appears only while a node"
+            " is unhealthy"
         )
-    label = f"GET {SERVICE.health.path}"
+    label = f"GET {live.path}"
     return Row(PING, verdict, why, next, label=label, figures=figures, notes=notes)

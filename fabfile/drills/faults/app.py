@@ -41,7 +41,7 @@ def on_app(*nodes: Node, target: DrillTarget, do: str) -> OnHosts:
 def poison_app(target: DrillTarget, fault: str, *nodes: Node) -> OnHosts:
     """A request with one of the program's faults. The node sends it to its own app, so that no
     other app gets it."""
-    body, call = SERVICE.find_fault(fault).body, SERVICE.single_of_kind("operation")
+    body, call = SERVICE.faults[fault].request.body, SERVICE.faults[fault].request
     head = (
         f"{call.method} {call.path} HTTP/1.0",
         "Host: localhost",

@@ -198,7 +198,11 @@ MAY_BE_EMPTY = {
     "Found in memory",
     "Restarts by healers, by cause",
     *(one.title for one in SERVICE.endpoints if one.prefix.rstrip("/") not in ASKED),
-    *(one.title for one in SERVICE.endpoints if one.method != "GET" or one.kind == "list"),
+    *(
+        one.title
+        for one in SERVICE.endpoints
+        if one.method != "GET" or SERVICE.find_kind(one) == "list"
+    ),
 }
 """Graphs that show nothing while nothing fails, no healer acts, and nobody asks an endpoint."""
 

@@ -4,11 +4,11 @@ users feel, what to type and what to read."""
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
+from msgspec import structs
 from places import PROJECT
 from promtool_cases import CAUSES
 from samples import watched_site
@@ -61,10 +61,10 @@ def test_each_bound_is_a_bound_of_the_histogram() -> None:
 
 
 def test_the_rules_follow_the_service() -> None:
-    other = replace(
+    other = structs.replace(
         SERVICE,
-        load=replace(SERVICE.load, p90_ms=250),
-        endpoints=tuple(replace(one, name=f"x_{one.name}") for one in SERVICE.endpoints),
+        load=structs.replace(SERVICE.load, p90_ms=250),
+        endpoints=tuple(structs.replace(one, name=f"x_{one.name}") for one in SERVICE.endpoints),
     )
     text = " ".join(rule.expression for rule in [*rate_rules(other), *burn_rules(other)])
     assert 'le="0.25"' in text

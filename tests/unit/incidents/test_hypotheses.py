@@ -129,8 +129,8 @@ def test_an_app_near_its_memory_limit_is_a_leak() -> None:
 
 
 def test_a_node_that_answers_late_now_is_slow() -> None:
-    name = next(one.name for one in SERVICE.endpoints if one.kind == "read")
-    cached = next(one.name for one in SERVICE.endpoints if one.kind == "cached")
+    name = next(one.name for one in SERVICE.endpoints if SERVICE.find_kind(one) == "read")
+    cached = next(one.name for one in SERVICE.endpoints if SERVICE.find_kind(one) == "cached")
 
     def evidence(*rows: str) -> Evidence:
         csv = "\n".join(("# pxname,svname,rate,rtime", *rows))

@@ -65,11 +65,14 @@ def test_backends_speak_haproxys_words() -> None:
 def test_every_value_in_a_path_is_known() -> None:
     for endpoint in SERVICE.endpoints:
         if endpoint.value:
-            assert SERVICE.find_value(endpoint.value).last > 0
+            rule = SERVICE.values[endpoint.value]
+            assert rule.last > 0 or rule.created_by
             assert endpoint.fill_path(7) == f"{endpoint.prefix}7"
 
 
 def test_no_usual_operation_is_a_fault() -> None:
-    poison = {json.loads(fault.body)["operation"] >> 32 for fault in SERVICE.faults}
+    poison = {
+        json.loads(fault.request.body)["operation"] >> 32 for fault in SERVICE.faults.values()
+    }
     assert poison == {3, 4, 5}
-    assert SERVICE.find_value("small").last < 1 << 32
+    assert SERVICE.values["small"].last < 1 << 32

@@ -1,0 +1,134 @@
+"""The parts of a service file that say how the program is called: values and endpoints."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from msgspec import field
+
+from .program import ServiceTable
+
+PLACEHOLDER = re.compile(r"\{\w+\}")
+
+
+class ValueRule(ServiceTable, frozen=True):
+    """What `{NAME}` in a request stands for: a number, a text, or an id that our own requests
+    created."""
+
+    first: int = field(default=0, name="from")
+    last: int = field(default=0, name="to")
+    discover_max: bool = False
+    """Whether a site may hold fewer rows: the highest id is then found by bisection."""
+    text: str = ""
+    """A text; `{uuid}` in it is unique for each request."""
+    one_of: tuple[str, ...] = ()
+    created_by: str = ""
+    """The endpoint whose answers contain the ids."""
+    field: tuple[str, ...] = ("id",)
+    """The keys of that answer that may hold the id."""
+    greater_than_max_of: str = ""
+    """A value whose highest number every created id must exceed: lower ids belong to users."""
+
+
+class CacheRule(ServiceTable, frozen=True):
+    """How long the edge may cache an answer, in seconds since the request to the program."""
+
+    ttl: int
+    refresh_every: int
+    max_age: int
+    """No user may get an answer that is older."""
+    within_share: float
+    within_seconds: float
+    """This share of the answers must come within so many seconds."""
+    vary: tuple[str, ...] = ()
+    """Headers that the answer depends on."""
+
+
+class Expectation(ServiceTable, frozen=True):
+    """What a right answer looks like."""
+
+    status: tuple[int, ...] = (200,)
+    contains: str = ""
+    not_contains: str = ""
+    equals: str = ""
+    absent: tuple[int, ...] = ()
+    """Statuses that are right, too: a user may have deleted the row."""
+    repeated: tuple[int, ...] = ()
+    """Statuses of a request that was executed twice."""
+
+
+class SampleRequest(ServiceTable, frozen=True):
+    """A request as users send it. Texts may hold `{NAME}` of a value."""
+
+    weight: int = 0
+    """Its share of the users' requests; 0: it is not among them."""
+    method: str = ""
+    """Default: that of the endpoint."""
+    query: str = ""
+    body: str = ""
+    headers: dict[str, str] = {}
+    slow_by_design: bool = False
+    """Whether the answer itself takes its time: one that comes too fast was cached."""
+
+
+class Endpoint(ServiceTable, frozen=True):
+    """One call. It has its own backend at the balancer, and so its own figures."""
+
+    name: str
+    path: str
+    """`{name}` stands for a value. At the balancer it matches any number."""
+    requirement: str = ""
+    method: str = "GET"
+    """The method that users call it with; `*`: any."""
+    timeout: int = 0
+    """Seconds until the balancer gives up; 0: the balancer's default."""
+    retry: str = ""
+    """When the balancer sends the request to another node: `connect` (it was not sent yet) or
+    `lost` (no answer came), then statuses if needed; empty: the balancer's default."""
+    idempotent: bool | None = None
+    """Whether it may be executed twice. Default: true for GET and HEAD."""
+    database: bool = False
+    """Whether its answer comes from the database."""
+    gate: bool = False
+    """Whether the gate of a new release reads it."""
+    never_cached: bool = False
+    serial: bool = False
+    """Whether it is costly: the checks send it one at a time, and no p90 is asked of it."""
+    max_staleness: int = 0
+    """Seconds by which the program's own cache may be behind."""
+    cache: CacheRule | None = None
+    stream: Literal["", "sse", "websocket", "poll"] = ""
+    sticky: str = ""
+    body: str = ""
+    """The largest body of a request. Default: that of `[limits]`."""
+    p90_ms: int = 0
+    """Default: that of `[load]`."""
+    errors_percent: float = 1.0
+    expect: Expectation = Expectation()
+    sample: SampleRequest = SampleRequest()
+
+    @property
+    def value(self) -> str:
+        """The name of the value in its path; empty without one."""
+        found = PLACEHOLDER.search(self.path)
+        return found.group()[1:-1] if found else ""
+
+    @property
+    def prefix(self) -> str:
+        """Its path before the value."""
+        return PLACEHOLDER.split(self.path)[0]
+
+    @property
+    def title(self) -> str:
+        """The call as people write it, like `GET /things/{id}`."""
+        return f"{self.request_method} {PLACEHOLDER.sub('{id}', self.path)}"
+
+    @property
+    def request_method(self) -> str:
+        """The method of the sample request."""
+        return self.sample.method or self.method
+
+    def fill_path(self, number: int) -> str:
+        """The path for one row."""
+        return PLACEHOLDER.sub(str(number), self.path)

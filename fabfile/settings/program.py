@@ -1,0 +1,192 @@
+"""The parts of a service file that say how a program starts, and what it needs.
+
+Every struct is one table of `service.toml`; a key that is left out has the default written here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+
+class ServiceTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of a service file. Unknown keys are refused."""
+
+
+class ProgramNames(ServiceTable, frozen=True):
+    """What the program is called, and what it needs of Debian."""
+
+    name: str
+    """Names the binary in a release, the unit and the database."""
+    user: str = ""
+    """The unprivileged account that it runs as. Default: `name`."""
+    packages: tuple[str, ...] = ()
+    """Debian packages that it needs on an app node."""
+    version: tuple[str, ...] = ()
+    """Arguments with which it prints its version."""
+
+
+class SettingRule(ServiceTable, frozen=True):
+    """A value that the site file gives as `app.settings.NAME`, for use in templates."""
+
+    pattern: str = ".*"
+    """A regular expression that the whole value must match."""
+    description: str = "a text"
+    """What it must be, in words, for the error message."""
+    default: str | None = None
+    """The value of a site that gives none. Without a default, the site file must give one."""
+
+
+class SecretRule(ServiceTable, frozen=True):
+    """A random value, made once for each site, the same on all app nodes."""
+
+    bytes: int = 24
+    """Random bytes, before they are written as text."""
+    form: Literal["url", "hex", "base64"] = "url"
+    """How they are written."""
+
+
+class Sandbox(ServiceTable, frozen=True):
+    """What the program may do beyond the usual hardening of its unit. It can only widen it."""
+
+    families: tuple[str, ...] = ()
+    """Address families of sockets besides IPv4 and IPv6, like `AF_UNIX`."""
+    writable_code: bool = False
+    """Whether memory may be both writable and executable, as a just-in-time compiler needs."""
+    writes: tuple[str, ...] = ()
+    """Folders that it may write to, besides those of `[[directory]]`."""
+    port_below_1024: bool = False
+    """Whether it may listen on a port below 1024."""
+    calls: bool = True
+    """Whether system calls that discovery did not see are refused."""
+
+
+class Start(ServiceTable, frozen=True):
+    """How a process starts, ends, and how long it lives. Times in seconds."""
+
+    command: tuple[str, ...] = ()
+    """The arguments of the service. Default: as discovered."""
+    environment: dict[str, str] = {}
+    """Environment variables. Texts may use the variables of templates."""
+    directory: str = "/"
+    """The working directory."""
+    memory_max: str = "512M"
+    """The memory limit. Above it the kernel kills the process and systemd starts it again."""
+    lifetime: int = 0
+    """Age at which the healer drains and restarts the process, before the process dies; 0:
+    never."""
+    ready_seconds: int = 50
+    """The longest time from start to the first right answer."""
+    stop_seconds: int = 5
+    """The longest time from SIGTERM to the end; then it is killed."""
+    graceful_stop: bool = True
+    """Whether it finishes requests in flight on SIGTERM. If not, a drain waits until none is."""
+    sandbox: Sandbox = Sandbox()
+
+
+class Listen(ServiceTable, frozen=True):
+    """Where the program listens, if discovery shall not decide."""
+
+    port: int
+    address: Literal["any", "node"] = "any"
+    """`any`: all addresses of the host; `node`: the host's `address` of the site file."""
+
+
+class ConfigFile(ServiceTable, frozen=True):
+    """A file that the program reads. It belongs to root; the program's group may read it."""
+
+    name: str
+    """Other texts name its path as `{{ file.NAME }}`."""
+    template: str
+    """The file beside `service.toml` that it is rendered from (Jinja)."""
+    path: str = ""
+    """Where it goes on the host. Default: where discovery saw that the program reads it."""
+    mode: Literal["0600", "0640", "0644"] = "0640"
+    change: Literal["restart", "reload", "nothing"] = "restart"
+    """What the program needs when the file has changed."""
+
+
+class KeptDirectory(ServiceTable, frozen=True):
+    """A folder that the program writes to."""
+
+    path: str
+    holds: Literal["state", "cache", "uploads", "log"] = "cache"
+    max_mb: int = 0
+    """The most that it may hold, in megabytes; 0: no bound."""
+
+
+class LogRule(ServiceTable, frozen=True):
+    """Where the program logs. Default: as discovered."""
+
+    to: Literal["journal", "file"]
+    max_mb: int = 64
+
+
+class ClientAddress(ServiceTable, frozen=True):
+    """How the program learns the address of a client."""
+
+    address: str = "X-Forwarded-For"
+
+
+class NodeState(ServiceTable, frozen=True):
+    """What an app node keeps for itself between two requests."""
+
+    state: Literal["none", "cache", "own"] = "none"
+    """`cache`: answers may differ between nodes for `cache_seconds`. `own`: what a node keeps is
+    lost with the node."""
+    cache_seconds: int = 0
+    active: Literal["all", "one"] = "all"
+    """`one`: a single writer; the other node stands by."""
+    sticky: str = ""
+    """What ties a client to a node: `cookie:NAME`, `query:NAME`, `header:NAME` or `source`."""
+
+
+class Migration(ServiceTable, frozen=True):
+    """How a release changes the tables, once, before its first node is rolled."""
+
+    command: tuple[str, ...]
+    """The arguments of the new release that change the tables and end."""
+    environment: dict[str, str] = {}
+    """Variables for this command, besides those of `[start]`."""
+    version: str = ""
+    """A query whose single value is the version of the tables."""
+    alone: bool = True
+    """Whether two at once would harm each other."""
+    compatible: Literal["previous", "none"] = "previous"
+    """`previous`: the release before works on the new tables, so a rollback changes the binary
+    only."""
+    seconds: int = 600
+
+
+class SeedRule(ServiceTable, frozen=True):
+    """How an empty database gets its first rows: by a command of the program, or by SQL."""
+
+    command: tuple[str, ...] = ()
+    sql: str = ""
+    """A file beside `service.toml`. A statement names a value as `:NAME`, or `:'NAME'` as text."""
+    values: dict[str, str] = {}
+    rows: tuple[str, ...] = ()
+    """Tables that must not be empty afterwards."""
+    seconds: int = 3600
+
+
+class IndexRule(ServiceTable, frozen=True):
+    """An index that the program's own tables lack."""
+
+    sql: str
+    """The statement as `pg_get_indexdef` prints it."""
+
+
+class DatabaseNeeds(ServiceTable, frozen=True):
+    """What the program needs of PostgreSQL."""
+
+    schemas: tuple[str, ...] = ("public",)
+    extensions: tuple[str, ...] = ()
+    connections: int = 20
+    """The most connections of one app node."""
+    role_not: tuple[str, ...] = ()
+    """Names that its database role must not have."""
+    migrate: Migration | None = None
+    seed: SeedRule | None = None
+    indexes: tuple[IndexRule, ...] = field(default=(), name="index")
