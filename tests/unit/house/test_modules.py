@@ -55,6 +55,7 @@ def test_no_module_is_called_like_one_of_the_standard_library_or_a_dependency() 
         "jinja2",
         "aiohttp",
         "acme",
+        "msgspec",
         "requests",
         "yaml",
         "pytest",
@@ -141,6 +142,7 @@ def test_the_menu_lists_without_loading_what_only_tasks_need() -> None:
         "rich.table",
         "rich.console",
         "tomllib",
+        "msgspec",
     )
     code = (
         "import sys\nimport fabric\nbefore = set(sys.modules)\nimport fabfile; import"
