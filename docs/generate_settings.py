@@ -26,6 +26,7 @@ from fabfile.settings.settings import (
     Ssh,
     Tls,
 )
+from fabfile.settings.site_program import FROM_PROGRAM
 from fabfile.settings.value_rules import RANGES, TEXTS
 
 PAGE = Path(__file__).with_name("settings.md")
@@ -66,6 +67,7 @@ TYPES: dict[Any, str] = {
     Path: "path",
     Path | None: "path",
     Acme | None: "table",
+    dict[str, str]: "table of texts",
 }
 
 LISTS = (tuple[str, ...], tuple[str, ...] | None)
@@ -127,9 +129,11 @@ def _facts(key: str, hint: Any, spec: Field[Any]) -> Iterator[str]:
         yield TYPES[hint]
     if key in ("name", "service"):
         return  # their default depends on the rest of the site file: the docstring says how
-    if spec.default is MISSING:
+    if key in FROM_PROGRAM:
+        yield "default: as the service file says"
+    elif spec.default is MISSING and spec.default_factory is MISSING:
         yield "required"
-    elif spec.default not in (None, "", ()):
+    elif spec.default not in (MISSING, None, "", ()):
         yield f"default {_in_toml(spec.default)}"
 
 

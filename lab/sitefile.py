@@ -144,8 +144,9 @@ def render_site_file(lab: Lab, names: list[str], sha256: str, deaths: str = "rea
         for name in names
         if ALL[name].roles
     )
-    app = f'\n[app]\nbinary = "{BINARY}"\nsha256 = "{sha256}"\nemail = "{EMAIL}"\n'
+    app = f'\n[app]\nbinary = "{BINARY}"\nsha256 = "{sha256}"\n'
     app += "lifetime = 0\n" if deaths == "off" else ""
+    app += f'\n[app.settings]\nemail = "{EMAIL}"\n'
     database = (
         '\n[database]\nname = "bingo"\nuser = "bingo"\npassword_file = "secrets/db-password"\n'
     )

@@ -10,7 +10,9 @@ from fabfile.discovery.model import Destination, Facts
 from fabfile.engine.host import Node
 from fabfile.engine.secret import Secret
 from fabfile.settings.inventory import Inventory
-from fabfile.settings.settings import App, Database, Edge, Monitoring, Settings, Ssh, Tls
+from fabfile.settings.project import PROJECT
+from fabfile.settings.service_file import read_service
+from fabfile.settings.settings import App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
 from fabfile.steps.cert import Material
 
 SHA256 = "5e" * 32
@@ -42,6 +44,18 @@ MATERIAL = Material(
     "2026-03-31",
 )
 
+PROGRAM = read_service(PROJECT / "services/bingo")
+APP = App(
+    binary="bingo",
+    sha256=SHA256,
+    user="bingo",
+    memory_max="512M",
+    lifetime=480,
+    settings={"email": "test@example.com"},
+)
+EDGE = Edge(address="192.0.2.10", node_maxconn=16, node_rate=92)
+GATE = Gate(error_percent=1.0, p90_ms=400)
+
 
 def site() -> Settings:
     """The site."""
@@ -50,12 +64,15 @@ def site() -> Settings:
         name="sample",
         service="http://192.0.2.10",
         ssh=Ssh("ops", known_hosts=Path("/nonexistent/known_hosts")),
-        app=App("bingo", SHA256, "test@example.com"),
-        database=Database(),
-        edge=Edge(address="192.0.2.10"),
+        app=APP,
+        database=Database(name="bingo", user="bingo"),
+        edge=EDGE,
         tls=Tls(names=("shop.example",), store=Path("/nonexistent/tls")),
         inventory=Inventory(NODES),
         password=Secret(PASSWORD),
+        gate=GATE,
+        program=PROGRAM,
+        program_folder=PROJECT / "services/bingo",
     )
 
 

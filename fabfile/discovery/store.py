@@ -30,11 +30,11 @@ def facts_path(settings: Settings) -> str:
 
 
 def facts_key(settings: Settings) -> str:
-    """Return the key of the facts: they depend on the binary, the e-mail (which sets
-    the path of the log and the port) and the user."""
-    return hashlib.sha256(
-        f"{settings.app.sha256} {settings.app.email} {settings.app.user}".encode()
-    ).hexdigest()[:16]
+    """Return the key of the facts: they depend on the binary, the user, and the values in its
+    configuration (they may set the path of the log, or the port)."""
+    app = settings.app
+    values = [value for _, value in sorted(app.settings.items())]
+    return hashlib.sha256(" ".join([app.sha256, *values, app.user]).encode()).hexdigest()[:16]
 
 
 def known_facts(settings: Settings) -> Facts | None:
@@ -119,7 +119,7 @@ def find_facts(
         f"{ROOT}/releases/{settings.app.sha256[:12]}/{binary_name(settings)}", settings.app.user
     )
     databases = [(node.address, postgres.PORT) for node in settings.inventory.having("postgres")]
-    secrets = [settings.password.reveal()]
+    secrets = [text for text in [settings.password.reveal()] if text]
     try:
         found = find_out(
             link,

@@ -3,7 +3,6 @@ there."""
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import Any, get_type_hints
 
 from ..engine.addresses import is_ipv4
 from ..engine.errors import RunbookError
-from ..engine.files import create_secret
 from ..engine.host import HostSsh, Node
-from ..engine.secret import Secret
 from .inventory import ROLES, Inventory
+from .password import read_password
+from .service import Service
+from .service_file import read_service
 from .settings import Acme, App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
+from .site_program import fill_from_program, find_program_folder, find_wrong_settings
 from .value_rules import EXAMPLES, RANGES, TEXTS
 
 
@@ -44,7 +45,11 @@ class Reader:
         }
         known = {"name", "service", "firewall", "hosts", *tables}
         self._refuse_unknown_keys("", data, known)
+        folder, program = self._read_program(data.get("app"))
+        data = fill_from_program(data, program)
         made = {key: self._read_table(key, kind, data.get(key, {})) for key, kind in tables.items()}
+        for key, what in find_wrong_settings(made["app"].settings, program):
+            raise self._wrong_value(f"app.settings.{key}", what)
         name = self._read_value("name", str, data.get("name", self.path.stem))
         if not made["ssh"].user and not made["ssh"].config:
             raise self._wrong_value("ssh.user", "is missing")
@@ -61,10 +66,26 @@ class Reader:
             name=name,
             service=service.rstrip("/"),
             inventory=inventory,
-            password=self._read_password(made["database"]),
+            password=read_password(made["database"], program, self.path),
+            program=program,
+            program_folder=folder,
             firewall=self._read_value("firewall", str, data.get("firewall", "none")),
             **made,
         )
+
+    def _read_program(self, app: Any) -> tuple[Path, Service]:
+        """The folder of the service file, and what it says."""
+        given = app.get("service", App.service) if isinstance(app, dict) else App.service
+        text = self._read_value("app.service", str, given)
+        try:
+            folder = find_program_folder(text, self.path.parent)
+        except RuntimeError:
+            raise self._wrong_value("app.service", f"names an unknown home: {text}") from None
+        program = read_service(folder)
+        for key in [key for key in program.settings if isinstance(app, dict) and key in app]:
+            better = f"app.settings.{key}"
+            raise self._wrong_value(f"app.{key}", f"is not a setting; did you mean {better}?")
+        return folder, program
 
     def _default_service(self, inventory: Inventory, edge: Edge) -> str:
         edges = inventory.having("edge")
@@ -142,6 +163,8 @@ class Reader:
             return self._read_table(at, Acme, value)
         if hint in (tuple[str, ...], tuple[str, ...] | None):
             return self._read_texts(at, value)
+        if hint == dict[str, str]:
+            return self._read_pairs(at, value)
         if hint == int | None:
             hint = int
         if hint is float and type(value) is int:
@@ -158,6 +181,11 @@ class Reader:
             example = EXAMPLES[_rule_key(at)]
             raise self._wrong_value(at, f'must be a list like ["{example}"], not {value!r}')
         return tuple(self._read_value(at, str, item) for item in value)
+
+    def _read_pairs(self, at: str, value: Any) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise self._wrong_value(at, "must be a table")
+        return {key: self._read_value(f"{at}.{key}", str, text) for key, text in value.items()}
 
     def _read_path(self, at: str, hint: Any, text: str) -> Path | None:
         if not text and hint is not Path:
@@ -178,47 +206,6 @@ class Reader:
             pattern, words = TEXTS[rule]
             if not re.fullmatch(pattern, value):
                 raise self._wrong_value(at, f"must be {words}, not {value!r}")
-
-    def _read_password(self, database: Database) -> Secret:
-        if text := os.environ.get("DB_PASSWORD"):
-            return Secret(self._check_password_text("the environment's DB_PASSWORD", text))
-        if database.password_file is None:
-            raise RunbookError(
-                "there is no database password",
-                "neither database.password_file nor the environment's DB_PASSWORD is set",
-                f"set database.password_file in {self.path}",
-            )
-        return Secret(self._read_password_file(database.password_file))
-
-    def _read_password_file(self, file: Path) -> str:
-        try:
-            if not file.exists():
-                create_secret(file)
-            text = file.read_text(encoding="utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            word = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise RunbookError(
-                f"the password file {file} cannot be read: {word}",
-                "the app needs it",
-                f"ls -l {file}",
-            ) from None
-        return self._check_password_text(f"database.password_file: {file}", text)
-
-    def _check_password_text(self, where: str, text: str) -> str:
-        """Return `text`, or refuse it if a configuration file cannot hold it unquoted.
-
-        The message does not show it, because it is a password.
-        """
-        if (
-            not re.fullmatch(r"[!-~]+", text)
-            or set(text) & set("'\"\\#")
-            or text[0] in "!%&*@`{|[>,"
-            or text[-1] == ":"
-        ):
-            raise self._wrong_value(
-                where, "must hold one line of plain characters: no blanks, quotes, backslashes or #"
-            )
-        return text
 
     def _refuse_unknown_keys(self, table: str, entry: dict[str, Any], known: set[str]) -> None:
         import difflib

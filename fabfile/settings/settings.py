@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from ..engine.host import Node
 from ..engine.secret import Secret
-from .bingo import SERVICE
 from .inventory import Inventory
 from .project import PROJECT
+from .service import Service
 
 
 @dataclass(frozen=True)
@@ -38,38 +38,41 @@ class Ssh:
     each."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class App:
-    """The opaque binary and how it runs on the app nodes."""
+    """The program: its binary, its service file, and how it runs on the app nodes."""
 
     binary: str
     """Where the binary comes from: a path on the controller, or a URL."""
     sha256: str
     """The checksum of the binary. It pins the release; another file is refused."""
-    email: str
-    """The e-mail address that goes into the configuration of the binary."""
-    user: str = SERVICE.name
+    service: str = "services/bingo"
+    """The folder with the `service.toml` that describes the program. Relative to the folder of the
+    site file; if it is not there, to the folder of this project."""
+    user: str
     """The unprivileged user the app runs as. It also names the unit and the binary on the
     hosts."""
-    memory_max: str = SERVICE.start.memory_max
+    memory_max: str
     """The memory limit of the app. Above it the kernel kills the app and systemd starts it
     again."""
     log_max_mb: int = 64
     """Megabytes at which the log is rotated. The log uses at most twice this size plus one
     minute of writing (R22)."""
-    lifetime: int = SERVICE.start.lifetime
-    """Age in seconds at which the healer drains and restarts the app. The app crashes on its own
-    after 10 to 25 minutes. 0: never."""
+    lifetime: int
+    """Age in seconds at which the healer drains and restarts the app. 0: never."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """The values that the program wants of the site: the service file names them, as
+    `[setting.NAME]`, with their form and default."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Database:
     """The PostgreSQL server and the database of the app. The password comes from
     `password_file`, or from DB_PASSWORD in the environment."""
 
-    name: str = SERVICE.name
+    name: str
     """The database of the app."""
-    user: str = SERVICE.name
+    user: str
     """The database role of the app."""
     password_file: Path | None = None
     """The file with the password. A missing file is created with a random password. Without
@@ -84,7 +87,7 @@ class Database:
     """PostgreSQL's `max_connections`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Edge:
     """What users reach: nginx, HAProxy and the floating address."""
 
@@ -100,11 +103,11 @@ class Edge:
     vrrp_id: int = 77
     """The VRRP id. It must differ from that of every other keepalived pair in the same
     network."""
-    node_maxconn: int = SERVICE.limits.in_flight
+    node_maxconn: int
     """Requests in flight at one app node and endpoint. More wait in the balancer."""
-    node_rate: int = SERVICE.limits.rate
+    node_rate: int
     """Requests per second that one app node gets. More wait a moment, or are refused. Keep it
-    below the app's own limit of 100, because health checks and retries come on top."""
+    below the app's own limit, because health checks and retries come on top. 0: no bound."""
     stats_port: int = 8404
     """The TCP port of HAProxy's statistics and Prometheus metrics, on the edge's loopback
     only."""
@@ -152,7 +155,7 @@ class Tls:
     of the service by each of these names."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gate:
     """The health gate: what a release must show on each drained node before users reach it. A
     release that fails takes the whole fleet back to the release before."""
@@ -162,9 +165,9 @@ class Gate:
     rate: int = 30
     """Reads per second of the probe load. With the balancers' checks it must stay well below
     the app's limit of 100."""
-    error_percent: float = SERVICE.load.errors_percent
+    error_percent: float
     """The highest share of failed requests, in percent. More fails the gate."""
-    p90_ms: int = SERVICE.load.p90_ms
+    p90_ms: int
     """The highest p90 of the reads, in milliseconds (R4-R8). A slower p90 fails the gate."""
     watch_seconds: float = 3.0
     """Seconds for which the balancers' figures of a node are watched once users are back on
@@ -236,7 +239,11 @@ class Settings:
     tls: Tls
     inventory: Inventory
     password: Secret = field(repr=False)
-    gate: Gate = field(default_factory=Gate)
+    gate: Gate
+    program: Service
+    """What the program is: its service file."""
+    program_folder: Path
+    """The folder of that file, with its templates and SQL."""
     monitoring: Monitoring = field(default_factory=Monitoring)
     firewall: str = "none"
     """Who writes the firewall rules of the hosts. `managed`: the runbook does. Each host then drops

@@ -22,7 +22,7 @@ RANGES = {
     "gate.error_percent": (0, 50),
     "gate.p90_ms": (1, 10_000),
     "gate.watch_seconds": (0, 600),
-    "edge.node_rate": (1, 100_000),
+    "edge.node_rate": (0, 100_000),
     "monitoring.retention_mb": (64, 1_000_000),
     "monitoring.telegram_chat": (-(10**15), 10**15),
 }
@@ -54,7 +54,7 @@ TEXTS = {
     "app.user": _USER,
     "app.sha256": (r"[0-9a-f]{64}", "the 64 hex digits that `sha256sum BINARY` prints"),
     "app.binary": (r"[^\x00-\x1f]+", "a path or a URL"),
-    "app.email": (r"[^\s'\"#:\\]+@[^\s'\"#:\\]+", "an e-mail address"),
+    "app.service": (r"[^\x00-\x1f]+", "a folder"),
     "app.memory_max": (r"[1-9][0-9]*[KMGT]?", "a size like 512M"),
     "database.name": (r"[a-z_][a-z0-9_]{0,62}", "a name of small letters, digits and underscores"),
     "database.user": (r"[a-z_][a-z0-9_]{0,62}", "a name of small letters, digits and underscores"),

@@ -98,7 +98,8 @@ def write_site(folder: Path, hosts: dict[str, tuple[str, list[str]]], **ssh: Any
         "[ssh]",
         *(f"{key} = {json.dumps(value)}" for key, value in ssh.items()),
     ]
-    lines += ["[app]", f'binary = "{binary}"', f'sha256 = "{digest}"', 'email = "test@example.com"']
+    lines += ["[app]", f'binary = "{binary}"', f'sha256 = "{digest}"']
+    lines += ["[app.settings]", 'email = "test@example.com"']
     lines += ["[database]", 'password_file = "db-password"']
     lines += ["[edge]", "http3 = false"]  # the host is this machine, which may be Debian 12
     for name, (address, roles) in hosts.items():

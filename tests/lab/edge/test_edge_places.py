@@ -27,7 +27,7 @@ from users import Users
 from fabfile.control.haproxy_stats import ADMIN
 from lab.names import Lab
 
-OTHER = {"email": "somebody@example.com"}
+OTHER = {"settings": {"email": "somebody@example.com"}}
 """The stand-in's port is a function of its e-mail, as the binary's is."""
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from samples import NODES, site
+from samples import EDGE, NODES, site
 
 from fabfile.control.floating_address import Edges, _other_able_edges, _reason_not_to_move
 from fabfile.control.keepalived import EDGE_DRAINED, EdgeState, parse_edge
@@ -14,7 +14,6 @@ from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
 from fabfile.roles import keepalived
 from fabfile.settings.inventory import Inventory
-from fabfile.settings.settings import Edge
 from fabfile.steps.leftovers import NoLeftoverHandover
 
 HOLDER = EdgeState("edge1", holds=True, running=True, healthy=True)
@@ -59,7 +58,7 @@ def test_nothing_is_moved_from_an_edge_that_does_not_hold_it_nor_on_a_site_witho
     view = {"edge1": HOLDER, "edge2": ABLE}
     assert _reason_not_to_move("edge2", view) == "the edge does not hold the floating address"
     assert _reason_not_to_move("edge1", {}) == "no floating address to move"
-    assert Edges(replace(site(), edge=Edge())).view() == {}
+    assert Edges(replace(site(), edge=replace(EDGE, address=""))).view() == {}
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from samples import site
+from samples import EDGE, site
 
 from fabfile.health.entrance import _list_entrances
-from fabfile.settings.settings import Edge
 
 OWN = [("the floating address", "192.0.2.10", 80), ("the floating address", "192.0.2.10", 443)]
 
@@ -29,7 +28,8 @@ def test_a_public_address_is_called_in_place_of_private_ones(
 
 
 def test_without_a_floating_address_each_edge_is_called() -> None:
-    found = _list_entrances(replace(site(), edge=Edge(port=8080), service="http://192.0.2.11:8080"))
+    edge = replace(EDGE, address="", port=8080)
+    found = _list_entrances(replace(site(), edge=edge, service="http://192.0.2.11:8080"))
     assert found == [
         (edge, address, port)
         for edge, address in (("edge1", "192.0.2.11"), ("edge2", "192.0.2.12"))

@@ -57,7 +57,11 @@ def test_site_file_is_what_the_runbook_reads() -> None:
             "node1": {"address": "10.77.3.21", "roles": ["app"]},
             "db1": {"address": "10.77.3.31", "roles": ["postgres"]},
         },
-        "app": {"binary": "bingo", "sha256": "a" * 64, "email": "test@example.com"},
+        "app": {
+            "binary": "bingo",
+            "sha256": "a" * 64,
+            "settings": {"email": "test@example.com"},
+        },
         "database": {"name": "bingo", "user": "bingo", "password_file": "secrets/db-password"},
         "tls": {"names": ["bingo.lab"], "store": "secrets/tls"},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from samples import site
+from samples import GATE
 
 from fabfile.control.haproxy_stats import Server
 from fabfile.control.releases import InstalledRelease, parse_releases, previous_release
@@ -11,7 +11,6 @@ from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
 from fabfile.flows.rollback import named_release, release_before
 from fabfile.rollout.gate import judge_gate, seen_by_balancers
-from fabfile.settings.settings import Gate
 from fabfile.steps.gate import ReleaseProven
 
 UNIT = "unit MainPID=41 NRestarts=0 ActiveState=active"
@@ -72,7 +71,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_the_gate_says(case: str) -> None:
     out, said = CASES[case]
-    failed = judge_gate(out, Gate()).failed
+    failed = judge_gate(out, GATE).failed
     assert str(failed or "").startswith(said), failed
     assert bool(failed) == bool(said)
 
@@ -109,7 +108,7 @@ BALANCERS = {
 @pytest.mark.parametrize("case", BALANCERS)
 def test_what_the_balancers_see(case: str) -> None:
     before, after, said = BALANCERS[case]
-    failed = seen_by_balancers("node1", before, after, Gate()).failed
+    failed = seen_by_balancers("node1", before, after, GATE).failed
     assert str(failed or "").startswith(said)
     assert bool(failed) == bool(said)
 
@@ -170,10 +169,6 @@ def test_who_must_pass_the_gate(seen: str, due: bool) -> None:
     foreseen = step.predict(Reading("proven\n", 0), ["restart:bingo.service", "gate:bingo.service"])
     assert step.decide(foreseen) is not None
     assert step.decide(step.predict(Reading("proven\n", 0), ["restart:haproxy.service"])) is None
-
-
-def test_the_sample_site_has_a_gate() -> None:
-    assert site().gate == Gate()
 
 
 REFUSED = {

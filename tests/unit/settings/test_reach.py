@@ -19,6 +19,7 @@ SITE = """
 [app]
 binary = "bingo"
 sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+[app.settings]
 email = "a@example.com"
 [database]
 password_file = "db-password"
