@@ -78,7 +78,7 @@ def service_objectives(service: Service) -> Iterator[Objective]:
     for endpoint in service.by_requirement.values():
         if service.find_kind(endpoint) == "health":
             continue
-        yield Objective(endpoint, endpoint.errors_percent / 100)
+        yield Objective(endpoint, service.error_share(endpoint))
         if endpoint.cache:
             yield Objective(
                 endpoint, 1 - endpoint.cache.within_share, endpoint.cache.within_seconds

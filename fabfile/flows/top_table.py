@@ -138,7 +138,7 @@ def _endpoint_table(rates: Mapping[str, Rate], *, at_nginx: bool) -> Table:
         for objective in service_objectives(SERVICE)
         if objective.within
     }
-    shares = {endpoint.name: endpoint.errors_percent / 100 for endpoint in SERVICE.endpoints}
+    shares = {endpoint.name: SERVICE.error_share(endpoint) for endpoint in SERVICE.endpoints}
     for name, title in endpoint_titles().items():
         rate = rates.get(name, Rate())
         style = "" if rate.requests or rate.queued or rate.in_flight else "dim"

@@ -21,7 +21,8 @@ class ValueRule(ServiceTable, frozen=True):
     discover_max: bool = False
     """Whether a site may hold fewer rows: the highest id is then found by bisection."""
     text: str = ""
-    """A text; `{uuid}` in it is unique for each request."""
+    """A text. `{uuid}` in it is unique for each request; `{time}` is a past moment, to the second,
+    that no other request of a run has."""
     one_of: tuple[str, ...] = ()
     created_by: str = ""
     """The endpoint whose answers contain the ids."""
@@ -104,9 +105,21 @@ class Endpoint(ServiceTable, frozen=True):
     """The largest body of a request. Default: that of `[limits]`."""
     p90_ms: int = 0
     """Default: that of `[load]`."""
-    errors_percent: float = 1.0
+    errors_percent: float = 0.0
+    """Default: that of `[load]`."""
     expect: Expectation = Expectation()
     sample: SampleRequest = SampleRequest()
+
+    @property
+    def id(self) -> str:
+        """Its name in reports: the requirement if it has one."""
+        return self.requirement or self.name
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a request may be executed twice: only then is it sent to a second node."""
+        safe = self.request_method in ("GET", "HEAD", "OPTIONS")
+        return safe if self.idempotent is None else self.idempotent
 
     @property
     def value(self) -> str:

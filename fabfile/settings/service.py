@@ -23,6 +23,15 @@ from .program import (
     Start,
 )
 
+ROW_ORDER = (
+    ("operation", "database", "read", "other"),
+    ("list",),
+    ("create", "delete"),
+    ("cached",),
+    ("health",),
+)
+"""The kinds of endpoints in the order in which reports show them."""
+
 
 class HealthPage(ServiceTable, frozen=True):
     """A request that asks how a process is, and what the right answer to it looks like."""
@@ -174,7 +183,7 @@ class Service(ServiceTable, frozen=True):
             return "list"
         if endpoint.name in {rule.created_by for rule in self.values.values()}:
             return "create"
-        if value.created_by:
+        if value.created_by and endpoint.method == "DELETE":
             return "delete"
         if endpoint.value and endpoint.method == "GET":
             return "read"
@@ -203,12 +212,32 @@ class Service(ServiceTable, frozen=True):
         (found,) = [endpoint.cache for endpoint in self.endpoints if endpoint.cache]
         return found
 
+    def error_share(self, endpoint: Endpoint) -> float:
+        """The share of its requests (0..1) that may fail."""
+        return (endpoint.errors_percent or self.load.errors_percent) / 100
+
+    def latency_bound(self, endpoint: Endpoint) -> float:
+        """Seconds that the p90 of its answers must stay below at the peak load."""
+        return (endpoint.p90_ms or self.load.p90_ms) / 1000
+
+    @property
+    def measured(self) -> tuple[Endpoint, ...]:
+        """The endpoints that are measured, in the order of reports: kinds as in ROW_ORDER, and the
+        file's order within them. The others have no requirement and no sample request."""
+        kept = [
+            endpoint
+            for endpoint in self.endpoints
+            if endpoint.requirement
+            or endpoint.sample.weight
+            or self.find_kind(endpoint) in ("cached", "health", "list")
+        ]
+        places = {kind: place for place, kinds in enumerate(ROW_ORDER) for kind in kinds}
+        return tuple(sorted(kept, key=lambda endpoint: places[self.find_kind(endpoint)]))
+
     @property
     def by_requirement(self) -> dict[str, Endpoint]:
-        """The endpoints by requirement, in the requirements' order."""
-        named = [endpoint for endpoint in self.endpoints if endpoint.requirement]
-        ordered = sorted(named, key=lambda endpoint: int(endpoint.requirement[1:]))
-        return {endpoint.requirement: endpoint for endpoint in ordered}
+        """The measured endpoints by id, in the order of reports."""
+        return {endpoint.id: endpoint for endpoint in self.measured}
 
     @property
     def uncached_by_requirement(self) -> dict[str, Endpoint]:
