@@ -113,8 +113,9 @@ def find_facts(
 
     def content(path: str, default: str | None) -> str | None:
         """Return our configuration only for a configuration: it has a password in it."""
-        return app.app_config(settings) if default is not None else None
+        return app.app_config(settings, node) if default is not None else None
 
+    node = next((one for one in settings.inventory.nodes if one.name == link.name), None)
     program = Program(
         f"{ROOT}/releases/{settings.app.sha256[:12]}/{binary_name(settings)}", settings.app.user
     )

@@ -80,8 +80,8 @@ def replace_file(path: Path, content: str | bytes, mode: int | None = None) -> N
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def create_secret(path: Path) -> None:
-    """Write a new random password to `path`, which only its owner can read.
+def create_secret(path: Path, text: str = "") -> None:
+    """Write a new secret to `path`, which only its owner can read: `text`, or a random password.
 
     Raises:
         OSError: `path` exists, or it cannot be written; then it does not exist.
@@ -91,7 +91,7 @@ def create_secret(path: Path) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"{secrets.token_urlsafe(24)}\n")
+            file.write(f"{text or secrets.token_urlsafe(24)}\n")
     except OSError:  # a full disk; the next run would read an empty password
         path.unlink()
         raise

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.bingo import SERVICE
 from ..settings.paths import ROOT, SETTINGS, TOOLS, app_unit, binary_name
+from ..settings.program_texts import ProgramTexts
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.account import Account
@@ -21,7 +22,7 @@ from ..steps.file import Directory, File, Symlink
 from ..steps.package import Packages
 from ..steps.release import Release
 from ..steps.unit import Unit
-from .postgres import PORT
+from .app_unit import command_line, environment_path, render_unit, split_environment
 
 
 class Discovered(Protocol):
@@ -59,10 +60,9 @@ def ground_steps(settings: Settings, source: Path) -> list[Step]:
         settings: the site.
         source: the file of the binary on the controller.
     """
-    app = settings.app
     return [
-        Packages(("nftables", "strace", "logrotate", "procps")),
-        Account(app.user),
+        Packages(("nftables", "strace", "logrotate", "procps", *settings.program.program.packages)),
+        Account(settings.app.user),
         Directory(ROOT),
         Directory(f"{ROOT}/releases"),
         app_release(settings, source),
@@ -74,31 +74,38 @@ def app_release(settings: Settings, source: Path) -> Release:
     return Release(ROOT, source, settings.app.sha256, binary_name(settings))
 
 
-def app_config(settings: Settings) -> str:
-    """The text of the app's configuration. It contains the password, so use it only for the
-    file."""
-    return render_template(
-        "app/config.yaml",
-        app=settings.app,
-        db=settings.database,
-        database_port=PORT,
-        database_hosts=settings.inventory.having("postgres"),
-        password=settings.password.reveal(),
-    )
+def app_texts(settings: Settings, node: Node | None, facts: Discovered | None) -> ProgramTexts:
+    """The texts of the program for one node; without `facts`, before discovery."""
+    port, config = (facts.port, facts.config) if facts else (0, None)
+    return ProgramTexts(settings, node, port, config)
 
 
-def app_steps(settings: Settings, source: Path, facts: Discovered) -> list[Step]:
-    """The whole role. The unit comes last, because its step does the pending restart."""
+def app_config(settings: Settings, node: Node | None) -> str:
+    """The text of the configuration file whose path discovery finds; empty if there is none. It may
+    hold secrets, so use it only for the file."""
+    texts = app_texts(settings, node, None)
+    found = next((file for file in settings.program.files if not file.path), None)
+    return texts.fill_file(found).text if found else ""
+
+
+def app_steps(
+    settings: Settings, source: Path, facts: Discovered, node: Node | None = None
+) -> list[Step]:
+    """The whole role on `node`. The unit comes last, because its step does the pending restart."""
     service = app_unit(settings)
     restart = (f"restart:{service}", f"gate:{service}")
+    texts = app_texts(settings, node, facts)
     return [
         *ground_steps(settings, source),
-        *_file_steps(settings, facts, restart),
+        *program_directories(texts, facts.directories),
+        *program_files(texts, restart),
+        *_environment_steps(texts, restart),
+        *_script_steps(settings, facts, restart),
         *_log_steps(settings, facts),
         Symlink(f"{ROOT}/current", f"releases/{app_release(settings, source).id}", notify=restart),
         File(
             f"/etc/systemd/system/{service}",
-            _service_text(settings, source, facts),
+            _service_text(texts, source, facts),
             validate=VERIFY,
             notify=restart,
         ),
@@ -123,24 +130,59 @@ VERIFY = "systemd-analyze verify --recursive-errors=no {}"
 do not count."""
 
 
-def _file_steps(settings: Settings, facts: Discovered, restart: tuple[str, ...]) -> list[Step]:
-    """What the unit needs: directories, configuration, scripts, and the rules for a fast start."""
-    user = settings.app.user
-    steps: list[Step] = [
-        Directory(path, mode=0o750, owner=f"{user}:{user}") for path in facts.directories
-    ]
-    if facts.config:
-        steps.append(Directory(facts.config.rpartition("/")[0]))
-        steps.append(
-            File(
-                facts.config, app_config(settings), mode=0o640, owner=f"root:{user}", notify=restart
-            )
+def program_directories(texts: ProgramTexts, discovered: Sequence[str] = ()) -> list[Step]:
+    """The folders that the program writes to, those of discovery first, and its working
+    directory."""
+    user = texts.settings.app.user
+    kept = [found.path for found in texts.service.directories]
+    own = dict.fromkeys((*discovered, *kept))
+    steps: list[Step] = [Directory(path, mode=0o750, owner=f"{user}:{user}") for path in own]
+    work = texts.service.start.directory
+    return steps if work == "/" or work in own else [*steps, Directory(work)]
+
+
+def program_files(texts: ProgramTexts, restart: tuple[str, ...]) -> list[Step]:
+    """The files that the program reads, each with its folder. `restart` are the notifications of a
+    file whose change needs a restart."""
+    steps: list[Step] = []
+    for file in texts.service.files:
+        path = texts.path_of(file)
+        if not path:
+            continue
+        folder = Directory(path.rpartition("/")[0])
+        notify = {"restart": restart, "reload": _reload(texts.settings), "nothing": ()}
+        content = File(
+            path,
+            texts.fill_file(file).text,
+            mode=int(file.mode, 8),
+            owner=f"root:{texts.settings.app.user}",
+            notify=notify[file.change],
         )
-    steps.append(File(f"{TOOLS}/app-ready", render_template("app/ready"), mode=0o755))
-    steps.append(File(f"{TOOLS}/app-gate", render_template("app/app-gate"), mode=0o755))
+        steps += [content] if folder in steps else [folder, content]
+    return steps
+
+
+def _reload(settings: Settings) -> tuple[str, ...]:
+    return (f"reload:{app_unit(settings)}",)
+
+
+def _environment_steps(texts: ProgramTexts, restart: tuple[str, ...]) -> list[Step]:
+    """The file with the environment variables that hold a secret, if there are any."""
+    secret = split_environment(texts.fill_environment(texts.service.start.environment)).secret_text
+    if not secret:
+        return []
+    return [File(environment_path(texts.settings), secret, mode=0o600, notify=restart)]
+
+
+def _script_steps(settings: Settings, facts: Discovered, restart: tuple[str, ...]) -> list[Step]:
+    """The scripts of the unit and of the gate, and the rules for a fast start."""
+    steps: list[Step] = [
+        File(f"{TOOLS}/app-ready", render_template("app/ready"), mode=0o755),
+        File(f"{TOOLS}/app-gate", render_template("app/app-gate"), mode=0o755),
+    ]
     if facts.reject:
         egress = render_template(
-            "app/egress.nft", table=EGRESS_TABLE, user=user, outbound=facts.reject
+            "app/egress.nft", table=EGRESS_TABLE, user=settings.app.user, outbound=facts.reject
         )
         steps.append(File(EGRESS, egress, validate="nft -c -f {}", notify=restart))
     return steps
@@ -156,8 +198,10 @@ def _log_steps(settings: Settings, facts: Discovered) -> list[Step]:
     """The rotation that bounds the size of the app's logs (R22)."""
     app = settings.app
     timer = "runbook-logrotate.timer"
+    log = settings.program.log
+    logs = () if log and log.to == "journal" else facts.logs
     rotation = render_template(
-        "app/logrotate.conf", logs=facts.logs, size_mb=app.log_max_mb, user=app.user
+        "app/logrotate.conf", logs=logs, size_mb=app.log_max_mb, user=settings.app.user
     )
     return [
         File(f"{SETTINGS}/logrotate.conf", rotation, validate="logrotate -d {}"),
@@ -174,16 +218,25 @@ def _log_steps(settings: Settings, facts: Discovered) -> list[Step]:
     ]
 
 
-def _service_text(settings: Settings, source: Path, facts: Discovered) -> str:
-    return render_template(
+def _service_text(texts: ProgramTexts, source: Path, facts: Discovered) -> str:
+    settings, start = texts.settings, texts.service.start
+    binary = f"{ROOT}/current/{binary_name(settings)}"
+    arguments = texts.fill_words(start.command, "start.command") or facts.command
+    environment = split_environment(texts.fill_environment(start.environment))
+    kept = [found.path for found in texts.service.directories]
+    return render_unit(
         "app/app.service",
+        texts,
         unit=app_unit(settings),
         release=app_release(settings, source).id,
-        user=settings.app.user,
-        command=" ".join([f"{ROOT}/current/{binary_name(settings)}", *facts.command]),
+        command=command_line(binary, arguments),
+        environment=environment.lines,
+        environment_file=environment_path(settings) if environment.secret_text else "",
         egress=EGRESS if facts.reject else "",
         port=facts.port,
-        health=SERVICE.health.live.path,
-        memory_max=settings.app.memory_max,
-        writes=facts.directories,
+        health=texts.service.health.live.path,
+        ready_seconds=start.ready_seconds,
+        stop_seconds=start.stop_seconds,
+        reloads=any(file.change == "reload" for file in texts.service.files),
+        writes=list(dict.fromkeys((*facts.directories, *kept, *start.sandbox.writes))),
     )

@@ -10,6 +10,7 @@ import re
 from ..engine.host import Node
 from ..engine.step import Step
 from ..settings.bingo import SERVICE
+from ..settings.paths import DATABASE_PORT
 from ..settings.reach import host_address
 from ..settings.settings import Settings
 from ..settings.template import render_template
@@ -20,9 +21,8 @@ from ..steps.sql import Index, LoginRole, SqlFile
 from ..steps.unit import Unit
 from .postgres_steps import Cluster, IncludeDir, SettingsInEffect
 
-PORT = 5432
-"""The port of Debian's first cluster. It is also in the name of the unix socket through which the
-controller connects (engine/postgres.py)."""
+PORT = DATABASE_PORT
+"""The port of the server."""
 
 
 def postgres_unit(settings: Settings) -> str:

@@ -121,7 +121,7 @@ def _app_steps(system: System, node: Node) -> Sequence[Step]:
     healing = healer.healer_steps(settings, node, facts)
     # Before the app: a release may listen on another port, and the gate lets the edges call it.
     walls = firewall.firewall_steps(settings, node, facts.port)
-    serving = app.app_steps(settings, system.source, facts)
+    serving = app.app_steps(settings, system.source, facts, node)
     return [
         *healing,
         *walls,

@@ -13,6 +13,7 @@ from ..engine.errors import RunbookError
 from ..engine.host import HostSsh, Node
 from .inventory import ROLES, Inventory
 from .password import read_password
+from .program_secrets import read_secrets, secrets_folder
 from .service import Service
 from .service_file import read_service
 from .settings import Acme, App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
@@ -67,6 +68,7 @@ class Reader:
             service=service.rstrip("/"),
             inventory=inventory,
             password=read_password(made["database"], program, self.path),
+            secrets=read_secrets(program, secrets_folder(self.path, made["database"])),
             program=program,
             program_folder=folder,
             firewall=self._read_value("firewall", str, data.get("firewall", "none")),

@@ -10,13 +10,17 @@ ROOT = "/srv/app"
 
 def app_unit(settings: Settings) -> str:
     """The app's systemd unit."""
-    return f"{settings.app.user}.service"
+    return f"{settings.program.name}.service"
 
 
 def binary_name(settings: Settings) -> str:
     """The binary's file name in a release."""
-    return settings.app.user
+    return settings.program.name
 
+
+DATABASE_PORT = 5432
+"""The port of Debian's first PostgreSQL cluster. It is also in the name of the unix socket through
+which the controller connects (engine/postgres.py)."""
 
 TOOLS = "/usr/lib/runbook"
 """The folder of our scripts on a host."""

@@ -50,8 +50,7 @@ class App:
     """The folder with the `service.toml` that describes the program. Relative to the folder of the
     site file; if it is not there, to the folder of this project."""
     user: str
-    """The unprivileged user the app runs as. It also names the unit and the binary on the
-    hosts."""
+    """The unprivileged user the app runs as."""
     memory_max: str
     """The memory limit of the app. Above it the kernel kills the app and systemd starts it
     again."""
@@ -244,6 +243,8 @@ class Settings:
     """What the program is: its service file."""
     program_folder: Path
     """The folder of that file, with its templates and SQL."""
+    secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
+    """The secrets of the program (`[secret]` of its service file), by name."""
     monitoring: Monitoring = field(default_factory=Monitoring)
     firewall: str = "none"
     """Who writes the firewall rules of the hosts. `managed`: the runbook does. Each host then drops
