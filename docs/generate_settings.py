@@ -11,23 +11,23 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from fabfile.engine.host import HostSsh, Node
+from fabfile.settings.decoding import describe_kind, list_keys, unwrap_kind
 from fabfile.settings.inventory import ROLES
+from fabfile.settings.monitoring import Monitoring
 from fabfile.settings.settings import (
     Acme,
     App,
     Database,
     Edge,
     Gate,
-    Monitoring,
     Settings,
     Ssh,
     Tls,
 )
 from fabfile.settings.site_program import FROM_PROGRAM
-from fabfile.settings.value_rules import RANGES, TEXTS
 
 PAGE = Path(__file__).with_name("settings.md")
 
@@ -57,20 +57,6 @@ setting. An unknown key, a wrong type or a value out of range is refused before 
 """
 
 HOST_KEYS = ("address", "roles")
-
-TYPES: dict[Any, str] = {
-    str: "text",
-    int: "whole number",
-    int | None: "whole number",
-    float: "number",
-    bool: "true or false",
-    Path: "path",
-    Path | None: "path",
-    Acme | None: "table",
-    dict[str, str]: "table of texts",
-}
-
-LISTS = (tuple[str, ...], tuple[str, ...] | None)
 
 
 def render_settings() -> str:
@@ -103,7 +89,7 @@ def read_field_docs(kind: type[Any]) -> dict[str, str]:
 
 
 def _section(title: str, kind: type[Any], table: str, only: tuple[str, ...] = ()) -> str:
-    docs, hints = read_field_docs(kind), get_type_hints(kind)
+    docs, hints = read_field_docs(kind), get_type_hints(kind, include_extras=True)
     lines = [f"## {title}", ""]
     if kind is not Settings:
         lines += [*_wrap(" ".join((kind.__doc__ or "").split())), ""]
@@ -120,13 +106,8 @@ def _facts(key: str, hint: Any, spec: Field[Any]) -> Iterator[str]:
     """Type, allowed values and default, in words."""
     if key.endswith(".roles"):
         yield f"list of {', '.join(ROLES)}"
-    elif key in TEXTS:
-        yield f"list, each {TEXTS[key][1]}" if hint in LISTS else TEXTS[key][1]
-    elif key in RANGES:
-        least, most = RANGES[key]
-        yield f"{TYPES[hint]} from {least} to {most}"
     else:
-        yield TYPES[hint]
+        yield describe_hint(hint)
     if key in ("name", "service"):
         return  # their default depends on the rest of the site file: the docstring says how
     if key in FROM_PROGRAM:
@@ -135,6 +116,22 @@ def _facts(key: str, hint: Any, spec: Field[Any]) -> Iterator[str]:
         yield "required"
     elif spec.default not in (MISSING, None, "", ()):
         yield f"default {_in_toml(spec.default)}"
+
+
+def describe_hint(hint: Any) -> str:
+    """What a value must be, in words."""
+    bare, meta = unwrap_kind(hint)
+    if list_keys(bare):
+        return "table"
+    if get_origin(bare) is dict:
+        return "table of texts"
+    if get_origin(bare) is tuple:
+        inner, rule = unwrap_kind(get_args(bare)[0])
+        return f"list, each {describe_kind(inner, rule)}"
+    if bare is Path:
+        return "path"
+    words = describe_kind(bare, meta)
+    return words if meta and meta.description else words.removeprefix("a ")
 
 
 def _in_toml(value: Any) -> str:

@@ -10,9 +10,10 @@ from fabfile.discovery.model import Destination, Facts
 from fabfile.engine.host import Node
 from fabfile.engine.secret import Secret
 from fabfile.settings.inventory import Inventory
+from fabfile.settings.monitoring import Monitoring
 from fabfile.settings.project import PROJECT
 from fabfile.settings.service_file import read_service
-from fabfile.settings.settings import App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
+from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls
 from fabfile.steps.cert import Material
 
 SHA256 = "5e" * 32

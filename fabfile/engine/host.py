@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from .kinds import Bastion, HostName, Login, Port
 from .known_hosts import entry_name
 
 
@@ -13,15 +14,15 @@ from .known_hosts import entry_name
 class HostSsh:
     """How the controller reaches this host, where that differs from `[ssh]`."""
 
-    host: str = ""
+    host: HostName = ""
     """The name, or the IPv4 or IPv6 address, for ssh only. Default: `address` of the host."""
-    port: int | None = None
+    port: Port | None = None
     """The TCP port of sshd, as the controller or the last bastion sees it."""
-    user: str = ""
+    user: Login = ""
     """The user. It needs `sudo` without a password."""
     key: Path | None = None
     """The private key."""
-    jump: tuple[str, ...] | None = None
+    jump: tuple[Bastion, ...] | None = None
     """The bastions on the way. An empty list: this host is reached directly."""
 
 

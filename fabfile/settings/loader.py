@@ -1,110 +1,160 @@
-"""Check a site file key by key, and make `Settings` of it. An error names the key, and what fits
-there."""
+"""Make `Settings` of a parsed site file. An error names the key, and what fits there."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import MISSING, fields
+import dataclasses
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar
+
+from msgspec import Meta, convert
 
 from ..engine.addresses import is_ipv4
 from ..engine.errors import RunbookError
 from ..engine.host import HostSsh, Node
+from .decoding import MisfitFinder
 from .inventory import ROLES, Inventory
+from .kinds import PlainName, ServiceAddress
+from .monitoring import Monitoring
 from .password import read_password
 from .program_secrets import read_secrets, secrets_folder
 from .service import Service
 from .service_file import read_service
-from .settings import Acme, App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
+from .settings import (
+    App,
+    Database,
+    Edge,
+    Gate,
+    Settings,
+    Ssh,
+    Tls,
+)
 from .site_program import fill_from_program, find_program_folder, find_wrong_settings
-from .value_rules import EXAMPLES, RANGES, TEXTS
+
+T = TypeVar("T")
+
+Roles = Annotated[
+    tuple[Literal["postgres", "app", "edge", "monitoring"], ...],
+    Meta(min_length=1, description=f"a list out of {', '.join(ROLES)}"),
+]
 
 
-class Reader:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HostTable:
+    """`[hosts.NAME]`."""
+
+    address: str
+    roles: Roles
+    ssh: HostSsh = dataclasses.field(default_factory=HostSsh)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SiteFile:
+    """The tables of a site file."""
+
+    name: PlainName
+    service: ServiceAddress = ""
+    firewall: Literal["none", "managed"] = "none"
+    hosts: dict[PlainName, HostTable]
+    ssh: Ssh
+    app: App
+    database: Database
+    edge: Edge
+    tls: Tls
+    gate: Gate
+    monitoring: Monitoring
+
+
+TABLES = ("ssh", "app", "database", "edge", "tls", "gate", "monitoring")
+
+
+class SiteLoader:
     """Makes `Settings` of a parsed site file. `path` is that file: messages name it, and relative
     paths are relative to its folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def settings(self, data: dict[str, Any]) -> Settings:
+    def make_settings(self, data: dict[str, Any]) -> Settings:
         """Return the settings of the whole site.
 
         Raises:
-            RunbookError: a key of `data` is unknown, missing or has a wrong value. It names the
-            first such key.
+            RunbookError: a key of `data`, or of the service file, is unknown, missing or has a
+            wrong value. It names the first such key.
         """
-        tables = {
-            "ssh": Ssh,
-            "app": App,
-            "database": Database,
-            "edge": Edge,
-            "tls": Tls,
-            "gate": Gate,
-            "monitoring": Monitoring,
-        }
-        known = {"name", "service", "firewall", "hosts", *tables}
-        self._refuse_unknown_keys("", data, known)
+        if not isinstance(data.get("hosts"), dict) or not data["hosts"]:
+            raise self._refuse("hosts needs at least one table like [hosts.node1]")
         folder, program = self._read_program(data.get("app"))
+        data = {table: {} for table in TABLES} | {"name": self.path.stem} | data
         data = fill_from_program(data, program)
-        made = {key: self._read_table(key, kind, data.get(key, {})) for key, kind in tables.items()}
-        for key, what in find_wrong_settings(made["app"].settings, program):
-            raise self._wrong_value(f"app.settings.{key}", what)
-        name = self._read_value("name", str, data.get("name", self.path.stem))
-        if not made["ssh"].user and not made["ssh"].config:
-            raise self._wrong_value("ssh.user", "is missing")
-        inventory = self._read_inventory(data.get("hosts", {}))
-        self._check_floating_address(made["edge"], inventory)
-        self._check_acme(made["tls"])
-        for key, half in made["monitoring"].missing_halves():
-            raise self._wrong_value(half, f"is missing: {key} does nothing without it")
-        service = self._read_value(
-            "service", str, data.get("service", self._default_service(inventory, made["edge"]))
+        data |= {table: _split_jumps(data[table]) for table in ("ssh", "hosts")}
+        for misfit in MisfitFinder().find(data, SiteFile):
+            raise self._refuse(str(misfit))
+        site = _resolve_paths(
+            convert(data, SiteFile, dec_hook=lambda kind, text: kind(text)), self.path.parent
         )
+        inventory = self._make_inventory(site.hosts)
+        self._check_whole(site, inventory)
+        for key, what in find_wrong_settings(site.app.settings, program):
+            raise self._refuse(f"app.settings.{key} {what}")
         return Settings(
             path=self.path,
-            name=name,
-            service=service.rstrip("/"),
+            name=site.name,
+            service=(site.service or _default_service(inventory, site.edge)).rstrip("/"),
             inventory=inventory,
-            password=read_password(made["database"], program, self.path),
-            secrets=read_secrets(program, secrets_folder(self.path, made["database"])),
+            password=read_password(site.database, program, self.path),
+            secrets=read_secrets(program, secrets_folder(self.path, site.database)),
             program=program,
             program_folder=folder,
-            firewall=self._read_value("firewall", str, data.get("firewall", "none")),
-            **made,
+            firewall=site.firewall,
+            **{table: getattr(site, table) for table in TABLES},
         )
 
     def _read_program(self, app: Any) -> tuple[Path, Service]:
         """The folder of the service file, and what it says."""
-        given = app.get("service", App.service) if isinstance(app, dict) else App.service
-        text = self._read_value("app.service", str, given)
+        text = app.get("service", App.service) if isinstance(app, dict) else App.service
+        if not isinstance(text, str):
+            raise self._refuse(f"app.service must be a text, not {text!r}")
         try:
             folder = find_program_folder(text, self.path.parent)
         except RuntimeError:
-            raise self._wrong_value("app.service", f"names an unknown home: {text}") from None
+            raise self._refuse(f"app.service names a home that does not exist: {text}") from None
         program = read_service(folder)
         for key in [key for key in program.settings if isinstance(app, dict) and key in app]:
-            better = f"app.settings.{key}"
-            raise self._wrong_value(f"app.{key}", f"is not a setting; did you mean {better}?")
+            raise self._refuse(f"app.{key} is not a setting; did you mean app.settings.{key}?")
         return folder, program
 
-    def _default_service(self, inventory: Inventory, edge: Edge) -> str:
-        edges = inventory.having("edge")
-        address = edge.address or edges[0].address if edges else ""
-        return f"http://{address}" + ("" if edge.port == 80 else f":{edge.port}") if address else ""
+    def _make_inventory(self, hosts: dict[str, HostTable]) -> Inventory:
+        for name, host in hosts.items():
+            if not is_ipv4(host.address):  # it goes into pg_hba.conf and haproxy.cfg as it is
+                form = "must be an IPv4 address like 10.0.0.21"
+                raise self._refuse(f"hosts.{name}.address {form}, not {host.address!r}")
+        folder = self.path.parent
+        return Inventory(
+            tuple(
+                Node(name, host.address, host.roles, _resolve_paths(host.ssh, folder))
+                for name, host in hosts.items()
+            )
+        )
+
+    def _check_whole(self, site: SiteFile, inventory: Inventory) -> None:
+        """Refuse values that do not fit each other."""
+        if not site.ssh.user and not site.ssh.config:
+            raise self._refuse("ssh.user is missing")
+        self._check_floating_address(site.edge, inventory)
+        self._check_acme(site.tls)
+        for key, half in site.monitoring.missing_halves():
+            raise self._refuse(f"{half} is missing: {key} does nothing without it")
 
     def _check_floating_address(self, edge: Edge, inventory: Inventory) -> None:
         """Refuse a floating address that is no IPv4 address, or that a host has already."""
         if not edge.address:
             return
         if not is_ipv4(edge.address):
-            raise self._wrong_value(
-                "edge.address", f"must be an IPv4 address like 10.0.0.10, not {edge.address!r}"
-            )
+            form = "must be an IPv4 address like 10.0.0.10"
+            raise self._refuse(f"edge.address {form}, not {edge.address!r}")
         if taken := [node.name for node in inventory.nodes if node.address == edge.address]:
-            raise self._wrong_value(
-                "edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own"
+            raise self._refuse(
+                f"edge.address must be free to move, but {edge.address} is {taken[0]}'s own"
             )
 
     def _check_acme(self, tls: Tls) -> None:
@@ -112,118 +162,40 @@ class Reader:
         if not tls.acme:
             return
         if tls.certificate:
-            raise self._wrong_value("tls.acme", "and tls.certificate exclude each other")
+            raise self._refuse("tls.acme and tls.certificate exclude each other")
         if not tls.names:
-            raise self._wrong_value("tls.names", "is missing: tls.acme certifies names only")
+            raise self._refuse("tls.names is missing: tls.acme certifies names only")
         if wild := [name for name in tls.names if name.startswith("*.")]:
-            raise self._wrong_value(
-                "tls.names", f"must list each name: tls.acme cannot certify {wild[0]}"
-            )
+            raise self._refuse(f"tls.names must list each name: tls.acme cannot certify {wild[0]}")
 
-    def _read_inventory(self, hosts: Any) -> Inventory:
-        if not isinstance(hosts, dict) or not hosts:
-            raise self._wrong_value("hosts", "needs at least one table like [hosts.node1]")
-        nodes = []
-        for name, entry in hosts.items():
-            at = f"hosts.{name}"
-            if not isinstance(entry, dict):
-                raise self._wrong_value(at, "must be a table with address and roles")
-            self._refuse_unknown_keys(at, entry, {"address", "roles", "ssh"})
-            self._check_rule("hosts", name)
-            address = self._read_value(f"{at}.address", str, entry.get("address"))
-            if not is_ipv4(address):  # it goes into pg_hba.conf and haproxy.cfg as it is
-                raise self._wrong_value(
-                    f"{at}.address", f"must be an IPv4 address like 10.0.0.21, not {address!r}"
-                )
-            roles = entry.get("roles")
-            if not isinstance(roles, list) or not roles or any(role not in ROLES for role in roles):
-                raise self._wrong_value(f"{at}.roles", f"must be a list out of {', '.join(ROLES)}")
-            ssh = self._read_table(f"{at}.ssh", HostSsh, entry.get("ssh", {}))
-            nodes.append(Node(name, address, tuple(roles), ssh))
-        return Inventory(tuple(nodes))
+    def _refuse(self, what: str) -> RunbookError:
+        return RunbookError(f"{self.path}: {what}", "nothing was done", f"edit {self.path}")
 
-    def _read_table(self, name: str, kind: type[Any], entry: Any) -> Any:
-        if not isinstance(entry, dict):
-            raise self._wrong_value(name, "must be a table")
-        hints = get_type_hints(kind)
-        self._refuse_unknown_keys(name, entry, set(hints))
-        given = {}
-        for spec in fields(kind):
-            at = f"{name}.{spec.name}"
-            if spec.name in entry:
-                given[spec.name] = self._read_value(at, hints[spec.name], entry[spec.name])
-            elif spec.default is MISSING:
-                raise self._wrong_value(at, "is missing")
-            elif isinstance(spec.default, Path):
-                given[spec.name] = self.path.parent / spec.default
-        return kind(**given)
 
-    def _read_value(self, at: str, hint: Any, value: Any) -> Any:
-        if hint in (Path, Path | None):
-            return self._read_path(at, hint, self._read_value(at, str, value))
-        if hint == Acme | None:
-            return self._read_table(at, Acme, value)
-        if hint in (tuple[str, ...], tuple[str, ...] | None):
-            return self._read_texts(at, value)
-        if hint == dict[str, str]:
-            return self._read_pairs(at, value)
-        if hint == int | None:
-            hint = int
-        if hint is float and type(value) is int:
-            value = float(value)
-        if type(value) is not hint:
-            raise self._wrong_value(at, f"must be {_WORDS[hint]}, not {value!r}")
-        self._check_rule(at, value)
+def _default_service(inventory: Inventory, edge: Edge) -> str:
+    edges = inventory.having("edge")
+    address = edge.address or edges[0].address if edges else ""
+    return f"http://{address}" + ("" if edge.port == 80 else f":{edge.port}") if address else ""
+
+
+def _split_jumps(value: Any) -> Any:
+    """`[ssh]` or `[hosts]` with each `jump` as a list: the usual case, one bastion, is a text."""
+    if not isinstance(value, dict):
         return value
-
-    def _read_texts(self, at: str, value: Any) -> tuple[str, ...]:
-        if at.endswith("ssh.jump") and isinstance(value, str):  # the usual case: one bastion
-            value = [value]
-        if not isinstance(value, list):
-            example = EXAMPLES[_rule_key(at)]
-            raise self._wrong_value(at, f'must be a list like ["{example}"], not {value!r}')
-        return tuple(self._read_value(at, str, item) for item in value)
-
-    def _read_pairs(self, at: str, value: Any) -> dict[str, str]:
-        if not isinstance(value, dict):
-            raise self._wrong_value(at, "must be a table")
-        return {key: self._read_value(f"{at}.{key}", str, text) for key, text in value.items()}
-
-    def _read_path(self, at: str, hint: Any, text: str) -> Path | None:
-        if not text and hint is not Path:
-            return None
-        try:
-            return self.path.parent / Path(text).expanduser()
-        except RuntimeError:
-            raise self._wrong_value(at, f"names a home that does not exist: {text}") from None
-
-    def _check_rule(self, at: str, value: Any) -> None:
-        """Refuse a value outside the range or the form for the key `at`, if there is one."""
-        rule = _rule_key(at)
-        if rule in RANGES:
-            least, most = RANGES[rule]
-            if not least <= value <= most:
-                raise self._wrong_value(at, f"must be from {least} to {most}, not {value}")
-        elif rule in TEXTS:
-            pattern, words = TEXTS[rule]
-            if not re.fullmatch(pattern, value):
-                raise self._wrong_value(at, f"must be {words}, not {value!r}")
-
-    def _refuse_unknown_keys(self, table: str, entry: dict[str, Any], known: set[str]) -> None:
-        import difflib
-
-        for key in sorted(entry.keys() - known):
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-            raise self._wrong_value(f"{table}.{key}".lstrip("."), f"is not a setting; {hint}")
-
-    def _wrong_value(self, key: str, what: str) -> RunbookError:
-        return RunbookError(f"{self.path}: {key} {what}", "nothing was done", f"edit {self.path}")
+    return {
+        key: [part] if key == "jump" and isinstance(part, str) else _split_jumps(part)
+        for key, part in value.items()
+    }
 
 
-def _rule_key(at: str) -> str:
-    """The name of the rule for the key `at`: that of a host has the same rule on each host."""
-    return re.sub(r"^hosts\..*\.ssh\.", "hosts.NAME.ssh.", at)
-
-
-_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+def _resolve_paths(table: T, folder: Path) -> T:
+    """The table with all paths relative to `folder`. An empty path is none: TOML has no null."""
+    changes: dict[str, Any] = {}
+    for spec in dataclasses.fields(table):  # type: ignore[arg-type]
+        value = getattr(table, spec.name)
+        if dataclasses.is_dataclass(value):
+            changes[spec.name] = _resolve_paths(value, folder)
+        elif isinstance(value, Path):
+            empty = value == Path() and spec.default is None
+            changes[spec.name] = None if empty else folder / value.expanduser()
+    return dataclasses.replace(table, **changes)  # type: ignore[type-var]

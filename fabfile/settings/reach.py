@@ -10,10 +10,10 @@ from pathlib import Path
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.host import HostSsh, Node
+from ..engine.kinds import HOP
 from ..engine.link import Address, Link
 from .settings import Settings
 from .user_config import UserConfig
-from .value_rules import HOP
 
 LONGEST_WAY = 8
 """Bastions on the way to a host. More can only be a circle in ~/.ssh/config."""

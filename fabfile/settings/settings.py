@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from msgspec import Meta
+
 from ..engine.host import Node
+from ..engine.kinds import Bastion, Login, Port
 from ..engine.secret import Secret
 from .inventory import Inventory
+from .kinds import (
+    AcmeDirectory,
+    BinarySource,
+    DnsName,
+    FolderName,
+    Identifier,
+    MailAddress,
+    MemorySize,
+    PlainName,
+    PostgresSize,
+    Replaceable,
+    ServiceAddress,
+    Sha256,
+    UserName,
+)
+from .monitoring import Monitoring
 from .project import PROJECT
 from .service import Service
 
@@ -17,7 +37,7 @@ from .service import Service
 class Ssh:
     """How the controller reaches the hosts."""
 
-    user: str = ""
+    user: Login = ""
     """The user on every host, and on the bastions. It needs `sudo` without a password on the hosts.
     Required, unless `config` is true and ~/.ssh/config has it."""
     known_hosts: Path = Path("known_hosts")
@@ -25,15 +45,15 @@ class Ssh:
     it. A line `@cert-authority` accepts each host whose certificate that authority signed."""
     key: Path | None = None
     """The private key. Without it, the keys of the ssh agent are used."""
-    port: int | None = None
+    port: Port | None = None
     """The TCP port of sshd on every host. Default: 22."""
-    jump: tuple[str, ...] = ()
+    jump: tuple[Bastion, ...] = ()
     """The bastions on the way to the hosts, the nearest first: a text, or a list of texts. Their
     keys are pinned and verified like those of the hosts."""
     config: bool = False
     """Whether HostName, Port, User, ProxyJump and IdentityFile are taken from ~/.ssh/config, where
     the site file does not give them. It is asked for `ssh.host` of a host, else for its name."""
-    timeout: float = 8.0
+    timeout: Annotated[float, Meta(ge=0.1, le=600)] = 8.0
     """Seconds to wait for the connection, the banner, the authentication and the login files,
     each."""
 
@@ -42,22 +62,22 @@ class Ssh:
 class App:
     """The program: its binary, its service file, and how it runs on the app nodes."""
 
-    binary: str
+    binary: BinarySource
     """Where the binary comes from: a path on the controller, or a URL."""
-    sha256: str
+    sha256: Sha256
     """The checksum of the binary. It pins the release; another file is refused."""
-    service: str = "services/bingo"
+    service: FolderName = "services/bingo"
     """The folder with the `service.toml` that describes the program. Relative to the folder of the
     site file; if it is not there, to the folder of this project."""
-    user: str
+    user: UserName
     """The unprivileged user the app runs as."""
-    memory_max: str
+    memory_max: MemorySize
     """The memory limit of the app. Above it the kernel kills the app and systemd starts it
     again."""
-    log_max_mb: int = 64
+    log_max_mb: Annotated[int, Meta(ge=1, le=100_000)] = 64
     """Megabytes at which the log is rotated. The log uses at most twice this size plus one
     minute of writing (R22)."""
-    lifetime: int
+    lifetime: Annotated[int, Meta(ge=0, le=1_000_000)]
     """Age in seconds at which the healer drains and restarts the app. 0: never."""
     settings: dict[str, str] = field(default_factory=dict)
     """The values that the program wants of the site: the service file names them, as
@@ -69,20 +89,20 @@ class Database:
     """The PostgreSQL server and the database of the app. The password comes from
     `password_file`, or from DB_PASSWORD in the environment."""
 
-    name: str
+    name: Identifier
     """The database of the app."""
-    user: str
+    user: Identifier
     """The database role of the app."""
     password_file: Path | None = None
     """The file with the password. A missing file is created with a random password. Without
     this setting, DB_PASSWORD must be set in the environment."""
-    version: int = 17
+    version: Annotated[int, Meta(ge=13, le=99)] = 17
     """The major version of PostgreSQL, as the Debian of the host packages it."""
-    shared_buffers: str = "512MB"
+    shared_buffers: PostgresSize = "512MB"
     """PostgreSQL's `shared_buffers`. `inv db.tune --dry` shows values that fit the host."""
-    work_mem: str = "16MB"
+    work_mem: PostgresSize = "16MB"
     """PostgreSQL's `work_mem`: memory for one sort or hash."""
-    max_connections: int = 200
+    max_connections: Annotated[int, Meta(ge=20, le=10_000)] = 200
     """PostgreSQL's `max_connections`."""
 
 
@@ -93,27 +113,27 @@ class Edge:
     address: str = ""
     """The floating IPv4 address that moves between the edges. Leave it out on a site with one
     edge."""
-    port: int = 80
+    port: Port = 80
     """The TCP port for http."""
-    https_port: int = 443
+    https_port: Port = 443
     """The TCP port for https, and the UDP port for HTTP/3."""
     http3: bool = True
     """Whether the edges serve HTTP/3. It needs nginx 1.25 or newer (Debian 13)."""
-    vrrp_id: int = 77
+    vrrp_id: Annotated[int, Meta(ge=1, le=255)] = 77
     """The VRRP id. It must differ from that of every other keepalived pair in the same
     network."""
-    node_maxconn: int
+    node_maxconn: Annotated[int, Meta(ge=1, le=100_000)]
     """Requests in flight at one app node and endpoint. More wait in the balancer."""
-    node_rate: int
+    node_rate: Annotated[int, Meta(ge=0, le=100_000)]
     """Requests per second that one app node gets. More wait a moment, or are refused. Keep it
     below the app's own limit, because health checks and retries come on top. 0: no bound."""
-    stats_port: int = 8404
+    stats_port: Port = 8404
     """The TCP port of HAProxy's statistics and Prometheus metrics, on the edge's loopback
     only."""
-    healer_port: int = 8405
+    healer_port: Port = 8405
     """The TCP port, on the edge's own address, where healers read the balancer and drain their
     own node. It answers the app nodes only."""
-    replace: tuple[str, ...] = ()
+    replace: tuple[Replaceable, ...] = ()
     """Programs (nginx, haproxy, keepalived) whose existing configuration, written by others,
     the first deploy may replace. Without it such an edge is refused."""
 
@@ -123,10 +143,10 @@ class Acme:
     """An authority that browsers trust, asked by ACME (RFC 8555), for example Let's Encrypt. By
     naming it you agree to its terms of service."""
 
-    directory: str
+    directory: AcmeDirectory
     """The URL of the authority's directory, for example
     `https://acme-v02.api.letsencrypt.org/directory`."""
-    email: str = ""
+    email: MailAddress = ""
     """The e-mail address that the authority may write to. Empty: none."""
     ca: Path | None = None
     """A PEM file with more roots to trust, for an authority that this machine does not know: those
@@ -138,7 +158,7 @@ class Tls:
     """The certificate of the edges: issued by an authority of this project, by a public authority
     (`acme`), or your own."""
 
-    names: tuple[str, ...] = ()
+    names: tuple[DnsName, ...] = ()
     """DNS names in the certificate. The addresses of the edges are added, except with `acme`."""
     store: Path = Path("secrets/tls")
     """The folder with the authority and what it issued, on the controller only. Keep it
@@ -159,64 +179,18 @@ class Gate:
     """The health gate: what a release must show on each drained node before users reach it. A
     release that fails takes the whole fleet back to the release before."""
 
-    seconds: float = 6.0
+    seconds: Annotated[float, Meta(ge=1, le=600)] = 6.0
     """Seconds of probe load on the drained node."""
-    rate: int = 30
+    rate: Annotated[int, Meta(ge=5, le=80)] = 30
     """Reads per second of the probe load. With the balancers' checks it must stay well below
     the app's limit of 100."""
-    error_percent: float
+    error_percent: Annotated[float, Meta(ge=0, le=50)]
     """The highest share of failed requests, in percent. More fails the gate."""
-    p90_ms: int
+    p90_ms: Annotated[int, Meta(ge=1, le=10_000)]
     """The highest p90 of the reads, in milliseconds (R4-R8). A slower p90 fails the gate."""
-    watch_seconds: float = 3.0
+    watch_seconds: Annotated[float, Meta(ge=0, le=600)] = 3.0
     """Seconds for which the balancers' figures of a node are watched once users are back on
     it."""
-
-
-@dataclass(frozen=True)
-class Monitoring:
-    """What the monitoring host keeps, and whom it calls. It is used only on a site where a host has
-    the role `monitoring`."""
-
-    retention_mb: int = 2048
-    """Megabytes of figures that Prometheus keeps. The oldest are dropped first."""
-    mail_to: str = ""
-    """The e-mail address that alerts go to. Empty: no e-mail."""
-    mail_from: str = ""
-    """The sender of that e-mail. Default: `mail_to`."""
-    smtp: str = ""
-    """The mail server, as HOST:PORT. Needed with `mail_to`."""
-    smtp_tls: bool = True
-    """Whether the mail server must offer STARTTLS. Say false only for a server on the same
-    host or in a trusted network."""
-    smtp_user: str = ""
-    """The user name at the mail server. Empty: no login."""
-    smtp_password_file: Path | None = None
-    """The file with the password of `smtp_user`."""
-    webhook_file: Path | None = None
-    """The file with the URL that alerts are posted to as JSON. The URL is a secret. For ntfy:
-    `https://ntfy.sh/TOPIC?template=alertmanager`."""
-    slack_file: Path | None = None
-    """The file with the URL of a Slack webhook. The URL is a secret."""
-    telegram_token_file: Path | None = None
-    """The file with the token of a Telegram bot."""
-    telegram_chat: int = 0
-    """The id of the Telegram chat that the bot writes to. Needed with `telegram_token_file`."""
-    telegram_url: str = "https://api.telegram.org"
-    """The address of the Telegram Bot API: Telegram's, or your own server of it."""
-
-    def missing_halves(self) -> list[tuple[str, str]]:
-        """Settings that are given, each with the missing setting that it needs."""
-        needs = {
-            "mail_to": "smtp",
-            "smtp_user": "smtp_password_file",
-            "telegram_token_file": "telegram_chat",
-        }
-        return [
-            (f"monitoring.{key}", f"monitoring.{half}")
-            for key, half in needs.items()
-            if getattr(self, key) and not getattr(self, half)
-        ]
 
 
 @dataclass(frozen=True)
@@ -225,10 +199,10 @@ class Settings:
     folder."""
 
     path: Path
-    name: str
+    name: PlainName
     """Names the folder of this site's runs, facts and reports: `.runbook/NAME`. Default: the name
     of the site file without its ending."""
-    service: str
+    service: ServiceAddress
     """The address that users call and that `fab check` measures. Default: the floating address,
     else the address of the first edge."""
     ssh: Ssh
@@ -246,7 +220,7 @@ class Settings:
     secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
     """The secrets of the program (`[secret]` of its service file), by name."""
     monitoring: Monitoring = field(default_factory=Monitoring)
-    firewall: str = "none"
+    firewall: Literal["none", "managed"] = "none"
     """Who writes the firewall rules of the hosts. `managed`: the runbook does. Each host then drops
     everything but ssh, ICMP, DHCP and what the system needs, and no other firewall may be on it.
     `none`: somebody else does, or nobody."""

@@ -41,7 +41,7 @@ def load_settings(path: Path | None = None) -> Settings:
     Raises:
         RunbookError: it is missing, not TOML, or has an unknown key, a wrong type or a wrong value.
     """
-    from .loader import Reader
+    from .loader import SiteLoader
 
     path = path or locate_site()
     try:
@@ -57,7 +57,7 @@ def load_settings(path: Path | None = None) -> Settings:
         raise RunbookError(
             f"{path}: {problem}", "nothing was read from it", f"edit {path}"
         ) from None
-    return Reader(path).settings(data)
+    return SiteLoader(path).make_settings(data)
 
 
 def in_lab(settings: Settings) -> bool:

@@ -169,7 +169,7 @@ WRONG = [
         'service = "example.com"',
         "service must be an address like http://10.0.0.11",
     ),
-    ('address = "10.0.0.11"', "", "hosts.edge1.address must be a text, not None"),
+    ('address = "10.0.0.11"', "", "hosts.edge1.address is missing"),
     (
         'address = "10.0.0.11"',
         'address = ""',
