@@ -1,6 +1,7 @@
--- Written by the runbook. While the database is down, every node answers 500 at once to requests
--- that need the database. A retry on another node would only double the load. So requests that need
--- the database wait here, before HAProxy sends them, until a database read through any node works.
+-- Written by the runbook. While the database is down, every node answers with an error at once to
+-- requests that need the database. A retry on another node would only double the load. So requests
+-- that need the database wait here, before HAProxy sends them, until a database read through any
+-- node works.
 -- PATIENCE: seconds from the start of the outage. A longer outage is not a database restart; then
 -- the requests go to the app, and users get the app's own error.
 local PATIENCE = 6.0
@@ -8,15 +9,25 @@ local PATIENCE = 6.0
 local since = nil -- start of the outage; nil: the database is up
 local looking = false
 
--- Whether the database is down: every node that answers at all answers 500. If any node gives
--- another answer, the database is up, and the fault lies in one node or in one request.
+-- Whether the database is down: every node that answers at all answers with that error. If any node
+-- gives another answer, the database is up, and the fault lies in one node or in one request.
 local function is_away()
     local bad = false
     for _, node in ipairs(NODES) do
-        local _, said = ask(node, "{{ health.database.path }}", 1)
-        if said and said ~= {{ health.database.unavailable[0] }} then
+{% if checks_body(health.database) %}
+        local _, said, body = ask(node, "{{ name_page(health.database) }}", {{ "%g" % health.database.seconds }})
+        body = body or ""
+        -- The status alone does not tell: an answer may be 200 and report the error in its body.
+        local right = ({{ is_among(health.database.status, "said") }}) and ({{ is_right(health.database, "body") }})
+        if said and (right or not ({{ is_among(health.database.unavailable + health.database.status, "said") }})) then
             return false
         end
+{% else %}
+        local _, said = ask(node, "{{ name_page(health.database) }}", {{ "%g" % health.database.seconds }})
+        if said{% for status in health.database.unavailable %} and said ~= {{ status }}{% endfor %} then
+            return false
+        end
+{% endif %}
         bad = bad or said ~= nil
     end
     return bad
@@ -32,7 +43,7 @@ local function look()
     since, looking = nil, false
 end
 
--- Runs when the final answer to a request is 500. Starts a check of the database, unless a check is
+-- Runs when the final answer to a request has such a status. Starts a check of the database, unless a check is
 -- already running.
 core.register_action("doubt_database", { "http-res" }, function()
     if not looking then

@@ -8,8 +8,10 @@
 --    proof, every POST sent to the node in that time would be lost.)
 -- READ, ONCE: the age in ms up to which an answer is proof for a GET, and for any other request.
 local READ, ONCE = 30, 10
+{% if edge.node_rate %}
 -- The same in ms for every request while requests queue: nodes then answer in bursts every 50 ms.
 local AT_LIMIT = 100
+{% endif %}
 local WAITING = 60 -- the same in ms for a waiting request, which tries every 50 ms
 local SOON = 0.15 -- seconds within which a node must answer a probe
 local PATIENCE = 5.0 -- seconds from the start of an outage that requests wait
@@ -23,7 +25,7 @@ end
 
 local function proven(txn, node, fresh)
     local age = txn.f:date(0, "ms") - (txn:get_var(node.proof) or 0)
-    return math.abs(age) <= (crowded() and AT_LIMIT or fresh)
+    return math.abs(age) <= {{ "(crowded() and AT_LIMIT or fresh)" if edge.node_rate else "fresh" }}
 end
 
 -- Probe a node and return its state. Return nil when another request's probe just failed or runs.
@@ -32,7 +34,9 @@ local function asked_now(txn, node)
         return nil
     end
     asked[node.name] = now() + 1 -- no other probe until this one ends, or for 1.15 s
+{% if edge.node_rate %}
     spend()
+{% endif %}
     local found = state(node, SOON)
     if found == WELL then
         txn:set_var(node.proof, txn.f:date(0, "ms"))

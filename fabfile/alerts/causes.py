@@ -21,7 +21,8 @@ def cause_rules(settings: Settings, unit_pages: Mapping[str, str]) -> Iterator[A
     yield from lost_rules()
     yield from app_rules()
     yield from edge_rules(settings)
-    yield from database_rules(settings)
+    if settings.program.database:
+        yield from database_rules(settings)
     yield from unit_rules(unit_pages)
     yield from host_rules(settings)
     yield from own_rules()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..settings.bingo import SERVICE
 from ..settings.bounds import (
     IDLE_TRANSACTION_SECONDS,
     LOCK_WAIT_SECONDS,
@@ -137,15 +136,8 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
     if settings.edge.address:
         yield from _address_rules(settings.edge.address)
     yield from _certificate_rules(certificate_warn_days(settings))
-    yield AlertRule(
-        "cache-stale",
-        f"time() - runbook_cache_asked_seconds > {SERVICE.cache.max_age}",
-        "30s",
-        "inform",
-        f'the answer that {HOST} caches is {{{{ $value | printf "%.0f" }}}} s old',
-        "some users wait for a new answer; no user gets one that is too old",
-        "fab incident.cache-stale",
-    )
+    if caches := settings.program.caches:
+        yield _cache_rule(min(rule.max_age for rule in caches))
     yield AlertRule(
         "drain-forgotten",
         f"time() - runbook_drained_since_seconds > {FORGOTTEN_DRAIN}",
@@ -155,6 +147,19 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
         " {{ $value | humanizeDuration }}",
         "nothing, but a spare is missing",
         "fab status",
+    )
+
+
+def _cache_rule(max_age: int) -> AlertRule:
+    """Cached answers that nobody renews."""
+    return AlertRule(
+        "cache-stale",
+        f"time() - runbook_cache_asked_seconds > {max_age}",
+        "30s",
+        "inform",
+        f'the answer that {HOST} caches is {{{{ $value | printf "%.0f" }}}} s old',
+        "some users wait for a new answer; no user gets one that is too old",
+        "fab incident.cache-stale",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..settings.bingo import SERVICE
 from ..settings.paths import OURS
 from ..settings.settings import Settings
 from .burning import SLOW_STEP, burn_rules, rate_rules
@@ -17,8 +16,8 @@ FAST = ("30s", "2m")
 
 def render_rules(settings: Settings, unit_pages: Mapping[str, str]) -> str:
     """Recorded rates, then symptoms, then causes. `unit_pages`: see `cause_rules`."""
-    rates = list(rate_rules(SERVICE))
-    burns = list(burn_rules(SERVICE))
+    rates = list(rate_rules(settings.program))
+    burns = list(burn_rules(settings.program))
     fast = [rule for rule in rates if rule.name.endswith(FAST)]
     quick = [rule for rule in burns if rule.labels["window"] in FAST]
     return write_rules(
@@ -34,5 +33,5 @@ def render_rules(settings: Settings, unit_pages: Mapping[str, str]) -> str:
             ),
             write_group("causes", cause_rules(settings, unit_pages)),
         ],
-        f"{OURS}: objectives of {SERVICE.name}, and what may break them.",
+        f"{OURS}: objectives of {settings.program.name}, and what may break them.",
     )

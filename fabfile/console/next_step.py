@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..engine.errors import LOCKED, RunbookError, Unreachable
-from ..settings.bingo import SERVICE
+from ..settings.service import Service
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,11 +26,11 @@ BY_KIND = {
     "list": "db-slow",
     "create": "db-slow",
     "delete": "db-slow",
+    "other": "app-slow",
 }
 """By kind of endpoint: the incident of a requirement that is about its answers."""
 
-BY_REQUIREMENT = {
-    **{id: BY_KIND[SERVICE.find_kind(endpoint)] for id, endpoint in SERVICE.by_requirement.items()},
+OF_ANY_SERVICE = {
     "R1": "app-down",
     "R2": "app-down",
     "R3": "overload",
@@ -40,8 +40,15 @@ BY_REQUIREMENT = {
     "R21": "clock",
     "R22": "log-rotation",
 }
-"""A requirement that is missing here does not show a cause: R18 fails for a difference on any host,
-and `edge-drift` is about edges only."""
+"""By requirement of every service. One that is missing here does not show a cause: R18 fails for a
+difference on any host, and `edge-drift` is about edges only."""
+
+
+def list_incidents(service: Service) -> dict[str, str]:
+    """By requirement: the incident of which a failed row is a sign."""
+    named = service.by_requirement.items()
+    return {id: BY_KIND[service.find_kind(endpoint)] for id, endpoint in named} | OF_ANY_SERVICE
+
 
 BY_ROLE = {
     "app": "node-down",

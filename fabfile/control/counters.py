@@ -8,13 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..engine.shell import q
-from ..settings.bingo import SERVICE
 from ..settings.paths import CURL
+from ..settings.service import Service
 from .haproxy import backend_name
-
-BACKENDS = {id: backend_name(endpoint) for id, endpoint in SERVICE.uncached_by_requirement.items()}
-"""The backend that counts the calls of each requirement. `roles/haproxy.py` defines the
-backends."""
 
 REQUESTS, ANSWERS = "haproxy_backend_http_requests_total", "haproxy_backend_http_responses_total"
 LINE = re.compile(r'^(\w+)\{proxy="(\w+)"(?:,code="(\w+)")?\} (\d+)', re.M)
@@ -29,7 +25,13 @@ def counters_probe(port: int) -> str:
     )
 
 
-def sum_counters(texts: Sequence[str]) -> dict[str, EndpointCounts]:
+def backends_by_requirement(service: Service) -> dict[str, str]:
+    """The backend that counts the calls of each requirement."""
+    endpoints = service.uncached_by_requirement
+    return {id: backend_name(endpoint) for id, endpoint in endpoints.items()}
+
+
+def sum_counters(service: Service, texts: Sequence[str]) -> dict[str, EndpointCounts]:
     """Sum the counters of all edges by requirement. `texts` holds the output of `counters_probe`
     on each edge. A requirement without counters is left out."""
     requests, errors = Counter[str](), Counter[str]()
@@ -40,7 +42,7 @@ def sum_counters(texts: Sequence[str]) -> dict[str, EndpointCounts]:
             errors[backend] += int(value)
     return {
         id: EndpointCounts(requests[name], errors[name])
-        for id, name in BACKENDS.items()
+        for id, name in backends_by_requirement(service).items()
         if name in requests and name in errors
     }
 

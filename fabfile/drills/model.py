@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..settings.bounds import PEAK_RATE, STEADY_RATE
 from ..settings.requirements import NODE_LOSS
+from ..settings.service import Service
 from ..traffic.sample import Sample
 from .result import Bound
 
@@ -56,14 +57,15 @@ class ProcessSample:
 class Observation:
     """Everything a drill is judged by. Times are seconds since the start of the load.
 
-    `fault`: when it began. `undone`: when the drill ended it. `detected`: when the serving balancer
-    reacted. `recovered`: since when all was healthy until the end; `without_help`: before the
-    drill's repair. `process_samples`: the app of each node over time. `pids_before`: each app's pid
-    before the fault. `times_out_of_service`: how often each node was taken out of service.
-    `drained`: the nodes that were drained. `oldest`: age of the oldest cached answer, in seconds.
-    `exit`: exit code of the task that was run as the fault.
+    `program`: what was drilled. `fault`: when it began. `undone`: when the drill ended it.
+    `detected`: when the serving balancer reacted. `recovered`: since when all was healthy until the
+    end; `without_help`: before the drill's repair. `process_samples`: the app of each node over
+    time. `pids_before`: each app's pid before the fault. `times_out_of_service`: how often each
+    node was taken out of service. `drained`: the nodes that were drained. `oldest`: age of the
+    oldest cached answer, in seconds. `exit`: exit code of the task that was run as the fault.
     """
 
+    program: Service
     samples: Sequence[Sample]
     fault: float
     undone: float | None = None

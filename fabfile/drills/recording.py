@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from ..settings.service import Service
 from ..traffic.sample import Sample
 from .model import Observation, ProcessSample
 from .observer import AppSeen, EdgeSnapshot, HostState, Snapshot, is_up
@@ -55,7 +56,12 @@ class Recording:
         return tuple(Mark(round(when - begin, 2), what) for when, what in known)
 
     def observation(
-        self, begin: float, samples: Iterable[Sample], oldest: float | None, exits: Sequence[int]
+        self,
+        program: Service,
+        begin: float,
+        samples: Iterable[Sample],
+        oldest: float | None,
+        exits: Sequence[int],
     ) -> Observation:
         """Make the observation; its times are seconds since the load's `begin`."""
 
@@ -64,6 +70,7 @@ class Recording:
 
         since = begin if self.fault is None else self.fault
         return Observation(
+            program=program,
             samples=sorted(samples, key=lambda sample: sample.intended),
             fault=since - begin,
             undone=t(self.undone),

@@ -138,7 +138,8 @@ class DrillRun:
                 self._repair_fault(fault, target)
             self.watch.check_load()
         begin, load = self.traffic.begin, self.traffic
-        seen = self.recording.observation(begin, load.samples, load.oldest, target.exits)
+        program = self.settings.program
+        seen = self.recording.observation(program, begin, load.samples, load.oldest, target.exits)
         marks = self.recording.marks(begin)
         return judge_drill(self.drill, seen, marks, self.watch.aborted, self.left)
 

@@ -99,7 +99,17 @@ class DrillTarget:
 
     @property
     def database(self) -> Node:
-        """The database's host."""
+        """The database's host.
+
+        Raises:
+            NotPossible: the program has no database.
+        """
+        if self.settings.program.database is None:
+            raise NotPossible(
+                f"{self.settings.program.title} has no database",
+                "its service file has no [database]",
+                "",
+            )
         return self.settings.inventory.first_having("postgres")
 
     def has_unit(self, node: Node, unit: str) -> bool:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ..acceptance.plan import FULL, QUICK, Plan, with_cache_minutes
 from ..acceptance.tls import Secure, https_url
 from ..console.live_line import show_live_line
+from ..console.next_step import list_incidents
 from ..console.rollup import open_console
 from ..engine.errors import RunbookError
 from ..settings.settings import Settings
@@ -104,6 +105,7 @@ def _check_site(options: CheckOptions, plan: Plan) -> int:
         secure=_secure_site(settings),
         run_drills=None if why_no_drills else partial(_run_drills, settings),
         why_no_drills=why_no_drills,
+        incidents=list_incidents(settings.program),
         console=open_console(options.json),
     )
 

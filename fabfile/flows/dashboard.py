@@ -15,7 +15,6 @@ from ..engine.files import replace_file
 from ..engine.forward import forward_port
 from ..engine.link import Link
 from ..roles.monitoring_units import PROMETHEUS
-from ..settings.bingo import SERVICE
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 
@@ -40,7 +39,7 @@ def show_dashboard(settings: Settings, *, port: int) -> int:
     monitor, out = settings.monitors[0], open_console()
     with open_fleet(settings, [monitor], readonly=True) as fleet:
         link = fleet.link(monitor)
-        files = page_files(SERVICE, settings.name, read_library(link))
+        files = page_files(settings.program, settings.name, read_library(link))
         with forward_port(link, PROMETHEUS) as forwarded:
             try:
                 server = make_server(port, files, forwarded)
@@ -96,7 +95,7 @@ def read_library(link: Link) -> dict[str, bytes]:
     return found
 
 
-def write_grafana_files(folder: Path) -> int:
+def write_grafana_files(settings: Settings, folder: Path) -> int:
     """Write the dashboards and the provisioning for Grafana below `folder`.
 
     Raises:
@@ -104,7 +103,7 @@ def write_grafana_files(folder: Path) -> int:
     """
     files = {
         f"dashboards/{dashboard.name}.json": dashboard_json(dashboard, MARKS)
-        for dashboard in list_dashboards(SERVICE)
+        for dashboard in list_dashboards(settings.program)
     }
     # JSON is YAML, too.
     files |= {f"provisioning/{path}": content for path, content in provisioning().items()}

@@ -51,9 +51,11 @@ class HostFacts:
         Raises:
             RunbookError: an edge's exporter does not answer.
         """
-        port = self.settings.edge.stats_port
+        port, program = self.settings.edge.stats_port, self.settings.program
         outputs = self._read_hosts(("edge",), counters.counters_probe(port))
-        silent = [edge for edge, text in outputs.items() if not counters.sum_counters([text])]
+        silent = [
+            edge for edge, text in outputs.items() if not counters.sum_counters(program, [text])
+        ]
         if silent:
             raise RunbookError(
                 f"HAProxy's exporter does not answer on port {port} of the loopback of"
@@ -61,7 +63,7 @@ class HostFacts:
                 "graphs and alarms are made from its figures",
                 f"fab -H {','.join(silent)} plan",
             )
-        return counters.sum_counters(list(outputs.values()))
+        return counters.sum_counters(program, list(outputs.values()))
 
     def differences(self) -> Sequence[str]:
         """See `NodeFacts`. The differences are those of `fab plan`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from ..acceptance.host_facts import NodeFacts
 from ..acceptance.plan import FULL, Plan
 from ..acceptance.tls import Secure
 from ..console.json_file import write_json
-from ..console.next_step import BY_REQUIREMENT, match_names, show_next_step
+from ..console.next_step import match_names, show_next_step
 from ..engine.errors import RunbookError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def measure_service(
     secure: Secure | None = None,
     run_drills: Callable[[Console], Sequence[DrillResult]] | None = None,
     why_no_drills: str = NO_HOSTS,
+    incidents: Mapping[str, str] | None = None,
     console: Console | None = None,
 ) -> int:
     """Measure the service at `address` and print the verdicts.
@@ -46,6 +47,8 @@ def measure_service(
         secure: the same service over TLS, for R14 and R15.
         run_drills: runs the drills for R1 and R2, after all else.
         why_no_drills: the reason shown if there is no `run_drills`.
+        incidents: by requirement, the incident of which a failed row is a sign; None for an address
+            alone, which has no hosts to ask.
         console: where to print; standard output by default.
 
     Returns:
@@ -71,9 +74,9 @@ def measure_service(
     outcome = _add_drill_rows(outcome, run_drills, why_no_drills, screen)
     show_outcome_table(outcome, screen)
     _write_files(outcome, json_path, report, screen)
-    if facts:  # an address alone has no hosts to ask
+    if incidents is not None:
         failed = [row.id for row in outcome.rows if row.verdict is Verdict.FAILED]
-        show_next_step(screen, match_names(failed, BY_REQUIREMENT))
+        show_next_step(screen, match_names(failed, incidents))
     return 0 if outcome.ok else 1
 
 

@@ -83,6 +83,7 @@ class Picture:
 
     def __init__(self, settings: Settings, edges: Sequence[Node], every: float) -> None:
         self.site, self.every = settings.name, every
+        self.program = settings.program
         self.floats = bool(settings.edge.address)
         self.nodes = [node.name for node in settings.inventory.having("app")]
         self._feeds = {edge.name: EdgeFeed(edge.name) for edge in edges}
@@ -100,11 +101,13 @@ class Picture:
     def view(self, *, live: bool) -> Group:
         """The tables; `live`: for a screen that is drawn again and again."""
         totals = _totals_line(self.feeds, self.every, live=live)
-        return view_rates(self.feeds, self.nodes, totals, floats=self.floats, live=live)
+        return view_rates(
+            self.program, self.feeds, self.nodes, totals, floats=self.floats, live=live
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The same as data."""
-        rows = rates_as_json(self.feeds, self.nodes, floats=self.floats)
+        rows = rates_as_json(self.program, self.feeds, self.nodes, floats=self.floats)
         return {"site": self.site, "every": self.every, **rows}
 
 

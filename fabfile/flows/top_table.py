@@ -12,7 +12,7 @@ from ..control.edge_counts import EdgeCounts
 from ..control.live_rates import EdgeRates, Rate, add_rates, add_up, find_rates
 from ..engine.errors import RunbookError
 from ..engine.secret import mask_secrets
-from ..settings.bingo import SERVICE
+from ..settings.service import Service
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -56,9 +56,9 @@ class EdgeFeed:
         return find_rates(self.before, self.now) if self.before and self.now else EdgeRates()
 
 
-def endpoint_titles() -> dict[str, str]:
+def endpoint_titles(service: Service) -> dict[str, str]:
     """What to call each endpoint; `other` is every request that none of them matches."""
-    return {endpoint.name: endpoint.title for endpoint in SERVICE.endpoints} | {"other": "other"}
+    return {endpoint.name: endpoint.title for endpoint in service.endpoints} | {"other": "other"}
 
 
 def describe_edge(feed: EdgeFeed, *, floats: bool) -> tuple[str, str]:
@@ -99,7 +99,13 @@ def describe_node(node: str, feeds: Sequence[EdgeFeed]) -> tuple[str, str]:
 
 
 def view_rates(
-    feeds: Sequence[EdgeFeed], nodes: Sequence[str], totals: str, *, floats: bool, live: bool
+    service: Service,
+    feeds: Sequence[EdgeFeed],
+    nodes: Sequence[str],
+    totals: str,
+    *,
+    floats: bool,
+    live: bool,
 ) -> Group:
     """The whole picture: edges and nodes, endpoints, and the line of `totals`."""
     from rich.console import Group
@@ -118,6 +124,7 @@ def view_rates(
         mean = "" if rate.mean_ms is None else f"{rate.mean_ms:.0f} ms"
         hosts.add_row(Text(node, "bold"), *_cells(rate), mean, Text(*state))
     endpoints = _endpoint_table(
+        service,
         add_up([rate.endpoints for rate in rates]),
         at_nginx=any(feed.counts_users for feed in feeds),
     )
@@ -126,7 +133,7 @@ def view_rates(
     return Group(line, "", hosts, "", endpoints) if live else Group(hosts, "", endpoints, "", line)
 
 
-def _endpoint_table(rates: Mapping[str, Rate], *, at_nginx: bool) -> Table:
+def _endpoint_table(service: Service, rates: Mapping[str, Rate], *, at_nginx: bool) -> Table:
     from rich.text import Text
 
     columns = (
@@ -135,11 +142,11 @@ def _endpoint_table(rates: Mapping[str, Rate], *, at_nginx: bool) -> Table:
     table = _make_table(*columns)
     bounds = {
         objective.endpoint.name: objective.within
-        for objective in service_objectives(SERVICE)
+        for objective in service_objectives(service)
         if objective.within
     }
-    shares = {endpoint.name: SERVICE.error_share(endpoint) for endpoint in SERVICE.endpoints}
-    for name, title in endpoint_titles().items():
+    shares = {endpoint.name: service.error_share(endpoint) for endpoint in service.endpoints}
+    for name, title in endpoint_titles(service).items():
         rate = rates.get(name, Rate())
         style = "" if rate.requests or rate.queued or rate.in_flight else "dim"
         cells = _cells(rate, shares.get(name, 0.01))
@@ -203,7 +210,7 @@ def show_bound(seconds: float) -> str:
 
 
 def rates_as_json(
-    feeds: Sequence[EdgeFeed], nodes: Sequence[str], *, floats: bool
+    service: Service, feeds: Sequence[EdgeFeed], nodes: Sequence[str], *, floats: bool
 ) -> dict[str, Any]:
     """The same as data. Rates are per second, shares from 0 to 1, bounds in seconds."""
     rates = [feed.rates for feed in feeds]
@@ -231,7 +238,7 @@ def rates_as_json(
         ],
         "endpoints": [
             {"endpoint": name, "call": title, **_rate_json(by_endpoint.get(name, Rate()))}
-            for name, title in endpoint_titles().items()
+            for name, title in endpoint_titles(service).items()
         ],
     }
 

@@ -76,7 +76,7 @@ def database_checks(settings: Settings, node: Node) -> list[HealthCheck]:
             in_effect_query(wanted, db.name, db.user),
             state,
             HOLDERS,
-            index_query(),
+            index_query(settings.program),
             READ.replace("{role}", quote_ident(db.user)),
         ]
     )

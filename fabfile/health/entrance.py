@@ -11,7 +11,6 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from ..engine.problem import Problem
-from ..settings.bingo import SERVICE
 from ..settings.settings import Settings
 
 CONNECT_SECONDS = 1.0
@@ -85,7 +84,7 @@ def try_connection(address: str, port: int) -> str:
 
 def _check_answer(settings: Settings) -> Iterator[Problem]:
     """Yield a problem if the app answers a 5xx, or nothing, through the edges."""
-    url, path = urlsplit(settings.service), SERVICE.health.live.path
+    url, path = urlsplit(settings.service), settings.program.health.live.path
     if not url.hostname:
         return
     names: Sequence[str] = [node.name for node in settings.inventory.having("app")]

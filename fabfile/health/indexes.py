@@ -3,31 +3,28 @@ reads its whole table."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..engine.problem import Problem
 from ..engine.sqltext import quote_literal
-from ..settings.bingo import SERVICE
+from ..settings.service import Service
+from ..steps.sql import Index
 
 INDEXES = """SELECT json_build_object('index', wanted.name, 'state', CASE
   WHEN i.indexrelid IS NULL THEN 'missing' WHEN NOT i.indisvalid THEN 'invalid' ELSE 'valid' END)
 FROM (SELECT unnest(ARRAY[{names}]::text[]) AS name) wanted
-LEFT JOIN pg_class c ON c.relname = wanted.name
-  AND c.relnamespace = 'public'::regnamespace AND c.relkind = 'i'
-LEFT JOIN pg_index i ON i.indexrelid = c.oid;"""
+LEFT JOIN pg_index i ON i.indexrelid = to_regclass(wanted.name);"""
 
 
-def index_names() -> list[str]:
-    """The indexes that the service needs."""
-    found = (re.match(r"CREATE INDEX (\S+) ON ", text) for text in SERVICE.indexes)
-    return [match[1] for match in found if match]
+def index_names(service: Service) -> list[str]:
+    """The indexes that the service needs, with their schemas."""
+    return [Index("", text).full_name for text in service.indexes]
 
 
-def index_query() -> str:
+def index_query(service: Service) -> str:
     """SQL that prints, as a JSON line for each index, whether it exists and is valid."""
-    return INDEXES.replace("{names}", ", ".join(map(quote_literal, index_names())))
+    return INDEXES.replace("{names}", ", ".join(map(quote_literal, index_names(service))))
 
 
 def judge_indexes(facts: Sequence[Mapping[str, Any]]) -> list[Problem]:

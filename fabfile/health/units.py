@@ -65,10 +65,11 @@ NO_USER_IMPACT = (
 def needed_units(settings: Settings, node: Node) -> list[str]:
     """Return the units that must run on `node`."""
     floating = [KEEPALIVED_UNIT] if settings.edge.address else []
+    refresher = [REFRESHER_UNIT] if settings.program.caches else []
     units = {
         "app": [app_unit(settings), healer.HEALER_UNIT, f"{ROTATION}.timer"],
         "postgres": [postgres.postgres_unit(settings)],
-        "edge": [HAPROXY_UNIT, NGINX_UNIT, REFRESHER_UNIT, watchdog.WATCHDOG_UNIT, *floating],
+        "edge": [HAPROXY_UNIT, NGINX_UNIT, *refresher, watchdog.WATCHDOG_UNIT, *floating],
         "monitoring": list(monitoring_units.LISTENERS),
     }
     return [

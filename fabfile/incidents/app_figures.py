@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from ..control.haproxy import BACKEND_PREFIX
 from ..control.haproxy_stats import stat_rows
-from ..settings.bingo import SERVICE
-from ..settings.bounds import LATENCY_BOUND
+from ..settings.service import Service
 
 LEAK_SHARE = 0.85
 """Share of its memory limit from which an app is reported. The healer acts from 0.70 on
@@ -18,7 +17,7 @@ UNHURRIED = ("health", "cached", "list")
 slow by nature."""
 
 
-def find_slow_nodes(stat: str) -> Mapping[str, str]:
+def find_slow_nodes(service: Service, stat: str) -> Mapping[str, str]:
     """Return, by node, a sentence on its slowest endpoint whose average answer is over the bound.
 
     `stat` is HAProxy's statistics. Its `rtime` is the average of the last 1024 answers, which may
@@ -26,21 +25,22 @@ def find_slow_nodes(stat: str) -> Mapping[str, str]:
     """
     titles = {
         f"{BACKEND_PREFIX}{endpoint.name}": endpoint.title
-        for endpoint in SERVICE.endpoints
-        if SERVICE.find_kind(endpoint) not in UNHURRIED
+        for endpoint in service.endpoints
+        if service.find_kind(endpoint) not in UNHURRIED
     }
+    bound = service.load.p90_ms
     worst: dict[str, tuple[int, str]] = {}
     for row in stat_rows(stat):
         backend, server = row["pxname"], row["svname"]
         if backend not in titles or server in ("FRONTEND", "BACKEND"):
             continue
         milliseconds, rate = int(row.get("rtime") or 0), int(row.get("rate") or 0)
-        if rate and milliseconds > LATENCY_BOUND * 1000:
+        if rate and milliseconds > bound:
             node = server.removeprefix("panic-")  # the last-resort server is the same app
             worst[node] = max(worst.get(node, (0, "")), (milliseconds, titles[backend]))
     return {
         node: f"{node} takes {milliseconds} ms for {title} on average (promised:"
-        f" {LATENCY_BOUND * 1000:.0f} ms for nine of ten)"
+        f" {bound} ms for nine of ten)"
         for node, (milliseconds, title) in worst.items()
     }
 

@@ -201,7 +201,7 @@ def _find_leaking_apps(settings: Settings, seen: Evidence) -> Iterator[Hypothesi
 def _find_slow_apps(settings: Settings, seen: Evidence) -> Iterator[Hypothesis]:
     for readings in seen.readings.values():
         if BALANCER in readings:
-            for node, text in find_slow_nodes(readings[BALANCER].out).items():
+            for node, text in find_slow_nodes(settings.program, readings[BALANCER].out).items():
                 yield Hypothesis("app-slow", text, f"fab -H {node} app.restart", node)
 
 

@@ -92,7 +92,7 @@ def evidence_probes(settings: Settings, node: Node, *, trace: bool = False) -> M
         if trace:
             probes["app-strace"] = pid + STRACE
     if "postgres" in node.roles:
-        query = "\n".join([HOLDERS, index_query(), SESSIONS])
+        query = "\n".join([HOLDERS, index_query(settings.program), SESSIONS])
         probes[DATABASE] = psql(settings.database.name, query)
         probes["postgres-log"] = "tail -q -n 200 /var/log/postgresql/*.log; true"
         probes["slow-statements"] = (

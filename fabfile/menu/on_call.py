@@ -76,7 +76,7 @@ def dashboard(c: Any, port: str = "8800", grafana: str = "") -> int:
     from ..settings.site_file import load_settings
 
     if grafana:
-        return write_grafana_files(Path(grafana))
+        return write_grafana_files(load_settings(), Path(grafana))
     return show_dashboard(load_settings(), port=parse_port(port))
 
 

@@ -113,7 +113,7 @@ def exporter_steps(
         # Before the exporters: their ports must never be open to every host.
         *_guard_steps(settings, found),
         *host_figure_steps(settings, node, units, logs),
-        *(edge_figure_steps() if EDGE in found else []),
+        *(edge_figure_steps(settings.program) if EDGE in found else []),
         *(step for exporter in found for step in _daemon_steps(settings, node, exporter)),
     ]
 

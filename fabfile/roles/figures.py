@@ -10,8 +10,8 @@ from ..control.keepalived import EDGE_DRAINED, holds_probe
 from ..engine.host import Node
 from ..engine.journal import HOST_JOURNAL
 from ..engine.step import Step
-from ..settings.bingo import SERVICE
 from ..settings.paths import ROOT, SETTINGS, TOOLS
+from ..settings.service import Service
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.file import Directory, File
@@ -66,20 +66,20 @@ def host_figure_steps(
     ]
 
 
-def histogram_bounds() -> list[float]:
+def histogram_bounds(service: Service) -> list[float]:
     """The bounds of the histogram of answer times, in seconds, ascending.
 
     The service's own limits are bounds, so that the share of answers within a limit is exact. The
     others make the curves smooth.
     """
-    limits = {SERVICE.load.p90_ms / 1000, SERVICE.cache.within_seconds}
+    limits = {service.load.p90_ms / 1000, *(rule.within_seconds for rule in service.caches)}
     return sorted(limits | {0.01, 0.05, 0.1, 0.2, 2.0, 5.0, 15.0})
 
 
-def edge_figure_steps() -> list[Step]:
+def edge_figure_steps(service: Service) -> list[Step]:
     """The socket to which nginx sends its answers, and the mtail program that counts them."""
     program = render_template(
-        "monitoring/edge.mtail", bounds=[f"{bound:g}" for bound in histogram_bounds()]
+        "monitoring/edge.mtail", bounds=[f"{bound:g}" for bound in histogram_bounds(service)]
     )
     socket = render_template("monitoring/mtail.socket", port=nginx.ANSWERS)
     restart = (f"restart:{MTAIL_UNIT}",)

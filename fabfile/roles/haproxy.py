@@ -4,28 +4,34 @@ and drains that survive a reload."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from ..alerts.objectives import service_objectives
-from ..control.haproxy import EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT, backend_name
+from ..control.haproxy import BACKEND_PREFIX, EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT
 from ..control.haproxy_stats import ADMIN
 from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.bingo import SERVICE
-from ..settings.endpoint import Endpoint
 from ..settings.paths import TOOLS
+from ..settings.service import Health
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.file import Directory, File
 from ..steps.leftovers import NoLeftoverDrain
 from ..steps.package import Packages
 from ..steps.unit import Unit
-
-SCRIPTS = tuple(
-    f"/etc/haproxy/{name}.lua" for name in ("common", "ill", "database", "retries", "proof", "pace")
+from .backends import USUAL_SLOW_MS, Backend, make_backends
+from .health_page import (
+    checks_body,
+    is_plain,
+    list_headers,
+    list_well,
+    match_answer,
+    name_page,
+    quote_haproxy,
+    write_request,
 )
-"""The Lua scripts, in the order in which HAProxy loads them. The others use the functions of
-`common`."""
+from .health_script import is_among, is_right, quote_lua
+
+SCRIPTS = "/etc/haproxy"
+"""The folder of the Lua scripts."""
 
 REFUSALS = (
     (502, "the app broke off its answer"),
@@ -33,72 +39,6 @@ REFUSALS = (
     (504, "the app did not answer in time"),
 )
 """The statuses that HAProxy itself answers with, and the text that users read."""
-
-RETRIES = {"connect": "conn-failure", "lost": "conn-failure empty-response"}
-"""The value of `retry-on` for the first word of an endpoint's `retry`. `lost` is for calls whose
-answer costs much: another node would give the same slow or bad answer, at the same cost."""
-
-
-@dataclass(frozen=True)
-class Backend:
-    """The values of one backend in haproxy.cfg."""
-
-    name: str
-    path: str = ""
-    match: str = ""
-    """The suffix of HAProxy's path matcher: empty for the exact path, `_reg` for a pattern."""
-    method: str = ""
-    """The only method that the backend takes; empty: any."""
-    timeout: str = ""
-    retry: str = ""
-    """The value of `retry-on`; empty: the default of haproxy.cfg."""
-    database: bool = False
-    """Whether its requests wait while the database is down."""
-    slow: int = 0
-    """Milliseconds after which an answer is logged as slow; 0: after USUAL_SLOW_MS."""
-    keep: int = 0
-    """Seconds for which nginx may cache an answer, from the time of the request to the app; 0: no
-    cache."""
-
-
-def make_backend(endpoint: Endpoint) -> Backend:
-    """The backend of an endpoint."""
-    event, _, statuses = endpoint.retry.partition(" ")
-    # A create or a delete has the same path as a read or a list, so only the method distinguishes
-    # them. The other endpoints take any method.
-    method = endpoint.method if SERVICE.find_kind(endpoint) in ("create", "delete") else ""
-    return Backend(
-        backend_name(endpoint),
-        f"^{endpoint.prefix}[0-9]+$" if endpoint.value else endpoint.path,
-        match="_reg" if endpoint.value else "",
-        method=method,
-        timeout=f"{endpoint.timeout}s" if endpoint.timeout else "",
-        retry=f"{RETRIES[event]} {statuses}".rstrip() if event else "",
-        database=endpoint.database,
-        slow=find_slow_bound(endpoint),
-        keep=endpoint.cache.ttl if endpoint.cache else 0,
-    )
-
-
-USUAL_SLOW_MS = 1000
-"""Milliseconds after which an answer is logged as slow, if the endpoint has no bound of its own."""
-
-
-def find_slow_bound(endpoint: Endpoint) -> int:
-    """Milliseconds after which an answer of `endpoint` is slow; 0: USUAL_SLOW_MS.
-
-    The bound is that of its latency objective (see `alerts.objectives`), else half its time-out.
-    """
-    promised = [
-        round(objective.within * 1000)
-        for objective in service_objectives(SERVICE)
-        # The objective of a cached endpoint is for answers from the cache. HAProxy sees only the
-        # requests that miss the cache, and these normally take seconds.
-        if objective.endpoint == endpoint and objective.within and not endpoint.cache
-    ]
-    half_timeout = endpoint.timeout * 1000 // 2
-    return promised[0] if promised else half_timeout
-
 
 Ports = Mapping[str, int]
 """The port of the app on each app node, by the node's name."""
@@ -119,7 +59,7 @@ def haproxy_steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
             notify=(f"restart:{HAPROXY_UNIT}",),
         ),
         # Before haproxy.cfg, which loads the scripts.
-        *(_script_step(path, settings) for path in SCRIPTS),
+        *(_script_step(path, settings) for path in list_scripts(settings)),
         File(
             "/etc/haproxy/haproxy.cfg",
             _haproxy_config(settings, edge, ports),
@@ -137,15 +77,43 @@ def haproxy_steps(settings: Settings, edge: Node, ports: Ports) -> list[Step]:
     ]
 
 
+def list_scripts(settings: Settings) -> list[str]:
+    """The Lua scripts, in the order in which HAProxy loads them. The others use the functions of
+    `common`."""
+    health = settings.program.health
+    needed = {
+        "common": True,
+        "ill": health.ill is not None,
+        "database": health.database is not None,
+        "retries": True,
+        "proof": True,
+        "pace": settings.edge.node_rate > 0,
+    }
+    return [f"{SCRIPTS}/{name}.lua" for name, is_needed in needed.items() if is_needed]
+
+
 def _script_step(path: str, settings: Settings) -> File:
     """One of the Lua scripts; HAProxy itself checks it before it is installed."""
+    health = settings.program.health
+    pages = [page for page in (health.live, health.database) if page]
     text = render_template(
         f"haproxy/{path.rpartition('/')[2]}",
         edge=settings.edge,
         nodes=settings.inventory.having("app"),
-        health=SERVICE.health,
+        health=health,
+        requests={
+            name_page(page): quote_lua(write_request(page)) for page in pages if not is_plain(page)
+        },
+        statuses=list_well(health),
+        name_page=name_page,
+        checks_body=checks_body,
+        reads_body=any(map(checks_body, pages)),
+        most=MOST_BYTES,
+        is_among=is_among,
+        is_right=is_right,
     )
-    common = "" if path == SCRIPTS[0] else f" lua-load {SCRIPTS[0]}\\n"
+    first = list_scripts(settings)[0]
+    common = "" if path == first else f" lua-load {first}\\n"
     config = f"printf 'global\\n{common} lua-load %s\\n' {{}}"
     return File(
         path,
@@ -155,6 +123,9 @@ def _script_step(path: str, settings: Settings) -> File:
         notify=(f"reload:{HAPROXY_UNIT}",),
     )
 
+
+MOST_BYTES = 65536
+"""The most bytes of a health page that a script reads."""
 
 LEASE = 30
 """Seconds after which a healer's lease expires if the healer does not renew it. The lease lets one
@@ -166,9 +137,36 @@ def other_edges(settings: Settings, edge: Node) -> list[Node]:
     return [node for node in settings.inventory.having("edge") if node != edge]
 
 
+def _health_check(health: Health) -> list[str]:
+    """The lines of haproxy.cfg that ask a node whether its process is well."""
+    page = health.live
+    if checks_body(page):
+        # One expectation for status and body, because a node at its limit has another body.
+        refused = [f"tcp-check expect !string {quote_haproxy(page.not_contains)}"]
+        return [
+            "option tcp-check",
+            "tcp-check connect",
+            f"tcp-check send {quote_haproxy(write_request(page))}",
+            *(refused if page.not_contains else []),
+            f"tcp-check expect rstring {quote_haproxy(match_answer(health))}",
+        ]
+    if is_plain(page):
+        request = [f"option httpchk GET {page.path}"]
+    else:
+        body = f" body {quote_haproxy(page.content)}" if page.content else ""
+        headers = "".join(
+            f" hdr {name} {quote_haproxy(value)}" for name, value in list_headers(page).items()
+        )
+        request = [
+            "option httpchk",
+            f"http-check send meth {page.method} uri {page.path} ver HTTP/1.0{headers}{body}",
+        ]
+    return [*request, f"http-check expect status {','.join(map(str, list_well(health)))}"]
+
+
 def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
     """The text of haproxy.cfg on `edge`."""
-    backends = [make_backend(endpoint) for endpoint in SERVICE.endpoints]
+    health, backends = settings.program.health, make_backends(settings.program)
     return render_template(
         "haproxy/haproxy.cfg",
         edge=settings.edge,
@@ -182,8 +180,9 @@ def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
         refusals=REFUSALS,
         nodes=settings.inventory.having("app"),
         ports=ports,
-        health=SERVICE.health,
-        scripts=SCRIPTS,
+        health=health,
+        check=_health_check(health),
+        scripts=list_scripts(settings),
         endpoints=backends,
-        backends=(*backends, Backend("ep_other")),
+        backends=(*backends, Backend(f"{BACKEND_PREFIX}other")),
     )

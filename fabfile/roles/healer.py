@@ -12,7 +12,6 @@ from pathlib import Path
 from ..engine.host import Node
 from ..engine.lock import FILE as LOCK
 from ..engine.step import Step
-from ..settings.bingo import SERVICE
 from ..settings.paths import OURS, SETTINGS, TOOLS, app_unit
 from ..settings.project import PROJECT
 from ..settings.settings import Settings
@@ -84,7 +83,7 @@ def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str
         run=f"/run/{RUNTIME}",
         unit=app_unit(settings),
         port=facts.port,
-        health=SERVICE.health.live.path,
+        health=settings.program.health.live.path,
         app=settings.app,
         memory_max=int(memory_max.rstrip("KMGT")) * _BYTES[memory_max.lstrip("0123456789")],
         patience=PATIENCE_FAST_START if facts.reject else PATIENCE_SLOW_START,

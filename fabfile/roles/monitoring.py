@@ -15,7 +15,7 @@ from ..alerts.rulefile import render_rules
 from ..control.silences import ALERTMANAGER
 from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.bingo import SERVICE
+from ..settings.service import Service
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.file import Directory, File
@@ -161,7 +161,7 @@ def outside_calls(settings: Settings) -> list[OutsideCall]:
     edges = settings.inventory.having("edge")
     if not edges:
         return []
-    edge, path = settings.edge, SERVICE.health.live.path
+    edge, path = settings.edge, settings.program.health.live.path
     calls = [
         OutsideCall(f"{base}{path}", urlsplit(base).scheme, "address", "service")
         # The site file may name an https address as the service: request it once.
@@ -179,13 +179,32 @@ def outside_calls(settings: Settings) -> list[OutsideCall]:
     return calls
 
 
+def _right_bodies(service: Service) -> list[str]:
+    """Regular expressions that the body of the health call must match: of the health page, else of
+    the endpoint that is the same call."""
+    page = service.health.live
+    same = [
+        one.expect
+        for one in service.endpoints
+        if (one.path, one.method) == (page.path, page.method)
+    ]
+    whole = [page.equals, *(expect.equals for expect in same)]
+    return [
+        *(f"^{re.escape(text)}$" for text in dict.fromkeys(filter(None, whole))),
+        *([re.escape(page.body)] if page.body else []),
+    ]
+
+
 def _blackbox_steps(settings: Settings, trust: str) -> list[Step]:
     config = f"{FOLDER}/blackbox.yml"
     restart = (f"restart:{BLACKBOX_UNIT}",)
+    page = settings.program.health.live
     text = render_template(
         "monitoring/blackbox.yml",
-        health=SERVICE.health,
-        right=f"^{re.escape(SERVICE.health.live.equals)}$",
+        page=page,
+        statuses=page.status,
+        right=_right_bodies(settings.program),
+        wrong=[re.escape(page.not_contains)] if page.not_contains else [],
         server_name=settings.tls.names[0] if settings.tls.names else "",
         trust=TRUST if trust else "",
     )

@@ -10,8 +10,8 @@ from ..control.keepalived import EDGE_DRAINED
 from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.bingo import SERVICE
 from ..settings.paths import CURL, TOOLS
+from ..settings.service import Service
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.cert import Certificate, Material, Served
@@ -19,7 +19,8 @@ from ..steps.file import Directory, File
 from ..steps.http3 import Http3Answers, Http3Possible
 from ..steps.package import Packages
 from ..steps.unit import Unit
-from .haproxy import make_backend, other_edges
+from .backends import make_backends
+from .haproxy import other_edges
 
 TLS = "/etc/nginx/tls"
 """The folder with the certificate and its key."""
@@ -33,11 +34,11 @@ CHALLENGES = "/run/runbook-acme"
 needed for seconds."""
 ALIVE = "/alive"
 """The path on that port that nginx answers without a request to HAProxy."""
+LONGEST = 30
+"""Seconds for which an edge waits for an answer at least, even if no endpoint is as slow."""
 ANSWERS = 5140
 """The UDP port on the edge's loopback to which nginx logs its answers, on a watched site. UDP,
 because a listener that is slow or down then does not delay requests."""
-CACHED = tuple(endpoint.path for endpoint in SERVICE.of_kind("cached"))
-"""The paths that nginx may answer from its cache."""
 
 
 def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step]:
@@ -73,7 +74,7 @@ def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step
         ),
         Served(material, node.address, edge.https_port, name, NGINX_UNIT),
         *([Http3Answers(node.address, edge.https_port)] if edge.http3 else []),
-        *_refresher_steps(),
+        *(_refresher_steps(settings.program) if settings.program.caches else []),
     ]
 
 
@@ -88,6 +89,8 @@ def certificate_step(material: Material) -> Certificate:
 
 def nginx_config(settings: Settings, node: Node) -> str:
     """The text of nginx.conf on the edge `node`."""
+    program = settings.program
+    endpoints = make_backends(program)
     return render_template(
         "nginx/nginx.conf",
         edge=settings.edge,
@@ -98,24 +101,35 @@ def nginx_config(settings: Settings, node: Node) -> str:
         peers=other_edges(settings, node),
         refresh=REFRESH,
         alive=ALIVE,
-        cached=CACHED,
+        cached=_cached_paths(program),
+        vary=sorted({name for rule in program.caches for name in rule.vary}),
+        longest=max([LONGEST, *(endpoint.timeout for endpoint in program.endpoints)]),
+        cache_lock=max([0, *(one.timeout for one in program.endpoints if one.cache)]),
+        limits=program.limits,
+        clients=program.clients,
         health=EDGE_HEALTH,
         drained=EDGE_DRAINED,
         challenges=CHALLENGES,
         answers=ANSWERS,
         monitors=settings.monitors,
-        endpoints=[make_backend(endpoint) for endpoint in SERVICE.endpoints],
+        endpoints=endpoints,
+        larger=[endpoint for endpoint in endpoints if endpoint.body],
     )
 
 
-def _refresher_steps() -> list[Step]:
+def _cached_paths(service: Service) -> tuple[str, ...]:
+    """The paths that nginx may answer from its cache."""
+    return tuple(endpoint.path for endpoint in service.endpoints if endpoint.cache)
+
+
+def _refresher_steps(service: Service) -> list[Step]:
     """The unit that renews the cached answers before they are too old."""
     unit = render_template(
         "nginx/refresher.service",
         tools=TOOLS,
-        pause=SERVICE.cache.refresh_every,
+        pause=min(rule.refresh_every for rule in service.caches),
         refresh=REFRESH,
-        cached=CACHED,
+        cached=_cached_paths(service),
     )
     restart = (f"restart:{REFRESHER_UNIT}",)
     return [

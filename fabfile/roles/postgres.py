@@ -9,7 +9,6 @@ import re
 
 from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.bingo import SERVICE
 from ..settings.paths import DATABASE_PORT
 from ..settings.reach import host_address
 from ..settings.settings import Settings
@@ -171,7 +170,7 @@ def access_steps(settings: Settings) -> list[Step]:
 
 def index_steps(settings: Settings) -> list[Step]:
     """The indexes that the binary does not create, one step each."""
-    return [Index(settings.database.name, line) for line in SERVICE.indexes]
+    return [Index(settings.database.name, line) for line in settings.program.indexes]
 
 
 def _ident_text(settings: Settings) -> str:

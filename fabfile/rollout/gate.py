@@ -14,19 +14,11 @@ from ..engine.psql import answer
 from ..engine.scripts import purpose
 from ..engine.shell import q
 from ..roles import postgres
-from ..settings.bingo import SERVICE
 from ..settings.paths import TOOLS, app_unit
 from ..settings.reach import open_fleet
+from ..settings.service import Service
 from ..settings.settings import Gate, Settings
 from ..steps.seed import Seeded
-
-READS = tuple(endpoint.prefix for endpoint in SERVICE.of_kind("read"))
-"""Cheap reads by id. The gate watches them once the data and their indexes exist."""
-
-MAY_BE_ABSENT = tuple(
-    endpoint.prefix for endpoint in SERVICE.of_kind("read") if endpoint.expect.absent
-)
-"""Those of them whose rows users may delete."""
 
 
 class GateSample(NamedTuple):
@@ -35,14 +27,13 @@ class GateSample(NamedTuple):
     path: str
     status: str
     microseconds: int
+    right: tuple[int, ...] = (200,)
+    """Statuses of a right answer."""
 
     @property
     def good(self) -> bool:
-        """Whether the app answered as it should. For a row that may be deleted, a 404 is good: it
-        shows that the database was read."""
-        if self.status == "404":
-            return any(self.path.startswith(prefix) for prefix in MAY_BE_ABSENT)
-        return self.status == "200"
+        """Whether the app answered as it should."""
+        return self.status in map(str, self.right)
 
 
 @dataclass(frozen=True)
@@ -104,6 +95,11 @@ class GateFailed(BadRelease):
 # -- what the gate may watch
 
 
+def list_reads(service: Service) -> tuple[str, ...]:
+    """Cheap reads by id. The gate watches them once the data and their indexes exist."""
+    return tuple(endpoint.prefix for endpoint in service.endpoints if endpoint.gate)
+
+
 def gate_reads(settings: Settings) -> tuple[str, ...]:
     """The reads that a release can be judged by: none before the data exist, and only one while an
     index is missing, because the others would be slow for that reason.
@@ -128,7 +124,8 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
     if not mark.startswith("runbook: seeded"):
         return ()
     missing = any(step.decide(reading) for step, reading in zip(indexes, readings, strict=True))
-    return READS[:1] if missing else READS
+    reads = list_reads(settings.program)
+    return reads[:1] if missing else reads
 
 
 # -- on the node, while it is out of service
@@ -143,7 +140,7 @@ def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str
     Raises:
         Unreachable: the connection to the host broke.
     """
-    gate, health = settings.gate, SERVICE.health
+    gate, health = settings.gate, settings.program.health
     deep = (health.database or health.live).path
     arguments = [
         app_unit(settings),
@@ -157,16 +154,16 @@ def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str
     ]
     script = f"{TOOLS}/app-gate {' '.join(map(q, arguments))}"
     [reading] = link.read([script], timeout=gate.seconds + 60)
-    return judge_gate(reading.out, gate)
+    return judge_gate(settings.program, reading.out, gate)
 
 
-def judge_gate(out: str, gate: Gate) -> GateVerdict:
+def judge_gate(service: Service, out: str, gate: Gate) -> GateVerdict:
     """The figures in the output of `app-gate`. A pure function."""
     lines = [line.split() for line in out.splitlines() if line.strip()]
     states = [
         dict(word.split("=", 1) for word in words) for kind, *words in lines if kind == "unit"
     ] or [{}]
-    asked, watched = _select_samples(lines, "ask"), _select_samples(lines, "watch")
+    asked, watched = (_select_samples(service, lines, kind) for kind in ("ask", "watch"))
     return GateVerdict(
         (
             _unit_figure(states[0]),
@@ -178,8 +175,24 @@ def judge_gate(out: str, gate: Gate) -> GateVerdict:
     )
 
 
-def _select_samples(lines: Sequence[Sequence[str]], kind: str) -> list[GateSample]:
-    return [GateSample(line[1], line[2], int(line[3])) for line in lines if line[0] == kind]
+def _select_samples(
+    service: Service, lines: Sequence[Sequence[str]], kind: str
+) -> list[GateSample]:
+    return [
+        GateSample(line[1], line[2], int(line[3]), _right_statuses(service, line[1]))
+        for line in lines
+        if line[0] == kind
+    ]
+
+
+def _right_statuses(service: Service, path: str) -> tuple[int, ...]:
+    """Of a row that users may delete, the answer that it is absent is right, too: it shows that the
+    database was read."""
+    for endpoint in service.endpoints:
+        if endpoint.gate and path.startswith(endpoint.prefix):
+            return endpoint.expect.status + endpoint.expect.absent
+    pages = (service.health.live, service.health.database)
+    return next((page.status for page in pages if page and page.path == path), (200,))
 
 
 def _unit_figure(state: Mapping[str, str]) -> Figure:
@@ -193,7 +206,8 @@ def _port_figure(asked: Sequence[GateSample]) -> Figure:
 
 
 def _answer_figure(sample: GateSample) -> Figure:
-    return Figure(f"GET {sample.path}", sample.status, "must be 200", sample.good)
+    bound = f"must be {sample.right[0]}"
+    return Figure(f"GET {sample.path}", sample.status, bound, sample.good)
 
 
 def _alive_figure(before: Mapping[str, str], after: Mapping[str, str]) -> Figure:

@@ -203,6 +203,11 @@ class Service(ServiceTable, frozen=True):
         return found
 
     @property
+    def caches(self) -> tuple[CacheRule, ...]:
+        """The rules of all endpoints whose answers the edge may cache."""
+        return tuple(endpoint.cache for endpoint in self.endpoints if endpoint.cache)
+
+    @property
     def cache(self) -> CacheRule:
         """The rule of the endpoint that the edge keeps answers of.
 

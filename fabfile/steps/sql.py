@@ -178,12 +178,22 @@ class Index(DatabaseStep):
     @property
     def index(self) -> str:
         """The name of the index."""
-        return self.definition.split()[2]
+        return self._words[2]
 
     @property
     def table(self) -> str:
-        """The table of the index."""
-        return self.definition.split()[4]
+        """The table of the index, with its schema."""
+        return self._words[4]
+
+    @property
+    def full_name(self) -> str:
+        """The name of the index with its schema, which is that of the table."""
+        return f"{self.table.partition('.')[0]}.{self.index}"
+
+    @property
+    def _words(self) -> list[str]:
+        """The words of the definition: CREATE INDEX name ON schema.table …"""
+        return self.definition.replace("CREATE UNIQUE INDEX", "CREATE INDEX", 1).split()
 
     @property
     def name(self) -> str:
@@ -194,7 +204,7 @@ class Index(DatabaseStep):
         """Read whether the index is valid, and its definition."""
         query = (
             "SELECT indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid ="
-            f" to_regclass('public.{self.index}');"
+            f" to_regclass({quote_literal(self.full_name)});"
         )
         return psql(self.database, query)
 
@@ -204,8 +214,8 @@ class Index(DatabaseStep):
         valid, _, definition = (found or "").strip().partition("|")
         if valid == "t" and definition == self.definition:
             return None
-        drop = (f"DROP INDEX CONCURRENTLY public.{self.index}",) if exists else ()
-        create = self.definition.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)
+        drop = (f"DROP INDEX CONCURRENTLY {self.full_name}",) if exists else ()
+        create = self.definition.replace(" INDEX", " INDEX CONCURRENTLY", 1)
         if not exists:
             why = ""
         elif valid != "t":

@@ -236,10 +236,11 @@ def ping_row(samples: Sequence[Sample]) -> Row:
     next = STATUS if verdict is Verdict.FAILED else ""
     notes = []
     live, ill = SERVICE.health.live, SERVICE.health.ill
+    body = SERVICE.by_requirement[PING.id].expect.equals
     if not figures.errors and ill:
         notes.append(
-            f"{live.status[0]} `{live.equals}` received; a {ill.status} appears only while a node"
-            " is unhealthy"
+            f"{live.status[0]} `{body}` received; a {ill.status} appears only while a node is"
+            " unhealthy"
         )
     label = f"GET {live.path}"
     return Row(PING, verdict, why, next, label=label, figures=figures, notes=notes)

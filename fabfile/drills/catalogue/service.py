@@ -6,26 +6,25 @@ from ...control.haproxy import HAPROXY_UNIT
 from ...control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ...engine.errors import OK, ROLLED_BACK
 from ...roles import postgres
-from ...settings.bingo import SERVICE
 from ..app_rules import apps_left_alone, every_app_restarted
+from ..errors import NotPossible
 from ..faults import hosts, tasks
 from ..faults.fault import Power
-from ..model import STEADY, Drill
+from ..model import STEADY, Drill, Fault
 from ..rules import (
     answered_within,
     ended_with,
     failed_at_most,
     fault_was_felt,
     gap_within,
-    never_older_than,
+    never_too_old,
+    no_database_needed,
     no_failures,
     noticed_within,
     recovered_within,
-    unaffected_hold,
 )
+from ..target import DrillTarget
 
-NO_DATABASE = unaffected_hold("R4", "R16")
-"""Requests that need no database."""
 HALF_DEAD = (
     fault_was_felt(0.1),
     failed_at_most(20),
@@ -37,6 +36,15 @@ HALF_DEAD = (
 """The allowed cost of a hung daemon on the serving edge: 20 requests are a third of a second at
 60 requests per second."""
 
+
+def _refresher_stopped(target: DrillTarget) -> Fault:
+    if not target.settings.program.caches:
+        raise NotPossible(
+            "no endpoint of this service has a cache", "the edges have no refresher to stop", ""
+        )
+    return hosts.unit_stopped(target, target.holder, REFRESHER_UNIT)
+
+
 SERVICE_DRILLS = (
     Drill(
         "db-restarted",
@@ -45,7 +53,7 @@ SERVICE_DRILLS = (
         lambda target: hosts.unit_restarted(
             target, target.database, postgres.postgres_unit(target.settings)
         ),
-        (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
+        (no_database_needed, gap_within(10), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "db-killed",
@@ -53,14 +61,14 @@ SERVICE_DRILLS = (
         lambda target: hosts.unit_killed(
             target, target.database, postgres.postgres_unit(target.settings)
         ),
-        (NO_DATABASE, gap_within(10), recovered_within(10), apps_left_alone),
+        (no_database_needed, gap_within(10), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "db-exhausted",
         "While the database refuses connections, requests that need none are served, and no app is"
         " restarted.",
         hosts.connections_refused,
-        (NO_DATABASE, fault_was_felt(1), recovered_within(10), apps_left_alone),
+        (no_database_needed, fault_was_felt(1), recovered_within(10), apps_left_alone),
         rate=STEADY,
         hold=10,
     ),
@@ -117,8 +125,8 @@ SERVICE_DRILLS = (
     Drill(
         "refresher-dead",
         "Without its refresher an edge still gives no answer that is older than a minute.",
-        lambda target: hosts.unit_stopped(target, target.holder, REFRESHER_UNIT),
-        (no_failures, never_older_than(SERVICE.cache.max_age)),
+        _refresher_stopped,
+        (no_failures, never_too_old),
         ("R16",),
         rate=STEADY,
         hold=70,
@@ -151,7 +159,7 @@ SERVICE_DRILLS = (
         "clock-wrong",
         "A node whose clock is 90 s ahead still serves, and no answer gets too old.",
         lambda target: hosts.clock_wrong(target, target.victim),
-        (no_failures, never_older_than(SERVICE.cache.max_age)),
+        (no_failures, never_too_old),
         ("R16", "R21"),
         hold=15,
     ),

@@ -8,7 +8,6 @@ from ...control.balancer import Balancer
 from ...engine.host import Node
 from ...engine.shell import q
 from ...roles import app, healer
-from ...settings.bingo import SERVICE
 from ..errors import NotPossible
 from ..overrides import clear_healer_env, set_healer_env
 from ..target import DrillTarget
@@ -40,8 +39,20 @@ def on_app(*nodes: Node, target: DrillTarget, do: str) -> OnHosts:
 
 def poison_app(target: DrillTarget, fault: str, *nodes: Node) -> OnHosts:
     """A request with one of the program's faults. The node sends it to its own app, so that no
-    other app gets it."""
-    body, call = SERVICE.faults[fault].request.body, SERVICE.faults[fault].request
+    other app gets it.
+
+    Raises:
+        NotPossible: the service file names no such request.
+    """
+    service = target.settings.program
+    if fault not in service.faults:
+        raise NotPossible(
+            f"{service.title} has no request that makes it fail in this way",
+            f"its service file has no [fault.{fault}]",
+            "",
+        )
+    call = service.faults[fault].request
+    body = call.body
     head = (
         f"{call.method} {call.path} HTTP/1.0",
         "Host: localhost",

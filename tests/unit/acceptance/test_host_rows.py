@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
+from samples import PROGRAM
 
 from fabfile.acceptance.host_facts import DatabaseFacts, LogBound
 from fabfile.acceptance.row import Verdict
@@ -107,10 +108,10 @@ haproxy_backend_http_responses_total{proxy="ep_movie",code="5xx"} 2
 
 
 def test_counters_are_summed_up_over_edges_and_named_by_requirement() -> None:
-    assert counters_in([EXPORTED, EXPORTED]) == {"R6": EndpointCounts(14, 4)}, (
+    assert counters_in(PROGRAM, [EXPORTED, EXPORTED]) == {"R6": EndpointCounts(14, 4)}, (
         "a ping without errors counted has no figures"
     )
-    assert counters_in([]) == {}
+    assert counters_in(PROGRAM, []) == {}
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_tenth_of_errors_is_above_the_fastest_limit() -> None:
 
 def test_each_bound_is_a_bound_of_the_histogram() -> None:
     """So a share needs no interpolation."""
-    assert {one.within for one in OBJECTIVES if one.within} <= set(histogram_bounds())
+    assert {one.within for one in OBJECTIVES if one.within} <= set(histogram_bounds(SERVICE))
 
 
 def test_the_rules_follow_the_service() -> None:

@@ -7,15 +7,16 @@ import io
 import pytest
 from places import PROJECT
 from rich.console import Console
+from samples import PROGRAM
 
 from fabfile.console.next_step import (
     BY_DRILL,
-    BY_REQUIREMENT,
     BY_ROLE,
     PAGES_ONLY,
     TRIAGE,
     choose_incident,
     describe_next_step,
+    list_incidents,
     match_errors,
     match_names,
     show_next_step,
@@ -26,6 +27,7 @@ from fabfile.rollout.gate import BadRelease
 from fabfile.settings.inventory import ROLES
 from fabfile.settings.requirements import REQUIREMENTS
 
+BY_REQUIREMENT = list_incidents(PROGRAM)
 NAMED = {*BY_DRILL.values(), *BY_REQUIREMENT.values(), *BY_ROLE.values()} - {TRIAGE}
 PAGES = {path.stem for path in (PROJECT / "docs/runbook").glob("*.md")}
 

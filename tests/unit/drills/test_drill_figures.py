@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 import pytest
+from samples import PROGRAM
 
 from fabfile.drills import app_rules, figures, overload_rules, rules
 from fabfile.drills.model import Drill, Observation, ProcessSample, Rule
@@ -37,7 +38,7 @@ def steady(
 
 
 def seen(samples: Iterable[Sample], **more: object) -> Observation:
-    return Observation(samples=list(samples), fault=2.0, **more)  # type: ignore[arg-type]
+    return Observation(PROGRAM, list(samples), 2.0, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         ),  # in vain is no better
         (rules.within_budget, seen(steady(10, but=[GET, GET])), True),
         (rules.within_budget, seen(steady(10, but=[GET] * 3)), False),
-        (rules.unaffected_hold("R4"), seen(steady(4, but=[GET])), True),
-        (rules.unaffected_hold("R4"), seen(steady(4, but=[POST])), False),
+        (rules.no_database_needed, seen(steady(4, but=[GET])), True),
+        (rules.no_database_needed, seen(steady(4, but=[POST])), False),
         (rules.gap_within(1), seen(steady(6, quiet=(3, 3.5))), True),
         (rules.gap_within(1), seen(steady(6, quiet=(3, 4.5))), False),
         (rules.recovered_within(10), seen([], recovered=9.0), True),
@@ -152,9 +153,9 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
             seen(steady(4, but=[asked(1, 0.6), asked(3.5, 0.6)]), undone=3.2),
             False,
         ),  # before and after it
-        (rules.never_older_than(60), seen([], oldest=59.0), True),
-        (rules.never_older_than(60), seen([], oldest=61.0), False),
-        (rules.never_older_than(60), seen([], oldest=None), False),  # nothing seen proves nothing
+        (rules.never_too_old, seen([], oldest=59.0), True),
+        (rules.never_too_old, seen([], oldest=61.0), False),
+        (rules.never_too_old, seen([], oldest=None), False),  # nothing seen proves nothing
         (rules.ended_with(5, "fab deploy"), seen([], exit=5), True),
         (rules.ended_with(5, "fab deploy"), seen([], exit=None), False),
         (overload_rules.served_in_time(15, 0), seen(steady(10)), True),

@@ -8,6 +8,7 @@ import math
 
 import pytest
 from rich.console import Console
+from samples import PROGRAM
 
 from fabfile.control.edge_counts import EdgeCounts, Tally, UserTally
 from fabfile.engine.errors import RunbookError, Unreachable
@@ -22,7 +23,7 @@ from fabfile.flows.top_table import (
     view_rates,
 )
 
-TITLES = endpoint_titles()
+TITLES = endpoint_titles(PROGRAM)
 NAME = next(iter(TITLES))
 
 
@@ -46,7 +47,7 @@ def feed(name: str, *news: EdgeCounts | RunbookError) -> EdgeFeed:
 
 def picture(*feeds: EdgeFeed, live: bool = False) -> list[str]:
     out = Console(file=io.StringIO(), width=80)
-    out.print(view_rates(feeds, ["node1", "node2"], "totals", floats=True, live=live))
+    out.print(view_rates(PROGRAM, feeds, ["node1", "node2"], "totals", floats=True, live=live))
     return out.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -129,7 +130,9 @@ def test_a_node_that_no_edge_sees_is_not_called_well() -> None:
 
 def test_json_has_the_same_rows_and_plain_numbers() -> None:
     seen = [feed("edge1", counts(10, 0), counts(12, 8)), feed("edge2", Unreachable("gone"))]
-    data = json.loads(json.dumps(rates_as_json(seen, ["node1"], floats=True), allow_nan=False))
+    data = json.loads(
+        json.dumps(rates_as_json(PROGRAM, seen, ["node1"], floats=True), allow_nan=False)
+    )
     assert [(edge["edge"], edge["reachable"]) for edge in data["edges"]] == [
         ("edge1", True),
         ("edge2", False),

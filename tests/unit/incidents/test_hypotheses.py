@@ -55,10 +55,10 @@ def test_a_missing_index_is_named() -> None:
     assert (cause.name, cause.host) == ("db-slow", "db1")
     assert "a is missing" in cause.evidence
     assert "b is" not in cause.evidence
-    valid = [{"index": name, "state": "valid"} for name in index_names()]
+    valid = [{"index": name, "state": "valid"} for name in index_names(SERVICE)]
     assert valid
     assert judge_indexes(valid) == []
-    assert all(name in index_query() for name in index_names())
+    assert all(name in index_query(SERVICE) for name in index_names(SERVICE))
 
 
 def test_a_session_that_blocks_is_named_with_the_command_that_ends_it() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from samples import GATE
+from samples import GATE, PROGRAM
 
 from fabfile.control.haproxy_stats import Server
 from fabfile.control.releases import InstalledRelease, parse_releases, previous_release
@@ -71,7 +71,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_the_gate_says(case: str) -> None:
     out, said = CASES[case]
-    failed = judge_gate(out, GATE).failed
+    failed = judge_gate(PROGRAM, out, GATE).failed
     assert str(failed or "").startswith(said), failed
     assert bool(failed) == bool(said)
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from places import PROJECT
 
-from fabfile.control.counters import BACKENDS
-from fabfile.roles.haproxy import Backend, make_backend
+from fabfile.control.counters import backends_by_requirement
+from fabfile.roles.backends import Backend, make_backend
 from fabfile.settings.bingo import SERVICE
 
 FABFILE = PROJECT / "fabfile"
@@ -35,12 +35,13 @@ def test_only_the_settings_know_the_programs_calls(word: str) -> None:
 def test_each_requirement_has_one_endpoint_and_one_backend() -> None:
     named = [endpoint.requirement for endpoint in SERVICE.endpoints if endpoint.requirement]
     assert list(SERVICE.by_requirement) == sorted(named, key=lambda id: int(id[1:]))
-    assert list(BACKENDS) == [*(f"R{number}" for number in range(4, 14)), "R19"]
-    assert len(set(BACKENDS.values())) == len(BACKENDS)
+    backends = backends_by_requirement(SERVICE)
+    assert list(backends) == [*(f"R{number}" for number in range(4, 14)), "R19"]
+    assert len(set(backends.values())) == len(backends)
 
 
 def test_backends_speak_haproxys_words() -> None:
-    made = {endpoint.name: make_backend(endpoint) for endpoint in SERVICE.endpoints}
+    made = {endpoint.name: make_backend(SERVICE, endpoint) for endpoint in SERVICE.endpoints}
     lost = "conn-failure empty-response"
     assert made["long_dummy"] == Backend(
         "ep_long_dummy",

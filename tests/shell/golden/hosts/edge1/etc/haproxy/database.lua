@@ -1,6 +1,7 @@
--- Written by the runbook. While the database is down, every node answers 500 at once to requests
--- that need the database. A retry on another node would only double the load. So requests that need
--- the database wait here, before HAProxy sends them, until a database read through any node works.
+-- Written by the runbook. While the database is down, every node answers with an error at once to
+-- requests that need the database. A retry on another node would only double the load. So requests
+-- that need the database wait here, before HAProxy sends them, until a database read through any
+-- node works.
 -- PATIENCE: seconds from the start of the outage. A longer outage is not a database restart; then
 -- the requests go to the app, and users get the app's own error.
 local PATIENCE = 6.0
@@ -8,8 +9,8 @@ local PATIENCE = 6.0
 local since = nil -- start of the outage; nil: the database is up
 local looking = false
 
--- Whether the database is down: every node that answers at all answers 500. If any node gives
--- another answer, the database is up, and the fault lies in one node or in one request.
+-- Whether the database is down: every node that answers at all answers with that error. If any node
+-- gives another answer, the database is up, and the fault lies in one node or in one request.
 local function is_away()
     local bad = false
     for _, node in ipairs(NODES) do
@@ -32,7 +33,7 @@ local function look()
     since, looking = nil, false
 end
 
--- Runs when the final answer to a request is 500. Starts a check of the database, unless a check is
+-- Runs when the final answer to a request has such a status. Starts a check of the database, unless a check is
 -- already running.
 core.register_action("doubt_database", { "http-res" }, function()
     if not looking then

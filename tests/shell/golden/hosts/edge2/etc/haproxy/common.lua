@@ -36,8 +36,8 @@ local function exchange(node, path, seconds)
     return open, status and tonumber(status), said
 end
 
--- Send GET `path` to a node. Return whether the node accepts connections, the status, and the first
--- line of the body. Status and line are nil when no answer arrives within `seconds`.
+-- Send GET `path` to a node. Return whether the node accepts connections, the status, and what the
+-- body says. Both are nil when no answer arrives within `seconds`.
 -- A separate task does the request, and this function waits against the clock. Reason: when the
 -- host is short of CPU, a socket can time out before HAProxy handles the socket, and then the
 -- socket call never returns (HAProxy issue 3442). A user's request that waits for that call would
