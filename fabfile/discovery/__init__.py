@@ -6,14 +6,16 @@ unprivileged user.
     found.facts.port, found.facts.config, found.facts.logs, found.facts.reject …
 
 `strace` reads the lines of strace, `decide` chooses the next action after an attempt (both pure),
-`host` and `attempt.sh` work on the host, `search` is the loop, `facts` collects the facts, and
-`report` shows them.
+`host` and `attempt.sh` work on the host, `program_setup` is how the program is run at present,
+`learning` reads its help, `search` is the loop, `facts` and `hints` collect what was learned, and
+`report` shows it.
 """
 
 from __future__ import annotations
 
-from .model import Destination, Discovery, Facts, Program, TrailRow
-from .search import Stopped, find_out
+from .model import Destination, Discovery, Facts, GivenValue, Hints, Program, TrailRow
+from .search import find_out
+from .stopped import Stopped
 from .wanted_files import ContentFor
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "Destination",
     "Discovery",
     "Facts",
+    "GivenValue",
+    "Hints",
     "Program",
     "Stopped",
     "TrailRow",

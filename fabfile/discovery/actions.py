@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .model import Destination
+from .model import Destination, GivenValue
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,23 @@ class UseCommand:
 
 
 @dataclass(frozen=True)
+class UseDirectory:
+    """Run the program in this directory of its user."""
+
+    why: str
+    path: str
+
+
+@dataclass(frozen=True)
+class SetVariable:
+    """Run the program with this environment variable."""
+
+    why: str
+    name: str
+    given: GivenValue
+
+
+@dataclass(frozen=True)
 class RunAgain:
     """Run the program again, without a change."""
 
@@ -66,5 +83,13 @@ class NeedsHuman:
 
 
 Action = (
-    CreateFile | CreateDirectory | RejectOutbound | UseCommand | RunAgain | Serving | NeedsHuman
+    CreateFile
+    | CreateDirectory
+    | RejectOutbound
+    | UseCommand
+    | UseDirectory
+    | SetVariable
+    | RunAgain
+    | Serving
+    | NeedsHuman
 )

@@ -4,10 +4,11 @@
 #
 # The caller sets user, home, directory, deadline (seconds), stall and settle (hundredths of a
 # second), rejects (lines "ADDRESS PORT") and shadows (lines "BASE64 PATH": content to show to the
-# program in place of a file). "$@" is the command line.
+# program in place of a file). It also sets environment: shell text that exports the variables of the
+# program; it may hold secrets, so it goes into no argument of a process. "$@" is the command line.
 set -u
 : "${user:?}" "${home:?}" "${directory:?}" "${deadline:?}" "${stall:?}" "${settle:?}"
-: "${rejects?}" "${shadows?}"
+: "${rejects?}" "${shadows?}" "${environment?}"
 umask 077
 work='' tracer=''
 
@@ -66,6 +67,14 @@ reject() {
   } | nft -f -
 }
 
+# shellcheck disable=SC2016  # the inner sh expands it
+bind_shadows='
+  _folder=$1; shift
+  while read -r _number _path; do
+    mount --bind "$_folder/shadow.$_number" "$_path" || exit 126
+  done <"$_folder/shadows"
+  exec "$@"'
+
 # launch: becomes strace; in a mount namespace of its own if files are shadowed.
 launch() {
   exec 9>&-
@@ -73,18 +82,14 @@ launch() {
   cd "$directory" || exit 126
   # shellcheck disable=SC3045  # not in POSIX, but in every sh of Debian
   ulimit -c 0
-  set -- env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME="$home" \
-    USER="$user" LOGNAME="$user" LANG=C.UTF-8 \
-    strace -f -ttt -y -s 0 --seccomp-bpf -u "$user" -o "$work/trace" -e signal=none \
+  set -- strace -f -ttt -y -s 0 --seccomp-bpf -u "$user" -o "$work/trace" -e signal=none \
     -e trace=%file,socket,connect,bind,getsockopt timeout -k 2 "$((deadline + 5))" "$@"
-  [ -f "$work/shadow.1" ] || exec "$@"
-  # shellcheck disable=SC2016  # expanded by the inner sh
-  exec unshare --mount sh -c '
-    work=$1; shift
-    while read -r number path; do
-      mount --bind "$work/shadow.$number" "$path" || exit 126
-    done <"$work/shadows"
-    exec "$@"' sh "$work" "$@"
+  [ -f "$work/shadow.1" ] && set -- unshare --mount sh -c "$bind_shadows" sh "$work" "$@"
+  for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name"; done
+  export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  export HOME="$home" USER="$user" LOGNAME="$user" LANG=C.UTF-8
+  eval "$environment"
+  exec "$@"
 }
 
 shadow() {

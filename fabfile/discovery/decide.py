@@ -12,7 +12,9 @@ from .actions import (
     RejectOutbound,
     RunAgain,
     Serving,
+    SetVariable,
     UseCommand,
+    UseDirectory,
 )
 from .missing_path import missing_path
 from .model import Attempt, Destination
@@ -20,7 +22,10 @@ from .needs_human import (
     RETRY,
     describe_end,
     explain_denied_path,
+    explain_migration,
+    explain_missing_library,
     explain_missing_service,
+    explain_missing_variable,
     rejected_by_service,
     unexplained_exit,
 )
@@ -28,6 +33,7 @@ from .output import is_help, last_words
 from .paths import is_system
 from .state import SERVICES, SearchState
 from .strace import Bind, Connect
+from .variables import named_variables
 
 
 def decide_action(attempt: Attempt, state: SearchState) -> Action:
@@ -38,6 +44,8 @@ def decide_action(attempt: Attempt, state: SearchState) -> Action:
         _handle_taken_port,
         _report_forbidden_port,
         _choose_command,
+        _give_variable,
+        explain_migration,
         _report_missing_service,
         _create_missing_path,
     ):
@@ -45,6 +53,8 @@ def decide_action(attempt: Attempt, state: SearchState) -> Action:
             return action
     return (
         explain_denied_path(attempt, state)
+        or explain_missing_library(attempt, state)
+        or explain_missing_variable(attempt, state)
         or _retry_once(attempt, state)
         or rejected_by_service(attempt, state)
         or unexplained_exit(attempt, state)
@@ -54,9 +64,10 @@ def decide_action(attempt: Attempt, state: SearchState) -> Action:
 def _finish_when_serving(attempt: Attempt, state: SearchState) -> Action | None:
     if attempt.outcome != "listening":
         return None
+    only = " only: no edge would reach it" if not attempt.is_reachable else ""
     return Serving(
-        f"It serves: it listens at {_join_ports(attempt.ports)}, {attempt.seconds:.1f} s after its"
-        " start.",
+        f"It serves: it listens at {_join_ports(attempt.ports)}{only}, {attempt.seconds:.1f} s"
+        " after its start.",
         attempt.ports,
     )
 
@@ -110,13 +121,19 @@ def _report_forbidden_port(attempt: Attempt, state: SearchState) -> Action | Non
         return NeedsHuman(
             f"It wants the port {at}, which user {state.program.user} may not open.",
             "ports below 1024 need a privilege",
-            "configure a higher port, or give its unit AmbientCapabilities=CAP_NET_BIND_SERVICE",
+            f"configure a higher port{_name_ways(state)}, or write port_below_1024 = true into"
+            " [start.sandbox] of the service file",
         )
     return NeedsHuman(
         f"It wants the address {at}, which this host does not have.",
         "it cannot serve there",
-        "correct its configuration",
+        f"correct its configuration{_name_ways(state)}",
     )
+
+
+def _name_ways(state: SearchState) -> str:
+    """Return what its help offers to change the address, in brackets; "" if it offers nothing."""
+    return f" (its help: {', '.join(state.address_ways)})" if state.address_ways else ""
 
 
 def _choose_command(attempt: Attempt, state: SearchState) -> Action | None:
@@ -141,6 +158,19 @@ def _choose_command(attempt: Attempt, state: SearchState) -> Action | None:
             "it needs a command to serve",
             "give the command to run as the program's arguments",
         )
+    return None
+
+
+def _give_variable(attempt: Attempt, state: SearchState) -> Action | None:
+    """Give it a variable that it names in its last output, if the site knows the value."""
+    if attempt.outcome != "exited" or attempt.code == 0:
+        return None
+    for name in named_variables(attempt.output):
+        given = None if name in state.program.environment else state.value_for(name)
+        if given:
+            return SetVariable(
+                f"It names the variable {name}, and {describe_end(attempt)}.", name, given
+            )
     return None
 
 
@@ -174,6 +204,12 @@ def _create_missing_path(attempt: Attempt, state: SearchState) -> Action | None:
         return None
     touch, end = failed_path.touch, describe_end(attempt)
     parent = posixpath.dirname(touch.path)
+    if touch.relative and state.program.directory == "/":
+        return UseDirectory(
+            f"It uses {touch.path.lstrip('/')} of its working directory, which is not there, and"
+            f" {end}.",
+            f"/var/lib/{state.program.user}",
+        )
     if (
         touch.call == "chdir"
         or touch.directory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Sequence
 
-from .help_text import Commands
+from .learning import ProgramHelp
 from .model import Attempt, Destination, Facts, Program
 from .output import notable_lines
 from .paths import config_rank, is_shared, is_system
@@ -66,13 +66,12 @@ def _answered_calls(events: Iterable[Event]) -> tuple[Destination, ...]:
 def gather_facts(
     attempt: Attempt,
     program: Program,
-    commands: Commands,
+    known: ProgramHelp,
     *,
     ports: Sequence[Destination],
     reject: Iterable[Destination],
     binary_sha256: str,
     config_sha256: str,
-    version: str,
 ) -> Facts:
     """Return the facts from the serving `attempt` and from what else was found."""
     config = find_config(attempt.events, program.path)
@@ -81,7 +80,7 @@ def gather_facts(
         for event in attempt.events
         if isinstance(event, Touch) and not event.error and not is_system(event.path)
     ]
-    directories = _own_directories(own)
+    directories = _own_directories(own, program.directory)
     others = (path for path in own_reads(attempt.events, program.path) if path != config)
 
     def command(name: str | None) -> tuple[str, ...] | None:
@@ -100,18 +99,20 @@ def gather_facts(
         directories=directories,
         reject=tuple(sorted(reject)),
         calls=_answered_calls(attempt.events),
-        version=version,
-        default_config_command=command(commands.default_config),
-        prepare_command=command(commands.prepare),
-        version_command=command(commands.version),
+        version=known.version,
+        default_config_command=command(known.commands.default_config),
+        prepare_command=command(known.commands.prepare),
+        migrate_command=known.migrate_args,
+        version_command=known.version_args,
+        started_in=program.directory,
         said=tuple(notable_lines(attempt.output)[:_OUTPUT_LINES]),
         seconds=attempt.seconds,
     )
 
 
-def _own_directories(own: Iterable[Touch]) -> tuple[str, ...]:
-    """Return where it creates files, lists or changes into, without shared directories."""
-    found = {posixpath.dirname(event.path) for event in own if event.create}
+def _own_directories(own: Iterable[Touch], started_in: str) -> tuple[str, ...]:
+    """Return where it starts, creates files, lists or changes into, without shared directories."""
+    found = {started_in} | {posixpath.dirname(event.path) for event in own if event.create}
     found |= {event.path for event in own if event.directory or event.call == "chdir"}
     return tuple(sorted(path for path in found if not is_shared(path)))
 
@@ -121,6 +122,4 @@ def _outbound_calls(events: Iterable[Event]) -> list[Connect]:
     calls = (
         event for event in events if isinstance(event, Connect) and event.stream and event.port
     )
-    return [
-        event for event in calls if not event.address.startswith("127.") and event.address != "::1"
-    ]
+    return [event for event in calls if not Destination(event.address, event.port).is_local]

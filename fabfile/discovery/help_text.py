@@ -1,4 +1,5 @@
-"""Read a program's `--help`: which commands serve, seed data, or print a configuration."""
+"""Read a program's `--help`: which commands serve, seed data, change tables, or print a
+configuration."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 _SECTION = re.compile(r"^\s*(?:available |sub)?commands?\b[^:]{0,30}:?\s*$", re.IGNORECASE)
+_HEADING = re.compile(r"^\s+(?:[a-z]+ )*commands?:\s*$", re.IGNORECASE)
 _ENTRY = re.compile(r"^\s{1,8}([a-z][\w-]*)(?:, *[a-z][\w-]*)*(?:\s+(.*))?$", re.IGNORECASE)
 _CHOICES = re.compile(r"\{([a-z][\w-]*(?:,[a-z][\w-]*)+)\}", re.IGNORECASE)
 
@@ -24,7 +26,6 @@ _SERVE |= {"api": 1, "up": 1}
 _PREPARE: dict[str, float] = {
     "prepare": 3,
     "seed": 3,
-    "migrate": 3,
     "populate": 3,
     "bootstrap": 2,
     "init": 2,
@@ -32,6 +33,7 @@ _PREPARE: dict[str, float] = {
     "initialise": 2,
 }
 _PREPARE |= {"initialize": 2, "db": 1, "database": 1, "data": 0.5, "schema": 0.5}
+_MIGRATE: dict[str, float] = {"migrate": 3, "migrations": 3, "migration": 3}
 _CONFIG: dict[str, float] = {"config": 2, "configuration": 2, "conf": 2, "settings": 1}
 _DEFAULT: dict[str, float] = {
     "default": 2,
@@ -42,6 +44,7 @@ _DEFAULT: dict[str, float] = {
     "generate": 1,
 }
 _NOT_SERVING = frozenset({"help", "completion", "version"}) | set(_CONFIG) | set(_PREPARE)
+_NOT_SERVING |= set(_MIGRATE)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Commands:
     names: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()
     prepare: str | None = None
+    migrate: str | None = None
     default_config: str | None = None
     version: str | None = None
 
@@ -67,8 +71,9 @@ def read_help(text: str) -> Commands:
     preparing = {
         name: _score_command(name, description, _PREPARE)
         for name, description in found.items()
-        if not _split_words(name) & {"help", "completion", *_CONFIG}
+        if not _split_words(name) & {"help", "completion", *_CONFIG, *_MIGRATE}
     }
+    migrating = {name: _score_command(name, "", _MIGRATE) for name in found}
     defaults = {
         name: _score_command(name, "", _DEFAULT)
         for name in found
@@ -83,6 +88,7 @@ def read_help(text: str) -> Commands:
             )
         ),
         prepare=_best_command(preparing, 2),
+        migrate=_best_command(migrating, 1),
         default_config=_best_command(defaults, 1),
         version="version" if "version" in found else None,
     )
@@ -97,6 +103,8 @@ def _listed_commands(text: str) -> dict[str, str]:
             inside = True
         elif line and not line[0].isspace():
             inside = False
+        elif _HEADING.match(line):
+            inside = True
         elif inside and (entry := _ENTRY.match(line)):
             found[entry[1]] = entry[2] or ""
     for choices in _CHOICES.findall(text):

@@ -91,6 +91,9 @@ class ProgramHost:
             "settle": str(round(SETTLE_SECONDS * 100)),
             "rejects": "\n".join(f"{to.address} {to.port}" for to in rejects),
             "shadows": "\n".join(f"{_pack_text(text)} {path}" for path, text in shadows.items()),
+            "environment": "\n".join(
+                f"export {name}={q(value)}" for name, value in self.program.environment.items()
+            ),
         }
         head = "".join(f"{name}={q(value)}\n" for name, value in variables.items())
         command = " ".join(map(q, (self.program.path, *args)))

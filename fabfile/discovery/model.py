@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import signal
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from .help_options import Option
 from .strace import Event
 
 
@@ -23,16 +25,23 @@ class Destination(NamedTuple):
             else f"{self.address}:{self.port}"
         )
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only processes of the same host can reach it."""
+        return self.address.startswith("127.") or self.address == "::1"
+
 
 @dataclass(frozen=True)
 class Program:
     """A binary on a host and the unprivileged user it must run as. `directory` is where it is
-    started."""
+    started, `environment` what it gets besides PATH, HOME, USER, LOGNAME and LANG: that may be
+    secret."""
 
     path: str
     user: str
     args: tuple[str, ...] = ()
     directory: str = "/"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -81,9 +90,26 @@ class Attempt:
             return f"exit {self.code}"
 
     @property
+    def is_reachable(self) -> bool:
+        """Whether other hosts can reach a port of it."""
+        return any(not place.is_local for place in self.ports)
+
+    @property
     def output(self) -> str:
         """Its complete output, stderr last."""
         return f"{self.out}\n{self.err}"
+
+
+class GivenValue(NamedTuple):
+    """The value of an environment variable, which may be secret, and the text of a service file
+    that stands for it."""
+
+    value: str
+    text: str
+
+
+ValueFor = Callable[[str], GivenValue | None]
+"""Gives the value of an environment variable that the program asks for; None if it is unknown."""
 
 
 class TrailRow(NamedTuple):
@@ -130,16 +156,20 @@ class Facts:
     version: str = ""
     default_config_command: tuple[str, ...] | None = None
     prepare_command: tuple[str, ...] | None = None
+    migrate_command: tuple[str, ...] | None = None
+    """Arguments that change the tables to what this release needs."""
     version_command: tuple[str, ...] | None = None
     said: tuple[str, ...] | None = _uncompared_field()
     """Notable lines of its output. (The name is a key of facts.json on the hosts.)"""
+    started_in: str = "/"
+    """The directory that it must be started in."""
     seconds: float | None = _uncompared_field()
     """From its start to an open port, slowed down a little by strace."""
 
     @property
     def port(self) -> int:
-        """The port at which it serves."""
-        return self.ports[0].port
+        """The port at which it serves: the first that other hosts can reach."""
+        return next((place for place in self.ports if not place.is_local), self.ports[0]).port
 
     @property
     def identity(self) -> str:
@@ -166,9 +196,50 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Variable:
+    """An environment variable that it reads, or seems to read. `source` is where its name was
+    seen; `value` what its configuration has without it; `random` whether that value is another at
+    each start."""
+
+    name: str
+    source: str
+    value: str = ""
+    random: bool = False
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What was learned besides the facts, also if it never served: for a person who writes its
+    service file."""
+
+    variables: tuple[Variable, ...] = ()
+    options: tuple[Option, ...] = ()
+    migrate_command: tuple[str, ...] | None = None
+    wants_migration: str = ""
+    """The message with which it asked for one."""
+    packages: tuple[str, ...] = ()
+    """Debian packages of the interpreter and the libraries that it loads."""
+    missing_libraries: tuple[str, ...] = ()
+    version: str = ""
+    version_command: tuple[str, ...] | None = None
+    args: tuple[str, ...] = ()
+    """The arguments of the last attempt."""
+    directory: str = "/"
+    """Where the last attempt was started."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What discovery added to its environment: texts for the service file, without secrets."""
+    created: tuple[str, ...] = ()
+    """Files that were created for it."""
+    default_config: str = ""
+    """Its own default configuration, if it prints one."""
+    reads_database: bool = False
+
+
+@dataclass(frozen=True)
 class Discovery:
     """The facts and the trail. `occupied` names the process that already holds the port, if any."""
 
     facts: Facts
     trail: tuple[TrailRow, ...]
     occupied: str = ""
+    hints: Hints = Hints()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from .actions import NeedsHuman
 from .facts import find_config
+from .migration import migration_message
 from .missing_path import named_path, unreadable_path
 from .model import Attempt, Destination
 from .output import last_words
 from .state import SERVICES, SearchState
 from .strace import Bind, Connect, Touch
+from .variables import demanded_variable, is_database_variable, named_variables
 
 RETRY = "run the same command again"
 
@@ -30,6 +35,66 @@ def explain_denied_path(attempt: Attempt, state: SearchState) -> NeedsHuman | No
         f"User {user} may not read {path}, and it {describe_end(attempt)}.",
         "the file exists, and discovery does not change rights that somebody set",
         f"chgrp {user} {path} && chmod g+r {path}, then {RETRY}",
+    )
+
+
+def explain_migration(attempt: Attempt, state: SearchState) -> NeedsHuman | None:
+    """Explain that its tables do not fit, and which of its own commands changes them."""
+    if not migration_message(attempt):
+        return None
+    if state.migrate:
+        way = f"write command = {json.dumps(state.migrate)}, which its help offers,"
+    else:
+        way = "look up its command for that (its help names none), and write it"
+    return NeedsHuman(
+        f"It wants a migration: it {describe_end(attempt)}.",
+        "it serves only with the tables of its own release",
+        f"{way} into [database.migrate] of the service file, then {RETRY}",
+    )
+
+
+def explain_missing_library(attempt: Attempt, state: SearchState) -> NeedsHuman | None:
+    """Explain that a library is missing, and which Debian package has it."""
+    if attempt.code != 127 or not state.libraries:
+        return None
+    names = ", ".join(state.libraries)
+    packages = sorted({package for package in state.libraries.values() if package})
+    known = ", ".join(f'"{package}"' for package in packages)
+    return NeedsHuman(
+        f"It needs {names}, which this host lacks: it {describe_end(attempt)}.",
+        "the dynamic linker ends the program before its first line",
+        f"write packages = [{known}] into [program] of the service file, or for now:"
+        f" apt-get install {' '.join(packages)}; then {RETRY}"
+        if packages
+        else f"find the Debian package of {names} (apt-file search {names.split(',')[0]}), write it"
+        f" into packages of [program] in the service file, then {RETRY}",
+    )
+
+
+def explain_missing_variable(attempt: Attempt, state: SearchState) -> NeedsHuman | None:
+    """Explain that it asks for an environment variable of which nobody knows the value."""
+    if attempt.outcome != "exited" or attempt.code == 0:
+        return None
+    name = demanded_variable(attempt, state.program.environment)
+    if not name:
+        return None
+    return NeedsHuman(
+        f"It asks for the environment variable {name}: it {describe_end(attempt)}.",
+        "only a person knows its value",
+        f"write {name} into environment of [start] in the service file, then {RETRY}",
+    )
+
+
+def explain_local_only(attempt: Attempt, tried: Sequence[object]) -> NeedsHuman:
+    """Explain that no other host reaches it, and what was tried to change that."""
+    places = " and ".join(map(str, attempt.ports))
+    ways = ", ".join(map(str, tried))
+    return NeedsHuman(
+        f"It listens at {places} only: no edge would reach it"
+        + (f"; it still does with {ways}." if ways else "."),
+        "the balancer calls it from another host",
+        "find out how it is given its address (its help, its configuration), write that into"
+        f" command or environment of [start] in the service file, then {RETRY}",
     )
 
 
@@ -63,6 +128,13 @@ def explain_missing_service(
     named = SERVICES.get(to.port, "a service")
     config = find_config(attempt.events, state.program.path)
     message = last_words(attempt.out, attempt.err)
+    variables = [
+        name
+        for name in named_variables(attempt.output)
+        if name not in state.program.environment and (is_database_variable(name) or not config)
+    ]
+    source = f"{variables[0]} in its environment" if variables else f"the address in {config}"
+    known_source = bool(config or variables)
     return NeedsHuman(
         f"It wants {named} at {place}, which {how}"
         + (f"; it prints {message!r}." if message else "."),
@@ -71,7 +143,7 @@ def explain_missing_service(
             f"make {place} answer this host (fab deploy sets the database up first), then {RETRY}"
             if to in state.known
             else f"start the service at {place}"
-            + (f" or correct the address in {config}" if config else "")
+            + (f" or correct {source}" if known_source else "")
             + f", then {RETRY}"
         ),
     )

@@ -14,6 +14,7 @@ _NOISE = re.compile(
     r"goroutine \d+|\t|\s+/\S+:\d+ \+0x|main\.\w+\(|runtime\.|created by |exit status \d+$|-{3,}$"
 )
 _STAMP = re.compile(r"\s*\[?\d{2,4}[-/.]\d\d[-/.]\d{2,4}[T ]\d\d:\d\d:\d\d[\d.,:Z+-]*\]?:?\s+")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _TELLING = re.compile(
     r"\b(panic|fatal|error|fail(?:ed|ure)?|cannot|can't|could ?n[o']t|unable|no such|not"
     r" found|missing|denied"
@@ -49,7 +50,7 @@ def notable_lines(text: str) -> list[str]:
     time stamps."""
     lines = (
         _STAMP.sub("", line).strip()[:_LONGEST]
-        for line in text.splitlines()
+        for line in _COLOUR.sub("", text).splitlines()
         if not _NOISE.match(line)
     )
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("{")))

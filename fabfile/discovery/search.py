@@ -16,19 +16,25 @@ from .actions import (
     RejectOutbound,
     RunAgain,
     Serving,
+    SetVariable,
     UseCommand,
+    UseDirectory,
 )
 from .decide import decide_action
 from .facts import find_config, gather_facts, ordered_ports, refused_calls
-from .help_text import Commands, read_help
+from .help_text import Commands
+from .hints import collect_hints
 from .host import KeepTrace, ProgramHost
+from .learning import ProgramHelp, learn_command, learn_program
+from .listening import address_choices, name_address_ways
+from .migration import migration_message
 from .missing_path import made_progress
-from .model import Attempt, Destination, Discovery, Facts, Program, TrailRow
-from .needs_human import summarise_attempt
-from .output import notable_lines, secret_masker
-from .placing import text_sha256
-from .state import SERVICES, SearchState
-from .strace import Bind
+from .model import Attempt, Destination, Discovery, Hints, Program, TrailRow, ValueFor
+from .needs_human import explain_local_only, summarise_attempt
+from .output import secret_masker
+from .program_setup import ProgramSetup
+from .state import SERVICES, SearchState, no_value
+from .stopped import Stopped
 from .wanted_files import ContentFor, WantedFiles
 
 if TYPE_CHECKING:
@@ -38,16 +44,6 @@ ATTEMPT_LIMIT = 25
 """Attempts before discovery gives up."""
 DEADLINE_SECONDS = 45.0
 """How long an attempt may take."""
-HELP_SECONDS = 5.0
-"""How long a call such as `--help` may take."""
-
-
-class Stopped(RunbookError):
-    """Discovery ended without a serving program; `trail` has its attempts."""
-
-    def __init__(self, error: RunbookError, trail: Sequence[TrailRow]) -> None:
-        super().__init__(error.problem, error.why, error.next, error.code)
-        self.trail = tuple(trail)
 
 
 def find_out(
@@ -55,6 +51,7 @@ def find_out(
     program: Program,
     *,
     content_for: ContentFor,
+    value_for: ValueFor = no_value,
     known: Sequence[tuple[str, int]] = (),
     mask: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
@@ -69,6 +66,7 @@ def find_out(
 
     Args:
         content_for: gives the content of the files that it needs.
+        value_for: gives the values of environment variables that it asks for.
         known: services that it is meant to reach (its database): calls there are never rejected.
         mask: texts that must not appear in anything that is shown.
         progress: called with each conclusion, a sentence.
@@ -82,98 +80,95 @@ def find_out(
     """
     clean = secret_masker(mask)
     node = ProgramHost(link, program, clean, keep)
-    search = _Search(
-        node,
-        program,
-        content_for=content_for,
-        known=node.resolve(known),
-        clean=clean,
-        progress=progress or (lambda _: None),
-        deadline=deadline,
-    )
+    setup = ProgramSetup(node, WantedFiles(node, program, content_for), deadline)
+    state = SearchState(program, Commands(), node.resolve(known), value_for=value_for)
+    search = _Search(setup, state, clean=clean, progress=progress or (lambda _: None))
     try:
         return search.run()
     except RunbookError as error:
         parts = RunbookError(clean(error.problem), clean(error.why), clean(error.next), error.code)
-        raise Stopped(parts, search.trail) from None
+        raise Stopped(parts, search.rows, search.build_hints()) from None
 
 
 class _Search:
     def __init__(
         self,
-        node: ProgramHost,
-        program: Program,
+        setup: ProgramSetup,
+        state: SearchState,
         *,
-        content_for: ContentFor,
-        known: frozenset[Destination],
         clean: Callable[[str], str],
         progress: Callable[[str], None],
-        deadline: float,
     ) -> None:
-        self.node = node
-        self.program = program
+        self.setup = setup
+        self.node = setup.node
+        self.files = setup.files
+        self.state = state
         self.clean = clean
         self.progress = progress
-        self.deadline = deadline
-        self.files = WantedFiles(node, program, content_for)
-        self.state = SearchState(program, Commands(), known)
-        self.args = program.args
-        self.trail: list[TrailRow] = []
+        self.help = ProgramHelp()
+        self.rows: list[TrailRow] = []
         self.before: Attempt | None = None
-        self.version = ""
+        self.wants_migration = ""
 
     def run(self) -> Discovery:
+        self.setup.use_directory(self.setup.program.directory)
         for number in range(1, ATTEMPT_LIMIT + 1):
             interrupt.check()  # Ctrl-C ends discovery between two attempts
-            attempt = self._make_attempt()
+            attempt = self.setup.make_attempt(self.state.rejected)
             if number == 1:
-                self._read_help_text()
+                self._learn_help()
             undone = self._undo_without_effect(attempt)
-            action = decide_action(attempt, self.state)
+            action = decide_action(attempt, replace(self.state, program=self.setup.program))
             # Both results count only with the wanted configuration: show that first.
             if isinstance(action, (Serving, NeedsHuman)) and self._show_wanted_config(attempt):
                 continue
             did = self._carry_out(action)
             self._record_attempt(attempt, action.why, "; ".join(filter(None, (undone, did))))
             self.before = attempt
+            self.wants_migration = migration_message(attempt) or self.wants_migration
             if isinstance(action, Serving):
-                return self._build_discovery(attempt, action)
+                return self._build_discovery(self._reach_other_hosts(attempt), action)
             if isinstance(action, NeedsHuman):
                 raise RunbookError(action.why, action.matters, action.next)
         raise RunbookError(
-            f"{self.program.path} still does not serve after {ATTEMPT_LIMIT} attempts",
+            f"{self.setup.program.path} still does not serve after {ATTEMPT_LIMIT} attempts",
             "it needs something new every time",
             "read the trail above",
         )
 
-    def _make_attempt(self) -> Attempt:
-        attempt = self.node.attempt(
-            self.args,
-            deadline=self.deadline,
-            rejects=sorted(self.state.rejected),
-            shadows=self.files.shadows,
-        )
-        taken = [e.port for e in attempt.events if isinstance(e, Bind) and e.error == "EADDRINUSE"]
-        return replace(attempt, holder=self.node.holder(taken[-1])) if taken else attempt
+    def _reach_other_hosts(self, served: Attempt) -> Attempt:
+        """Return an attempt that other hosts can reach: `served`, or one with an address that its
+        help offers.
 
-    def _read_help_text(self) -> None:
-        """Read the help, even if nothing is missing: the facts must not depend on the host."""
-        args = self.program.args
-        answer = self.node.attempt((*args, "--help"), deadline=HELP_SECONDS)
-        commands = read_help(answer.output)
-        if not commands.names and answer.outcome == "exited" and answer.code:
-            commands = read_help(self.node.attempt((*args, "-h"), deadline=HELP_SECONDS).output)
-        self.state = replace(self.state, commands=commands)
-        if commands.default_config:
-            printed = self.node.attempt((*args, commands.default_config), deadline=HELP_SECONDS)
-            self.files.default = (
-                printed.raw if printed.outcome == "exited" and not printed.code else None
-            )
-        if commands.version:
-            lines = notable_lines(
-                self.node.attempt((*args, commands.version), deadline=HELP_SECONDS).out
-            )
-            self.version = lines[-1] if lines else ""
+        Raises:
+            RunbookError: it listens on the loopback interface only, whatever it is given.
+        """
+        if served.is_reachable or not served.ports:
+            return served
+        choices = address_choices(self.help.options, self.help.variables, served.ports[0].port)
+        for choice in choices:
+            attempt = self.setup.try_address(choice, self.state.rejected)
+            result = "other hosts can reach it" if attempt.is_reachable else "it does not help"
+            self._record_attempt(attempt, f"Tried {choice}: {result}.", "")
+            if attempt.is_reachable:
+                return attempt
+        action = explain_local_only(served, choices)
+        raise RunbookError(action.why, action.matters, action.next)
+
+    def _learn_help(self, command: tuple[str, ...] | None = None) -> None:
+        """Read its help, or that of a command of it."""
+        if command:
+            self.help = learn_command(self.node, self.help, command)
+        else:
+            self.help = learn_program(self.node, self.setup.args)
+        self.files.default = self.help.default_config
+        self.state = replace(
+            self.state,
+            commands=self.help.commands,
+            migrate=self.help.migrate_args,
+            address_ways=name_address_ways(self.help.options, self.help.variables),
+            libraries=self.help.file.missing,
+        )
 
     def _carry_out(self, action: Action) -> str:
         """Carry out the action; return what was done, for the trail."""
@@ -187,11 +182,18 @@ class _Search:
                 return self.files.create_directory(path)
             case RejectOutbound(to=to):
                 self.state = replace(self.state, rejected=self.state.rejected | {to})
-                return f"reject {to} for {self.program.user} during the attempts"
+                return f"reject {to} for {self.setup.program.user} during the attempts"
             case UseCommand(args=args):
-                self.args = args
+                self.setup.args = args
                 self.state = replace(self.state, tried=self.state.tried | {args[-1]}, retried=False)
+                self._learn_help(args)
                 return f"use {args[-1]}"
+            case UseDirectory(path=path):
+                self.setup.use_directory(path)
+                return f"start it in {path}"
+            case SetVariable(name=name, given=given):
+                self.setup.set_variable(name, given)
+                return f"set {name}"
             case RunAgain():
                 self.state = replace(self.state, retried=True)
         return ""
@@ -211,7 +213,7 @@ class _Search:
 
         Returns whether it differs: then the program must run again.
         """
-        path = find_config(attempt.events, self.program.path)
+        path = find_config(attempt.events, self.setup.program.path)
         if path is None or not self.files.shadow_config(path):
             return False
         why = f"It reads {path}, which differs from the wanted configuration."
@@ -219,32 +221,36 @@ class _Search:
         return True
 
     def _record_attempt(self, attempt: Attempt, why: str, did: str) -> None:
-        ran = " ".join((self.program.path.rpartition("/")[2], *attempt.args))
+        ran = " ".join((self.setup.program.path.rpartition("/")[2], *attempt.args))
         seen, why, did = map(self.clean, (summarise_attempt(attempt), why, did))
-        row = TrailRow(len(self.trail) + 1, ran, seen, why, did, attempt.seconds)
-        self.trail.append(row)
+        row = TrailRow(len(self.rows) + 1, ran, seen, why, did, attempt.seconds)
+        self.rows.append(row)
         self.progress(row.concluded)
 
     def _build_discovery(self, attempt: Attempt, action: Serving) -> Discovery:
-        found: Facts = gather_facts(
+        config = find_config(attempt.events, self.setup.program.path)
+        found = gather_facts(
             attempt,
-            self.program,
-            self.state.commands,
+            self.setup.program,
+            self.help,
             ports=ordered_ports(attempt) or action.ports,
             reject=self._find_calls_to_reject(attempt),
             binary_sha256=self.node.seen.sha256,
-            config_sha256=self._find_config_sha256(attempt),
-            version=self.version,
+            config_sha256=self.files.digest_config(config),
         )
-        return Discovery(found, tuple(self.trail), action.occupied)
+        return Discovery(found, tuple(self.rows), action.occupied, self.build_hints())
 
-    def _find_config_sha256(self, attempt: Attempt) -> str:
-        """Return the SHA-256 of the configuration that the program read; "" if it read none."""
-        config = find_config(attempt.events, self.program.path)
-        if not config:
-            return ""
-        shown = self.files.shadows.get(config)
-        return self.node.digest(config) if shown is None else text_sha256(shown)
+    def build_hints(self) -> Hints:
+        """Return what was learned, also if the program never served."""
+        return collect_hints(
+            self.help,
+            self.setup.program,
+            args=self.setup.args,
+            added=self.setup.added,
+            last=self.before,
+            created=self.files.created,
+            wants_migration=self.wants_migration,
+        )
 
     def _find_calls_to_reject(self, attempt: Attempt) -> set[Destination]:
         """Return the calls that stalled, or would stall without a firewall rule."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from .help_text import Commands
-from .model import Destination, Program
+from .model import Destination, Program, ValueFor
 
 SERVICES = {
     5432: "PostgreSQL",
@@ -19,6 +20,10 @@ SERVICES = {
 }
 """Ports of services that hold a program's data. Calls to them are never rejected, because the
 program needs them."""
+
+
+def no_value(name: str) -> None:
+    """Know no value for any environment variable."""
 
 
 @dataclass(frozen=True)
@@ -35,3 +40,10 @@ class SearchState:
     ruled_out: frozenset[str] = frozenset()
     """Paths that were created, with or without effect: creating them again would not help."""
     retried: bool = False
+    migrate: tuple[str, ...] | None = None
+    """Its arguments that change the tables, by its help."""
+    address_ways: tuple[str, ...] = ()
+    """Its options and variables that may change where it listens."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Libraries that the host lacks, with the Debian package that has each, or ""."""
+    value_for: ValueFor = no_value

@@ -50,6 +50,8 @@ class Touch(Event):
     create: bool = False
     append: bool = False
     directory: bool = False
+    relative: bool = False
+    """Whether the path depends on the working directory."""
 
 
 @dataclass(frozen=True)
@@ -177,9 +179,8 @@ class _Reader:
         found = _PATH.match(args)
         if found is None or not found[2]:
             return
-        path = posixpath.normpath(
-            posixpath.join(found[1] or self.directory, _unquote_text(found[2]))
-        )
+        named = _unquote_text(found[2])
+        path = posixpath.normpath(posixpath.join(found[1] or self.directory, named))
         rest = args[found.end() :]
         kind = "open" if name in OPENS else "stat" if name in STATS else name.removesuffix("at")
         if kind == "execve":
@@ -201,6 +202,7 @@ class _Reader:
                 create=create,
                 append="O_APPEND" in rest,
                 directory="O_DIRECTORY" in rest,
+                relative=not named.startswith("/") and not args[0].isdigit(),
             )
         )
 

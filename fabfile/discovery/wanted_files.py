@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..engine.shell import q
 from .host import ProgramHost
 from .model import Program
 from .paths import config_rank
@@ -49,6 +50,16 @@ class WantedFiles:
         self.made = self._create_path(path, None)
         return f"created {path}/"
 
+    def ensure_directory(self, path: str) -> None:
+        """Create the directory for the program's user, unless it exists."""
+        if path != "/" and self.node.link.run(f"[ -d {q(path)} ]", check=False).code:
+            self._create_path(path, None)
+
+    @property
+    def created(self) -> tuple[str, ...]:
+        """The files that were created and kept."""
+        return tuple(self._contents)
+
     def remove_last_created(self) -> str:
         """Remove what the last action created.
 
@@ -73,6 +84,13 @@ class WantedFiles:
         self.shadows[path] = content
         self.made = ()
         return True
+
+    def digest_config(self, path: str | None) -> str:
+        """Return the SHA-256 of the configuration that the program read; "" if it read none."""
+        if not path:
+            return ""
+        shown = self.shadows.get(path)
+        return self.node.digest(path) if shown is None else text_sha256(shown)
 
     def _create_path(
         self, path: str, content: str | None, *, writable: bool = False

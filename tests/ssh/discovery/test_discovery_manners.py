@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from discovery_sandbox import Sandbox
 
-from fabfile.discovery import Destination, Program, Stopped, find_out, host, search
+from fabfile.discovery import Destination, Program, Stopped, find_out, host, learning
 from fabfile.engine.errors import RunbookError
 
 DAEMON = """#!/usr/bin/perl
@@ -47,7 +47,7 @@ open(my $in, "<", "/srv/closed.yaml") or die "cannot open its config: $!\\n";
 @pytest.fixture
 def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     monkeypatch.setattr(host, "SETTLE_SECONDS", 0.2)
-    monkeypatch.setattr(search, "HELP_SECONDS", 1)
+    monkeypatch.setattr(learning, "HELP_SECONDS", 1)
     sandbox = Sandbox()
     yield sandbox
     sandbox.close()

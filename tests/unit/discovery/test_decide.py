@@ -315,7 +315,8 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
         NeedsHuman(
             "It wants the port [::]:80, which user tenant may not open.",
             "ports below 1024 need a privilege",
-            "configure a higher port, or give its unit AmbientCapabilities=CAP_NET_BIND_SERVICE",
+            "configure a higher port, or write port_below_1024 = true into [start.sandbox] of the"
+            " service file",
         ),
     ),
     "an end without a reason": (

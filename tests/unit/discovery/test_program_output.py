@@ -12,6 +12,7 @@ from rich.console import Console
 from fabfile.discovery import report
 from fabfile.discovery.facts import gather_facts, refused_calls
 from fabfile.discovery.help_text import Commands, read_help
+from fabfile.discovery.learning import ProgramHelp
 from fabfile.discovery.model import Attempt, Destination, Discovery, Facts, Program, TrailRow
 from fabfile.discovery.output import (
     is_help,
@@ -67,7 +68,7 @@ Commands:
     ("text", "serve", "prepare", "default", "version"),
     [
         (COBRA, ("run_server",), "prepare_db", "print_default_config", "version"),
-        (ARGPARSE, ("serve",), "migrate", "config-example", None),
+        (ARGPARSE, ("serve",), None, "config-example", None),
         (CLAP, ("start",), "seed", None, None),
         (
             "usage: darkhttpd /path/to/wwwroot [flags]\n\nflags:\t--port number\n",
@@ -176,12 +177,11 @@ def served() -> Facts:
     return gather_facts(
         attempt,
         Program("/srv/x", "tenant"),
-        Commands(("run", "prepare"), ("run",), prepare="prepare"),
+        ProgramHelp(Commands(("run", "prepare"), ("run",), prepare="prepare"), version="7"),
         ports=[Destination("::", 7000)],
         reject=[Destination("203.0.113.9", 80)],
         binary_sha256="b" * 64,
         config_sha256="c" * 64,
-        version="7",
     )
 
 
