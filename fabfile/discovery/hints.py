@@ -43,6 +43,7 @@ def collect_hints(
         version=known.version,
         version_command=known.version_args,
         args=args,
+        added_args=args[len(program.args) :],
         directory=program.directory,
         environment=dict(added),
         created=created,

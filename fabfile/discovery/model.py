@@ -224,6 +224,8 @@ class Hints:
     version_command: tuple[str, ...] | None = None
     args: tuple[str, ...] = ()
     """The arguments of the last attempt."""
+    added_args: tuple[str, ...] = ()
+    """Those of them that discovery added."""
     directory: str = "/"
     """Where the last attempt was started."""
     environment: Mapping[str, str] = field(default_factory=dict)

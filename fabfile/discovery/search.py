@@ -52,6 +52,7 @@ def find_out(
     *,
     content_for: ContentFor,
     value_for: ValueFor = no_value,
+    files: Sequence[str] = (),
     known: Sequence[tuple[str, int]] = (),
     mask: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
@@ -67,6 +68,7 @@ def find_out(
     Args:
         content_for: gives the content of the files that it needs.
         value_for: gives the values of environment variables that it asks for.
+        files: paths that exist before the first attempt, with the content that `content_for` gives.
         known: services that it is meant to reach (its database): calls there are never rejected.
         mask: texts that must not appear in anything that is shown.
         progress: called with each conclusion, a sentence.
@@ -84,6 +86,7 @@ def find_out(
     state = SearchState(program, Commands(), node.resolve(known), value_for=value_for)
     search = _Search(setup, state, clean=clean, progress=progress or (lambda _: None))
     try:
+        search.provide_files(files)
         return search.run()
     except RunbookError as error:
         parts = RunbookError(clean(error.problem), clean(error.why), clean(error.next), error.code)
@@ -109,6 +112,11 @@ class _Search:
         self.rows: list[TrailRow] = []
         self.before: Attempt | None = None
         self.wants_migration = ""
+
+    def provide_files(self, paths: Sequence[str]) -> None:
+        """Create the files that the program is known to read, unless they exist."""
+        for path in paths:
+            self.files.ensure_file(path)
 
     def run(self) -> Discovery:
         self.setup.use_directory(self.setup.program.directory)

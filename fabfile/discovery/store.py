@@ -15,10 +15,14 @@ from ..engine.step import Step
 from ..engine.terminal import print_warning
 from ..roles import app, postgres
 from ..settings.paths import ROOT, binary_name
+from ..settings.program import Start
+from ..settings.program_texts import ProgramTexts
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from ..steps.file import File
-from .model import Discovery, Facts, Program
+from .agreement import find_disagreement
+from .model import Discovery, Facts, GivenValue, Program
+from .variables import is_database_variable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,10 +34,14 @@ def facts_path(settings: Settings) -> str:
 
 
 def facts_key(settings: Settings) -> str:
-    """Return the key of the facts: they depend on the binary, the user, and the values in its
-    configuration (they may set the path of the log, or the port)."""
-    app = settings.app
+    """Return the key of the facts: they depend on the binary, the user, the values in its
+    configuration (they may set the path of the log, or the port), and how it is started."""
+    app, program = settings.app, settings.program
     values = [value for _, value in sorted(app.settings.items())]
+    start, usual = program.start, Start()
+    ways = [start.command, sorted(start.environment.items()), start.directory, program.listen]
+    if ways != [usual.command, [], usual.directory, None]:
+        values.append(repr(ways))
     return hashlib.sha256(" ".join([app.sha256, *values, app.user]).encode()).hexdigest()[:16]
 
 
@@ -102,44 +110,92 @@ def find_facts(
 ) -> Discovery:
     """Run discovery on `link`'s host, where the release is already installed, and keep its facts.
 
-    The traces are kept in the run folder. If discovery fails, the trail is printed first: it shows
-    the attempts.
+    The program gets the environment, the arguments, the directory and the files of its service
+    file. The traces are kept in the run folder. If discovery fails, the trail is printed first: it
+    shows the attempts.
 
     Raises:
-        RunbookError: the binary needs something that only a person can do.
+        RunbookError: the binary needs something that only a person can do, or its service file
+        does not say what it needs.
     """
-    from . import Stopped, find_out
+    from . import Stopped
     from .report import trail_table
 
-    def content(path: str, default: str | None) -> str | None:
-        """Return our configuration only for a configuration: it has a password in it."""
-        return app.app_config(settings, node) if default is not None else None
-
     node = next((one for one in settings.inventory.nodes if one.name == link.name), None)
-    program = Program(
-        f"{ROOT}/releases/{settings.app.sha256[:12]}/{binary_name(settings)}", settings.app.user
-    )
-    databases = [(node.address, postgres.PORT) for node in settings.inventory.having("postgres")]
-    secrets = [text for text in [settings.password.reveal()] if text]
     try:
-        found = find_out(
-            link,
-            program,
-            content_for=content,
-            known=databases,
-            mask=secrets,
-            progress=progress,
-            keep=run.note,
-        )
+        found = discover_on(ProgramTexts(settings, node), link, run, progress)
     except Stopped as stopped:
         out.print(trail_table(stopped.trail))
         raise
+    if error := find_disagreement(settings, found):
+        out.print(trail_table(found.trail))
+        raise error
     remember_facts(settings, found.facts)
     return found
 
 
+def discover_on(
+    texts: ProgramTexts, link: Link, run: Run, progress: Callable[[str], None]
+) -> Discovery:
+    """Run discovery of the program of `texts` on `link`'s host; the traces go into the run folder.
+
+    Raises:
+        Stopped: a person must act.
+        RunbookError: the host lacks something, or a text of the service file is wrong.
+    """
+    from . import find_out
+
+    settings, start = texts.settings, texts.service.start
+    given = {file.path: texts.fill_file(file).text for file in texts.service.files if file.path}
+    environment = texts.fill_environment(start.environment)
+    program = Program(
+        f"{ROOT}/releases/{settings.app.sha256[:12]}/{binary_name(settings)}",
+        settings.app.user,
+        texts.fill_words(start.command, "start.command"),
+        start.directory,
+        {name: value.text for name, value in environment.items()},
+    )
+
+    def find_content(path: str, default: str | None) -> str | None:
+        """Return our configuration only for a configuration: it has a password in it."""
+        if path in given:
+            return given[path]
+        return app.app_config(settings, texts.node) if default is not None else None
+
+    def find_value(name: str) -> GivenValue | None:
+        """Return the address of the site's database for a variable that holds such an address."""
+        if texts.service.database is None or not is_database_variable(name):
+            return None
+        text = "{{ database.url }}"
+        return GivenValue(texts.fill_text(text, name).text, text)
+
+    databases = settings.inventory.having("postgres") if texts.service.database else ()
+    return find_out(
+        link,
+        program,
+        content_for=find_content,
+        value_for=find_value,
+        files=tuple(given),
+        known=[(node.address, postgres.PORT) for node in databases],
+        mask=[
+            text
+            for secret in (settings.password, *settings.secrets.values())
+            if (text := secret.reveal())
+        ],
+        progress=progress,
+        keep=run.note,
+    )
+
+
+_LATER = {"migrate_command": None, "started_in": "/"}
+"""Facts that most programs lack. They are kept only where a program has them, so that the file of
+another program is what it was before they existed."""
+
+
 def _facts_text(settings: Settings, facts: Facts) -> str:
-    data = {"key": facts_key(settings), "facts": {**facts.to_json(), "said": None, "seconds": None}}
+    kept = {**facts.to_json(), "said": None, "seconds": None}
+    kept = {name: value for name, value in kept.items() if _LATER.get(name, kept) != value}
+    data = {"key": facts_key(settings), "facts": kept}
     return json.dumps(data, indent=1, default=list) + "\n"
 
 

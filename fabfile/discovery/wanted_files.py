@@ -55,6 +55,12 @@ class WantedFiles:
         if path != "/" and self.node.link.run(f"[ -d {q(path)} ]", check=False).code:
             self._create_path(path, None)
 
+    def ensure_file(self, path: str) -> None:
+        """Create the file with the wanted content, unless it exists."""
+        if self.node.link.run(f"[ -e {q(path)} ]", check=False).code:
+            self.create_file(path, writable=False)
+            self.made = ()
+
     @property
     def created(self) -> tuple[str, ...]:
         """The files that were created and kept."""
