@@ -14,6 +14,7 @@ from ..console.task import JSON, VERBOSE, hosts_of, is_dry, run_as_task
         **JSON,
         "reason": "why; shown to anybody who finds the hosts locked",
         "take-over": "break the lock of a dead run",
+        "with-downtime": "allow a migration that stops the app and leads to no way back",
         **VERBOSE,
     }
 )
@@ -23,6 +24,7 @@ def deploy(
     json: str | None = None,
     reason: str = "",
     take_over: bool = False,
+    with_downtime: bool = False,
     verbose: bool = False,
 ) -> int:
     """Make the hosts as the site file says.
@@ -43,7 +45,13 @@ def deploy(
     from ..rollout.options import DeployOptions
     from ..settings.site_file import load_settings
 
-    options = DeployOptions(dry=is_dry(c), take_over=take_over, reason=reason, json=json)
+    options = DeployOptions(
+        dry=is_dry(c),
+        take_over=take_over,
+        with_downtime=with_downtime,
+        reason=reason,
+        json=json,
+    )
     return run(load_settings(), hosts_of(c), options)
 
 

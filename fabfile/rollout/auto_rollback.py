@@ -17,6 +17,7 @@ from ..settings.paths import ROOT, binary_name
 from ..settings.settings import Settings
 from . import evidence, gate
 from .gate import BadRelease, GateFailed
+from .release_tables import refuse_cut_off
 from .system import System
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def system_of(settings: Settings, link: Link, release: str) -> System:
     """The system with a release that is stored on `link`'s host; all other settings stay.
 
     Raises:
-        RunbookError: the release is missing, or its binary has changed.
+        RunbookError: the release is missing, its binary has changed, or a later migration changed
+        its tables for good.
     """
+    refuse_cut_off(settings, release)
     path = f"{ROOT}/releases/{release}/{binary_name(settings)}"
     digest = link.read([f"sha256sum <{q(path)} 2>/dev/null; true"])[0].out.split()
     if not digest or not digest[0].startswith(release):

@@ -25,6 +25,7 @@ from . import binary
 from .new_host import find_blocked_routes
 from .options import DeployOptions
 from .phases import roll_out
+from .release_tables import refuse_unmigrated
 from .session import RolloutSession
 from .survey import Survey, survey_hosts
 from .system import PHASES, System
@@ -57,7 +58,11 @@ def deploy_hosts(settings: Settings, names: Sequence[str], options: DeployOption
             discovery_store.known_facts(settings),
             tls,
             _untouched_ports(fleet, options, settings),
+            # A plan shows what such a migration would do; only a deploy asks for the option.
+            may_stop=options.dry or options.with_downtime,
         )
+        if "app" in options.phases and fleet.having("app") and not fleet.having("postgres"):
+            refuse_unmigrated(system)
         return carry_out(fleet, system, options, started)
 
 

@@ -18,6 +18,7 @@ class DeployOptions:
         take_over: break the lock of a dead run.
         reason: why; shown to whoever finds the lock.
         json: where to write the JSON.
+        with_downtime: the app may be stopped for a migration that the old release cannot bear.
         commands: a plan also shows the commands of each change.
     """
 
@@ -27,4 +28,5 @@ class DeployOptions:
     take_over: bool = False
     reason: str = ""
     json: str | None = None
+    with_downtime: bool = False
     commands: bool = False

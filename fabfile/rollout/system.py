@@ -21,6 +21,7 @@ from ..roles import (
     haproxy,
     healer,
     keepalived,
+    migration,
     monitoring,
     nginx,
     postgres,
@@ -46,6 +47,7 @@ class System:
         tls: the certificate; None in a plan before the certificate is issued.
         ports: the app's port on each node that this deploy does not touch. On all other nodes it is
             the port of `facts`.
+        may_stop: whether the app may be stopped for a migration.
     """
 
     settings: Settings
@@ -53,6 +55,7 @@ class System:
     facts: Facts | None
     tls: Material | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
+    may_stop: bool = False
 
     def steps(self, node: Node, phase: str) -> list[Step]:
         """The steps of `phase` on `node`; empty if the phase does not concern the node."""
@@ -111,6 +114,10 @@ def _server_steps(system: System, node: Node) -> Sequence[Step]:
 
 def _access_steps(system: System, node: Node) -> Sequence[Step]:
     return postgres.access_steps(system.settings)
+
+
+def _migrate_steps(system: System, node: Node) -> Sequence[Step]:
+    return migration.migration_steps(system.settings, system.source, may_stop=system.may_stop)
 
 
 def _app_steps(system: System, node: Node) -> Sequence[Step]:
@@ -189,6 +196,8 @@ PHASES = {
     for phase in (
         Phase("server", "postgres", _server_steps),
         Phase("access", "postgres", _access_steps),
+        # Before the first app node: the release before may serve on, on the new tables.
+        Phase("migrate", "postgres", _migrate_steps),
         Phase("app", "app", _app_steps),
         Phase("seed", "postgres", _seed_steps),
         Phase("indexes", "postgres", _index_steps),

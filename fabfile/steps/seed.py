@@ -15,7 +15,6 @@ from typing import Any
 from ..engine.command import Progress, Sql
 from ..engine.errors import RunbookError
 from ..engine.link import Link
-from ..engine.messages import quote_output
 from ..engine.psql import psql
 from ..engine.shell import q
 from ..engine.sqltext import quote_ident, quote_literal
@@ -23,7 +22,8 @@ from ..engine.step import Change
 from ..engine.waiting import wait_until
 from ..settings.paths import ROOT, binary_name
 from ..settings.settings import Settings
-from .seed_unit import UNIT, MarkSeeded, Seeding, open_app_node, read_seeding, stop_script
+from .followed_unit import WorkState, open_app_node
+from .seed_unit import SEED_UNIT, MarkSeeded
 from .sql import DatabaseStep
 
 LIMIT_SECONDS = 3600.0
@@ -151,10 +151,10 @@ class RunSeeding:
                 "fab app.discover, then seed by hand",
             )
         with open_app_node(self.settings) as node:
-            state = read_seeding(node)
-            if state is Seeding.FINISHED and self._has_tables(link):
+            state = SEED_UNIT.read_state(node)
+            if state is WorkState.FINISHED and self._has_tables(link):
                 return  # The run that started this seeding was killed before it set the mark.
-            if state is not Seeding.RUNNING:
+            if state is not WorkState.RUNNING:
                 self._empty_database(link)
                 node.run(self._start_script())
             self._follow_seeding(link, node, progress)
@@ -186,8 +186,8 @@ class RunSeeding:
         command = " ".join(map(q, (binary, *(self.command or ()))))
         # RemainAfterExit keeps the result of the unit for a later run.
         return (
-            f"{stop_script()}systemd-run -q --unit={UNIT} -p User={q(self.settings.app.user)} -p"
-            f" RemainAfterExit=yes {command}"
+            f"{SEED_UNIT.stop_script()}systemd-run -q --unit={SEED_UNIT.name} -p"
+            f" User={q(self.settings.app.user)} -p RemainAfterExit=yes {command}"
         )
 
     def _follow_seeding(self, link: Link, node: Link, progress: Progress) -> None:
@@ -197,27 +197,23 @@ class RunSeeding:
 
             def has_ended() -> bool:
                 progress(_describe_progress(connection))
-                return read_seeding(node) is not Seeding.RUNNING
+                return SEED_UNIT.read_state(node) is not WorkState.RUNNING
 
             ended_in_time = wait_until(has_ended, seconds=LIMIT_SECONDS, every=0.5)
-        if not ended_in_time or read_seeding(node) is not Seeding.FINISHED:
+        if not ended_in_time or SEED_UNIT.read_state(node) is not WorkState.FINISHED:
             raise self._stop_failed(node, ended_in_time=ended_in_time)
 
     def _stop_failed(self, node: Link, *, ended_in_time: bool) -> RunbookError:
         """Stop the seeding unit, and return the error with the end of its output."""
-        probe = (
-            f"systemctl show -p Result --value {UNIT}.service; journalctl -u {UNIT} -n 3 -o cat"
-            " --no-pager"
-        )
-        result, _, output = node.read([probe])[0].out.partition("\n")
-        node.run(stop_script())
+        result, output = SEED_UNIT.read_end(node)
+        node.run(SEED_UNIT.stop_script())
         outcome = (
             f"ended with «{result}»"
             if ended_in_time
             else f"did not end within {LIMIT_SECONDS / 60:.0f} minutes"
         )
         return RunbookError(
-            f"seeding on {node.name} {outcome}: {quote_output(output) or 'it printed nothing'}",
+            f"seeding on {node.name} {outcome}: {output or 'it printed nothing'}",
             "the database is not complete; the next run seeds it again",
             "inv db.seed",
         )

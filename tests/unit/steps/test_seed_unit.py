@@ -6,22 +6,23 @@ import pytest
 
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
-from fabfile.steps.seed_unit import Seeding, parse_seeding
+from fabfile.steps.followed_unit import WorkState
+from fabfile.steps.seed_unit import SEED_UNIT
 
 KNOWN = {
-    "running": ("LoadState=loaded\nSubState=running\nResult=success\n", Seeding.RUNNING),
-    "about to run": ("LoadState=loaded\nSubState=start\nResult=success\n", Seeding.RUNNING),
-    "finished": ("Result=success\nLoadState=loaded\nSubState=exited\n", Seeding.FINISHED),
-    "failed": ("LoadState=loaded\nSubState=failed\nResult=exit-code\n", Seeding.FAILED),
-    "killed": ("LoadState=loaded\nSubState=failed\nResult=signal\n", Seeding.FAILED),
-    "none": ("LoadState=not-found\nSubState=dead\nResult=success\n", Seeding.ABSENT),
-    "stopped": ("LoadState=loaded\nSubState=dead\nResult=success\n", Seeding.ABSENT),
+    "running": ("LoadState=loaded\nSubState=running\nResult=success\n", WorkState.RUNNING),
+    "about to run": ("LoadState=loaded\nSubState=start\nResult=success\n", WorkState.RUNNING),
+    "finished": ("Result=success\nLoadState=loaded\nSubState=exited\n", WorkState.FINISHED),
+    "failed": ("LoadState=loaded\nSubState=failed\nResult=exit-code\n", WorkState.FAILED),
+    "killed": ("LoadState=loaded\nSubState=failed\nResult=signal\n", WorkState.FAILED),
+    "none": ("LoadState=not-found\nSubState=dead\nResult=success\n", WorkState.ABSENT),
+    "stopped": ("LoadState=loaded\nSubState=dead\nResult=success\n", WorkState.ABSENT),
 }
 
 
 @pytest.mark.parametrize(("out", "expected"), KNOWN.values(), ids=KNOWN)
-def test_what_systemd_says(out: str, expected: Seeding) -> None:
-    assert parse_seeding("node1", Reading(out, 0)) is expected
+def test_what_systemd_says(out: str, expected: WorkState) -> None:
+    assert SEED_UNIT.parse_state("node1", Reading(out, 0)) is expected
 
 
 UNKNOWN = {
@@ -45,5 +46,5 @@ def test_what_cannot_be_told_is_refused(seen: Reading) -> None:
     with pytest.raises(
         RunbookError, match="node1: the state of the seeding is not clear from"
     ) as failure:
-        parse_seeding("node1", seen)
+        SEED_UNIT.parse_state("node1", seen)
     assert "nothing was done" in failure.value.why

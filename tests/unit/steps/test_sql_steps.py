@@ -16,6 +16,8 @@ from fabfile.engine.secret import Secret
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Change
 from fabfile.roles import postgres
+from fabfile.settings.program import Migration
+from fabfile.steps.migration import Migrated
 from fabfile.steps.seed import Seeded
 from fabfile.steps.sql import (
     DatabaseStep,
@@ -309,7 +311,8 @@ FULL = refused(
     f"{SOCKET}FATAL:  could not write init file: No space left on device",
     '{"mount": "/data", "free_kb": 0}',
 )
-STEPS: list[DatabaseStep] = [ROLE, INDEX, FILE, SEEDED]
+MIGRATED = Migrated(site(), Migration(command=("migrate",)), "5e5e5e5e5e5e")
+STEPS: list[DatabaseStep] = [ROLE, INDEX, FILE, SEEDED, MIGRATED]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
