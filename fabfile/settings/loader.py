@@ -29,6 +29,7 @@ from .settings import (
     Tls,
 )
 from .site_program import fill_from_program, find_program_folder, find_wrong_settings
+from .site_rules import SiteFigures, find_conflicts
 
 T = TypeVar("T")
 
@@ -96,6 +97,14 @@ class SiteLoader:
         self._check_whole(site, inventory)
         for key, what in find_wrong_settings(site.app.settings, program):
             raise self._refuse(f"app.settings.{key} {what}")
+        figures = SiteFigures(
+            len(inventory.having("app")),
+            site.edge.node_rate,
+            site.database.max_connections,
+            site.database.user,
+        )
+        for refusal in find_conflicts(program, figures):
+            raise self._refuse(*refusal)
         return Settings(
             path=self.path,
             name=site.name,
@@ -118,6 +127,12 @@ class SiteLoader:
             folder = find_program_folder(text, self.path.parent)
         except RuntimeError:
             raise self._refuse(f"app.service names a home that does not exist: {text}") from None
+        if not folder.is_dir():
+            own = self.path.parent / text
+            raise self._refuse(
+                f"app.service must name the folder of a service.toml, and neither {own} nor"
+                f" {folder} is a folder"
+            )
         program = read_service(folder)
         for key in [key for key in program.settings if isinstance(app, dict) and key in app]:
             raise self._refuse(f"app.{key} is not a setting; did you mean app.settings.{key}?")
@@ -168,8 +183,8 @@ class SiteLoader:
         if wild := [name for name in tls.names if name.startswith("*.")]:
             raise self._refuse(f"tls.names must list each name: tls.acme cannot certify {wild[0]}")
 
-    def _refuse(self, what: str) -> RunbookError:
-        return RunbookError(f"{self.path}: {what}", "nothing was done", f"edit {self.path}")
+    def _refuse(self, what: str, why: str = "nothing was done") -> RunbookError:
+        return RunbookError(f"{self.path}: {what}", why, f"edit {self.path}")
 
 
 def _default_service(inventory: Inventory, edge: Edge) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..engine.errors import RunbookError
 from .project import LABS, PROJECT
 from .settings import Settings
+from .toml_file import parse_toml
 
 
 def locate_site(environment: Mapping[str, str] | None = None) -> Path:
@@ -45,7 +45,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
     path = path or locate_site()
     try:
-        data = tomllib.loads(_text(path.read_bytes()))
+        data = parse_toml(path)
     except FileNotFoundError:
         raise RunbookError(
             f"the site file {path} does not exist",
@@ -80,20 +80,3 @@ def expand_home(text: str, named_by: str) -> Path:
             "a user id without a line in /etc/passwd has no home, unless HOME is set",
             "write the full path, or set HOME",
         ) from None
-
-
-def _text(content: bytes) -> str:
-    """Decode the site file. TOML is UTF-8, but some editors add a byte order mark or save UTF-16.
-
-    Raises:
-        ValueError: it is another encoding.
-    """
-    if b"\0" in content[:64]:  # in UTF-16, every second byte of plain English is 0
-        raise ValueError(
-            'it is saved as UTF-16 or UTF-32, and must be UTF-8 (an editor\'s "Unicode" means that)'
-        )
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"it is not UTF-8, see line {line}: {error.reason}") from None
