@@ -99,9 +99,7 @@ def find_path(service: Service, endpoint: Endpoint) -> str:
 
 def _match_value(service: Service, name: str) -> str:
     """A regular expression for a value: digits for a number, else anything up to the next slash."""
-    rule = service.values[name]
-    is_number = rule.greater_than_max_of or not (rule.text or rule.one_of or rule.created_by)
-    return "[0-9]+" if is_number else "[^/]+"
+    return "[0-9]+" if service.values[name].is_number else "[^/]+"
 
 
 def _escape(text: str) -> str:

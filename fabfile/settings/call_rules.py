@@ -127,13 +127,13 @@ def refuse_repeated_creations(service: Service) -> Iterator[Refusal]:
 def refuse_hidden_endpoints(service: Service) -> Iterator[Refusal]:
     """Endpoints that no request reaches, because one before them matches first."""
     for number, endpoint in enumerate(service.endpoints):
-        for other in range(number):
-            before = service.endpoints[other]
-            if before.method not in ("*", endpoint.method) or not _covers(
-                before, endpoint, service.values
-            ):
+        for other, before in enumerate(service.endpoints[:number]):
+            if not _covers(before, endpoint, service.values):
                 continue
             same = _shape(before.path) == _shape(endpoint.path)
+            # The balancer looks at the method only where two endpoints have the same path.
+            if same and before.method not in ("*", endpoint.method):
+                continue
             what = "has the same method and path as" if same else "is always matched first by"
             yield Refusal(
                 f"endpoint[{number}].path of {endpoint.name} ({endpoint.method} {endpoint.path})"
@@ -203,23 +203,17 @@ def _covers(before: Endpoint, after: Endpoint, values: dict[str, ValueRule]) -> 
 
 
 def _value_pattern(name: str, values: dict[str, ValueRule]) -> str:
-    rule = values.get(name, ValueRule())
-    return "[^/]+" if rule.text or rule.one_of else "[0-9]+"
+    return "[0-9]+" if values.get(name, ValueRule()).is_number else "[^/]+"
 
 
-def _sample_paths(path: str, values: dict[str, ValueRule]) -> list[str]:
+def _sample_paths(path: str, values: dict[str, ValueRule]) -> Iterator[str]:
     """Paths that together show what the endpoint matches: two different fillings of its values."""
-    fillings = []
     for digits, letters in (("7", "a-b"), ("40961", "Z.z")):
-        fillings.append(
-            PLACEHOLDER.sub(
-                lambda found, digits=digits, letters=letters: (  # type: ignore[misc]
-                    letters if _value_pattern(found.group()[1:-1], values) == "[^/]+" else digits
-                ),
-                path,
-            )
-        )
-    return fillings
+        filled = path
+        for name in _names_in(path):
+            number = _value_pattern(name, values) == "[0-9]+"
+            filled = filled.replace(f"{{{name}}}", digits if number else letters)
+        yield filled
 
 
 CALL_RULES: tuple[Rule, ...] = (

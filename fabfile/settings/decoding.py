@@ -95,7 +95,8 @@ class MisfitFinder:
         tables = bool(list_keys(bare))
         if not isinstance(value, list):
             example = meta.examples[0] if meta and meta.examples else "text"
-            form = f"tables like [[{at}]]" if tables else f'a list like ["{example}"]'
+            quoted = f'"{example}"' if isinstance(example, str) else example
+            form = f"tables like [[{at}]]" if tables else f"a list like [{quoted}]"
             yield Misfit(at, owner, f"must be {form}, not {value!r}")
             return
         for number, item in enumerate(value):

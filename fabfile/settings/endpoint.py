@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import field
+from msgspec import Meta, field
 
+from .kinds import (
+    Count,
+    Duration,
+    EndpointMethod,
+    EndpointPath,
+    HeaderName,
+    OptionalBodySize,
+    OptionalLine,
+    OptionalMethod,
+    Percent,
+    Requirement,
+    RetryWords,
+    Share,
+    Status,
+    Word,
+)
 from .program import ServiceTable
 
 PLACEHOLDER = re.compile(r"\{\w+\}")
@@ -31,44 +47,49 @@ class ValueRule(ServiceTable, frozen=True):
     greater_than_max_of: str = ""
     """A value whose highest number every created id must exceed: lower ids belong to users."""
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a whole number. At the balancer, another value matches up to a slash."""
+        return bool(self.greater_than_max_of or not (self.text or self.one_of or self.created_by))
+
 
 class CacheRule(ServiceTable, frozen=True):
     """How long the edge may cache an answer, in seconds since the request to the program."""
 
-    ttl: int
-    refresh_every: int
-    max_age: int
+    ttl: Duration
+    refresh_every: Duration
+    max_age: Duration
     """No user may get an answer that is older."""
-    within_share: float
-    within_seconds: float
+    within_share: Share
+    within_seconds: Annotated[float, Meta(ge=0)]
     """This share of the answers must come within so many seconds."""
-    vary: tuple[str, ...] = ()
+    vary: tuple[HeaderName, ...] = ()
     """Headers that the answer depends on."""
 
 
 class Expectation(ServiceTable, frozen=True):
     """What a right answer looks like."""
 
-    status: tuple[int, ...] = (200,)
+    status: tuple[Status, ...] = (200,)
     contains: str = ""
     not_contains: str = ""
     equals: str = ""
-    absent: tuple[int, ...] = ()
+    absent: tuple[Status, ...] = ()
     """Statuses that are right, too: a user may have deleted the row."""
-    repeated: tuple[int, ...] = ()
+    repeated: tuple[Status, ...] = ()
     """Statuses of a request that was executed twice."""
 
 
 class SampleRequest(ServiceTable, frozen=True):
     """A request as users send it. Texts may hold `{NAME}` of a value."""
 
-    weight: int = 0
+    weight: Annotated[int, Meta(ge=0, le=1000)] = 0
     """Its share of the users' requests; 0: it is not among them."""
-    method: str = ""
+    method: OptionalMethod = ""
     """Default: that of the endpoint."""
-    query: str = ""
+    query: OptionalLine = ""
     body: str = ""
-    headers: dict[str, str] = {}
+    headers: dict[HeaderName, str] = {}
     slow_by_design: bool = False
     """Whether the answer itself takes its time: one that comes too fast was cached."""
 
@@ -76,15 +97,15 @@ class SampleRequest(ServiceTable, frozen=True):
 class Endpoint(ServiceTable, frozen=True):
     """One call. It has its own backend at the balancer, and so its own figures."""
 
-    name: str
-    path: str
+    name: Word
+    path: EndpointPath
     """`{name}` stands for a value. At the balancer it matches any number."""
-    requirement: str = ""
-    method: str = "GET"
+    requirement: Requirement = ""
+    method: EndpointMethod = "GET"
     """The method that users call it with; `*`: any."""
-    timeout: int = 0
+    timeout: Annotated[int, Meta(ge=0, le=3600)] = 0
     """Seconds until the balancer gives up; 0: the balancer's default."""
-    retry: str = ""
+    retry: RetryWords = ""
     """When the balancer sends the request to another node: `connect` (it was not sent yet) or
     `lost` (no answer came), then statuses if needed; empty: the balancer's default."""
     idempotent: bool | None = None
@@ -96,16 +117,16 @@ class Endpoint(ServiceTable, frozen=True):
     never_cached: bool = False
     serial: bool = False
     """Whether it is costly: the checks send it one at a time, and no p90 is asked of it."""
-    max_staleness: int = 0
+    max_staleness: Count = 0
     """Seconds by which the program's own cache may be behind."""
     cache: CacheRule | None = None
     stream: Literal["", "sse", "websocket", "poll"] = ""
-    sticky: str = ""
-    body: str = ""
+    sticky: OptionalLine = ""
+    body: OptionalBodySize = ""
     """The largest body of a request. Default: that of `[limits]`."""
-    p90_ms: int = 0
+    p90_ms: Count = 0
     """Default: that of `[load]`."""
-    errors_percent: float = 0.0
+    errors_percent: Percent = 0.0
     """Default: that of `[load]`."""
     expect: Expectation = Expectation()
     sample: SampleRequest = SampleRequest()

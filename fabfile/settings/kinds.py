@@ -74,3 +74,95 @@ MailLogin = Annotated[str, text_like(r"[^\s'\"\\]*", "a user's name")]
 BareUrl = Annotated[
     str, text_like(r"https?://[^\s'\"\\]+[^\s'\"\\/]", "a URL without a final slash")
 ]
+
+
+Word = Annotated[
+    str, text_like(r"[a-z][a-z0-9_]{0,40}", "a word of small letters, digits and underscores")
+]
+
+Line = Annotated[str, text_like(r"[^\x00-\x1f\x7f]+", "one line of text")]
+
+OptionalLine = Annotated[str, text_like(r"[^\x00-\x1f\x7f]*", "one line of text")]
+
+OptionalUser = Annotated[
+    str,
+    text_like(
+        r"([a-z_][a-z0-9_-]{0,30})?", "a name of small letters, digits, dashes and underscores"
+    ),
+]
+
+Package = Annotated[
+    str, text_like(r"[a-z0-9][a-z0-9+.-]+", "a name of a Debian package", "ca-certificates")
+]
+
+EnvironmentName = Annotated[
+    str, text_like(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores")
+]
+
+HostPath = Annotated[str, text_like(r"/[A-Za-z0-9._@+/-]*", "a path like /etc/shop/shop.conf")]
+
+OptionalHostPath = Annotated[
+    str, text_like(r"(/[A-Za-z0-9._@+/-]*)?", "a path like /etc/shop/shop.conf")
+]
+
+_BESIDE = r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*"
+
+FileBeside = Annotated[str, text_like(_BESIDE, "a file beside service.toml")]
+
+OptionalFileBeside = Annotated[str, text_like(rf"({_BESIDE})?", "a file beside service.toml")]
+
+AddressFamily = Annotated[str, text_like(r"AF_[A-Z0-9_]+", "a family like AF_UNIX", "AF_UNIX")]
+
+TableName = Annotated[
+    str,
+    text_like(
+        r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", "a table like items or shop.items", "items"
+    ),
+]
+
+Extension = Annotated[str, text_like(r"[a-z_][a-z0-9_-]{0,62}", "a name like hstore", "hstore")]
+
+IndexStatement = Annotated[
+    str, text_like(r"CREATE (UNIQUE )?INDEX [^\x00-\x1f;]+", "a CREATE INDEX statement in one line")
+]
+
+Method = Annotated[str, text_like(r"[A-Z]+", "a method like GET")]
+
+OptionalMethod = Annotated[str, text_like(r"[A-Z]*", "a method like GET")]
+
+EndpointMethod = Annotated[str, text_like(r"[A-Z]+|\*", "a method like GET, or *")]
+
+UrlPath = Annotated[str, text_like(r"/[^\s\"'\\\x00-\x1f]*", "a path like /health")]
+
+EndpointPath = Annotated[
+    str, text_like(r"/[A-Za-z0-9._~:@%+,;=!/{}-]*", "a path like /api/items/{item}")
+]
+
+HeaderName = Annotated[str, text_like(r"[A-Za-z0-9_-]+", "a name of a header", "X-Auth-Token")]
+
+Status = Annotated[int, Meta(ge=100, le=599, examples=[200])]
+
+BodySize = Annotated[str, text_like(r"[1-9][0-9]*[kKmMgG]?", "a size like 64k")]
+
+OptionalBodySize = Annotated[str, text_like(r"([1-9][0-9]*[kKmMgG]?)?", "a size like 64k")]
+
+RetryWords = Annotated[
+    str,
+    text_like(
+        r"((connect|lost)( [1-5][0-9][0-9])*)?",
+        "connect or lost, then statuses, like `lost 500 502`",
+    ),
+]
+
+Requirement = Annotated[str, text_like(r"(R[0-9]+)?", "a requirement like R4")]
+
+Count = Annotated[int, Meta(ge=0)]
+
+Positive = Annotated[int, Meta(ge=1)]
+
+Percent = Annotated[float, Meta(ge=0, le=100)]
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+Duration = Annotated[int, Meta(ge=1, le=86400)]
+"""Seconds."""

@@ -5,9 +5,34 @@ Every struct is one table of `service.toml`; a key that is left out has the defa
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
+
+from ..engine.kinds import Port
+from .kinds import (
+    AddressFamily,
+    Count,
+    Duration,
+    EnvironmentName,
+    Extension,
+    FileBeside,
+    HeaderName,
+    HostPath,
+    Identifier,
+    IndexStatement,
+    Line,
+    MemorySize,
+    OptionalFileBeside,
+    OptionalHostPath,
+    OptionalLine,
+    OptionalUser,
+    Package,
+    Positive,
+    TableName,
+    UserName,
+    Word,
+)
 
 
 class ServiceTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -17,11 +42,11 @@ class ServiceTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class ProgramNames(ServiceTable, frozen=True):
     """What the program is called, and what it needs of Debian."""
 
-    name: str
+    name: UserName
     """Names the binary in a release, the unit and the database."""
-    user: str = ""
+    user: OptionalUser = ""
     """The unprivileged account that it runs as. Default: `name`."""
-    packages: tuple[str, ...] = ()
+    packages: tuple[Package, ...] = ()
     """Debian packages that it needs on an app node."""
     version: tuple[str, ...] = ()
     """Arguments with which it prints its version."""
@@ -32,7 +57,7 @@ class SettingRule(ServiceTable, frozen=True):
 
     pattern: str = ".*"
     """A regular expression that the whole value must match."""
-    description: str = "a text"
+    description: Line = "a text"
     """What it must be, in words, for the error message."""
     default: str | None = None
     """The value of a site that gives none. Without a default, the site file must give one."""
@@ -41,7 +66,7 @@ class SettingRule(ServiceTable, frozen=True):
 class SecretRule(ServiceTable, frozen=True):
     """A random value, made once for each site, the same on all app nodes."""
 
-    bytes: int = 24
+    bytes: Annotated[int, Meta(ge=8, le=1024)] = 24
     """Random bytes, before they are written as text."""
     form: Literal["url", "hex", "base64"] = "url"
     """How they are written."""
@@ -50,11 +75,11 @@ class SecretRule(ServiceTable, frozen=True):
 class Sandbox(ServiceTable, frozen=True):
     """What the program may do beyond the usual hardening of its unit. It can only widen it."""
 
-    families: tuple[str, ...] = ()
+    families: tuple[AddressFamily, ...] = ()
     """Address families of sockets besides IPv4 and IPv6, like `AF_UNIX`."""
     writable_code: bool = False
     """Whether memory may be both writable and executable, as a just-in-time compiler needs."""
-    writes: tuple[str, ...] = ()
+    writes: tuple[HostPath, ...] = ()
     """Folders that it may write to, besides those of `[[directory]]`."""
     port_below_1024: bool = False
     """Whether it may listen on a port below 1024."""
@@ -65,20 +90,20 @@ class Sandbox(ServiceTable, frozen=True):
 class Start(ServiceTable, frozen=True):
     """How a process starts, ends, and how long it lives. Times in seconds."""
 
-    command: tuple[str, ...] = ()
+    command: tuple[Line, ...] = ()
     """The arguments of the service. Default: as discovered."""
-    environment: dict[str, str] = {}
+    environment: dict[EnvironmentName, str] = {}
     """Environment variables. Texts may use the variables of templates."""
-    directory: str = "/"
+    directory: HostPath = "/"
     """The working directory."""
-    memory_max: str = "512M"
+    memory_max: MemorySize = "512M"
     """The memory limit. Above it the kernel kills the process and systemd starts it again."""
-    lifetime: int = 0
+    lifetime: Count = 0
     """Age at which the healer drains and restarts the process, before the process dies; 0:
     never."""
-    ready_seconds: int = 50
+    ready_seconds: Duration = 50
     """The longest time from start to the first right answer."""
-    stop_seconds: int = 5
+    stop_seconds: Duration = 5
     """The longest time from SIGTERM to the end; then it is killed."""
     graceful_stop: bool = True
     """Whether it finishes requests in flight on SIGTERM. If not, a drain waits until none is."""
@@ -88,7 +113,7 @@ class Start(ServiceTable, frozen=True):
 class Listen(ServiceTable, frozen=True):
     """Where the program listens, if discovery shall not decide."""
 
-    port: int
+    port: Port
     address: Literal["any", "node"] = "any"
     """`any`: all addresses of the host; `node`: the host's `address` of the site file."""
 
@@ -96,11 +121,11 @@ class Listen(ServiceTable, frozen=True):
 class ConfigFile(ServiceTable, frozen=True):
     """A file that the program reads. It belongs to root; the program's group may read it."""
 
-    name: str
+    name: Word
     """Other texts name its path as `{{ file.NAME }}`."""
-    template: str
+    template: FileBeside
     """The file beside `service.toml` that it is rendered from (Jinja)."""
-    path: str = ""
+    path: OptionalHostPath = ""
     """Where it goes on the host. Default: where discovery saw that the program reads it."""
     mode: Literal["0600", "0640", "0644"] = "0640"
     change: Literal["restart", "reload", "nothing"] = "restart"
@@ -110,9 +135,9 @@ class ConfigFile(ServiceTable, frozen=True):
 class KeptDirectory(ServiceTable, frozen=True):
     """A folder that the program writes to."""
 
-    path: str
+    path: HostPath
     holds: Literal["state", "cache", "uploads", "log"] = "cache"
-    max_mb: int = 0
+    max_mb: Count = 0
     """The most that it may hold, in megabytes; 0: no bound."""
 
 
@@ -120,13 +145,13 @@ class LogRule(ServiceTable, frozen=True):
     """Where the program logs. Default: as discovered."""
 
     to: Literal["journal", "file"]
-    max_mb: int = 64
+    max_mb: Positive = 64
 
 
 class ClientAddress(ServiceTable, frozen=True):
     """How the program learns the address of a client."""
 
-    address: str = "X-Forwarded-For"
+    address: HeaderName = "X-Forwarded-For"
 
 
 class NodeState(ServiceTable, frozen=True):
@@ -135,19 +160,19 @@ class NodeState(ServiceTable, frozen=True):
     state: Literal["none", "cache", "own"] = "none"
     """`cache`: answers may differ between nodes for `cache_seconds`. `own`: what a node keeps is
     lost with the node."""
-    cache_seconds: int = 0
+    cache_seconds: Count = 0
     active: Literal["all", "one"] = "all"
     """`one`: a single writer; the other node stands by."""
-    sticky: str = ""
+    sticky: OptionalLine = ""
     """What ties a client to a node: `cookie:NAME`, `query:NAME`, `header:NAME` or `source`."""
 
 
 class Migration(ServiceTable, frozen=True):
     """How a release changes the tables, once, before its first node is rolled."""
 
-    command: tuple[str, ...]
+    command: tuple[Line, ...]
     """The arguments of the new release that change the tables and end."""
-    environment: dict[str, str] = {}
+    environment: dict[EnvironmentName, str] = {}
     """Variables for this command, besides those of `[start]`."""
     version: str = ""
     """A query whose single value is the version of the tables."""
@@ -156,36 +181,36 @@ class Migration(ServiceTable, frozen=True):
     compatible: Literal["previous", "none"] = "previous"
     """`previous`: the release before works on the new tables, so a rollback changes the binary
     only."""
-    seconds: int = 600
+    seconds: Duration = 600
 
 
 class SeedRule(ServiceTable, frozen=True):
     """How an empty database gets its first rows: by a command of the program, or by SQL."""
 
-    command: tuple[str, ...] = ()
-    sql: str = ""
+    command: tuple[Line, ...] = ()
+    sql: OptionalFileBeside = ""
     """A file beside `service.toml`. A statement names a value as `:NAME`, or `:'NAME'` as text."""
-    values: dict[str, str] = {}
-    rows: tuple[str, ...] = ()
+    values: dict[Word, str] = {}
+    rows: tuple[TableName, ...] = ()
     """Tables that must not be empty afterwards."""
-    seconds: int = 3600
+    seconds: Duration = 3600
 
 
 class IndexRule(ServiceTable, frozen=True):
     """An index that the program's own tables lack."""
 
-    sql: str
+    sql: IndexStatement
     """The statement as `pg_get_indexdef` prints it."""
 
 
 class DatabaseNeeds(ServiceTable, frozen=True):
     """What the program needs of PostgreSQL."""
 
-    schemas: tuple[str, ...] = ("public",)
-    extensions: tuple[str, ...] = ()
-    connections: int = 20
+    schemas: tuple[Identifier, ...] = ("public",)
+    extensions: tuple[Extension, ...] = ()
+    connections: Positive = 20
     """The most connections of one app node."""
-    role_not: tuple[str, ...] = ()
+    role_not: tuple[Identifier, ...] = ()
     """Names that its database role must not have."""
     migrate: Migration | None = None
     seed: SeedRule | None = None

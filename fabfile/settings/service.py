@@ -5,9 +5,23 @@ Everything else derives from one `Service` value, so another program needs no ot
 
 from __future__ import annotations
 
-from msgspec import field
+from typing import Annotated
+
+from msgspec import Meta, field
 
 from .endpoint import CacheRule, Endpoint, ValueRule
+from .kinds import (
+    BodySize,
+    Count,
+    HeaderName,
+    Line,
+    Method,
+    Percent,
+    Positive,
+    Status,
+    UrlPath,
+    Word,
+)
 from .program import (
     ClientAddress,
     ConfigFile,
@@ -36,29 +50,29 @@ ROW_ORDER = (
 class HealthPage(ServiceTable, frozen=True):
     """A request that asks how a process is, and what the right answer to it looks like."""
 
-    path: str
-    method: str = "GET"
-    headers: dict[str, str] = {}
+    path: UrlPath
+    method: Method = "GET"
+    headers: dict[HeaderName, str] = {}
     content: str = ""
     """The body of the request."""
-    status: tuple[int, ...] = (200,)
+    status: tuple[Status, ...] = (200,)
     equals: str = ""
     """The whole body of a right answer; empty: any."""
     body: str = ""
     """A text in the body of a right answer; empty: any."""
     not_contains: str = ""
     """A text that no right answer contains; empty: none."""
-    unavailable: tuple[int, ...] = (500,)
+    unavailable: tuple[Status, ...] = (500,)
     """Statuses of every call that needs the database while the database is down."""
-    seconds: float = 1.0
+    seconds: Annotated[float, Meta(ge=0.1, le=60)] = 1.0
     """The longest time for an answer."""
 
 
 class IllAnswer(ServiceTable, frozen=True):
     """The answer of an ill process to everything."""
 
-    status: int
-    body: str
+    status: Status
+    body: Line
 
 
 class Health(ServiceTable, frozen=True):
@@ -68,7 +82,7 @@ class Health(ServiceTable, frozen=True):
 
     live: HealthPage
     database: HealthPage | None = None
-    busy: tuple[int, ...] = (503,)
+    busy: tuple[Status, ...] = (503,)
     """Statuses at its limit: the process refuses the request, but is healthy."""
     ill: IllAnswer | None = None
 
@@ -76,32 +90,32 @@ class Health(ServiceTable, frozen=True):
 class Limits(ServiceTable, frozen=True):
     """The limits of one node."""
 
-    rate: int = 0
+    rate: Count = 0
     """Requests per second that the balancer sends; 0: no bound. Checks and retries are added."""
-    in_flight: int = 16
+    in_flight: Positive = 16
     """Requests in flight at one endpoint."""
-    body: str = "64k"
+    body: BodySize = "64k"
     """The largest body of a request, as nginx writes sizes."""
-    header: str = "8k"
+    header: BodySize = "8k"
 
 
 class PromisedLoad(ServiceTable, frozen=True):
     """The load that the service must carry: requests per second for one minute (`peak`) and without
     end (`steady`), the p90 of the answers, and the share that may fail."""
 
-    peak: float = 120.0
-    steady: float = 60.0
-    p90_ms: int = 400
-    errors_percent: float = 1.0
-    headers: dict[str, str] = {}
+    peak: Annotated[float, Meta(ge=1)] = 120.0
+    steady: Annotated[float, Meta(ge=1)] = 60.0
+    p90_ms: Positive = 400
+    errors_percent: Percent = 1.0
+    headers: dict[HeaderName, str] = {}
     """Headers of every sample request. Their values are secrets."""
 
 
 class FaultRequest(ServiceTable, frozen=True):
     """The request of a fault."""
 
-    path: str
-    method: str = "POST"
+    path: UrlPath
+    method: Method = "POST"
     body: str = ""
 
 
@@ -136,12 +150,12 @@ class LabBinaries(ServiceTable, frozen=True):
 class Service(ServiceTable, frozen=True):
     """A whole program. The order of the endpoints counts: the first that matches wins."""
 
-    format: int
-    title: str
+    format: Positive
+    title: Line
     program: ProgramNames
     health: Health
-    settings: dict[str, SettingRule] = field(default_factory=dict, name="setting")
-    secrets: dict[str, SecretRule] = field(default_factory=dict, name="secret")
+    settings: dict[Word, SettingRule] = field(default_factory=dict, name="setting")
+    secrets: dict[Word, SecretRule] = field(default_factory=dict, name="secret")
     start: Start = Start()
     listen: Listen | None = None
     files: tuple[ConfigFile, ...] = field(default=(), name="file")
@@ -152,9 +166,9 @@ class Service(ServiceTable, frozen=True):
     nodes: NodeState = NodeState()
     database: DatabaseNeeds | None = None
     load: PromisedLoad = PromisedLoad()
-    values: dict[str, ValueRule] = field(default_factory=dict, name="value")
+    values: dict[Word, ValueRule] = field(default_factory=dict, name="value")
     endpoints: tuple[Endpoint, ...] = field(default=(), name="endpoint")
-    faults: dict[str, FaultCall] = field(default_factory=dict, name="fault")
+    faults: dict[Word, FaultCall] = field(default_factory=dict, name="fault")
     lab: LabBinaries = LabBinaries()
 
     @property

@@ -124,6 +124,20 @@ WRONG: list[tuple[str, str, str]] = [
         "value.item.form is not a key; did you mean from?",
     ),
     ("[load]", '[nodes]\nstate = "both"\n[load]', "nodes.state must be none, cache or own"),
+    ('name = "shop"', 'name = "My Shop"', "program.name must be a name of small letters, digits,"),
+    (
+        'template = "shop.conf"',
+        'template = "../x"',
+        "file[0].template of main must be a file beside",
+    ),
+    (
+        'path = "/items/{item}"',
+        'path = "/items/{item}"\nretry = "any"',
+        "endpoint[2].retry of item must be connect or lost, then statuses, like `lost 500 502`",
+    ),
+    ("[201]", "[2010]", "endpoint[1].expect.status of item_new must be from 100 to 599, not 2010"),
+    ("[201]", "201", "endpoint[1].expect.status of item_new must be a list like [200], not 201"),
+    ("token = {}", '"to ken" = {}', "secret must be a word of small letters, digits"),
     ("format = 1", 'format = "1"', "format must be a whole number, not '1'"),
 ]
 
@@ -295,6 +309,15 @@ REFUSED: list[tuple[Rule, tuple[str, str], str]] = [
         ('path = "/items"', 'path = "/items"\nidempotent = true'),
         "endpoint[1].idempotent of item_new is true, but its expect has neither repeated nor"
         " absent",
+    ),
+    (
+        call_rules.refuse_hidden_endpoints,
+        (
+            'path = "/words/{word}"',
+            'path = "/words/{word}"\n[[endpoint]]\nname = "x"\nmethod = "PUT"\npath = "/words/7"',
+        ),
+        "endpoint[4].path of x (PUT /words/7) is always matched first by endpoint[3], word (GET"
+        " /words/{word})",
     ),
     (
         call_rules.refuse_hidden_endpoints,
