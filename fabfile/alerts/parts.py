@@ -10,6 +10,7 @@ from ..settings.bounds import (
     LOCK_WAIT_SECONDS,
     certificate_warn_days,
 )
+from ..settings.edge import Edge
 from ..settings.settings import Settings
 from .rule import HOST, AlertRule
 
@@ -130,11 +131,15 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
         "40s",
         "page",
         f"{HOST} does not serve over {{{{ $labels.scheme }}}}",
-        "nothing while the other edge holds the address; there is no spare",
+        "nothing while the other edge serves; there is no spare"
+        if settings.edge.external
+        else "nothing while the other edge holds the address; there is no spare",
         "fab incident.edge-down",
         {"what": "one edge"},
     )
-    if settings.edge.address:
+    if settings.edge.external:
+        yield _balancer_rule(settings.edge)
+    elif settings.edge.address:
         yield from _address_rules(settings.edge.address)
     yield from _certificate_rules(certificate_warn_days(settings))
     yield AlertRule(
@@ -155,6 +160,20 @@ def edge_rules(settings: Settings) -> Iterator[AlertRule]:
         " {{ $value | humanizeDuration }}",
         "nothing, but a spare is missing",
         "fab status",
+    )
+
+
+def _balancer_rule(edge: Edge) -> AlertRule:
+    """Some edge must pass the health checks of the provider's balancer."""
+    return AlertRule(
+        "edge-down",
+        f"sum({edge.serving_figure}) == 0",
+        LOST,
+        "page",
+        f"no edge can serve behind {edge.address}",
+        "no answer at all",
+        "fab incident.edge-down",
+        {"what": "no edge can serve"},
     )
 
 

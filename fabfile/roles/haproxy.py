@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..alerts.objectives import service_objectives
-from ..control.haproxy import EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT, backend_name
+from ..control.haproxy import ABLE_PORT, EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT, backend_name
 from ..control.haproxy_stats import ADMIN
 from ..engine.host import Node
 from ..engine.step import Step
@@ -175,6 +175,7 @@ def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
         address=edge.address,
         lease=LEASE,
         inner=HAPROXY_PORT,
+        able=ABLE_PORT,
         slow=USUAL_SLOW_MS,
         peers=other_edges(settings, edge),
         monitors=settings.monitors,

@@ -14,8 +14,9 @@ from ..engine.errors import RunbookError
 from ..engine.files import create_secret
 from ..engine.host import HostSsh, Node
 from ..engine.secret import Secret
+from .edge import Edge
 from .inventory import ROLES, Inventory
-from .settings import Acme, App, Database, Edge, Gate, Monitoring, Settings, Ssh, Tls
+from .settings import Acme, App, Database, Gate, Monitoring, Settings, Ssh, Tls
 from .value_rules import EXAMPLES, RANGES, TEXTS
 
 
@@ -49,7 +50,7 @@ class Reader:
         if not made["ssh"].user and not made["ssh"].config:
             raise self._wrong_value("ssh.user", "is missing")
         inventory = self._read_inventory(data.get("hosts", {}))
-        self._check_floating_address(made["edge"], inventory)
+        self._check_shared_address(made["edge"], inventory)
         self._check_acme(made["tls"])
         for key, half in made["monitoring"].missing_halves():
             raise self._wrong_value(half, f"is missing: {key} does nothing without it")
@@ -71,8 +72,11 @@ class Reader:
         address = edge.address or edges[0].address if edges else ""
         return f"http://{address}" + ("" if edge.port == 80 else f":{edge.port}") if address else ""
 
-    def _check_floating_address(self, edge: Edge, inventory: Inventory) -> None:
-        """Refuse a floating address that is no IPv4 address, or that a host has already."""
+    def _check_shared_address(self, edge: Edge, inventory: Inventory) -> None:
+        """Refuse an address of the edges that is no IPv4 address, or that a host has already, and
+        settings that contradict the way to reach them."""
+        for key, what in edge.find_contradictions():
+            raise self._wrong_value(key, what)
         if not edge.address:
             return
         if not is_ipv4(edge.address):
@@ -81,7 +85,7 @@ class Reader:
             )
         if taken := [node.name for node in inventory.nodes if node.address == edge.address]:
             raise self._wrong_value(
-                "edge.address", f"must be free to move, but {edge.address} is {taken[0]}'s own"
+                "edge.address", f"must belong to no host, but {edge.address} is {taken[0]}'s own"
             )
 
     def _check_acme(self, tls: Tls) -> None:

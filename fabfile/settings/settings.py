@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from ..engine.host import Node
 from ..engine.secret import Secret
 from .bingo import SERVICE
+from .edge import Edge
 from .inventory import Inventory
 from .project import PROJECT
 
@@ -82,38 +83,6 @@ class Database:
     """PostgreSQL's `work_mem`: memory for one sort or hash."""
     max_connections: int = 200
     """PostgreSQL's `max_connections`."""
-
-
-@dataclass(frozen=True)
-class Edge:
-    """What users reach: nginx, HAProxy and the floating address."""
-
-    address: str = ""
-    """The floating IPv4 address that moves between the edges. Leave it out on a site with one
-    edge."""
-    port: int = 80
-    """The TCP port for http."""
-    https_port: int = 443
-    """The TCP port for https, and the UDP port for HTTP/3."""
-    http3: bool = True
-    """Whether the edges serve HTTP/3. It needs nginx 1.25 or newer (Debian 13)."""
-    vrrp_id: int = 77
-    """The VRRP id. It must differ from that of every other keepalived pair in the same
-    network."""
-    node_maxconn: int = SERVICE.limits.in_flight
-    """Requests in flight at one app node and endpoint. More wait in the balancer."""
-    node_rate: int = SERVICE.limits.rate
-    """Requests per second that one app node gets. More wait a moment, or are refused. Keep it
-    below the app's own limit of 100, because health checks and retries come on top."""
-    stats_port: int = 8404
-    """The TCP port of HAProxy's statistics and Prometheus metrics, on the edge's loopback
-    only."""
-    healer_port: int = 8405
-    """The TCP port, on the edge's own address, where healers read the balancer and drain their
-    own node. It answers the app nodes only."""
-    replace: tuple[str, ...] = ()
-    """Programs (nginx, haproxy, keepalived) whose existing configuration, written by others,
-    the first deploy may replace. Without it such an edge is refused."""
 
 
 @dataclass(frozen=True)
@@ -227,8 +196,8 @@ class Settings:
     """Names the folder of this site's runs, facts and reports: `.runbook/NAME`. Default: the name
     of the site file without its ending."""
     service: str
-    """The address that users call and that `fab check` measures. Default: the floating address,
-    else the address of the first edge."""
+    """The address that users call and that `fab check` measures. Default: `edge.address`, else the
+    address of the first edge."""
     ssh: Ssh
     app: App
     database: Database

@@ -8,7 +8,7 @@ import pytest
 from samples import site
 
 from fabfile.health.entrance import _list_entrances
-from fabfile.settings.settings import Edge
+from fabfile.settings.edge import Edge
 
 OWN = [("the floating address", "192.0.2.10", 80), ("the floating address", "192.0.2.10", 443)]
 
