@@ -1,16 +1,13 @@
-"""Rules about the parts of the service: app nodes, edges, the database. Pure."""
+"""Rules about hosts that are lost, the app on its nodes, and the database. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..settings.bingo import SERVICE
 from ..settings.bounds import (
     IDLE_TRANSACTION_SECONDS,
     LOCK_WAIT_SECONDS,
-    certificate_warn_days,
 )
-from ..settings.edge import Edge
 from ..settings.settings import Settings
 from .rule import HOST, AlertRule
 
@@ -21,8 +18,6 @@ LOST = "25s"
 wait of 5 s, somebody is called within 40 s."""
 COVERED = "nothing: the other app nodes carry the load; the next failure would be felt"
 """What users feel of one app node less."""
-FORGOTTEN_DRAIN = 4 * 3600
-"""Seconds after which a drain has been forgotten: a maintenance takes less."""
 
 
 def lost_rules() -> Iterator[AlertRule]:
@@ -109,118 +104,6 @@ def app_rules() -> Iterator[AlertRule]:
         "nothing yet, or answers that differ between two calls",
         "fab releases",
         {"what": "releases differ"},
-    )
-
-
-def edge_rules(settings: Settings) -> Iterator[AlertRule]:
-    """The way in: what comes from outside, the address, certificates, the cache, drains."""
-    outside = 'probe_success{job="outside",via="address"} == 0'
-    yield AlertRule(
-        "edge-down",
-        outside,
-        "20s",
-        "page",
-        "the service does not answer over {{ $labels.scheme }}",
-        "no answer over {{ $labels.scheme }}, or a wrong one",
-        "fab incident.edge-down",
-        {"what": "no answer from outside"},
-    )
-    yield AlertRule(
-        "edge-down",
-        'probe_success{job="outside",via="edge"} == 0 unless on (host) (up{job="node"} == 0)',
-        "40s",
-        "page",
-        f"{HOST} does not serve over {{{{ $labels.scheme }}}}",
-        "nothing while the other edge serves; there is no spare"
-        if settings.edge.external
-        else "nothing while the other edge holds the address; there is no spare",
-        "fab incident.edge-down",
-        {"what": "one edge"},
-    )
-    if settings.edge.external:
-        yield _balancer_rule(settings.edge)
-    elif settings.edge.address:
-        yield from _address_rules(settings.edge.address)
-    yield from _certificate_rules(certificate_warn_days(settings))
-    yield AlertRule(
-        "cache-stale",
-        f"time() - runbook_cache_asked_seconds > {SERVICE.cache.max_age}",
-        "30s",
-        "inform",
-        f'the answer that {HOST} caches is {{{{ $value | printf "%.0f" }}}} s old',
-        "some users wait for a new answer; no user gets one that is too old",
-        "fab incident.cache-stale",
-    )
-    yield AlertRule(
-        "drain-forgotten",
-        f"time() - runbook_drained_since_seconds > {FORGOTTEN_DRAIN}",
-        "1m",
-        "inform",
-        f"{HOST} keeps {{{{ $labels.name }}}} out of service for"
-        " {{ $value | humanizeDuration }}",
-        "nothing, but a spare is missing",
-        "fab status",
-    )
-
-
-def _balancer_rule(edge: Edge) -> AlertRule:
-    """Some edge must pass the health checks of the provider's balancer."""
-    return AlertRule(
-        "edge-down",
-        f"sum({edge.serving_figure}) == 0",
-        LOST,
-        "page",
-        f"no edge can serve behind {edge.address}",
-        "no answer at all",
-        "fab incident.edge-down",
-        {"what": "no edge can serve"},
-    )
-
-
-def _address_rules(address: str) -> Iterator[AlertRule]:
-    """Exactly one edge must hold the floating address."""
-    yield AlertRule(
-        "edge-down",
-        "sum(runbook_holds_address) == 0",
-        LOST,
-        "page",
-        f"no edge holds {address}",
-        "no answer at all",
-        "fab incident.edge-down",
-        {"what": "nobody holds the address"},
-    )
-    yield AlertRule(
-        "edge-down",
-        "sum(runbook_holds_address) > 1",
-        LOST,
-        "page",
-        f"more than one edge holds {address}",
-        "broken connections, now and then",
-        "fab incident.edge-down",
-        {"what": "two hold the address"},
-    )
-
-
-def _certificate_rules(warn_days: int) -> Iterator[AlertRule]:
-    """The certificate as blackbox sees it served."""
-    days = "(min by (host) (probe_ssl_earliest_cert_expiry) - time()) / 86400"
-    yield AlertRule(
-        "certificate",
-        f"{days} < {warn_days}",
-        "10m",
-        "inform",
-        f'the certificate of {HOST} ends in {{{{ $value | printf "%.1f" }}}} days',
-        "nothing before it ends; then every https client refuses",
-        "inv certs.status",
-    )
-    yield AlertRule(
-        "certificate",
-        f"{days} < 3",
-        "1m",
-        "page",
-        f'the certificate of {HOST} ends in {{{{ $value | printf "%.1f" }}}} days',
-        "nothing before it ends; then every https client refuses",
-        "inv certs.renew",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..alerts.parts import FORGOTTEN_DRAIN
+from ..alerts.edges import FORGOTTEN_DRAIN
 from ..console.rollup import open_console
 from ..control.balancer import Balancer
 from ..control.edges import Edges

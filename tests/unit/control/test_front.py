@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from samples import NODES, balanced_site, site, watched_site
 
-from fabfile.alerts.parts import edge_rules
+from fabfile.alerts.edges import edge_rules
 from fabfile.control import external_balancer
 from fabfile.control.edge_drain import EDGE_DRAINED
 from fabfile.control.edges import _other_able_edges

@@ -13,7 +13,7 @@ from fabfile.control.clocks import ClockOffset
 from fabfile.engine.converge import State
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading, join_probes
-from fabfile.flows.preflight import HostAnswers, _judge_host
+from fabfile.flows.preflight_hosts import HostAnswers, judge_host
 from fabfile.flows.preflight_table import Findings
 from fabfile.health.network import NetworkView
 from fabfile.rollout import fitness
@@ -303,10 +303,10 @@ def test_only_a_floating_address_needs_a_shared_network(settings: Settings, aske
     conditions = [Precondition("address", "true", lambda reading: [])]
     exact = ClockOffset(0.0, 0.1)
     findings = Findings()
-    _judge_host(
+    judge_host(
         settings,
         EDGE1,
-        HostAnswers(conditions, [apart], exact, NetworkView([], {}), None, False),
+        HostAnswers("ops", conditions, [apart], exact, NetworkView([], {}), None, False),
         findings,
     )
     rows = {row.check: row.held for row in findings.rows}
