@@ -24,7 +24,12 @@ local function capacity(txn)
         waiting_since = now()
     end
     in_service = up
+{% if shared %}
+    -- The other edges that serve users send requests to the same nodes.
+    return RATE * (up > 0 and up or #NODES) / (1 + txn.f:nbsrv("busy_edges"))
+{% else %}
     return RATE * (up > 0 and up or #NODES)
+{% endif %}
 end
 
 -- Advance `served` to the present time. Return the capacity.

@@ -144,6 +144,7 @@ def _script_step(path: str, settings: Settings) -> File:
         edge=settings.edge,
         nodes=settings.inventory.having("app"),
         health=SERVICE.health,
+        shared=settings.edge.external and len(settings.inventory.having("edge")) > 1,
     )
     common = "" if path == SCRIPTS[0] else f" lua-load {SCRIPTS[0]}\\n"
     config = f"printf 'global\\n{common} lua-load %s\\n' {{}}"
