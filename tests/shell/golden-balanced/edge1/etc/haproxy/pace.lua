@@ -24,14 +24,15 @@ local function capacity(txn)
         waiting_since = now()
     end
     in_service = up
-    -- The other edges that serve users send requests to the same nodes.
-    return RATE * (up > 0 and up or #NODES) / (1 + txn.f:nbsrv("busy_edges"))
+    return RATE * (up > 0 and up or #NODES)
 end
 
--- Advance `served` to the present time. Return the capacity.
+-- Advance `served` to the present time. Return the requests per second that may pass here.
 local function turn(txn)
-    local time, rate = math.max(now(), looked), capacity(txn)
-    served = math.max(math.min(served + (time - looked) * rate, issued + BURST), served)
+    -- The other edges that serve users send requests to the same nodes.
+    local share = 1 / (1 + txn.f:nbsrv("busy_edges"))
+    local time, rate, burst = math.max(now(), looked), capacity(txn) * share, BURST * share
+    served = math.max(math.min(served + (time - looked) * rate, issued + burst), served)
     looked = time
     return rate
 end
