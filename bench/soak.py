@@ -50,7 +50,7 @@ class Outages:
             if isinstance(seen, AppSeen):
                 before, self._ready[host] = any(self._ready.values()), seen.ready
                 self.none_ready += before and not any(self._ready.values())
-            if isinstance(seen, EdgeSnapshot) and seen.holds and seen.nodes:
+            if isinstance(seen, EdgeSnapshot) and seen.serves and seen.nodes:
                 if seen.up:
                     self.double_s += when - self._none_since if self._none_since else 0.0
                     self._none_since = None

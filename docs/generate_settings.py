@@ -15,13 +15,13 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from fabfile.engine.host import HostSsh, Node
 from fabfile.settings.decoding import describe_kind, list_keys, unwrap_kind
+from fabfile.settings.edge import Edge
 from fabfile.settings.inventory import ROLES
 from fabfile.settings.monitoring import Monitoring
 from fabfile.settings.settings import (
     Acme,
     App,
     Database,
-    Edge,
     Gate,
     Settings,
     Ssh,
@@ -48,8 +48,8 @@ SITE_KEYS = ("name", "service", "firewall")
 INTRODUCTION = """\
 # Settings
 
-This page is generated from `fabfile/settings/settings.py`. To change it, change the docstrings
-there, then run `python -m docs.generate_settings`.
+This page is generated from `fabfile/settings/settings.py` and `fabfile/settings/edge.py`. To change
+it, change the docstrings there, then run `python -m docs.generate_settings`.
 
 The site file is TOML. It is the file that `SITE` names, else `site.toml`, else that of the running
 lab. Relative paths in it are relative to its folder. `site.example.toml` is a template with every

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from invoke import Collection
 
-from .engine.terminal import accept_any_encoding
+from .engine.terminal import accept_any_encoding, end_with_reader
 from .menu import drills, incidents, on_call, releases, seeing, service
 
-accept_any_encoding()  # before `fab --list` prints
+# Before `fab --list` prints.
+accept_any_encoding()
+end_with_reader()
 
 namespace = Collection(
     releases.deploy,

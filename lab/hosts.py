@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import container, disk, image, mirror, network, preflight, releases, sitefile, ssh
+from . import balancer, container, disk, image, mirror, network, preflight, releases, sitefile, ssh
 from .build import BuildError, build_stand_in
 from .errors import LabError
 from .lock import hold_lock
@@ -108,6 +108,7 @@ def _up_as_root(names: list[str], settings: dict[str, str], binary: str) -> None
                 disk.write_settings(lab, name, _read_stand_in_settings(lab))
         sitefile.pin_host_keys(lab, lab.made())
         ssh.wait_for_login(lab, names)
+        balancer.set_up_balancer(lab, names)
         sitefile.take_binary(lab, Path(binary))
         sitefile.write_site_file(lab, lab.made(), _read_settings(lab)["deaths"])
         report(
@@ -227,10 +228,9 @@ def power_on(name: str) -> None:
 def pin_release(kind: str) -> str:
     """Pin a release of `kind` (see releases.py) in the site file; return the release's id."""
     if kind not in releases.KINDS:
-        known = ", ".join(releases.KINDS)
         raise LabError(
             f"there is no release kind called {kind}",
-            f"the kinds are {known}",
+            f"the kinds are {', '.join(releases.KINDS)}",
             "inv lab.release good",
         )
     return _pin_as_root(kind, _build_binary())

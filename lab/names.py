@@ -38,10 +38,18 @@ HOSTS = {
 }
 """The hosts that `lab.up` makes."""
 
+BALANCER = "lb1"
+"""The host that stands in for a provider's balancer. It has no role: the runbook does not know it,
+as it does not know a provider's."""
+
 BASTION = "bastion1"
 """The host through which the others are reached. It has no role: the runbook only passes it."""
 
-ALL = HOSTS | {"mon1": Host("mon1", 41, ("monitoring",)), BASTION: Host(BASTION, 61, ())}
+ALL = HOSTS | {
+    "mon1": Host("mon1", 41, ("monitoring",)),
+    BALANCER: Host(BALANCER, 51, ()),
+    BASTION: Host(BASTION, 61, ()),
+}
 """HOSTS, and the hosts that `lab.up` makes only when they are named: the service does not need
 them."""
 

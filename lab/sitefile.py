@@ -1,7 +1,8 @@
 """What the runbook gets from the lab: keys, host keys, the database password, the binary, the site
 file.
 
-With two edges the service is at the floating address; with one edge it is at that edge's address.
+With the stand-in of a provider's balancer, the service is at its address. Otherwise, with two edges
+it is at the floating address, and with one edge at that edge's.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import shutil
 import tomllib
 from pathlib import Path
 
+from .balancer import render_balancer_settings
 from .errors import LabError
 from .files import replace_file
-from .names import ALL, BASTION, USER, Lab
+from .names import ALL, BALANCER, BASTION, USER, Lab
 from .shell import run
 
 HOST_KEY = "ssh_host_ed25519_key"
@@ -133,7 +135,9 @@ def render_site_file(lab: Lab, names: list[str], sha256: str, deaths: str = "rea
     If the app never crashes (`deaths` is off), it is not restarted for its age either.
     """
     edges = [name for name in names if "edge" in ALL[name].roles]
-    service_address = lab.floating if len(edges) > 1 else lab.address(edges[0]) if edges else ""
+    balanced = BALANCER in names
+    shared = lab.address(BALANCER) if balanced else lab.floating if len(edges) > 1 else ""
+    service_address = shared or (lab.address(edges[0]) if edges else "")
     service = f'service = "http://{service_address}"\n' if edges else ""
     head = f'name = "lab{lab.number}"\n{service}\n[ssh]\nuser = "{USER}"\nkey = "ssh/id_ed25519"\n'
     head += 'known_hosts = "ssh/known_hosts"\n'
@@ -150,7 +154,8 @@ def render_site_file(lab: Lab, names: list[str], sha256: str, deaths: str = "rea
     database = (
         '\n[database]\nname = "bingo"\nuser = "bingo"\npassword_file = "secrets/db-password"\n'
     )
-    edge = f'\n[edge]\naddress = "{lab.floating}"\n' if len(edges) > 1 else ""
+    edge = f'\n[edge]\naddress = "{shared}"\n' if shared else ""
+    edge += render_balancer_settings(lab) if balanced else ""
     tls = f'\n[tls]\nnames = ["{DNS_NAME}"]\nstore = "{TLS}"\n'
     return head + hosts + app + database + edge + tls
 

@@ -49,6 +49,7 @@ def _split_names(text: str) -> list[str] | None:
         "hosts": "Only these hosts, for example edge1,node1 (default: the five of the service).",
         "monitoring": "With mon1, the host that watches the others.",
         "bastion": "With bastion1: this machine reaches the other hosts by ssh through it only.",
+        "balancer": "With lb1, a stand-in for a provider's balancer, before the edges.",
         "deaths": (
             "How often the stand-in crashes: real, off, or a mean time in seconds (default: real)."
         ),
@@ -69,6 +70,7 @@ def up(
     hosts: str = "",
     monitoring: bool = False,
     bastion: bool = False,
+    balancer: bool = False,
     deaths: str = "",
     scale: str = "",
     bookworm: str = "",
@@ -82,12 +84,16 @@ def up(
     lab.up makes a second lab beside the first.
     """
     from . import hosts as lab_hosts
-    from .names import BASTION, HOSTS, current_lab
+    from .names import BALANCER, BASTION, HOSTS, current_lab
     from .settings import check_settings
 
     debian12 = [] if bookworm == "none" else _split_names(bookworm)
     names = _split_names(hosts)
-    extra = [*(["mon1"] if monitoring else []), *([BASTION] if bastion else [])]
+    extra = [
+        name
+        for name, wanted in (("mon1", monitoring), (BASTION, bastion), (BALANCER, balancer))
+        if wanted
+    ]
     if extra:
         names = [*(names or [*HOSTS, *current_lab().made()]), *extra]
     lab_hosts.up(

@@ -9,11 +9,12 @@ from pathlib import Path
 from fabfile.discovery.model import Destination, Facts
 from fabfile.engine.host import Node
 from fabfile.engine.secret import Secret
+from fabfile.settings.edge import Edge
 from fabfile.settings.inventory import Inventory
 from fabfile.settings.monitoring import Monitoring
 from fabfile.settings.project import PROJECT
 from fabfile.settings.service_file import read_service
-from fabfile.settings.settings import App, Database, Edge, Gate, Settings, Ssh, Tls
+from fabfile.settings.settings import App, Database, Gate, Settings, Ssh, Tls
 from fabfile.steps.cert import Material
 
 SHA256 = "5e" * 32
@@ -75,6 +76,19 @@ def site() -> Settings:
         program=PROGRAM,
         program_folder=PROJECT / "services/bingo",
     )
+
+
+def balanced_site() -> Settings:
+    """The same site behind a balancer of the provider, which sends PROXY headers and no UDP."""
+    edge = replace(
+        EDGE,
+        address="192.0.2.20",
+        address_by="external",
+        balancer=("192.0.2.5", "198.51.100.0/24"),
+        proxy_protocol=True,
+        http3=False,
+    )
+    return replace(site(), service="http://192.0.2.20", edge=edge)
 
 
 MONITOR = Node("mon1", "192.0.2.41", ("monitoring",))

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..settings.settings import Settings
+from .edges import edge_rules
 from .hosts import host_rules, own_rules, unit_rules
-from .parts import app_rules, database_rules, edge_rules, lost_rules
+from .parts import app_rules, database_rules, lost_rules
 from .rule import AlertRule
 
 

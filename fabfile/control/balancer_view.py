@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..engine.errors import RunbookError
@@ -12,14 +13,14 @@ from ..settings.settings import Settings
 from . import haproxy_stats
 from .haproxy import drain_record_probe, operator_drain_probe
 from .haproxy_stats import Server
-from .keepalived import holds_probe
+from .site_front import find_front
 
 
 class EdgeView(NamedTuple):
-    """The app nodes as one edge sees them, and whether that edge holds the floating address."""
+    """The app nodes as one edge sees them, and whether that edge serves users."""
 
     servers: dict[str, Server]
-    holds: bool
+    serves: bool
 
 
 class BalancerView:
@@ -28,6 +29,7 @@ class BalancerView:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.front = find_front(settings)
         self.fleet = open_fleet(settings, settings.inventory.having("edge"))
 
     def close(self) -> None:
@@ -37,26 +39,32 @@ class BalancerView:
     def view(self) -> dict[str, dict[str, Server]]:
         """The app nodes by edge. An edge without a running HAProxy is left out.
 
-        An edge that does not answer is left out when another edge holds the floating address,
-        because no user reaches it then.
+        An edge that does not answer is left out when another edge serves, and knows that no user
+        reaches the silent one.
 
         Raises:
             Unreachable: an edge does not answer and may still serve users.
         """
         results = self.fleet.each(self._read_edge)
         views = {edge: view for edge, view in results.items() if not isinstance(view, RunbookError)}
-        if not any(view.holds for view in views.values()):
+        silent = [edge for edge in self.fleet if edge.name not in views]
+        serving = [name for name, view in views.items() if view.serves]
+        if silent and not (serving and self._serve_nobody(silent, serving[0])):
             raise_first(results)
         return {edge: view.servers for edge, view in views.items() if view.servers}
 
     def _read_edge(self, edge: Node) -> EdgeView:
-        floating = self.settings.edge.address
         probes = [
             haproxy_stats.stat_script() + " 2>/dev/null; true",
-            holds_probe(floating) if floating else "false",
+            self.front.serving_probe(),
         ]
-        stat, holds = self.fleet.link(edge).read(probes)
-        return EdgeView(haproxy_stats.parse_stat(stat.out), holds.code == 0)
+        stat, serving = self.fleet.link(edge).read(probes)
+        return EdgeView(haproxy_stats.parse_stat(stat.out), serving.code == 0)
+
+    def _serve_nobody(self, silent: Sequence[Node], witness: str) -> bool:
+        """Whether users reach none of the edges `silent`, as the edge `witness` knows."""
+        probes = [self.front.unseen_probe(edge.address) for edge in silent]
+        return all(reading.code == 0 for reading in self.fleet.links[witness].read(probes))
 
     def _edges_of(self, node: str) -> list[str]:
         """The edges whose HAProxy knows `node`. A new node is known after its first edge phase."""

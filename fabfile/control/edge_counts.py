@@ -12,9 +12,10 @@ from ..engine.host import Node
 from ..engine.shell import Reading, q
 from ..settings.paths import CURL
 from ..settings.settings import Settings
+from .edge_drain import EDGE_DRAINED
 from .haproxy import BACKEND_PREFIX, DRAINS_PROBE, parse_drains
 from .haproxy_stats import healing_probe, parse_healing, stat_rows, stat_script
-from .keepalived import EDGE_DRAINED, holds_probe
+from .site_front import find_front
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class EdgeCounts:
     """By node: HAProxy's word, or `drained` or `restarting` for a node out on purpose."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """By drained node: who drained it and why."""
-    holds: bool = False
-    """Whether the edge holds the floating address."""
+    serves: bool = False
+    """Whether users reach this edge, as its front knows."""
     drained: str = ""
     """Who drained the edge and why; empty if it is not drained."""
 
@@ -74,7 +75,6 @@ def counts_probes(settings: Settings, edge: Node, users_port: int) -> list[str]:
 
     `users_port` is where mtail on the edge shows its figures; 0 on a site without monitoring.
     """
-    floating = settings.edge.address
     url = f"http://{edge.address}:{users_port}/metrics"
     figures = (
         f"{{ {CURL}{edge.address} -fsS --max-time 2 {q(url)} && echo {ANSWERED}; }} 2>&1 |"
@@ -86,14 +86,14 @@ def counts_probes(settings: Settings, edge: Node, users_port: int) -> list[str]:
         figures if users_port else "true",
         DRAINS_PROBE,
         healing_probe(settings.inventory.having("app")),
-        holds_probe(floating) if floating else "false",
+        find_front(settings).serving_probe(),
         f"cut -d' ' -f2- {EDGE_DRAINED} 2>/dev/null; true",
     ]
 
 
 def parse_counts(nodes: Sequence[Node], readings: Sequence[Reading]) -> EdgeCounts:
     """Parse the answers of `counts_probes` for the same `nodes`. Pure."""
-    uptime, stat, figures, drains, healing, holds, drained = readings
+    uptime, stat, figures, drains, healing, serving, drained = readings
     reasons = parse_drains(drains.out)
     healed = parse_healing(nodes, healing.out).drained
     endpoints: dict[str, Tally] = {}
@@ -121,7 +121,7 @@ def parse_counts(nodes: Sequence[Node], readings: Sequence[Reading]) -> EdgeCoun
         sessions,
         states,
         reasons,
-        holds=holds.code == 0,
+        serves=serving.code == 0,
         drained=drained.out.strip(),
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..engine.host import Node
 from ..engine.shell import STATE, Reading, q
 from ..settings.endpoint import Endpoint
-from ..settings.paths import OURS, TOOLS
+from ..settings.paths import CURL, OURS, TOOLS
+from ..settings.settings import Settings
 from ..settings.template import render_template
 from .haproxy_stats import ADMIN
 
@@ -14,9 +15,19 @@ HAPROXY_UNIT = "haproxy.service"
 HAPROXY_PORT = 8081
 """The TCP port of HAProxy for requests from nginx, on the loopback and for the other edge."""
 
+ABLE_PORT = 8083
+"""Behind a provider's balancer: the TCP port where HAProxy answers whether this edge can serve, on
+the loopback and for the other edge."""
+
 EDGE_HEALTH = "/edge-health"
 """The path that HAProxy answers itself. Status 200 means that the edge works, whatever the state of
 the app."""
+
+
+def check_command(settings: Settings) -> str:
+    """Shell command that succeeds when the edge can serve: a request passes nginx and HAProxy."""
+    curl = f"/usr/bin/{CURL}127.0.0.1 -sf -o /dev/null --max-time 0.9"
+    return f"{curl} http://127.0.0.1:{settings.edge.port}{EDGE_HEALTH}"
 
 
 BACKEND_PREFIX = "ep_"

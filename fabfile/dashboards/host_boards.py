@@ -119,17 +119,19 @@ def _host_graphs() -> tuple[Graph, ...]:
 
 
 def edges_dashboard(service: Service) -> Dashboard:
-    """Who holds the address, and what waits."""
+    """Which edges serve, and what waits."""
     backends = '{proxy=~"ep_.*"}'
     return Dashboard(
         "edges",
         "Edges",
-        "Who holds the address, and what waits?",
+        "Which edges serve, and what waits?",
         (
             Tile(
-                "edges with the address",
+                # Exactly one edge holds a floating address. Behind a balancer of the provider any
+                # number of edges may serve, so the second query is 1 if any does.
+                "address served (1 is right)",
                 "",
-                "sum(runbook_holds_address)",
+                "sum(runbook_holds_address) or (sum(runbook_edge_serves) > bool 0)",
                 bad_above=1,
                 bad_below=1,
             ),
@@ -143,10 +145,10 @@ def _edges_graphs(service: Service) -> tuple[Graph, ...]:
     backends = '{proxy=~"ep_.*"}'
     return (
         curve(
-            "Holds the address",
+            "Serves users",
             "",
             "{{host}}",
-            "runbook_holds_address",
+            "runbook_holds_address or runbook_edge_serves",
             steps=True,
             most=1,
         ),

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..control import haproxy_stats
-from ..control.keepalived import holds_probe
+from ..control.edge_drain import EDGE_DRAINED
+from ..control.front import Front
+from ..control.site_front import find_front
 from ..engine.errors import RunbookError
 from ..engine.host import Node
 from ..engine.shell import q
@@ -25,11 +27,12 @@ SILENT = 1.5
 
 @dataclass(frozen=True)
 class EdgeSnapshot:
-    """An edge: whether it holds the floating address, and how its balancer sees the nodes
-    (empty: it does not answer)."""
+    """An edge: whether it serves users, and how its balancer sees the nodes (empty: it does not
+    answer). `drained`: whether it is out of service on purpose."""
 
-    holds: bool
+    serves: bool
     nodes: Mapping[str, str] = field(default_factory=dict)
+    drained: bool = False
 
     @property
     def up(self) -> set[str]:
@@ -57,18 +60,17 @@ class Snapshot:
     edges: Mapping[str, EdgeSnapshot | None]
     apps: Mapping[str, AppSeen | None]
 
-    def is_well(self, *, floating: bool) -> bool:
-        """Every edge sees every node up, every app is ready, and (`floating`) one edge holds the
-        address."""
+    def is_well(self, front: Front) -> bool:
+        """Every edge sees every node up, every app is ready, and the edges that should serve behind
+        `front` do."""
         if not all(
             seen and seen.nodes and all(map(is_up, seen.nodes.values()))
             for seen in self.edges.values()
         ):
             return False
-        held = sum(seen.holds for seen in self.edges.values() if seen)
-        return all(seen and seen.ready for seen in self.apps.values()) and (
-            held == 1 or not floating
-        )
+        serving = [seen.serves for seen in self.edges.values() if seen and not seen.drained]
+        apps_ready = all(seen and seen.ready for seen in self.apps.values())
+        return apps_ready and front.is_whole(serving)
 
     def describe_unwell(self) -> str:
         """The first host that is not healthy, as a sentence; empty when all are."""
@@ -88,18 +90,21 @@ class Snapshot:
     def has_noticed_since(self, before: Snapshot) -> bool:
         """Whether the edge that served `before` now sends its requests elsewhere, or another
         edge serves instead."""
-        mine = before.holder
+        mine = before.serving_edge
         old, new = before.edges[mine], self.edges[mine]
-        moved = any(seen.holds for name, seen in self.edges.items() if seen and name != mine)
-        return moved or new is None or old is None or new.up != old.up
+        moved = bool(self._serving_edges() - before._serving_edges())
+        if moved or new is None or old is None:
+            return True
+        return new.up != old.up or (old.serves and not new.serves)
+
+    def _serving_edges(self) -> set[str]:
+        return {name for name, seen in self.edges.items() if seen and seen.serves}
 
     @property
-    def holder(self) -> str:
-        """The edge that holds the floating address, else the first."""
-        return next(
-            (name for name, seen in self.edges.items() if seen and seen.holds),
-            next(iter(self.edges)),
-        )
+    def serving_edge(self) -> str:
+        """The first edge that serves, else the first of all."""
+        serving = self._serving_edges()
+        return next((name for name in self.edges if name in serving), next(iter(self.edges)))
 
 
 def is_up(status: str) -> bool:
@@ -178,14 +183,14 @@ def _loop_script(body: str) -> str:
 
 
 def _edge_script(settings: Settings) -> str:
-    floating = settings.edge.address
-    holds = f"{holds_probe(floating)} && held=1" if floating else ":"
+    front = find_front(settings)
+    serving = f"{front.serving_probe()} && state=1; [ ! -e {EDGE_DRAINED} ] || state=drained"
     servers = (
         f"echo 'show stat health 4 -1' | socat -t1 stdio unix-connect:{haproxy_stats.SOCKET}"
         " 2>/dev/null"
     )
     pick = """awk -F, '$1 == "health" { gsub(" ", "_", $18); printf " %s=%s", $2, $18 }'"""
-    return _loop_script(f'held=0; {holds}\necho "$held$({servers} | {pick})"')
+    return _loop_script(f'state=0; {serving}\necho "$state$({servers} | {pick})"')
 
 
 def _app_script(settings: Settings) -> str:
@@ -193,11 +198,10 @@ def _app_script(settings: Settings) -> str:
 
 
 def parse_edge(line: str) -> EdgeSnapshot:
-    """`1 node1=UP node2=DOWN`."""
-    held, *servers = line.split()
-    return EdgeSnapshot(
-        held == "1", dict(server.split("=", 1) for server in servers if "=" in server)
-    )
+    """`1 node1=UP node2=DOWN`; `drained …` for an edge out of service."""
+    state, *servers = line.split()
+    nodes = dict(server.split("=", 1) for server in servers if "=" in server)
+    return EdgeSnapshot(state == "1", nodes, drained=state == "drained")
 
 
 def parse_app(line: str) -> AppSeen:

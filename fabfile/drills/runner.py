@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..control.site_front import find_front
 from ..engine import interrupt
 from ..engine.errors import RunbookError
 from ..engine.journal import Run, append_lines
@@ -59,7 +60,7 @@ class DrillRun:
             self.traffic,
             self.recording,
             progress,
-            floating=bool(settings.edge.address),
+            front=find_front(settings),
             stop_at_budget=stop_at_budget,
         )
         self.left: list[str] = []

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from ..control.front import Front
+from ..control.site_front import find_front
 from ..discovery import store as knowledge
 from ..discovery.model import Facts
 from ..engine.errors import RunbookError
@@ -76,7 +78,7 @@ class DrillTarget:
 
     @property
     def victim(self) -> Node:
-        """The app node to break: the first that the holder of the address sees up.
+        """The app node to break: the first that the serving edge sees up.
 
         Raises:
             NotPossible: there is no other node that could serve meanwhile.
@@ -84,18 +86,23 @@ class DrillTarget:
         return choose_victim(self.apps, self.snapshot)
 
     @property
-    def holder(self) -> Node:
-        """The edge that holds the floating address.
+    def front(self) -> Front:
+        """How users reach the edges."""
+        return find_front(self.settings)
+
+    @property
+    def serving_edge(self) -> Node:
+        """The edge that serves; the first, if several do.
 
         Raises:
-            NotPossible: there is no other edge that could take it.
+            NotPossible: there is no other edge that could take its users.
         """
         edges = self.settings.inventory.having("edge")
-        if len(edges) < 2 or not self.settings.edge.address:
+        if len(edges) < 2 or not self.front.address:
             raise NotPossible(
                 "this site has one edge", "with only one edge, losing it takes the service down", ""
             )
-        return next(edge for edge in edges if edge.name == self.snapshot.holder)
+        return next(edge for edge in edges if edge.name == self.snapshot.serving_edge)
 
     @property
     def database(self) -> Node:
@@ -182,7 +189,7 @@ def choose_victim(apps: tuple[Node, ...], snapshot: Snapshot) -> Node:
     Raises:
         NotPossible: fewer than two are up.
     """
-    edge = snapshot.edges[snapshot.holder]
+    edge = snapshot.edges[snapshot.serving_edge]
     up = [node for node in apps if edge and is_up(edge.nodes.get(node.name, ""))]
     if len(up) < 2:
         raise NotPossible(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..control.front import Front
 from ..engine.waiting import wait_until
 from ..traffic.users import UserLoad
 from .model import BUDGET, Drill, Fault
@@ -24,7 +25,7 @@ class DrillWatch:
     """What the hosts and the load of one drill show.
 
     Attributes:
-        floating: whether an edge must hold the floating address.
+        front: how users reach the edges.
         stop_at_budget: whether a spent error budget aborts the drill (a real site).
         aborted: why the drill must end; empty while it may go on.
     """
@@ -34,7 +35,7 @@ class DrillWatch:
     traffic: UserLoad
     recording: Recording
     progress: Progress
-    floating: bool
+    front: Front
     stop_at_budget: bool
     aborted: str = ""
     _since: float = field(default=0.0, init=False)
@@ -42,7 +43,7 @@ class DrillWatch:
 
     def is_well(self) -> bool:
         """Whether all hosts are healthy now."""
-        return self.observer.take_snapshot().is_well(floating=self.floating)
+        return self.observer.take_snapshot().is_well(self.front)
 
     def is_steady(self) -> bool:
         """Whether all hosts are healthy, and no request failed for CALM seconds."""
@@ -109,7 +110,7 @@ class DrillWatch:
             for node in fault.restarted_apps
         )
         now = time.monotonic()
-        if old or not snapshot.is_well(floating=self.floating):
+        if old or not snapshot.is_well(self.front):
             self.recording.recovered = None
             self._since = now
             return False

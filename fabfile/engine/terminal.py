@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import contextlib
 import io
 import os
 import sys
 from collections.abc import Iterator
+from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from .errors import RunbookError
@@ -38,6 +40,33 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
         raise error
     signs = error.object[error.start : error.end].translate(PLAIN)
     return "".join(sign if sign.isascii() else "?" for sign in signs), error.end
+
+
+def end_with_reader() -> None:
+    """Make the program end quietly when the reader of its stdout has ended (`fab --list | head`).
+
+    Tasks see to it themselves (`run_as_task`). This is for menu and help, which Invoke prints.
+    """
+    show_traceback = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, BrokenPipeError):
+            _discard(sys.stdout)
+        else:
+            show_traceback(kind, error, trace)
+
+    sys.excepthook = show
+    atexit.register(_flush_stdout)
+
+
+def _flush_stdout() -> None:
+    """Python's own flush, which comes later, would print a message and exit with code 120."""
+    if not isinstance(sys.stdout, io.TextIOWrapper) or sys.stdout.closed:
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout)
 
 
 def write_utf8(text: str) -> None:

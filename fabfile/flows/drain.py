@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..alerts.parts import FORGOTTEN_DRAIN
+from ..alerts.edges import FORGOTTEN_DRAIN
 from ..console.rollup import open_console
 from ..control.balancer import Balancer
-from ..control.floating_address import Edges
+from ..control.edges import Edges
 from ..control.silences import hosts_silence, lift_silence, set_silence
 from ..engine.errors import OK, RunbookError
 from ..engine.host import Node
@@ -20,7 +20,7 @@ from ..settings.settings import Settings
 def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int:
     """Take the named hosts out of service, and wait until they are idle.
 
-    An app node is drained at every edge. An edge gives the floating address to another edge.
+    An app node is drained at every edge. An edge gives its users to another edge.
 
     Raises:
         RunbookError: no host was named, a host is neither app node nor edge, it is the last one
@@ -58,7 +58,7 @@ def drain_hosts(settings: Settings, names: Sequence[str], *, reason: str) -> int
 def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
     """Put the named hosts back into service, and wait until every edge sees the app nodes up.
 
-    The floating address stays where it is.
+    A floating address stays where it is.
 
     Raises:
         RunbookError: no host was named, a host is neither app node nor edge, its checks fail, or
@@ -77,7 +77,7 @@ def undrain_hosts(settings: Settings, names: Sequence[str]) -> int:
         with Lock([link], run):
             edges.undrain(node.name)
             link.run(append_lines(run.entry("changed", "undrain", "put back")))
-        out.print(f"{node.name:<8} ready to take the floating address")
+        out.print(f"{node.name:<8} ready to {edges.front.duty}")
         lift_silence(settings, _drain_author(node), out.print)
 
     with ScriptLog(run):

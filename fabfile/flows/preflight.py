@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from ..console.json_file import write_json
 from ..console.live_line import show_live_line
 from ..console.rollup import open_console
+from ..control.site_front import find_front
 from ..discovery import store as discovery_store
 from ..engine.errors import FAILED, OK, UNREACHABLE, RunbookError, Unreachable
 from ..engine.fleet import Fleet
@@ -102,7 +103,8 @@ def _try_network(
     holders = [name for name, host in answers.items() if host.is_holder]
     edges = [node for node in fleet.having("edge") if node.name in answers]
     # Exactly one holder of several edges: they hear each other's adverts.
-    vrrp = bool(settings.edge.address) and len(edges) > 1 and len(holders) != 1
+    floating = find_front(settings).moving_address
+    vrrp = bool(floating) and len(edges) > 1 and len(holders) != 1
     open_already = all(
         find_attempt(views[source], route) == OPEN
         for source, some in routes.items()
@@ -149,10 +151,11 @@ def _judge_network(
     for edge, heard in trial.heard.items():
         for other, was_heard in named_edges(settings, heard).items():
             findings.add(edge, f"vrrp from {other}", was_heard, "heard" if was_heard else "silent")
-    if settings.edge.address and not trial.heard:
+    floating = find_front(settings).moving_address
+    if floating and not trial.heard:
         holders = [name for name, host in answers.items() if host.is_holder]
         if len(holders) == 1:
-            seen = f"{holders[0]} alone holds {settings.edge.address}"
+            seen = f"{holders[0]} alone holds {floating}"
             findings.add("site", "vrrp", True, seen)
     # Those of VRRP, too; the table shows each error once.
     findings.errors += [error for _, error in judge_trial(settings, trial)]

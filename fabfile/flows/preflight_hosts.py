@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..control.clocks import NOW_PROBE, ClockOffset
 from ..control.keepalived import holds_probe
+from ..control.site_front import find_front
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.host import Node
@@ -64,7 +65,7 @@ def ask_host(
     Raises:
         RunbookError: the host cannot be reached, or its user may not use sudo.
     """
-    floating = system.settings.edge.address
+    floating = find_front(system.settings).moving_address
     asked = time.time()
     first, holds, port, network, *readings, last = fleet.link(node).read(
         [
@@ -102,7 +103,7 @@ def judge_host(
         findings.add_errors(node.name, condition.name, errors, seen)
     clock = judge_clock(node.name, answers.offset)
     findings.add_errors(node.name, "clock", clock, describe_clock(answers.offset))
-    if "edge" in node.roles and settings.edge.address:
+    if "edge" in node.roles and find_front(settings).moving_address:
         seen_addresses = next(
             addresses(reading.out)
             for condition, reading in zip(answers.conditions, answers.readings, strict=True)

@@ -129,11 +129,7 @@ def _edge_text(host: HostStatus) -> str:
     if host.edge is None:
         up = sum(server.up for server in host.servers.values())
         return f"sees {up} of {len(host.servers)} nodes UP" if host.servers else ""
-    if host.edge.holds:
-        return "holds the address"
-    if host.edge.drained:
-        return "drained"
-    return "stands by" if host.edge.can_hold else "cannot take over"
+    return host.edge.describe()
 
 
 def _app_text(node: str, edges: dict[str, HostStatus]) -> str:

@@ -15,6 +15,7 @@ from ..console.keyboard import listen_for_keys
 from ..console.rollup import open_console
 from ..control.edge_counts import EdgeCounts, counts_probes, parse_counts
 from ..control.live_rates import add_rates
+from ..control.site_front import find_front
 from ..engine.errors import OK, UNREACHABLE, RunbookError
 from ..engine.fleet import Fleet
 from ..engine.host import Node
@@ -84,7 +85,7 @@ class Picture:
     def __init__(self, settings: Settings, edges: Sequence[Node], every: float) -> None:
         self.site, self.every = settings.name, every
         self.program = settings.program
-        self.floats = bool(settings.edge.address)
+        self.front = find_front(settings)
         self.nodes = [node.name for node in settings.inventory.having("app")]
         self._feeds = {edge.name: EdgeFeed(edge.name) for edge in edges}
 
@@ -101,13 +102,11 @@ class Picture:
     def view(self, *, live: bool) -> Group:
         """The tables; `live`: for a screen that is drawn again and again."""
         totals = _totals_line(self.feeds, self.every, live=live)
-        return view_rates(
-            self.program, self.feeds, self.nodes, totals, floats=self.floats, live=live
-        )
+        return view_rates(self.program, self.feeds, self.nodes, totals, front=self.front, live=live)
 
     def as_json(self) -> dict[str, Any]:
         """The same as data."""
-        rows = rates_as_json(self.program, self.feeds, self.nodes, floats=self.floats)
+        rows = rates_as_json(self.program, self.feeds, self.nodes, front=self.front)
         return {"site": self.site, "every": self.every, **rows}
 
 

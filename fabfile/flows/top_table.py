@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..alerts.objectives import service_objectives
 from ..control.edge_counts import EdgeCounts
+from ..control.front import Front
 from ..control.live_rates import EdgeRates, Rate, add_rates, add_up, find_rates
 from ..engine.errors import RunbookError
 from ..engine.secret import mask_secrets
@@ -61,8 +62,8 @@ def endpoint_titles(service: Service) -> dict[str, str]:
     return {endpoint.name: endpoint.title for endpoint in service.endpoints} | {"other": "other"}
 
 
-def describe_edge(feed: EdgeFeed, *, floats: bool) -> tuple[str, str]:
-    """What an edge does, and the style of that. `floats`: the site has a floating address."""
+def describe_edge(feed: EdgeFeed, front: Front) -> tuple[str, str]:
+    """What an edge does, and the style of that. `front`: how users reach the edges."""
     if feed.error:
         return mask_secrets(str(feed.error)), "bold red"
     if feed.now is None:
@@ -71,9 +72,8 @@ def describe_edge(feed: EdgeFeed, *, floats: bool) -> tuple[str, str]:
         return "HAProxy does not answer", "bold red"
     if feed.now.drained:
         return f"drained: {feed.now.drained}", "yellow"
-    if not floats:
-        return "", ""
-    return ("holds the address", "green") if feed.now.holds else ("stands by", "dim")
+    serves, waits = front.words
+    return (serves, "green") if feed.now.serves else (waits, "dim")
 
 
 def describe_node(node: str, feeds: Sequence[EdgeFeed]) -> tuple[str, str]:
@@ -104,7 +104,7 @@ def view_rates(
     nodes: Sequence[str],
     totals: str,
     *,
-    floats: bool,
+    front: Front,
     live: bool,
 ) -> Group:
     """The whole picture: edges and nodes, endpoints, and the line of `totals`."""
@@ -115,7 +115,7 @@ def view_rates(
     hosts = _make_table("edge, node", "mean", "state", name_width=HOST_WIDTH)
     for feed, edge_rates in zip(feeds, rates, strict=True):
         total = add_rates(edge_rates.endpoints.values())
-        state = describe_edge(feed, floats=floats)
+        state = describe_edge(feed, front)
         hosts.add_row(Text(feed.name, "bold"), *_cells(total), "", Text(*state))
     node_rates = add_up([rate.nodes for rate in rates])
     for node in nodes:
@@ -210,7 +210,7 @@ def show_bound(seconds: float) -> str:
 
 
 def rates_as_json(
-    service: Service, feeds: Sequence[EdgeFeed], nodes: Sequence[str], *, floats: bool
+    service: Service, feeds: Sequence[EdgeFeed], nodes: Sequence[str], *, front: Front
 ) -> dict[str, Any]:
     """The same as data. Rates are per second, shares from 0 to 1, bounds in seconds."""
     rates = [feed.rates for feed in feeds]
@@ -220,7 +220,7 @@ def rates_as_json(
         "edges": [
             {
                 "edge": feed.name,
-                "state": describe_edge(feed, floats=floats)[0],
+                "state": describe_edge(feed, front)[0],
                 "reachable": feed.error is None,
                 "counted_at": "nginx" if feed.counts_users else "haproxy",
                 "sessions": feed.now.sessions if feed.now else None,

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import urlsplit
 
+from ..control.site_front import find_front
 from ..engine.problem import Problem
 from ..settings.settings import Settings
 
@@ -44,8 +45,9 @@ def _list_entrances(settings: Settings) -> list[tuple[str, str, int]]:
         port = url.port or (443 if url.scheme == "https" else 80)
         return [("the service", url.hostname, port)]
     addresses = [(edge.name, edge.address) for edge in edges]
-    if settings.edge.address and edges:
-        addresses = [("the floating address", settings.edge.address)]
+    front = find_front(settings)
+    if front.address and edges:
+        addresses = [(front.name, front.address)]
     return [(name, address, port) for name, address in addresses for port in ports]
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from ..control import haproxy_stats
 from ..control.clocks import ClockOffset
+from ..control.front import EdgeState
 from ..control.haproxy import DRAINS_PROBE, parse_drains
-from ..control.keepalived import EdgeState, edge_probe, parse_edge
+from ..control.site_front import edge_probe, parse_edge
 from ..engine import lock as locks
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
@@ -93,14 +94,14 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
         RunbookError: the host cannot be reached, or its user may not use sudo.
     """
     is_edge = "edge" in node.roles
-    floats = is_edge and bool(settings.edge.address)
+    shares = is_edge and bool(settings.edge.address)
     nodes = settings.inventory.having("app")
     probes = [
         FIGURES,
         locks.PROBE,
         haproxy_stats.stat_script() + " 2>/dev/null; true" if is_edge else "true",
         DRAINS_PROBE,
-        edge_probe(settings) if floats else "true",
+        edge_probe(settings) if shares else "true",
         haproxy_stats.healing_probe(nodes) if is_edge else "true",
         network.network_probe(settings, node),
     ]
@@ -117,7 +118,7 @@ def read_host(settings: Settings, fleet: Fleet, node: Node) -> HostStatus:
     holder = locks.parse_holder(lock.out)
     host.lock = f"{holder.who}: {holder.task} {holder.reason}".strip() if holder else ""
     host.servers = haproxy_stats.parse_stat(stat.out)
-    host.edge = parse_edge(node.name, edge.out) if floats else None
+    host.edge = parse_edge(settings, node.name, edge.out) if shares else None
     host.healing = list(haproxy_stats.parse_healing(nodes, healing.out).drained)
     host.network = network.parse_network(paths.out)
     for check, answer in zip(checks, answers[len(probes) :], strict=True):

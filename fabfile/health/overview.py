@@ -66,7 +66,7 @@ def find_site_problems(
     if edges and len(edges) == len(settings.inventory.having("edge")):
         address = find_address_problem(settings.edge.address, edges)
         found += [address] if address else []
-        if address and not any(edge.holds for edge in edges):
+        if address and not any(edge.serves for edge in edges):
             return found  # no edge can answer: do not repeat it for each port
     return [*found, *outside]
 

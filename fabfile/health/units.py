@@ -11,6 +11,7 @@ from ..control.haproxy import HAPROXY_UNIT
 from ..control.keepalived import KEEPALIVED_UNIT
 from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ..control.silences import ALERTMANAGER_UNIT
+from ..control.site_front import find_front
 from ..engine.host import Node
 from ..engine.messages import plural
 from ..engine.problem import HealthCheck, Problem
@@ -64,12 +65,13 @@ NO_USER_IMPACT = (
 
 def needed_units(settings: Settings, node: Node) -> list[str]:
     """Return the units that must run on `node`."""
-    floating = [KEEPALIVED_UNIT] if settings.edge.address else []
+    front = find_front(settings).unit
+    shared = [front] if front else []
     refresher = [REFRESHER_UNIT] if settings.program.caches else []
     units = {
         "app": [app_unit(settings), healer.HEALER_UNIT, f"{ROTATION}.timer"],
         "postgres": [postgres.postgres_unit(settings)],
-        "edge": [HAPROXY_UNIT, NGINX_UNIT, *refresher, watchdog.WATCHDOG_UNIT, *floating],
+        "edge": [HAPROXY_UNIT, NGINX_UNIT, *refresher, watchdog.WATCHDOG_UNIT, *shared],
         "monitoring": list(monitoring_units.LISTENERS),
     }
     return [

@@ -1,11 +1,11 @@
-"""What is wrong with balancers, drains, pending restarts and the floating address. Pure."""
+"""What is wrong with balancers, drains, pending restarts and the address of the edges. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..control.front import EdgeState
 from ..control.haproxy_stats import Server
-from ..control.keepalived import EdgeState
 from ..engine.errors import DIFFERS, FAILED, OK
 from ..engine.problem import Problem
 
@@ -103,26 +103,30 @@ def find_pending_problems(pending: Iterable[str]) -> list[Problem]:
 
 
 def find_address_problem(address: str, edges: Sequence[EdgeState]) -> Problem | None:
-    """Return what is wrong with the floating address; None if exactly one edge holds it.
+    """Return what is wrong with the address of the edges; None if the edges that should serve there
+    do: exactly one with a floating address, any with a balancer.
 
     `edges` must be all edges of the site.
     """
-    holders = [edge.name for edge in edges if edge.holds]
-    if len(holders) == 1:
+    serving = [edge.name for edge in edges if edge.serves]
+    one_serves = any(edge.one_serves for edge in edges)
+    if len(serving) == 1 or (serving and not one_serves):
         return None
-    if not holders:
+    if not serving:
         names = tuple(edge.name for edge in edges)
         return Problem(
-            f"no edge holds {address}: users get no answer",
+            f"no edge holds {address}: users get no answer"
+            if one_serves
+            else f"no edge can serve behind {address}: users get no answer",
             "fab deploy",
             cause=False,
             about=names,
             incident="edge-down",
         )
     return Problem(
-        f"{' and '.join(holders)} both hold {address}: they do not hear each other's VRRP adverts",
+        f"{' and '.join(serving)} both hold {address}: they do not hear each other's VRRP adverts",
         "let IP protocol 112 (VRRP) through between the edges: nft list ruleset, security groups",
-        about=tuple(holders),
+        about=tuple(serving),
     )
 
 

@@ -89,7 +89,7 @@ def drain(c: Any, reason: str = "", verbose: bool = False) -> int:
     serves is never drained. The hosts stay out, also after a deploy, until fab undrain.
 
     fab -H node1 drain           no edge sends it new requests
-    fab -H edge1 drain           the floating address moves first; open connections finish
+    fab -H edge1 drain           its users move to the other edge first
     """
     refuse_dry_run(c, "fab drain")
     from ..flows.drain import drain_hosts as run
@@ -105,7 +105,8 @@ def undrain(c: Any, verbose: bool = False) -> int:
 
     For example: fab -H node1 undrain. Waits until every edge sees the node up.
 
-    The floating address stays where it is: an undrained edge takes it only when the holder fails.
+    A floating address stays where it is: an undrained edge takes it only when the holder fails.
+    A balancer of the provider sends users there again after its next health checks.
     """
     refuse_dry_run(c, "fab undrain")
     from ..flows.drain import undrain_hosts as run

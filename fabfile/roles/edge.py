@@ -17,7 +17,7 @@ version of it includes."""
 def foreign_config_steps(settings: Settings) -> list[NoForeignConfig]:
     """One check for each program. `edge.replace` in the site file switches its check off."""
     programs = ["nginx", "haproxy"]
-    if settings.edge.address:
+    if settings.edge.address and not settings.edge.external:
         programs.append("keepalived")
     return [_foreign_config_step(name) for name in programs if name not in settings.edge.replace]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..control.edge_drain import EDGE_DRAINED
 from ..control.haproxy import DRAINED_NODES
-from ..control.keepalived import EDGE_DRAINED, holds_probe
+from ..control.site_front import find_front
 from ..engine.host import Node
 from ..engine.journal import HOST_JOURNAL
 from ..engine.step import Step
@@ -46,8 +47,9 @@ def host_figure_steps(
         logs=logs,
         drained=DRAINED_NODES,
         edge_drained=EDGE_DRAINED,
-        address=settings.edge.address,
-        holds=holds_probe(settings.edge.address) if settings.edge.address else "",
+        shared=bool(settings.edge.address),
+        serving=find_front(settings).serving_probe(),
+        serving_figure=settings.edge.serving_figure,
         cache=f"{nginx.CACHE}/answers",
     )
     service = render_template(

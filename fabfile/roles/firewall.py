@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..control.site_front import find_front
 from ..engine.host import Node
 from ..engine.step import Step
 from ..settings.paths import SETTINGS
@@ -57,13 +58,15 @@ def firewall_steps(settings: Settings, node: Node, app_port: int | None) -> list
 def firewall_rules(settings: Settings, node: Node, app_port: int | None) -> str:
     """The text of the rules on `node`."""
     edge, is_edge = settings.edge, "edge" in node.roles
-    floats = is_edge and bool(edge.address)
+    floats = is_edge and bool(find_front(settings).moving_address)
     return render_template(
         "firewall/firewall.nft",
         table=FIREWALL_TABLE,
         ssh_ports=ssh_ports(settings, node),
         public_tcp=[edge.port, edge.https_port] if is_edge else [],
         public_udp=[edge.https_port] if is_edge and edge.http3 else [],
+        balancer=edge.balancer if is_edge else (),
+        balancer_tcp=edge.balancer_ports,
         vrrp_peers=[other.address for other in haproxy.other_edges(settings, node)]
         if floats
         else [],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..control.haproxy import BACKEND_PREFIX, EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT
+from ..control.haproxy import ABLE_PORT, BACKEND_PREFIX, EDGE_HEALTH, HAPROXY_PORT, HAPROXY_UNIT
 from ..control.haproxy_stats import ADMIN
 from ..engine.host import Node
 from ..engine.step import Step
@@ -111,6 +111,7 @@ def _script_step(path: str, settings: Settings) -> File:
         most=MOST_BYTES,
         is_among=is_among,
         is_right=is_right,
+        shared=settings.edge.external and len(settings.inventory.having("edge")) > 1,
     )
     first = list_scripts(settings)[0]
     common = "" if path == first else f" lua-load {first}\\n"
@@ -173,6 +174,7 @@ def _haproxy_config(settings: Settings, edge: Node, ports: Ports) -> str:
         address=edge.address,
         lease=LEASE,
         inner=HAPROXY_PORT,
+        able=ABLE_PORT,
         slow=USUAL_SLOW_MS,
         peers=other_edges(settings, edge),
         monitors=settings.monitors,

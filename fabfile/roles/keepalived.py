@@ -3,20 +3,15 @@ without breaking a connection."""
 
 from __future__ import annotations
 
-from ..control.haproxy import EDGE_HEALTH
-from ..control.keepalived import (
-    EDGE_DRAINED,
-    HANDOVER_TOOL,
-    INTERFACE,
-    KEEPALIVED_UNIT,
-    check_command,
-    holds_probe,
-)
+from ..control.edge_drain import EDGE_DRAINED
+from ..control.haproxy import EDGE_HEALTH, check_command
+from ..control.keepalived import HANDOVER_TOOL, INTERFACE, KEEPALIVED_UNIT, holds_probe
 from ..engine.host import Node
 from ..engine.shell import q
 from ..engine.step import Step
+from ..settings.edge import Edge
 from ..settings.paths import CURL, TOOLS
-from ..settings.settings import Edge, Settings
+from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.account import Account
 from ..steps.file import Directory, File

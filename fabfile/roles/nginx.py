@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from ..control.haproxy import EDGE_HEALTH, HAPROXY_PORT
-from ..control.keepalived import EDGE_DRAINED
+from ..control.edge_drain import EDGE_DRAINED
+from ..control.external_balancer import PROBE_TAG, PROBES_WATCHED
+from ..control.haproxy import ABLE_PORT, EDGE_HEALTH, HAPROXY_PORT
 from ..control.nginx import NGINX_UNIT, REFRESHER_UNIT
 from ..engine.host import Node
 from ..engine.step import Step
@@ -110,6 +111,9 @@ def nginx_config(settings: Settings, node: Node) -> str:
         health=EDGE_HEALTH,
         drained=EDGE_DRAINED,
         challenges=CHALLENGES,
+        able=ABLE_PORT,
+        watched=PROBES_WATCHED,
+        probe_tag=PROBE_TAG,
         answers=ANSWERS,
         monitors=settings.monitors,
         endpoints=endpoints,

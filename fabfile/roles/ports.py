@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..control.haproxy import HAPROXY_PORT, HAPROXY_UNIT
+from ..control.haproxy import ABLE_PORT, HAPROXY_PORT, HAPROXY_UNIT
 from ..control.nginx import NGINX_UNIT
 from ..engine.host import Node
 from ..settings.paths import app_unit
@@ -54,6 +54,7 @@ def _edge_ports(settings: Settings, node: Node) -> list[Port]:
     front = [Port(NGINX_UNIT, number, EVERY) for number in (edge.port, edge.https_port)]
     if edge.http3:
         front.append(Port(NGINX_UNIT, edge.https_port, EVERY, "udp"))
+    front += [Port(NGINX_UNIT, port, EVERY) for port in edge.balancer_ports]
     # With a second edge, its nginx must reach this HAProxy; a monitoring host reads its metrics.
     shared = [node.address] if haproxy.other_edges(settings, node) else []
     watched = [node.address] if settings.monitors else []
@@ -63,6 +64,7 @@ def _edge_ports(settings: Settings, node: Node) -> list[Port]:
         *(Port(HAPROXY_UNIT, HAPROXY_PORT, address) for address in [LOCAL, *shared]),
         *(Port(HAPROXY_UNIT, edge.stats_port, address) for address in [LOCAL, *watched]),
         Port(HAPROXY_UNIT, edge.healer_port, node.address),
+        *(Port(HAPROXY_UNIT, ABLE_PORT, at) for at in [LOCAL, *shared] if edge.external),
     ]
 
 
@@ -120,8 +122,9 @@ def _edge_routes(settings: Settings, node: Node) -> list[Route]:
             for app_node in settings.inventory.having("app")
         ),
         *(
-            Route(edge.name, edge.address, HAPROXY_PORT, "HAProxy, for the other edge")
+            Route(edge.name, edge.address, port, "HAProxy, for the other edge")
             for edge in haproxy.other_edges(settings, node)
+            for port in [HAPROXY_PORT, *([ABLE_PORT] if settings.edge.external else [])]
         ),
     ]
 

@@ -104,7 +104,7 @@ def carry_out(fleet: Fleet, system: System, options: DeployOptions, started: flo
             report.hosts = roll_out(RolloutSession(system, fleet, run, options, out))
             _verify(system, fleet, report, out)
         run.note("report.json", report.as_json())
-    elif entrance and may_start and entrance.has_doubts(survey.holders):
+    elif entrance and may_start and entrance.has_doubts(survey.serving):
         _verify(system, fleet, report, out)
     was_rolled_out = report.hosts is not hosts
     report.hosts = [*report.hosts, *lost_monitors]

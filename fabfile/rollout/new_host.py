@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from ..control.site_front import find_front
 from ..engine.errors import RunbookError
 from ..engine.fleet import Fleet
 from ..engine.host import Node
@@ -53,5 +54,6 @@ def find_blocked_routes(
         for source, some in needed_routes(settings, fleet, app_ports(system)).items()
     }
     edges = {node.name for node in fleet.having("edge")}
-    vrrp = bool(settings.edge.address) and len(edges) > 1 and bool(edges & set(new_hosts))
+    floating = find_front(settings).moving_address
+    vrrp = bool(floating) and len(edges) > 1 and bool(edges & set(new_hosts))
     return judge_trial(settings, try_routes(settings, fleet, routes, vrrp=vrrp))

@@ -65,8 +65,8 @@ def _run_phase(session: RolloutSession, phase: str, nodes: Sequence[Node]) -> bo
         return _converge_batch(
             session, nodes, lambda node: session.converge(node, session.system.steps(node, phase))
         )
-    # The holder of the floating address comes last, so that the address moves only once.
-    nodes = session.edges.order_holder_last(nodes)
+    # Serving edges come last, so that a floating address moves only once.
+    nodes = session.edges.order_serving_last(nodes)
     # Edges that serve nobody yet need not wait for each other.
     batches = [[node] for node in nodes] if session.balancer.view() else [nodes]
     work = partial(_converge_edge, session)
@@ -97,8 +97,8 @@ def _run_app_phase(session: RolloutSession, nodes: Sequence[Node]) -> bool:
 
 
 def _converge_edge(session: RolloutSession, node: Node) -> bool:
-    """Converge one edge. If anything on it changes, the floating address first moves to another
-    edge, so that no request fails."""
+    """Converge one edge. If anything on it changes, its users first move to another edge, so that
+    no request fails."""
     steps = session.system.steps(node, "edge")
     planned = predict_outcomes(steps, read_steps(session.fleet.link(node), steps))
     if not any(outcome.state is State.WOULD for outcome in planned):

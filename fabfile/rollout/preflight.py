@@ -94,7 +94,7 @@ def judge_address(settings: Settings, node: Node, reading: Reading) -> list[Runb
     own = {
         text.partition("/")[0]: interface for text, interface in found.items() if interface != "lo"
     }
-    own.pop(settings.edge.address, None)  # the floating address belongs to no host
+    own.pop(settings.edge.address, None)  # a floating address belongs to no host
     listed = ", ".join(f"{address} ({interface})" for address, interface in own.items())
     likely = next(iter(own), "…")
     cost = next(text for role, text in COSTS.items() if role in node.roles)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..console.rollup import HostReport, show_outcome
 from ..control.balancer import Balancer
-from ..control.floating_address import Edges
+from ..control.edges import Edges
 from ..engine.converge import Converger, Outcome, State
 from ..engine.fleet import Fleet
 from ..engine.host import Node
@@ -34,7 +34,7 @@ class RolloutSession:
         options: how the deploy was typed.
         out: where to print.
         balancer: the app nodes as the edges see them.
-        edges: the edges and their floating address.
+        edges: the edges, and which of them serve.
         hosts: the report of each host, by name.
         show_status: shows what is done at the moment, once the rollout has begun.
     """

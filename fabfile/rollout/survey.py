@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..console.rollup import HostReport
 from ..control.clocks import NOW_PROBE, ClockOffset
-from ..control.keepalived import holds_probe
+from ..control.site_front import find_front
 from ..engine import lock as locks
 from ..engine.converge import Outcome, predict_outcomes
 from ..engine.errors import RunbookError
@@ -31,13 +31,13 @@ class Survey:
     Attributes:
         hosts: the plan of each host.
         locks: the content of the lock file of each host, by name.
-        holders: the edges that hold the floating address.
+        serving: the edges that serve users.
         new_hosts: the hosts that the runbook has never changed, each with its clock.
     """
 
     hosts: list[HostReport] = field(default_factory=list)
     locks: dict[str, str] = field(default_factory=dict)
-    holders: list[str] = field(default_factory=list)
+    serving: list[str] = field(default_factory=list)
     new_hosts: dict[str, ClockOffset | None] = field(default_factory=dict)
 
     def add_problems(self, check: str, problems: Iterable[tuple[str, RunbookError]]) -> None:
@@ -50,12 +50,12 @@ class Survey:
 
 @dataclass
 class HostSurvey:
-    """The answers of one host: its plan, its lock file, whether it holds the floating address, and,
-    only on a new host, its clock."""
+    """The answers of one host: its plan, its lock file, whether it is an edge that serves users,
+    and, only on a new host, its clock."""
 
     outcomes: list[Outcome]
     lock: str
-    is_holder: bool
+    serves: bool
     is_new: bool = False
     offset: ClockOffset | None = None
 
@@ -75,8 +75,8 @@ def survey_hosts(
             continue
         survey.hosts.append(HostReport(name, result.outcomes))
         survey.locks[name] = result.lock
-        if result.is_holder:
-            survey.holders.append(name)
+        if result.serves:
+            survey.serving.append(name)
         if result.is_new:
             survey.new_hosts[name] = result.offset
     if apart := judge_clocks(survey.new_hosts):
@@ -87,8 +87,7 @@ def survey_hosts(
 def _survey_host(
     link: Link, system: System, phases: Sequence[str], node: Node, report: BootReport | None
 ) -> HostSurvey:
-    floating = system.settings.edge.address
-    holder_probe = holds_probe(floating) if floating else "false"
+    serving_probe = find_front(system.settings).serving_probe()
     steps = [step for phase in phases for step in system.steps(node, phase)]
     conditions = preconditions(system, node, phases)
     if conditions:
@@ -98,15 +97,15 @@ def _survey_host(
     probes += [step.probe() for step in steps]
     asked = time.time()
     # After a wait for a first boot the clock is not known well: the wait counts as its slack.
-    first, lock, holder, *readings, last = read_after_first_boot(
-        link, [NOW_PROBE, locks.PROBE, holder_probe, *probes, NOW_PROBE], report
+    first, lock, serving, *readings, last = read_after_first_boot(
+        link, [NOW_PROBE, locks.PROBE, serving_probe, *probes, NOW_PROBE], report
     )
     answered = time.time()
     outcomes = [
         *unmet(conditions, readings[: len(conditions)]),
         *predict_outcomes(steps, readings[len(conditions) :]),
     ]
-    found = HostSurvey(outcomes, lock.out, holder.code == 0)
+    found = HostSurvey(outcomes, lock.out, serving.code == 0)
     if conditions and is_new_host(readings[len(conditions) - 1]):
         found.is_new = True
         found.offset = find_offset(first.out, last.out, asked, answered)
@@ -123,7 +122,7 @@ def _judge_new_host(
 ) -> list[Outcome]:
     """What is wrong with the clock and the network of a new host."""
     problems = [failed_outcome("clock", error) for error in judge_clock(node.name, found.offset)]
-    if "edge" in node.roles and system.settings.edge.address:
+    if "edge" in node.roles and find_front(system.settings).moving_address:
         seen = {
             condition.name: reading
             for condition, reading in zip(conditions, readings, strict=False)

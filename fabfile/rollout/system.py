@@ -17,6 +17,7 @@ from ..roles import (
     base,
     edge,
     exporters,
+    external_balancer,
     firewall,
     haproxy,
     healer,
@@ -186,7 +187,9 @@ def _edge_steps(system: System, node: Node) -> Sequence[Step]:
         steps += watchdog.watchdog_steps()
     else:
         steps += [*http3_check, UNISSUED]
-    if settings.edge.address:
+    if settings.edge.external:
+        steps += external_balancer.external_balancer_steps(settings)
+    elif settings.edge.address:
         steps += keepalived.keepalived_steps(settings, node)
     return steps
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
+from ..control.site_front import find_front
 from ..engine.errors import RunbookError
 from ..engine.host import Node
 from ..engine.problem import Problem
@@ -30,8 +31,9 @@ class Verification(NamedTuple):
 def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verification:
     """Find what is down on `nodes`, or between them and other hosts.
 
-    Waits up to SETTLE_SECONDS until all is well. After a deploy that `failed` it reads the hosts
-    only once and reports only causes, because they may be why the deploy failed.
+    Waits up to SETTLE_SECONDS until all is well, and longer where a balancer of the provider must
+    take note first. After a deploy that `failed` it reads the hosts only once and reports only
+    causes, because they may be why the deploy failed.
     """
     names = {node.name for node in nodes}
     with open_fleet(settings, related_hosts(settings, nodes), readonly=True) as fleet:
@@ -41,7 +43,8 @@ def verify(settings: Settings, nodes: Sequence[Node], *, failed: bool) -> Verifi
             found[:] = select_problems(names, *read_site(settings, fleet))
             return not found
 
-        wait_until(is_well, seconds=0 if failed else SETTLE_SECONDS, every=0.5)
+        patience = SETTLE_SECONDS + find_front(settings).notice_seconds
+        wait_until(is_well, seconds=0 if failed else patience, every=0.5)
         wanted = [(host, problem) for host, problem in found if problem.cause or not failed]
         return Verification([_error(host, problem) for host, problem in wanted], fleet.sessions)
 
@@ -61,16 +64,16 @@ class EntranceCheck:
             self._problems = pool.submit(entrance.find_entrance_problems, settings)
             pool.shutdown(wait=False)
 
-    def has_doubts(self, holders: Sequence[str]) -> bool:
-        """Whether users are not served, or not exactly one edge holds the floating address.
+    def has_doubts(self, serving: Sequence[str]) -> bool:
+        """Whether users are not served, or not by as many edges as they should be.
 
         Args:
-            holders: the edges that hold the floating address.
+            serving: the edges that serve.
         """
         if self._problems is None:
             return False
-        return bool(self._problems.result()) or (
-            bool(self.settings.edge.address) and len(holders) != 1
+        return bool(self._problems.result()) or not find_front(self.settings).is_served(
+            len(serving)
         )
 
 

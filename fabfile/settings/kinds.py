@@ -48,6 +48,10 @@ DnsName = Annotated[
 
 Replaceable = Annotated[Literal["nginx", "haproxy", "keepalived"], Meta(examples=["nginx"])]
 
+NetworkSource = Annotated[
+    str, text_like(r"[0-9.]+(/[0-9]+)?", "an IPv4 address or network like 10.0.0.0/24", "10.0.0.5")
+]
+
 ServiceAddress = Annotated[
     str, text_like(r"(https?://[^\s/]\S*)?", "an address like http://10.0.0.11")
 ]

@@ -12,6 +12,7 @@ from ..engine.addresses import is_ipv4
 from ..engine.errors import RunbookError
 from ..engine.host import HostSsh, Node
 from .decoding import MisfitFinder
+from .edge import Edge
 from .inventory import ROLES, Inventory
 from .kinds import PlainName, ServiceAddress
 from .monitoring import Monitoring
@@ -22,7 +23,6 @@ from .service_file import read_service
 from .settings import (
     App,
     Database,
-    Edge,
     Gate,
     Settings,
     Ssh,
@@ -155,13 +155,16 @@ class SiteLoader:
         """Refuse values that do not fit each other."""
         if not site.ssh.user and not site.ssh.config:
             raise self._refuse("ssh.user is missing")
-        self._check_floating_address(site.edge, inventory)
+        self._check_shared_address(site.edge, inventory)
         self._check_acme(site.tls)
         for key, half in site.monitoring.missing_halves():
             raise self._refuse(f"{half} is missing: {key} does nothing without it")
 
-    def _check_floating_address(self, edge: Edge, inventory: Inventory) -> None:
-        """Refuse a floating address that is no IPv4 address, or that a host has already."""
+    def _check_shared_address(self, edge: Edge, inventory: Inventory) -> None:
+        """Refuse an address of the edges that is no IPv4 address, or that a host has already, and
+        settings that contradict the way to reach them."""
+        for key, what in edge.find_contradictions():
+            raise self._refuse(f"{key} {what}")
         if not edge.address:
             return
         if not is_ipv4(edge.address):
@@ -169,7 +172,7 @@ class SiteLoader:
             raise self._refuse(f"edge.address {form}, not {edge.address!r}")
         if taken := [node.name for node in inventory.nodes if node.address == edge.address]:
             raise self._refuse(
-                f"edge.address must be free to move, but {edge.address} is {taken[0]}'s own"
+                f"edge.address must belong to no host, but {edge.address} is {taken[0]}'s own"
             )
 
     def _check_acme(self, tls: Tls) -> None:

@@ -12,6 +12,7 @@ from msgspec import Meta
 from ..engine.host import Node
 from ..engine.kinds import Bastion, Login, Port
 from ..engine.secret import Secret
+from .edge import Edge
 from .inventory import Inventory
 from .kinds import (
     AcmeDirectory,
@@ -23,7 +24,6 @@ from .kinds import (
     MemorySize,
     PlainName,
     PostgresSize,
-    Replaceable,
     ServiceAddress,
     Sha256,
     UserName,
@@ -106,38 +106,6 @@ class Database:
     """PostgreSQL's `max_connections`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Edge:
-    """What users reach: nginx, HAProxy and the floating address."""
-
-    address: str = ""
-    """The floating IPv4 address that moves between the edges. Leave it out on a site with one
-    edge."""
-    port: Port = 80
-    """The TCP port for http."""
-    https_port: Port = 443
-    """The TCP port for https, and the UDP port for HTTP/3."""
-    http3: bool = True
-    """Whether the edges serve HTTP/3. It needs nginx 1.25 or newer (Debian 13)."""
-    vrrp_id: Annotated[int, Meta(ge=1, le=255)] = 77
-    """The VRRP id. It must differ from that of every other keepalived pair in the same
-    network."""
-    node_maxconn: Annotated[int, Meta(ge=1, le=100_000)]
-    """Requests in flight at one app node and endpoint. More wait in the balancer."""
-    node_rate: Annotated[int, Meta(ge=0, le=100_000)]
-    """Requests per second that one app node gets. More wait a moment, or are refused. Keep it
-    below the app's own limit, because health checks and retries come on top. 0: no bound."""
-    stats_port: Port = 8404
-    """The TCP port of HAProxy's statistics and Prometheus metrics, on the edge's loopback
-    only."""
-    healer_port: Port = 8405
-    """The TCP port, on the edge's own address, where healers read the balancer and drain their
-    own node. It answers the app nodes only."""
-    replace: tuple[Replaceable, ...] = ()
-    """Programs (nginx, haproxy, keepalived) whose existing configuration, written by others,
-    the first deploy may replace. Without it such an edge is refused."""
-
-
 @dataclass(frozen=True)
 class Acme:
     """An authority that browsers trust, asked by ACME (RFC 8555), for example Let's Encrypt. By
@@ -203,8 +171,8 @@ class Settings:
     """Names the folder of this site's runs, facts and reports: `.runbook/NAME`. Default: the name
     of the site file without its ending."""
     service: ServiceAddress
-    """The address that users call and that `fab check` measures. Default: the floating address,
-    else the address of the first edge."""
+    """The address that users call and that `fab check` measures. Default: `edge.address`, else the
+    address of the first edge."""
     ssh: Ssh
     app: App
     database: Database

@@ -5,12 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..control.edge_drain import EDGE_DRAINED, undrain_edge_script
 from ..control.haproxy import DRAINED_NODES, undrain_script
-from ..control.keepalived import (
-    EDGE_DRAINED,
-    end_script,
-    undrain_edge_script,
-)
+from ..control.keepalived import end_script
 from ..engine.command import Shell
 from ..engine.lock import FILE as LOCK
 from ..engine.shell import Reading, q
@@ -60,6 +57,13 @@ class NoLeftoverDrain(Step):
         return Change("; ".join(sentences), (Shell(script),)) if sentences else None
 
 
+DEAD_RUN_PROBE = (
+    f"run=$(sed -n 's/^run=//p' {LOCK} 2>/dev/null)\n"
+    f"grep -s '^1 deploy ' {EDGE_DRAINED} | grep -v \"^1 deploy ${{run:-?}}\""
+)
+"""Read-only shell text that prints the drain of this edge by a run other than the current one."""
+
+
 @dataclass(frozen=True)
 class NoLeftoverHandover(Step):
     """No edge stays drained, and no packet redirected, by a killed run. An edge that an operator
@@ -77,8 +81,7 @@ class NoLeftoverHandover(Step):
         """Read a drain by a run other than the current one, the redirect rules, and the floating
         address on lo."""
         return (
-            f"run=$(sed -n 's/^run=//p' {LOCK} 2>/dev/null)\n"
-            f"grep -s '^1 deploy ' {EDGE_DRAINED} | grep -v \"^1 deploy ${{run:-?}}\"\n"
+            f"{DEAD_RUN_PROBE}\n"
             "nft list table netdev runbook_handover >/dev/null 2>&1 && echo rules\n"
             f"ip -o -4 address show dev lo to {self.address} | grep -q . && echo address\ntrue"
         )
@@ -91,4 +94,36 @@ class NoLeftoverHandover(Step):
         return Change(
             "end the handover of the floating address (an unfinished run began it)",
             (Shell(undo + end_script(self.address)),),
+        )
+
+
+@dataclass(frozen=True)
+class NoLeftoverDeparture(Step):
+    """No edge behind a provider's balancer stays drained by a killed run, and no health checks are
+    logged for nobody. An edge that an operator drained stays drained.
+
+    `watched` is the file that makes nginx log health checks.
+    """
+
+    watched: str
+    notify: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`no leftover departure`."""
+        return "no leftover departure"
+
+    def probe(self) -> str:
+        """Read a drain by a run other than the current one, and whether health checks are
+        logged."""
+        return f"{DEAD_RUN_PROBE}\n[ ! -e {self.watched} ] || echo watched\ntrue"
+
+    def decide(self, seen: Reading) -> Change | None:
+        """Stop the logging, and undrain the edge when a deploy drained it."""
+        if not seen.out.strip():
+            return None
+        undo = undrain_edge_script() if seen.out.startswith("1 deploy ") else ""
+        return Change(
+            "put the edge back into service (an unfinished run took it out)",
+            (Shell(f"{undo}rm -f {self.watched}\n"),),
         )

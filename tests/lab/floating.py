@@ -15,7 +15,8 @@ import pytest
 from deployed import Deployed, until
 from labtools import Ssh
 
-from fabfile.control.keepalived import EDGE_DRAINED, holds_probe
+from fabfile.control.edge_drain import EDGE_DRAINED
+from fabfile.control.keepalived import holds_probe
 from fabfile.steps.leftovers import NoLeftoverHandover
 from lab.names import Lab
 

@@ -19,7 +19,7 @@ from samples import FACTS, MATERIAL, NODES, SHA256, site
 
 from fabfile.control import counters, haproxy_stats, releases
 from fabfile.control.haproxy import drain_script, server_address_script, undrain_script
-from fabfile.control.keepalived import edge_probe
+from fabfile.control.site_front import edge_probe
 from fabfile.engine import frame, lock
 from fabfile.engine.command import Shell
 from fabfile.engine.conversation import SUDO_SHELL

@@ -42,7 +42,7 @@ def _refresher_stopped(target: DrillTarget) -> Fault:
         raise NotPossible(
             "no endpoint of this service has a cache", "the edges have no refresher to stop", ""
         )
-    return hosts.unit_stopped(target, target.holder, REFRESHER_UNIT)
+    return hosts.unit_stopped(target, target.serving_edge, REFRESHER_UNIT)
 
 
 SERVICE_DRILLS = (
@@ -85,40 +85,42 @@ SERVICE_DRILLS = (
     Drill(
         "haproxy-killed",
         "An edge whose balancer is killed serves again, or the other edge does, within 3 s.",
-        lambda target: hosts.unit_killed(target, target.holder, HAPROXY_UNIT),
+        lambda target: hosts.unit_killed(target, target.serving_edge, HAPROXY_UNIT),
         (gap_within(3), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "nginx-killed",
         "An edge whose nginx is killed serves again within 1 s.",
-        lambda target: hosts.unit_killed(target, target.holder, NGINX_UNIT),
+        lambda target: hosts.unit_killed(target, target.serving_edge, NGINX_UNIT),
         (gap_within(1), recovered_within(10), apps_left_alone),
     ),
     Drill(
         "haproxy-hung",
         "An edge whose balancer hangs serves again within 1 s; at most 20 requests fail.",
-        lambda target: hosts.unit_hung(target, target.holder, HAPROXY_UNIT),
+        lambda target: hosts.unit_hung(target, target.serving_edge, HAPROXY_UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
     Drill(
         "nginx-hung",
         "An edge whose nginx hangs serves again within 1 s; at most 20 requests fail.",
-        lambda target: hosts.unit_hung(target, target.holder, NGINX_UNIT),
+        lambda target: hosts.unit_hung(target, target.serving_edge, NGINX_UNIT),
         HALF_DEAD,
         rate=STEADY,
     ),
     Drill(
         "edge-off",
-        "When the serving edge loses power, the other edge takes the address within 0.7 s.",
-        lambda target: Power(target.holder),
+        "When the serving edge loses power, the other edge serves within 0.7 s.",
+        lambda target: Power(target.serving_edge),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),
     Drill(
         "edge-cut",
-        "When the serving edge is cut off, the other edge takes the address within 0.7 s.",
-        lambda target: hosts.cut_host(target, target.holder, silent=target.settings.edge.address),
+        "When the serving edge is cut off, the other edge serves within 0.7 s.",
+        lambda target: hosts.cut_host(
+            target, target.serving_edge, silent=target.front.moving_address
+        ),
         (gap_within(0.7), noticed_within(5), recovered_within(60), apps_left_alone),
         hold=15,
     ),

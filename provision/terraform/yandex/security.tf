@@ -9,6 +9,7 @@ locals {
   routes = [
     { from = "edge", to = "app", port = 0, what = "the app" },
     { from = "edge", to = "edge", port = 8081, what = "HAProxy, for the other edge" },
+    { from = "edge", to = "edge", port = 8083, what = "HAProxy, for the other edge" },
     { from = "app", to = "postgres", port = 5432, what = "PostgreSQL" },
     { from = "app", to = "edge", port = 8405, what = "HAProxy, for the healers" },
     { from = "monitoring", to = "edge", port = 9100, what = "figures of the host" },

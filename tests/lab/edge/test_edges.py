@@ -15,7 +15,7 @@ from floating import EDGES, Download, holder, holders, leftovers, other, vip
 from labtools import ROOT, Runner, Ssh
 from users import Users
 
-from fabfile.control.keepalived import EDGE_DRAINED, drain_edge_script
+from fabfile.control.edge_drain import EDGE_DRAINED, drain_edge_script
 from lab.names import Lab
 
 

@@ -14,7 +14,7 @@ from cryptography import x509
 from samples import site
 
 from fabfile import certs
-from fabfile.alerts.parts import edge_rules
+from fabfile.alerts.edges import edge_rules
 from fabfile.certs import acme_store, judge, ready_material, status, trust, trust_bundle
 from fabfile.certs.acme_renewal import ShowLine
 from fabfile.certs.acme_words import (

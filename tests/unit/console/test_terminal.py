@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from places import PROJECT
@@ -140,3 +141,25 @@ except Exit as end:
     lines = [line for line in done.stderr.splitlines() if line[:2] != "  "]
     assert [line for line in lines if line != "progress"] == [error]
     assert done.returncode == code
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words", [("fab", "--list"), ("inv", "--list"), ("fab", "--help", "check")]
+)
+def test_a_reader_that_leaves_early_is_no_error(words: tuple[str, ...], unbuffered: str) -> None:
+    """`fab --list | head -3`. Unbuffered, the first print fails, else the flush at the end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(
+        [Path(sys.executable).with_name(words[0]), *words[1:]],
+        cwd=PROJECT,
+        env=environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode in (0, 1)

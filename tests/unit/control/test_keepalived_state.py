@@ -8,22 +8,26 @@ from dataclasses import replace
 import pytest
 from samples import EDGE, NODES, site
 
-from fabfile.control.floating_address import Edges, _other_able_edges, _reason_not_to_move
-from fabfile.control.keepalived import EDGE_DRAINED, EdgeState, parse_edge
+from fabfile.control.edge_drain import EDGE_DRAINED
+from fabfile.control.edges import Edges, _other_able_edges, _reason_to_stay
+from fabfile.control.floating_address import FloatingAddress
+from fabfile.control.front import EdgeState
+from fabfile.control.site_front import parse_edge
 from fabfile.engine.command import Shell
 from fabfile.engine.shell import Reading
 from fabfile.roles import keepalived
 from fabfile.settings.inventory import Inventory
 from fabfile.steps.leftovers import NoLeftoverHandover
 
-HOLDER = EdgeState("edge1", holds=True, running=True, healthy=True)
+HOLDER = EdgeState("edge1", serves=True, running=True, healthy=True)
+FRONT = FloatingAddress("192.0.2.10")
 ABLE = EdgeState("edge2", running=True, healthy=True)
 
 
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
-        ("holds\nrunning\nhealthy\n", HOLDER),
+        ("serves\nrunning\nhealthy\n", HOLDER),
         ("", EdgeState("edge1")),
         (
             "running\nhealthy\ndrained operator anna@desk a look\n",
@@ -33,7 +37,7 @@ ABLE = EdgeState("edge2", running=True, healthy=True)
     ],
 )
 def test_an_edge_as_it_sees_itself(text: str, seen: EdgeState) -> None:
-    assert parse_edge("edge1", text) == seen
+    assert parse_edge(site(), "edge1", text) == seen
 
 
 @pytest.mark.parametrize(
@@ -49,15 +53,15 @@ def test_an_edge_as_it_sees_itself(text: str, seen: EdgeState) -> None:
 def test_who_could_have_the_address_instead(second: EdgeState, others: list[str]) -> None:
     view = {"edge1": HOLDER, "edge2": second}
     assert _other_able_edges("edge1", view) == others
-    assert bool(_reason_not_to_move("edge1", view)) is not bool(others)
+    assert bool(_reason_to_stay(FRONT, "edge1", view)) is not bool(others)
 
 
 def test_nothing_is_moved_from_an_edge_that_does_not_hold_it_nor_on_a_site_without_an_address() -> (
     None
 ):
     view = {"edge1": HOLDER, "edge2": ABLE}
-    assert _reason_not_to_move("edge2", view) == "the edge does not hold the floating address"
-    assert _reason_not_to_move("edge1", {}) == "no floating address to move"
+    assert _reason_to_stay(FRONT, "edge2", view) == "the edge does not hold the floating address"
+    assert _reason_to_stay(FRONT, "edge1", {}) == "no floating address to move"
     assert Edges(replace(site(), edge=replace(EDGE, address=""))).view() == {}
 
 

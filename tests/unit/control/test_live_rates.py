@@ -60,7 +60,7 @@ def test_a_reading_is_parsed() -> None:
     words = ["UP", "drained", "restarting", "DOWN 1/2"]
     assert seen.states == dict(zip([node.name for node in NAMED], words, strict=True))
     assert seen.reasons == {"node2": "operator ada: disk"}
-    assert (seen.holds, seen.drained) == (True, "operator ada: kernel")
+    assert (seen.serves, seen.drained) == (True, "operator ada: kernel")
 
 
 def test_no_daemon_answers() -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from samples import NODES
+from samples import NODES, balanced_site
 from samples import site as a_site
 
+from fabfile.control.external_balancer import ExternalBalancer
+from fabfile.control.floating_address import FloatingAddress
+from fabfile.control.front import OwnAddresses
 from fabfile.drills import chosen_drills
 from fabfile.drills.catalogue.register import BY_NAME, DRILLS, FOR_CHECK
 from fabfile.drills.errors import NotPossible
@@ -98,6 +101,7 @@ def test_the_victim_is_a_node_that_can_be_spared(edge1: str, edge2: str, victim:
         choose_victim(APPS, snapshot(edge1, edge2))
 
 
+FLOATING = FloatingAddress("192.0.2.10")
 WELL = snapshot("1 node1=UP node2=UP")
 
 
@@ -120,7 +124,7 @@ WELL = snapshot("1 node1=UP node2=UP")
 )
 def test_when_all_is_well(seen: Snapshot, well: bool, words: str) -> None:
     """The words are about hosts: an address that moved is no host's fault."""
-    assert seen.is_well(floating=True) is well
+    assert seen.is_well(FLOATING) is well
     assert seen.describe_unwell() == words
 
 
@@ -146,9 +150,26 @@ def test_who_must_take_note(edge1: str, edge2: str, noticed: bool) -> None:
     assert snapshot(edge1, edge2).has_noticed_since(snapshot(BOTH_UP)) is noticed
 
 
+@pytest.mark.parametrize(
+    ("edge2", "well", "noticed"),
+    [
+        (BOTH_UP, True, False),
+        ("0 node1=UP node2=UP", False, False),  # not the edge that is watched
+        ("drained node1=UP node2=UP", True, False),
+    ],
+)
+def test_behind_a_balancer_every_edge_serves_unless_it_is_drained(
+    edge2: str, well: bool, noticed: bool
+) -> None:
+    before, seen = snapshot(BOTH_UP, BOTH_UP), snapshot(BOTH_UP, edge2)
+    assert seen.is_well(ExternalBalancer(balanced_site())) is well
+    assert seen.has_noticed_since(before) is noticed
+    assert snapshot("0 node1=UP node2=UP", BOTH_UP).has_noticed_since(before)
+
+
 def test_a_site_with_one_edge_needs_no_floating_address() -> None:
-    assert snapshot("0 node1=UP node2=UP").is_well(floating=False)
-    assert snapshot("0 node1=UP node2=UP").holder == "edge1"
+    assert snapshot("0 node1=UP node2=UP").is_well(OwnAddresses())
+    assert snapshot("0 node1=UP node2=UP").serving_edge == "edge1"
 
 
 # -- a real site

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from samples import NODES, site
 
+from fabfile.control.front import EdgeState
 from fabfile.control.haproxy_stats import Server
-from fabfile.control.keepalived import EdgeState
 from fabfile.engine.errors import Unreachable
 from fabfile.engine.fleet import Fleet
 from fabfile.engine.host import Node
@@ -252,8 +252,8 @@ def test_who_is_out_and_what_is_pending_waits_for_a_person() -> None:
 
 def test_exactly_one_edge_holds_the_address() -> None:
     one, two, none = (
-        EdgeState("edge1", holds=True),
-        EdgeState("edge2", holds=True),
+        EdgeState("edge1", serves=True),
+        EdgeState("edge2", serves=True),
         EdgeState("edge2"),
     )
     assert find_address_problem("192.0.2.10", [one, none]) is None

@@ -11,6 +11,8 @@ from rich.console import Console
 from samples import PROGRAM
 
 from fabfile.control.edge_counts import EdgeCounts, Tally, UserTally
+from fabfile.control.floating_address import FloatingAddress
+from fabfile.control.front import Front, OwnAddresses
 from fabfile.engine.errors import RunbookError, Unreachable
 from fabfile.flows.top import _parse_interval
 from fabfile.flows.top_table import (
@@ -23,6 +25,7 @@ from fabfile.flows.top_table import (
     view_rates,
 )
 
+FLOATING = FloatingAddress("192.0.2.10")
 TITLES = endpoint_titles(PROGRAM)
 NAME = next(iter(TITLES))
 
@@ -33,7 +36,7 @@ def counts(seconds: float, requests: int, errors: int = 0, **more: object) -> Ed
         "endpoints": {NAME: tally},
         "servers": {(NAME, "node1"): tally},
         "states": {"node1": "UP", "node2": "DOWN"},
-        "holds": True,
+        "serves": True,
     }
     return EdgeCounts(seconds, **{**known, **more})  # type: ignore[arg-type]
 
@@ -47,7 +50,7 @@ def feed(name: str, *news: EdgeCounts | RunbookError) -> EdgeFeed:
 
 def picture(*feeds: EdgeFeed, live: bool = False) -> list[str]:
     out = Console(file=io.StringIO(), width=80)
-    out.print(view_rates(PROGRAM, feeds, ["node1", "node2"], "totals", floats=True, live=live))
+    out.print(view_rates(PROGRAM, feeds, ["node1", "node2"], "totals", front=FLOATING, live=live))
     return out.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -92,17 +95,17 @@ def test_a_lost_edge_has_its_reason_and_no_old_rates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "floats", "said"),
+    ("known", "front", "said"),
     [
-        ({}, True, "holds the address"),
-        ({"holds": False}, True, "stands by"),
-        ({"holds": False}, False, ""),
-        ({"drained": "operator ada"}, True, "drained: operator ada"),
-        ({"endpoints": {}}, True, "HAProxy does not answer"),
+        ({}, FLOATING, "holds the address"),
+        ({"serves": False}, FLOATING, "stands by"),
+        ({"serves": False}, OwnAddresses(), ""),
+        ({"drained": "operator ada"}, FLOATING, "drained: operator ada"),
+        ({"endpoints": {}}, FLOATING, "HAProxy does not answer"),
     ],
 )
-def test_what_an_edge_does(known: dict[str, object], floats: bool, said: str) -> None:
-    assert describe_edge(feed("e", counts(10, 0, **known)), floats=floats)[0] == said
+def test_what_an_edge_does(known: dict[str, object], front: Front, said: str) -> None:
+    assert describe_edge(feed("e", counts(10, 0, **known)), front)[0] == said
 
 
 @pytest.mark.parametrize(
@@ -131,7 +134,7 @@ def test_a_node_that_no_edge_sees_is_not_called_well() -> None:
 def test_json_has_the_same_rows_and_plain_numbers() -> None:
     seen = [feed("edge1", counts(10, 0), counts(12, 8)), feed("edge2", Unreachable("gone"))]
     data = json.loads(
-        json.dumps(rates_as_json(PROGRAM, seen, ["node1"], floats=True), allow_nan=False)
+        json.dumps(rates_as_json(PROGRAM, seen, ["node1"], front=FLOATING), allow_nan=False)
     )
     assert [(edge["edge"], edge["reachable"]) for edge in data["edges"]] == [
         ("edge1", True),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from samples import NODES, site
 
-from fabfile.control.keepalived import EdgeState
+from fabfile.control.front import EdgeState
 from fabfile.engine.problem import Problem
 from fabfile.health import network
 from fabfile.health.host import HostStatus
@@ -126,9 +126,9 @@ def test_a_host_that_did_not_answer_over_ssh_either_is_reported_as_that() -> Non
 # -- all hosts together
 
 
-def edge(name: str, *, holds: bool, network: NetworkView | None = None) -> HostStatus:
+def edge(name: str, *, serves: bool, network: NetworkView | None = None) -> HostStatus:
     return HostStatus(
-        name, ("edge",), edge=EdgeState(name, holds=holds), network=network or NetworkView()
+        name, ("edge",), edge=EdgeState(name, serves=serves), network=network or NetworkView()
     )
 
 
@@ -137,14 +137,14 @@ PORT_80 = Problem("port 80 is closed", about=("edge1", "edge2"))
 
 def test_a_site_that_is_well() -> None:
     assert (
-        find_site_problems(site(), [edge("edge1", holds=True), edge("edge2", holds=False)], [])
+        find_site_problems(site(), [edge("edge1", serves=True), edge("edge2", serves=False)], [])
         == []
     )
 
 
 def test_two_holders() -> None:
     (found,) = find_site_problems(
-        site(), [edge("edge1", holds=True), edge("edge2", holds=True)], []
+        site(), [edge("edge1", serves=True), edge("edge2", serves=True)], []
     )
     assert "both hold 192.0.2.10" in found.message
     assert "protocol 112" in found.next
@@ -153,19 +153,19 @@ def test_two_holders() -> None:
 
 def test_ports_that_are_closed_to_users() -> None:
     assert find_site_problems(
-        site(), [edge("edge1", holds=True), edge("edge2", holds=False)], [PORT_80]
+        site(), [edge("edge1", serves=True), edge("edge2", serves=False)], [PORT_80]
     ) == [PORT_80]
 
 
 def test_without_a_holder_no_port_can_answer() -> None:
     (found,) = find_site_problems(
-        site(), [edge("edge1", holds=False), edge("edge2", holds=False)], [PORT_80]
+        site(), [edge("edge1", serves=False), edge("edge2", serves=False)], [PORT_80]
     )
     assert found.message.startswith("no edge holds 192.0.2.10")
 
 
 def test_one_edge_of_two_asked_says_nothing_of_the_address() -> None:
-    assert find_site_problems(site(), [edge("edge1", holds=False)], []) == []
+    assert find_site_problems(site(), [edge("edge1", serves=False)], []) == []
 
 
 @pytest.mark.parametrize(

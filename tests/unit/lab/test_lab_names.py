@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from lab import sitefile
+from lab import balancer, sitefile
 from lab.errors import LabError
 from lab.names import HOSTS, Lab, choose_hosts, current_lab
 
@@ -71,6 +71,17 @@ def test_two_edges_share_the_floating_address() -> None:
     site = tomllib.loads(sitefile.render_site_file(Lab(3), list(HOSTS), "a" * 64))
     assert (site["service"], site["edge"]) == ("http://10.77.3.10", {"address": Lab(3).floating})
     assert Lab(3).floating not in {host["address"] for host in site["hosts"].values()}
+
+
+def test_behind_the_stand_in_of_a_balancer_its_address_is_called() -> None:
+    names = [*HOSTS, "lb1"]
+    site = tomllib.loads(sitefile.render_site_file(Lab(3), names, "a" * 64))
+    assert (site["service"], site["edge"]["address"]) == ("http://10.77.3.51", "10.77.3.51")
+    assert (site["edge"]["balancer"], site["edge"]["http3"]) == (["10.77.3.51"], False)
+    assert "lb1" not in site["hosts"], "the runbook does not manage a provider's balancer"
+    config = balancer.render_balancer_config(Lab(3), ["edge1", "edge2"])
+    assert "server edge2 10.77.3.12:8480 send-proxy-v2 check port 8406\n" in config
+    assert "server edge2 10.77.3.12:8443 send-proxy-v2 track port80/edge2\n" in config
 
 
 def test_without_an_edge_there_is_no_service_address() -> None:

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,9 @@ import pytest
 import yaml
 from jinja2 import Environment
 from places import PROJECT
-from samples import watched_site
+from samples import EDGE, balanced_site, watched_site
 
 from fabfile.roles.ports import list_routes
-from fabfile.settings.settings import Edge
 from fabfile.settings.site_file import load_settings
 from provision.user_data import Provision, render_user_data
 
@@ -180,7 +180,7 @@ def test_no_secret_comes_near_the_state() -> None:
 
 
 def test_the_security_groups_let_through_exactly_what_the_roles_need() -> None:
-    site = watched_site()
+    site = replace(watched_site(), edge=balanced_site().edge)
     roles = {node.name: node.roles[0] for node in site.inventory.nodes}
     needed = {
         (roles[node.name], roles[route.target], route.number)
@@ -191,17 +191,11 @@ def test_the_security_groups_let_through_exactly_what_the_roles_need() -> None:
     assert given == needed
 
 
-needs_external = pytest.mark.skipif(
-    "address_by" not in Edge.__dataclass_fields__, reason="edges know no balancer of a provider yet"
-)
-
-
-@needs_external
 def test_the_balancer_checks_the_page_that_the_edges_have() -> None:
     group = list_resources()[("yandex_lb_network_load_balancer", "service")]
     check = group["attached_target_group"][0]["healthcheck"][0]
     assert check["http_options"][0]["path"] == "/edge-health"
-    edge = Edge(address="192.0.2.10", address_by="external", balancer=("192.0.2.1",))
+    edge = replace(EDGE, address="192.0.2.10", address_by="external", balancer=("192.0.2.1",))
     assert locals_of(YANDEX)["health_port"] == edge.health_port
     assert check["interval"] == edge.balancer_interval
     assert check["unhealthy_threshold"] == edge.balancer_fall
@@ -248,7 +242,6 @@ def encode_as_terraform(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-@needs_external
 def test_the_output_is_a_site_file(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(render_site_toml(VALUES))
     settings = load_settings(tmp_path / "site.toml")

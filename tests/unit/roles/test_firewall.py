@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from samples import FACTS, MONITOR, NODES, site, watched_site
+from samples import FACTS, MONITOR, NODES, balanced_site, site, watched_site
 
 from fabfile.engine.host import Node
 from fabfile.health.units import needed_units
@@ -80,6 +80,22 @@ def test_a_host_drops_the_rest_and_locks_nobody_out() -> None:
 def test_an_edge_alone_needs_no_vrrp_and_without_http3_no_udp() -> None:
     plain = replace(site(), edge=replace(site().edge, address="", http3=False))
     assert not [rule for rule in accepted(plain, EDGE2) if "112" in rule or "udp" in rule]
+
+
+def test_an_edge_behind_a_balancer_lets_its_checks_and_its_proxy_headers_in() -> None:
+    behind = replace(MANAGED, edge=balanced_site().edge)
+    rules = accepted(behind, EDGE1)
+    assert rules[:4] == [
+        "tcp dport { 80, 443 } accept",
+        "tcp dport { 8406, 8480, 8443 } ip saddr 192.0.2.5 accept",
+        "tcp dport { 8406, 8480, 8443 } ip saddr 198.51.100.0/24 accept",
+        "tcp dport 3903 ip saddr { 192.0.2.41 } accept",
+    ]
+    assert "tcp dport 8083 ip saddr { 192.0.2.12 } accept" in rules
+    assert not [rule for rule in rules if "112" in rule or "udp" in rule]
+    plain = replace(behind, edge=replace(behind.edge, proxy_protocol=False))
+    assert "tcp dport { 8406 } ip saddr 192.0.2.5 accept" in accepted(plain, EDGE1)
+    assert accepted(behind, NODE1) == accepted(MANAGED, NODE1)
 
 
 def test_a_site_that_does_not_ask_for_it_has_no_firewall_of_ours() -> None:

@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import FACTS, MATERIAL, MONITOR, NODES, site, watched_site
+from samples import FACTS, MATERIAL, MONITOR, NODES, balanced_site, site, watched_site
 
 from fabfile.control.clocks import ClockOffset
 from fabfile.engine.converge import State
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading, join_probes
+from fabfile.flows.preflight_hosts import HostAnswers, judge_host
+from fabfile.flows.preflight_table import Findings
+from fabfile.health.network import NetworkView
 from fabfile.rollout import fitness
 from fabfile.rollout.between_hosts import (
     describe_clock,
@@ -21,13 +24,15 @@ from fabfile.rollout.between_hosts import (
     judge_clocks,
     judge_edge_network,
 )
-from fabfile.rollout.condition import KNOWN, is_new_host, only_on_new_host, unmet
+from fabfile.rollout.condition import KNOWN, Precondition, is_new_host, only_on_new_host, unmet
 from fabfile.rollout.needs import disk_needs, memory_needs, read_mib
 from fabfile.rollout.new_host import fitness_conditions
 from fabfile.rollout.package_sources import describe_packages, judge_packages, needed_packages
 from fabfile.rollout.preflight import addresses
 from fabfile.rollout.space import DEPLOYED, describe_disks, judge_memory, judge_space
+from fabfile.rollout.survey import HostSurvey, _judge_new_host
 from fabfile.rollout.system import PHASES, System
+from fabfile.settings.settings import Settings
 
 EDGE1, _, NODE1, _, DB1 = NODES
 
@@ -290,6 +295,26 @@ def test_the_edges_share_a_network(shown: str, outside: str) -> None:
     found = problems(judge_edge_network(site(), EDGE1, addresses(shown)))
     assert len(found) == bool(outside)
     assert all(problem.endswith(outside) for problem in found)
+
+
+@pytest.mark.parametrize(("settings", "asked"), [(site(), True), (balanced_site(), False)])
+def test_only_a_floating_address_needs_a_shared_network(settings: Settings, asked: bool) -> None:
+    apart = Reading(ONE_NETWORK.replace("/24", "/32"), 0)
+    conditions = [Precondition("address", "true", lambda reading: [])]
+    exact = ClockOffset(0.0, 0.1)
+    findings = Findings()
+    judge_host(
+        settings,
+        EDGE1,
+        HostAnswers("ops", conditions, [apart], exact, NetworkView([], {}), None, False),
+        findings,
+    )
+    rows = {row.check: row.held for row in findings.rows}
+    assert rows.get("edge network") == (False if asked else None)
+    system = System(settings, Path("/nonexistent"), None)
+    survey = HostSurvey([], "", serves=False, is_new=True, offset=exact)
+    problems_found = _judge_new_host(system, EDGE1, conditions, [apart], survey)
+    assert len(problems_found) == asked
 
 
 # -- new hosts only

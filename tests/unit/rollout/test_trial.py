@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from samples import FACTS, NODES, site, watched_site
+from samples import FACTS, NODES, balanced_site, site, watched_site
 
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.fleet import Fleet
 from fabfile.health.network import OPEN, SILENT, ConnectionAttempt, NetworkView
 from fabfile.roles.ports import Route
+from fabfile.rollout import new_host
+from fabfile.rollout.system import System
 from fabfile.rollout.trial import Trial, explain_unknown, needed_routes, read_heard
 from fabfile.rollout.trial_verdict import describe_route, judge_trial
+from fabfile.settings.settings import Settings
 
 PORTS = {"node1": FACTS.port, "node2": FACTS.port}
 FLEET = Fleet(NODES, lambda node: None)  # type: ignore[arg-type, return-value]
@@ -74,6 +79,22 @@ def test_a_blocked_route_is_named_from_where_to_where(result: str, said: str) ->
     assert error.problem == f"node1 and node2 cannot reach db1 port 5432 (PostgreSQL): {said}"
     assert "let TCP 5432 in from 192.0.2.21, 192.0.2.22" in error.next
     assert describe_route(found, "node1", DATABASE) == (False, said)
+
+
+@pytest.mark.parametrize(("settings", "tried"), [(site(), True), (balanced_site(), False)])
+def test_vrrp_is_tried_where_an_address_moves(
+    settings: Settings, tried: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def try_nothing(*_: object, vrrp: bool) -> Trial:
+        asked.append(vrrp)
+        return Trial({})
+
+    monkeypatch.setattr(new_host, "try_routes", try_nothing)
+    system = System(settings, Path("/nonexistent"), None)
+    assert new_host.find_blocked_routes(system, FLEET, ["edge1"]) == []
+    assert asked == [tried]
 
 
 def test_what_could_not_be_tried_is_no_pass() -> None:

@@ -15,7 +15,8 @@ from places import PROJECT
 
 from fabfile.engine.errors import RunbookError
 from fabfile.settings import site_file as module
-from fabfile.settings.settings import Acme, App, Database, Edge, Gate, Settings, Ssh, Tls
+from fabfile.settings.edge import Edge
+from fabfile.settings.settings import Acme, App, Database, Gate, Settings, Ssh, Tls
 from fabfile.settings.site_file import load_settings, locate_site
 
 GOOD = """
@@ -192,7 +193,28 @@ WRONG = [
     (
         "[database]",
         '[edge]\naddress = "10.0.0.11"\n[database]',
-        "edge.address must be free to move, but 10.0.0.11 is edge1's",
+        "edge.address must belong to no host, but 10.0.0.11 is edge1's",
+    ),
+    (
+        "[database]",
+        '[edge]\naddress = "10.0.0.9"\naddress_by = "external"\n[database]',
+        "edge.balancer is missing: the edges answer the health checks of these addresses only",
+    ),
+    (
+        "[database]",
+        '[edge]\naddress_by = "external"\nbalancer = ["10.0.0.5"]\n[database]',
+        "edge.address is missing: with external, it is the balancer's address",
+    ),
+    (
+        "[database]",
+        '[edge]\naddress = "10.0.0.9"\naddress_by = "external"\nbalancer = ["10.0.0.1/8"]\n'
+        "[database]",
+        "edge.balancer must hold addresses like 10.0.0.5, not '10.0.0.1/8'",
+    ),
+    (
+        "[database]",
+        "[edge]\nproxy_protocol = true\n[database]",
+        'edge.proxy_protocol does nothing without address_by = "external"',
     ),
     (
         "[database]",

@@ -27,10 +27,10 @@ local function capacity(txn)
     return RATE * (up > 0 and up or #NODES)
 end
 
--- Advance `served` to the present time. Return the capacity.
+-- Advance `served` to the present time. Return the requests per second that may pass here.
 local function turn(txn)
-    local time, rate = math.max(now(), looked), capacity(txn)
-    served = math.max(math.min(served + (time - looked) * rate, issued + BURST), served)
+    local time, rate, burst = math.max(now(), looked), capacity(txn), BURST
+    served = math.max(math.min(served + (time - looked) * rate, issued + burst), served)
     looked = time
     return rate
 end
