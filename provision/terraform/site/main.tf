@@ -35,18 +35,34 @@ locals {
     ])
   }
 
+  # The tables of the site file, but for the hosts.
+  tables = {
+    ssh = {
+      user        = var.user
+      key         = var.private_key_file
+      known_hosts = "known_hosts"
+    }
+    app = {
+      binary = var.binary
+      sha256 = var.sha256
+    }
+    "app.settings" = { email = var.email }
+    database       = { password_file = "secrets/db-password" }
+    edge = {
+      address    = var.edge_address
+      address_by = var.address_by
+      balancer   = var.balancer
+      http3      = var.http3
+    }
+    tls = { names = [var.domain] }
+  }
+
   site_toml = templatefile("${path.module}/site.toml.tftpl", {
-    site_name        = var.site_name
-    user             = var.user
-    private_key_file = var.private_key_file
-    hosts            = var.hosts
-    binary           = var.binary
-    sha256           = var.sha256
-    email            = var.email
-    edge_address     = var.edge_address
-    address_by       = var.address_by
-    balancer         = var.balancer
-    http3            = var.http3
-    domain           = var.domain
+    site_name = var.site_name
+    hosts     = var.hosts
+    tables = {
+      for name in setunion(keys(local.tables), keys(var.settings)) :
+      name => merge(try(local.tables[name], {}), try(var.settings[name], {}))
+    }
   })
 }

@@ -127,6 +127,20 @@ variable "domain" {
   }
 }
 
+variable "settings" {
+  description = "More settings of the site file, by table. They win over those from other variables."
+  type        = any
+  default     = {}
+  validation {
+    condition = try(alltrue(flatten([
+      for name, table in var.settings : concat([can(regex("^[a-z][a-z0-9_.]*$", name))], [
+        for value in values(table) : value != null && (can(tostring(value)) || can(tolist(value)))
+      ])
+    ])), false)
+    error_message = "It must be tables of texts, numbers, booleans and lists: { gate = { rate = 60 } }."
+  }
+}
+
 variable "time_zone" {
   description = "The time zone of all hosts. Upgrades happen from 01:00 in it."
   type        = string

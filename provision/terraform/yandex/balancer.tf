@@ -66,4 +66,11 @@ resource "yandex_dns_recordset" "service" {
   type    = "A"
   ttl     = 300
   data    = [yandex_vpc_address.service.external_ipv4_address[0].address]
+
+  lifecycle {
+    precondition {
+      condition     = endswith(".${var.domain}", ".${var.dns_zone}")
+      error_message = "The domain must be in dns_zone, or be its name."
+    }
+  }
 }

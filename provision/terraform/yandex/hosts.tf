@@ -1,8 +1,13 @@
 locals {
   # The number is the last part of the address. The order is the order of the upgrades.
+  #
+  # Both edges are in one zone. When the last edge of a zone fails its health check, the provider
+  # takes the zone out of its routing, which takes up to two minutes; it drops what is sent to that
+  # edge meanwhile. With one edge in each zone, every drain would cost that. The database is in the
+  # same zone: without this zone there is no service in either case.
   hosts = concat([
     { name = "edge1", role = "edge", number = 11, zone = var.zones[0] },
-    { name = "edge2", role = "edge", number = 12, zone = var.zones[1] },
+    { name = "edge2", role = "edge", number = 12, zone = var.zones[0] },
     { name = "node1", role = "app", number = 21, zone = var.zones[0] },
     { name = "node2", role = "app", number = 22, zone = var.zones[1] },
     { name = "db1", role = "postgres", number = 31, zone = var.zones[0] },
@@ -37,6 +42,7 @@ module "site" {
   sha256          = var.sha256
   email           = var.email
   domain          = var.domain
+  settings        = var.settings
   time_zone       = var.time_zone
   mirror          = var.mirror
   security_mirror = var.security_mirror
@@ -107,7 +113,9 @@ resource "yandex_compute_disk" "pgdata" {
   }
 }
 
-# The controller is the only host with a public address. The runbook runs there.
+# The controller is the only host with a public address. The runbook runs there, and reaches the
+# other hosts at their own addresses. In its subnet, too, the route table leads to the gateway; a
+# host with a public address uses this address instead of the gateway.
 resource "yandex_compute_instance" "controller" {
   name                      = "${var.site_name}-controller"
   hostname                  = "controller"

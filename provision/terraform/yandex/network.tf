@@ -2,7 +2,8 @@ resource "yandex_vpc_network" "site" {
   name = var.site_name
 }
 
-# Hosts without a public address reach the Debian mirror through this gateway.
+# Hosts without a public address reach the Debian mirror through this gateway. Nobody reaches them
+# through it.
 resource "yandex_vpc_gateway" "egress" {
   name = "${var.site_name}-egress"
   shared_egress_gateway {}

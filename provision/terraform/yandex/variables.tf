@@ -65,6 +65,20 @@ variable "domain" {
   }
 }
 
+variable "settings" {
+  description = "More settings of the site file, by table. They win over those from other variables."
+  type        = any
+  default     = {}
+  validation {
+    condition = try(alltrue(flatten([
+      for name, table in var.settings : concat([can(regex("^[a-z][a-z0-9_.]*$", name))], [
+        for value in values(table) : value != null && (can(tostring(value)) || can(tolist(value)))
+      ])
+    ])), false)
+    error_message = "It must be tables of texts, numbers, booleans and lists: { gate = { rate = 60 } }."
+  }
+}
+
 variable "time_zone" {
   description = "The time zone of all hosts. Upgrades happen from 01:00 in it."
   type        = string
@@ -106,7 +120,7 @@ variable "swap_mb" {
 }
 
 variable "zones" {
-  description = "Two availability zones: the first of each pair of hosts is in the first."
+  description = "Two availability zones. Only the second app node and mon1 are in the second."
   type        = list(string)
   default     = ["ru-central1-a", "ru-central1-b"]
   validation {
@@ -120,8 +134,11 @@ variable "network" {
   type        = string
   default     = "10.77.0.0/16"
   validation {
-    condition     = can(cidrsubnet(var.network, 8, 1)) && endswith(var.network, "/16")
-    error_message = "It must be a /16 like 10.77.0.0/16."
+    condition = (
+      can(cidrsubnet(var.network, 8, 1)) &&
+      can(regex("^(10|172\\.(1[6-9]|2[0-9]|3[01])|192\\.168)\\..*/16$", var.network))
+    )
+    error_message = "It must be a private /16 like 10.77.0.0/16."
   }
 }
 

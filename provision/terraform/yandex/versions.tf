@@ -2,8 +2,9 @@ terraform {
   required_version = ">= 1.5"
   required_providers {
     yandex = {
-      source  = "yandex-cloud/yandex"
-      version = ">= 0.150"
+      source = "yandex-cloud/yandex"
+      # From the release whose documentation the tests compare this module with.
+      version = "~> 0.222"
     }
   }
 }

@@ -7,11 +7,13 @@ we use. Where Terraform itself is installed, it also formats, validates and appl
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +31,7 @@ from fabfile.settings.site_file import load_settings
 from provision.user_data import Provision, render_user_data
 
 MODULES = PROJECT / "provision/terraform"
+TUTORIAL = PROJECT / "docs/cloud.md"
 SCHEMA = json.loads(Path(__file__).with_name("yandex_schema.json").read_text())
 META = {"for_each", "count", "lifecycle", "depends_on", "provider"}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExa me@example.com"
@@ -160,6 +163,60 @@ def test_the_module_site_gets_what_it_needs() -> None:
     assert {name for name, body in variables.items() if "default" not in body} <= given
 
 
+def count_resources(monitoring: bool, dns: bool) -> int:
+    """How many resources a plan adds."""
+    copies = {"zone": 2, "host": 5 + monitoring, "role": 3 + monitoring}
+    return sum(
+        dns if "count" in body else copies[name] if "for_each" in body else 1
+        for (_, name), body in list_resources().items()
+    )
+
+
+def test_the_tutorial_knows_how_many_resources_a_plan_adds() -> None:
+    text = " ".join(TUTORIAL.read_text().split())
+    few, more = count_resources(False, False), count_resources(True, False)
+    assert f"{few} resources" in text
+    assert f"{count_resources(False, True)} with `dns_zone`" in text
+    assert f"`monitoring` adds {more - few}" in text
+
+
+def test_the_decision_compares_every_resource_with_the_procedure() -> None:
+    text = (PROJECT / "docs/decisions/0033-provisioning.md").read_text().partition("row by row")[2]
+    assert [key for key in list_resources() if f"`{'.'.join(key)}`" not in text] == []
+
+
+def test_both_edges_are_in_one_zone() -> None:
+    """The balancer drops users for up to two minutes when the last edge of a zone is drained."""
+    text = (MODULES / "yandex/hosts.tf").read_text()
+    zones = re.findall(r'name = "edge\d".* zone = (\S+) }', text)
+    assert len(zones) == 2
+    assert len(set(zones)) == 1
+
+
+def test_the_provider_is_the_one_that_was_compared() -> None:
+    wanted = YANDEX["terraform"][0]["required_providers"][0]["yandex"]["version"]
+    assert wanted == "~> " + SCHEMA["release"].rpartition(".")[0]
+
+
+def read_example(begin: str) -> str:
+    """The code block of the tutorial that begins with `begin`."""
+    blocks = re.findall(r"(?:^ {4}.*\n|^\n)+", TUTORIAL.read_text(), re.M)
+    found = [text for text in map(textwrap.dedent, blocks) if text.strip().startswith(begin)]
+    assert len(found) == 1, begin
+    return found[0].strip() + "\n"
+
+
+@pytest.mark.parametrize(("module", "begin"), [(YANDEX, "site_name"), (SITE, "module")])
+def test_the_examples_set_every_required_variable(
+    module: dict[str, list[Block]], begin: str
+) -> None:
+    example = unquote(hcl2.loads(read_example(begin)))
+    given = example["module"][0]["site"] if begin == "module" else example
+    variables = {name: body for block in module["variable"] for name, body in block.items()}
+    assert given.keys() - {"source"} <= variables.keys()
+    assert {name for name, body in variables.items() if "default" not in body} <= given.keys()
+
+
 FREE = {"private_key_file", "binary", "http3", "monitoring", "platform", "disk_type"}
 """Variables of which any value of the type may be right."""
 
@@ -225,17 +282,46 @@ VALUES: Block = {
     "email": "you@example.com",
     "domain": "shop.example.com",
     "data_disk": "/dev/disk/by-id/virtio-pgdata",
+    "settings": {
+        "app": {"memory_max": "256M"},
+        "gate": {"rate": 60, "error_percent": 1.5},
+        "tls.acme": {"directory": "https://acme.example.com/directory", "email": "a@example.com"},
+    },
 }
+
+
+def list_tables(values: Block) -> dict[str, Block]:
+    """The tables of the site file but the hosts, as the module `site` makes them: sorted."""
+    tables: dict[str, Block] = {
+        "ssh": {
+            "user": values["user"],
+            "key": values["private_key_file"],
+            "known_hosts": "known_hosts",
+        },
+        "app": {name: values[name] for name in ("binary", "sha256")},
+        "app.settings": {"email": values["email"]},
+        "database": {"password_file": "secrets/db-password"},
+        "edge": {
+            "address": values["edge_address"],
+            **{name: values[name] for name in ("address_by", "balancer", "http3")},
+        },
+        "tls": {"names": [values["domain"]]},
+    }
+    for name, table in values["settings"].items():
+        tables[name] = {**tables.get(name, {}), **table}
+    return {name: dict(sorted(tables[name].items())) for name in sorted(tables)}
 
 
 def render_site_toml(values: Block) -> str:
     """Fill in the template as Terraform does: its marks become those of Jinja."""
     text = (MODULES / "site/site.toml.tftpl").read_text()
+    text = re.sub(r"%\{ (for \w+, \w+ in \w+) ~\}\n", r"{% \1.items() %}", text)
     text = re.sub(r"%\{ (for \w+ in \w+) ~\}\n", r"{% \1 %}", text)
     text = re.sub(r"%\{ endfor ~\}\n", "{% endfor %}", text)
     text = re.sub(r"\$\{([^}]*)\}", r"{{ \1 }}", text)
     environment = Environment(keep_trailing_newline=True, autoescape=False)
-    return environment.from_string(text).render(**values, jsonencode=encode_as_terraform)
+    template = environment.from_string(text)
+    return template.render(**values, tables=list_tables(values), jsonencode=encode_as_terraform)
 
 
 def encode_as_terraform(value: Any) -> str:
@@ -253,10 +339,28 @@ def test_the_output_is_a_site_file(tmp_path: Path) -> None:
     assert settings.service == "http://203.0.113.10"
     assert settings.tls.names == ("shop.example.com",)
     assert (settings.ssh.user, settings.app.sha256) == ("ops", "ab" * 32)
+    # What would be typed into the file would be lost with the next output.
+    assert settings.app.memory_max == "256M"
+    assert (settings.gate.rate, settings.gate.error_percent) == (60, 1.5)
+    assert settings.tls.acme is not None
+    assert settings.tls.acme.email == "a@example.com"
 
 
-def terraform(folder: Path, *words: str) -> str:
-    environment = {**os.environ, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+@pytest.mark.parametrize("begin", ["settings", '"tls.acme"'])
+def test_the_settings_in_the_tutorial_are_settings(tmp_path: Path, begin: str) -> None:
+    text = read_example(begin)
+    tables = unquote(hcl2.loads(text if begin == "settings" else f"settings = {{\n{text}}}\n"))
+    (tmp_path / "site.toml").write_text(render_site_toml({**VALUES, **tables}))
+    assert load_settings(tmp_path / "site.toml")
+
+
+def terraform(folder: Path, *words: str, home: str = os.environ.get("HOME", "/")) -> str:
+    environment = {
+        **os.environ,
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
+        "HOME": home,
+    }
     argv = ["terraform", f"-chdir={folder}", *words]
     done = subprocess.run(argv, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr + done.stdout
@@ -289,3 +393,19 @@ def test_terraform_renders_the_same_as_we_do(tmp_path: Path) -> None:
         for number, host in enumerate(VALUES["hosts"])
     }
     assert yaml.safe_load(outputs["user_data"]["value"]["db1"])["mounts"]
+
+
+@needs_terraform
+def test_the_example_of_the_tutorial_writes_a_site_file(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "provision", tmp_path / "runbook/provision")
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/runbook.pub").write_text(KEY + "\n")
+    (tmp_path / "bingo").write_bytes(b"binary")
+    (tmp_path / "main.tf").write_text(read_example("module"))
+    for words in (["init", "-input=false"], ["apply", "-auto-approve", "-input=false"]):
+        terraform(tmp_path, *words, home=str(tmp_path))
+    site = tmp_path / "site.toml"
+    site.write_text(terraform(tmp_path, "output", "-raw", "site_toml"))
+    settings = load_settings(site)
+    assert settings.app.sha256 == hashlib.sha256(b"binary").hexdigest()
+    assert [node.name for node in settings.inventory.having("edge")] == ["edge1", "edge2"]
