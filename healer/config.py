@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+from ast import literal_eval
 from configparser import ConfigParser
 from typing import NamedTuple
+
+USUAL_BUSY = (429, 503)
+"""HTTP statuses with which an app at its limit refuses a request."""
+
+
+class HealthRule(NamedTuple):
+    """The request for the health page, and its right answer."""
+
+    request: str
+    """As it goes over the network."""
+    right: tuple[int, ...] = (200,)
+    """Statuses of a right answer."""
+    busy: tuple[int, ...] = USUAL_BUSY
+    """Statuses with which an app at its limit refuses the request. It is well."""
+    equals: str = ""
+    """The whole body of a right answer; empty: any. So are the next two."""
+    contains: str = ""
+    not_contains: str = ""
+
+    def is_right(self, body: str) -> bool:
+        """Whether the body is that of a right answer."""
+        return (
+            (not self.equals or body.strip() == self.equals.strip())
+            and self.contains in body
+            and not (self.not_contains and self.not_contains in body)
+        )
 
 
 class Config(NamedTuple):
@@ -17,6 +44,7 @@ class Config(NamedTuple):
     unit: str
     port: int
     health_path: str
+    health: HealthRule
     memory_max: int
     lifetime: float
     """Age at which the app is drained and restarted; 0 turns this off."""
@@ -56,6 +84,7 @@ def parse_config(text: str) -> Config:
         unit=app["unit"],
         port=int(app["port"]),
         health_path=app["health"],
+        health=_parse_health(parser, app["health"]),
         memory_max=int(app["memory_max"]),
         lifetime=float(app["lifetime"]),
         peer_wait=float(app["patience"]),
@@ -67,6 +96,13 @@ def parse_config(text: str) -> Config:
         lock_file=node["lock"],
         runtime_folder=node["run"],
     )
+
+
+def _parse_health(parser: ConfigParser, path: str) -> HealthRule:
+    """The section `health`, whose values are written as in Python; without it, a GET of `path`."""
+    if not parser.has_section("health"):
+        return HealthRule(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    return HealthRule(**{key: literal_eval(text) for key, text in parser["health"].items()})
 
 
 def _split_edge(word: str) -> tuple[str, str]:

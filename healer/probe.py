@@ -14,9 +14,6 @@ PING_TIMEOUT = 1.4
 """Seconds a ping has to be answered. At its limit the app lets a request wait for up to a second
 and then declines; that is no hang."""
 
-BUSY_STATUSES = (429, 503)
-"""HTTP statuses with which an app at its limit declines a request."""
-
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -35,7 +32,8 @@ class AppProbe:
         answers."""
         ping, detail = ping_app(self.config)
         active = self._runs_as_before(ping) or self._read_unit()
-        database = self._is_database_ready() if active and ping in ILL else None
+        needs_database = active and ping in ILL and self.config.databases
+        database = self._is_database_ready() if needs_database else None
         boot_clock = time.clock_gettime(time.CLOCK_BOOTTIME)
         return AppObservation(
             at=time.monotonic(),
@@ -76,19 +74,24 @@ class AppProbe:
 
 def ping_app(config: Config) -> tuple[Ping, str]:
     """Ask the health page; return the outcome, and the status or why there is none."""
+    rule = config.health
     try:
-        status = protocol.request(
-            "127.0.0.1", config.port, config.health_path, timeout=PING_TIMEOUT
-        ).status
+        response = protocol.send_request(
+            "127.0.0.1", config.port, rule.request, timeout=PING_TIMEOUT
+        )
     except TimeoutError:
         return Ping.HUNG, f"within {PING_TIMEOUT} s"
     except ConnectionRefusedError:
         return Ping.REFUSED, ""
     except OSError as error:
         return Ping.WRONG, str(error.strerror or error)
-    if status == 200:
-        return Ping.OK, "200"
-    return (Ping.BUSY if status in BUSY_STATUSES else Ping.WRONG), str(status)
+    status = response.status
+    if status in rule.right:
+        if rule.is_right(response.body):
+            return Ping.OK, str(status)
+        if status not in rule.busy:
+            return Ping.WRONG, f"{status} with a wrong body"
+    return (Ping.BUSY if status in rule.busy else Ping.WRONG), str(status)
 
 
 def read_unit_state(unit: str) -> dict[str, str]:

@@ -38,8 +38,12 @@ def request(
     if post is not None:
         head += "Content-Type: application/x-www-form-urlencoded\r\n"
         head += f"Content-Length: {len(post)}\r\n"
-    data = f"{head}\r\n{post or ''}".encode()
-    response = _exchange(address, port, data, max_bytes=MAX_BYTES, timeout=timeout)
+    return send_request(address, port, f"{head}\r\n{post or ''}", timeout=timeout)
+
+
+def send_request(address: str, port: int, text: str, *, timeout: float) -> HttpResponse:
+    """Send `text`, a whole request of HTTP/1.0; `timeout` and errors as for `request`."""
+    response = _exchange(address, port, text.encode(), max_bytes=MAX_BYTES, timeout=timeout)
     head, _, body = response.decode("latin-1").partition("\r\n\r\n")
     status_line, *header_lines = head.split("\r\n")
     words = status_line.split()

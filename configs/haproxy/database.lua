@@ -16,7 +16,6 @@ local function is_away()
     for _, node in ipairs(NODES) do
 {% if checks_body(health.database) %}
         local _, said, body = ask(node, "{{ name_page(health.database) }}", {{ "%g" % health.database.seconds }})
-        body = body or ""
         -- The status alone does not tell: an answer may be 200 and report the error in its body.
         local right = ({{ is_among(health.database.status, "said") }}) and ({{ is_right(health.database, "body") }})
         if said and (right or not ({{ is_among(health.database.unavailable + health.database.status, "said") }})) then
@@ -43,8 +42,8 @@ local function look()
     since, looking = nil, false
 end
 
--- Runs when the final answer to a request has such a status. Starts a check of the database, unless a check is
--- already running.
+-- Runs when the final answer to a request has such a status. Starts a check of the database, unless
+-- a check is already running.
 core.register_action("doubt_database", { "http-res" }, function()
     if not looking then
         looking = true

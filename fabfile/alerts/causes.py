@@ -19,7 +19,7 @@ from .rule import AlertRule
 def cause_rules(settings: Settings, unit_pages: Mapping[str, str]) -> Iterator[AlertRule]:
     """Every rule about what may hurt users, or already does. `unit_pages`: the page of a unit that
     has one of its own."""
-    yield from lost_rules()
+    yield from lost_rules(settings)
     yield from app_rules()
     yield from edge_rules(settings)
     if settings.program.database:

@@ -20,13 +20,15 @@ COVERED = "nothing: the other app nodes carry the load; the next failure would b
 """What users feel of one app node less."""
 
 
-def lost_rules() -> Iterator[AlertRule]:
+def lost_rules(settings: Settings) -> Iterator[AlertRule]:
     """Hosts that answer nothing."""
     felt = {
         "app": ("node-down", COVERED),
         "edge": ("edge-down", "at most a moment: the other edge has the address, and no spare"),
         "postgres": ("db-down", "errors from every call that needs the database"),
     }
+    if settings.program.database is None:
+        del felt["postgres"]
     for role, (name, words) in felt.items():
         yield AlertRule(
             name,

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ..engine.host import Node
 from ..engine.step import Step
-from ..settings.paths import ROOT, SETTINGS, TOOLS, app_unit, binary_name
+from ..settings.paths import ROOT, SETTINGS, app_unit, binary_name
 from ..settings.program_texts import ProgramTexts
 from ..settings.settings import Settings
 from ..settings.template import render_template
@@ -22,6 +22,7 @@ from ..steps.file import Directory, File, Symlink
 from ..steps.package import Packages
 from ..steps.release import Release
 from ..steps.unit import Unit
+from .app_scripts import app_scripts
 from .app_unit import command_line, environment_path, render_unit, split_environment
 
 
@@ -100,7 +101,7 @@ def app_steps(
         *program_directories(texts, facts.directories),
         *program_files(texts, restart),
         *_environment_steps(texts, restart),
-        *_script_steps(settings, facts, restart),
+        *_script_steps(texts, facts, restart),
         *_log_steps(settings, facts),
         Symlink(f"{ROOT}/current", f"releases/{app_release(settings, source).id}", notify=restart),
         File(
@@ -174,12 +175,10 @@ def _environment_steps(texts: ProgramTexts, restart: tuple[str, ...]) -> list[St
     return [File(environment_path(texts.settings), secret, mode=0o600, notify=restart)]
 
 
-def _script_steps(settings: Settings, facts: Discovered, restart: tuple[str, ...]) -> list[Step]:
+def _script_steps(texts: ProgramTexts, facts: Discovered, restart: tuple[str, ...]) -> list[Step]:
     """The scripts of the unit and of the gate, and the rules for a fast start."""
-    steps: list[Step] = [
-        File(f"{TOOLS}/app-ready", render_template("app/ready"), mode=0o755),
-        File(f"{TOOLS}/app-gate", render_template("app/app-gate"), mode=0o755),
-    ]
+    settings = texts.settings
+    steps = app_scripts(texts)
     if facts.reject:
         egress = render_template(
             "app/egress.nft", table=EGRESS_TABLE, user=settings.app.user, outbound=facts.reject

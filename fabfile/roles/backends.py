@@ -31,7 +31,7 @@ class Backend:
     match: str = ""
     """The suffix of HAProxy's path matcher: empty for the exact path, `_reg` for a pattern."""
     method: str = ""
-    """The only method that the backend takes; empty: any."""
+    """The only methods that the backend takes; empty: any."""
     timeout: str = ""
     retry: str = ""
     """The value of `retry-on`; empty: the default of haproxy.cfg."""
@@ -50,6 +50,12 @@ class Backend:
     """The largest body of a request, as nginx writes sizes; empty: that of the service."""
 
     @property
+    def call(self) -> str:
+        """The method and the path as a regular expression."""
+        method = "|".join(self.method.split()) or "[A-Z]+"
+        return f"({method}) {self.pattern}" if "|" in method else f"{method} {self.pattern}"
+
+    @property
     def pattern(self) -> str:
         """The path as a regular expression, without its anchors."""
         return self.path.removeprefix("^").removesuffix("$") if self.match else _escape(self.path)
@@ -64,16 +70,12 @@ def make_backend(service: Service, endpoint: Endpoint) -> Backend:
     """The backend of an endpoint."""
     event, _, statuses = endpoint.retry.partition(" ")
     path = find_path(service, endpoint)
-    # Only the method distinguishes endpoints with the same path. The last of them takes the rest,
-    # so that a request with another method belongs to a path's endpoint, too.
-    following = service.endpoints[service.endpoints.index(endpoint) + 1 :]
-    shared = any(find_path(service, other) == path for other in following)
     once, repeatable = _find_retry_condition(endpoint)
     return Backend(
         backend_name(endpoint),
         path,
         match="_reg" if endpoint.value else "",
-        method=endpoint.method if shared and endpoint.method != "*" else "",
+        method=_find_method(service, endpoint),
         timeout=f"{endpoint.timeout}s" if endpoint.timeout else "",
         retry=f"{RETRIES[event]} {statuses}".rstrip() if event else "",
         once=once,
@@ -83,6 +85,20 @@ def make_backend(service: Service, endpoint: Endpoint) -> Backend:
         keep=endpoint.cache.ttl if endpoint.cache else 0,
         body=endpoint.body,
     )
+
+
+def _find_method(service: Service, endpoint: Endpoint) -> str:
+    """The methods that the endpoint takes; empty for any.
+
+    Only the method distinguishes endpoints with the same path. The last of them takes the rest, so
+    that a request with another method still belongs to an endpoint.
+    """
+    following = service.endpoints[service.endpoints.index(endpoint) + 1 :]
+    shape = PLACEHOLDER.sub("{}", endpoint.path)
+    shared = any(PLACEHOLDER.sub("{}", other.path) == shape for other in following)
+    if not shared or endpoint.method == "*":
+        return ""
+    return " ".join(READING) if endpoint.method in READING else endpoint.method
 
 
 def find_path(service: Service, endpoint: Endpoint) -> str:

@@ -14,6 +14,7 @@ from ..engine.lock import FILE as LOCK
 from ..engine.step import Step
 from ..settings.paths import OURS, SETTINGS, TOOLS, app_unit
 from ..settings.project import PROJECT
+from ..settings.service import Health
 from ..settings.settings import Settings
 from ..settings.template import render_template
 from ..steps.file import Directory, File
@@ -21,6 +22,7 @@ from ..steps.modules import NoOldModules
 from ..steps.package import Packages
 from ..steps.unit import Unit
 from . import app
+from .health_page import checks_body, is_plain, write_request
 from .postgres import PORT
 
 HEALER_UNIT = "runbook-healer.service"
@@ -33,6 +35,9 @@ PATIENCE_FAST_START = 15
 PATIENCE_SLOW_START = 45
 """Seconds for which the healer waits for a peer that is down. A start of the app takes 2 s if its
 calls to dead destinations are rejected at once (R20), else 30 s."""
+
+USUAL = ((200,), (503,))
+"""The statuses of a right answer and of an app at its limit that the healer knows by itself."""
 
 _BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -84,15 +89,33 @@ def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str
         unit=app_unit(settings),
         port=facts.port,
         health=settings.program.health.live.path,
+        rule=_health_rule(settings.program.health),
         app=settings.app,
         memory_max=int(memory_max.rstrip("KMGT")) * _BYTES[memory_max.lstrip("0123456789")],
         patience=PATIENCE_FAST_START if facts.reject else PATIENCE_SLOW_START,
         edges=settings.inventory.having("edge"),
         edge_port=settings.edge.healer_port,
-        databases=settings.inventory.having("postgres"),
+        databases=settings.databases,
         database_port=PORT,
         database=settings.database,
     )
+
+
+def _health_rule(health: Health) -> dict[str, str]:
+    """What healer.conf says of the health page, as Python writes values; empty for a plain page,
+    which the healer knows how to ask."""
+    page = health.live
+    if is_plain(page) and not checks_body(page) and (page.status, health.busy) == USUAL:
+        return {}
+    rule = {
+        "request": write_request(page),
+        "right": page.status,
+        "busy": health.busy,
+        "equals": page.equals,
+        "contains": page.body,
+        "not_contains": page.not_contains,
+    }
+    return {key: ascii(value) for key, value in rule.items()}
 
 
 def _healer_unit(settings: Settings) -> str:

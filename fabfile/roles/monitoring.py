@@ -148,7 +148,7 @@ def scrape_jobs(settings: Settings) -> list[Job]:
         Job(
             exporters.POSTGRES.job,
             exporters.POSTGRES.port,
-            inventory.having("postgres"),
+            settings.databases,
             drop="(go|promhttp)_.*",
         ),
     ]

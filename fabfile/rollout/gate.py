@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..control.haproxy_stats import Server
 from ..engine.errors import RunbookError
@@ -14,26 +14,13 @@ from ..engine.psql import answer
 from ..engine.scripts import purpose
 from ..engine.shell import q
 from ..roles import postgres
+from ..roles.gate_calls import list_pages, list_reads
 from ..settings.paths import TOOLS, app_unit
 from ..settings.reach import open_fleet
 from ..settings.service import Service
 from ..settings.settings import Gate, Settings
 from ..steps.seed import Seeded
-
-
-class GateSample(NamedTuple):
-    """One request of the probe; `status` is 000 if no answer came in time."""
-
-    path: str
-    status: str
-    microseconds: int
-    right: tuple[int, ...] = (200,)
-    """Statuses of a right answer."""
-
-    @property
-    def good(self) -> bool:
-        """Whether the app answered as it should."""
-        return self.status in map(str, self.right)
+from .gate_sample import GateSample, select_samples
 
 
 @dataclass(frozen=True)
@@ -95,11 +82,6 @@ class GateFailed(BadRelease):
 # -- what the gate may watch
 
 
-def list_reads(service: Service) -> tuple[str, ...]:
-    """Cheap reads by id. The gate watches them once the data and their indexes exist."""
-    return tuple(endpoint.prefix for endpoint in service.endpoints if endpoint.gate)
-
-
 def gate_reads(settings: Settings) -> tuple[str, ...]:
     """The reads that a release can be judged by: none before the data exist, and only one while an
     index is missing, because the others would be slow for that reason.
@@ -107,6 +89,8 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
     Raises:
         RunbookError: the database does not answer, so no release could be judged.
     """
+    if settings.program.database is None:
+        return _read_words(settings)
     node = settings.inventory.first_having("postgres")
     indexes = postgres.index_steps(settings)
     with open_fleet(settings, [node], readonly=True) as fleet:
@@ -124,8 +108,12 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
     if not mark.startswith("runbook: seeded"):
         return ()
     missing = any(step.decide(reading) for step, reading in zip(indexes, readings, strict=True))
-    reads = list_reads(settings.program)
+    reads = _read_words(settings)
     return reads[:1] if missing else reads
+
+
+def _read_words(settings: Settings) -> tuple[str, ...]:
+    return tuple(call.argument for call in list_reads(settings.program))
 
 
 # -- on the node, while it is out of service
@@ -140,17 +128,17 @@ def watch_release(link: Link, settings: Settings, port: int, paths: Sequence[str
     Raises:
         Unreachable: the connection to the host broke.
     """
-    gate, health = settings.gate, settings.program.health
-    deep = (health.database or health.live).path
+    gate = settings.gate
+    pages = [call.argument for call in list_pages(settings.program)]
     arguments = [
         app_unit(settings),
         str(port),
         str(round(gate.seconds * gate.rate)),
         str(gate.rate),
         str(1000 * gate.p90_ms),
-        *(health.live.path, deep, *paths),
+        *(*pages, *paths),
         "--",
-        *(paths or (deep,)),
+        *(paths or pages[-1:]),
     ]
     script = f"{TOOLS}/app-gate {' '.join(map(q, arguments))}"
     [reading] = link.read([script], timeout=gate.seconds + 60)
@@ -163,7 +151,7 @@ def judge_gate(service: Service, out: str, gate: Gate) -> GateVerdict:
     states = [
         dict(word.split("=", 1) for word in words) for kind, *words in lines if kind == "unit"
     ] or [{}]
-    asked, watched = (_select_samples(service, lines, kind) for kind in ("ask", "watch"))
+    asked, watched = (select_samples(service, lines, kind) for kind in ("ask", "watch"))
     return GateVerdict(
         (
             _unit_figure(states[0]),
@@ -175,39 +163,21 @@ def judge_gate(service: Service, out: str, gate: Gate) -> GateVerdict:
     )
 
 
-def _select_samples(
-    service: Service, lines: Sequence[Sequence[str]], kind: str
-) -> list[GateSample]:
-    return [
-        GateSample(line[1], line[2], int(line[3]), _right_statuses(service, line[1]))
-        for line in lines
-        if line[0] == kind
-    ]
-
-
-def _right_statuses(service: Service, path: str) -> tuple[int, ...]:
-    """Of a row that users may delete, the answer that it is absent is right, too: it shows that the
-    database was read."""
-    for endpoint in service.endpoints:
-        if endpoint.gate and path.startswith(endpoint.prefix):
-            return endpoint.expect.status + endpoint.expect.absent
-    pages = (service.health.live, service.health.database)
-    return next((page.status for page in pages if page and page.path == path), (200,))
-
-
 def _unit_figure(state: Mapping[str, str]) -> Figure:
     active = state.get("ActiveState", "?")
     return Figure("unit", active, "must be active", active == "active")
 
 
 def _port_figure(asked: Sequence[GateSample]) -> Figure:
-    answered = any(sample.status != "000" for sample in asked)
+    answered = any(sample.status.removesuffix("!") != "000" for sample in asked)
     return Figure("port", "answers" if answered else "does not answer", "must answer", answered)
 
 
 def _answer_figure(sample: GateSample) -> Figure:
-    bound = f"must be {sample.right[0]}"
-    return Figure(f"GET {sample.path}", sample.status, bound, sample.good)
+    right = sample.call.right[0] if sample.call else 200
+    status = sample.status.removesuffix("!")
+    measured = status if status == sample.status else f"{status} with a wrong body"
+    return Figure(sample.title, measured, f"must be {right}", sample.good)
 
 
 def _alive_figure(before: Mapping[str, str], after: Mapping[str, str]) -> Figure:

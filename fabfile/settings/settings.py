@@ -199,6 +199,11 @@ class Settings:
         return PROJECT / ".runbook" / self.name
 
     @property
+    def databases(self) -> tuple[Node, ...]:
+        """The hosts of the database; empty if the program has none."""
+        return self.inventory.having("postgres") if self.program.database else ()
+
+    @property
     def monitors(self) -> tuple[Node, ...]:
         """The hosts that watch the others; empty on a site without monitoring."""
         return self.inventory.having("monitoring")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from healer import guard
-from healer.config import Config
+from healer.config import Config, HealthRule
 from healer.diagnosis import diagnose
 from healer.model import Act, AppObservation, Decision, EdgeReport, Ping, ServerState
 
@@ -19,6 +19,7 @@ CONFIG = Config(
     unit="bingo.service",
     port=17000,
     health_path="/ping",
+    health=HealthRule("GET /ping HTTP/1.0\r\n\r\n"),
     memory_max=512 * MB,
     lifetime=480.0,
     peer_wait=15.0,

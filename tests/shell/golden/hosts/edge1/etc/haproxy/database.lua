@@ -33,8 +33,8 @@ local function look()
     since, looking = nil, false
 end
 
--- Runs when the final answer to a request has such a status. Starts a check of the database, unless a check is
--- already running.
+-- Runs when the final answer to a request has such a status. Starts a check of the database, unless
+-- a check is already running.
 core.register_action("doubt_database", { "http-res" }, function()
     if not looking then
         looking = true
