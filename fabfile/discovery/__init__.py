@@ -7,7 +7,7 @@ unprivileged user.
 
 `strace` reads the lines of strace, `decide` chooses the next action after an attempt (both pure),
 `host` and `attempt.sh` work on the host, `program_setup` is how the program is run at present,
-`learning` reads its help, `search` is the loop, `facts` and `hints` collect what was learned, and
+`learning` reads its help, `loop` is the loop, `facts` and `hints` collect what was learned, and
 `report` shows it.
 """
 

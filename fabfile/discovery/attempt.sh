@@ -3,12 +3,13 @@
 # POSIX sh, run as root.
 #
 # The caller sets user, home, directory, deadline (seconds), stall and settle (hundredths of a
-# second), rejects (lines "ADDRESS PORT") and shadows (lines "BASE64 PATH": content to show to the
-# program in place of a file). It also sets environment: shell text that exports the variables of the
+# second), rejects (lines "ADDRESS PORT"), shadows (lines "BASE64 PATH": content to show to the
+# program in place of a file) and pages (lines "PORT PATH": requests to send to it once it listens).
+# It also sets environment: shell text that exports the variables of the
 # program; it may hold secrets, so it goes into no argument of a process. "$@" is the command line.
 set -u
 : "${user:?}" "${home:?}" "${directory:?}" "${deadline:?}" "${stall:?}" "${settle:?}"
-: "${rejects?}" "${shadows?}" "${environment?}"
+: "${rejects?}" "${shadows?}" "${environment?}" "${pages?}"
 umask 077
 work='' tracer=''
 
@@ -142,6 +143,20 @@ unanswered() {
   [ -n "$stalled" ]
 }
 
+# visit: print each page with the hundredths of a second it took, and the start of the answer.
+visit() {
+  echo "$pages" | while read -r port path; do
+    [ -n "$path" ] || continue
+    now; asked=$time
+    # shellcheck disable=SC2016  # the inner bash expands it
+    timeout 3 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" &&
+      printf "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n" "$2" >&3 && head -c 2000 <&3' \
+      bash "$port" "$path" >"$work/answer" 2>/dev/null
+    now
+    echo "$path $((time - asked)) $(base64 -w0 <"$work/answer")"
+  done >"$work/pages"
+}
+
 # put NAME FILE BYTES: print the end of a file, packed, because it may hold bytes that are no text.
 put() {
   printf '%s ' "$1"
@@ -160,6 +175,7 @@ if [ -n "$rejects" ] && ! reject; then exit 1; fi
 launch "$@" >"$work/out" 2>"$work/err" </dev/null &
 tracer=$!
 watch
+if [ "$outcome" = listening ]; then visit; fi
 if [ "$outcome" != exited ]; then
   # Keep the output from before the signal: messages about the end are not part of the result.
   for stream in out err; do cp "$work/$stream" "$work/$stream.kept"; done
@@ -174,6 +190,7 @@ echo "code $code"
 echo "seconds $seconds"
 echo "stalled $stalled"
 put ports "$work/ports" 65536
+put pages "$work/pages" 262144
 put trace "$work/trace" 8000000
 put out "$work/out" 262144
 put err "$work/err" 65536

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from ..engine.messages import last_line
 from ..engine.scripts import purpose
 from ..engine.shell import q
 from .host_check import AGAIN, check_host
-from .model import Attempt, Destination, PortHolder, Program
+from .model import Attempt, Destination, Page, PortHolder, Program
 from .strace import parse_trace, select_program_events
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class ProgramHost:
         deadline: float,
         rejects: Iterable[Destination] = (),
         shadows: Mapping[str, str] | None = None,
+        pages: Iterable[str] = (),
     ) -> Attempt:
         """Run the program once with `args`, and remove everything that the run left on the host.
 
@@ -65,11 +67,14 @@ class ProgramHost:
                 attempt).
             shadows: path → content to show to the program instead of the file's content, in a
                 mount namespace of its own.
+            pages: requests to send to it once it listens, each as "PORT PATH".
 
         Raises:
             RunbookError: another discovery runs on the host, or the host cannot do it.
         """
-        script = self.build_script(args, deadline=deadline, rejects=rejects, shadows=shadows or {})
+        script = self.build_script(
+            args, deadline=deadline, rejects=rejects, shadows=shadows or {}, pages=pages
+        )
         result = self.link.run(script, timeout=deadline + 30, check=False)
         return self._read_attempt(tuple(args), result.out, result.err)
 
@@ -80,6 +85,7 @@ class ProgramHost:
         deadline: float,
         rejects: Iterable[Destination],
         shadows: Mapping[str, str],
+        pages: Iterable[str] = (),
     ) -> str:
         """Return the complete script of an attempt; see `attempt`."""
         variables = {
@@ -91,6 +97,7 @@ class ProgramHost:
             "settle": str(round(SETTLE_SECONDS * 100)),
             "rejects": "\n".join(f"{to.address} {to.port}" for to in rejects),
             "shadows": "\n".join(f"{_pack_text(text)} {path}" for path, text in shadows.items()),
+            "pages": "\n".join(pages),
             "environment": "\n".join(
                 f"export {name}={q(value)}" for name, value in self.program.environment.items()
             ),
@@ -125,6 +132,7 @@ class ProgramHost:
                     _parse_listener(line) for line in _unpack_text(part["ports"]).splitlines()
                 )
             ),
+            pages=tuple(map(_parse_page, _unpack_text(part["pages"]).splitlines())),
             stalled=_parse_destination(part["stalled"]) if part["stalled"] else None,
         )
 
@@ -211,6 +219,15 @@ def _pack_text(text: str) -> str:
 
 def _unpack_text(text: str) -> str:
     return gzip.decompress(base64.b64decode(text)).decode(errors="replace")
+
+
+def _parse_page(line: str) -> Page:
+    """Return the page of a line "PATH HUNDREDTHS BASE64"."""
+    path, hundredths, answer = line.split(" ")
+    text = base64.b64decode(answer).decode(errors="replace")
+    status = re.match(r"HTTP/1\.\d (\d{3})", text)
+    body = re.split(r"\r?\n\r?\n", text, maxsplit=1)[1:]
+    return Page(path, int(status[1]) if status else 0, int(hundredths) / 100, "".join(body))
 
 
 def _parse_listener(line: str) -> Destination:

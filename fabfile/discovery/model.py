@@ -60,6 +60,17 @@ class PortHolder:
 
 
 @dataclass(frozen=True)
+class Page:
+    """The answer to a GET request: status (0: no answer that is HTTP), seconds, start of the
+    body."""
+
+    path: str
+    status: int
+    seconds: float
+    body: str
+
+
+@dataclass(frozen=True)
 class Attempt:
     """A run under strace and its result. `out` and `err` have no secrets; `raw` is the unmasked
     stdout.
@@ -76,6 +87,7 @@ class Attempt:
     err: str = ""
     raw: str = field(default="", repr=False)
     ports: tuple[Destination, ...] = ()
+    pages: tuple[Page, ...] = ()
     stalled: Destination | None = None
     holder: PortHolder | None = None
 
@@ -235,6 +247,8 @@ class Hints:
     default_config: str = ""
     """Its own default configuration, if it prints one."""
     reads_database: bool = False
+    pages: tuple[Page, ...] = ()
+    """Answers to usual paths, if it was asked for pages."""
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,15 @@ class ProgramSetup:
         self.args = node.program.args
         self.added: dict[str, str] = {}
 
-    def make_attempt(self, rejects: Iterable[Destination]) -> Attempt:
-        """Run the program once; calls to `rejects` fail at once."""
+    def make_attempt(self, rejects: Iterable[Destination], pages: Iterable[str] = ()) -> Attempt:
+        """Run the program once; calls to `rejects` fail at once. Once it listens it is asked for
+        `pages`, each as "PORT PATH"."""
         attempt = self.node.attempt(
             self.args,
             deadline=self.deadline,
             rejects=sorted(rejects),
             shadows=self.files.shadows,
+            pages=pages,
         )
         taken = [e.port for e in attempt.events if isinstance(e, Bind) and e.error == "EADDRINUSE"]
         return replace(attempt, holder=self.node.holder(taken[-1])) if taken else attempt

@@ -135,9 +135,15 @@ def find_facts(
 
 
 def discover_on(
-    texts: ProgramTexts, link: Link, run: Run, progress: Callable[[str], None]
+    texts: ProgramTexts,
+    link: Link,
+    run: Run,
+    progress: Callable[[str], None],
+    *,
+    ask_pages: bool = False,
 ) -> Discovery:
     """Run discovery of the program of `texts` on `link`'s host; the traces go into the run folder.
+    With `ask_pages` it is asked for usual pages, too.
 
     Raises:
         Stopped: a person must act.
@@ -176,6 +182,7 @@ def discover_on(
         content_for=find_content,
         value_for=find_value,
         files=tuple(given),
+        ask_pages=ask_pages,
         known=[(node.address, postgres.PORT) for node in databases],
         mask=[
             text

@@ -64,19 +64,36 @@ def check(
     return run(address, options)
 
 
-@task(help={**JSON, **VERBOSE})
+@task(
+    help={
+        **JSON,
+        "write": "a new folder for the service file of this binary, like services/NAME",
+        **VERBOSE,
+    }
+)
 @run_as_task
-def app_discover(c: Any, json: str | None = None, verbose: bool = False) -> int:
+def app_discover(c: Any, json: str | None = None, write: str = "", verbose: bool = False) -> int:
     """Find out what the binary needs to run.
 
     Runs it under strace on an app node, and provides what is missing, until it serves: files,
     configuration, log, port. fab deploy does this too for a binary that it does not know.
+
+    With --write it begins a service file for a binary that has none, with what it found, and marks
+    what only a person can say. The folder must be new. Its name becomes that of the program.
+
+    Exit 2, with --write: the program did not serve yet; the file says what it wants.
+
+    fab app.discover                            the program of the site file
+    fab app.discover --write services/feeds     a program that nobody has described yet
     """
     refuse_dry_run(c, "fab app.discover")
-    from ..flows.discover import discover_program as run
+    from ..flows import discover
+    from ..settings.new_program import load_new_program
     from ..settings.site_file import load_settings
 
-    return run(load_settings(), hosts_of(c), json)
+    if write:
+        return discover.describe_program(load_new_program(write), hosts_of(c), json)
+    return discover.discover_program(load_settings(), hosts_of(c), json)
 
 
 @task(help={"reason": "why; kept in the journal", **VERBOSE})

@@ -70,10 +70,12 @@ TABLES = ("ssh", "app", "database", "edge", "tls", "gate", "monitoring")
 
 class SiteLoader:
     """Makes `Settings` of a parsed site file. `path` is that file: messages name it, and relative
-    paths are relative to its folder."""
+    paths are relative to its folder. `program` is its program and the folder of its service file,
+    if they are not to be read from there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, program: tuple[Path, Service] | None = None) -> None:
         self.path = path
+        self.program = program
 
     def make_settings(self, data: dict[str, Any]) -> Settings:
         """Return the settings of the whole site.
@@ -120,6 +122,8 @@ class SiteLoader:
 
     def _read_program(self, app: Any) -> tuple[Path, Service]:
         """The folder of the service file, and what it says."""
+        if self.program:
+            return self.program
         text = app.get("service", App.service) if isinstance(app, dict) else App.service
         if not isinstance(text, str):
             raise self._refuse(f"app.service must be a text, not {text!r}")

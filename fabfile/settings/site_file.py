@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..engine.errors import RunbookError
 from .project import LABS, PROJECT
@@ -44,8 +45,17 @@ def load_settings(path: Path | None = None) -> Settings:
     from .loader import SiteLoader
 
     path = path or locate_site()
+    return SiteLoader(path).make_settings(read_site(path))
+
+
+def read_site(path: Path) -> dict[str, Any]:
+    """The tables of the site file, not checked yet.
+
+    Raises:
+        RunbookError: it is missing, or not TOML.
+    """
     try:
-        data = parse_toml(path)
+        return parse_toml(path)
     except FileNotFoundError:
         raise RunbookError(
             f"the site file {path} does not exist",
@@ -57,7 +67,6 @@ def load_settings(path: Path | None = None) -> Settings:
         raise RunbookError(
             f"{path}: {problem}", "nothing was read from it", f"edit {path}"
         ) from None
-    return SiteLoader(path).make_settings(data)
 
 
 def in_lab(settings: Settings) -> bool:

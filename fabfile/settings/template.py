@@ -4,6 +4,7 @@ An unknown placeholder is an error, not an empty text."""
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ def _jinja_environment() -> Environment:
     )
     environment.filters["ident"] = lambda text: quote_ident(str(text))
     environment.filters["literal"] = lambda text: quote_literal(str(text))
+    # Strings and lists of strings are the same in TOML and JSON.
+    environment.filters["toml"] = lambda value: json.dumps(value, ensure_ascii=False)
     return environment
 
 

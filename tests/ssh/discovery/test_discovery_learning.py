@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from discovery_sandbox import Sandbox
@@ -21,6 +22,10 @@ from fabfile.discovery import (
     learning,
 )
 from fabfile.discovery.report import as_dict
+from fabfile.discovery.skeleton import FoundProgram, write_skeleton
+from fabfile.settings.program import Listen
+from fabfile.settings.service import HealthPage
+from fabfile.settings.service_file import read_service
 
 FEEDS = r"""#!/usr/bin/perl
 # Like a Go program with flags, an environment and a migration.
@@ -94,9 +99,10 @@ parser.add_argument("--port", type=int, default=int(os.environ.get("PAGES_PORT",
 given = parser.parse_args()
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200)
+        known = self.path == "/livez"
+        self.send_response(200 if known else 404)
         self.end_headers()
-        self.wfile.write(b"hello\n")
+        self.wfile.write(b"yes\n" if known else b"")
 http.server.HTTPServer((given.bind, given.port), Page).serve_forever()
 """
 STORE = """perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 5433, Listen => 9);
@@ -115,7 +121,14 @@ def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     sandbox.close()
 
 
-def found(box: Sandbox, text: str, *, url: GivenValue | None = None, **more: object) -> Discovery:
+def found(
+    box: Sandbox,
+    text: str,
+    *,
+    url: GivenValue | None = None,
+    ask_pages: bool = False,
+    **more: object,
+) -> Discovery:
     box.install("/srv/program", text)
     return find_out(
         box,  # type: ignore[arg-type]
@@ -123,6 +136,7 @@ def found(box: Sandbox, text: str, *, url: GivenValue | None = None, **more: obj
         content_for=lambda path, default: None,
         value_for=lambda name: url if name == "DATABASE_URL" else None,
         mask=["s3cret"],
+        ask_pages=ask_pages,
     )
 
 
@@ -231,12 +245,24 @@ def test_an_address_that_cannot_be_changed_needs_a_person(box: Sandbox) -> None:
     assert "[start] in the service file" in error.next
 
 
-def test_a_server_in_python(box: Sandbox) -> None:
-    discovery = found(box, PAGES)
+def test_a_server_in_python(box: Sandbox, tmp_path: Path) -> None:
+    """What is found is a service file that the reader takes as it is."""
+    discovery = found(box, PAGES, ask_pages=True)
     assert discovery.facts.command == ("--bind", "0.0.0.0")
     assert discovery.facts.ports == (Destination("0.0.0.0", 7414),)
     assert [variable.name for variable in discovery.hints.variables] == ["PAGES_PORT"]
     assert discovery.hints.packages == ("python3",)
+    seen = {page.path: (page.status, page.body) for page in discovery.hints.pages}
+    assert seen["/livez"] == (200, "yes\n")
+    assert seen["/"] == (404, "")
+    written = write_skeleton("pages", "pages", FoundProgram(discovery.hints, discovery.facts))
+    for name, text in written.items():
+        (tmp_path / name).write_text(text)
+    service = read_service(tmp_path)
+    assert service.start.command == ("--bind", "0.0.0.0")
+    assert service.listen == Listen(port=7414)
+    assert service.health.live == HealthPage(path="/livez", body="yes")
+    assert [(one.name, one.path) for one in service.endpoints] == [("live", "/livez")]
 
 
 def test_a_library_that_is_missing(box: Sandbox) -> None:
