@@ -5,16 +5,13 @@ Run it from the project's folder after every change of a setting: python -m docs
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
+from docs.reference import describe_hint, read_field_docs, wrap_text, write_toml_value
 from fabfile.engine.host import HostSsh, Node
-from fabfile.settings.decoding import describe_kind, list_keys, unwrap_kind
 from fabfile.settings.edge import Edge
 from fabfile.settings.inventory import ROLES
 from fabfile.settings.monitoring import Monitoring
@@ -75,30 +72,17 @@ def setting_names() -> list[str]:
     return names + [f"{name}.{spec.name}" for name, kind in TABLES.items() for spec in fields(kind)]
 
 
-def read_field_docs(kind: type[Any]) -> dict[str, str]:
-    """The docstring below each field of a dataclass. Python does not keep them, its source does."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for statement, following in zip(body.body, body.body[1:], strict=False):
-        if not isinstance(statement, ast.AnnAssign) or not isinstance(following, ast.Expr):
-            continue
-        if isinstance(statement.target, ast.Name) and isinstance(following.value, ast.Constant):
-            found[statement.target.id] = " ".join(str(following.value.value).split())
-    return found
-
-
 def _section(title: str, kind: type[Any], table: str, only: tuple[str, ...] = ()) -> str:
     docs, hints = read_field_docs(kind), get_type_hints(kind, include_extras=True)
     lines = [f"## {title}", ""]
     if kind is not Settings:
-        lines += [*_wrap(" ".join((kind.__doc__ or "").split())), ""]
+        lines += [*wrap_text(" ".join((kind.__doc__ or "").split())), ""]
     for spec in fields(kind):
         if only and spec.name not in only:
             continue
         key = f"{table}.{spec.name}".lstrip(".")
         facts = "; ".join(_facts(key, hints[spec.name], spec))
-        lines += _wrap(f"`{key}` ({facts}): {docs[spec.name]}", "- ")
+        lines += wrap_text(f"`{key}` ({facts}): {docs[spec.name]}", "- ")
     return "\n".join(lines) + "\n"
 
 
@@ -115,40 +99,7 @@ def _facts(key: str, hint: Any, spec: Field[Any]) -> Iterator[str]:
     elif spec.default is MISSING and spec.default_factory is MISSING:
         yield "required"
     elif spec.default not in (MISSING, None, "", ()):
-        yield f"default {_in_toml(spec.default)}"
-
-
-def describe_hint(hint: Any) -> str:
-    """What a value must be, in words."""
-    bare, meta = unwrap_kind(hint)
-    if list_keys(bare):
-        return "table"
-    if get_origin(bare) is dict:
-        return "table of texts"
-    if get_origin(bare) is tuple:
-        inner, rule = unwrap_kind(get_args(bare)[0])
-        return f"list, each {describe_kind(inner, rule)}"
-    if bare is Path:
-        return "path"
-    words = describe_kind(bare, meta)
-    return words if meta and meta.description else words.removeprefix("a ")
-
-
-def _in_toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return f"`{value}`".lower()
-    return f'`"{value}"`' if isinstance(value, str | Path) else f"`{value}`"
-
-
-def _wrap(text: str, mark: str = "") -> list[str]:
-    return textwrap.wrap(
-        text,
-        100,
-        initial_indent=mark,
-        subsequent_indent=" " * len(mark),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        yield f"default {write_toml_value(spec.default)}"
 
 
 if __name__ == "__main__":

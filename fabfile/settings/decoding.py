@@ -162,7 +162,7 @@ def describe_kind(bare: Any, meta: Meta | None = None, value_only: bool = False)
     if meta and meta.description:
         return meta.description
     if get_origin(bare) is Literal:
-        *others, last = map(str, get_args(bare))
+        *others, last = [str(choice) for choice in get_args(bare) if choice != ""]
         return f"{', '.join(others)} or {last}" if others else last
     word = _WORDS.get(bare, "a text")
     if not meta or meta.ge is None:

@@ -33,13 +33,16 @@ class ValueRule(ServiceTable, frozen=True):
     created."""
 
     first: int = field(default=0, name="from")
+    """The lowest number."""
     last: int = field(default=0, name="to")
+    """The highest number."""
     discover_max: bool = False
     """Whether a site may hold fewer rows: the highest id is then found by bisection."""
     text: str = ""
     """A text. `{uuid}` in it is unique for each request; `{time}` is a past moment, to the second,
     that no other request of a run has."""
     one_of: tuple[str, ...] = ()
+    """Texts, of which each request takes one."""
     created_by: str = ""
     """The endpoint whose answers contain the ids."""
     field: tuple[str, ...] = ("id",)
@@ -57,10 +60,13 @@ class CacheRule(ServiceTable, frozen=True):
     """How long the edge may cache an answer, in seconds since the request to the program."""
 
     ttl: Duration
+    """Seconds for which the edge keeps an answer."""
     refresh_every: Duration
+    """Seconds after which the edge asks for a new answer."""
     max_age: Duration
     """No user may get an answer that is older."""
     within_share: Share
+    """The share of answers (0..1) that must be fast."""
     within_seconds: Annotated[float, Meta(ge=0)]
     """This share of the answers must come within so many seconds."""
     vary: tuple[HeaderName, ...] = ()
@@ -71,9 +77,13 @@ class Expectation(ServiceTable, frozen=True):
     """What a right answer looks like."""
 
     status: tuple[Status, ...] = (200,)
+    """Statuses that are right."""
     contains: str = ""
+    """A text in the body; empty: any. `{NAME}` is the value of the request."""
     not_contains: str = ""
+    """A text that the body must not contain; empty: none."""
     equals: str = ""
+    """The whole body; empty: any."""
     absent: tuple[Status, ...] = ()
     """Statuses that are right, too: a user may have deleted the row."""
     repeated: tuple[Status, ...] = ()
@@ -88,8 +98,11 @@ class SampleRequest(ServiceTable, frozen=True):
     method: OptionalMethod = ""
     """Default: that of the endpoint."""
     query: OptionalLine = ""
+    """What follows the `?` in the URL."""
     body: str = ""
+    """The body of the request."""
     headers: dict[HeaderName, str] = {}
+    """Headers of the request, besides those of `[load]`."""
     slow_by_design: bool = False
     """Whether the answer itself takes its time: one that comes too fast was cached."""
 
@@ -98,9 +111,12 @@ class Endpoint(ServiceTable, frozen=True):
     """One call. It has its own backend at the balancer, and so its own figures."""
 
     name: Word
+    """Names its backend, its row in reports and its graph."""
     path: EndpointPath
-    """`{name}` stands for a value. At the balancer it matches any number."""
+    """`{NAME}` stands for a value. At the balancer it matches any number, or for a value that is
+    text, anything up to the next slash."""
     requirement: Requirement = ""
+    """The requirement (R1-R22) that its row proves, if there is one."""
     method: EndpointMethod = "GET"
     """The method that users call it with; `*`: any."""
     timeout: Annotated[int, Meta(ge=0, le=3600)] = 0
@@ -115,21 +131,27 @@ class Endpoint(ServiceTable, frozen=True):
     gate: bool = False
     """Whether the gate of a new release reads it."""
     never_cached: bool = False
+    """Whether each answer must come from the program itself. `fab check` proves it."""
     serial: bool = False
     """Whether it is costly: the checks send it one at a time, and no p90 is asked of it."""
     max_staleness: Count = 0
     """Seconds by which the program's own cache may be behind."""
     cache: CacheRule | None = None
+    """How long the edge may keep its answers. Without it, none is kept."""
     stream: Literal["", "sse", "websocket", "poll"] = ""
+    """Not supported yet."""
     sticky: OptionalLine = ""
+    """Not supported yet."""
     body: OptionalBodySize = ""
     """The largest body of a request. Default: that of `[limits]`."""
     p90_ms: Count = 0
-    """Default: that of `[load]`."""
+    """The bound of its p90, in milliseconds. Default: that of `[load]`."""
     errors_percent: Percent = 0.0
-    """Default: that of `[load]`."""
+    """The share of its requests that may fail, in percent. Default: that of `[load]`."""
     expect: Expectation = Expectation()
+    """What a right answer looks like."""
     sample: SampleRequest = SampleRequest()
+    """The request that checks, drills and the gate send."""
 
     @property
     def id(self) -> str:

@@ -108,12 +108,14 @@ class Start(ServiceTable, frozen=True):
     graceful_stop: bool = True
     """Whether it finishes requests in flight on SIGTERM. If not, a drain waits until none is."""
     sandbox: Sandbox = Sandbox()
+    """What the program may do beyond the usual hardening."""
 
 
 class Listen(ServiceTable, frozen=True):
     """Where the program listens, if discovery shall not decide."""
 
     port: Port
+    """The TCP port that users' requests go to."""
     address: Literal["any", "node"] = "any"
     """`any`: all addresses of the host; `node`: the host's `address` of the site file."""
 
@@ -128,6 +130,8 @@ class ConfigFile(ServiceTable, frozen=True):
     path: OptionalHostPath = ""
     """Where it goes on the host. Default: where discovery saw that the program reads it."""
     mode: Literal["0600", "0640", "0644"] = "0640"
+    """Who may read it: `0600` root, `0640` the program too, `0644` everybody. A template with a
+    secret must not be `0644`."""
     change: Literal["restart", "reload", "nothing"] = "restart"
     """What the program needs when the file has changed."""
 
@@ -136,7 +140,10 @@ class KeptDirectory(ServiceTable, frozen=True):
     """A folder that the program writes to."""
 
     path: HostPath
+    """The folder on the host. It is made, and belongs to the program."""
     holds: Literal["state", "cache", "uploads", "log"] = "cache"
+    """`state` and `uploads` are lost with the node: they are refused on more than one app node,
+    unless `nodes.state` is `own`."""
     max_mb: Count = 0
     """The most that it may hold, in megabytes; 0: no bound."""
 
@@ -145,13 +152,16 @@ class LogRule(ServiceTable, frozen=True):
     """Where the program logs. Default: as discovered."""
 
     to: Literal["journal", "file"]
+    """`journal`: what it prints; `file`: the files that discovery finds."""
     max_mb: Positive = 64
+    """Megabytes at which a file is rotated."""
 
 
 class ClientAddress(ServiceTable, frozen=True):
     """How the program learns the address of a client."""
 
     address: HeaderName = "X-Forwarded-For"
+    """The request header with the address of the client."""
 
 
 class NodeState(ServiceTable, frozen=True):
@@ -161,10 +171,12 @@ class NodeState(ServiceTable, frozen=True):
     """`cache`: answers may differ between nodes for `cache_seconds`. `own`: what a node keeps is
     lost with the node."""
     cache_seconds: Count = 0
+    """Seconds for which the answers of two nodes may differ."""
     active: Literal["all", "one"] = "all"
-    """`one`: a single writer; the other node stands by."""
+    """`one`: a single writer; the other node stands by. Not supported yet."""
     sticky: OptionalLine = ""
-    """What ties a client to a node: `cookie:NAME`, `query:NAME`, `header:NAME` or `source`."""
+    """What ties a client to a node: `cookie:NAME`, `query:NAME`, `header:NAME` or `source`. Not
+    supported yet."""
 
 
 class Migration(ServiceTable, frozen=True):
@@ -182,18 +194,22 @@ class Migration(ServiceTable, frozen=True):
     """`previous`: the release before works on the new tables, so a rollback changes the binary
     only."""
     seconds: Duration = 600
+    """The longest time that it may take."""
 
 
 class SeedRule(ServiceTable, frozen=True):
     """How an empty database gets its first rows: by a command of the program, or by SQL."""
 
     command: tuple[Line, ...] = ()
+    """The arguments of the program that fill the tables and end."""
     sql: OptionalFileBeside = ""
     """A file beside `service.toml`. A statement names a value as `:NAME`, or `:'NAME'` as text."""
     values: dict[Word, str] = {}
+    """The values that the SQL names. They may use the variables of templates."""
     rows: tuple[TableName, ...] = ()
     """Tables that must not be empty afterwards."""
     seconds: Duration = 3600
+    """The longest time that it may take."""
 
 
 class IndexRule(ServiceTable, frozen=True):
@@ -207,11 +223,16 @@ class DatabaseNeeds(ServiceTable, frozen=True):
     """What the program needs of PostgreSQL."""
 
     schemas: tuple[Identifier, ...] = ("public",)
+    """The schemas that hold its tables."""
     extensions: tuple[Extension, ...] = ()
+    """The extensions that its tables need."""
     connections: Positive = 20
     """The most connections of one app node."""
     role_not: tuple[Identifier, ...] = ()
     """Names that its database role must not have."""
     migrate: Migration | None = None
+    """How a release changes the tables. Without it, none does."""
     seed: SeedRule | None = None
+    """How the tables get their first rows. Without it, they get none."""
     indexes: tuple[IndexRule, ...] = field(default=(), name="index")
+    """Indexes that the runbook adds."""

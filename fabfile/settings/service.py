@@ -36,6 +36,7 @@ from .program import (
     SettingRule,
     Start,
 )
+from .rehearsal import FaultCall, LabBinaries
 
 ROW_ORDER = (
     ("operation", "database", "read", "other"),
@@ -51,11 +52,15 @@ class HealthPage(ServiceTable, frozen=True):
     """A request that asks how a process is, and what the right answer to it looks like."""
 
     path: UrlPath
+    """The path of the request, with its query."""
     method: Method = "GET"
+    """The method of the request."""
     headers: dict[HeaderName, str] = {}
+    """The headers of the request."""
     content: str = ""
     """The body of the request."""
     status: tuple[Status, ...] = (200,)
+    """Statuses of a right answer."""
     equals: str = ""
     """The whole body of a right answer; empty: any."""
     body: str = ""
@@ -72,7 +77,9 @@ class IllAnswer(ServiceTable, frozen=True):
     """The answer of an ill process to everything."""
 
     status: Status
+    """Its status."""
     body: Line
+    """A text in its body."""
 
 
 class Health(ServiceTable, frozen=True):
@@ -81,10 +88,13 @@ class Health(ServiceTable, frozen=True):
     take every node out of service."""
 
     live: HealthPage
+    """Is this process healthy?"""
     database: HealthPage | None = None
+    """Does the cheapest call that needs the database work?"""
     busy: tuple[Status, ...] = (503,)
     """Statuses at its limit: the process refuses the request, but is healthy."""
     ill: IllAnswer | None = None
+    """The answer of an ill process, if it has one."""
 
 
 class Limits(ServiceTable, frozen=True):
@@ -97,6 +107,7 @@ class Limits(ServiceTable, frozen=True):
     body: BodySize = "64k"
     """The largest body of a request, as nginx writes sizes."""
     header: BodySize = "8k"
+    """The largest header of a request, as nginx writes sizes."""
 
 
 class PromisedLoad(ServiceTable, frozen=True):
@@ -104,72 +115,60 @@ class PromisedLoad(ServiceTable, frozen=True):
     end (`steady`), the p90 of the answers, and the share that may fail."""
 
     peak: Annotated[float, Meta(ge=1)] = 120.0
+    """Requests per second for one minute."""
     steady: Annotated[float, Meta(ge=1)] = 60.0
+    """Requests per second without end."""
     p90_ms: Positive = 400
+    """The p90 of the answers, in milliseconds."""
     errors_percent: Percent = 1.0
+    """The share of requests that may fail, in percent."""
     headers: dict[HeaderName, str] = {}
     """Headers of every sample request. Their values are secrets."""
-
-
-class FaultRequest(ServiceTable, frozen=True):
-    """The request of a fault."""
-
-    path: UrlPath
-    method: Method = "POST"
-    body: str = ""
-
-
-class FaultCall(ServiceTable, frozen=True):
-    """A request that makes its process fail. Drills send it on the node itself."""
-
-    what: str
-    request: FaultRequest
-
-
-class LabSource(ServiceTable, frozen=True):
-    """Where the lab gets the binary: a Debian package, a Python wheel or an npm package, and the
-    file in it."""
-
-    file: str
-    deb: str = ""
-    suite: str = ""
-    wheel: str = ""
-    npm: str = ""
-    version: str = ""
-
-
-class LabBinaries(ServiceTable, frozen=True):
-    """How the lab gets the binary, and a second release of it."""
-
-    build: str = ""
-    """A folder of this project that builds it."""
-    origin: LabSource | None = field(default=None, name="from")
-    next: LabSource | None = None
 
 
 class Service(ServiceTable, frozen=True):
     """A whole program. The order of the endpoints counts: the first that matches wins."""
 
     format: Positive
+    """The version of this schema: 1. A newer file is refused."""
     title: Line
+    """What people call the program."""
     program: ProgramNames
+    """Its names, and what it needs of Debian."""
     health: Health
+    """How its health is asked."""
     settings: dict[Word, SettingRule] = field(default_factory=dict, name="setting")
+    """Values that each site gives."""
     secrets: dict[Word, SecretRule] = field(default_factory=dict, name="secret")
+    """Random values that are made for each site."""
     start: Start = Start()
+    """How a process starts and ends."""
     listen: Listen | None = None
+    """Where it listens. Default: as discovered."""
     files: tuple[ConfigFile, ...] = field(default=(), name="file")
+    """Files that it reads."""
     directories: tuple[KeptDirectory, ...] = field(default=(), name="directory")
+    """Folders that it writes to. Default: as discovered."""
     log: LogRule | None = None
+    """Where it logs. Default: as discovered."""
     limits: Limits = Limits()
+    """The limits of one node."""
     clients: ClientAddress = ClientAddress()
+    """How it learns the address of a client."""
     nodes: NodeState = NodeState()
+    """What a node keeps for itself."""
     database: DatabaseNeeds | None = None
+    """What it needs of PostgreSQL. Without this table it gets no database."""
     load: PromisedLoad = PromisedLoad()
+    """The load that it must carry."""
     values: dict[Word, ValueRule] = field(default_factory=dict, name="value")
+    """What `{NAME}` in a request stands for."""
     endpoints: tuple[Endpoint, ...] = field(default=(), name="endpoint")
+    """Its calls. The first that matches a request wins."""
     faults: dict[Word, FaultCall] = field(default_factory=dict, name="fault")
+    """Requests that make it fail. A drill whose fault is missing is not tried."""
     lab: LabBinaries = LabBinaries()
+    """How the lab gets the binary."""
 
     @property
     def name(self) -> str:

@@ -17,6 +17,32 @@ if TYPE_CHECKING:
 PASSWORDS = ("database.password", "database.url")
 """Variables that are secrets, besides all of `secret`."""
 
+VARIABLES = {
+    "database": {
+        "host": "the address of the PostgreSQL server",
+        "port": "its TCP port",
+        "name": "the database",
+        "user": "the role",
+        "password": "its password (a secret)",
+        "url": "all of these as postgresql://… (a secret)",
+        "connections": "the most connections of one app node",
+    },
+    "listen": {
+        "address": "the address to listen on",
+        "port": "the TCP port",
+    },
+    "node": {
+        "name": "the app node's name in the site file",
+        "address": "its address",
+        "first": "whether it is the first app node",
+    },
+    "site": {
+        "name": "the site's name",
+        "service": "what users call",
+    },
+}
+"""The variables that every program's texts may use, in words."""
+
 
 class NamedVariable(NamedTuple):
     """A variable in a template, like `database.host`."""
@@ -62,15 +88,12 @@ def known_variables(service: Service) -> dict[str, frozenset[str]]:
     groups = {
         "secret": frozenset(service.secrets),
         "file": frozenset(file.name for file in service.files),
-        "listen": frozenset({"address", "port"}),
-        "node": frozenset({"name", "address", "first"}),
         "setting": frozenset(service.settings),
-        "site": frozenset({"name", "service"}),
+        **{group: frozenset(names) for group, names in VARIABLES.items()},
         "database_hosts": frozenset[str](),
     }
-    if service.database:
-        names = ("host", "port", "name", "user", "password", "url", "connections")
-        groups["database"] = frozenset(names)
+    if not service.database:
+        del groups["database"]
     return groups
 
 

@@ -22,14 +22,6 @@ class SiteFigures(NamedTuple):
     database_user: str
 
 
-def find_conflicts(service: Service, site: SiteFigures) -> Iterator[Refusal]:
-    """Everything that does not fit. Each names the keys of both files."""
-    yield from refuse_low_rate(service, site)
-    yield from refuse_many_connections(service, site)
-    yield from refuse_role(service, site)
-    yield from refuse_own_files(service, site)
-
-
 def refuse_low_rate(service: Service, site: SiteFigures) -> Iterator[Refusal]:
     """A peak that the nodes may not carry together."""
     total = site.node_rate * site.app_nodes
@@ -79,3 +71,12 @@ def refuse_own_files(service: Service, site: SiteFigures) -> Iterator[Refusal]:
                 'what one node keeps, the other does not have; nodes.state = "own" in the'
                 " service file accepts that it is lost with its node",
             )
+
+
+SITE_RULES = (refuse_low_rate, refuse_many_connections, refuse_role, refuse_own_files)
+
+
+def find_conflicts(service: Service, site: SiteFigures) -> Iterator[Refusal]:
+    """Everything that does not fit. Each names the keys of both files."""
+    for rule in SITE_RULES:
+        yield from rule(service, site)

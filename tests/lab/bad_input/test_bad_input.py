@@ -81,6 +81,16 @@ SITES: dict[str, tuple[Tables, str, str]] = {
         "databse is not a setting; did you mean database?",
         "edit",
     ),
+    "no such service": (
+        {"app": {"service": "/nowhere"}},
+        "app.service must name the folder of a service.toml",
+        "edit",
+    ),
+    "no value that the program needs": (
+        {"app": {"settings": {}}},
+        "app.settings.email is missing: bingo needs an e-mail address",
+        "edit",
+    ),
     "unknown role": (
         {"hosts": {"x": {"address": "10.0.0.1", "roles": ["ap"]}}},
         "must be a list out of",
