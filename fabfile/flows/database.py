@@ -10,7 +10,8 @@ from ..console.rollup import open_console
 from ..engine.errors import DIFFERS, OK
 from ..engine.messages import plural, show_megabytes
 from ..engine.postgres import connect_database
-from ..roles import postgres
+from ..engine.psql import answer
+from ..roles import postgres, seeding
 from ..settings.reach import open_fleet
 from ..settings.requirements import LOAD, SESSION_LIST
 from ..settings.settings import Settings
@@ -34,12 +35,16 @@ REASONS = {
 TABLES = """SELECT c.relname, pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint,
   (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid),
   (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND NOT i.indisvalid)
-FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 2 DESC"""
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE n.nspname = ANY(%s) AND relkind = 'r' ORDER BY 2 DESC"""
 
 SEED_MARK = (
     "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname ="
     " current_database()"
 )
+
+HAS_MARKS = "SELECT to_regclass('runbook.marks') IS NOT NULL"
+MARKS = "SELECT what, release, at::timestamptz(0)::text, by FROM runbook.marks ORDER BY at"
 
 CONNECTIONS = """SELECT coalesce(client_addr::text, 'local'), coalesce(state, '?'), count(*)
 FROM pg_stat_activity
@@ -116,19 +121,26 @@ def show_database(settings: Settings, json: str | None) -> int:
         RunbookError: the database cannot be reached.
     """
     node, name = settings.inventory.first_having("postgres"), settings.database.name
+    needs, seed = settings.program.database, seeding.seed_step(settings, None)
     with (
         open_fleet(settings, [node]) as fleet,
         connect_database(fleet.link(node), name) as connection,
     ):
-        tables = connection.execute(TABLES).fetchall()
+        tables = connection.execute(TABLES, [list(needs.schemas if needs else ())]).fetchall()
         clients = connection.execute(CONNECTIONS).fetchall()
         mark = _first_value(connection, SEED_MARK)
+        marks = connection.execute(MARKS).fetchall() if _first_value(connection, HAS_MARKS) else []
         steps = postgres.index_steps(settings)
         readings = fleet.link(node).read([step.probe() for step in steps])
+        [seeded] = fleet.link(node).read([seed.probe()]) if seed else [None]
     changes = [step.decide(reading) for step, reading in zip(steps, readings, strict=True)]
     missing = [change.sentence for change in changes if change]
     out = open_console(json)
-    out.print(_tables_table(f"{name} on {node.name}: {mark or 'never seeded'}", tables))
+    is_complete = not seed or not seeded or seed.holds_data(answer(seeded, name) or "")
+    word = mark or ("" if not seed else "seeded" if is_complete else "never seeded")
+    out.print(_tables_table(f"{name} on {node.name}: {word}", tables))
+    for what, release, at, by in marks:
+        out.print(f"{what:<16} {release:<22} {at} by {by}")
     for client, state, count in clients:
         out.print(f"{client:<16} {state:<22} {plural(count, 'connection')}")
     for sentence in missing:
@@ -137,12 +149,13 @@ def show_database(settings: Settings, json: str | None) -> int:
         "host": node.name,
         "database": name,
         "mark": mark,
+        "marks": marks,
         "tables": tables,
         "connections": clients,
         "to_do": missing,
     }
     write_json(report, json)
-    return OK if not missing and str(mark).startswith("runbook: seeded") else DIFFERS
+    return OK if not missing and is_complete else DIFFERS
 
 
 def _tables_table(title: str, rows: Sequence[Sequence[Any]]) -> Table:

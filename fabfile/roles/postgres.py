@@ -158,12 +158,22 @@ def access_steps(settings: Settings) -> list[Step]:
     """The app's role, its database and its rights; the exporter's role on a watched site."""
     db = settings.database
     values = {"database": db.name, "user": db.user}
+    extensions = [
+        SqlFile(
+            "035_extensions",
+            render_template("035_extensions.sql", extensions=needs.extensions),
+            database=db.name,
+        )
+        for needs in (settings.program.database,)
+        if needs and needs.extensions
+    ]
     exporter_role = [SqlFile("040_monitoring", render_template("040_monitoring.sql"))]
     return [
         # The app's role leaves some connections free for people and for the exporter.
         LoginRole(db.user, settings.password, connections=db.max_connections - 10),
         SqlFile("020_database", render_template("020_database.sql", **values)),
         SqlFile("030_rights", render_template("030_rights.sql", **values), database=db.name),
+        *extensions,
         *(exporter_role if settings.monitors else []),
     ]
 

@@ -10,16 +10,15 @@ from typing import Any
 from ..control.haproxy_stats import Server
 from ..engine.errors import RunbookError
 from ..engine.link import Link
-from ..engine.psql import answer
+from ..engine.psql import answer, psql
 from ..engine.scripts import purpose
 from ..engine.shell import q
-from ..roles import postgres
+from ..roles import postgres, seeding
 from ..roles.gate_calls import list_pages, list_reads
 from ..settings.paths import TOOLS, app_unit
 from ..settings.reach import open_fleet
 from ..settings.service import Service
 from ..settings.settings import Gate, Settings
-from ..steps.seed import Seeded
 from .gate_sample import GateSample, select_samples
 
 
@@ -91,21 +90,19 @@ def gate_reads(settings: Settings) -> tuple[str, ...]:
     """
     if settings.program.database is None:
         return _read_words(settings)
-    node = settings.inventory.first_having("postgres")
-    indexes = postgres.index_steps(settings)
+    node, name = settings.inventory.first_having("postgres"), settings.database.name
+    indexes, seed = postgres.index_steps(settings), seeding.seed_step(settings, None)
+    seed_probe = seed.probe() if seed else psql(name, "SELECT 1;")
     with open_fleet(settings, [node], readonly=True) as fleet:
-        seeded, *readings = fleet.link(node).read(
-            [step.probe() for step in (Seeded(settings, None), *indexes)]
-        )
+        seeded, *readings = fleet.link(node).read([seed_probe, *(step.probe() for step in indexes)])
     why = "no release could be judged without the database, and draining a node would help nobody"
     try:
-        mark = answer(seeded, settings.database.name)
+        found = answer(seeded, name)
     except RunbookError as error:
         raise RunbookError(f"{node.name}: {error.problem}", why, error.next) from None
-    if mark is None:
-        name = settings.database.name
+    if found is None:
         raise RunbookError(f"{node.name}: database {name} does not exist", why, "fab deploy")
-    if not mark.startswith("runbook: seeded"):
+    if seed and not seed.holds_data(found):
         return ()
     missing = any(step.decide(reading) for step, reading in zip(indexes, readings, strict=True))
     reads = _read_words(settings)

@@ -26,6 +26,7 @@ from ..roles import (
     monitoring,
     nginx,
     postgres,
+    seeding,
     unmonitored,
     watchdog,
 )
@@ -34,7 +35,6 @@ from ..settings.settings import Settings
 from ..steps.cert import Material
 from ..steps.gate import ReleaseProven, proven_step
 from ..steps.http3 import Http3Possible
-from ..steps.seed import Seeded
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,10 @@ def _app_steps(system: System, node: Node) -> Sequence[Step]:
 
 
 def _seed_steps(system: System, node: Node) -> Sequence[Step]:
-    return [Seeded(system.settings, system.facts.prepare_command if system.facts else None)]
+    step = seeding.seed_step(
+        system.settings, system.facts.prepare_command if system.facts else None
+    )
+    return [step] if step else []
 
 
 def _index_steps(system: System, node: Node) -> Sequence[Step]:

@@ -73,6 +73,10 @@ class Seeded(DatabaseStep):
             " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r';",
         )
 
+    def holds_data(self, found: str) -> bool:
+        """Whether the seeding is complete, by an answer to the probe."""
+        return found.startswith("runbook: seeded")
+
     def compare(self, found: str | None) -> Change | None:
         """Seed, seed again after an unfinished seeding, or adopt existing data.
 

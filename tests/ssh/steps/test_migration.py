@@ -1,5 +1,5 @@
-"""A migration and a seeding by SQL against a real PostgreSQL over ssh: once, followed, and with the
-program's own words when it fails."""
+"""A migration and a seeding by SQL against a real PostgreSQL over ssh: once, followed or continued,
+and with the program's own words when it fails."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from fabfile.engine.errors import RunbookError
 from fabfile.engine.link import Link
 from fabfile.engine.postgres import connect_database
 from fabfile.roles.migration import migration_steps
+from fabfile.roles.postgres import access_steps
+from fabfile.roles.seeding import seed_step
 from fabfile.settings.settings import Settings
 from fabfile.settings.site_file import load_settings
 from fabfile.steps import run_migration
 from fabfile.steps.migration import Migrated
 from fabfile.steps.package import Packages
+from fabfile.steps.sql import SqlFile
+from fabfile.steps.sql_seed import SeededBySql
 
 pytestmark = pytest.mark.skipif(not has_server(), reason="PostgreSQL is not installed here")
 
@@ -59,6 +63,13 @@ psql -qX -h /run/postgresql -U shop shop -c "
 CREATE TABLE IF NOT EXISTS schema_version (version text);
 TRUNCATE schema_version; INSERT INTO schema_version VALUES ('VERSION');
 CREATE TABLE IF NOT EXISTS items (id int PRIMARY KEY, name text)"
+"""
+
+
+SEED = """-- One statement a step; «;» in a text or a comment ends nothing.
+INSERT INTO items SELECT n, 'item; ' || n FROM generate_series(1, :rows) n;
+INSERT INTO items VALUES (100, :'token');
+UPDATE items SET name = name || $$ is 'it' ; $$ WHERE id = 2::int;
 """
 
 
@@ -242,8 +253,85 @@ def test_a_migration_without_a_way_back(site: Path, host: Host, database: Link) 
     assert apply(second, database) == ""
 
 
-SEED = """-- One statement a step; «;» in a text or a comment ends nothing.
-INSERT INTO items SELECT n, 'item; ' || n FROM generate_series(1, :rows) n;
-INSERT INTO items VALUES (100, :'token');
-UPDATE items SET name = name || $$ is 'it' ; $$ WHERE id = 2::int;
-"""
+# -- seeding by SQL
+
+
+def seeding(site: Path, host: Host, database: Link) -> SeededBySql:
+    """The step, after the migration has made its tables: they are empty, and no others' data."""
+    step = migration(site, host, "104")
+    apply(step, database)
+    seed = seed_step(step.settings, None)
+    assert isinstance(seed, SeededBySql)
+    return seed
+
+
+def test_a_database_is_seeded_once(site: Path, host: Host, database: Link) -> None:
+    step = seeding(site, host, database)
+    token = load_settings(site).secrets["token"].reveal()
+    assert apply(step, database) == "seed database shop (3 statements)"
+    assert apply(step, database) == ""
+    assert rows(database, "SELECT id, name FROM items ORDER BY id") == [
+        (1, "item; 1"),
+        (2, "item; 2 is 'it' ; "),
+        (3, "item; 3"),
+        (100, token),
+    ]
+    done = [what for what, _ in rows(database, MARKS)]
+    assert done == ["migrate", "seed 1", "seed 2", "seed 3", "seed"]
+
+
+def test_a_seeding_goes_on_after_the_statement_that_failed(
+    site: Path, host: Host, database: Link
+) -> None:
+    step = seeding(site, host, database)
+    failing = replace(step, statements=(step.statements[0], "INSERT INTO nowhere VALUES (1)"))
+    with pytest.raises(RunbookError, match='relation "nowhere" does not exist'):
+        apply(failing, database)
+    assert apply(step, database) == "seed database shop (3 statements, 1 of them done)"
+    assert rows(database, "SELECT count(*) FROM items") == [(4,)]
+
+
+def test_a_seeding_that_leaves_a_table_empty_has_failed(
+    site: Path, host: Host, database: Link
+) -> None:
+    step = seeding(site, host, database)
+    with pytest.raises(RunbookError, match="only 0 of the tables items hold data"):
+        apply(replace(step, statements=("SELECT 1",)), database)
+
+
+def test_data_that_is_there_already_is_adopted(site: Path, host: Host, database: Link) -> None:
+    step = seeding(site, host, database)
+    with connect_database(database, "shop") as connection:
+        connection.execute("INSERT INTO items VALUES (1, 'of a user')")
+    assert apply(step, database) == "adopt the data found in database shop"
+    assert rows(database, "SELECT count(*) FROM items") == [(1,)]
+
+
+def test_what_a_seeding_creates_belongs_to_the_program(
+    site: Path, host: Host, database: Link
+) -> None:
+    step = seeding(site, host, database)
+    more = replace(step, statements=("CREATE TABLE made ()", *step.statements))
+    apply(more, database)
+    owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'made'"
+    assert rows(database, owner) == [("shop",)]
+
+
+def test_the_extensions_of_the_program(site: Path, host: Host, database: Link) -> None:
+    settings, _ = shop(site, host, "104")
+    assert settings.program.database
+    program = with_fields(
+        settings.program,
+        database=with_fields(settings.program.database, extensions=("plpgsql", "hstore")),
+    )
+    steps = access_steps(replace(settings, program=program))
+    [step] = [one for one in steps if one.name == "sql 035_extensions"]
+    assert isinstance(step, SqlFile)
+    change = step.decide(database.read([step.probe()])[0])
+    assert change
+    assert change.sentence == "create extension hstore"
+    if not list(Path("/usr/share/postgresql").glob("*/extension/hstore.control")):
+        pytest.skip("hstore is not installed here")
+    for command in change.commands:
+        command.execute(database, lambda text: None)
+    assert step.decide(database.read([step.probe()])[0]) is None
