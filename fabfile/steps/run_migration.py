@@ -174,8 +174,16 @@ def run_on_app_nodes(settings: Settings, script: str) -> None:
 
 
 def discard_script(folder: str) -> str:
-    """Script that stops the unit and removes it, and `folder` with the files that only it sees."""
-    return f"{MIGRATION_UNIT.stop_script()}rm -rf {UNIT_FILE} {q(folder)}\n"
+    """Script that stops the unit and removes it, and `folder` with the files that only it sees.
+
+    Where the program has no file yet, systemd made an empty one as the place for our copy. It is
+    removed too: discovery and the app would take it for the configuration.
+    """
+    places = f"sed -n 's/^BindReadOnlyPaths=[^:]*://p' {UNIT_FILE} 2>/dev/null"
+    return (
+        f"{MIGRATION_UNIT.stop_script()}{places} | while read -r place; do\n"
+        f'  [ -s "$place" ] || rm -f "$place"\ndone\nrm -rf {UNIT_FILE} {q(folder)}\n'
+    )
 
 
 @dataclass(frozen=True)

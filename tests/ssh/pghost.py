@@ -24,6 +24,7 @@ start)
     echo started >>$dir/starts
     command=$(sed -n 's/^ExecStart=//p' $file)
     environment=$(sed -n 's/^EnvironmentFile=//p' $file)
+    sed -n 's/^BindReadOnlyPaths=[^:]*://p' $file | xargs -r touch # as systemd makes a place
     echo running >$dir/state
     : >$dir/output
     setsid bash -c "set -a; [ -z '$environment' ] || . '$environment'; set +a

@@ -166,6 +166,15 @@ def test_a_secret_reaches_the_migration_by_a_file_of_root(
     assert f"release 104, token {len(token)}\n" in said
 
 
+def test_the_file_that_the_old_release_reads_stays(site: Path, host: Host, database: Link) -> None:
+    (host.files / "etc/shop.conf").write_text("of the old release\n")
+    try:
+        apply(migration(site, host, "104"), database)
+        assert (host.files / "etc/shop.conf").read_text() == "of the old release\n"
+    finally:
+        (host.files / "etc/shop.conf").unlink()
+
+
 def test_a_failed_migration_says_the_programs_words_and_sets_no_mark(
     site: Path, host: Host, database: Link
 ) -> None:
