@@ -59,7 +59,7 @@ class DiscoveryLoop:
         self.wants_migration = ""
 
     def provide_files(self, paths: Sequence[str]) -> None:
-        """Create the files that the program is known to read, unless they exist."""
+        """Let the program see the files that it is known to read, from the first attempt on."""
         for path in paths:
             self.files.ensure_file(path)
 

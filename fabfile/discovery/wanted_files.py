@@ -56,10 +56,12 @@ class WantedFiles:
             self._create_path(path, None)
 
     def ensure_file(self, path: str) -> None:
-        """Create the file with the wanted content, unless it exists."""
+        """Create the file with the wanted content, or show that content if the file exists."""
         if self.node.link.run(f"[ -e {q(path)} ]", check=False).code:
             self.create_file(path, writable=False)
             self.made = ()
+        else:
+            self.shadow_config(path)
 
     @property
     def created(self) -> tuple[str, ...]:

@@ -213,6 +213,18 @@ def test_another_configuration_is_shown_to_the_program_not_written(settled: Sett
     assert box.run("cat /srv/odd/odd.json").out == WANTED
 
 
+def test_a_known_file_is_seen_with_its_wanted_content_from_the_first_attempt(
+    settled: Settled,
+) -> None:
+    box, _ = settled
+    other = WANTED.replace("7123", "7125")
+    with fail_fast(box):
+        discovery = found(box, other, files=("/srv/odd/odd.json",))
+    assert not any("wanted" in row.did for row in discovery.trail)
+    assert discovery.facts.port == 7125
+    assert box.run("cat /srv/odd/odd.json").out == WANTED
+
+
 def test_somebody_elses_port_needs_a_person(box: Sandbox) -> None:
     box.install("/srv/odd.pl", ODD)
     fail_fast(box)
