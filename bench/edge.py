@@ -15,7 +15,10 @@ from typing import Any
 
 from fabfile.certs import trust_bundle
 from fabfile.discovery import store
+from fabfile.settings.service import Service
 from fabfile.settings.settings import Settings
+from fabfile.traffic.answers import HEAD
+from fabfile.traffic.calls import CallMaker
 from fabfile.traffic.client import Client, Request, Response, open_client
 from fabfile.traffic.load import Load, mix_calls, offer_load
 from fabfile.traffic.stats import percentile_of
@@ -27,9 +30,9 @@ RATES = (60.0, 120.0)
 SECONDS = 10.0
 TIMEOUT = 5.0
 TRIES = 4
-PATHS = ("/ping", "/api/movie/7", "/api/customer/7")
-"""Quick ones that the app answers itself each time: what the edge adds is not lost in what the
-app needs."""
+ROW = "7"
+"""The row that is read, of each kind. Quick answers, which the app gives itself each time: what the
+edge adds is not lost in what the app needs."""
 
 
 class Turns(Client):
@@ -40,10 +43,17 @@ class Turns(Client):
         self._turn: Iterator[Client] = itertools.cycle(clients)
 
     async def ask(
-        self, request: Request, *, timeout: float, due: float | None = None, seek: bytes = b""
+        self,
+        request: Request,
+        *,
+        timeout: float,
+        due: float | None = None,
+        seek: bytes = b"",
+        keep: int = HEAD,
     ) -> Response:
         """Ask the next one."""
-        return await next(self._turn).ask(request, timeout=timeout, due=due, seek=seek)
+        client = next(self._turn)
+        return await client.ask(request, timeout=timeout, due=due, seek=seek, keep=keep)
 
 
 def compare_ways(settings: Settings, runs: int) -> None:
@@ -71,7 +81,7 @@ async def measure_latencies(settings: Settings, rounds: int) -> list[dict[str, A
         }
         for number in range(rounds + 1):
             for rate, (name, client) in itertools.product(RATES, ways.items()):
-                phase = await _phase(client, rate, number)
+                phase = await _phase(client, settings.program, rate, number)
                 if failed := [sample.error for sample in phase.samples if not sample.ok]:
                     sys.exit(
                         f"{name} at {rate:.0f}/s: {len(failed)} requests failed ({failed[0]}); is"
@@ -88,20 +98,22 @@ async def measure_latencies(settings: Settings, rounds: int) -> list[dict[str, A
     ]
 
 
-async def _phase(client: Client, rate: float, number: int) -> Load:
+async def _phase(client: Client, program: Service, rate: float, number: int) -> Load:
     """One phase; taken again when the generator itself was too late, because this machine had
     other work to do."""
     for _ in range(TRIES):
-        phase = await offer_load(client, _calls(rate, number), rate=rate, timeout=TIMEOUT)
+        phase = await offer_load(client, _calls(program, rate, number), rate=rate, timeout=TIMEOUT)
         if not (phase.doubtful and number):
             break
     return phase
 
 
-def _calls(rate: float, seed: int) -> Iterator[Request]:
+def _calls(program: Service, rate: float, seed: int) -> Iterator[Request]:
     count = int(rate * (SECONDS if seed else 2))
-    makers = [lambda path=path: Request(path, "GET", path) for path in PATHS]
-    return mix_calls(makers, count, random.Random(seed))
+    calls = CallMaker(program, {}, random.Random(seed))
+    reads = [calls.make(one, {one.value: ROW}) for one in program.of_kind("read")]
+    makers = [lambda request=request: request for request in (calls.live_call(), *reads)]
+    return mix_calls(makers, count, calls.rng)
 
 
 @asynccontextmanager

@@ -58,6 +58,7 @@ def measure_saturation(settings: Settings, rounds: int) -> list[dict[str, Any]]:
     """
     edges, client = settings.inventory.having("edge"), settings.inventory.first_having("postgres")
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    live = settings.program.health.live.path
     with (
         open_fleet(settings, settings.inventory.nodes) as fleet,
         _run_chains(fleet, settings, edges[0], edges[-1]),
@@ -69,7 +70,7 @@ def measure_saturation(settings: Settings, rounds: int) -> list[dict[str, Any]]:
             timeout=300,
         )
         for number, way, chain in itertools.product(range(rounds + 1), WAYS, ("chain", "plain")):
-            url = f"{way.scheme}://{edges[0].address}:{PORTS[way.scheme, chain]}/ping"
+            url = f"{way.scheme}://{edges[0].address}:{PORTS[way.scheme, chain]}{live}"
             before = _cpu_seconds(fleet.link(edges[0]))
             rate, requests = _run_h2load(client_link, way, url)
             used = (_cpu_seconds(fleet.link(edges[0])) - before) / requests * 1e6
@@ -129,8 +130,8 @@ def _run_chains(fleet: Fleet, settings: Settings, edge: Node, upstream: Node) ->
                 f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'"
             )
         link.run(
-            f"timeout 20 sh -c 'until curl -fs -o /dev/null http://127.0.0.1:{INNER}/ping; do sleep"
-            " 0.2; done'"
+            "timeout 20 sh -c 'until curl -fs -o /dev/null"
+            f" http://127.0.0.1:{INNER}{settings.program.health.live.path}; do sleep 0.2; done'"
         )
         yield
     finally:

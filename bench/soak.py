@@ -17,10 +17,11 @@ from rich.console import Console
 
 from fabfile.drills.observer import AppSeen, EdgeSnapshot, HostState, Observer
 from fabfile.settings.settings import Settings
-from fabfile.traffic.calls import Range
+from fabfile.traffic.headers import fill_headers
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.stats import upper_bound
 from fabfile.traffic.users import UserLoad
+from fabfile.traffic.values import Range
 
 RESULT = Path(__file__).with_name("result-soak.json")
 RATE = 60.0
@@ -62,10 +63,12 @@ def measure_soak(settings: Settings, minutes: float) -> None:
     """Measure, print a table, and write the result as JSON."""
     out, outages, samples = Console(), Outages(), list[Sample]()
     ranges: dict[str, Range] = {}
+    program = settings.program
+    headers = fill_headers(program, settings.secrets)
     end = time.monotonic() + minutes * 60
     with Observer(settings, outages.add_reply), out.status("") as status:
         while (left := end - time.monotonic()) > 0:
-            with UserLoad(settings.service, RATE, ranges) as traffic:
+            with UserLoad(settings.service, program, RATE, ranges, headers) as traffic:
                 until = time.monotonic() + min(left, PIECE)
                 while time.monotonic() < until and traffic.error is None:
                     time.sleep(1)

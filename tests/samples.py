@@ -3,6 +3,7 @@ golden files show them."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,17 @@ from fabfile.discovery.model import Destination, Facts
 from fabfile.engine.host import Node
 from fabfile.engine.secret import Secret
 from fabfile.settings.edge import Edge
+from fabfile.settings.endpoint import Endpoint
 from fabfile.settings.inventory import Inventory
 from fabfile.settings.monitoring import Monitoring
 from fabfile.settings.project import PROJECT
+from fabfile.settings.requirements import Requirement, list_requirements
+from fabfile.settings.service import Service
 from fabfile.settings.service_file import read_service
 from fabfile.settings.settings import App, Database, Gate, Settings, Ssh, Tls
 from fabfile.steps.cert import Material
+from fabfile.traffic.calls import CallMaker
+from fabfile.traffic.values import Range
 
 SHA256 = "5e" * 32
 PASSWORD = "golden-Password_1"
@@ -103,3 +109,23 @@ def watched_site() -> Settings:
             mail_to="oncall@example.com", mail_from="alerts@example.com", smtp="192.0.2.99:587"
         ),
     )
+
+
+MINIFLUX = read_service(PROJECT / "services/miniflux")
+"""Another program, that nobody here wrote."""
+
+
+def calls_of(program: Service = PROGRAM, **tops: int) -> CallMaker:
+    """Makes requests of a program whose values end at `tops`."""
+    ranges = {name: Range(top) for name, top in tops.items()}
+    return CallMaker(program, ranges, random.Random(1))
+
+
+def endpoint_of(name: str, program: Service = PROGRAM) -> Endpoint:
+    """The endpoint called so."""
+    return next(endpoint for endpoint in program.endpoints if endpoint.name == name)
+
+
+def requirement_of(id: str, program: Service = PROGRAM) -> Requirement:
+    """The requirement with this id."""
+    return next(one for one in list_requirements(program) if one.id == id)

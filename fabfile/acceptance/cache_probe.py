@@ -9,15 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..settings.requirements import CACHED_ANSWER
-from ..traffic.calls import cached_call, ping_call
+from ..settings.endpoint import CacheRule, Endpoint
+from ..traffic.calls import CallMaker
 from ..traffic.client import Client, Request, Response
 from ..traffic.dates import parse_http_date
 from ..traffic.sample import Sample
 from .cache_age import DatedAnswer, times_in
-
-CACHED_REQUEST = cached_call()
-PATH = CACHED_REQUEST.path
 
 UNIQUE_REQUESTS = 4
 """Requests with a unique query: more than there are nodes, so that every node answers one."""
@@ -70,6 +67,7 @@ class CacheEvidence:
     """What was measured of the cached endpoint.
 
     Attributes:
+        endpoint: the cached endpoint.
         pattern: when it was requested.
         samples: every request of the pattern.
         plain: the right answers among them.
@@ -80,6 +78,7 @@ class CacheEvidence:
         longest_idle: seconds of the longest time without a request.
     """
 
+    endpoint: Endpoint
     pattern: Pattern
     samples: list[Sample] = field(default_factory=list)
     plain: list[DatedAnswer] = field(default_factory=list)
@@ -89,20 +88,33 @@ class CacheEvidence:
     marks: list[str] = field(default_factory=list)
     longest_idle: float = 0.0
 
+    @property
+    def rule(self) -> CacheRule:
+        """What the edge may keep, and for how long."""
+        rule = self.endpoint.cache
+        assert rule is not None
+        return rule
+
 
 async def probe_cache(
-    clients: Sequence[Client], pattern: Pattern, *, timeout: float
+    clients: Sequence[Client],
+    calls: CallMaker,
+    endpoint: Endpoint,
+    pattern: Pattern,
+    *,
+    timeout: float,
 ) -> CacheEvidence:
     """Follow the pattern with the clients in turn. A bad answer is recorded, never raised."""
-    evidence = CacheEvidence(pattern=pattern)
+    evidence = CacheEvidence(endpoint=endpoint, pattern=pattern)
+    request = calls.make(endpoint)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_ask_app_itself(clients[0], evidence, timeout))
-        await _follow_pattern(clients, evidence, timeout)
+        tasks.create_task(_ask_app_itself(clients[0], calls, evidence, request, timeout))
+        await _follow_pattern(clients, evidence, request, timeout)
     return evidence
 
 
 async def _follow_pattern(
-    clients: Sequence[Client], evidence: CacheEvidence, timeout: float
+    clients: Sequence[Client], evidence: CacheEvidence, request: Request, timeout: float
 ) -> None:
     loop = asyncio.get_running_loop()
     begin = idle_since = loop.time()
@@ -112,21 +124,19 @@ async def _follow_pattern(
         if evidence.samples:
             evidence.longest_idle = max(evidence.longest_idle, loop.time() - idle_since)
         turns = [clients[(count + i) % len(clients)] for i in range(burst)]
-        answers = await asyncio.gather(
-            *(client.ask(CACHED_REQUEST, timeout=timeout) for client in turns)
-        )
+        answers = await asyncio.gather(*(client.ask(request, timeout=timeout) for client in turns))
         count += burst
         idle_since = loop.time()
         # By arrival, because the age of an answer counts from the first arrival of its body.
         for answer in sorted(answers, key=lambda answer: answer.done):
-            evidence.samples.append(_make_sample(answer, begin))
+            evidence.samples.append(_make_sample(request, answer, begin))
             evidence.plain += _date_answer(answer)
 
 
-def _make_sample(answer: Response, begin: float) -> Sample:
+def _make_sample(request: Request, answer: Response, begin: float) -> Sample:
     sent = answer.sent - begin
     return Sample(
-        endpoint=CACHED_ANSWER.id,
+        endpoint=request.endpoint,
         intended=sent,
         woke=sent,
         sent=sent,
@@ -137,7 +147,9 @@ def _make_sample(answer: Response, begin: float) -> Sample:
     )
 
 
-async def _ask_app_itself(client: Client, evidence: CacheEvidence, timeout: float) -> None:
+async def _ask_app_itself(
+    client: Client, calls: CallMaker, evidence: CacheEvidence, request: Request, timeout: float
+) -> None:
     """Make requests that no cache can answer (unique query, POST).
 
     They show the app's own answers and do not refresh cached entries.
@@ -147,11 +159,9 @@ async def _ask_app_itself(client: Client, evidence: CacheEvidence, timeout: floa
         await asyncio.sleep(number * evidence.pattern.uncached_gap)
         return await client.ask(request, timeout=timeout)
 
-    requests = [
-        CACHED_REQUEST._replace(path=f"{PATH}?fresh={secrets.token_hex(8)}")
-        for _ in range(UNIQUE_REQUESTS)
-    ]
-    requests += [Request(CACHED_ANSWER.id, "POST", PATH, b"{}")] * POSTS
+    requests = [request.with_query(f"fresh={secrets.token_hex(8)}") for _ in range(UNIQUE_REQUESTS)]
+    if not _is_written(calls, evidence.endpoint):
+        requests += [request._replace(method="POST", body=b"{}")] * POSTS
     answers = await asyncio.gather(
         *(ask_later(number, request) for number, request in enumerate(requests))
     )
@@ -165,7 +175,15 @@ async def _ask_app_itself(client: Client, evidence: CacheEvidence, timeout: floa
         # Spread over a second by the golden ratio: some pings fall close to a full second, and
         # these bound the clock offset most tightly.
         await asyncio.sleep(number * 0.618 % 1 * 0.2)
-        evidence.pings += _date_answer(await client.ask(ping_call(), timeout=timeout))
+        evidence.pings += _date_answer(await client.ask(calls.live_call(), timeout=timeout))
+
+
+def _is_written(calls: CallMaker, endpoint: Endpoint) -> bool:
+    """Whether a POST to the path of this endpoint would change something."""
+    return any(
+        other.path == endpoint.path and other.method not in ("GET", "HEAD", "*")
+        for other in calls.program.endpoints
+    )
 
 
 def _date_answer(answer: Response) -> list[DatedAnswer]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from ..engine.addresses import is_ip
 from ..engine.errors import RunbookError
-from ..settings.bingo import SERVICE
 from ..traffic.client import Client
 from ..traffic.sample import Sample
 from .host_facts import CurlAnswer, NodeFacts
@@ -70,20 +69,18 @@ async def probe_edge(
     if secure.http3:
         plan = run.plan
         run.watch.phase("HTTP/3", plan.quic_connections * plan.quic_each)
-        evidence.quic = await ask_over_quic(
-            secure, connections=plan.quic_connections, each=plan.quic_each
-        )
-        await asyncio.to_thread(_ask_with_curl, evidence, facts)
+        evidence.quic = await ask_over_quic(run, secure)
+        await asyncio.to_thread(_ask_with_curl, evidence, run.program.health.live.path, facts)
     return evidence
 
 
-def _ask_with_curl(evidence: EdgeEvidence, facts: NodeFacts | None) -> None:
+def _ask_with_curl(evidence: EdgeEvidence, path: str, facts: NodeFacts | None) -> None:
     """Ask with a second client, on a host: this machine's curl may not support HTTP/3."""
     if facts is None:
         evidence.curl_missing = "needs the hosts"
         return
     secure = evidence.secure
-    url = f"https://{secure.server_name}:{secure.port}{SERVICE.health.live.path}"
+    url = f"https://{secure.server_name}:{secure.port}{path}"
     address = secure.host if is_ip(secure.host) else ""
     try:
         evidence.curl = facts.curl_http3(url, address)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.errors import RunbookError
-from ..settings.bounds import LATENCY_BOUND
 from ..traffic.stats import Window
 from ..traffic.timeline import LoadPhase
 from .outcome import CheckOutcome
@@ -39,8 +38,8 @@ def as_json(outcome: CheckOutcome) -> dict[str, Any]:
         "ids": {
             id: {"top": known.top, "known": known.known} for id, known in outcome.ranges.items()
         },
-        "sessions_left": list(outcome.sessions_left),
-        "sessions_perhaps_left": outcome.sessions_perhaps_left,
+        "sessions_left": list(outcome.rows_left),
+        "sessions_perhaps_left": outcome.rows_perhaps_left,
         "rows": [_row_json(row) for row in outcome.rows],
         "phases": [_phase_json(phase) for phase in outcome.phases],
         "drills": [drill.as_json() for drill in outcome.drills],
@@ -48,7 +47,7 @@ def as_json(outcome: CheckOutcome) -> dict[str, Any]:
 
 
 def _row_json(row: Row) -> dict[str, Any]:
-    figures = row.figures
+    figures, timed = row.figures, row.p90_bound is not None
     return {
         "id": row.id,
         "name": row.name,
@@ -66,9 +65,9 @@ def _row_json(row: Row) -> dict[str, Any]:
         "p75_ms": _milliseconds(figures.p75),
         "p90_ms": _milliseconds(figures.p90),
         "p99_ms": _milliseconds(figures.p99),
-        "p90_bound_ms": _milliseconds(LATENCY_BOUND) if row.timed else None,
-        "slow": figures.slow if row.timed else None,
-        "slow_share_upper95": round(figures.slow_upper, 6) if row.timed and figures.n else None,
+        "p90_bound_ms": _milliseconds(row.p90_bound),
+        "slow": figures.slow if timed else None,
+        "slow_share_upper95": round(figures.slow_upper, 6) if timed and figures.n else None,
         "p90_line_ms": [_milliseconds(value) for value in figures.line],
         "worst_10s": _window_json(figures.worst),
         "fresh": (

@@ -59,8 +59,8 @@ class FreshnessProbe(NamedTuple):
         size: bytes of the body.
         date: the Date header in seconds since 1970, None if missing.
         mark: the header by which a cache admits that it answered; empty if none.
-        shows_write: whether the answer contains the session created before it; None if no session
-            was created.
+        shows_write: whether the answer contains the row created before it; None if no row was
+            created.
     """
 
     turn: int
@@ -136,10 +136,10 @@ def _date_lags(plain: Probes, unique: Probes) -> str:
 
 
 def _misses_write(plain: Probes, unique: Probes) -> str:
-    """A plain answer without the new session that a unique answer of the same round shows."""
+    """A plain answer without the new row that a unique answer of the same round shows."""
     shown = {probe.turn for probe in unique if probe.shows_write}
     if any(probe.shows_write is False and probe.turn in shown for probe in plain):
-        return "a session created before is missing, but a unique query shows it"
+        return "a row created before is missing, but a unique query shows it"
     return ""
 
 
@@ -188,7 +188,7 @@ def _answers_too_fast(plain: Probes, unique: Probes) -> str:
 
 def _shows_writes(plain: Probes) -> str:
     shown = sum(bool(probe.shows_write) for probe in plain)
-    return f"{shown} answers show a session just created" if shown and _all_differ(plain) else ""
+    return f"{shown} answers show a row just created" if shown and _all_differ(plain) else ""
 
 
 def _has_new_bodies(plain: Probes) -> str:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import secrets
-from collections.abc import Mapping
 
-from ..settings.requirements import SESSION, SESSION_CREATE, SESSION_DELETE, SESSION_LIST
-from ..traffic.calls import (
-    LISTS,
-    SINGLE,
-    database_call,
-    has_row,
-    operation_call,
-    plain_call,
-    single_call,
-)
-from ..traffic.client import HEAD, Request, Response
+from ..settings.endpoint import Endpoint
+from ..traffic.answers import HEAD
+from ..traffic.client import Request, Response
 from ..traffic.dates import parse_http_date
-from ..traffic.own_rows import customer_and_movie
-from ..traffic.retry import ask_alone
-from .freshness import Fresh, Freshness, FreshnessProbe
+from ..traffic.own_rows import OwnRows, RowId
+from ..traffic.row_content import first_row, references_in
+from ..traffic.values import is_unique, names_in
+from .freshness import FreshnessProbe
+from .read_back import read_back
 from .run_state import CheckRun
 
 PAUSE = 0.03
@@ -38,31 +30,27 @@ unknown query string."""
 
 
 async def probe_freshness(run: CheckRun) -> None:
-    """Probe R4-R8 with quick repeats and R9-R11 one request at a time, in rounds at least
+    """Probe single answers with quick repeats and lists one request at a time, in rounds at least
     `plan.gap` seconds apart."""
-    plan, loop = run.plan, asyncio.get_running_loop()
-    rows = [_random_row(run, endpoint) for endpoint in SINGLE]
-    quick_requests = [operation_call(), database_call(), *rows]
+    plan, loop, lists = run.plan, asyncio.get_running_loop(), run.program.of_kind("list")
+    quick_requests = [
+        run.calls.make(endpoint) for endpoint in run.calls.load_endpoints() if endpoint.never_cached
+    ]
     run.watch.phase(
         "freshness, and lists one at a time",
-        plan.rounds * (4 * len(quick_requests) + 2 * len(LISTS)),
+        plan.rounds * (4 * len(quick_requests) + 2 * len(lists)),
     )
-    seconds_spent = dict.fromkeys(LISTS, 0.0)
+    seconds_spent = dict.fromkeys([endpoint.id for endpoint in lists], 0.0)
     begin = loop.time()
     for turn in range(plan.rounds):
         await asyncio.sleep(max(0.0, begin + turn * plan.gap - loop.time()))
         await asyncio.gather(*(_probe_quickly(run, request, turn) for request in quick_requests))
-        for endpoint in LISTS:
+        for endpoint in lists:
             await _probe_list(run, endpoint, turn, seconds_spent)
-    for endpoint in LISTS:
-        _merge_unique_samples(run, endpoint)
-    if evidence := await read_back(run):
-        run.evidence[SESSION.id].append(evidence)
-
-
-def _random_row(run: CheckRun, endpoint: str) -> Request:
-    known = run.ranges[endpoint]
-    return single_call(endpoint, run.rng.randint(1, known.top), named=known.named)
+    for endpoint in lists:
+        _merge_unique_samples(run, endpoint.id)
+    for own_rows in run.ledgers.values():
+        await read_back(run, own_rows)
 
 
 async def _probe_quickly(run: CheckRun, request: Request, turn: int) -> None:
@@ -73,34 +61,48 @@ async def _probe_quickly(run: CheckRun, request: Request, turn: int) -> None:
 
 
 async def _probe_list(
-    run: CheckRun, endpoint: str, turn: int, seconds_spent: dict[str, float]
+    run: CheckRun, endpoint: Endpoint, turn: int, seconds_spent: dict[str, float]
 ) -> None:
     """Request a list plainly and with a unique query, until the list's time budget is used up.
 
-    From the second round on, a session is created before the session list is requested, and
-    deleted afterwards: a fresh list must show it.
+    If it lists what a ledger creates, a row is created before it is requested, from the second
+    round on, and deleted afterwards: a fresh list must show it.
     """
-    plan, requested = run.plan, len(run.samples[endpoint])
-    is_session_list = endpoint == SESSION_LIST.id
-    budget = plan.session_list_budget if is_session_list else plan.list_budget
+    plan, id, requested = run.plan, endpoint.id, len(run.samples[endpoint.id])
+    own_rows = next((one for one in run.ledgers.values() if one.of.listing == endpoint), None)
+    budget = plan.own_list_budget if own_rows else plan.list_budget
     # A repeated request is the evidence, so a second one is made even beyond the budget.
-    wanted = 2 if plan.proof or seconds_spent[endpoint] < SLOW_LIST else 1
-    if seconds_spent[endpoint] > budget and requested >= wanted:
+    wanted = 2 if plan.proof or seconds_spent[id] < SLOW_LIST else 1
+    if seconds_spent[id] > budget and requested >= wanted:
         return
-    created = None
-    if is_session_list and requested and not run.own_rows.refusal:
-        created = await run.create_session(*run.first_listed or ())
+    created: RowId | None = None
+    if own_rows and requested and not own_rows.refusal:
+        created = await run.create_row(own_rows, run.first_listed.get(id))
     for unique in (False, True):
-        if unique and seconds_spent[endpoint] > budget:
+        if unique and seconds_spent[id] > budget:
             break
-        request = plain_call(LISTS[endpoint])
         seek = str(created).encode() if created else b""
-        answer = await _probe_once(run, request, turn, unique=unique, seek=seek)
-        seconds_spent[endpoint] += answer.seconds
-        if is_session_list and run.first_listed is None:
-            run.first_listed = first_session(answer.head)
-    if created:
-        await run.delete_session(created)
+        answer = await _probe_once(run, run.calls.make(endpoint), turn, unique=unique, seek=seek)
+        seconds_spent[id] += answer.seconds
+        if own_rows and id not in run.first_listed:
+            _keep_first_listed(run, own_rows, endpoint, answer)
+    if own_rows and created:
+        await run.delete_row(own_rows, created)
+
+
+def _keep_first_listed(
+    run: CheckRun, own_rows: OwnRows, endpoint: Endpoint, answer: Response
+) -> None:
+    """Keep which other rows the first row of a list names.
+
+    The service may cut the list. A new row that names the same rows comes before the cut, so a
+    fresh list must show it.
+    """
+    rules = run.program.values
+    names = [name for name in names_in(own_rows.of.create, rules) if not is_unique(rules[name])]
+    row = first_row(answer.head)
+    if row and (found := references_in(row, names)):
+        run.first_listed[endpoint.id] = found
 
 
 async def _probe_once(
@@ -110,8 +112,8 @@ async def _probe_once(
     token = secrets.token_hex(8)
     sent_request = request
     if unique:
-        sent_request = request._replace(path=f"{request.path}?fresh={token}")
-    if request.endpoint in LISTS:
+        sent_request = request.with_query(f"fresh={token}")
+    if request.endpoint in {endpoint.id for endpoint in run.program.of_kind("list")}:
         key = request.endpoint + UNIQUE_SUFFIX if unique else request.endpoint
         answer = await run.ask_once(
             sent_request, timeout=run.plan.list_timeout, seek=seek, sample_key=key
@@ -141,20 +143,6 @@ def _digest_without(answer: Response, token: str) -> str:
     return hashlib.blake2b(answer.head.replace(token.encode(), b""), digest_size=16).hexdigest()
 
 
-def first_session(head: bytes) -> tuple[int, int] | None:
-    """The ids of customer and movie in the first element of a session list, None if not readable.
-
-    The service cuts the list at 100 000 rows. A new session of the same customer and movie comes
-    before the cut, so a fresh list must show it.
-    """
-    try:
-        text = head[head.index(b"[") + 1 :].decode(errors="replace")
-        row, _ = json.JSONDecoder().raw_decode(text.lstrip())
-    except ValueError:
-        return None
-    return customer_and_movie(row) if isinstance(row, Mapping) else None
-
-
 def _merge_unique_samples(run: CheckRun, endpoint: str) -> None:
     """Count the requests with a unique query as well, unless the service refuses all of them.
 
@@ -165,52 +153,3 @@ def _merge_unique_samples(run: CheckRun, endpoint: str) -> None:
     any_plain_ok = any(sample.ok for sample in run.samples[endpoint])
     if any_accepted or not any_plain_ok:
         run.samples[endpoint] += unique
-
-
-async def read_back(run: CheckRun) -> Freshness | None:
-    """Create a session, read it twice, delete it, and read it again at once.
-
-    After the deletion only a cache can still have it.
-
-    Returns:
-        What this shows about R8, or None. Problems of R12 and R13 go to the run's problems.
-    """
-    if run.own_rows.refusal or (number := await run.create_session()) is None:
-        return None
-    request = single_call(SESSION.id, number, named=False)
-    path = request.path
-    # Twice, so that a cache has stored the answer before the session is deleted.
-    for exists in (await _read_session(run, request), await _read_session(run, request)):
-        if not exists:
-            result = "gives no answer" if exists is None else "does not have it"
-            run.problems[SESSION_CREATE.id].append(
-                f"session {number} was accepted, but GET {path} {result}"
-            )
-            return None
-    if not await run.delete_session(number):
-        return None
-    exists = await _read_session(run, request)
-    if exists is None:
-        run.problems[SESSION_DELETE.id].append(
-            f"DELETE {path} was accepted, but GET {path} gives no answer"
-        )
-        return None
-    if not exists:
-        return Freshness(Fresh.PROVEN, "a deleted session is gone with the next request")
-    unique = request._replace(path=f"{path}?fresh={secrets.token_hex(8)}")
-    if not await _read_session(run, unique):
-        return Freshness(
-            Fresh.CACHED, "a deleted session is still answered, but not to a unique query"
-        )
-    run.problems[SESSION_DELETE.id].append(
-        f"DELETE {path} was accepted, but GET {path} still has it"
-    )
-    return None
-
-
-async def _read_session(run: CheckRun, request: Request) -> bool | None:
-    """Whether a session exists; None without a clear answer."""
-    answer = await ask_alone(
-        run.client, request, run.keep_alone, lambda answer: has_row(answer) is not None
-    )
-    return has_row(answer)

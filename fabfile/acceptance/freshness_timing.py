@@ -1,19 +1,20 @@
 """Judge by time alone whether single rows come from a cache.
 
-A film's row does not show when it was read. If a proxy keeps the row for a second and writes a Date
-of its own, the answer holds no trace of it, but the cached answer is faster. So the steady load
-requests each of R6-R8 in three ways in equal shares: the same row again and again ("repeat"), the
+A row does not show when it was read. If a proxy keeps the row for a second and writes a Date of its
+own, the answer holds no trace of it, but the cached answer is faster. So the steady load requests
+each kind of row in three ways in equal shares: the same row again and again ("repeat"), the
 same row with a unique query ("unique"), and any other row ("novel").
 """
 
 from __future__ import annotations
 
-import random
 import secrets
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from ..traffic.calls import Range, single_call
+from ..settings.endpoint import Endpoint
+from ..settings.service import Service
+from ..traffic.calls import CallMaker, RequestMaker
 from ..traffic.client import Request
 from ..traffic.sample import Sample
 from ..traffic.stats import percentile_of
@@ -47,20 +48,28 @@ MANY_ROWS = 1000
 """A table of fewer rows may be cached as a whole, so a novel row proves nothing there."""
 
 
-def repeat_unique_novel(endpoint: str, known: Range, rng: random.Random) -> Callable[[], Request]:
+def is_timed(program: Service, endpoint: Endpoint) -> bool:
+    """Whether the times of an endpoint can show a cache: it reads a row by its number, and must not
+    come from a cache."""
+    rule = program.values.get(endpoint.value)
+    reads = endpoint.request_method == "GET" and endpoint.never_cached
+    return reads and rule is not None and rule.last > rule.first
+
+
+def repeat_unique_novel(calls: CallMaker, endpoint: Endpoint) -> RequestMaker:
     """Return a function that makes requests for single rows, a third of them in each way."""
-    repeated_row = rng.randint(1, known.top)
+    repeated_row = calls.make(endpoint)
     next_ways: list[str] = []
 
     def make_request() -> Request:
         if not next_ways:
             # Shuffled in threes, so that no way falls into step with a periodic disturbance.
-            next_ways.extend(rng.sample(WAYS, len(WAYS)))
+            next_ways.extend(calls.rng.sample(WAYS, len(WAYS)))
         way = next_ways.pop()
-        row = rng.randint(1, known.top) if way == NOVEL else repeated_row
-        request = single_call(endpoint, row, named=known.named)
-        query = f"?fresh={secrets.token_hex(8)}" if way == UNIQUE else ""
-        return request._replace(path=request.path + query, arm=way)
+        request = calls.make(endpoint) if way == NOVEL else repeated_row
+        if way == UNIQUE:
+            request = request.with_query(f"fresh={secrets.token_hex(8)}")
+        return request._replace(arm=way)
 
     return make_request
 

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ..settings.bingo import SERVICE
 from ..settings.requirements import HTTP3
+from ..traffic.client import Client, Request
 from ..traffic.sample import Sample
+from .run_state import CheckRun
 from .tls import Secure
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 """Seconds for a connection with its handshake, and again for each answer."""
 
-PATHS = (SERVICE.health.live.path, "/", (SERVICE.health.database or SERVICE.health.live).path)
-"""The paths to request, in turn."""
+KINDS = 3
+"""How many kinds of answers are requested, in turn."""
 
 FIRST_ANSWER = "first"
 """The `arm` of the first sample of a connection, whose time includes the handshake."""
 
 
-async def ask_over_quic(secure: Secure, *, connections: int, each: int) -> list[Sample]:
-    """Make `each` requests on each of `connections` fresh connections, one after the other.
+async def ask_over_quic(run: CheckRun, secure: Secure) -> list[Sample]:
+    """Make the plan's requests on each of its fresh connections, one after the other.
 
     The time of a connection's first sample includes the handshake. A failed connection is one
     error and ends the test, because every further connection would wait for the same time-out.
@@ -37,23 +38,30 @@ async def ask_over_quic(secure: Secure, *, connections: int, each: int) -> list[
     # aioquic logs to stderr what the row of R15 reports.
     logging.getLogger("quic").setLevel(logging.CRITICAL)
     samples: list[Sample] = []
-    for _ in range(connections):
-        samples += await _use_connection(secure, each)
+    reads = [one for one in run.calls.load_endpoints() if one.request_method == "GET"]
+    requests = [run.calls.live_call(), *map(run.calls.make, reads)][:KINDS]
+    for _ in range(run.plan.quic_connections):
+        samples += await _use_connection(secure, run.client, requests, run.plan.quic_each)
         if samples[-1].status == 0:
             break
     return samples
 
 
-async def _use_connection(secure: Secure, each: int) -> list[Sample]:
+async def _use_connection(
+    secure: Secure, plain: Client, requests: Sequence[Request], each: int
+) -> list[Sample]:
     loop = asyncio.get_running_loop()
     samples: list[Sample] = []
     due = loop.time()
     try:
         async with _connect_client(secure) as client:
             for number in range(each):
+                request = requests[number % len(requests)]
+                headers = {name: text.reveal() for name, text in plain.headers.items()}
                 async with asyncio.timeout(TIMEOUT):
-                    status = await client.get(PATHS[number % len(PATHS)])
-                error = "" if status == 200 else f"status {status}"
+                    status = await client.get(request.path, headers | dict(request.headers))
+                right = status in (*request.expect.status, *request.expect.absent)
+                error = "" if right else f"status {status}"
                 samples.append(
                     _make_sample(due, loop.time(), number=number, status=status, error=error)
                 )

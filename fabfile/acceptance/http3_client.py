@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aioquic.asyncio import QuicConnectionProtocol
 from aioquic.h3.connection import H3Connection
@@ -34,8 +34,11 @@ class Http3Client(QuicConnectionProtocol):
         except ConnectionError:
             raise ConnectionError(self.close_reason or "the connection was closed") from None
 
-    async def get(self, path: str) -> int:
-        """Request `path` and return the status once the answer is complete.
+    async def get(self, path: str, own: Mapping[str, str]) -> int:
+        """Request `path` with headers of our own.
+
+        Returns:
+            The status, once the answer is complete.
 
         Raises:
             ConnectionError: the connection was closed before that.
@@ -44,6 +47,7 @@ class Http3Client(QuicConnectionProtocol):
         self.answered = asyncio.get_running_loop().create_future()
         fields = {":method": "GET", ":scheme": "https", ":authority": self.host, ":path": path}
         stream = self._quic.get_next_available_stream_id()
+        fields |= {name.lower(): value for name, value in own.items()}  # HTTP/3 wants lower case
         headers = [(name.encode(), value.encode()) for name, value in fields.items()]
         self.h3.send_headers(stream, [*headers, (b"user-agent", b"runbook-check")], end_stream=True)
         self.transmit()

@@ -8,21 +8,15 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 from ..engine.errors import Unreachable
-from ..settings.requirements import CUSTOMER, MOVIE, PING, SESSION, SESSION_CREATE, SESSION_DELETE
-from ..traffic.calls import (
-    SINGLE,
-    Range,
-    any_row,
-    database_call,
-    find_range,
-    ping_call,
-    some_operation,
-)
+from ..settings.endpoint import Endpoint
+from ..settings.service import Service
+from ..traffic.calls import CallMaker, RequestMaker, load_shares
 from ..traffic.client import Client, Request, Response
 from ..traffic.load import OnAnswer, mix_calls, offer_load
-from ..traffic.own_rows import OwnRows
+from ..traffic.own_rows import OwnRows, RowId, open_ledgers
+from ..traffic.ranges import find_ranges, searched_values
 from ..traffic.sample import Sample, Watch
-from .freshness_timing import repeat_unique_novel
+from .freshness_timing import is_timed, repeat_unique_novel
 from .plan import Plan
 from .run_state import CheckRun
 
@@ -38,29 +32,29 @@ REACH_PAUSE = 0.3
 PING_RATE = 20
 """Pings per second."""
 
-RequestMaker = Callable[[], Request]
-RowRequests = Callable[[str, Range, random.Random], RequestMaker]
-"""Given an endpoint, its ids and a source of chance: what makes requests for single rows."""
+RowRequests = Callable[[CallMaker, Endpoint], RequestMaker]
+"""What makes the requests of an endpoint that reads one row."""
 
 
-async def reach_service(client: Client, watch: Watch) -> list[Sample]:
+async def reach_service(client: Client, program: Service, watch: Watch) -> list[Sample]:
     """Check that anything speaks HTTP at the address. What it answers is judged later.
 
     Returns:
-        The samples of requests without an answer, which count as failures of R19.
+        The samples of requests without an answer, which count as failures of the live page.
 
     Raises:
         Unreachable: no request was answered.
     """
     watch.phase("is anything there", 0)
     failed: list[Sample] = []
+    request = CallMaker(program, {}, random.Random()).live_call()
     while True:
-        answer = await client.ask(ping_call(), timeout=REACH_TIMEOUT)
+        answer = await client.ask(request, timeout=REACH_TIMEOUT)
         if answer.status:
             return failed
         failed.append(
             Sample(
-                endpoint=PING.id,
+                endpoint=request.endpoint,
                 intended=answer.sent,
                 woke=answer.sent,
                 sent=answer.sent,
@@ -78,23 +72,24 @@ async def reach_service(client: Client, watch: Watch) -> list[Sample]:
     )
 
 
-async def prepare_run(client: Client, plan: Plan, watch: Watch) -> CheckRun:
+async def prepare_run(client: Client, program: Service, plan: Plan, watch: Watch) -> CheckRun:
     """Find out which ids exist. These requests are judged like those of a load."""
     watch.phase("which ids exist", 0)
     alone: list[Sample] = []
-    searches = [find_range(client, endpoint, alone.append) for endpoint in SINGLE]
-    ranges = dict(zip(SINGLE, await asyncio.gather(*searches), strict=True))
-    rng = random.Random()
-    sessions = ranges[SESSION.id]
-    own_rows = OwnRows(sessions, ranges[CUSTOMER.id], ranges[MOVIE.id], rng)
-    run = CheckRun(client=client, plan=plan, watch=watch, rng=rng, ranges=ranges, own_rows=own_rows)
-    for endpoint, known in ranges.items():
+    calls = CallMaker(program, {}, random.Random())
+    calls.ranges.update(await find_ranges(client, calls, alone.append))
+    ledgers = open_ledgers(calls)
+    run = CheckRun(client=client, plan=plan, watch=watch, calls=calls, ledgers=ledgers)
+    readers = searched_values(program)
+    for value, known in calls.ranges.items():
         if not known.known:
-            run.problems[endpoint].append(known.why)
-    if not sessions.known:
-        # Without the highest existing id nobody could distinguish our sessions from those of users.
-        for requirement in (SESSION_CREATE, SESSION_DELETE):
-            run.problems[requirement.id].append(f"no session was created: {sessions.why}")
+            run.problems[readers[value].id].append(known.why)
+    for own_rows in ledgers.values():
+        if own_rows.refusal:
+            # Without the highest existing id nobody could distinguish our rows from those of users.
+            why = f"no row was created: {calls.ranges[own_rows.of.users].why}"
+            for endpoint in (own_rows.of.create, own_rows.of.delete):
+                run.problems[endpoint.id].append(why)
     for sample in alone:
         run.keep_alone(sample)
     return run
@@ -105,29 +100,30 @@ async def find_missing_ranges(run: CheckRun) -> None:
 
     The requirements of these ids fail in any case.
     """
-    for endpoint in SINGLE:
-        if not run.ranges[endpoint].known:
-            found = await find_range(run.client, endpoint, run.keep_alone)
-            if found.known:
-                run.ranges[endpoint] = found
+    found = await find_ranges(run.client, run.calls, run.keep_alone)
+    run.calls.ranges.update({value: known for value, known in found.items() if known.known})
 
 
-async def write_sessions(run: CheckRun) -> None:
-    """Create sessions at an even rate, then delete them (R12, R13).
+async def write_rows(run: CheckRun) -> None:
+    """Create rows at an even rate, then delete them, for each ledger.
 
-    Does nothing if the run could not distinguish its sessions from those of users.
+    Does nothing if the run could not distinguish its rows from those of users.
     """
-    plan, own_rows = run.plan, run.own_rows
-    created: list[int] = []
-    if own_rows.refusal:
-        return
-    run.watch.phase("sessions created and deleted", 2 * plan.writes)
+    for own_rows in run.ledgers.values():
+        if not own_rows.refusal:
+            await _write_rows_of(run, own_rows)
+
+
+async def _write_rows_of(run: CheckRun, own_rows: OwnRows) -> None:
+    plan = run.plan
+    created: list[RowId] = []
+    run.watch.phase("rows created and deleted", 2 * plan.writes)
 
     def keep_answer(request: Request, sample: Sample, answer: Response) -> None:
         run.samples[request.endpoint].append(sample)
         run.watch.saw(sample)
-        if request.endpoint == SESSION_DELETE.id:
-            own_rows.deleted(int(request.path.rpartition("/")[2]), answer)
+        if not request.ordinal:
+            own_rows.deleted(request, answer)
         elif (number := own_rows.posted(request, answer)) is not None:
             created.append(number)
 
@@ -136,21 +132,37 @@ async def write_sessions(run: CheckRun) -> None:
             run.client, requests, rate=plan.write_rate, timeout=plan.timeout, on_answer=keep_answer
         )
 
-    # A generator, because own_rows must know each session only from its own request on.
+    # A generator, because own_rows must know each row only from its own request on.
     await offer(own_rows.post() for _ in range(plan.writes))
     await offer([own_rows.delete(number) for number in created])
 
 
+def make_any_row(calls: CallMaker, endpoint: Endpoint) -> RequestMaker:
+    """What makes requests for random rows."""
+    return calls.maker_of(endpoint)
+
+
 def request_makers(run: CheckRun, row_requests: RowRequests) -> list[RequestMaker]:
-    """One maker of requests for each of R4-R8; `row_requests` makes those of R6-R8."""
-    rows = [row_requests(endpoint, run.ranges[endpoint], run.rng) for endpoint in SINGLE]
-    return [lambda: some_operation(run.rng), database_call, *rows]
+    """The makers of one block of requests, each endpoint with its share; `row_requests` makes those
+    for single rows. The live page alone if no endpoint has a weight."""
+    calls = run.calls
+    endpoints = {endpoint.id: endpoint for endpoint in calls.load_endpoints()}
+    if not endpoints:
+        return [calls.live_call]
+    shares = load_shares({id: endpoint.sample.weight for id, endpoint in endpoints.items()})
+    makers: list[RequestMaker] = []
+    for id, endpoint in endpoints.items():
+        timed = is_timed(calls.program, endpoint)
+        maker = row_requests(calls, endpoint) if timed else calls.maker_of(endpoint)
+        makers += [maker] * shares[id]
+    return makers
 
 
 def steady_row_requests(run: CheckRun) -> RowRequests:
     """Rows in three ways, if the service accepts an unknown query string; else any rows."""
-    accepts_query = any(probe.unique for endpoint in SINGLE for probe in run.probes[endpoint])
-    return repeat_unique_novel if accepts_query else any_row
+    timed = (one.id for one in run.calls.load_endpoints() if is_timed(run.program, one))
+    accepts_query = any(probe.unique for id in timed for probe in run.probes[id])
+    return repeat_unique_novel if accepts_query else make_any_row
 
 
 async def run_load(
@@ -159,7 +171,7 @@ async def run_load(
     """Offer a load of `rate` requests per second, in equal shares of the makers, open loop."""
     count = round(rate * seconds)
     run.watch.phase(f"{name} load, {rate:.0f} requests/s", count)
-    requests = mix_calls(makers, count, run.rng)
+    requests = mix_calls(makers, count, run.calls.rng)
     gc.disable()  # a pause for garbage collection would be measured as latency of the service
     try:
         run.loads[name] = await offer_load(
@@ -170,13 +182,17 @@ async def run_load(
 
 
 async def run_pings(run: CheckRun) -> None:
-    """Send pings at an even rate (R19)."""
+    """Send requests for the live page at an even rate."""
     run.watch.phase("ping", run.plan.pings)
-    requests = (ping_call() for _ in range(run.plan.pings))
+    request = run.calls.live_call()
     load = await offer_load(
-        run.client, requests, rate=PING_RATE, timeout=run.plan.timeout, on_answer=_show_sample(run)
+        run.client,
+        [request] * run.plan.pings,
+        rate=PING_RATE,
+        timeout=run.plan.timeout,
+        on_answer=_show_sample(run),
     )
-    run.samples[PING.id] += load.samples
+    run.samples[request.endpoint] += load.samples
 
 
 def _show_sample(run: CheckRun) -> OnAnswer:

@@ -9,7 +9,6 @@ from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ..settings.bounds import LATENCY_BOUND
 from ..settings.requirements import Requirement
 from ..traffic.sample import Sample
 from ..traffic.stats import (
@@ -72,15 +71,18 @@ class Figures:
     line: Sequence[float | None] = ()
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], seconds: float = 0.0) -> Figures:
-        """The figures of samples; with a trend if the samples are a phase of `seconds`."""
+    def of(
+        cls, samples: Sequence[Sample], seconds: float = 0.0, *, bound: float = math.inf
+    ) -> Figures:
+        """The figures of samples; with a trend if the samples are a phase of `seconds`. `bound`:
+        the latency bound in seconds."""
         if not samples:
             return cls()
         ordered = sorted(sample.latency for sample in samples)
         points = [(sample.intended, sample.latency) for sample in samples]
         kinds = Counter(sample.error for sample in samples if sample.error)
         n, errors = len(samples), kinds.total()
-        slow = sum(latency >= LATENCY_BOUND for latency in ordered)
+        slow = sum(latency >= bound for latency in ordered)
         return cls(
             n=n,
             errors=errors,
@@ -109,7 +111,7 @@ class Row:
         label: the name of the row, if the requirement's own label does not fit.
         figures: what was measured.
         share: the share of errors that is allowed (0..1); None if errors were not judged.
-        timed: whether p90 was judged.
+        p90_bound: seconds that p90 must stay below; None if p90 was not judged.
         fresh: whether the answers came from a cache; None if that was not judged.
         notes: remarks for people.
         more: further figures for the JSON.
@@ -123,7 +125,7 @@ class Row:
     label: str = ""
     figures: Figures = Figures()
     share: float | None = None
-    timed: bool = False
+    p90_bound: float | None = None
     fresh: Freshness | None = None
     notes: Sequence[str] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -145,49 +147,50 @@ class Row:
 
 
 def judge_figures(
-    figures: Figures, share: float, *, timed: bool, proof: bool
+    figures: Figures, share: float, *, proof: bool, p90_bound: float | None = None
 ) -> tuple[Verdict, str]:
-    """Judge errors, and p90 if `timed`.
+    """Judge errors, and p90 if it has a bound.
 
     Args:
         figures: what was measured.
         share: the share of errors that is allowed (0..1).
-        timed: whether p90 must be below the latency bound.
         proof: whether both must hold at 95 % confidence.
+        p90_bound: seconds that p90 must stay below; None if it is not judged.
 
     Returns:
         The verdict and its reason, which is empty if everything held.
     """
     if not figures.n:
         return Verdict.FAILED, "no request was made"
-    if wrong := _broken_bounds(figures, share, timed=timed):
+    if wrong := _broken_bounds(figures, share, p90_bound):
         return Verdict.FAILED, "; ".join(wrong)
-    if proof and (unproven := _unproven_bounds(figures, share, timed=timed)):
+    if proof and (unproven := _unproven_bounds(figures, share, p90_bound)):
         return Verdict.UNPROVEN, "; ".join(unproven)
     return Verdict.HELD, ""
 
 
-def _broken_bounds(figures: Figures, share: float, *, timed: bool) -> list[str]:
+def _broken_bounds(figures: Figures, share: float, p90_bound: float | None) -> list[str]:
     wrong = []
     if figures.errors > share * figures.n:
         most_frequent = list(figures.kinds.items())[:3]
         kinds = ", ".join(f"{kind} ×{count}" for kind, count in most_frequent)
         wrong.append(f"{figures.errors} of {figures.n} failed ({kinds})")
     # An infinite p90 is an error, and errors are judged above.
-    if timed and figures.p90 is not None and LATENCY_BOUND <= figures.p90 < math.inf:
-        wrong.append(f"p90 is {show_ms(figures.p90)}")
+    p90 = figures.p90
+    if p90_bound is not None and p90 is not None and p90_bound <= p90 < math.inf:
+        wrong.append(f"p90 is {show_ms(p90)}")
     return wrong
 
 
-def _unproven_bounds(figures: Figures, share: float, *, timed: bool) -> list[str]:
+def _unproven_bounds(figures: Figures, share: float, p90_bound: float | None) -> list[str]:
     unproven = []
     if figures.errors > (most := most_allowed(figures.n, share)):
         unproven.append(
             f"{figures.errors} errors of {figures.n}: at most {max(most, 0)} would prove"
             f" ≤ {share * 100:.0f} %"
         )
-    if timed and figures.slow > (most := most_allowed(figures.n, SLOW_SHARE)):
-        bound = show_ms(LATENCY_BOUND)
+    if p90_bound is not None and figures.slow > (most := most_allowed(figures.n, SLOW_SHARE)):
+        bound = show_ms(p90_bound)
         unproven.append(
             f"{figures.slow} of {figures.n} took {bound} or more: at most {max(most, 0)} would"
             f" prove p90 < {bound}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import MappingProxyType
 
-from ..settings.requirements import PING
-from ..traffic.calls import any_row, ping_call
+from ..engine.secret import Secret
+from ..settings.endpoint import Endpoint
+from ..settings.service import Service
 from ..traffic.clean_up import clean_up
 from ..traffic.client import Client, open_client
 from ..traffic.sample import Watch
@@ -18,16 +21,17 @@ from .host_facts import NodeFacts
 from .load_phases import (
     REACH_TIMEOUT,
     find_missing_ranges,
+    make_any_row,
     prepare_run,
     reach_service,
     request_makers,
     run_load,
     run_pings,
     steady_row_requests,
-    write_sessions,
+    write_rows,
 )
 from .outcome import CheckOutcome, make_outcome
-from .plan import Plan
+from .plan import Plan, with_rates
 from .rows.cache import cache_row
 from .rows.edge import edge_rows
 from .rows.hosts import count_requests, host_rows
@@ -40,20 +44,24 @@ UNKNOWN_HTTPS = "no https address is known; give it as --tls"
 
 async def measure_all(
     address: str,
+    program: Service,
     plan: Plan,
     watch: Watch,
     *,
+    headers: Mapping[str, Secret] = MappingProxyType({}),
     facts: NodeFacts | None = None,
     secure: Secure | None = None,
 ) -> CheckOutcome:
     """Measure the service, one phase after the other, and judge every requirement but R1 and R2.
 
-    The sessions that the check created are deleted at the end, also when it is interrupted.
+    The rows that the check created are deleted at the end, also when it is interrupted.
 
     Args:
         address: the service over plain http.
+        program: the service.
         plan: the size of the run.
         watch: the progress display.
+        headers: of every request.
         facts: access to the hosts; without it their requirements are not tried.
         secure: the same service over TLS; without it https and HTTP/3 are not tried.
 
@@ -63,18 +71,18 @@ async def measure_all(
     started, begin = time.time(), time.monotonic()
     edge: EdgeEvidence | None = None
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(open_client(address))
-        tls_client = await stack.enter_async_context(_open_tls(secure)) if secure else None
-        failed_pings = await reach_service(client, watch)
+        client = await stack.enter_async_context(open_client(address, headers=headers))
+        tls_client = await stack.enter_async_context(_open_tls(secure, headers)) if secure else None
+        failed_pings = await reach_service(client, program, watch)
         counted_before = await asyncio.to_thread(count_requests, facts)
-        run = await prepare_run(client, plan, watch)
-        run.samples[PING.id] += failed_pings
-        cache = await _measure_service(run, tls_client)
+        run = await prepare_run(client, program, with_rates(plan, program.load), watch)
+        run.samples[run.calls.live_call().endpoint] += failed_pings
+        caches = await _measure_service(run, tls_client)
         if secure and tls_client:
             edge = await probe_edge(run, secure, tls_client, facts)
     rows = service_rows(run)
-    rows += edge_rows(edge, why_none=UNKNOWN_HTTPS)
-    rows.append(cache_row(cache, proof=plan.proof))
+    rows += edge_rows(program.load, edge, why_none=UNKNOWN_HTTPS)
+    rows += [cache_row(program, cache, proof=plan.proof) for cache in caches]
     answered = count_right_answers(run)
     rows += await asyncio.to_thread(host_rows, facts, counted_before, answered)
     return make_outcome(
@@ -86,41 +94,49 @@ async def measure_all(
     )
 
 
-async def _measure_service(run: CheckRun, tls_client: Client | None) -> CacheEvidence:
-    """All phases over http, with the cached endpoint in the background."""
+async def _measure_service(run: CheckRun, tls_client: Client | None) -> list[CacheEvidence]:
+    """All phases over http, with the cached endpoints in the background."""
     plan = run.plan
-    cache = asyncio.create_task(_probe_cache(run, tls_client))
+    caches = asyncio.create_task(_probe_caches(run, tls_client))
     try:
         await probe_freshness(run)
-        await write_sessions(run)
+        await write_rows(run)
         await find_missing_ranges(run)
         steady = request_makers(run, steady_row_requests(run))
         await run_load(run, "steady", steady, rate=plan.steady_rate, seconds=plan.steady)
-        peak = request_makers(run, any_row)
+        peak = request_makers(run, make_any_row)
         await run_load(run, "peak", peak, rate=plan.peak_rate, seconds=plan.peak)
         await run_pings(run)
-        run.watch.phase("the cache, to the end of its pattern", 0)
-        return await cache
+        if run.program.of_kind("cached"):
+            run.watch.phase("the cache, to the end of its pattern", 0)
+        return await caches
     finally:
-        cache.cancel()
-        await clean_up(run.own_rows, run.client)
+        caches.cancel()
+        await clean_up(run.ledgers.values(), run.client)
 
 
-def _open_tls(secure: Secure) -> AbstractAsyncContextManager[Client]:
+def _open_tls(secure: Secure, headers: Mapping[str, Secret]) -> AbstractAsyncContextManager[Client]:
     name = secure.server_name if secure.server_name != secure.host else None
-    return open_client(secure.address, tls=unverified_context(), server_name=name)
+    tls = unverified_context()
+    return open_client(secure.address, tls=tls, server_name=name, headers=headers)
 
 
-async def _probe_cache(run: CheckRun, tls_client: Client | None) -> CacheEvidence:
-    """Request the cached endpoint in its pattern (R16): over https too, if https answers."""
+async def _probe_caches(run: CheckRun, tls_client: Client | None) -> list[CacheEvidence]:
+    """Request each cached endpoint in its pattern: over https too, if https answers."""
     clients = [run.client]
-    if tls_client and (await tls_client.ask(ping_call(), timeout=REACH_TIMEOUT)).status:
+    live = run.calls.live_call()
+    if tls_client and (await tls_client.ask(live, timeout=REACH_TIMEOUT)).status:
         clients.append(tls_client)
+    cached = run.program.of_kind("cached")
+    return list(await asyncio.gather(*(_probe_one(run, clients, one) for one in cached)))
+
+
+async def _probe_one(run: CheckRun, clients: list[Client], endpoint: Endpoint) -> CacheEvidence:
     plan = run.plan
     pattern = Pattern(
         seconds=plan.cache_seconds,
         longest_gap=plan.cache_gap,
-        seed=run.rng.randrange(10**6),
+        seed=run.calls.rng.randrange(10**6),
         uncached_gap=plan.cache_apart,
     )
-    return await probe_cache(clients, pattern, timeout=plan.timeout)
+    return await probe_cache(clients, run.calls, endpoint, pattern, timeout=plan.timeout)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..traffic.calls import Range
+from ..settings.service import Service
+from ..traffic.calls import CallMaker
 from ..traffic.client import Client, Request, Response
 from ..traffic.load import Load
-from ..traffic.own_rows import OwnRows
+from ..traffic.own_rows import OwnRows, RowId
 from ..traffic.retry import ask_alone, no_answer
 from ..traffic.sample import Sample, Watch
 from .freshness import Freshness, FreshnessProbe
@@ -22,29 +23,29 @@ ALONE = "alone"
 
 @dataclass(kw_only=True)
 class CheckRun:
-    """One run of the acceptance check. The keys of the dictionaries are requirement ids.
+    """One run of the acceptance check. The keys of the dictionaries are ids of endpoints, if
+    nothing else is said.
 
     Attributes:
         client: the connection to the service over plain http.
         plan: the size of the run.
         watch: the progress display.
-        rng: the source of every random choice.
-        ranges: which ids exist.
-        own_rows: the sessions that this run created and must delete.
+        calls: makes the requests.
+        ledgers: the rows that this run created and must delete, by value.
         samples: requests outside the loads; also under ALONE, see there.
         probes: answers by which freshness is judged.
         evidence: what other tests showed about freshness.
         problems: what failed apart from single requests.
         loads: the finished load phases by name.
-        first_listed: customer and movie of the first session in the session list, once known.
+        first_listed: by value, the numbers of other rows that the first row of a ledger's list
+            names, once known.
     """
 
     client: Client
     plan: Plan
     watch: Watch
-    rng: random.Random
-    ranges: dict[str, Range]
-    own_rows: OwnRows
+    calls: CallMaker
+    ledgers: dict[str, OwnRows]
     samples: defaultdict[str, list[Sample]] = field(default_factory=lambda: defaultdict(list))
     probes: defaultdict[str, list[FreshnessProbe]] = field(
         default_factory=lambda: defaultdict(list)
@@ -52,7 +53,12 @@ class CheckRun:
     evidence: defaultdict[str, list[Freshness]] = field(default_factory=lambda: defaultdict(list))
     problems: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     loads: dict[str, Load] = field(default_factory=dict)
-    first_listed: tuple[int, int] | None = None
+    first_listed: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def program(self) -> Service:
+        """The service that is checked."""
+        return self.calls.program
 
     async def ask_once(
         self, request: Request, *, timeout: float, seek: bytes = b"", sample_key: str = ""
@@ -86,17 +92,20 @@ class CheckRun:
         self.samples[ALONE].append(sample)
         self.watch.saw(sample)
 
-    async def create_session(self, customer: int = 0, movie: int = 0) -> int | None:
-        """Create a session (0: of a random customer or movie) and return its id.
+    async def create_row(
+        self, own_rows: OwnRows, fixed: Mapping[str, str] | None = None
+    ) -> RowId | None:
+        """Create a row, with the values `fixed` and all others drawn, and return its id.
 
         None if the request failed or the answer does not show the id.
         """
-        request = self.own_rows.post(customer, movie)
+        request = own_rows.post(fixed)
         answer = await self.ask_once(request, timeout=self.plan.timeout)
-        return self.own_rows.posted(request, answer)
+        return own_rows.posted(request, answer)
 
-    async def delete_session(self, number: int) -> bool:
-        """Delete a session of this run; True if the service accepted it."""
-        answer = await self.ask_once(self.own_rows.delete(number), timeout=self.plan.timeout)
-        self.own_rows.deleted(number, answer)
+    async def delete_row(self, own_rows: OwnRows, number: RowId) -> bool:
+        """Delete a row of this run; True if the service accepted it."""
+        request = own_rows.delete(number)
+        answer = await self.ask_once(request, timeout=self.plan.timeout)
+        own_rows.deleted(request, answer)
         return not answer.error

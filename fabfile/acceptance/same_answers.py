@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..settings.requirements import HTTPS
-from ..traffic.calls import SINGLE, database_call, operation_call, ping_call, single_call
 from ..traffic.client import Client, Request, Response
 from ..traffic.sample import Sample
 from .run_state import CheckRun
@@ -36,7 +35,7 @@ class ProtocolComparison:
     Attributes:
         samples: every request; its `arm` is the protocol.
         differences: answers that differ, in words.
-        redirects: answers that redirect, with their target.
+        redirects: answers that redirect to the other protocol, with their target.
         hsts: requests whose answer had Strict-Transport-Security.
         alt_svc: the values of Alt-Svc by protocol; an empty value is a missing header.
     """
@@ -57,13 +56,14 @@ def answer_shape(answer: Response) -> AnswerShape:
 
 def requests_to_compare(run: CheckRun) -> list[Request]:
     """One request for each kind of answer, without what is large, slow, cached or a write."""
-    rows = [
-        single_call(endpoint, run.rng.randint(1, run.ranges[endpoint].top), named=False)
-        for endpoint in SINGLE
+    asked = [
+        run.calls.make(endpoint)
+        for endpoint in run.calls.load_endpoints()
+        if endpoint.request_method == "GET" or not endpoint.database
     ]
-    pages = [Request(HTTPS.id, "GET", path) for path in ("/", MISSING_PATH)]
-    requests = [*pages, ping_call(), database_call(), *rows, operation_call()]
-    return [request._replace(endpoint=HTTPS.id) for request in requests]
+    pages = [Request(HTTPS, "GET", path) for path in ("/", MISSING_PATH)]
+    requests = [*pages, run.calls.live_call(), *asked]
+    return [request._replace(endpoint=HTTPS) for request in requests]
 
 
 async def compare_protocols(run: CheckRun, tls_client: Client) -> ProtocolComparison:
@@ -111,10 +111,17 @@ def _keep_headers(
     source = f"{protocol} {request.method} {request.path}"
     if answer.headers.get("Strict-Transport-Security"):
         comparison.hsts.append(source)
-    if 300 <= answer.status < 400:
-        comparison.redirects.append(f"{source} to {answer.headers.get('Location', 'nowhere')}")
+    target = answer.headers.get("Location", "")
+    if 300 <= answer.status < 400 and _is_other_protocol(protocol, target):
+        comparison.redirects.append(f"{source} to {target}")
     if answer.status:
         comparison.alt_svc[protocol].add(answer.headers.get("Alt-Svc", ""))
+
+
+def _is_other_protocol(protocol: str, target: str) -> bool:
+    """Whether a redirect leads from http to https, or back. Others are the program's own affair."""
+    scheme, separator, _ = target.partition("://")
+    return bool(separator) and scheme.lower() != protocol
 
 
 def describe_difference(request: str, answers: Mapping[str, Sequence[Response]]) -> str:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from ..settings.bounds import LATENCY_BOUND
-from ..settings.requirements import Group, requirements_of
+from ..settings.requirements import Group
 from .freshness import Fresh
 from .outcome import CheckOutcome
 from .row import Row, Verdict, show_ms
@@ -46,7 +45,7 @@ PADDED_WIDTH = 132
 """The width of the console from which there is room for padding."""
 
 SHOWN_IDS = 10
-"""How many leftover sessions are listed by id."""
+"""How many leftover rows are listed by id."""
 
 
 def show_outcome_table(outcome: CheckOutcome, console: Console) -> None:
@@ -79,21 +78,21 @@ def requirement_table(outcome: CheckOutcome, width: int = DEFAULT_WIDTH) -> Tabl
             no_wrap=column != "asked",
         )
     for row, following in zip_longest(outcome.rows, outcome.rows[1:]):
-        cells = _row_cells(row)
+        cells = _row_cells(row, outcome.program.load.latency_bound)
         ends_group = following is not None and row.requirement.group != following.requirement.group
         table.add_row(*(cells[column] for column in shown), end_section=ends_group)
     return table
 
 
-def _row_cells(row: Row) -> dict[str, str]:
-    """The cells of a row by column."""
+def _row_cells(row: Row, usual_bound: float) -> dict[str, str]:
+    """The cells of a row by column. `usual_bound`: the latency bound of a row without its own."""
     figures = row.figures
     number, errors = "", ""
     if figures.n:
         number = f"{figures.n:,}".replace(",", " ")
         errors = f"[red]{figures.errors}[/]" if figures.errors else "0"
     p90 = _short_latency(figures.p90)
-    if row.timed and figures.p90 is not None and figures.p90 >= LATENCY_BOUND:
+    if row.p90_bound is not None and figures.p90 is not None and figures.p90 >= row.p90_bound:
         p90 = f"[red]{p90}[/]"
     return {
         "": f"[bold]{row.id}[/]",
@@ -104,7 +103,7 @@ def _row_cells(row: Row) -> dict[str, str]:
         "p50": _short_latency(figures.p50),
         "p90": p90,
         "p99": _short_latency(figures.p99),
-        TREND: sparkline(figures.line),
+        TREND: sparkline(figures.line, row.p90_bound or usual_bound),
         "fresh": FRESH_CELLS[row.fresh.state] if row.fresh else "",
         "verdict": f"[{VERDICT_STYLES[row.verdict]}]{row.verdict}[/]",
     }
@@ -119,16 +118,16 @@ def _short_latency(seconds: float | None) -> str:
     return show_ms(seconds) if seconds < 0.9995 else f"{seconds:.1f} s"
 
 
-def sparkline(latencies: Sequence[float | None]) -> str:
-    """Latencies in block characters; a full red block is at or above the latency bound."""
+def sparkline(latencies: Sequence[float | None], bound: float) -> str:
+    """Latencies in block characters; a full red block is at or above the bound (seconds)."""
     line = ""
     for latency in latencies:
         if latency is None:
             line += " "
-        elif latency >= LATENCY_BOUND:
+        elif latency >= bound:
             line += f"[red]{BLOCKS[-1]}[/]"
         else:
-            line += f"[green]{BLOCKS[int(latency / LATENCY_BOUND * len(BLOCKS))]}[/]"
+            line += f"[green]{BLOCKS[int(latency / bound * len(BLOCKS))]}[/]"
     return line
 
 
@@ -140,7 +139,7 @@ def _failure_lines(rows: Sequence[Row]) -> Iterator[str]:
         style = VERDICT_STYLES[row.verdict]
         yield f"[{style}]✗ {row.id} {escape(row.name)}[/]: {escape(row.why)}"
         worst = row.figures.worst
-        if worst and row.timed and (worst.errors or worst.p90 >= LATENCY_BOUND):
+        if worst and row.p90_bound and (worst.errors or worst.p90 >= row.p90_bound):
             yield (
                 f"  [dim]worst 10 s: from second {worst.start:.0f}, {worst.errors} errors of"
                 f" {worst.n}, p90 {show_ms(worst.p90)}[/]"
@@ -157,7 +156,7 @@ def _remark_lines(outcome: CheckOutcome) -> Iterator[str]:
             ids_by_text.setdefault(text, []).append(row.id)
     for text, ids in ids_by_text.items():
         yield f"[dim]· {', '.join(dict.fromkeys(ids))} {escape(text)}[/]"
-    if outcome.sessions_left or outcome.sessions_perhaps_left:
+    if outcome.rows_left or outcome.rows_perhaps_left:
         yield f"[yellow]! {_describe_leftovers(outcome)}[/]"
     for text in (_describe_scale(outcome), _describe_proof(outcome)):
         if text:
@@ -174,11 +173,11 @@ def _row_remarks(row: Row) -> Iterator[str]:
 
 def _describe_leftovers(outcome: CheckOutcome) -> str:
     parts = []
-    if ids := outcome.sessions_left:
+    if ids := outcome.rows_left:
         listed = ", ".join(map(str, ids[:SHOWN_IDS]))
         more = ", …" if len(ids) > SHOWN_IDS else ""
-        parts.append(f"{len(ids)} sessions created by this check still exist: {listed}{more}")
-    if count := outcome.sessions_perhaps_left:
+        parts.append(f"{len(ids)} rows created by this check still exist: {listed}{more}")
+    if count := outcome.rows_perhaps_left:
         parts.append(f"{count} more may exist, their ids are not known")
     return "; ".join(parts)
 
@@ -212,16 +211,18 @@ def _describe_scale(outcome: CheckOutcome) -> str:
 
 def _describe_proof(outcome: CheckOutcome) -> str:
     """What the run proves for the single answers; empty if one of them failed."""
-    single = requirements_of(Group.SINGLE_ANSWERS)
-    proven = [
-        row.figures for row in outcome.rows if row.timed and row.verdict is not Verdict.FAILED
-    ]
-    if len(proven) < len(single):
+    group = Group.SINGLE_ANSWERS
+    single = [row for row in outcome.rows if row.requirement.group is group and row.figures.n]
+    proven = [row for row in single if row.verdict is not Verdict.FAILED]
+    if not single or len(proven) < len(single):
         return ""
-    fewest = min(figures.n for figures in proven)
-    errors = 100 * max(figures.error_upper for figures in proven)
-    slow = 100 * max(figures.slow_upper for figures in proven)
+    fewest = min(row.figures.n for row in proven)
+    errors = 100 * max(row.figures.error_upper for row in proven)
+    slow = 100 * max(row.figures.slow_upper for row in proven)
+    bounds = sorted({row.p90_bound for row in proven if row.p90_bound})
+    of = "their bound" if len(bounds) > 1 else show_ms(bounds[0])
+    ids = ", ".join(row.id for row in single)
     return (
-        f"proven with 95 % confidence for each of {single[0].id}-{single[-1].id} (n = {fewest}):"
-        f" at most {errors:.2g} % errors, at most {slow:.2g} % of {show_ms(LATENCY_BOUND)} or more"
+        f"proven with 95 % confidence for each of {ids} (n = {fewest}):"
+        f" at most {errors:.2g} % errors, at most {slow:.2g} % of {of} or more"
     )

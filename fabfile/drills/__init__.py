@@ -13,7 +13,7 @@ from .model import Drill
 from .result import DrillResult, from_json
 
 if TYPE_CHECKING:
-    from ..traffic.calls import Range
+    from ..traffic.values import Range
 
 __all__ = ["DrillResult", "from_json", "run_for_check", "run_some"]
 
@@ -38,7 +38,7 @@ def run_some(
         RunbookError: there is no drill of a name, the site is locked or cannot be reached.
         KeyboardInterrupt: Ctrl-C; what was broken is repaired by then.
     """
-    from ..traffic.calls import Range
+    from ..traffic.values import Range
     from .history import keep_result
     from .safety_nets import nets_prepared
     from .target import folder_of

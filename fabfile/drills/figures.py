@@ -6,24 +6,26 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from ..settings.bingo import SERVICE
-from ..settings.requirements import requirement_place
+from ..settings.requirements import requirement_places
+from ..settings.service import Service
 from ..traffic.sample import Sample
 from ..traffic.stats import percentile_of
-from .model import BUDGET
-
-POSTS = tuple(SERVICE.single_of_kind(kind).requirement for kind in ("operation", "create"))
-"""Requirements whose requests must not be executed twice, so they are never retried."""
-WRITES = (*POSTS, SERVICE.single_of_kind("delete").requirement)
 
 
-def count_failed(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
+def writes_of(program: Service) -> frozenset[str]:
+    """The ids of endpoints whose requests must not be executed twice, so they are never retried."""
+    return frozenset(one.id for one in program.endpoints if not one.may_repeat)
+
+
+def count_failed(program: Service, samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
     """How many failed, by endpoint and kind, in the order of the requirements."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for sample in samples:
         if not sample.ok:
             counts[sample.endpoint][sample.error] += 1
-    return {endpoint: dict(counts[endpoint]) for endpoint in sorted(counts, key=requirement_place)}
+    places = requirement_places(program)
+    ordered = sorted(counts, key=lambda endpoint: places.get(endpoint, len(places)))
+    return {endpoint: dict(counts[endpoint]) for endpoint in ordered}
 
 
 def longest_gap(samples: Iterable[Sample], since: float = 0.0) -> float:
@@ -38,9 +40,10 @@ def longest_gap(samples: Iterable[Sample], since: float = 0.0) -> float:
     return max(*quiet, last - points[-1], 0.0)
 
 
-def budget_share(samples: Sequence[Sample]) -> float:
-    """Share of the error budget (1 % of the requests) that was spent; 1.0 is all of it."""
-    return sum(not sample.ok for sample in samples) / (BUDGET * len(samples)) if samples else 0.0
+def budget_share(program: Service, samples: Sequence[Sample]) -> float:
+    """Share of the error budget (the requests that may fail) that was spent; 1.0 is all of it."""
+    budget = program.load.error_share * len(samples)
+    return sum(not sample.ok for sample in samples) / budget if budget else 0.0
 
 
 def generator_lag(samples: Sequence[Sample]) -> float:

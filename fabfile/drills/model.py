@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..settings.bounds import PEAK_RATE, STEADY_RATE
-from ..settings.requirements import NODE_LOSS
+from ..settings.load import PromisedLoad
 from ..settings.service import Service
 from ..traffic.sample import Sample
 from .result import Bound
@@ -15,11 +14,8 @@ from .result import Bound
 if TYPE_CHECKING:
     from .target import DrillTarget
 
-PEAK, STEADY = PEAK_RATE, STEADY_RATE
-"""R3: requests per second for a minute, and permanently. One app node takes 100."""
-
-BUDGET = NODE_LOSS.error_share
-"""R1: the share of requests that may fail."""
+PEAK, STEADY = "peak", "steady"
+"""R3: the loads that the service carries for a minute, and permanently."""
 
 
 class Fault(Protocol):
@@ -90,9 +86,9 @@ class Drill:
 
     `fault` chooses its victims when it is called, and raises NotPossible where it cannot be made.
     With `hold` (seconds) the drill ends the fault after so long. Without it, the site must recover
-    without help within `patience` seconds; after that the drill aborts and repairs. `rate` is in
-    requests a second. `locks`: on a real site the deploy lock is held for the whole drill (the task
-    that is the fault takes its own).
+    without help within `patience` seconds; after that the drill aborts and repairs. `load` is the
+    PEAK or the STEADY load of the service. `locks`: on a real site the deploy lock
+    is held for the whole drill (the task that is the fault takes its own).
     """
 
     name: str
@@ -100,14 +96,20 @@ class Drill:
     fault: Callable[[DrillTarget], Fault]
     rules: tuple[Rule, ...]
     requirements: tuple[str, ...] = ("R1",)
-    rate: float = PEAK
+    load: str = PEAK
     hold: float | None = None
     patience: float = 60.0
     locks: bool = True
 
-    @property
-    def abort(self) -> str:
+    def rate_of(self, load: PromisedLoad) -> float:
+        """Requests per second."""
+        return load.peak if self.load == PEAK else load.steady
+
+    def allowed_failures(self, load: PromisedLoad) -> float:
+        """R1: how many requests may fail while it lasts; more abort it on a real site."""
+        return load.error_share * self.rate_of(load) * (self.hold or self.patience)
+
+    def describe_abort(self, load: PromisedLoad) -> str:
         """The abort condition, as text."""
-        most = round(BUDGET * self.rate * (self.hold or self.patience))
         wait = "" if self.hold else f"not recovered after {self.patience:.0f} s; "
-        return f"{wait}on a real site after {most} failures"
+        return f"{wait}on a real site after {round(self.allowed_failures(load))} failures"

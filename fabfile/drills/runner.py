@@ -16,8 +16,9 @@ from ..engine.script_log import ScriptLog
 from ..engine.waiting import wait_until
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
-from ..traffic.calls import Range
+from ..traffic.headers import fill_headers
 from ..traffic.users import UserLoad
+from ..traffic.values import Range
 from .errors import NotPossible
 from .model import Drill, Fault
 from .observer import Observer
@@ -53,7 +54,13 @@ class DrillRun:
         self.run = Run("drill", settings.state / "runs", drill.name)
         self.recording = Recording()
         self.observer = Observer(settings, self.recording.add_reply)
-        self.traffic = UserLoad(settings.service, drill.rate, ranges)
+        self.traffic = UserLoad(
+            settings.service,
+            settings.program,
+            drill.rate_of(settings.program.load),
+            ranges,
+            fill_headers(settings.program, settings.secrets),
+        )
         self.watch = DrillWatch(
             drill,
             self.observer,
@@ -96,9 +103,9 @@ class DrillRun:
         problem = f"{error.problem}: {error.why}" if error.why else error.problem
         why = problem if isinstance(error, NotPossible) else f"it failed: {problem}"
         if self.recording.fault is None and not self.left:
-            return not_tried(self.drill, why)
+            return self._not_tried(why)
         return replace(
-            not_tried(self.drill, "; ".join([why, *self.left])),
+            self._not_tried("; ".join([why, *self.left])),
             verdict=FAILED,
             left=tuple(self.left),
         )
@@ -144,9 +151,12 @@ class DrillRun:
         marks = self.recording.marks(begin)
         return judge_drill(self.drill, seen, marks, self.watch.aborted, self.left)
 
+    def _not_tried(self, why: str) -> DrillResult:
+        return not_tried(self.drill, self.settings.program.load, why)
+
     def _result_of_unwell(self) -> DrillResult:
         unwell = self.watch.describe_unwell()
-        return not_tried(self.drill, f"not started: {unwell} before anything was broken")
+        return self._not_tried(f"not started: {unwell} before anything was broken")
 
     # -- the phases
 

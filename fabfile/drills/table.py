@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ..settings.load import PromisedLoad
 from .model import Drill
 from .result import FAILED, HELD, NOT_TRIED, DrillResult
 
@@ -19,7 +20,7 @@ LAST = 12
 """Results of each drill that the trend shows."""
 
 
-def show_list(out: Console, drills: Sequence[Drill]) -> None:
+def show_list(out: Console, drills: Sequence[Drill], load: PromisedLoad) -> None:
     """Show every drill: hypothesis, load, duration, abort condition and requirements."""
     from rich.table import Table
 
@@ -38,9 +39,9 @@ def show_list(out: Console, drills: Sequence[Drill]) -> None:
         table.add_row(
             f"[bold]{drill.name}[/]",
             drill.hypothesis,
-            f"{drill.rate:.0f}/s",
+            f"{drill.rate_of(load):.0f}/s",
             duration,
-            drill.abort,
+            drill.describe_abort(load),
             " ".join(drill.requirements),
         )
     out.print(table)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..settings.load import PromisedLoad
 from ..traffic.timeline import split_seconds
 from . import figures, rules
 from .model import Drill, Observation
 from .result import FAILED, HELD, NOT_TRIED, Bound, DrillResult, Mark
 
 
-def not_tried(drill: Drill, why: str) -> DrillResult:
+def not_tried(drill: Drill, load: PromisedLoad, why: str) -> DrillResult:
     """The result of a drill that was not run."""
     return DrillResult(
         drill.name,
         drill.hypothesis,
         drill.requirements,
-        rate=drill.rate,
+        rate=drill.rate_of(load),
         verdict=NOT_TRIED,
         why=why,
     )
@@ -38,13 +39,13 @@ def judge_drill(
         drill.name,
         drill.hypothesis,
         drill.requirements,
-        rate=drill.rate,
+        rate=drill.rate_of(observed.program.load),
         requests=len(observed.samples),
-        failed=figures.count_failed(observed.samples),
+        failed=figures.count_failed(observed.program, observed.samples),
         gap_s=round(figures.longest_gap(observed.samples, observed.fault), 3),
         detect_s=_round_seconds(rules.detection_seconds(observed)),
         recover_s=_round_seconds(rules.recovery_seconds(observed)),
-        budget_share=round(figures.budget_share(observed.samples), 3),
+        budget_share=round(figures.budget_share(observed.program, observed.samples), 3),
         verdict=FAILED if why else HELD,
         why=why,
         bounds=bounds,

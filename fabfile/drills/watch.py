@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..control.front import Front
 from ..engine.waiting import wait_until
 from ..traffic.users import UserLoad
-from .model import BUDGET, Drill, Fault
+from .model import Drill, Fault
 from .observer import Observer
 from .recording import Recording
 
@@ -93,7 +93,7 @@ class DrillWatch:
             and self.observer.take_snapshot().has_noticed_since(self.recording.before)
         ):
             self.recording.detected = time.monotonic()
-        allowed = BUDGET * self.drill.rate * (self.drill.hold or self.drill.patience)
+        allowed = self.drill.allowed_failures(self.traffic.program.load)
         if self.stop_at_budget and self.traffic.failed > allowed:
             self.aborted = f"the error budget was spent: {self.traffic.failed} failed requests"
         ago = time.monotonic() - self.recording.fault

@@ -16,8 +16,9 @@ from ..console.next_step import list_incidents
 from ..console.rollup import open_console
 from ..engine.errors import RunbookError
 from ..settings.settings import Settings
-from ..settings.site_file import load_settings
+from ..settings.site_file import load_program, load_settings
 from ..traffic.client import base_url
+from ..traffic.headers import fill_headers
 from .host_facts import HostFacts
 from .measure import measure_service
 
@@ -71,12 +72,14 @@ def check_service(address: str, options: CheckOptions) -> int:
 
 def _check_address(address: str, options: CheckOptions, plan: Plan) -> int:
     _refuse_drills(options)
+    secure = _secure_address(address, options.tls)
     return measure_service(
         address,
+        load_program(),
         plan=plan,
         json_path=options.json,
         report=_report_folder(options),
-        secure=_secure_address(address, options.tls),
+        secure=secure,
         console=open_console(options.json),
     )
 
@@ -98,6 +101,8 @@ def _check_site(options: CheckOptions, plan: Plan) -> int:
     why_no_drills = _reason_without_drills(settings, options)
     return measure_service(
         settings.service,
+        settings.program,
+        headers=fill_headers(settings.program, settings.secrets),
         plan=plan,
         json_path=options.json,
         report=_report_folder(options),

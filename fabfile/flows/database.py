@@ -13,15 +13,15 @@ from ..engine.postgres import connect_database
 from ..engine.psql import answer
 from ..roles import postgres, seeding
 from ..settings.reach import open_fleet
-from ..settings.requirements import LOAD, SESSION_LIST
+from ..settings.requirements import LOAD
 from ..settings.settings import Settings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 REASONS = {
-    "shared_buffers": f"for {LOAD.id} ({LOAD.bound}); PGTune would take a quarter of the memory",
-    "work_mem": f"for {SESSION_LIST.id}: the session list sorts and joins",
+    "shared_buffers": f"for {LOAD}, the load; PGTune would take a quarter of the memory",
+    "work_mem": "for lists that sort and join",
     "max_connections": "two app nodes that open connections without a limit",
     "maintenance_work_mem": "index builds; PGTune: memory / 16",
     "effective_cache_size": "PGTune: three quarters of a small host's memory",

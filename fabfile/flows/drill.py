@@ -22,7 +22,7 @@ from ..engine import interrupt
 from ..engine.errors import FAILED, INTERRUPTED, OK, RunbookError
 from ..report import refuse_bad_folder, write_report
 from ..settings.settings import Settings
-from ..settings.site_file import in_lab
+from ..settings.site_file import in_lab, load_program
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +67,9 @@ def run_drills(
             show_results(out, results)
             write_json({"drills": [result.as_json() for result in results]}, json)
     if report:
-        page = write_report(Path(report), None, [result.as_json() for result in results])
+        page = write_report(
+            Path(report), settings.program.load, None, [result.as_json() for result in results]
+        )
         out.print(f"The report: {page}", soft_wrap=True)
     failed = [result.name for result in results if result.verdict == drill_result.FAILED]
     show_next_step(out, match_names(failed, BY_DRILL))
@@ -129,19 +131,20 @@ def _refuse_real_site(settings: Settings, *, yes_really: bool) -> None:
 
 def list_drills(json: str | None) -> int:
     """Print every drill."""
+    load = load_program().load
     if json:
         rows = [
             {
                 "name": drill.name,
                 "hypothesis": drill.hypothesis,
-                "rate": drill.rate,
+                "rate": drill.rate_of(load),
                 "hold": drill.hold,
-                "abort": drill.abort,
+                "abort": drill.describe_abort(load),
             }
             for drill in DRILLS
         ]
         write_json({"drills": rows}, json)
-    show_list(open_console(json), DRILLS)
+    show_list(open_console(json), DRILLS, load)
     return OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..acceptance.host_facts import NodeFacts
@@ -12,6 +13,8 @@ from ..acceptance.tls import Secure
 from ..console.json_file import write_json
 from ..console.next_step import match_names, show_next_step
 from ..engine.errors import RunbookError
+from ..engine.secret import Secret
+from ..settings.service import Service
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +27,9 @@ NO_HOSTS = "needs hosts that may be failed; only the address of the service was 
 
 def measure_service(
     address: str,
+    program: Service,
     *,
+    headers: Mapping[str, Secret] = MappingProxyType({}),
     plan: Plan = FULL,
     json_path: str | None = None,
     report: Path | None = None,
@@ -39,6 +44,8 @@ def measure_service(
 
     Args:
         address: `http://HOST[:PORT]` or `HOST[:PORT]`.
+        program: what answers there.
+        headers: of every request.
         plan: the size of the run.
         json_path: where to write the JSON. `-` is standard output; the table then goes to standard
             error.
@@ -69,8 +76,14 @@ def measure_service(
 
     screen = Console(stderr=True) if json_path == "-" else console or Console()
     _refuse_bad_paths(json_path, report)
+
+    async def measure() -> CheckOutcome:
+        return await measure_all(
+            address, program, plan, view, headers=headers, facts=facts, secure=secure
+        )
+
     with LiveView(screen) as view:
-        outcome = asyncio.run(measure_all(address, plan, view, facts=facts, secure=secure))
+        outcome = asyncio.run(measure())
     outcome = _add_drill_rows(outcome, run_drills, why_no_drills, screen)
     show_outcome_table(outcome, screen)
     _write_files(outcome, json_path, report, screen)
@@ -99,7 +112,8 @@ def _write_files(
 
     write_json(as_json(outcome), json_path)
     if report:
-        page = write_report(report, as_json(outcome), [drill.as_json() for drill in outcome.drills])
+        drills = [drill.as_json() for drill in outcome.drills]
+        page = write_report(report, outcome.program.load, as_json(outcome), drills)
         screen.print(f"The report: {page}", soft_wrap=True)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..engine.document import to_document
 from ..engine.errors import RunbookError
 from ..engine.files import replace_file
+from ..settings.load import PromisedLoad
 
 __all__ = ["refuse_bad_folder", "write_report"]
 
@@ -21,7 +22,10 @@ DATA = "report.json"
 
 
 def write_report(
-    folder: Path, check: Mapping[str, Any] | None, drills: Sequence[Mapping[str, Any]]
+    folder: Path,
+    load: PromisedLoad,
+    check: Mapping[str, Any] | None,
+    drills: Sequence[Mapping[str, Any]],
 ) -> Path:
     """Write index.html and report.json into `folder` and return the path of the page.
 
@@ -29,6 +33,7 @@ def write_report(
 
     Args:
         folder: created if missing.
+        load: what the service promises; its bounds are drawn.
         check: the JSON of an acceptance check; None if only drills were run.
         drills: the JSON of each drill, in the order to be shown.
 
@@ -42,7 +47,7 @@ def write_report(
     refuse_bad_folder(folder)
     _write_file(folder / DATA, text)
     # The page is made from the JSON text, so that both show exactly the same figures.
-    _write_file(folder / PAGE, render_page(json.loads(text)))
+    _write_file(folder / PAGE, render_page(json.loads(text), load))
     return folder / PAGE
 
 

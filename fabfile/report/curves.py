@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ..settings.bounds import LATENCY_BOUND
 from .formats import format_ms
 from .svg import INK, inline_svg
 
@@ -47,6 +46,7 @@ def load_curve(
     name: str,
     description: str,
     rate: float,
+    bound: float,
     marks: Sequence[float] = (),
 ) -> str:
     """A load as an <svg> element: latency with its bound above, answered and failed requests below.
@@ -57,6 +57,7 @@ def load_curve(
         name: a word that is unique on the page; it becomes part of the ids.
         description: what the picture shows, in words.
         rate: the offered requests per second.
+        bound: the latency bound in seconds.
         marks: moments in seconds. The picture numbers them from 1, in this order.
     """
     import matplotlib
@@ -66,7 +67,7 @@ def load_curve(
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=SIZE, layout=ConstrainedLayoutEngine(h_pad=0.03, w_pad=0.03))
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 1))
-        _draw_latency(upper, timeline, marked=bool(marks))
+        _draw_latency(upper, timeline, bound * 1000, marked=bool(marks))
         _draw_rate(lower, timeline, rate)
         end = max(timeline[-1]["t"] + 1, 1)
         # A mark may come after the last answer; 1 % more keeps its line inside the panel.
@@ -75,12 +76,14 @@ def load_curve(
         return inline_svg(figure, name=name, description=description)
 
 
-def _draw_latency(axes: Axes, timeline: Sequence[Mapping[str, Any]], *, marked: bool) -> None:
-    """Draw median and p90, with a gap for each second without a right answer."""
+def _draw_latency(
+    axes: Axes, timeline: Sequence[Mapping[str, Any]], bound: float, *, marked: bool
+) -> None:
+    """Draw median, p90 and the bound (milliseconds), with a gap for each second without a right
+    answer."""
     times = [second["t"] + 0.5 for second in timeline]
     p50 = [_to_ms(second["p50"]) for second in timeline]
     p90 = [_to_ms(second["p90"]) for second in timeline]
-    bound = LATENCY_BOUND * 1000
     axes.plot(times, p90, color=INK["time"], linewidth=1.8, marker="o", markersize=1.8)
     axes.plot(times, p50, color=INK["time"], linewidth=0.9, alpha=0.75)
     highest = max((value for value in p90 if not math.isnan(value)), default=0.0)

@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..settings.bounds import ERROR_SHARE, LATENCY_BOUND
-from ..settings.requirements import requirement_place
+from ..settings.load import PromisedLoad
 from .curves import load_curve
 from .formats import (
     SPARK_HEIGHT,
@@ -38,8 +37,9 @@ visible part of the latencies."""
 Json = Mapping[str, Any]
 
 
-def render_page(data: Json) -> str:
-    """The whole page as HTML; `data` is the content of report.json."""
+def render_page(data: Json, load: PromisedLoad) -> str:
+    """The whole page as HTML; `data` is the content of report.json, `load` what the service
+    promises."""
     check, drills = data["check"], data["drills"]
     rows = check["rows"] if check else []
     phases = check["phases"] if check else []
@@ -51,11 +51,11 @@ def render_page(data: Json) -> str:
         counts=_count_verdicts(rows if check else drills),
         rows=rows,
         remarks=collect_remarks(rows),
-        phases=[_phase_picture(phase) for phase in phases],
-        drills=[_drill_view(number, drill) for number, drill in enumerate(drills, start=1)],
+        phases=[_phase_picture(phase, load) for phase in phases],
+        drills=[_drill_view(number, drill, load) for number, drill in enumerate(drills, start=1)],
         signs=VERDICT_SIGNS,
-        bound_ms=LATENCY_BOUND * 1000,
-        error_budget=ERROR_SHARE,
+        bound_ms=load.p90_ms,
+        error_budget=load.error_share,
         noted_lag_s=NOTED_LAG_S,
         spark_width=SPARK_WIDTH,
         spark_height=SPARK_HEIGHT,
@@ -112,7 +112,7 @@ def collect_remarks(rows: Sequence[Json]) -> list[tuple[str, str]]:
     return [(", ".join(dict.fromkeys(ids)), text) for text, ids in ids_by_text.items()]
 
 
-def _phase_picture(phase: Json) -> dict[str, Any]:
+def _phase_picture(phase: Json, load: PromisedLoad) -> dict[str, Any]:
     """A load phase's curve and its description."""
     description = (
         f"{phase['name']} load, {phase['rate']:g} requests per second for {phase['seconds']:g} s:"
@@ -121,18 +121,18 @@ def _phase_picture(phase: Json) -> dict[str, Any]:
     return {
         "name": phase["name"],
         "description": description,
-        "svg": _curve_svg(f"phase-{phase['name']}", description, phase),
+        "svg": _curve_svg(f"phase-{phase['name']}", description, phase, load),
     }
 
 
-def _drill_view(number: int, drill: Json) -> dict[str, Any]:
+def _drill_view(number: int, drill: Json, load: PromisedLoad) -> dict[str, Any]:
     """A drill as the page shows it, with its curve.
 
     Marks are sorted by time, because the curve numbers them in the order of the list beside it.
     """
     marks = sorted(drill["marks"], key=lambda mark: mark["t"])
     description = f"drill {drill['name']}: {_describe_timeline(drill['timeline'])}"
-    svg = _curve_svg(f"picture-{number}", description, drill, [mark["t"] for mark in marks])
+    svg = _curve_svg(f"picture-{number}", description, drill, load, [mark["t"] for mark in marks])
     return {
         **drill,
         "verdict": drill["verdict"].lower(),
@@ -145,17 +145,24 @@ def _drill_view(number: int, drill: Json) -> dict[str, Any]:
 
 
 def _failure_kinds(failed: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Failures by endpoint and kind, endpoints in the order of the requirements."""
-    by_place = sorted(failed.items(), key=lambda item: requirement_place(item[0]))
-    return [f"{id} {kind} ×{count}" for id, kinds in by_place for kind, count in kinds.items()]
+    """Failures by endpoint and kind, in the order of the result."""
+    counts = ((id, *item) for id, kinds in failed.items() for item in kinds.items())
+    return [f"{id} {kind} ×{count}" for id, kind, count in counts]
 
 
-def _curve_svg(name: str, description: str, load: Json, marks: Sequence[float] = ()) -> str:
+def _curve_svg(
+    name: str, description: str, run: Json, load: PromisedLoad, marks: Sequence[float] = ()
+) -> str:
     """The curve of a phase or drill; empty if its load never started."""
-    if not load["timeline"]:
+    if not run["timeline"]:
         return ""
     return load_curve(
-        load["timeline"], name=name, description=description, rate=load["rate"], marks=marks
+        run["timeline"],
+        name=name,
+        description=description,
+        rate=run["rate"],
+        bound=load.latency_bound,
+        marks=marks,
     )
 
 

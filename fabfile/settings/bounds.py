@@ -1,36 +1,11 @@
-"""The figures that the service is measured by, derived from its description where that has them."""
+"""The figures that every service is measured by. Those of one service are in its file."""
 
 from __future__ import annotations
 
-from .bingo import SERVICE
 from .settings import Settings
-
-PEAK_RATE = SERVICE.load.peak
-"""Requests per second that the service carries for one minute."""
-
-STEADY_RATE = SERVICE.load.steady
-"""Requests per second that the service carries for good."""
-
-LATENCY_BOUND = SERVICE.load.p90_ms / 1000
-"""Seconds. At the peak rate, p90 of a single answer is below this."""
-
-ERROR_SHARE = SERVICE.load.errors_percent / 100
-"""The share of requests (0..1) that may fail."""
-
-SESSION_LIST_ERROR_SHARE = SERVICE.uncached_by_requirement["R11"].errors_percent / 100
-"""The same for the session list. It is larger, because this is the heaviest answer."""
 
 RECOVERY_SECONDS = 60.0
 """Seconds within which a failed node recovers."""
-
-CACHED_FAST_SECONDS = SERVICE.cache.within_seconds
-"""An answer that may be cached counts as slow if it takes this long."""
-
-CACHED_SLOW_SHARE = 1 - SERVICE.cache.within_share
-"""The share of these answers (0..1) that may be slow."""
-
-CACHED_AGE_SECONDS = float(SERVICE.cache.max_age)
-"""Seconds. No answer from a cache may be older."""
 
 READY_SECONDS = 5.0
 """Seconds from the start of the app until it is ready."""

@@ -1,7 +1,7 @@
-"""The requirements of docs/requirements.md as values, most important first.
+"""The requirements as values: those of every service, and one for each measured endpoint.
 
-A test keeps both alike. Reports and drills name a requirement by its id. Order and groups come from
-here, never from the digits of an id.
+For the first service file, a test keeps them and docs/requirements.md alike. Reports and drills
+name a requirement by its id. Order and groups come from here, never from the digits of an id.
 """
 
 from __future__ import annotations
@@ -9,23 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from .bingo import SERVICE
-from .bounds import (
-    CACHED_AGE_SECONDS,
-    CACHED_FAST_SECONDS,
-    CLOCK_SECONDS,
-    ERROR_SHARE,
-    LATENCY_BOUND,
-    PEAK_RATE,
-    READY_SECONDS,
-    RECOVERY_SECONDS,
-    SESSION_LIST_ERROR_SHARE,
-    STEADY_RATE,
-)
-
-# Bounds that several texts below share.
-_ERRORS = f"≤ {ERROR_SHARE * 100:g} %"
-_FAST = f"{SERVICE.cache.within_share * 100:g} %"
+from .bounds import CLOCK_SECONDS, READY_SECONDS, RECOVERY_SECONDS
+from .endpoint import Endpoint
+from .load import PromisedLoad
+from .service import Service
 
 
 class Group(Enum):
@@ -42,7 +29,7 @@ class Group(Enum):
 
 @dataclass(frozen=True)
 class Requirement:
-    """One line of docs/requirements.md.
+    """What must hold, and how it is shown.
 
     Attributes:
         id: the name in reports, tests and drills.
@@ -50,7 +37,7 @@ class Requirement:
         bound: the bound in words, as in the document.
         group: the requirements that it is shown with.
         short_bound: the bound as a table of results shows it.
-        label: the name in a table of results; empty if the row is named after an endpoint.
+        label: the name in a table of results.
         error_share: the share of requests (0..1) that may fail.
     """
 
@@ -63,100 +50,9 @@ class Requirement:
     error_share: float = 0.0
 
 
-NODE_LOSS = Requirement(
-    "R1",
-    "No user notices the loss of an app node, whatever the fault",
-    f"aim: 0 failed; limit: {ERROR_SHARE * 100:g} %",
-    Group.NODE_LOSS,
-    short_bound=f"aim: 0 failed, {_ERRORS}",
-    label="loss of a node",
-    error_share=ERROR_SHARE,
-)
-RECOVERY = Requirement(
-    "R2",
-    "A failed node recovers without a person",
-    f"within {RECOVERY_SECONDS:g} s",
-    Group.NODE_LOSS,
-    short_bound=f"recovers in < {RECOVERY_SECONDS:g} s",
-    label="recovery of a node",
-)
-LOAD = Requirement(
-    "R3",
-    "Peak load for one minute, steady load without end",
-    f"{PEAK_RATE:g} and {STEADY_RATE:g} requests/s",
-    Group.LOAD,
-    short_bound=f"carried, {_ERRORS} errors",
-    error_share=ERROR_SHARE,
-)
+NODE_LOSS, RECOVERY, LOAD, HTTPS = "R1", "R2", "R3", "R14"
+"""Ids of requirements whose bounds depend on the service."""
 
-
-def _single_answer(id: str, call: str, bound: str = "as R4") -> Requirement:
-    return Requirement(
-        id,
-        f"`{call}` is never answered from a cache",
-        bound,
-        Group.SINGLE_ANSWERS,
-        short_bound=f"p90 < {LATENCY_BOUND:g} s, {_ERRORS} errors",
-        error_share=ERROR_SHARE,
-    )
-
-
-OPERATION = _single_answer(
-    "R4",
-    "POST /operation",
-    f"p90 < {LATENCY_BOUND * 1000:g} ms at {PEAK_RATE:g}/s, errors {_ERRORS}",
-)
-DB_DUMMY = _single_answer("R5", "GET /db_dummy")
-MOVIE = _single_answer("R6", "GET /api/movie/ID")
-CUSTOMER = _single_answer("R7", "GET /api/customer/ID")
-SESSION = _single_answer("R8", "GET /api/session/ID")
-
-
-def _list_answer(id: str, title: str, bound: str, error_share: float = ERROR_SHARE) -> Requirement:
-    short_bound = f"≤ {error_share * 100:g} % errors, one by one"
-    return Requirement(
-        id, title, bound, Group.LISTS, short_bound=short_bound, error_share=error_share
-    )
-
-
-MOVIE_LIST = _list_answer(
-    "R9",
-    "`GET /api/movie`, the list, is never answered from a cache",
-    f"errors {_ERRORS}, no time limit",
-)
-CUSTOMER_LIST = _list_answer(
-    "R10", "`GET /api/customer`, the list, is never answered from a cache", "as R9"
-)
-SESSION_LIST = _list_answer(
-    "R11",
-    "`GET /api/session`, the list, is never answered from a cache",
-    f"errors ≤ {SESSION_LIST_ERROR_SHARE * 100:g} %, one at a time",
-    SESSION_LIST_ERROR_SHARE,
-)
-
-
-def _write(id: str, call: str) -> Requirement:
-    return Requirement(
-        id,
-        f"`{call}`",
-        f"errors {_ERRORS}",
-        Group.WRITES,
-        short_bound=f"{_ERRORS} errors",
-        error_share=ERROR_SHARE,
-    )
-
-
-SESSION_CREATE = _write("R12", "POST /api/session")
-SESSION_DELETE = _write("R13", "DELETE /api/session/ID")
-HTTPS = Requirement(
-    "R14",
-    "https on the service's name, and http without a redirect",
-    "both give the same answers",
-    Group.EDGE,
-    short_bound="the same, no redirect",
-    label="https, and http",
-    error_share=ERROR_SHARE,
-)
 HTTP3 = Requirement(
     "R15",
     "HTTP/3",
@@ -164,14 +60,6 @@ HTTP3 = Requirement(
     Group.EDGE,
     short_bound="200 over QUIC, offered",
     label="HTTP/3",
-)
-CACHED_ANSWER = Requirement(
-    "R16",
-    "`GET /long_dummy` may come from a cache",
-    f"{_FAST} within {CACHED_FAST_SECONDS:g} s, none older than {CACHED_AGE_SECONDS:g} s",
-    Group.EDGE,
-    short_bound=f"{_FAST} < {CACHED_FAST_SECONDS:g} s, ≤ {CACHED_AGE_SECONDS:g} s old",
-    error_share=ERROR_SHARE,
 )
 OBSERVABILITY = Requirement(
     "R17",
@@ -188,13 +76,6 @@ DEPLOYMENT = Requirement(
     Group.OPERATION,
     short_bound="fab plan: no difference",
     label="one command deploys",
-)
-PING = Requirement(
-    "R19",
-    "`GET /ping` answers 200 when the app is well, else 500",
-    "passed through unchanged",
-    Group.OPERATION,
-    short_bound="200 pong, untouched",
 )
 FAST_START = Requirement(
     "R20",
@@ -221,35 +102,123 @@ BOUNDED_LOG = Requirement(
     label="bounded log",
 )
 
-REQUIREMENTS = (
-    *(NODE_LOSS, RECOVERY, LOAD),
-    *(OPERATION, DB_DUMMY, MOVIE, CUSTOMER, SESSION),
-    *(MOVIE_LIST, CUSTOMER_LIST, SESSION_LIST, SESSION_CREATE, SESSION_DELETE),
-    *(HTTPS, HTTP3, CACHED_ANSWER),
-    *(OBSERVABILITY, DEPLOYMENT, PING, FAST_START, CLOCKS, BOUNDED_LOG),
+
+def node_loss(load: PromisedLoad) -> Requirement:
+    """R1: what the loss of a node may cost."""
+    return Requirement(
+        NODE_LOSS,
+        "No user notices the loss of an app node, whatever the fault",
+        f"aim: 0 failed; limit: {load.errors_percent:g} %",
+        Group.NODE_LOSS,
+        short_bound=f"aim: 0 failed, {_at_most(load.error_share)}",
+        label="loss of a node",
+        error_share=load.error_share,
+    )
+
+
+NODE_RECOVERY = Requirement(
+    RECOVERY,
+    "A failed node recovers without a person",
+    f"within {RECOVERY_SECONDS:g} s",
+    Group.NODE_LOSS,
+    short_bound=f"recovers in < {RECOVERY_SECONDS:g} s",
+    label="recovery of a node",
 )
-"""All requirements, in the order of the document."""
-
-_PLACES = {requirement.id: place for place, requirement in enumerate(REQUIREMENTS)}
 
 
-def requirement_place(id: str) -> int:
-    """The position of a requirement in the document, from 0.
-
-    An unknown id, such as one of an older report, comes last.
-    """
-    return _PLACES.get(id, len(REQUIREMENTS))
-
-
-def requirement_of(id: str) -> Requirement:
-    """The requirement with this id.
-
-    Raises:
-        KeyError: no requirement has this id.
-    """
-    return REQUIREMENTS[_PLACES[id]]
+def carried_load(load: PromisedLoad) -> Requirement:
+    """R3: the load that the service carries."""
+    return Requirement(
+        LOAD,
+        "Peak load for one minute, steady load without end",
+        f"{load.peak:g} and {load.steady:g} requests/s",
+        Group.LOAD,
+        short_bound=f"carried, {_at_most(load.error_share)} errors",
+        error_share=load.error_share,
+    )
 
 
-def requirements_of(*groups: Group) -> tuple[Requirement, ...]:
-    """The requirements of these groups, in the order of the document."""
-    return tuple(requirement for requirement in REQUIREMENTS if requirement.group in groups)
+def same_over_https(load: PromisedLoad) -> Requirement:
+    """R14: https and http."""
+    return Requirement(
+        HTTPS,
+        "https on the service's name, and http without a redirect",
+        "both give the same answers",
+        Group.EDGE,
+        short_bound="the same, no redirect",
+        label="https, and http",
+        error_share=load.error_share,
+    )
+
+
+def endpoint_requirement(program: Service, endpoint: Endpoint) -> Requirement:
+    """The requirement of one measured endpoint. Its texts are made from its path and its bounds."""
+    title, share = f"`{endpoint.title}`", program.error_share(endpoint)
+    errors = f"errors {_at_most(share)}"
+    never = "never comes from a cache" if endpoint.never_cached else "is answered right"
+    match program.find_kind(endpoint):
+        case "health":
+            return _live_requirement(program, endpoint)
+        case "cached":
+            return _cached_requirement(endpoint, title, share)
+        case "list":
+            group, short = Group.LISTS, f"{_at_most(share)} errors, one by one"
+            title, bound = f"{title}, the list, {never}", f"{errors}, one at a time"
+        case "create" | "delete":
+            group, short, bound = Group.WRITES, f"{_at_most(share)} errors", errors
+        case _:
+            group, p90 = Group.SINGLE_ANSWERS, program.latency_bound(endpoint)
+            title, short = f"{title} {never}", f"p90 < {p90:g} s, {_at_most(share)} errors"
+            bound = f"p90 < {p90 * 1000:g} ms at {program.load.peak:g}/s, {errors}"
+    return Requirement(endpoint.id, title, bound, group, short, endpoint.title, share)
+
+
+def _cached_requirement(endpoint: Endpoint, title: str, share: float) -> Requirement:
+    cache = endpoint.cache
+    assert cache is not None
+    fast = f"{cache.within_share * 100:g} %"
+    return Requirement(
+        endpoint.id,
+        f"{title} may come from a cache",
+        f"{fast} within {cache.within_seconds:g} s, none older than {cache.max_age:g} s",
+        Group.EDGE,
+        f"{fast} < {cache.within_seconds:g} s, ≤ {cache.max_age:g} s old",
+        endpoint.title,
+        share,
+    )
+
+
+def _live_requirement(program: Service, endpoint: Endpoint) -> Requirement:
+    status, ill = endpoint.expect.status[0], program.health.ill
+    otherwise = f", else {ill.status}" if ill else ""
+    answer = " ".join(filter(None, [str(status), endpoint.expect.equals]))
+    return Requirement(
+        endpoint.id,
+        f"`{endpoint.title}` answers {status} when the app is well{otherwise}",
+        "passed through unchanged",
+        Group.OPERATION,
+        f"{answer}, untouched",
+        endpoint.title,
+    )
+
+
+def _at_most(share: float) -> str:
+    return f"≤ {share * 100:g} %"
+
+
+def list_requirements(program: Service) -> tuple[Requirement, ...]:
+    """All requirements of a service, in the order of reports."""
+    load = program.load
+    own = [endpoint_requirement(program, endpoint) for endpoint in program.measured]
+    before = (node_loss(load), NODE_RECOVERY, carried_load(load))
+    edge = (same_over_https(load), HTTP3)
+    after = (FAST_START, CLOCKS, BOUNDED_LOG)
+    live = [one for one in own if one.group is Group.OPERATION]
+    cached = [one for one in own if one.group is Group.EDGE]
+    answers = [one for one in own if one not in live and one not in cached]
+    return (*before, *answers, *edge, *cached, OBSERVABILITY, DEPLOYMENT, *live, *after)
+
+
+def requirement_places(program: Service) -> dict[str, int]:
+    """The position of each requirement in reports, from 0, by id."""
+    return {one.id: place for place, one in enumerate(list_requirements(program))}

@@ -16,12 +16,12 @@ from .kinds import (
     HeaderName,
     Line,
     Method,
-    Percent,
     Positive,
     Status,
     UrlPath,
     Word,
 )
+from .load import PromisedLoad
 from .program import (
     ClientAddress,
     ConfigFile,
@@ -108,22 +108,6 @@ class Limits(ServiceTable, frozen=True):
     """The largest body of a request, as nginx writes sizes."""
     header: BodySize = "8k"
     """The largest header of a request, as nginx writes sizes."""
-
-
-class PromisedLoad(ServiceTable, frozen=True):
-    """The load that the service must carry: requests per second for one minute (`peak`) and without
-    end (`steady`), the p90 of the answers, and the share that may fail."""
-
-    peak: Annotated[float, Meta(ge=1)] = 120.0
-    """Requests per second for one minute."""
-    steady: Annotated[float, Meta(ge=1)] = 60.0
-    """Requests per second without end."""
-    p90_ms: Positive = 400
-    """The p90 of the answers, in milliseconds."""
-    errors_percent: Percent = 1.0
-    """The share of requests that may fail, in percent."""
-    headers: dict[HeaderName, str] = {}
-    """Headers of every sample request. Their values are secrets."""
 
 
 class Service(ServiceTable, frozen=True):

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..engine.errors import RunbookError
 from .project import LABS, PROJECT
-from .settings import Settings
+from .service import Service
+from .settings import App, Settings
 from .toml_file import parse_toml
 
 
@@ -67,6 +68,21 @@ def read_site(path: Path) -> dict[str, Any]:
         raise RunbookError(
             f"{path}: {problem}", "nothing was read from it", f"edit {path}"
         ) from None
+
+
+def load_program() -> Service:
+    """The program of the site file. Without a site file, the one that a site has by default.
+
+    Raises:
+        RunbookError: as `load_settings`.
+    """
+    from .service_file import read_service
+
+    try:
+        path = locate_site()
+    except RunbookError:
+        return read_service(PROJECT / App.service)
+    return load_settings(path).program
 
 
 def in_lab(settings: Settings) -> bool:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ..engine.errors import RunbookError
+from ..engine.secret import Secret
+from ..settings.endpoint import Expectation
+from .answers import HEAD, judge_answer, read_body, texts_to_find
 
 if TYPE_CHECKING:
     import ssl
 
-    from aiohttp import ClientResponse, ClientSession
+    from aiohttp import ClientSession
 
 CONNECTIONS = 400
 """Connections open at a time; the original acceptance test opens as many."""
@@ -25,34 +28,47 @@ KEEP_IDLE = 4.0
 """Seconds an idle connection is kept. Every server here keeps it longer, so no request is sent on
 a connection that is just being closed."""
 
-HEAD = 65536
-"""Bytes of a body that are kept. Nobody reads more than the beginning of a list."""
-
 ADMISSION = re.compile(r"(?<!=)\b(hit|stale|updating|revalidated)\b", re.IGNORECASE)
 """Matches in X-Cache, X-Cache-Status, CF-Cache-Status, Cache-Status …; not `fwd=stale`, which means
 that the cache *did* ask the service."""
 
 
 class Request(NamedTuple):
-    """A request to make. The body of a right answer contains `needle` (with `whole`: is `needle`).
+    """A request to make.
 
-    `arm` names the way of asking, where two ways are compared.
+    Attributes:
+        endpoint: the id of the endpoint, for its figures.
+        method: the HTTP method.
+        path: the path with the query.
+        body: the body; None for none.
+        expect: what a right answer looks like, without placeholders.
+        headers: its own headers, besides those of the client.
+        values: what its placeholders stand for.
+        ordinal: which creation of its ledger it is, from 1; 0 if it creates nothing.
+        arm: the way of asking, where two ways are compared.
     """
 
     endpoint: str
     method: str
     path: str
     body: bytes | None = None
-    needle: bytes = b""
-    whole: bool = False
+    expect: Expectation = Expectation()
+    headers: tuple[tuple[str, str], ...] = ()
+    values: Mapping[str, str] = MappingProxyType({})
+    ordinal: int = 0
     arm: str = ""
+
+    def with_query(self, query: str) -> Request:
+        """The same request with one more part of the query."""
+        sign = "&" if "?" in self.path else "?"
+        return self._replace(path=f"{self.path}{sign}{query}")
 
 
 @dataclass(frozen=True)
 class Response:
     """What came back. Times are the event loop's, in seconds; `error` is empty for a right answer.
 
-    `found`: whether `seek` (of `Client.ask`) was anywhere in the body.
+    `head`: the beginning of the body. `found`: whether `seek` (of `Client.ask`) was anywhere in it.
     """
 
     sent: float
@@ -121,14 +137,26 @@ def base_url(address: str) -> str:
 class Client:
     """Sends requests to one service; at most CONNECTIONS are in flight at a time."""
 
-    def __init__(self, session: ClientSession, base: str, server_name: str | None = None) -> None:
-        self.base = base
+    def __init__(
+        self,
+        session: ClientSession,
+        base: str,
+        server_name: str | None = None,
+        headers: Mapping[str, Secret] = MappingProxyType({}),
+    ) -> None:
+        self.base, self.headers = base, headers
         self._session = session
         self._server_name = server_name
         self._slots = asyncio.Semaphore(CONNECTIONS)
 
     async def ask(
-        self, request: Request, *, timeout: float, due: float | None = None, seek: bytes = b""
+        self,
+        request: Request,
+        *,
+        timeout: float,
+        due: float | None = None,
+        seek: bytes = b"",
+        keep: int = HEAD,
     ) -> Response:
         """Make the request and read the whole answer. A failure of the service or the network is
         in the response; it raises nothing.
@@ -138,6 +166,7 @@ class Client:
             timeout: seconds, counted from `due`.
             due: when it should have been sent (loop time); now if not given.
             seek: bytes to look for in the whole body, however long it is.
+            keep: bytes of the body that are kept.
         """
         loop = asyncio.get_running_loop()
         due = loop.time() if due is None else due
@@ -145,67 +174,37 @@ class Client:
         try:
             async with asyncio.timeout_at(due + timeout), self._slots:
                 sent = loop.time()
-                return await self._exchange_once(request, sent, seek)
+                return await self._exchange_once(request, sent, seek, keep)
         except Exception as error:
             # A slot that never came free leaves `sent` at `due`: the request was due, and the
             # service kept it waiting.
             return Response(sent, loop.time(), error=failure_kind(error))
 
-    async def _exchange_once(self, request: Request, sent: float, seek: bytes) -> Response:
-        kind = {"Content-Type": "application/json"} if request.body is not None else None
+    async def _exchange_once(
+        self, request: Request, sent: float, seek: bytes, keep: int
+    ) -> Response:
+        kind = {"Content-Type": "application/json"} if request.body is not None else {}
         async with self._session.request(
             request.method,
             self.base + request.path,
             data=request.body,
-            headers=kind,
+            headers={**kind, **dict(request.headers)},
             allow_redirects=False,
             server_hostname=self._server_name,
         ) as response:
-            head, size, digest, found = await _read_body(response, seek)
-            error = _judge_answer(request, response.status, head, size)
-            done = asyncio.get_running_loop().time()
+            wanted = (*texts_to_find(request.expect), seek)
+            body = await read_body(response.content.iter_any(), wanted, keep)
             return Response(
                 sent=sent,
-                done=done,
+                done=asyncio.get_running_loop().time(),
                 status=response.status,
-                error=error,
+                error=judge_answer(request.expect, request.method, response.status, body),
                 headers=response.headers,
-                head=head,
-                size=size,
-                digest=digest,
-                found=found,
+                head=body.head,
+                size=body.size,
+                digest=body.digest,
+                found=seek in body.found,
             )
-
-
-async def _read_body(response: ClientResponse, seek: bytes) -> tuple[bytes, int, str, bool]:
-    """The body's beginning, length and digest, and whether it contains `seek`. A long list is never
-    in memory as a whole."""
-    digest = hashlib.blake2b(digest_size=16)
-    head = b""
-    size = 0
-    found = False
-    rest = b""
-    async for chunk in response.content.iter_any():
-        digest.update(chunk)
-        size += len(chunk)
-        if len(head) < HEAD:
-            head += chunk[: HEAD - len(head)]
-        if seek and not found:
-            rest += chunk
-            found = seek in rest
-            rest = rest[-len(seek) :]
-    return head, size, digest.hexdigest(), found
-
-
-def _judge_answer(request: Request, status: int, head: bytes, size: int) -> str:
-    """Why an answer is wrong, in a few words; empty for a right one."""
-    right = status == 200 if request.method == "GET" else status in (200, 201, 202, 204)
-    if not right:
-        return f"status {status}"
-    if request.method == "GET" and not size:
-        return "empty answer"
-    right = head.strip() == request.needle if request.whole else request.needle in head
-    return "" if right else "answers something else"
 
 
 def failure_kind(error: BaseException) -> str:
@@ -229,7 +228,11 @@ def failure_kind(error: BaseException) -> str:
 
 @asynccontextmanager
 async def open_client(
-    address: str, *, tls: ssl.SSLContext | None = None, server_name: str | None = None
+    address: str,
+    *,
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+    headers: Mapping[str, Secret] = MappingProxyType({}),
 ) -> AsyncIterator[Client]:
     """A client of the service, without cookies, proxies, redirects or retries: a verdict must see
     what happened.
@@ -238,6 +241,7 @@ async def open_client(
         address: of a service over plain http; with `tls`, an https URL.
         tls: how its certificate is judged.
         server_name: the name to ask for in the handshake, if it is not in the address.
+        headers: of every request.
     """
     import aiohttp
 
@@ -249,10 +253,14 @@ async def open_client(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
-        headers={"User-Agent": "runbook-check", "Accept-Encoding": "identity"},
+        headers={
+            "User-Agent": "runbook-check",
+            "Accept-Encoding": "identity",
+            **{name: value.reveal() for name, value in headers.items()},
+        },
         auto_decompress=False,
     ) as session:
         # aiohttp retries when a kept connection is closed under a request. Users do not, so a
         # retry would hide a failure that they see.
         session._retry_connection = False
-        yield Client(session, base, server_name)
+        yield Client(session, base, server_name, headers)

@@ -29,10 +29,14 @@ def is_right(answer: Response) -> bool:
 
 
 async def ask_alone(
-    client: Client, request: Request, keep: Keep, right: Callable[[Response], bool] = is_right
+    client: Client,
+    request: Request,
+    keep: Keep,
+    right: Callable[[Response], bool] = is_right,
+    seek: bytes = b"",
 ) -> Response:
     """Repeat the request until the answer is `right`, for at most WAIT seconds; `keep` gets a
-    sample of each try.
+    sample of each try. `seek`: bytes to look for in the body.
 
     Returns:
         The last answer: a right one, or the last wrong one when the time is over.
@@ -41,7 +45,7 @@ async def ask_alone(
     end = loop.time() + WAIT
     while True:
         due = loop.time()
-        answer = await client.ask(request, timeout=end - due, due=due)
+        answer = await client.ask(request, timeout=end - due, due=due, seek=seek)
         error = "" if right(answer) else answer.error
         keep(
             Sample(

@@ -7,24 +7,20 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from ..settings.bingo import SERVICE
-from .calls import (
-    SINGLE,
-    Range,
-    any_row,
-    cached_call,
-    database_call,
-    find_range,
-    some_operation,
-)
+from ..engine.secret import Secret
+from ..settings.service import Service
+from .calls import CallMaker
 from .clean_up import clean_up
 from .client import Client, Request, Response, open_client
 from .dates import parse_http_date
 from .load import mix_calls, offer_load
-from .own_rows import OwnRows
+from .own_rows import open_ledgers
+from .ranges import find_ranges
 from .sample import Sample
+from .users_mix import UsersMix
+from .values import Range
 
 TIMEOUT = 10.0
 """Seconds a user waits for an answer, as in the acceptance."""
@@ -33,14 +29,23 @@ LONGEST = 900.0
 
 
 class UserLoad:
-    """Requests at `rate` per second for as long as the context lasts. `begin`
+    """Requests of `program` at `rate` per second for as long as the context lasts. `begin`
     (time.monotonic) is time zero of the samples.
 
-    `ranges`: the ids that exist, by endpoint. An empty one is filled, for the next drill too.
+    `ranges`: the numbers that exist, by value. What is missing is searched, for the next drill too.
+    `headers`: of every request.
     """
 
-    def __init__(self, address: str, rate: float, ranges: dict[str, Range]) -> None:
-        self.address, self.rate, self.ranges = address, rate, ranges
+    def __init__(
+        self,
+        address: str,
+        program: Service,
+        rate: float,
+        ranges: dict[str, Range],
+        headers: Mapping[str, Secret],
+    ) -> None:
+        self.address, self.program, self.rate = address, program, rate
+        self.ranges, self.headers = ranges, headers
         self.samples: list[Sample] = []
         self.begin = 0.0
         self.failed = 0
@@ -48,7 +53,6 @@ class UserLoad:
         self.error: BaseException | None = None
         self._stop, self._begun = threading.Event(), threading.Event()
         self._rng = random.Random()
-        self._mine: list[int] = []
         self._thread = threading.Thread(target=self._run_loop, name="users")
 
     def __enter__(self) -> UserLoad:
@@ -94,62 +98,37 @@ class UserLoad:
             self.error = error
 
     async def _work_async(self) -> None:
-        async with open_client(self.address) as client:
-            if not all(known.known for known in self.ranges.values()) or not self.ranges:
-                found = await asyncio.gather(*(find_range(client, endpoint) for endpoint in SINGLE))
-                self.ranges.update(zip(SINGLE, found, strict=True))
-            own_rows = OwnRows(self.ranges["R8"], self.ranges["R7"], self.ranges["R6"], self._rng)
+        async with open_client(self.address, headers=self.headers) as client:
+            calls = CallMaker(self.program, self.ranges, self._rng)
+            self.ranges.update(await find_ranges(client, calls))
+            mix = UsersMix(calls, open_ledgers(calls))
             try:
-                await self._offer_calls(client, own_rows)
+                await self._offer_calls(client, mix)
             finally:
-                await clean_up(own_rows, client)
+                await clean_up(mix.ledgers.values(), client)
 
-    async def _offer_calls(self, client: Client, own_rows: OwnRows) -> None:
+    async def _offer_calls(self, client: Client, mix: UsersMix) -> None:
         def on_answer(request: Request, sample: Sample, answer: Response) -> None:
             self.begin = answer.sent - sample.sent
             self._begun.set()
-            self._note_answer(own_rows, request, sample, answer)
+            self._note_answer(mix, request, sample, answer)
 
-        count = int(self.rate * LONGEST)
         requests = itertools.takewhile(
-            lambda request: not self._stop.is_set(), self._make_calls(own_rows, count)
+            lambda request: not self._stop.is_set(), self._make_calls(mix)
         )
         await offer_load(client, requests, rate=self.rate, timeout=TIMEOUT, on_answer=on_answer)
 
-    def _make_calls(self, own_rows: OwnRows, count: int) -> Iterator[Request]:
-        rng = self._rng
-        by_requirement: dict[str, Callable[[], Request]] = {
-            "R4": lambda: some_operation(rng),
-            "R5": database_call,
-            **{id: any_row(id, self.ranges[id], rng) for id in SINGLE},
-            "R12": lambda: self._new_session(own_rows),
-            "R13": lambda: self._delete_session(own_rows),
-            "R16": cached_call,
-        }
-        makers = [
-            maker
-            for id, maker in by_requirement.items()
-            for _ in range(SERVICE.by_requirement[id].sample.weight)
-        ]
-        return mix_calls(makers, count, rng)
-
-    def _new_session(self, own_rows: OwnRows) -> Request:
-        return database_call() if own_rows.refusal else own_rows.post()
-
-    def _delete_session(self, own_rows: OwnRows) -> Request:
-        return own_rows.delete(self._mine.pop()) if self._mine else self._new_session(own_rows)
+    def _make_calls(self, mix: UsersMix) -> Iterator[Request]:
+        return mix_calls(mix.makers(), int(self.rate * LONGEST), self._rng)
 
     def _note_answer(
-        self, own_rows: OwnRows, request: Request, sample: Sample, answer: Response
+        self, mix: UsersMix, request: Request, sample: Sample, answer: Response
     ) -> None:
         self.samples.append(sample)
         self.failed += not sample.ok
-        if request.endpoint == "R12" and (number := own_rows.posted(request, answer)) is not None:
-            self._mine.append(number)
-        elif request.endpoint == "R13":
-            own_rows.deleted(int(request.path.rpartition("/")[2]), answer)
-        elif (
-            request.endpoint == "R16"
+        mix.note(request, answer)
+        if (
+            request.endpoint in mix.cached
             and sample.ok
             and (made := answer_time(answer.headers)) is not None
         ):

@@ -1,4 +1,4 @@
-"""The row of R16, the answer that may come from a cache. Pure functions of what was measured."""
+"""The row of an answer that may come from a cache. Pure functions of what was measured."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ...settings.bounds import CACHED_AGE_SECONDS, CACHED_FAST_SECONDS, CACHED_SLOW_SHARE
-from ...settings.requirements import CACHED_ANSWER
+from ...settings.requirements import endpoint_requirement
+from ...settings.service import Service
 from ...traffic.stats import most_allowed, percentile_of
 from ..cache_age import Ages, clock_offset, judge_ages
-from ..cache_probe import PATH, CacheEvidence
+from ..cache_probe import CacheEvidence
 from ..row import Figures, Row, Verdict, judge_figures, show_ms
 
 NEXT = "fab plan, then check the edges' cache: fab runbook cache-stale"
@@ -19,14 +19,15 @@ SLOW_APP = 0.1
 """Seconds. If the app needs more, an answer from a cache is visibly faster."""
 
 
-def cache_row(evidence: CacheEvidence, *, proof: bool) -> Row:
-    """R16: most answers are fast, none is too old, and only GET is answered from the cache.
+def cache_row(program: Service, evidence: CacheEvidence, *, proof: bool) -> Row:
+    """Most answers are fast, none is too old, and only GET is answered from the cache.
 
     With `proof` the share of fast answers must hold at 95 % confidence.
     """
     figures = Figures.of(evidence.samples)
-    share = CACHED_ANSWER.error_share
-    slow = sum(sample.latency >= CACHED_FAST_SECONDS for sample in evidence.samples)
+    requirement, rule = endpoint_requirement(program, evidence.endpoint), evidence.rule
+    share, slow_share = requirement.error_share, 1 - rule.within_share
+    slow = sum(sample.latency >= rule.within_seconds for sample in evidence.samples)
     ages = judge_ages(
         evidence.plain,
         unique=evidence.unique,
@@ -34,28 +35,25 @@ def cache_row(evidence: CacheEvidence, *, proof: bool) -> Row:
         clock=clock_offset(evidence.pings),
     )
     judged = Row(
-        CACHED_ANSWER,
+        requirement,
         Verdict.HELD,
-        label=f"GET {PATH}",
         figures=figures,
         share=share,
         more=_cache_figures(evidence, ages, slow),
     )
-    verdict, errors = judge_figures(figures, share, timed=False, proof=False)
+    verdict, errors = judge_figures(figures, share, proof=False)
     wrong = [errors] if verdict is not Verdict.HELD else []
-    slow_text = f"{slow} of {figures.n} took {CACHED_FAST_SECONDS:g} s or more"
-    if slow > CACHED_SLOW_SHARE * figures.n:
+    slow_text = f"{slow} of {figures.n} took {rule.within_seconds:g} s or more"
+    if slow > slow_share * figures.n:
         wrong.append(f"{slow_text}: does the edge cache this answer at all?")
-    if ages.proven_age > CACHED_AGE_SECONDS:
+    if ages.proven_age > rule.max_age:
         wrong.append(f"an answer was {max(ages.ages):.0f} s old (by {' and '.join(ages.evidence)})")
     wrong += _post_problems(evidence, ages)
     if wrong:
         return replace(judged, verdict=Verdict.FAILED, why="; ".join(wrong), next=NEXT)
     doubts = []
-    if proof and slow > (most := most_allowed(figures.n, CACHED_SLOW_SHARE)):
-        doubts.append(
-            f"{slow_text}: at most {max(most, 0)} would prove ≤ {CACHED_SLOW_SHARE * 100:.0f} %"
-        )
+    if proof and slow > (most := most_allowed(figures.n, slow_share)):
+        doubts.append(f"{slow_text}: at most {max(most, 0)} would prove ≤ {slow_share * 100:.0f} %")
     doubts += _age_doubts(ages)
     return replace(
         judged,
@@ -74,7 +72,7 @@ def _age_doubts(ages: Ages) -> Iterator[str]:
 
 def _post_problems(evidence: CacheEvidence, ages: Ages) -> Iterator[str]:
     """Signs that a cache, and not the app, answered a POST."""
-    problem = f"POST {PATH} is answered from the cache"
+    problem = f"POST {evidence.endpoint.path} is answered from the cache"
     if evidence.marks:
         yield f"{problem} ({evidence.marks[0]})"
         return
@@ -118,7 +116,7 @@ def _cache_figures(evidence: CacheEvidence, ages: Ages, slow: int) -> dict[str, 
 def _cache_notes(evidence: CacheEvidence, ages: Ages, slow: int) -> list[str]:
     times = sorted(sample.latency for sample in evidence.samples)
     speed = (
-        f"{len(times) - slow} of {len(times)} under {CACHED_FAST_SECONDS:g} s,"
+        f"{len(times) - slow} of {len(times)} under {evidence.rule.within_seconds:g} s,"
         f" p75 {show_ms(percentile_of(times, 0.75))}"
     )
     age = "age unknown"
@@ -126,7 +124,7 @@ def _cache_notes(evidence: CacheEvidence, ages: Ages, slow: int) -> list[str]:
         age = f"the oldest answer {max(ages.ages):.1f} s (by {' and '.join(ages.evidence)})"
     idle = evidence.longest_idle
     notes = [f"{speed}; {age}; longest idle {idle:.0f} s (seed {evidence.pattern.seed})"]
-    if idle <= CACHED_AGE_SECONDS:
+    if idle <= evidence.rule.max_age:
         notes.append(
             f"answers after more than {idle:.0f} s without a request were not tried:"
             " fab check --cache-minutes 10"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...engine.errors import RunbookError
 from ...settings.bounds import RECOVERY_SECONDS
-from ...settings.requirements import NODE_LOSS, RECOVERY, Requirement
+from ...settings.load import PromisedLoad
+from ...settings.requirements import NODE_RECOVERY, Requirement, node_loss
 from ...traffic.stats import upper_bound
 from ..row import Figures, Row, Verdict, judge_figures, not_tried
 
@@ -19,22 +20,27 @@ NEXT = "fab drill.history, then the failed drill alone: fab drill.NAME"
 
 
 def drill_rows(
-    drills: Sequence[DrillResult], *, why_none: str = "", error: RunbookError | None = None
+    load: PromisedLoad,
+    drills: Sequence[DrillResult],
+    *,
+    why_none: str = "",
+    error: RunbookError | None = None,
 ) -> list[Row]:
     """R1 and R2.
 
     Args:
+        load: what the service promises.
         drills: the results of the drills.
         why_none: why no drill was run.
         error: the error that stopped the drills; both requirements then fail.
     """
-    both = (NODE_LOSS, RECOVERY)
+    both = (node_loss(load), NODE_RECOVERY)
     if error:
         why = f"could not be tried: {error.problem}"
         return [Row(requirement, Verdict.FAILED, why, error.next) for requirement in both]
     if not drills:
         return [not_tried(requirement, why_none) for requirement in both]
-    return [loss_row(drills), recovery_row(drills)]
+    return [loss_row(load, drills), recovery_row(drills)]
 
 
 def _drills_for(
@@ -49,16 +55,17 @@ def _drills_for(
     return [], "; ".join(reasons) or f"no drill tests {requirement.id}"
 
 
-def loss_row(drills: Sequence[DrillResult]) -> Row:
+def loss_row(load: PromisedLoad, drills: Sequence[DrillResult]) -> Row:
     """R1: the requests that failed while nodes were lost, in each drill and in all together.
 
     A drill that broke its own, narrower bounds fails the row too.
     """
-    tried, why = _drills_for(NODE_LOSS, drills)
+    requirement = node_loss(load)
+    tried, why = _drills_for(requirement, drills)
     if not tried:
-        return not_tried(NODE_LOSS, why)
-    figures, share = _sum_figures(tried), NODE_LOSS.error_share
-    verdict, why = judge_figures(figures, share, timed=False, proof=True)
+        return not_tried(requirement, why)
+    figures, share = _sum_figures(tried), requirement.error_share
+    verdict, why = judge_figures(figures, share, proof=True)
     failed = [
         drill
         for drill in tried
@@ -72,7 +79,7 @@ def loss_row(drills: Sequence[DrillResult]) -> Row:
         )
         verdict = Verdict.FAILED
     next = "" if verdict is Verdict.HELD else NEXT
-    return Row(NODE_LOSS, verdict, why, next, figures=figures, share=share, notes=notes)
+    return Row(requirement, verdict, why, next, figures=figures, share=share, notes=notes)
 
 
 def _first_broken(why: str) -> str:
@@ -97,9 +104,9 @@ def _sum_figures(drills: Sequence[DrillResult]) -> Figures:
 
 def recovery_row(drills: Sequence[DrillResult]) -> Row:
     """R2: the node recovered in time in every drill. Without a measured time it is not proven."""
-    tried, why = _drills_for(RECOVERY, drills)
+    tried, why = _drills_for(NODE_RECOVERY, drills)
     if not tried:
-        return not_tried(RECOVERY, why)
+        return not_tried(NODE_RECOVERY, why)
     wrong, unknown = [], []
     for drill in tried:
         if drill.recover_s is None and drill.verdict == Verdict.FAILED:
@@ -113,7 +120,7 @@ def recovery_row(drills: Sequence[DrillResult]) -> Row:
     )
     notes = [f"recovered after: {times}"] if times else []
     if wrong:
-        return Row(RECOVERY, Verdict.FAILED, "; ".join(wrong), NEXT, notes=notes)
+        return Row(NODE_RECOVERY, Verdict.FAILED, "; ".join(wrong), NEXT, notes=notes)
     if unknown:
-        return Row(RECOVERY, Verdict.UNPROVEN, "; ".join(unknown), NEXT, notes=notes)
-    return Row(RECOVERY, Verdict.HELD, notes=notes)
+        return Row(NODE_RECOVERY, Verdict.UNPROVEN, "; ".join(unknown), NEXT, notes=notes)
+    return Row(NODE_RECOVERY, Verdict.HELD, notes=notes)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ...settings.requirements import HTTP3, HTTPS
+from ...settings.load import PromisedLoad
+from ...settings.requirements import HTTP3, same_over_https
 from ..edge_probe import EdgeEvidence
 from ..http3 import FIRST_ANSWER
 from ..row import Figures, Row, Verdict, judge_figures, not_tried, show_ms
@@ -22,31 +23,32 @@ SHOWN_DIFFERENCES = 2
 """How many differences between http and https the row names; more rarely help."""
 
 
-def edge_rows(evidence: EdgeEvidence | None, *, why_none: str) -> list[Row]:
+def edge_rows(load: PromisedLoad, evidence: EdgeEvidence | None, *, why_none: str) -> list[Row]:
     """R14 and R15; `why_none` is the reason if there is no evidence."""
     if evidence is None:
-        return [not_tried(HTTPS, why_none), not_tried(HTTP3, why_none)]
-    return [tls_row(evidence), http3_row(evidence)]
+        return [not_tried(same_over_https(load), why_none), not_tried(HTTP3, why_none)]
+    return [tls_row(load, evidence), http3_row(evidence)]
 
 
-def tls_row(evidence: EdgeEvidence) -> Row:
+def tls_row(load: PromisedLoad, evidence: EdgeEvidence) -> Row:
     """R14: https gives the same answers as http, neither redirects to the other, and certificate
     and TLS profile are in order."""
     secure, handshakes = evidence.secure, evidence.handshakes
     over_https = [s for s in evidence.comparison.samples if s.arm == OVER_HTTPS]
-    figures, share = Figures.of(over_https), HTTPS.error_share
+    requirement = same_over_https(load)
+    figures, share = Figures.of(over_https), requirement.error_share
     if failed := next((handshake for handshake in handshakes if handshake.error), None):
         why = f"{secure.address} does not answer for {failed.name} ({failed.error})"
-        return Row(HTTPS, Verdict.FAILED, why, PLAN, figures=figures)
+        return Row(requirement, Verdict.FAILED, why, PLAN, figures=figures)
     # Each handshake shows the same certificate, so its problems appear once for each name.
     certificate = list(dict.fromkeys(_certificate_problems(evidence)))
     wrong = [*certificate, *_comparison_problems(evidence)]
     wrong += [f"not {PROFILE}: {issue}" for issue in evidence.profile_issues or ()]
-    verdict, errors = judge_figures(figures, share, timed=False, proof=False)
+    verdict, errors = judge_figures(figures, share, proof=False)
     if verdict is not Verdict.HELD:
         wrong.append(f"over https {errors}")
     more = _tls_figures(evidence, certificate)
-    judged = Row(HTTPS, Verdict.HELD, figures=figures, share=share, more=more)
+    judged = Row(requirement, Verdict.HELD, figures=figures, share=share, more=more)
     if wrong:
         command = CERTS if certificate else PLAN
         return replace(judged, verdict=Verdict.FAILED, why="; ".join(wrong), next=command)
@@ -124,7 +126,7 @@ def http3_row(evidence: EdgeEvidence) -> Row:
     if not evidence.secure.http3:
         return not_tried(HTTP3, "http3 = false in the site file")
     figures, share = Figures.of(evidence.quic), HTTP3.error_share
-    verdict, why = judge_figures(figures, share, timed=False, proof=False)
+    verdict, why = judge_figures(figures, share, proof=False)
     wrong = [] if verdict is Verdict.HELD else [_quic_problem(evidence, why)]
     wrong += _curl_problems(evidence)
     wrong += _alt_svc_problems(evidence)

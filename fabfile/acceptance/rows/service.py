@@ -1,12 +1,15 @@
-"""The rows that the network alone can judge, R3-R13 and R19. Pure functions of samples."""
+"""The rows that the network alone can judge: the load, and each endpoint. Pure functions of
+samples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...settings.bingo import SERVICE
-from ...settings.requirements import DB_DUMMY, LOAD, PING, Requirement
+from ...settings.endpoint import Expectation
+from ...settings.load import PromisedLoad
+from ...settings.requirements import Requirement, carried_load
+from ...settings.service import IllAnswer
 from ...traffic.load import Load
 from ...traffic.retry import failed_alone
 from ...traffic.sample import Sample
@@ -46,27 +49,29 @@ def suspected_missing_indexes(seconds: Mapping[str, Sequence[float]]) -> dict[st
 
 def single_row(
     requirement: Requirement,
-    label: str,
     load: Load,
     *,
+    p90_bound: float,
     fresh: Freshness | None,
     suspects: Mapping[str, float],
     proof: bool,
+    slow_by_design: bool = False,
 ) -> Row:
     """A single answer at the peak load: errors, p90, never from a cache.
 
     Args:
         requirement: the requirement.
-        label: the name of the row.
         load: the peak load.
-        fresh: what is known of the answers' freshness.
+        p90_bound: seconds that p90 must stay below.
+        fresh: what is known of the answers' freshness; None if they may come from a cache.
         suspects: endpoints that lack an index, with their median in seconds.
         proof: whether the bounds must hold at 95 % confidence.
+        slow_by_design: whether an answer that comes too fast was cached.
     """
     id, share = requirement.id, requirement.error_share
     samples = [sample for sample in load.samples if sample.endpoint == id]
-    figures = Figures.of(samples, load.seconds)
-    verdict, why = judge_figures(figures, share, timed=True, proof=proof)
+    figures = Figures.of(samples, load.seconds, bound=p90_bound)
+    verdict, why = judge_figures(figures, share, proof=proof, p90_bound=p90_bound)
     next, notes = "", []
     if verdict is not Verdict.HELD:
         next = INDEXES if id in suspects else STATUS
@@ -76,17 +81,16 @@ def single_row(
             notes.append(suspicion)
         else:
             why = f"{why}; {suspicion}"
-    if requirement is DB_DUMMY:
+    if slow_by_design:
         fresh = _detect_fast_answers(samples, fresh)
     row = Row(
         requirement,
         verdict,
         why,
         next,
-        label=label,
         figures=figures,
         share=share,
-        timed=True,
+        p90_bound=p90_bound,
         notes=notes,
     )
     return _add_freshness(row, samples, fresh)
@@ -112,7 +116,7 @@ def add_requests_alone(
 
 
 def _detect_fast_answers(samples: Sequence[Sample], fresh: Freshness | None) -> Freshness | None:
-    """R5 sleeps in the database, so an answer in a quarter of that time comes from a cache."""
+    """The answer itself takes its time, so one in a quarter of that time comes from a cache."""
     if fresh is None or not fresh.least_seconds:
         return fresh
     bound = fresh.least_seconds / 4
@@ -126,14 +130,13 @@ def _detect_fast_answers(samples: Sequence[Sample], fresh: Freshness | None) -> 
     return Freshness(Fresh.CACHED, because, fresh.least_seconds)
 
 
-def list_row(
-    requirement: Requirement, label: str, samples: Sequence[Sample], fresh: Freshness | None
-) -> Row:
-    """A whole list, requested one at a time: errors, never from a cache."""
+def list_row(requirement: Requirement, samples: Sequence[Sample], fresh: Freshness | None) -> Row:
+    """A whole list, requested one at a time: errors, never from a cache. `fresh` is None if it may
+    come from a cache."""
     figures, share = Figures.of(samples), requirement.error_share
-    verdict, why = judge_figures(figures, share, timed=False, proof=False)
+    verdict, why = judge_figures(figures, share, proof=False)
     next = "inv db.tune" if verdict is Verdict.FAILED else ""
-    row = Row(requirement, verdict, why, next, label=label, figures=figures, share=share)
+    row = Row(requirement, verdict, why, next, figures=figures, share=share)
     if fresh and fresh.state is Fresh.UNKNOWN and figures.n - figures.errors == 1:
         # A quick run requests a slow list only once.
         return replace(row, notes=["freshness was not tried: the list was requested only once"])
@@ -142,12 +145,14 @@ def list_row(
 
 def _add_freshness(row: Row, samples: Sequence[Sample], fresh: Freshness | None) -> Row:
     """The row with its freshness. A single cached answer makes it fail."""
+    if fresh is None:
+        return row
     marked = [sample.mark for sample in samples if sample.mark]
     if marked:
         because = f"{len(marked)} of {len(samples)} answers have a cache's header ({marked[0]})"
         fresh = Freshness(Fresh.CACHED, because)
     row = replace(row, fresh=fresh)
-    if fresh is None or fresh.state in (Fresh.PROVEN, Fresh.LIKELY):
+    if fresh.state in (Fresh.PROVEN, Fresh.LIKELY):
         return row
     if fresh.state is Fresh.CACHED:
         why = "; ".join(filter(None, (f"it is cached: {fresh.because}", row.why)))
@@ -158,17 +163,20 @@ def _add_freshness(row: Row, samples: Sequence[Sample], fresh: Freshness | None)
     return row
 
 
-def rate_row(name: str, load: Load, suspects: Mapping[str, float], *, proof: bool) -> Row:
+def rate_row(
+    promised: PromisedLoad, name: str, load: Load, suspects: Mapping[str, float], *, proof: bool
+) -> Row:
     """Whether the offered rate is carried, by all endpoints together.
 
     Args:
+        promised: what the service promises.
         name: the name of the load phase.
         load: the load phase.
         suspects: endpoints that lack an index, with their median in seconds.
         proof: whether the bounds must hold at 95 % confidence.
     """
-    figures, share = Figures.of(load.samples, load.seconds), LOAD.error_share
-    verdict, why = judge_figures(figures, share, timed=False, proof=proof)
+    figures, share = Figures.of(load.samples, load.seconds), promised.error_share
+    verdict, why = judge_figures(figures, share, proof=proof)
     offered = len(load.samples)
     end = load.seconds + GRACE
     carried = sum(sample.ok and sample.done <= end for sample in load.samples)
@@ -180,7 +188,7 @@ def rate_row(name: str, load: Load, suspects: Mapping[str, float], *, proof: boo
     if verdict is not Verdict.HELD:
         next = INDEXES if suspects else f"{STATUS}: are all nodes serving?"
     return Row(
-        LOAD,
+        carried_load(promised),
         verdict,
         why,
         next,
@@ -202,7 +210,6 @@ def _load_doubts(load: Load) -> list[str]:
 
 def write_row(
     requirement: Requirement,
-    label: str,
     samples: Sequence[Sample],
     problems: Sequence[str],
     *,
@@ -212,35 +219,32 @@ def write_row(
 
     Args:
         requirement: the requirement.
-        label: the name of the row.
         samples: the requests that wrote.
         problems: writes that were accepted but did not take effect.
         refusal: why the check made no such request.
     """
     if not samples and not problems and refusal:
-        return not_tried(requirement, refusal, label)
+        return not_tried(requirement, refusal)
     figures, share = Figures.of(samples), requirement.error_share
-    verdict, why = judge_figures(figures, share, timed=False, proof=False)
+    verdict, why = judge_figures(figures, share, proof=False)
     if not samples:
-        why = "" if problems else "no session could be created"
+        why = "" if problems else "no row could be created"
     if problems:
         verdict, why = Verdict.FAILED, "; ".join(filter(None, (*problems, why)))
     next = STATUS if verdict is Verdict.FAILED else ""
-    return Row(requirement, verdict, why, next, label=label, figures=figures, share=share)
+    return Row(requirement, verdict, why, next, figures=figures, share=share)
 
 
-def ping_row(samples: Sequence[Sample]) -> Row:
-    """R19: 200 with the app's own body. The 500 of an unhealthy node cannot be provoked here."""
+def live_row(
+    requirement: Requirement, right: Expectation, ill: IllAnswer | None, samples: Sequence[Sample]
+) -> Row:
+    """The live page, with the app's own body. The answer of an unhealthy node cannot be provoked
+    here."""
     figures = Figures.of(samples)
-    verdict, why = judge_figures(figures, PING.error_share, timed=False, proof=False)
+    verdict, why = judge_figures(figures, requirement.error_share, proof=False)
     next = STATUS if verdict is Verdict.FAILED else ""
     notes = []
-    live, ill = SERVICE.health.live, SERVICE.health.ill
-    body = SERVICE.by_requirement[PING.id].expect.equals
+    answer = f"{right.status[0]} `{right.equals}`" if right.equals else f"{right.status[0]}"
     if not figures.errors and ill:
-        notes.append(
-            f"{live.status[0]} `{body}` received; a {ill.status} appears only while a node is"
-            " unhealthy"
-        )
-    label = f"GET {live.path}"
-    return Row(PING, verdict, why, next, label=label, figures=figures, notes=notes)
+        notes.append(f"{answer} received; a {ill.status} appears only while a node is unhealthy")
+    return Row(requirement, verdict, why, next, figures=figures, notes=notes)

@@ -69,7 +69,7 @@ SERVICE_DRILLS = (
         " restarted.",
         hosts.connections_refused,
         (no_database_needed, fault_was_felt(1), recovered_within(10), apps_left_alone),
-        rate=STEADY,
+        load=STEADY,
         hold=10,
     ),
     Drill(
@@ -99,14 +99,14 @@ SERVICE_DRILLS = (
         "An edge whose balancer hangs serves again within 1 s; at most 20 requests fail.",
         lambda target: hosts.unit_hung(target, target.serving_edge, HAPROXY_UNIT),
         HALF_DEAD,
-        rate=STEADY,
+        load=STEADY,
     ),
     Drill(
         "nginx-hung",
         "An edge whose nginx hangs serves again within 1 s; at most 20 requests fail.",
         lambda target: hosts.unit_hung(target, target.serving_edge, NGINX_UNIT),
         HALF_DEAD,
-        rate=STEADY,
+        load=STEADY,
     ),
     Drill(
         "edge-off",
@@ -130,7 +130,7 @@ SERVICE_DRILLS = (
         _refresher_stopped,
         (no_failures, never_too_old),
         ("R16",),
-        rate=STEADY,
+        load=STEADY,
         hold=70,
     ),
     Drill(

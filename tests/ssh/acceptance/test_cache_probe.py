@@ -14,11 +14,18 @@ from typing import Any
 import pytest
 from aiohttp import web
 from load_server import serving
+from msgspec.structs import replace as alter
+from samples import PROGRAM, calls_of, endpoint_of
 
-from fabfile.acceptance.cache_probe import PATH, CacheEvidence, Pattern, probe_cache
+from fabfile.acceptance.cache_probe import CacheEvidence, Pattern, probe_cache
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.cache import cache_row
 from fabfile.traffic.client import open_client
+
+CACHED = endpoint_of("long_dummy")
+PATH = CACHED.path
+SMALL = alter(CACHED, cache=alter(PROGRAM.cache, max_age=1, within_seconds=0.2))
+"""The cached endpoint with smaller bounds."""
 
 
 @dataclass
@@ -61,19 +68,17 @@ class Front:
 
 
 @pytest.fixture
-def row(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Row]:
+def row() -> Callable[..., Row]:
     """What the row says of a front after some seconds, with smaller bounds."""
-    monkeypatch.setattr("fabfile.acceptance.rows.cache.CACHED_AGE_SECONDS", 1.0)
-    monkeypatch.setattr("fabfile.acceptance.rows.cache.CACHED_FAST_SECONDS", 0.2)
 
     async def watch(url: str, seconds: float, longest: float) -> CacheEvidence:
         async with open_client(url) as wire:
             pattern = Pattern(seconds=seconds, longest_gap=longest, seed=1, uncached_gap=0.05)
-            return await probe_cache([wire], pattern, timeout=5)
+            return await probe_cache([wire], calls_of(), SMALL, pattern, timeout=5)
 
     def see(front: Front, seconds: float = 2, longest: float = 0.4) -> Row:
         with serving(front.app()) as (url,):
-            return cache_row(asyncio.run(watch(url, seconds, longest)), proof=False)
+            return cache_row(PROGRAM, asyncio.run(watch(url, seconds, longest)), proof=False)
 
     return see
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from acceptance_edge import NAME, Authority, Edge, Faults, alt_svc, an_edge, lax
 from aiohttp import web
 from load_server import SMALL, Service
+from samples import PROGRAM, calls_of
 from test_load_acceptance import TINY, Onlooker
 
 from fabfile.acceptance.edge_probe import probe_edge
@@ -21,15 +21,13 @@ from fabfile.acceptance.host_facts import CurlAnswer, DatabaseFacts, LogBound, N
 from fabfile.acceptance.row import Row, Verdict
 from fabfile.acceptance.rows.edge import http3_row, tls_row
 from fabfile.acceptance.run_state import CheckRun
-from fabfile.acceptance.service_rows import COUNTED
 from fabfile.acceptance.tls import Secure, https_url, unverified_context
 from fabfile.control.clocks import Clock
 from fabfile.control.counters import EndpointCounts
 from fabfile.engine.errors import RunbookError
 from fabfile.flows.measure import measure_service
-from fabfile.traffic.calls import SINGLE, Range
 from fabfile.traffic.client import open_client
-from fabfile.traffic.own_rows import OwnRows
+from fabfile.traffic.own_rows import open_ledgers
 
 Rows = dict[str, Row]
 
@@ -43,7 +41,7 @@ class Curl:
 
     def traffic(self) -> dict[str, EndpointCounts]:
         self.counted += 1000
-        return {id: EndpointCounts(self.counted, 0) for id in COUNTED}
+        return {id: EndpointCounts(self.counted, 0) for id in PROGRAM.uncached_by_requirement}
 
     def differences(self) -> list[str]:
         return []
@@ -72,20 +70,18 @@ class Curl:
 
 
 async def look(edge: Edge, secure: Secure, facts: NodeFacts | None) -> Rows:
-    ranges = {endpoint: Range(100, named=True) for endpoint in SINGLE}
-    rng = random.Random(1)
+    calls = calls_of(movie=100, customer=100, row=100)
     async with (
         open_client(edge.http) as wire,
         open_client(
             secure.address, tls=unverified_context(), server_name=secure.server_name
         ) as over,
     ):
-        ledger = OwnRows(ranges["R8"], ranges["R7"], ranges["R6"], rng)
         run = CheckRun(
-            client=wire, plan=TINY, watch=Onlooker(), rng=rng, ranges=ranges, own_rows=ledger
+            client=wire, plan=TINY, watch=Onlooker(), calls=calls, ledgers=open_ledgers(calls)
         )
         seen = await probe_edge(run, secure, over, facts)
-    return {"R14": tls_row(seen), "R15": http3_row(seen)}
+    return {"R14": tls_row(PROGRAM.load, seen), "R15": http3_row(seen)}
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +285,9 @@ def test_http3_that_is_not_wanted_is_not_tried(rows: Callable[..., Rows]) -> Non
 def test_all_of_it_in_one_run(authority: Authority, capsys: pytest.CaptureFixture[str]) -> None:
     with an_edge(Service(tops=SMALL), authority.issue()) as edge:
         secure = Secure(edge.https, bundle=authority.bundle, names=(NAME,))
-        code = measure_service(edge.http, plan=TINY, json_path="-", secure=secure, facts=Curl(CURL))
+        code = measure_service(
+            edge.http, PROGRAM, plan=TINY, json_path="-", secure=secure, facts=Curl(CURL)
+        )
     out, err = capsys.readouterr()
     rows = {row["id"]: row for row in json.loads(out)["rows"]}
     assert code == 0, err

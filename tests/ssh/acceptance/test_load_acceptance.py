@@ -18,6 +18,7 @@ import pytest
 from aiohttp import web
 from load_server import SMALL, Cache, Rule, Service, serving
 from rich.console import Console
+from samples import PROGRAM
 
 from fabfile.acceptance.outcome import CheckOutcome
 from fabfile.acceptance.plan import Plan
@@ -36,7 +37,7 @@ TINY = Plan(
     writes=10,
     pings=4,
     list_budget=5,
-    session_list_budget=5,
+    own_list_budget=5,
     proof=False,
     cache_seconds=0.5,
     cache_gap=0.3,
@@ -74,14 +75,19 @@ def not_held(outcome: CheckOutcome) -> dict[str, Row]:
 async def side_by_side(
     urls: list[str], plans: list[Plan], watches: list[Onlooker]
 ) -> list[CheckOutcome]:
-    return await asyncio.gather(*map(measure_all, urls, plans, watches))
+    return await asyncio.gather(
+        *(
+            measure_all(url, PROGRAM, plan, watch)
+            for url, plan, watch in zip(urls, plans, watches, strict=True)
+        )
+    )
 
 
 def test_a_well_service_holds(capsys: pytest.CaptureFixture[str]) -> None:
     service = Service(tops=SMALL)
     with serving(service.app()) as (url,):
         code = measure_service(
-            url, plan=replace(TINY, peak=0.5, peak_rate=120), json_path="-", console=None
+            url, PROGRAM, plan=replace(TINY, peak=0.5, peak_rate=120), json_path="-", console=None
         )
     out, err = capsys.readouterr()
     told = json.loads(out)
@@ -240,7 +246,7 @@ def test_sessions_that_may_be_a_users_are_not_deleted(runs: Runs, reply: str, wo
     assert outcome.ok
     assert not [path for path in service.paths if path.startswith("DELETE")]
     assert len(service.made) == 1, "after the first, no more are made"
-    assert outcome.sessions_perhaps_left == 1
+    assert outcome.rows_perhaps_left == 1
 
 
 def test_a_delete_that_does_nothing_is_found_out(runs: Runs) -> None:
@@ -257,11 +263,11 @@ def test_an_interrupted_run_takes_its_sessions_with_it() -> None:
         assert task is not None
 
         def stop(watch: Onlooker) -> None:
-            if watch.title.startswith("sessions created") and watch.n == 8:
+            if watch.title.startswith("rows created") and watch.n == 8:
                 assert service.made
                 task.cancel()
 
-        await measure_all(url, replace(TINY, rounds=1), Onlooker(stop))
+        await measure_all(url, PROGRAM, replace(TINY, rounds=1), Onlooker(stop))
 
     with serving(service.app()) as (url,), pytest.raises(asyncio.CancelledError):
         asyncio.run(run(url))
@@ -272,7 +278,9 @@ def test_nobody_there_is_told_in_three_parts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(RunbookError) as caught:
-        measure_service(f"127.0.0.1:{port}", plan=TINY, console=Console(file=io.StringIO()))
+        measure_service(
+            f"127.0.0.1:{port}", PROGRAM, plan=TINY, console=Console(file=io.StringIO())
+        )
     assert caught.value.code == 4
     assert caught.value.problem == f"http://127.0.0.1:{port} does not answer: connection refused"
     assert caught.value.why
@@ -284,6 +292,7 @@ def test_figures_that_cannot_be_written_are_refused_before_the_run(tmp_path: Pat
     with serving(service.app()) as (url,), pytest.raises(RunbookError, match="cannot be written"):
         measure_service(
             url,
+            PROGRAM,
             plan=TINY,
             json_path=str(tmp_path / "none" / "x.json"),
             console=Console(file=io.StringIO()),
@@ -301,6 +310,7 @@ def test_drills_that_cannot_be_made_fail_their_rows_and_cost_no_other(tmp_path: 
     with serving(Service(tops=SMALL).app()) as (url,):
         measure_service(
             url,
+            PROGRAM,
             plan=QUICKEST,
             run_drills=locked,
             report=tmp_path / "page",
@@ -324,7 +334,11 @@ def test_what_was_measured_is_shown_when_drills_are_broken_off() -> None:
     screen = io.StringIO()
     with serving(Service(tops=SMALL).app()) as (url,), pytest.raises(KeyboardInterrupt):
         measure_service(
-            url, plan=QUICKEST, run_drills=broken_off, console=Console(file=screen, width=120)
+            url,
+            PROGRAM,
+            plan=QUICKEST,
+            run_drills=broken_off,
+            console=Console(file=screen, width=120),
         )
     assert "· R1, R2 not tried: interrupted" in screen.getvalue()
     assert "GET /db_dummy" in screen.getvalue()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from load_server import SMALL, Service, serving
+from samples import PROGRAM
 from test_load_acceptance import TINY, Onlooker
 
 from fabfile.acceptance.outcome import CheckOutcome
@@ -28,7 +29,7 @@ def rows_that_failed(outcome: CheckOutcome) -> dict[str, Row]:
 
 def run(service: Service, act: Callable[[Onlooker], None] = lambda _: None) -> CheckOutcome:
     with serving(service.app()) as (url,):
-        return asyncio.run(measure_all(url, PLAN, Onlooker(act)))
+        return asyncio.run(measure_all(url, PROGRAM, PLAN, Onlooker(act)))
 
 
 class Locked(Service):
@@ -55,13 +56,13 @@ def test_a_lock_that_is_gone_before_the_load_fails_what_it_kept_from_being_asked
     assert {"R8", "R12", "R13"} <= set(failed)
     assert not {"R4", "R5", "R6", "R7", "R9", "R10", "R19"} & set(failed), "these were not locked"
     assert f"{ONE_BY_ONE} (timed out)" in failed["R8"].why
-    assert failed["R12"].why.startswith(f"no session was created: {ONE_BY_ONE}")
+    assert failed["R12"].why.startswith(f"no row was created: {ONE_BY_ONE}")
     assert failed["R13"].next == "fab status"
     assert failed["R8"].figures.errors == 0, (
         "once it answers again, the load asks for rows that exist"
     )
     assert not [path for path in service.paths if path.startswith("POST /api/session")]
-    assert (outcome.sessions_left, outcome.sessions_perhaps_left, service.made) == ([], 0, {})
+    assert (outcome.rows_left, outcome.rows_perhaps_left, service.made) == ([], 0, {})
     assert outcome.seconds < 25, "an outage is not waited out"
 
 
@@ -119,7 +120,7 @@ def test_one_failure_before_the_load_is_asked_again_and_forgiven() -> None:
 
 async def _measure(service: Service, plan: Any) -> CheckOutcome:
     with serving(service.app()) as (url,):
-        return await measure_all(url, plan, Onlooker())
+        return await measure_all(url, PROGRAM, plan, Onlooker())
 
 
 class Silent(Service):
@@ -153,12 +154,12 @@ def test_sessions_whose_creation_ended_in_an_error_are_found_and_deleted(status:
     service, users = Silent(3, status), list[int]()
 
     def act(watch: Onlooker) -> None:
-        if watch.title.startswith("sessions created") and service.made and not users:
+        if watch.title.startswith("rows created") and service.made and not users:
             users.append(_users_session(service))
 
     outcome = run(service, act)
     assert list(service.made) == users, "all of ours are gone, the user's is there"
-    assert (outcome.sessions_left, outcome.sessions_perhaps_left) == ([], 0)
+    assert (outcome.rows_left, outcome.rows_perhaps_left) == ([], 0)
     assert "R12" in rows_that_failed(outcome)
 
 
@@ -170,12 +171,12 @@ def test_an_interrupted_run_finds_the_sessions_that_were_under_way() -> None:
         assert task is not None
 
         def stop(watch: Onlooker) -> None:
-            if watch.title.startswith("sessions created") and watch.n == 6:
+            if watch.title.startswith("rows created") and watch.n == 6:
                 assert service.posts > watch.n, "one is under way"
                 service.every = 10**6
                 task.cancel()
 
-        await measure_all(url, PLAN, Onlooker(stop))
+        await measure_all(url, PROGRAM, PLAN, Onlooker(stop))
 
     with serving(service.app()) as (url,), pytest.raises(asyncio.CancelledError):
         asyncio.run(interrupted(url))
@@ -187,8 +188,8 @@ def test_what_cannot_be_found_is_reported() -> None:
     service = Silent(2, 504)
     service.starts = _Forgetful()
     outcome = run(service)
-    assert outcome.sessions_perhaps_left == len(service.made) > 0
-    assert outcome.sessions_left == []
+    assert outcome.rows_perhaps_left == len(service.made) > 0
+    assert outcome.rows_left == []
 
 
 class _Forgetful(dict[int, str]):

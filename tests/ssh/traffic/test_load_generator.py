@@ -14,13 +14,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 from load_server import TOPS, Cache, Rule, Service, serving
+from samples import calls_of, endpoint_of
 
 from fabfile.acceptance.freshness import Fresh
 from fabfile.acceptance.freshness_timing import judge_timing, repeat_unique_novel
-from fabfile.traffic.calls import Range, database_call, operation_call, ping_call
 from fabfile.traffic.client import CONNECTIONS, Request, open_client
 from fabfile.traffic.load import Load, mix_calls, offer_load
 from fabfile.traffic.stats import percentile_of
+
+CALLS = calls_of()
+PING = CALLS.live_call()
 
 
 def load(url: str, calls: Iterable[Request], *, rate: float, timeout: float = 5) -> Load:
@@ -41,7 +44,7 @@ def test_a_stall_is_felt_by_all_who_would_have_come_during_it() -> None:
         await asyncio.sleep(held[-1])
 
     with serving(Service(hinder=stall).app()) as (url,):
-        done = load(url, repeat(ping_call(), 210), rate=120)
+        done = load(url, repeat(PING, 210), rate=120)
     felt = sorted(s.latency for s in done.samples)
     assert all(s.ok for s in done.samples)
     # Of a second in which 120 come, the 72 of its first 600 ms wait 400 ms or more; a closed loop
@@ -60,7 +63,7 @@ def test_a_stall_is_felt_by_all_who_would_have_come_during_it() -> None:
 def test_the_rate_is_kept_and_the_connections_are_bounded() -> None:
     service = Service(hinder=lambda _: asyncio.sleep(1.2))
     with serving(service.app()) as (url,):
-        done = load(url, repeat(ping_call(), 450), rate=1000)
+        done = load(url, repeat(PING, 450), rate=1000)
     assert service.busiest == CONNECTIONS
     assert len(done.samples) == 450
     waited = [s for s in done.samples if s.sent - s.woke > 0.1]
@@ -72,13 +75,13 @@ def test_own_lateness_is_told_apart() -> None:
     async def run(url: str) -> Load:
         async with open_client(url) as wire:
             asyncio.get_running_loop().call_later(0.2, time.sleep, 0.2)
-            return await offer_load(wire, repeat(ping_call(), 40), rate=100, timeout=5)
+            return await offer_load(wire, repeat(PING, 40), rate=100, timeout=5)
 
     with serving(Service().app()) as (url,):
         late = asyncio.run(run(url))
         assert late.lag_p99 > 0.1
         assert late.doubtful
-        assert not load(url, repeat(ping_call(), 30), rate=100).doubtful
+        assert not load(url, repeat(PING, 30), rate=100).doubtful
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,7 @@ def test_kinds_of_errors(answer: Any, kind: str, status: int) -> None:
         return await made if asyncio.iscoroutine(made) else made
 
     with serving(Service(hinder=hinder).app()) as (url,):
-        done = load(url, [ping_call()], rate=1, timeout=0.2)
+        done = load(url, [PING], rate=1, timeout=0.2)
     assert [(s.error, s.status) for s in done.samples] == [(kind, status)]
 
 
@@ -111,7 +114,7 @@ def test_a_connection_closed_without_an_answer_is_an_error_and_is_not_asked_agai
 
     service = Service(hinder=hang_up)
     with serving(service.app()) as (url,):
-        done = load(url, repeat(ping_call(), 3), rate=20)
+        done = load(url, repeat(PING, 3), rate=20)
     assert sorted(s.error for s in done.samples) in (
         ["", "", "closed without an answer"],
         ["", "", "connection reset"],
@@ -122,12 +125,16 @@ def test_a_connection_closed_without_an_answer_is_an_error_and_is_not_asked_agai
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    done = load(f"127.0.0.1:{port}", [ping_call()], rate=1)
+    done = load(f"127.0.0.1:{port}", [PING], rate=1)
     assert [s.error for s in done.samples] == ["connection refused"]
 
 
 def test_shares_are_equal_and_in_no_step() -> None:
-    calls = list(mix_calls([operation_call, database_call, ping_call], 300, random.Random(1)))
+    makers = [
+        *(CALLS.maker_of(endpoint_of(name)) for name in ("operation", "db_dummy")),
+        CALLS.live_call,
+    ]
+    calls = list(mix_calls(makers, 300, random.Random(1)))
     endpoints = [call.endpoint for call in calls]
     assert {endpoint: endpoints.count(endpoint) for endpoint in endpoints} == {
         "R4": 100,
@@ -146,7 +153,7 @@ def test_a_silent_cache_of_rows_that_tell_no_time_is_seen_by_its_speed() -> None
         )
         with serving(cache.app()) as (url,):
             for address, state in ((origin, Fresh.PROVEN), (url, Fresh.CACHED)):
-                make = repeat_unique_novel("R6", Range(TOPS["movie"], named=True), random.Random(1))
+                make = repeat_unique_novel(calls_of(), endpoint_of("movie"))
                 done = load(address, (make() for _ in range(90)), rate=90)
                 found = judge_timing(done.samples, TOPS["movie"])
                 assert found is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from samples import PROGRAM, requirement_of
 
 from fabfile.acceptance.export import as_json, refuse_bad_path
 from fabfile.acceptance.freshness import Fresh, Freshness
@@ -21,30 +22,29 @@ from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
 from fabfile.acceptance.table import show_outcome_table, sparkline
 from fabfile.console.json_file import write_json
 from fabfile.engine.errors import RunbookError
-from fabfile.settings.requirements import BOUNDED_LOG, FAST_START, MOVIE_LIST, SESSION
-from fabfile.traffic.calls import Range
+from fabfile.settings.requirements import BOUNDED_LOG, FAST_START
 from fabfile.traffic.sample import Sample
+from fabfile.traffic.values import Range
 
+SESSION, MOVIE_LIST = requirement_of("R8"), requirement_of("R9")
 SAMPLES = [
     Sample("R8", i / 24, i / 24, i / 24, i / 24 + 0.5, 200, "" if i else "status [503]")
     for i in range(240)
 ]
-FIGURES = Figures.of(SAMPLES, 10)
+FIGURES = Figures.of(SAMPLES, 10, bound=0.4)
 SLOW = Row(
     SESSION,
     Verdict.FAILED,
     "p90 is 500 ms",
     "inv db.indexes",
-    label="GET /api/session/{id}",
     figures=FIGURES,
     share=0.01,
-    timed=True,
+    p90_bound=0.4,
 )
 LIKELY = Freshness(Fresh.LIKELY, "its Date moves on")
 LIST = Row(
     MOVIE_LIST,
     Verdict.HELD,
-    label="GET /api/movie",
     figures=Figures.of(SAMPLES[1:7]),
     fresh=LIKELY,
 )
@@ -56,11 +56,12 @@ AWAY = [
 
 def outcome(rows: Sequence[Row]) -> CheckOutcome:
     ranges = {
-        "R6": Range(29_019, named=True),
-        "R8": Range(5000, named=True, why="5000 rows, usual are 5000000"),
+        "R6": Range(29_019),
+        "R8": Range(5000, why="5000 rows, usual are 5000000"),
     }
     return CheckOutcome(
         address="http://10.0.0.1",
+        program=PROGRAM,
         plan=QUICK,
         started=0,
         seconds=22.2,
@@ -70,8 +71,8 @@ def outcome(rows: Sequence[Row]) -> CheckOutcome:
         lag_p99=0.0042,
         cpu_share=0.18,
         doubtful=False,
-        sessions_left=[7, 9],
-        sessions_perhaps_left=1,
+        rows_left=[7, 9],
+        rows_perhaps_left=1,
     )
 
 
@@ -94,7 +95,7 @@ def test_remarks_are_said_once_for_all_rows_they_are_of() -> None:
     assert "· R20, R22 not tried: needs the hosts" in text
     assert "· R9 likely fresh: its Date moves on" in text
     assert (
-        "! 2 sessions created by this check still exist: 7, 9; 1 more may exist, their ids are"
+        "! 2 rows created by this check still exist: 7, 9; 1 more may exist, their ids are"
         " not known" in text
     )
     assert "· not the usual number of rows: R8 has 5 000" in text
@@ -116,7 +117,7 @@ def test_every_width_shows_every_verdict_in_whole_words(width: int) -> None:
 
 def test_a_time_line_is_full_at_the_bound() -> None:
     assert (
-        sparkline([0.0, 0.2, 0.39, 0.4, math.inf, None])
+        sparkline([0.0, 0.2, 0.39, 0.4, math.inf, None], 0.4)
         == "[green]▁[/][green]▅[/][green]█[/][red]█[/][red]█[/] "
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from samples import PROGRAM, endpoint_of
 
 from fabfile.acceptance.cache_age import (
     Ages,
@@ -144,6 +145,7 @@ def the_row(
 ) -> Row:
     samples = [Sample("R16", i, i, i, i + (3.0 if i < slow else 0.01), 200) for i in range(100)]
     cache = CacheEvidence(
+        endpoint=endpoint_of("long_dummy"),
         pattern=Pattern(seconds=150, longest_gap=66, seed=7),
         samples=samples,
         plain=list(plain),
@@ -151,7 +153,7 @@ def the_row(
         posted=list(posted),
         longest_idle=longest_idle,
     )
-    return cache_row(cache, proof=proof)
+    return cache_row(PROGRAM, cache, proof=proof)
 
 
 YOUNG = [seen(0, "a"), seen(50, "a")]
@@ -212,12 +214,13 @@ def test_a_post_must_reach_the_app() -> None:
 
 def test_nothing_but_headers_proves_nothing() -> None:
     cache = CacheEvidence(
+        endpoint=endpoint_of("long_dummy"),
         pattern=Pattern(seconds=150, longest_gap=66, seed=7),
         samples=[Sample("R16", 0, 0, 0, 0.01, 200)],
         plain=[seen(0, "ok", stamp=-3)],
         longest_idle=66,
     )
-    row = cache_row(cache, proof=False)
+    row = cache_row(PROGRAM, cache, proof=False)
     assert (row.verdict, row.why) == (
         Verdict.UNPROVEN,
         "the answers do not show how old they are, only headers do",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from samples import PROGRAM
 
 from fabfile.acceptance.row import Verdict
 from fabfile.acceptance.rows.drills import drill_rows, loss_row, recovery_row
@@ -53,17 +54,18 @@ def lost(count: int) -> dict[str, dict[str, int]]:
     ],
 )
 def test_loss_of_a_node(drills: list[DrillResult], verdict: Verdict, why: str) -> None:
-    row = loss_row(drills)
+    row = loss_row(PROGRAM.load, drills)
     assert (row.verdict, row.why) == (verdict, why)
 
 
 def test_a_loss_has_the_figures_of_all_drills_that_were_tried() -> None:
     row = loss_row(
+        PROGRAM.load,
         [
             drill(failed=lost(2)),
             drill("app-500", failed=lost(1)),
             drill("x", verdict="not tried", requests=9),
-        ]
+        ],
     )
     assert (row.figures.n, row.figures.errors, row.figures.kinds) == (7200, 3, {"status 503": 3})
     assert 0.0004 < row.figures.error_upper < 0.01
@@ -100,12 +102,13 @@ def test_a_failed_node_is_back(drills: list[DrillResult], verdict: Verdict, why:
 
 
 def test_both_rows_are_there_whatever_happened() -> None:
-    assert [(row.id, row.verdict, row.why) for row in drill_rows([], why_none="not asked for")] == [
+    rows = drill_rows(PROGRAM.load, [], why_none="not asked for")
+    assert [(row.id, row.verdict, row.why) for row in rows] == [
         ("R1", NOT_TRIED, "not asked for"),
         ("R2", NOT_TRIED, "not asked for"),
     ]
-    locked = drill_rows([], error=Locked("node1 is locked by ops", "", "fab status"))
+    locked = drill_rows(PROGRAM.load, [], error=Locked("node1 is locked by ops", "", "fab status"))
     assert [(row.verdict, row.why) for row in locked] == [
         (FAILED, "could not be tried: node1 is locked by ops")
     ] * 2
-    assert [row.verdict for row in drill_rows([drill()])] == [HELD, HELD]
+    assert [row.verdict for row in drill_rows(PROGRAM.load, [drill()])] == [HELD, HELD]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from fabfile.acceptance.freshness import Fresh, Freshness, FreshnessProbe, judge_freshness
-from fabfile.acceptance.freshness_probe import first_session
 from fabfile.traffic.client import Response
 from fabfile.traffic.dates import parse_http_date
+from fabfile.traffic.row_content import first_row, references_in
 
 GAP = 1.6
 START = 1_700_000_000.0
@@ -152,11 +152,11 @@ def test_what_was_written_must_be_in_the_next_answer() -> None:
         return change
 
     assert judge_freshness(looks(change=shown(True))).because.startswith(
-        "4 answers show a session just created"
+        "4 answers show a row just created"
     )
     missing = judge_freshness(looks(change=shown(False)))
     assert missing.state is Fresh.CACHED
-    assert "a session created before is missing" in missing.because
+    assert "a row created before is missing" in missing.because
 
 
 @pytest.mark.parametrize("state", [Fresh.PROVEN, Fresh.CACHED])
@@ -197,7 +197,9 @@ def test_headers_by_which_a_cache_admits_it(headers: dict[str, str], mark: str) 
     ],
 )
 def test_the_first_row_of_a_list(head: bytes, pair: tuple[int, int] | None) -> None:
-    assert first_session(head) == pair
+    row = first_row(head)
+    found = references_in(row, ("customer", "movie")) if row else None
+    assert found == (pair and {"customer": str(pair[0]), "movie": str(pair[1])})
 
 
 def test_dates() -> None:

@@ -6,10 +6,10 @@ import random
 from collections import Counter
 
 import pytest
+from samples import calls_of, endpoint_of
 
 from fabfile.acceptance.freshness import Fresh
 from fabfile.acceptance.freshness_timing import WAYS, judge_timing, repeat_unique_novel
-from fabfile.traffic.calls import Range
 from fabfile.traffic.sample import Sample
 
 
@@ -72,9 +72,9 @@ def test_scatter_alone_is_no_cache() -> None:
 
 
 def test_each_way_gets_a_third() -> None:
-    make = repeat_unique_novel("R6", Range(29_019, named=True), random.Random(3))
+    make = repeat_unique_novel(calls_of(), endpoint_of("movie"))
     calls = [make() for _ in range(60)]
     assert Counter(call.arm for call in calls) == dict.fromkeys(WAYS, 20)
     assert len({call.path for call in calls if call.arm == "repeat"}) == 1
     assert len({call.path for call in calls if call.arm == "unique"}) == 20
-    assert all(call.needle in call.path.encode() for call in calls)
+    assert all(call.expect.contains in call.path for call in calls)

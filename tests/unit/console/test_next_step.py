@@ -25,7 +25,7 @@ from fabfile.engine.errors import Locked, RunbookError, Unreachable
 from fabfile.menu import drills, incidents
 from fabfile.rollout.gate import BadRelease
 from fabfile.settings.inventory import ROLES
-from fabfile.settings.requirements import REQUIREMENTS
+from fabfile.settings.requirements import list_requirements
 
 BY_REQUIREMENT = list_incidents(PROGRAM)
 NAMED = {*BY_DRILL.values(), *BY_REQUIREMENT.values(), *BY_ROLE.values()} - {TRIAGE}
@@ -40,7 +40,7 @@ def test_every_name_is_a_task_or_only_a_page_and_has_a_page() -> None:
 
 def test_the_tables_are_about_what_exists() -> None:
     assert list(BY_DRILL) == list(drills.NAMES)
-    assert BY_REQUIREMENT.keys() <= {requirement.id for requirement in REQUIREMENTS}
+    assert BY_REQUIREMENT.keys() <= {requirement.id for requirement in list_requirements(PROGRAM)}
     assert set(BY_ROLE) == set(ROLES)
 
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from samples import PROGRAM
+from msgspec.structs import replace as alter
+from samples import MINIFLUX, PROGRAM
 
 from fabfile.drills import app_rules, figures, overload_rules, rules
 from fabfile.drills.model import Drill, Observation, ProcessSample, Rule
@@ -14,6 +15,7 @@ from fabfile.drills.observer import AppSeen, EdgeSnapshot
 from fabfile.drills.recording import count_out_of_service, find_drained_nodes
 from fabfile.drills.result import FAILED, HELD, NOT_TRIED, Mark, from_json
 from fabfile.drills.verdict import add_times, judge_drill, not_tried
+from fabfile.settings.service import Limits, Service
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.timeline import Second, split_seconds
 from fabfile.traffic.users import answer_time
@@ -37,8 +39,12 @@ def steady(
     return [*(asked(t) for t in times if not quiet[0] <= t < quiet[1]), *but]
 
 
-def seen(samples: Iterable[Sample], **more: object) -> Observation:
-    return Observation(PROGRAM, list(samples), 2.0, **more)  # type: ignore[arg-type]
+def seen(samples: Iterable[Sample], program: Service = PROGRAM, **more: object) -> Observation:
+    return Observation(program, list(samples), 2.0, **more)  # type: ignore[arg-type]
+
+
+SLOW = alter(PROGRAM, load=alter(PROGRAM.load, peak=20.0), limits=Limits())
+"""A program whose peak is 20 requests per second; one node must carry 18 of them."""
 
 
 @pytest.mark.parametrize(
@@ -82,10 +88,21 @@ def test_failures_by_endpoint_and_kind() -> None:
         asked(2, endpoint="R4", error="timed out"),
         asked(2),
     ]
-    assert figures.count_failed(samples) == {"R4": {"timed out": 2}, "R12": {"status 503": 1}}
-    assert list(figures.count_failed(samples)) == ["R4", "R12"]
-    assert figures.budget_share(samples) == pytest.approx(75)
-    assert figures.budget_share([]) == 0
+    failed = figures.count_failed(PROGRAM, samples)
+    assert failed == {"R4": {"timed out": 2}, "R12": {"status 503": 1}}
+    assert list(failed) == ["R4", "R12"]
+    assert figures.budget_share(PROGRAM, samples) == pytest.approx(75)
+    assert figures.budget_share(PROGRAM, []) == 0
+
+
+def test_what_may_be_retried_comes_from_the_file() -> None:
+    assert figures.writes_of(PROGRAM) == {"R4", "R12", "R13"}
+    assert figures.writes_of(MINIFLUX) == {"category_new", "bookmark", "import"}
+
+
+def test_what_one_node_carries_comes_from_its_own_limit_or_the_peak() -> None:
+    assert round(overload_rules.rate_of_one(PROGRAM)) == 80
+    assert overload_rules.rate_of_one(MINIFLUX) == 108
 
 
 GET, POST = asked(3, error="status 503"), asked(3, error="status 503", endpoint="R4")
@@ -131,8 +148,8 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         ),  # counted from its end
         (rules.recovered_within(10), seen([], recovered=None), False),  # never is not soon
         (rules.recovered_within(10), seen([], recovered=9.0, without_help=False), False),
-        (overload_rules.dip_within(2, 20), seen(steady(9, quiet=(4, 5))), True),
-        (overload_rules.dip_within(2, 20), seen(steady(9, quiet=(3, 8))), False),
+        (overload_rules.dip_within(2), seen(steady(9, quiet=(4, 5)), SLOW), True),
+        (overload_rules.dip_within(2), seen(steady(9, quiet=(3, 8)), SLOW), False),
         (rules.noticed_within(1), seen([], detected=2.5), True),
         (rules.noticed_within(1), seen([], detected=None), False),
         (overload_rules.refused_fast(1), seen([asked(3, 0.5, "status 503", status=503)]), True),
@@ -158,16 +175,16 @@ POSTS = [asked(t / 10, endpoint="R4") for t in range(100)]
         (rules.never_too_old, seen([], oldest=None), False),  # nothing seen proves nothing
         (rules.ended_with(5, "fab deploy"), seen([], exit=5), True),
         (rules.ended_with(5, "fab deploy"), seen([], exit=None), False),
-        (overload_rules.served_in_time(15, 0), seen(steady(10)), True),
+        (overload_rules.served_in_time(0), seen(steady(10), SLOW), True),
         (
-            overload_rules.served_in_time(15, 4),
-            seen(steady(20, quiet=(3, 7))),
+            overload_rules.served_in_time(4),
+            seen(steady(20, quiet=(3, 7)), SLOW),
             True,
         ),  # the first seconds do not count
-        (overload_rules.served_in_time(15, 0), seen(steady(10, quiet=(5, 9))), False),
+        (overload_rules.served_in_time(0), seen(steady(10, quiet=(5, 9)), SLOW), False),
         (
-            overload_rules.served_in_time(15, 0),
-            seen([asked(t / 20, 0.5) for t in range(200)]),
+            overload_rules.served_in_time(0),
+            seen([asked(t / 20, 0.5) for t in range(200)], SLOW),
             False,
         ),
     ],
@@ -280,7 +297,7 @@ def test_the_verdict_names_every_bound_that_broke() -> None:
         DRILL, seen(steady(8), recovered=4.0), aborted="the error budget was spent"
     )
     assert (stopped.verdict, stopped.why) == (FAILED, "the error budget was spent")
-    assert not_tried(DRILL, "no switch").verdict == NOT_TRIED
+    assert not_tried(DRILL, PROGRAM.load, "no switch").verdict == NOT_TRIED
 
 
 def test_a_result_survives_json() -> None:

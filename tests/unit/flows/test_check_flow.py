@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from samples import PROGRAM
 from samples import site as a_site
 
 from fabfile.acceptance.host_facts import CurlAnswer
@@ -17,6 +18,7 @@ from fabfile.flows import check as flow
 from fabfile.flows.check import CheckOptions, check_service
 from fabfile.flows.curl_http3 import curl_command, parse_curl_answer
 from fabfile.settings.project import LABS
+from fabfile.settings.service import Service
 
 
 @pytest.fixture
@@ -24,11 +26,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What would have been measured, instead of measuring it."""
     seen: dict[str, Any] = {}
 
-    def measure(address: str, **rest: Any) -> int:
-        seen.update(rest, address=address)
+    def measure(address: str, program: Service, **rest: Any) -> int:
+        seen.update(rest, address=address, program=program)
         return 0
 
     monkeypatch.setattr(flow, "measure_service", measure)
+    monkeypatch.setattr(flow, "load_program", lambda: PROGRAM)
     return seen
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from samples import PROGRAM, requirement_of
 
 from fabfile import report
 from fabfile.acceptance.export import as_json
@@ -25,7 +26,7 @@ from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark
 from fabfile.engine.errors import RunbookError
 from fabfile.report.curves import load_curve
 from fabfile.report.formats import format_ms, format_share, spark_lines
-from fabfile.settings.requirements import FAST_START, OBSERVABILITY, SESSION
+from fabfile.settings.requirements import FAST_START, OBSERVABILITY
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.timeline import LoadPhase, Second, split_seconds
 
@@ -36,12 +37,12 @@ SAMPLES = [
 ]
 ROWS = [
     Row(
-        SESSION,
+        requirement_of("R8"),
         Verdict.HELD,
         label="GET /api/session/{id}",
         figures=Figures.of(SAMPLES, 10),
         share=0.01,
-        timed=True,
+        p90_bound=0.4,
     ),
     Row(
         OBSERVABILITY,
@@ -55,6 +56,7 @@ ROWS = [
 ]
 OUTCOME = CheckOutcome(
     address="http://10.0.0.1",
+    program=PROGRAM,
     plan=QUICK,
     started=0,
     seconds=22.2,
@@ -64,8 +66,8 @@ OUTCOME = CheckOutcome(
     lag_p99=0.0042,
     cpu_share=0.18,
     doubtful=False,
-    sessions_left=[7],
-    sessions_perhaps_left=0,
+    rows_left=[7],
+    rows_perhaps_left=0,
     phases=[LoadPhase("peak", 24, 10, split_seconds(SAMPLES, 10))],
 )
 DRILL = DrillResult(
@@ -117,7 +119,8 @@ class Reader(HTMLParser):
 
 
 def write_page(folder: Path, drills: list[DrillResult]) -> Path:
-    return report.write_report(folder, as_json(OUTCOME), [drill.as_json() for drill in drills])
+    told = [drill.as_json() for drill in drills]
+    return report.write_report(folder, PROGRAM.load, as_json(OUTCOME), told)
 
 
 @pytest.fixture(scope="module")
@@ -208,14 +211,14 @@ def test_a_drill_says_what_was_found(page: Reader) -> None:
 
 
 def test_drills_alone_make_a_page(tmp_path: Path) -> None:
-    page = Reader(report.write_report(tmp_path, None, [DRILL.as_json()]).read_text())
+    page = Reader(report.write_report(tmp_path, PROGRAM.load, None, [DRILL.as_json()]).read_text())
     assert "Requirements" not in page.text
     assert "0 ✓ held 1 ✗ failed" in page.text
 
 
 def test_the_json_of_an_acceptance_does_as_well(tmp_path: Path, folder: Path) -> None:
     told = json.loads((folder / "report.json").read_text())["check"]
-    report.write_report(tmp_path, told, ())
+    report.write_report(tmp_path, PROGRAM.load, told, ())
     assert json.loads((tmp_path / "report.json").read_text())["check"] == told
 
 
@@ -224,7 +227,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunbookError, match="file cannot be written: file exists"):
         report.refuse_bad_folder(tmp_path / "file")
     with pytest.raises(RunbookError, match="cannot be written"):
-        report.write_report(tmp_path / "file" / "below", None, ())
+        report.write_report(tmp_path / "file" / "below", PROGRAM.load, None, ())
 
 
 # -- curves
@@ -235,7 +238,7 @@ def second(t: int, ok: int = 60, failed: int = 0, p90: float | None = 0.1) -> di
 
 
 def draw(timeline: list[dict[str, Any]], marks: Sequence[float] = ()) -> str:
-    return load_curve(timeline, name="a", description="a load", rate=60, marks=marks)
+    return load_curve(timeline, name="a", description="a load", rate=60, bound=0.4, marks=marks)
 
 
 def test_failures_are_hatched_and_marks_are_numbered() -> None:

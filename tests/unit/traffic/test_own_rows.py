@@ -1,18 +1,21 @@
-"""Which sessions the acceptance may delete: its own, and only when that is certain."""
+"""Which rows a run may delete: its own, and only when that is certain."""
 
 from __future__ import annotations
 
 import json
-import random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as alter
+from samples import MINIFLUX, PROGRAM, calls_of
 
-from fabfile.traffic.calls import Range
+from fabfile.settings.service import Service
 from fabfile.traffic.client import Response
-from fabfile.traffic.own_rows import OwnRows, Session, id_in, session_in
+from fabfile.traffic.own_rows import OwnRows, ledger_calls, open_ledgers, sort_ids
+from fabfile.traffic.row_content import id_in, rows_in, shows_values
+from fabfile.traffic.values import Range
 
-SEEN = Session("2020-01-02T03:04:05Z", 7, 8)
+FIELDS = PROGRAM.values["own"].field
 
 
 def answer(value: Any, status: int = 200, **headers: str) -> Response:
@@ -26,13 +29,11 @@ def answer(value: Any, status: int = 200, **headers: str) -> Response:
     )
 
 
-def ledger(known: bool = True) -> OwnRows:
-    return OwnRows(
-        Range(1000, named=True, known=known),
-        Range(50, named=True),
-        Range(20, named=True),
-        random.Random(1),
-    )
+def ledger(known: bool = True, program: Service = PROGRAM) -> OwnRows:
+    calls = calls_of(program, customer=50, movie=20)
+    calls.ranges["row"] = Range(1000, known=known)
+    (own,) = open_ledgers(calls).values()
+    return own
 
 
 @pytest.mark.parametrize(
@@ -45,33 +46,36 @@ def ledger(known: bool = True) -> OwnRows:
         ({"data": {"Id": 1001}}, 1001),
         ({"result": 1001}, 1001),
         (1001, 1001),
+        ({"id": "5f2c-aa"}, "5f2c-aa"),
         ({"movie": {"id": 3}, "customer": {"id": 4}}, None),
         ({"data": {"session": {"id": 5}}}, None),
         ({"id": True}, None),
         ({"id": 1.5}, None),
         ({"id": None}, None),
+        ({"id": ""}, None),
         ({"status": "ok"}, None),
         ([1001], None),
         ("created", None),
     ],
 )
-def test_id_in_the_answer(value: Any, number: int | None) -> None:
-    assert id_in(answer(value)) == number
+def test_id_in_the_answer(value: Any, number: int | str | None) -> None:
+    assert id_in(answer(value), FIELDS, "/api/session") == number
 
 
 def test_id_elsewhere() -> None:
-    assert id_in(answer({}, Location="/api/session/1001")) == 1001
-    assert id_in(Response(0, 0, 201, head=b"")) is None
+    assert id_in(answer({}, Location="/api/session/1001"), FIELDS, "/api/session") == 1001
+    assert id_in(Response(0, 0, 201, head=b""), FIELDS, "/api/session") is None
 
 
-def test_own_sessions_are_kept_track_of() -> None:
+def test_own_rows_are_kept_track_of() -> None:
     own = ledger()
     assert own.posted(own.post(), answer({"id": 1001})) == 1001
     assert own.open == {1001}
-    assert own.delete(1001).path == "/api/session/1001"
-    own.deleted(1001, answer({}, 500))
+    delete = own.delete(1001)
+    assert (delete.endpoint, delete.method, delete.path) == ("R13", "DELETE", "/api/session/1001")
+    own.deleted(delete, answer({}, 500))
     assert own.open == {1001}
-    own.deleted(1001, answer({}))
+    own.deleted(delete, answer({}))
     assert not own.open
 
 
@@ -80,6 +84,7 @@ def test_own_sessions_are_kept_track_of() -> None:
     [
         ({"status": "ok"}, "has no id"),
         ({"id": 1000}, "answered id 1000, which existed before"),
+        ({"id": "5f2c"}, "answered id 5f2c, which existed before"),
     ],
 )
 def test_what_is_not_surely_ours_is_not_deleted(value: Any, word: str) -> None:
@@ -91,7 +96,7 @@ def test_what_is_not_surely_ours_is_not_deleted(value: Any, word: str) -> None:
         own.delete(1000)
 
 
-def test_a_post_without_an_answer_may_have_left_a_session() -> None:
+def test_a_post_without_an_answer_may_have_left_a_row() -> None:
     own = ledger()
     own.post()  # never answered: the run was interrupted
     for said in (Response(0, 0, error="timed out"), answer({}, 504), answer({}, 422)):
@@ -99,33 +104,68 @@ def test_a_post_without_an_answer_may_have_left_a_session() -> None:
     assert (own.lost, own.refusal) == (3, ""), "only the last was refused for certain"
 
 
-def test_no_session_is_made_while_nobody_knows_which_existed() -> None:
-    assert "which sessions existed before is unknown" in ledger(known=False).refusal
+def test_a_row_that_was_created_twice_is_searched_for() -> None:
+    own = ledger(program=MINIFLUX)
+    assert own.posted(own.post(), answer({}, 400)) is None
+    assert own.lost == 1, "400 says that the title exists: by another try of ours"
+    assert own.posted(own.post(), answer({}, 422)) is None
+    assert own.lost == 1
 
 
-def test_each_session_has_a_start_time_of_its_own() -> None:
+def test_no_row_is_made_while_nobody_knows_which_existed() -> None:
+    assert "which rows existed before is unknown" in ledger(known=False).refusal
+    assert ledger(known=False, program=MINIFLUX).refusal == "", "its file names no such value"
+
+
+def test_each_creation_has_a_text_of_its_own() -> None:
     own = ledger()
-    sessions = [session_in(json.loads(own.post().body or b"")) for _ in range(100)]
-    assert sessions == list(own.unanswered.values())
-    assert len({session.start for session in sessions if session}) == 100
-    assert all("2013" < session.start < "2023-11-21T15:37:00Z" for session in sessions if session)
-    assert own.post(7, 8).body != own.post(7, 8).body
+    bodies = [json.loads(own.post().body or b"") for _ in range(100)]
+    starts = {body["start_time"] for body in bodies}
+    assert len(starts) == 100
+    assert all("2013" < start < "2023-11-21T15:37:00Z" for start in starts)
+    assert own.marks == ("start",)
+    assert ledger(program=MINIFLUX).marks == ("title",)
+    fixed = json.loads(own.post({"customer": "7", "movie": "8"}).body or b"")
+    assert (fixed["customer_id"], fixed["movie_id"]) == (7, 8)
+
+
+SENT = {"start": "2020-01-02T03:04:05Z", "customer": "7", "movie": "8"}
 
 
 @pytest.mark.parametrize(
-    ("row", "session"),
+    ("row", "ours"),
     [
-        ({"start_time": "2020-01-02T03:04:05Z", "customer_id": 7, "movie_id": 8}, SEEN),
-        ({"start_time": "2020-01-02 03:04:05", "customer": {"id": 7}, "movie": {"id": 8}}, SEEN),
-        (
-            {"session": {"StartTime": "2020-01-02T03:04:05.000Z", "CustomerID": 7, "MovieID": 8}},
-            SEEN,
-        ),
-        ({"start_time": "2020-01-02T03:04:05Z", "customer_id": 7}, None),
-        ({"customer_id": 7, "movie_id": 8}, None),
-        ([1], None),
-        (None, None),
+        ({"start_time": "2020-01-02T03:04:05Z", "customer_id": 7, "movie_id": 8}, True),
+        ({"start_time": "2020-01-02 03:04:05", "customer": {"id": 7}, "movie": {"id": 8}}, True),
+        ({"StartTime": "2020-01-02T03:04:05.000Z", "CustomerID": 7, "MovieID": 8}, True),
+        ({"start_time": "2020-01-02T03:04:05Z", "customer_id": 77, "movie_id": 8}, False),
+        ({"start_time": "2020-01-02T03:04:06Z", "customer_id": 7, "movie_id": 8}, False),
+        ({"customer_id": 7, "movie_id": 8}, False),
     ],
 )
-def test_a_session_in_an_answer(row: Any, session: Session | None) -> None:
-    assert session_in(row) == session
+def test_a_row_is_ours_if_it_has_all_values_that_we_sent(row: Any, ours: bool) -> None:
+    assert shows_values(json.dumps(row).encode(), SENT) is ours
+
+
+def test_the_calls_of_a_ledger_come_from_the_file() -> None:
+    (bingo,) = ledger_calls(PROGRAM).values()
+    assert bingo.read is not None
+    assert bingo.listing is not None
+    names = (bingo.create.name, bingo.delete.name, bingo.read.name, bingo.listing.name)
+    assert names == ("session_new", "session_delete", "session", "sessions")
+    (found,) = ledger_calls(MINIFLUX).values()
+    assert found.listing is not None
+    assert (found.create.name, found.delete.name) == ("category_new", "category_delete")
+    assert (found.read, found.listing.name) == (None, "categories")
+
+
+def test_what_cannot_be_deleted_has_no_ledger() -> None:
+    kept = tuple(one for one in MINIFLUX.endpoints if one.method != "DELETE")
+    assert ledger_calls(alter(MINIFLUX, endpoints=kept)) == {}
+
+
+def test_rows_of_a_list() -> None:
+    assert list(rows_in(b'[{"id": 1}, 2, {"id": 3}]')) == [{"id": 1}, {"id": 3}]
+    assert list(rows_in(b'{"total": 1, "entries": [{"id": 1}]}')) == [{"id": 1}]
+    assert list(rows_in(b'[{"id": 1')) == []
+    assert sort_ids({"b", 10, 9, "a"}) == [9, 10, "a", "b"]
