@@ -49,7 +49,7 @@ def build_stand_in() -> Path:
     Raises:
         BuildError: Go or a library is missing, or the sources do not compile.
     """
-    target = _find_cache() / f"bingo-{_hash_sources()}"
+    target = find_cache() / f"bingo-{_hash_sources()}"
     if not target.exists():
         _compile_stand_in(target)
     return target
@@ -63,7 +63,12 @@ def _hash_sources() -> str:
     return digest.hexdigest()[:16]
 
 
-def _find_cache() -> Path:
+def find_cache() -> Path:
+    """Return the folder where binaries are kept: that of the lab, else one of this user.
+
+    Raises:
+        BuildError: no folder can be written.
+    """
     folders = [SHARED]
     with contextlib.suppress(RuntimeError):  # a user id without a name may have no home
         folders.append(Path.home() / ".cache" / "runbook-lab")
@@ -85,7 +90,7 @@ def go_environment(work: Path) -> dict[str, str]:
     return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "HOME": str(work),
-        "GOCACHE": str(GO_CACHE or _find_cache() / "go-build"),
+        "GOCACHE": str(GO_CACHE or find_cache() / "go-build"),
         "GOFLAGS": "",
         "GO111MODULE": "off",
         "GOTOOLCHAIN": "local",

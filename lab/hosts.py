@@ -3,8 +3,7 @@
     up() down() reset()                 the whole lab, or some hosts
     check_machine()                     whether a lab can run on this machine
     power_off(name) power_on(name)      a power failure, and its end
-    cut_cable(name) plug_cable(name)    the network cable pulled, and plugged in again
-    pin_release(kind)                   another release of the stand-in, good or bad
+    pin_release(name)                   another release of the program, good or bad
 
 All of them run as root or through sudo. The environment variable LAB chooses the lab.
 """
@@ -12,33 +11,30 @@ All of them run as root or through sudo. The environment variable LAB chooses th
 from __future__ import annotations
 
 import json
-import os
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from . import balancer, container, disk, image, mirror, network, preflight, releases, sitefile, ssh
-from .build import BuildError, build_stand_in
+from . import (
+    balancer,
+    container,
+    disk,
+    image,
+    mirror,
+    network,
+    preflight,
+    programs,
+    sitefile,
+    ssh,
+)
 from .errors import LabError
-from .lock import hold_lock
-from .names import HOSTS, STATE, Lab, choose_hosts, current_lab
+from .lock import lock_lab
+from .names import STATE, Lab, choose_hosts, current_lab
 from .privilege import as_root
 from .removal import remove_lab
 from .shell import report
 
 STAND_IN = {"deaths": "real", "scale": "1.0"}
-DEFAULTS = {**STAND_IN, "bookworm": "", "cloud_init": ""}
-
-
-@contextmanager
-def _lock_lab() -> Iterator[Lab]:
-    """Yield the current lab; no other command can change it meanwhile."""
-    lab = current_lab()
-    os.umask(0o022)  # the hosts' users must be able to enter these folders
-    with hold_lock(STATE / f"{lab.number}.lock", f"another command on lab {lab.number}"):
-        yield lab
+DEFAULTS = {**STAND_IN, "bookworm": "", "cloud_init": "", "service": programs.DEFAULT}
 
 
 def up(
@@ -47,17 +43,22 @@ def up(
     scale: float | None = None,
     bookworm: list[str] | None = None,
     cloud_init: bool | None = None,
+    service: str | None = None,
+    extra: list[str] | None = None,
 ) -> None:
     """Bring the lab up: build what is missing, repair what is half done, keep what is right.
 
     Args:
-        names: some of the hosts; by default those of every lab. Hosts of an earlier call stay.
+        names: some of the hosts; by default those that the program needs. Hosts of an earlier call
+            stay.
         deaths: how often the stand-in crashes: real, off, or a mean time in seconds. By default
             unchanged.
         scale: factor on the stand-in's row counts. By default unchanged.
         bookworm: hosts with Debian 12; the others have Debian 13. A host that changes its release
             gets a fresh disk. By default unchanged.
         cloud_init: whether cloud-init sets the hosts up at their first boot. By default unchanged.
+        service: the program, a folder of services/ or the path of another. By default unchanged.
+        extra: hosts besides these.
     """
     given: dict[str, str] = {}
     if deaths is not None:
@@ -68,34 +69,22 @@ def up(
         given["bookworm"] = " ".join(choose_hosts(bookworm) if bookworm else [])
     if cloud_init is not None:
         given["cloud_init"] = "yes" if cloud_init else ""
-    wanted = choose_hosts(names or [*HOSTS, *current_lab().made()])
-    _up_as_root(wanted, given, _build_binary())
-
-
-def _build_binary() -> str:
-    """Build the stand-in as the calling user, not as root; return its path."""
-    slow = threading.Timer(1, report, ["building the stand-in (once; about a minute)"])
-    slow.start()
-    try:
-        return str(build_stand_in())
-    except BuildError as error:
-        raise LabError(
-            f"the stand-in binary could not be built: {error}",
-            "the lab's hosts exist to serve it",
-            "./run demo   (it installs what the build needs)",
-        ) from None
-    finally:
-        slow.cancel()
+    lab = current_lab()
+    given["service"] = programs.find_folder(service) if service else _read_settings(lab)["service"]
+    program = programs.read_program(given["service"])
+    wanted = choose_hosts([*(names or [*program.hosts, *lab.made()]), *(extra or [])])
+    _up_as_root(wanted, given, programs.get_binary(program))
 
 
 @as_root
 def _up_as_root(names: list[str], settings: dict[str, str], binary: str) -> None:
-    with _lock_lab() as lab:
+    with lock_lab() as lab:
         began = time.monotonic()
         preflight.check_machine(lab)
         if lab.folder.exists() and not container.list_running_hosts(lab):
             report("removing what is left of an earlier lab")
             remove_lab(lab)
+        _refuse_other_program(lab, settings["service"])
         wanted = _read_settings(lab) | settings
         roots = {name: _ensure_image(wanted, name) for name in names}
         disk.ensure_writable(lab)
@@ -109,11 +98,22 @@ def _up_as_root(names: list[str], settings: dict[str, str], binary: str) -> None
         sitefile.pin_host_keys(lab, lab.made())
         ssh.wait_for_login(lab, names)
         balancer.set_up_balancer(lab, names)
-        sitefile.take_binary(lab, Path(binary))
-        sitefile.write_site_file(lab, lab.made(), _read_settings(lab)["deaths"])
+        program = programs.read_program(settings["service"])
+        sitefile.take_binary(lab, Path(binary), program.name)
+        sitefile.write_site_file(lab, lab.made(), program, wanted["deaths"])
         report(
             f"lab {lab.number}: {', '.join(names)} answer ssh ({len(booted)} booted,"
             f" {time.monotonic() - began:.1f} s)"
+        )
+
+
+def _refuse_other_program(lab: Lab, folder: str) -> None:
+    before = _read_settings(lab)["service"]
+    if lab.made() and before != folder:
+        raise LabError(
+            f"lab {lab.number} serves {before}, not {folder}",
+            "its hosts hold that program and its data",
+            "inv lab.down, then the same again; or another lab: LAB=1 inv lab.up --service …",
         )
 
 
@@ -172,7 +172,7 @@ def check_machine() -> None:
 @as_root
 def down() -> None:
     """Remove the lab: processes, mounts, network, kernel settings, state. The image stays."""
-    with _lock_lab() as lab:
+    with lock_lab() as lab:
         existed = lab.folder.exists() or bool(container.list_known_hosts(lab))
         remove_lab(lab)
         report(f"lab {lab.number}: {'removed' if existed else 'was not up'}")
@@ -183,7 +183,7 @@ def down() -> None:
 @as_root
 def reset(names: list[str] | None = None) -> None:
     """Give hosts (by default all) a fresh disk and boot them, with the same keys and settings."""
-    with _lock_lab() as lab:
+    with lock_lab() as lab:
         chosen = choose_hosts(names, lab.made())
         for name in chosen:
             root = _ensure_image(_read_settings(lab), name)
@@ -197,18 +197,20 @@ def reset(names: list[str] | None = None) -> None:
 @as_root
 def remove_host(name: str) -> None:
     """Take a host out of the lab for good: its process, its disk, its place in the site file."""
-    with _lock_lab() as lab:
+    with lock_lab() as lab:
         choose_hosts([name], lab.made())
         container.power_off(lab, name)
         disk.remove_disk(lab, name)
         sitefile.pin_host_keys(lab, lab.made())
-        sitefile.write_site_file(lab, lab.made(), _read_settings(lab)["deaths"])
+        settings = _read_settings(lab)
+        program = programs.read_program(settings["service"])
+        sitefile.write_site_file(lab, lab.made(), program, settings["deaths"])
 
 
 @as_root
 def power_off(name: str) -> None:
     """End the host as a power failure does. Its disk stays. Harmless if it is off."""
-    with _lock_lab() as lab:
+    with lock_lab() as lab:
         choose_hosts([name], lab.made())
         container.power_off(lab, name)
 
@@ -216,7 +218,7 @@ def power_off(name: str) -> None:
 @as_root
 def power_on(name: str) -> None:
     """Boot the host from its disk and wait until it answers ssh. Harmless if it runs."""
-    with _lock_lab() as lab:
+    with lock_lab() as lab:
         choose_hosts([name], lab.made())
         if not container.find_init_pid(lab, name):
             container.power_off(lab, name)
@@ -225,46 +227,18 @@ def power_on(name: str) -> None:
         ssh.wait_for_login(lab, [name])
 
 
-def pin_release(kind: str) -> str:
-    """Pin a release of `kind` (see releases.py) in the site file; return the release's id."""
-    if kind not in releases.KINDS:
-        raise LabError(
-            f"there is no release kind called {kind}",
-            f"the kinds are {', '.join(releases.KINDS)}",
-            "inv lab.release good",
-        )
-    return _pin_as_root(kind, _build_binary())
+def pin_release(name: str) -> str:
+    """Pin a release of the program (see releases.py) in the site file; return the release's id."""
+    program = programs.read_program(_read_settings(current_lab())["service"])
+    return _pin_as_root(name, programs.get_binary(program, name))
 
 
 @as_root
-def _pin_as_root(kind: str, binary: str) -> str:
-    with _lock_lab() as lab:
+def _pin_as_root(name: str, binary: str) -> str:
+    with lock_lab() as lab:
         if not lab.site.exists():
             raise LabError(
                 "the lab is not up", "only its site file can pin a release", "inv lab.up"
             )
-        return sitefile.pin_release(lab, releases.make_release(Path(binary), lab.folder, kind))
-
-
-@as_root
-def cut_cable(name: str) -> None:
-    """Pull the host's network cable: the host keeps running, but nobody can reach it."""
-    _set_cable(name, "down")
-
-
-@as_root
-def plug_cable(name: str) -> None:
-    """Plug the host's network cable in again."""
-    _set_cable(name, "up")
-
-
-def _set_cable(name: str, state: str) -> None:
-    with _lock_lab() as lab:
-        choose_hosts([name], lab.made())
-        if not network.has_cable(lab, name):
-            raise LabError(
-                f"{name} is off",
-                "only a running host has a network cable",
-                f"inv lab.up --hosts {name}",
-            )
-        network.set_cable(lab, name, state)
+        program = programs.read_program(_read_settings(lab)["service"])
+        return sitefile.pin_release(lab, program, name, Path(binary))

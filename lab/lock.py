@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .names import STATE, Lab, current_lab
 from .shell import report
 
 
@@ -39,3 +40,12 @@ def _acquire_lock(path: Path, waiting_for: str) -> int:
         if path.exists() and os.stat(path).st_ino == os.fstat(fd).st_ino:
             return fd
         os.close(fd)
+
+
+@contextmanager
+def lock_lab() -> Iterator[Lab]:
+    """Yield the current lab; no other command can change it meanwhile."""
+    lab = current_lab()
+    os.umask(0o022)  # the hosts' users must be able to enter these folders
+    with hold_lock(STATE / f"{lab.number}.lock", f"another command on lab {lab.number}"):
+        yield lab

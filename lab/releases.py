@@ -1,6 +1,6 @@
-"""Other releases of the stand-in, good or bad.
+"""The names of releases, and other releases of the stand-in, good or bad.
 
-A release is a copy of the program with a trailer of settings, which the stand-in reads
+A release of the stand-in is a copy of the program with a trailer of settings, which it reads
 (lab/bingo/labconf.go).
 """
 
@@ -11,6 +11,10 @@ from pathlib import Path
 
 MARK = b"\n--lab release--\n"
 """The line between the program and its trailer."""
+
+FIRST, NEXT = "first", "next"
+"""The lab's own release, and a second one that works. A program of the package registries has no
+others."""
 
 KINDS: dict[str, dict[str, object]] = {
     "good": {},

@@ -19,12 +19,13 @@ from .balancer import render_balancer_settings
 from .errors import LabError
 from .files import replace_file
 from .names import ALL, BALANCER, BASTION, USER, Lab
+from .programs import LabProgram
+from .releases import FIRST, NEXT, make_release
 from .shell import run
 
 HOST_KEY = "ssh_host_ed25519_key"
-BINARY = "bingo"
-EMAIL = "test@example.com"
-DNS_NAME = "bingo.lab"
+SETTINGS = {"email": "test@example.com"}
+"""What the lab gives a program that wants these values of its site."""
 TLS = "secrets/tls"  # the runbook keeps its certificate authority there
 
 
@@ -67,43 +68,62 @@ def pin_host_keys(lab: Lab, names: list[str]) -> None:
     replace_file(lab.folder / "ssh" / "known_hosts", "".join(lines), 0o644, find_owner())
 
 
-def take_binary(lab: Lab, source: Path) -> None:
-    """Copy the stand-in into the lab's folder, unless the same file is there.
+def take_binary(lab: Lab, source: Path, name: str) -> None:
+    """Copy the program's binary into the lab's folder, unless the same file is there.
 
     The site file, which pins the old one, is removed until `write_site_file` writes it again.
     """
-    target = lab.folder / BINARY
+    target = lab.folder / name
     if not target.exists() or hash_file(target) != hash_file(source):
-        new = target.with_name(f"{BINARY}.new")
+        new = target.with_name(f"{name}.new")
         shutil.copyfile(source, new)
         new.chmod(0o755)
         lab.site.unlink(missing_ok=True)
         new.rename(target)
 
 
-def pin_release(lab: Lab, made: Path) -> str:
-    """Pin this binary in the site file, and change nothing else there; return the release's id.
+def pin_release(lab: Lab, program: LabProgram, release: str, binary: Path) -> str:
+    """Pin a release of the program in the site file; return the release's id.
 
-    The binary first gets a name with its hash, so the site file always names a file with the sha256
-    beside it.
+    `binary` is what it is made of. It gets a name with its hash, so the site file always names a
+    file with the sha256 beside it.
 
     Raises:
         LabError: the site file's table `[app]` has no binary or no sha256 to replace.
     """
-    sha256 = hash_file(made)
-    target = lab.folder / f"{made.name}-{sha256[:12]}"
+    if release == FIRST:
+        return _pin_binary(lab, lab.folder / program.name, program.name)
+    if program.service.lab.build:
+        made = make_release(binary, lab.folder, "good" if release == NEXT else release)
+    else:
+        made = Path(shutil.copy(binary, lab.folder / f"{program.name}-{release}"))
+    target = lab.folder / f"{made.name}-{hash_file(made)[:12]}"
     made.rename(target)
-    content = _replace_pin(lab.site.read_text(encoding="utf-8"), target.name, sha256)
-    app = tomllib.loads(content).get("app", {})
-    if (app.get("binary"), app.get("sha256")) != (target.name, sha256):
+    try:
+        return _pin_binary(lab, target, program.name)
+    except LabError:
         target.unlink()
+        raise
+
+
+def _pin_binary(lab: Lab, binary: Path, name: str) -> str:
+    """Pin a file of the lab's folder in the site file, and change nothing else there; return the
+    release's id. Other releases of the program `name` are removed.
+
+    Raises:
+        LabError: the site file's table `[app]` has no binary or no sha256 to replace.
+    """
+    sha256 = hash_file(binary)
+    content = _replace_pin(lab.site.read_text(encoding="utf-8"), binary.name, sha256)
+    app = tomllib.loads(content).get("app", {})
+    if (app.get("binary"), app.get("sha256")) != (binary.name, sha256):
         raise LabError(
             f"{lab.site} has no lines `binary` and `sha256` in its table [app]",
             "these lines pin a release; nothing was changed",
             "inv lab.up   (it writes the site file again)",
         )
     replace_file(lab.site, content, 0o644, find_owner())
-    _remove_other_releases(lab, target.name)
+    _remove_other_releases(lab, binary.name, name)
     return sha256[:12]
 
 
@@ -116,9 +136,9 @@ def _replace_pin(content: str, binary: str, sha256: str) -> str:
     return (head + mark + app + following + others).removeprefix("\n")
 
 
-def _remove_other_releases(lab: Lab, pinned: str) -> None:
-    """Remove the releases that the site file no longer pins."""
-    for path in lab.folder.glob(f"{BINARY}-*"):
+def _remove_other_releases(lab: Lab, pinned: str, name: str) -> None:
+    """Remove the releases of the program `name` that the site file no longer pins."""
+    for path in lab.folder.glob(f"{name}-*"):
         if path.name != pinned:
             path.unlink()
 
@@ -129,10 +149,15 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def render_site_file(lab: Lab, names: list[str], sha256: str, deaths: str = "real") -> str:
+def render_site_file(
+    lab: Lab, names: list[str], program: LabProgram, sha256: str, deaths: str = "real"
+) -> str:
     """Return the text of the site file. Its paths are relative to its folder.
 
     If the app never crashes (`deaths` is off), it is not restarted for its age either.
+
+    Raises:
+        LabError: the program wants a value of its site that the lab does not have.
     """
     edges = [name for name in names if "edge" in ALL[name].roles]
     balanced = BALANCER in names
@@ -148,31 +173,41 @@ def render_site_file(lab: Lab, names: list[str], sha256: str, deaths: str = "rea
         for name in names
         if ALL[name].roles
     )
-    app = f'\n[app]\nbinary = "{BINARY}"\nsha256 = "{sha256}"\n'
-    app += "lifetime = 0\n" if deaths == "off" else ""
-    app += f'\n[app.settings]\nemail = "{EMAIL}"\n'
-    database = (
-        '\n[database]\nname = "bingo"\nuser = "bingo"\npassword_file = "secrets/db-password"\n'
-    )
     edge = f'\n[edge]\naddress = "{shared}"\n' if shared else ""
     edge += render_balancer_settings(lab) if balanced else ""
-    tls = f'\n[tls]\nnames = ["{DNS_NAME}"]\nstore = "{TLS}"\n'
-    return head + hosts + app + database + edge + tls
+    tls = f'\n[tls]\nnames = ["{program.name}.lab"]\nstore = "{TLS}"\n'
+    return head + hosts + _render_app(program, sha256, deaths) + edge + tls
+
+
+def _render_app(program: LabProgram, sha256: str, deaths: str) -> str:
+    """The tables of the site file that depend on the program."""
+    name = program.name
+    app = f'\n[app]\nservice = "{program.folder}"\nbinary = "{name}"\nsha256 = "{sha256}"\n'
+    app += "lifetime = 0\n" if deaths == "off" else ""
+    wanted = [key for key, rule in program.service.settings.items() if rule.default is None]
+    if unknown := [key for key in wanted if key not in SETTINGS]:
+        raise LabError(
+            f"{program.folder} wants a value that the lab does not have: {unknown[0]}",
+            "the site file must give it in [app.settings]",
+            f"give [setting.{unknown[0]}] a default in its service.toml",
+        )
+    if wanted:
+        app += "\n[app.settings]\n" + "".join(f'{key} = "{SETTINGS[key]}"\n' for key in wanted)
+    if program.service.database is None:
+        return app
+    return app + '\n[database]\npassword_file = "secrets/db-password"\n'
 
 
 def _quote_words(words: tuple[str, ...]) -> str:
     return ", ".join(f'"{word}"' for word in words)
 
 
-def write_site_file(lab: Lab, names: list[str], deaths: str) -> None:
+def write_site_file(lab: Lab, names: list[str], program: LabProgram, deaths: str) -> None:
     """Give the files to their owner and write the site file. It comes last: the lab is up."""
     for folder in (lab.folder / "ssh", lab.folder / "secrets"):
         for path in (folder, *folder.rglob("*")):
             os.chown(path, *find_owner())
-    replace_file(
-        lab.site,
-        render_site_file(lab, names, hash_file(lab.folder / BINARY), deaths),
-        0o644,
-        find_owner(),
-    )
-    _remove_other_releases(lab, BINARY)
+    sha256 = hash_file(lab.folder / program.name)
+    content = render_site_file(lab, names, program, sha256, deaths)
+    replace_file(lab.site, content, 0o644, find_owner())
+    _remove_other_releases(lab, program.name, program.name)

@@ -46,7 +46,11 @@ def _split_names(text: str) -> list[str] | None:
 @task(
     auto_shortflags=False,
     help={
-        "hosts": "Only these hosts, for example edge1,node1 (default: the five of the service).",
+        "service": (
+            "The program: a folder of services/, or the path of another folder with a service.toml"
+            " (default: bingo, the stand-in). It holds until inv lab.down."
+        ),
+        "hosts": "Only these hosts, for example edge1,node1 (default: those of the service).",
         "monitoring": "With mon1, the host that watches the others.",
         "bastion": "With bastion1: this machine reaches the other hosts by ssh through it only.",
         "balancer": "With lb1, a stand-in for a provider's balancer, before the edges.",
@@ -67,6 +71,7 @@ def _split_names(text: str) -> list[str] | None:
 @_explain_errors
 def up(
     ctx: Context,
+    service: str = "",
     hosts: str = "",
     monitoring: bool = False,
     bastion: bool = False,
@@ -84,20 +89,21 @@ def up(
     lab.up makes a second lab beside the first.
     """
     from . import hosts as lab_hosts
-    from .names import BALANCER, BASTION, HOSTS, current_lab
+    from .names import BALANCER, BASTION, current_lab
     from .settings import check_settings
 
     debian12 = [] if bookworm == "none" else _split_names(bookworm)
-    names = _split_names(hosts)
-    extra = [
-        name
-        for name, wanted in (("mon1", monitoring), (BASTION, bastion), (BALANCER, balancer))
-        if wanted
-    ]
-    if extra:
-        names = [*(names or [*HOSTS, *current_lab().made()]), *extra]
     lab_hosts.up(
-        names, **check_settings(deaths, scale), bookworm=debian12, cloud_init=cloud_init or None
+        _split_names(hosts),
+        extra=[
+            name
+            for name, wanted in (("mon1", monitoring), (BASTION, bastion), (BALANCER, balancer))
+            if wanted
+        ],
+        **check_settings(deaths, scale),
+        bookworm=debian12,
+        cloud_init=cloud_init or None,
+        service=service or None,
     )
     print(f"The lab is up. Its site file: {current_lab().site}\nNext: inv lab.status, fab deploy")
 
@@ -209,20 +215,25 @@ def power_on(ctx: Context, name: str) -> None:
 
 
 @task(
-    positional=["kind"],
-    help={"kind": "good, slow, errors, dies, refuses or node2 (lab/releases.py)."},
+    positional=["name"],
+    help={
+        "name": (
+            "first (the lab's own) or next; of the stand-in also good, slow, errors, dies, refuses"
+            " or node2 (lab/releases.py)."
+        )
+    },
 )
 @_explain_errors
-def release(ctx: Context, kind: str) -> None:
+def release(ctx: Context, name: str) -> None:
     """
-    Pin another release of the stand-in for fab deploy.
+    Pin another release of the program for fab deploy.
 
-    The kind `good` works; each other kind has one fault. inv lab.up pins the lab's own release
-    again.
+    The release `next` works. Of the stand-in there are also releases with a fault each. inv lab.up
+    pins the lab's own release again, as `first` does.
     """
     from . import hosts as lab_hosts
 
-    print(f"{lab_hosts.pin_release(kind)} is pinned. Next: fab deploy, fab releases, fab rollback")
+    print(f"{lab_hosts.pin_release(name)} is pinned. Next: fab deploy, fab releases, fab rollback")
 
 
 @task(

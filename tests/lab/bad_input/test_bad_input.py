@@ -23,7 +23,7 @@ from deployed import (
 )
 from labtools import Runner, Ssh, run
 
-from lab import hosts
+from lab import cables, hosts
 from lab import ssh as lab_ssh
 
 Tables = dict[str, dict[str, Any]]
@@ -222,11 +222,11 @@ def test_a_host_that_is_off_stops_the_whole_deploy_but_not_one_of_others(
 def test_a_host_that_is_cut_off_is_given_up_in_time(
     deployed: Deployed, run_fab: Runner, variant: Variant
 ) -> None:
-    hosts.cut_cable("edge1")
+    cables.cut_cable("edge1")
     try:
         outcome = run_fab("-H", "edge1", "deploy", env=variant(ssh={"timeout": 2.0}), timeout=20)
     finally:
-        hosts.plug_cable("edge1")
+        cables.plug_cable("edge1")
     assert outcome.code == 4
     assert "edge1" in complaint(outcome).seen
 

@@ -26,7 +26,7 @@ from labtools import Runner, Ssh, run
 
 from fabfile.certs.names import sort_names
 from fabfile.certs.store import Store
-from lab import hosts
+from lab import cables
 
 # -- what is there after a deploy
 
@@ -292,13 +292,13 @@ def test_status_of_an_edge_that_serves_nothing_or_is_gone(
     assert outcome.code == 2
     assert "edge2 serves no certificate at" in outcome.out
     ssh("edge2", "systemctl start nginx")
-    hosts.cut_cable("edge2")
+    cables.cut_cable("edge2")
     try:
         quick = variant(ssh={"timeout": 2.0})
         gone = certs("status", "--json", "-", env=quick)
         unfinished = certs("rotate-ca", "--finish", env=quick)
     finally:
-        hosts.plug_cable("edge2")
+        cables.plug_cable("edge2")
     assert gone.code == 4
     assert [one["state"] for one in json.loads(gone.out)["certificates"]] == [
         "",

@@ -12,7 +12,7 @@ from labtools import Runner, Ssh
 from users import Users
 
 from fabfile.control.keepalived import KEEPALIVED_UNIT
-from lab import hosts
+from lab import cables, hosts
 from lab.names import Lab
 
 
@@ -44,9 +44,9 @@ def test_a_cut_cable_costs_no_more_than_a_power_failure(floating: Lab, ssh: Ssh)
     lost = holder(floating, ssh)
     with Users(vip(floating)) as users:
         users.wait_for_answers(0.5)
-        hosts.cut_cable(lost)
+        cables.cut_cable(lost)
         users.wait_for_answers(2)
-        hosts.plug_cable(lost)
+        cables.plug_cable(lost)
         until(lambda: holders(floating, ssh) in (["edge1"], ["edge2"]), "one holder")
     print(
         f"\ncable cut: {users.asked} requests, {dict(users.failed)} failed, longest gap"

@@ -13,7 +13,7 @@ import pytest
 from labtools import as_current, run
 from roughlab import remains, ssh
 
-from lab import container, hosts, resolver, sysctls
+from lab import cables, container, hosts, resolver, sysctls
 from lab import ssh as lab_ssh
 from lab.errors import LabError
 from lab.names import HOSTS, Lab
@@ -133,7 +133,7 @@ def test_power_off_and_on_keeps_the_disk(own: Lab) -> None:
 
 
 def test_a_cut_host_runs_on_unreached_until_it_is_healed(own: Lab) -> None:
-    hosts.cut_cable("node1")
+    cables.cut_cable("node1")
     try:
         assert not lab_ssh.answers(own, "node1")
         assert container.find_init_pid(own, "node1")
@@ -147,14 +147,14 @@ def test_a_cut_host_runs_on_unreached_until_it_is_healed(own: Lab) -> None:
             != 0
         )
     finally:
-        hosts.plug_cable("node1")
+        cables.plug_cable("node1")
     lab_ssh.wait_for_login(own, ["node1"])
 
 
 def test_up_boots_what_is_off_plugs_in_what_is_cut_and_leaves_the_rest(own: Lab) -> None:
     before = {name: container.find_init_pid(own, name) for name in HOSTS}
     hosts.power_off("edge1")
-    hosts.cut_cable("db1")
+    cables.cut_cable("db1")
     hosts.up()
     after = {name: container.find_init_pid(own, name) for name in HOSTS}
     assert {name for name in HOSTS if before[name] != after[name]} == {"edge1"}
@@ -223,9 +223,9 @@ def test_numbers_with_two_digits_work_too(own: Lab) -> None:
     with as_current(other):
         try:
             hosts.up(["edge1"])
-            hosts.cut_cable("edge1")
+            cables.cut_cable("edge1")
             assert not lab_ssh.answers(other, "edge1")
-            hosts.plug_cable("edge1")
+            cables.plug_cable("edge1")
             lab_ssh.wait_for_login(other, ["edge1"])
         finally:
             hosts.down()
@@ -234,7 +234,7 @@ def test_numbers_with_two_digits_work_too(own: Lab) -> None:
 
 def test_status_says_what_is_up_off_and_cut(own: Lab, tmp_path: Path) -> None:
     hosts.power_off("edge1")
-    hosts.cut_cable("node1")
+    cables.cut_cable("node1")
     try:
         argv = [sys.executable, "-m", "lab", "status", "--json", str(tmp_path / "status.json")]
         assert run(argv, 30).code == 0

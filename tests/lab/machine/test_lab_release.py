@@ -1,4 +1,4 @@
-"""The task that pins another release, on a real lab: for each kind the site file is one that the
+"""The task that pins another release, on a real lab: for each name the site file is one that the
 runbook takes."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from labtools import Runner
 
 from lab import sitefile
 from lab.names import Lab
-from lab.releases import KINDS
+from lab.releases import FIRST, KINDS, NEXT
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +21,10 @@ def _as_before(lab: Lab) -> Iterator[None]:
     lab.site.write_text(text)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_release_is_pinned(lab: Lab, run_inv: Runner, kind: str) -> None:
+@pytest.mark.parametrize("name", [NEXT, *KINDS, FIRST])
+def test_a_release_is_pinned(lab: Lab, run_inv: Runner, name: str) -> None:
     gate = tomllib.loads(lab.site.read_text()).get("gate")
-    outcome = run_inv("lab.release", kind)
+    outcome = run_inv("lab.release", name)
     assert (outcome.code, outcome.err) == (0, "")
     site = tomllib.loads(lab.site.read_text())
     assert sitefile.hash_file(lab.folder / site["app"]["binary"]) == site["app"]["sha256"]
@@ -32,10 +32,10 @@ def test_a_release_is_pinned(lab: Lab, run_inv: Runner, kind: str) -> None:
     assert site.get("gate") == gate, "what was added to the site file stays"
 
 
-def test_what_is_no_kind_is_refused(lab: Lab, run_inv: Runner) -> None:
+def test_what_is_no_release_is_refused(lab: Lab, run_inv: Runner) -> None:
     text = lab.site.read_text()
     outcome = run_inv("lab.release", "fast")
     assert outcome.code == 1
-    assert "there is no release kind called fast" in outcome.err
-    assert "next: inv lab.release good" in outcome.err
+    assert "services/bingo has no release called fast" in outcome.err
+    assert "next: inv lab.release next" in outcome.err
     assert lab.site.read_text() == text

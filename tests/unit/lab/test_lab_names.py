@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
 import pytest
 
 from lab import balancer, sitefile
 from lab.errors import LabError
 from lab.names import HOSTS, Lab, choose_hosts, current_lab
+from lab.programs import read_program
 
 
 def test_everything_is_called_after_the_number() -> None:
@@ -46,8 +48,14 @@ def test_a_host_that_is_not_there_is_refused() -> None:
         choose_hosts(["node2"], ["node1"])
 
 
+def render(number: int, names: list[str], folder: str = "services/bingo") -> dict[str, Any]:
+    """The site file of a lab with these hosts."""
+    program = read_program(folder)
+    return tomllib.loads(sitefile.render_site_file(Lab(number), names, program, "a" * 64))
+
+
 def test_site_file_is_what_the_runbook_reads() -> None:
-    site = tomllib.loads(sitefile.render_site_file(Lab(3), ["edge1", "node1", "db1"], "a" * 64))
+    site = render(3, ["edge1", "node1", "db1"])
     assert site == {
         "name": "lab3",
         "service": "http://10.77.3.11",
@@ -58,24 +66,25 @@ def test_site_file_is_what_the_runbook_reads() -> None:
             "db1": {"address": "10.77.3.31", "roles": ["postgres"]},
         },
         "app": {
+            "service": "services/bingo",
             "binary": "bingo",
             "sha256": "a" * 64,
             "settings": {"email": "test@example.com"},
         },
-        "database": {"name": "bingo", "user": "bingo", "password_file": "secrets/db-password"},
+        "database": {"password_file": "secrets/db-password"},
         "tls": {"names": ["bingo.lab"], "store": "secrets/tls"},
     }
 
 
 def test_two_edges_share_the_floating_address() -> None:
-    site = tomllib.loads(sitefile.render_site_file(Lab(3), list(HOSTS), "a" * 64))
+    site = render(3, list(HOSTS))
     assert (site["service"], site["edge"]) == ("http://10.77.3.10", {"address": Lab(3).floating})
     assert Lab(3).floating not in {host["address"] for host in site["hosts"].values()}
 
 
 def test_behind_the_stand_in_of_a_balancer_its_address_is_called() -> None:
     names = [*HOSTS, "lb1"]
-    site = tomllib.loads(sitefile.render_site_file(Lab(3), names, "a" * 64))
+    site = render(3, names)
     assert (site["service"], site["edge"]["address"]) == ("http://10.77.3.51", "10.77.3.51")
     assert (site["edge"]["balancer"], site["edge"]["http3"]) == (["10.77.3.51"], False)
     assert "lb1" not in site["hosts"], "the runbook does not manage a provider's balancer"
@@ -85,4 +94,14 @@ def test_behind_the_stand_in_of_a_balancer_its_address_is_called() -> None:
 
 
 def test_without_an_edge_there_is_no_service_address() -> None:
-    assert "service" not in tomllib.loads(sitefile.render_site_file(Lab(0), ["node1"], "a" * 64))
+    assert "service" not in render(0, ["node1"])
+
+
+def test_another_program_has_its_own_names_and_no_address_for_mail() -> None:
+    site = render(3, ["node1", "db1"], "services/miniflux")
+    assert site["app"] == {
+        "service": "services/miniflux",
+        "binary": "miniflux",
+        "sha256": "a" * 64,
+    }
+    assert site["tls"]["names"] == ["miniflux.lab"]

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import hosts, names, sitefile
+from lab import hosts, names, programs, sitefile
 from lab.errors import LabError
 from lab.names import Lab
 from lab.releases import KINDS
 
 OWN = b"the stand-in"
+BINGO = programs.read_program("services/bingo")
 EDITED = "\n[gate]\nseconds = 2\n"
 """What a developer has added to the site file."""
 
@@ -29,12 +30,12 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("LAB", "5")
     built = tmp_path / "built"
     built.write_bytes(OWN)
-    monkeypatch.setattr(hosts, "_build_binary", lambda: str(built))
+    monkeypatch.setattr(programs, "build_stand_in", lambda: built)
     lab = Lab(5)
     (lab.host_folder("node1")).mkdir(parents=True)
     (lab.host_folder("node1") / "prepared").touch()
-    sitefile.take_binary(lab, built)
-    sitefile.write_site_file(lab, ["node1"], "off")
+    sitefile.take_binary(lab, built, "bingo")
+    sitefile.write_site_file(lab, ["node1"], BINGO, "off")
     with lab.site.open("a") as file:
         file.write(EDITED)
     return lab
@@ -45,6 +46,11 @@ def pinned(lab: Lab) -> Path:
     app = tomllib.loads(lab.site.read_text())["app"]
     assert sitefile.hash_file(lab.folder / app["binary"]) == app["sha256"]
     return lab.folder / str(app["binary"])
+
+
+def sources_of(program: programs.LabProgram) -> dict[object, str]:
+    """Where its two releases come from."""
+    return {program.service.lab.origin: "first", program.service.lab.next: "next"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,7 +71,7 @@ def test_only_the_pinned_release_is_kept_and_lab_up_pins_its_own_again(lab: Lab)
     hosts.pin_release("slow")
     hosts.pin_release("dies")
     assert sorted(path.name for path in lab.folder.glob("bingo*")) == ["bingo", pinned(lab).name]
-    sitefile.write_site_file(lab, ["node1"], "off")
+    sitefile.write_site_file(lab, ["node1"], BINGO, "off")
     assert pinned(lab).read_bytes() == OWN
     assert [path.name for path in lab.folder.glob("bingo*")] == ["bingo"]
 
@@ -92,11 +98,11 @@ def test_another_stand_in_is_taken_without_a_site_file_that_pins_the_old_one(
 ) -> None:
     newer = tmp_path / "newer"
     newer.write_bytes(b"built again")
-    sitefile.take_binary(lab, newer)
+    sitefile.take_binary(lab, newer, "bingo")
     assert not lab.site.exists(), "it comes last, with the lab's standing"
-    sitefile.write_site_file(lab, ["node1"], "off")
+    sitefile.write_site_file(lab, ["node1"], BINGO, "off")
     assert pinned(lab).read_bytes() == b"built again"
-    sitefile.take_binary(lab, newer)
+    sitefile.take_binary(lab, newer, "bingo")
     assert lab.site.exists(), "the same again changes nothing"
 
 
@@ -112,8 +118,50 @@ def test_a_site_file_without_a_pin_is_left_alone(lab: Lab, text: str) -> None:
     assert [path.name for path in lab.folder.glob("bingo*")] == ["bingo"]
 
 
+def test_first_and_next_work_and_first_is_the_labs_own(lab: Lab) -> None:
+    hosts.pin_release("next")
+    assert b"release = good-0" in pinned(lab).read_bytes()
+    hosts.pin_release("first")
+    assert pinned(lab) == lab.folder / "bingo"
+    assert [path.name for path in lab.folder.glob("bingo*")] == ["bingo"]
+
+
+def test_the_next_release_of_a_fetched_program_is_a_copy(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = programs.read_program("services/miniflux")
+    kept = {source: tmp_path / name for source, name in sources_of(program).items()}
+    for path in kept.values():
+        path.write_bytes(path.name.encode())
+    monkeypatch.setattr(programs.fetch, "fetch_binary", lambda source, cache: kept[source])
+    (lab.folder / "settings.json").write_text('{"service": "services/miniflux"}')
+    sitefile.take_binary(lab, Path(programs.get_binary(program)), "miniflux")
+    sitefile.write_site_file(lab, ["node1"], program, "real")
+    assert pinned(lab).read_bytes() == b"first"
+    hosts.pin_release("next")
+    assert pinned(lab).read_bytes() == b"next"
+    assert pinned(lab).name.startswith("miniflux-next-")
+    hosts.pin_release("first")
+    assert pinned(lab).read_bytes() == b"first"
+    assert all(path.exists() for path in kept.values()), "the cache keeps them"
+    with pytest.raises(LabError, match="services/miniflux has no release called slow") as caught:
+        hosts.pin_release("slow")
+    assert (caught.value.why, caught.value.next) == (
+        "its releases are first, next",
+        "inv lab.release next",
+    )
+
+
+def test_a_lab_keeps_its_program_until_it_is_down(lab: Lab) -> None:
+    with pytest.raises(LabError, match="lab 5 serves services/bingo, not services/miniflux"):
+        hosts._refuse_other_program(lab, "services/miniflux")
+    hosts._refuse_other_program(lab, "services/bingo")
+    (lab.host_folder("node1") / "prepared").unlink()
+    hosts._refuse_other_program(lab, "services/miniflux")
+
+
 def test_what_is_no_kind_and_a_lab_that_is_down_are_refused(lab: Lab) -> None:
-    with pytest.raises(LabError, match="no release kind called fast"):
+    with pytest.raises(LabError, match="services/bingo has no release called fast"):
         hosts.pin_release("fast")
     lab.site.unlink()
     with pytest.raises(LabError, match="the lab is not up"):
