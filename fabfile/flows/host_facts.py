@@ -109,6 +109,10 @@ class HostFacts:
     def log_bounds(self) -> Mapping[str, LogBound]:
         """See `NodeFacts`."""
         facts = discovery_store.known_facts(self.settings)
+        log = self.settings.program.log
+        if (log and log.to == "journal") or (facts and not facts.logs):
+            outputs = self._read_hosts(("app",), log_rotation.JOURNAL_PROBE)
+            return {name: find_journal_bound(text) for name, text in outputs.items()}
         logs = facts.logs if facts else ()
         files = " ".join(f"{q(log)}*" for log in logs)
         folder = q(logs[0].rpartition("/")[0]) if logs else "/"
@@ -180,6 +184,15 @@ class HostFacts:
             results = fleet.each(lambda node: fleet.link(node).read([probe])[0].out)
         raise_first(results)
         return {name: str(output) for name, output in results.items()}
+
+
+def find_journal_bound(text: str) -> LogBound:
+    """How far the journal of one node can grow, from the output of `JOURNAL_PROBE`."""
+    figures = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)}
+    if "limit" not in figures:
+        return LogBound(0, None, 0, "journald has not written its bound into the journal")
+    used, limit = figures.get("used", 0), figures["limit"]
+    return LogBound(used, limit, figures.get("free", 0), "journald removes the oldest entries")
 
 
 def find_log_bound(text: str, *, limit_mb: int, log_known: bool) -> LogBound:

@@ -37,6 +37,9 @@ class Rotation:
     now: int
     last_run: int
     failure: str
+    files: int | None
+    """How many logs it rotates, from the configuration on the host; 0 if the app logs to the
+    journal."""
     size_mb: int | None
     """The size at which it rotates, from the configuration on the host."""
     largest: int
@@ -45,6 +48,8 @@ class Rotation:
     @property
     def fault(self) -> str:
         """Why the log is not bounded, as a clause; empty if it is bounded."""
+        if self.files == 0:
+            return ""  # journald bounds the journal
         if self.failure:
             return f"the last rotation failed: {self.failure}"
         if self.timer != "active":
@@ -68,6 +73,7 @@ printf 'timer=%s\\n' "$(systemctl is-active {ROTATION}.timer)"
 printf 'now=%s\\n' "$(date +%s)"
 systemctl show --timestamp=unix \\
   -p ActiveState,Result,ExecMainStatus,StateChangeTimestamp {ROTATION}.service
+[ ! -e $conf ] || printf 'files=%s\\n' "$(grep -c '^/.* {{$' $conf)"
 sed -n 's/^ *size \\([0-9]*\\)M$/size=\\1/p' $conf 2>/dev/null | head -n 1
 sed -n 's|^\\(/.*\\) {{$|\\1|p' $conf 2>/dev/null |
   while read -r log; do stat -c 'bytes=%s' "$log" 2>/dev/null; done
@@ -80,18 +86,30 @@ true"""
 """Read-only shell text that prints a host's rotation, for `parse_rotation`."""
 
 
+JOURNAL_USAGE = "ec387f577b844b8fa948f33cad9a75e6"
+"""The id of the message in which journald writes its size and its bound (systemd's
+sd-messages.h)."""
+
+JOURNAL_PROBE = f"""\
+journalctl -q -o export -n 1 MESSAGE_ID={JOURNAL_USAGE} |
+  sed -n 's/^CURRENT_USE=/used=/p; s/^MAX_USE=/limit=/p; s/^DISK_AVAILABLE=/free=/p'
+"""
+"""Read-only shell text that prints how large the journal is and may become, in bytes."""
+
+
 def parse_rotation(text: str) -> Rotation:
     """Read the rotation from the output of `PROBE`."""
     seen = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     failed = seen.get("ActiveState") == "failed"
     ended = f"{seen.get('Result', '?')} {seen.get('ExecMainStatus', '')}".strip()
     ran = seen.get("StateChangeTimestamp", "").lstrip("@")
-    size = seen.get("size", "")
+    size, files = seen.get("size", ""), seen.get("files", "")
     return Rotation(
         timer=seen.get("timer", ""),
         now=int(seen.get("now") or 0),
         last_run=int(ran) if ran.isdigit() else 0,
         failure=(seen.get("words", "").removeprefix("error: ") or ended) if failed else "",
+        files=int(files) if files.isdigit() else None,
         size_mb=int(size) if size.isdigit() else None,
         largest=max(map(int, re.findall(r"^bytes=(\d+)$", text, re.M)), default=0),
     )

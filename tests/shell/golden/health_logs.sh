@@ -3,6 +3,7 @@ printf 'timer=%s\n' "$(systemctl is-active runbook-logrotate.timer)"
 printf 'now=%s\n' "$(date +%s)"
 systemctl show --timestamp=unix \
   -p ActiveState,Result,ExecMainStatus,StateChangeTimestamp runbook-logrotate.service
+[ ! -e $conf ] || printf 'files=%s\n' "$(grep -c '^/.* {$' $conf)"
 sed -n 's/^ *size \([0-9]*\)M$/size=\1/p' $conf 2>/dev/null | head -n 1
 sed -n 's|^\(/.*\) {$|\1|p' $conf 2>/dev/null |
   while read -r log; do stat -c 'bytes=%s' "$log" 2>/dev/null; done

@@ -7,7 +7,7 @@ import pytest
 from fabfile.acceptance.row import Verdict
 from fabfile.acceptance.rows.hosts import log_row
 from fabfile.engine.shell import Reading
-from fabfile.flows.host_facts import find_log_bound
+from fabfile.flows.host_facts import find_journal_bound, find_log_bound
 from fabfile.health import logs
 
 NOW = 1_795_883_306
@@ -24,6 +24,7 @@ def seen(**changes: str | int) -> str:
         "ExecMainStatus": 0,
         "ActiveState": "inactive",
         "StateChangeTimestamp": f"@{NOW - 20}",
+        "files": 1,
         "size": 64,
         "bytes": 900,
         **changes,
@@ -52,6 +53,7 @@ FAILED = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": 3}
             " minute",
         ),
         ({"size": ""}, "/etc/runbook/logrotate.conf has no size limit"),
+        ({"files": 0}, ""),
         ({"bytes": 90_000_000}, "the log has 85 MB, but should be rotated at 64 MB"),
     ],
 )
@@ -62,6 +64,14 @@ def test_a_rotation_that_does_not_work(changes: dict[str, str | int], fault: str
     assert (row.verdict, row.why) == (
         (Verdict.FAILED, f"node1: {fault}") if fault else (Verdict.HELD, "")
     )
+
+
+def test_the_journal_has_a_bound_of_its_own() -> None:
+    text = "used=16777216\nlimit=4294967296\nfree=8589934592\n"
+    assert log_row({"node1": find_journal_bound(text)}).verdict == Verdict.HELD
+    full = text.replace("free=8589934592", "free=1000")
+    assert "the disk is full before" in log_row({"node1": find_journal_bound(full)}).why
+    assert "has not written its bound" in log_row({"node1": find_journal_bound("")}).why
 
 
 def test_the_largest_log_counts() -> None:
