@@ -66,7 +66,7 @@ class NodeFacts(Protocol):
     """
 
     def traffic(self) -> Mapping[str, EndpointCounts]:
-        """What the edges' exporters count now, all edges together, by requirement id (R17)."""
+        """What the edges' exporters count now, all edges together, by id of the endpoint (R17)."""
         ...
 
     def differences(self) -> Sequence[str]:

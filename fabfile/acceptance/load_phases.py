@@ -1,4 +1,4 @@
-"""The phases of a check in order: reach the service, find the ids, write sessions, offer load."""
+"""The phases of a check in order: reach the service, find the ids, write rows, offer load."""
 
 from __future__ import annotations
 

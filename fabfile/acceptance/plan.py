@@ -67,7 +67,7 @@ FULL = Plan(
     own_list_budget=150,
     proof=True,
     cache_seconds=150,  # about as long as all other phases together
-    cache_gap=66,  # longer than a cache may keep an answer (R16)
+    cache_gap=66,  # longer than a cache may keep an answer
     quic_connections=5,
     quic_each=4,
 )

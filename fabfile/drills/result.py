@@ -44,7 +44,7 @@ class DrillResult:
         seconds: how long it took, repair included.
         rate: requests a second that were offered.
         requests: how many were made.
-        failed: how many failed, by endpoint (a requirement's id, R4 to R16) and kind.
+        failed: how many failed, by endpoint (its id in reports) and kind.
         gap_s: the longest time without any right answer, in seconds.
         detect_s: seconds from the fault until the serving balancer reacted or another edge took
             over; None when neither happened.

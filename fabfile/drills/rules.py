@@ -159,7 +159,7 @@ def fault_was_felt(slow: float) -> Rule:
 
 
 def never_too_old(observed: Observation) -> Bound:
-    """R16: no answer that the edge caches is older than it may be."""
+    """No answer that the edge caches is older than it may be."""
     cached = [endpoint for endpoint in observed.program.endpoints if endpoint.cache]
     if not cached:
         return Bound("oldest cached answer", "nothing is cached", "none", held=True)

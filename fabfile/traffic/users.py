@@ -63,7 +63,7 @@ class UserLoad:
         self.stop()
 
     def stop(self) -> None:
-        """Send no more requests. Returns when all have ended and our sessions are deleted."""
+        """Send no more requests. Returns when all have ended and our rows are deleted."""
         self._stop.set()
         self._thread.join()
 

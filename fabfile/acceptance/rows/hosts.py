@@ -28,7 +28,7 @@ CLOCK_NEXT = "on the host: timedatectl status, then systemctl enable --now syste
 JUDGED_ON_HOSTS = (OBSERVABILITY, DEPLOYMENT, FAST_START, CLOCKS, BOUNDED_LOG)
 
 Counted = Mapping[str, EndpointCounts] | RunbookError | None
-"""What the edges have counted, by requirement id, or why it could not be read; None without access
+"""What the edges have counted, by id of the endpoint, or why it is not known; None without access
 to the hosts."""
 
 
@@ -52,7 +52,7 @@ def host_rows(
     Args:
         facts: access to the hosts; None gives rows that were not tried.
         counted_before: what the edges had counted before the load.
-        answered: how many right answers the check got since then, by requirement id.
+        answered: how many right answers the check got since then, by id of the endpoint.
     """
     if facts is None:
         why = "needs the hosts; only the address of the service was given"

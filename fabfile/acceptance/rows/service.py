@@ -38,7 +38,7 @@ def suspected_missing_indexes(seconds: Mapping[str, Sequence[float]]) -> dict[st
     other query then waits for.
 
     Args:
-        seconds: the times of single-row reads on an idle service, by requirement id.
+        seconds: the times of single-row reads on an idle service, by id of the endpoint.
     """
     medians = {id: percentile_of(sorted(times), 0.5) for id, times in seconds.items() if times}
     fastest = min(medians.values(), default=0.0)

@@ -198,7 +198,7 @@ def test_the_table_says_what_was_found(page: Reader) -> None:
     assert "R20 fast start ready in < 5 s needs the hosts – not tried" in page.text
     assert f"✗ failed R17 figures {EVIL} : {EVIL} is missing Next: fab plan <now>" in page.text
     assert "1 ✓ held 1 ✗ failed 1 – not tried" in page.text
-    assert "Sessions created by this check that still exist: 7." in page.text
+    assert "Rows created by this check that still exist: 7." in page.text
 
 
 def test_a_drill_says_what_was_found(page: Reader) -> None:
