@@ -24,10 +24,14 @@ start)
     echo started >>$dir/starts
     command=$(sed -n 's/^ExecStart=//p' $file)
     environment=$(sed -n 's/^EnvironmentFile=//p' $file)
-    sed -n 's/^BindReadOnlyPaths=[^:]*://p' $file | xargs -r touch # as systemd makes a place
+    # As systemd: a missing place is made, and only the unit sees the copy there.
+    binds=$(sed -n 's/^BindReadOnlyPaths=//p' $file | while IFS=: read -r copy place; do
+        mkdir -p "$(dirname "$place")" && touch "$place"
+        echo "mount --bind $copy $place;"
+    done)
     echo running >$dir/state
     : >$dir/output
-    setsid bash -c "set -a; [ -z '$environment' ] || . '$environment'; set +a
+    setsid unshare --mount bash -c "$binds set -a; [ -z '$environment' ] || . '$environment'; set +a
         if $command; then echo exited >$dir/state; echo success >$dir/result
         else echo exit-code >$dir/result; echo failed >$dir/state; fi" \
         >>$dir/output 2>&1 </dev/null &

@@ -56,7 +56,7 @@ rows = ["items"]
 
 BINARY = """#!/bin/sh
 # Release VERSION: the tables are made by a role of its own, as a program does it.
-echo "release VERSION, token ${#SHOP_TOKEN}"
+echo "release VERSION, token ${#SHOP_TOKEN}, file $(wc -c <"$2")"
 [ VERSION != broken ] || { echo "relation missing: cannot go on" >&2; exit 3; }
 [ ! -e /tmp/units/hold ] || while [ -e /tmp/units/hold ]; do sleep 0.05; done
 psql -qX -h /run/postgresql -U shop shop -c "
@@ -163,7 +163,7 @@ def test_a_secret_reaches_the_migration_by_a_file_of_root(
     assert token not in unit.content  # type: ignore[attr-defined]
     apply(step, database)
     said = (host.files / "tmp/units/output").read_text()
-    assert f"release 104, token {len(token)}\n" in said
+    assert f"release 104, token {len(token)}, file {len(f'token={token}') + 1}\n" in said
 
 
 def test_the_file_that_the_old_release_reads_stays(site: Path, host: Host, database: Link) -> None:
