@@ -8,7 +8,13 @@ from .learning import ProgramHelp
 from .model import Attempt, Hints, Program, Variable
 from .state import SERVICES
 from .strace import Connect
-from .variables import drop_name_ends, is_database_variable, merge_variables, named_variables
+from .variables import (
+    demanded_variable,
+    drop_name_ends,
+    is_database_variable,
+    merge_variables,
+    named_variables,
+)
 
 _POSTGRESQL = next(port for port, name in SERVICES.items() if name == "PostgreSQL")
 
@@ -38,6 +44,7 @@ def collect_hints(
         options=known.options,
         migrate_command=known.migrate_args,
         wants_migration=wants_migration,
+        wants_variable=demanded_variable(last, program.environment) if last and last.code else "",
         packages=known.file.packages,
         missing_libraries=tuple(known.file.missing),
         version=known.version,

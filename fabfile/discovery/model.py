@@ -229,6 +229,8 @@ class Hints:
     migrate_command: tuple[str, ...] | None = None
     wants_migration: str = ""
     """The message with which it asked for one."""
+    wants_variable: str = ""
+    """The environment variable without which it ended."""
     packages: tuple[str, ...] = ()
     """Debian packages of the interpreter and the libraries that it loads."""
     missing_libraries: tuple[str, ...] = ()

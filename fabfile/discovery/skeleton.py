@@ -8,6 +8,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+from ..settings.program_rules import BLANK
 from ..settings.template import render_template
 from .listening import address_choices
 from .model import Facts, Hints, Variable
@@ -127,12 +128,22 @@ def find_files(found: FoundProgram) -> list[FoundFile]:
     config = found.facts.config if found.facts else None
     paths = dict.fromkeys([*([config] if config else []), *found.hints.created])
     files: list[FoundFile] = []
+    taken = {"service.toml"}
     for path in paths:
         template = posixpath.basename(path)
+        if template in taken:
+            template = path.strip("/").replace("/", "-")
+        taken.add(template)
         stem = re.sub(r"\W+", "_", template.partition(".")[0].lower()).strip("_") or "file"
         content = found.hints.default_config if path == config or len(paths) == 1 else ""
-        files.append(FoundFile(stem if files else "main", path, template, content))
+        files.append(FoundFile(stem if files else "main", path, template, _quote_jinja(content)))
     return files
+
+
+def _quote_jinja(content: str) -> str:
+    """Return a template for a file with just this content."""
+    quoted = any(mark in content for mark in ("{{", "{%", "{#"))
+    return f"{{% raw %}}\n{content}{{% endraw %}}\n" if quoted else content
 
 
 def guess_port(hints: Hints) -> int:
@@ -163,6 +174,8 @@ def fill_environment(hints: Hints, port: int, *, served: bool) -> list[tuple[str
         for variable in hints.variables
         if variable.name not in known and is_database_variable(variable.name)
     ]
+    if hints.wants_variable and hints.wants_variable not in {name for name, _, _ in filled}:
+        filled.append((hints.wants_variable, BLANK, "it ends without this variable"))
     if port and not any("listen.port" in text for _, text, _ in filled):
         for choice in address_choices((), filter(_is_out_of_reach, hints.variables), port)[:1]:
             if choice.given:

@@ -103,11 +103,12 @@ def _write_folder(settings: Settings, ended: FoundProgram) -> list[str]:
 
 
 def _say_what_next(out: Console, settings: Settings, ended: FoundProgram) -> None:
+    """Print where the file is, and what its reader has to do."""
     file = settings.program_folder / "service.toml"
     if ended.problem:
-        out.print(f"It did not serve: {ended.problem}", markup=False)
-    out.print(f"wrote {file}", markup=False)
-    out.print(f"  next: edit {file} (it marks what is missing with FILL IN)", markup=False)
+        out.print(f"The program did not serve: {ended.problem}", markup=False)
+    out.print(f"Written: {file}", markup=False)
+    out.print(f"  next: edit {file}: FILL IN and CHECK mark what a person must say", markup=False)
 
 
 def _pick_node(settings: Settings, names: Sequence[str]) -> Node:

@@ -12,6 +12,20 @@ from .service import Service
 Rule = Callable[[Service], Iterator[Refusal]]
 
 
+BLANK = "FILL IN"
+"""What `fab app.discover --write` leaves where only a person knows the value."""
+
+
+def refuse_blanks(service: Service) -> Iterator[Refusal]:
+    """Variables whose value nobody has filled in yet."""
+    for name, text in service.start.environment.items():
+        if BLANK in text:
+            yield Refusal(
+                f"start.environment.{name} must be the value that the program wants, not {text!r}",
+                "discovery could not find it, and the program does not start without it",
+            )
+
+
 def refuse_unsupported_nodes(service: Service) -> Iterator[Refusal]:
     """A single writer, and clients that are tied to a node."""
     nodes = service.nodes
@@ -118,6 +132,7 @@ def _repeated(values: Iterable[str]) -> list[str]:
 
 
 PROGRAM_RULES: tuple[Rule, ...] = (
+    refuse_blanks,
     refuse_unsupported_nodes,
     refuse_wrong_settings,
     refuse_double_files,

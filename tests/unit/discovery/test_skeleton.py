@@ -123,6 +123,17 @@ def test_files_and_folders_that_it_uses(tmp_path: Path) -> None:
     assert "the Debian package of libodd.so.1" in text
 
 
+def test_templates_of_files_with_awkward_names(tmp_path: Path) -> None:
+    created = ("/etc/feeds/service.toml", "/etc/a.conf", "/srv/a.conf")
+    hints = Hints(created=created, default_config="greeting: {{ name }}\n")
+    facts = replace(FACTS, config=created[0])
+    service = read(tmp_path, FoundProgram(hints, facts))
+    templates = [file.template for file in service.files]
+    assert templates == ["etc-feeds-service.toml", "a.conf", "srv-a.conf"]
+    kept = (tmp_path / templates[0]).read_text()
+    assert kept == "{% raw %}\ngreeting: {{ name }}\n{% endraw %}\n"
+
+
 def test_pages_of_a_program_that_answers_everything() -> None:
     """Then the status says nothing: a text of the page is needed."""
     page = "<html><title>Jobs</title>" + "x" * 50

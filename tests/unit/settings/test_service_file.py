@@ -177,6 +177,11 @@ def test_a_file_that_is_none(folder: Path) -> None:
 Rule = Callable[[Service], object]
 REFUSED: list[tuple[Rule, tuple[str, str], str]] = [
     (
+        program_rules.refuse_blanks,
+        ("[start]", '[start.environment]\nTOKEN = "FILL IN"\n[start]'),
+        "start.environment.TOKEN must be the value that the program wants, not 'FILL IN'",
+    ),
+    (
         program_rules.refuse_unsupported_nodes,
         ("[load]", '[nodes]\nactive = "one"\n[load]'),
         'nodes.active = "one" is not supported yet; allowed is "all"',
