@@ -6,6 +6,10 @@ from ast import literal_eval
 from configparser import ConfigParser
 from typing import NamedTuple
 
+IDLE_SECONDS = 35.0
+"""Seconds in which the requests at a drained node must end, unless the configuration gives more:
+an answer may take 30."""
+
 USUAL_BUSY = (429, 503)
 """HTTP statuses with which an app at its limit refuses a request."""
 
@@ -61,6 +65,8 @@ class Config(NamedTuple):
     """The file by which a deploy locks the node."""
     runtime_folder: str
     """Folder for the metrics and the `busy` mark."""
+    idle_seconds: float = IDLE_SECONDS
+    """How long the requests at a drained node may take."""
 
 
 def parse_config(text: str) -> Config:
@@ -95,6 +101,7 @@ def parse_config(text: str) -> Config:
         database_name=database["name"],
         lock_file=node["lock"],
         runtime_folder=node["run"],
+        idle_seconds=float(app.get("idle", str(IDLE_SECONDS))),
     )
 
 

@@ -11,9 +11,6 @@ from .edges import EdgeClient
 from .model import Act, AppObservation, Decision, EdgeReport
 from .restart import restart_unit
 
-IDLE_SECONDS = 35.0
-"""Seconds in which the requests at a drained node must end; the longest answer may take 30."""
-
 UP_SECONDS = 15.0
 """Seconds in which the balancers should see the node up again."""
 
@@ -88,9 +85,10 @@ class Maintenance:
             cap = diagnosis.NO_TIME_SHARE * self.config.memory_max
             return probe.read_rss(observation.pid) >= cap or self._is_idle(views)
 
-        if not self._wait_until(may_restart, IDLE_SECONDS):
+        if not self._wait_until(may_restart, self.config.idle_seconds):
             raise MaintenanceFailed(
-                f"requests are still in flight {IDLE_SECONDS:.0f} s after it was drained"
+                f"requests are still in flight {self.config.idle_seconds:.0f} s after it was"
+                " drained"
             )
 
     def _is_idle(self, views: Sequence[EdgeReport]) -> bool:

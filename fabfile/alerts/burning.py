@@ -52,7 +52,8 @@ def rate_rules(service: Service) -> Iterator[RecordRule]:
             )
             for bound in sorted({one.within for one in slow})
         ]
-        yield RecordRule(name_rate("slow", window), " or ".join(parts))
+        if parts:
+            yield RecordRule(name_rate("slow", window), " or ".join(parts))
 
 
 def _slow_rate(names: str, bound: float, window: str) -> str:
@@ -130,7 +131,7 @@ def _describe(objective: Objective, window: BurnWindow) -> AlertRule:
         f"{share} of the users of {title} {happens}, over {window.long}; in the last {RAW[0]}:"
         f" {now} (promised: {promise})",
         "fab incident.triage",
-        {"requirement": objective.endpoint.requirement, "window": window.long},
+        {"requirement": objective.endpoint.id, "window": window.long},
     )
 
 

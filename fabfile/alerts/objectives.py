@@ -84,4 +84,4 @@ def service_objectives(service: Service) -> Iterator[Objective]:
                 endpoint, 1 - endpoint.cache.within_share, endpoint.cache.within_seconds
             )
         elif service.find_kind(endpoint) in TIMED_KINDS:
-            yield Objective(endpoint, 1 - IN_TIME, service.load.p90_ms / 1000)
+            yield Objective(endpoint, 1 - IN_TIME, service.latency_bound(endpoint))

@@ -21,8 +21,8 @@ from .haproxy import (
 from .haproxy_stats import Server
 
 IDLE_SECONDS = 30.0
-"""A drained node must finish its requests within this time: the longest answer, the session list,
-may take as long."""
+"""A drained node must finish its requests within this time, or within that of the slowest endpoint.
+It is restarted only when it has none in flight: a program may break them off on SIGTERM."""
 
 LEFTOVER_UP_SECONDS = 5.0
 """A deploy waits this long for a node that it found drained and undrained. A node that is not up by
@@ -47,9 +47,11 @@ class Balancer(BalancerView):
             RunbookError: no other node serves, or requests are still in flight after IDLE_SECONDS.
         """
         self.keep_out(node, why)
-        if not wait_until(lambda: self._is_idle(node), seconds=IDLE_SECONDS, every=0.1):
+        slowest = (endpoint.timeout for endpoint in self.settings.program.endpoints)
+        seconds = max(IDLE_SECONDS, *slowest)
+        if not wait_until(lambda: self._is_idle(node), seconds=seconds, every=0.1):
             raise RunbookError(
-                f"{node} still has requests in flight {IDLE_SECONDS:.0f} s after it was drained",
+                f"{node} still has requests in flight {seconds:.0f} s after it was drained",
                 "a restart now would break these requests",
                 f"fab status; then again, or undrain the node: fab -H {node} undrain",
             )

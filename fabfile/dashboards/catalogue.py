@@ -16,7 +16,7 @@ def list_dashboards(service: Service) -> tuple[Dashboard, ...]:
         service_dashboard(service),
         nodes_dashboard(),
         edges_dashboard(service),
-        database_dashboard(service),
+        *([database_dashboard(service)] if service.database else []),
         cache_dashboard(service),
     )
 

@@ -14,12 +14,12 @@ BUDGET_DAYS = 7
 
 def endpoint_bound(service: Service, endpoint: Endpoint) -> float:
     """Seconds within which nine of ten answers must come."""
-    return endpoint.cache.within_seconds if endpoint.cache else service.load.p90_ms / 1000
+    return endpoint.cache.within_seconds if endpoint.cache else service.latency_bound(endpoint)
 
 
 def shown_endpoints(service: Service) -> tuple[Endpoint, ...]:
-    """Those that a requirement speaks of, in the service's order."""
-    return tuple(endpoint for endpoint in service.endpoints if endpoint.requirement)
+    """The measured endpoints, in the service's order."""
+    return tuple(endpoint for endpoint in service.endpoints if endpoint in service.measured)
 
 
 def _failed_share(window: str, only: str = "") -> str:
@@ -107,28 +107,17 @@ def _service_graphs(service: Service) -> tuple[Graph, ...]:
 def cache_dashboard(service: Service) -> Dashboard:
     """How old kept answers are, and how long certificates last."""
     days = "(probe_ssl_earliest_cert_expiry - time()) / 86400"
-    age = "time() - runbook_cache_asked_seconds"
+    tiles, graphs = _cache_parts(service)
     return Dashboard(
         "cache",
         "Cache and certificates",
         "Is anything too old?",
         (
-            Tile(
-                "newest kept answer",
-                "s",
-                f"min({age})",
-                bad_above=float(service.cache.max_age),
-            ),
+            *tiles,
             Tile("certificate ends in", "d", f"min({days})", bad_below=CERTIFICATE_WARN_DAYS),
         ),
         (
-            curve(
-                "Age of the newest kept answer",
-                "s",
-                "{{host}}",
-                age,
-                bound=float(service.cache.max_age),
-            ),
+            *graphs,
             curve(
                 "Days until the certificate ends",
                 "d",
@@ -151,3 +140,14 @@ def cache_dashboard(service: Service) -> Dashboard:
             ),
         ),
     )
+
+
+def _cache_parts(service: Service) -> tuple[tuple[Tile, ...], tuple[Graph, ...]]:
+    """Tiles and graphs of the cache; none if no endpoint has one."""
+    if not service.caches:
+        return (), ()
+    age = "time() - runbook_cache_asked_seconds"
+    bound = float(min(rule.max_age for rule in service.caches))
+    tile = Tile("newest kept answer", "s", f"min({age})", bad_above=bound)
+    graph = curve("Age of the newest kept answer", "s", "{{host}}", age, bound=bound)
+    return (tile,), (graph,)

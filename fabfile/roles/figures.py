@@ -74,7 +74,11 @@ def histogram_bounds(service: Service) -> list[float]:
     The service's own limits are bounds, so that the share of answers within a limit is exact. The
     others make the curves smooth.
     """
-    limits = {service.load.p90_ms / 1000, *(rule.within_seconds for rule in service.caches)}
+    limits = {
+        service.load.p90_ms / 1000,
+        *(service.latency_bound(endpoint) for endpoint in service.endpoints),
+        *(rule.within_seconds for rule in service.caches),
+    }
     return sorted(limits | {0.01, 0.05, 0.1, 0.2, 2.0, 5.0, 15.0})
 
 

@@ -92,6 +92,7 @@ def _healer_config(settings: Settings, node: Node, facts: app.Discovered) -> str
         rule=_health_rule(settings.program.health),
         app=settings.app,
         memory_max=int(memory_max.rstrip("KMGT")) * _BYTES[memory_max.lstrip("0123456789")],
+        slowest=max([0, *(endpoint.timeout for endpoint in settings.program.endpoints)]),
         patience=PATIENCE_FAST_START if facts.reject else PATIENCE_SLOW_START,
         edges=settings.inventory.having("edge"),
         edge_port=settings.edge.healer_port,
