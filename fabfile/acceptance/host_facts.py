@@ -29,10 +29,12 @@ class LogBound:
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """The rows of each table, and the tables without a valid index on `id`."""
+    """The rows of each table, the tables without a valid index on `id`, and the tables that the
+    seed fills (if that is not known: all of them)."""
 
     rows: Mapping[str, int]
     missing_indexes: Sequence[str] = field(default_factory=tuple)
+    seeded: Sequence[str] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True)

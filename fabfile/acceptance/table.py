@@ -56,6 +56,11 @@ def show_outcome_table(outcome: CheckOutcome, console: Console) -> None:
         console.print(line, highlight=False)
 
 
+FOLDED_WIDTHS = {"what": 18, "asked": 15}
+"""Columns whose text goes on in further lines where the console is narrow, with the fewest
+characters in a line."""
+
+
 def requirement_table(outcome: CheckOutcome, width: int = DEFAULT_WIDTH) -> Table:
     """One line for each row, with the columns that fit into `width` characters."""
     from rich import box
@@ -75,7 +80,8 @@ def requirement_table(outcome: CheckOutcome, width: int = DEFAULT_WIDTH) -> Tabl
             "" if column == "verdict" else column,  # a verdict needs no title
             style="dim" if column == "asked" else "",
             justify="right" if column in FIGURE_COLUMNS else "left",
-            no_wrap=column != "asked",
+            no_wrap=column not in FOLDED_WIDTHS,
+            min_width=FOLDED_WIDTHS.get(column),
         )
     for row, following in zip_longest(outcome.rows, outcome.rows[1:]):
         cells = _row_cells(row, outcome.program.load.latency_bound)

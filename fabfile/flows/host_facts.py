@@ -22,6 +22,7 @@ from ..rollout import binary
 from ..rollout.survey import survey_hosts
 from ..rollout.system import PHASES, System
 from ..settings.paths import app_unit
+from ..settings.program import DatabaseNeeds
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from . import curl_http3
@@ -33,10 +34,10 @@ counts as started with the first 200 of the app."""
 SMALL_TABLE = 1000
 """Rows below which PostgreSQL's estimate may be far off, so that the rows are counted."""
 
-ESTIMATED_ROWS = """SELECT relname, greatest(reltuples, 0)::bigint FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"""
+ESTIMATED_ROWS = """SELECT oid::regclass::text, greatest(reltuples, 0)::bigint FROM pg_class
+WHERE relnamespace::regnamespace::text = ANY(%s) AND relkind = 'r'"""
 
-COUNTED_ROWS = """SELECT '{table}', count(*) FROM public."{table}\""""
+COUNTED_ROWS = "SELECT '{table}', count(*) FROM {table}"
 
 
 class HostFacts:
@@ -133,11 +134,13 @@ class HostFacts:
 
         node, name = self.settings.inventory.first_having("postgres"), self.settings.database.name
         steps = postgres.index_steps(self.settings)
+        needs = self.settings.program.database or DatabaseNeeds()
+        seeded = needs.seed.rows if needs.seed else ()
         with (
             open_fleet(self.settings, [node], readonly=True) as fleet,
             connect_database(fleet.link(node), name) as sql,
         ):
-            rows = dict(sql.execute(ESTIMATED_ROWS).fetchall())
+            rows = dict(sql.execute(ESTIMATED_ROWS, [list(needs.schemas)]).fetchall())
             small = [table for table, count in rows.items() if count < SMALL_TABLE]
             for table in small:
                 rows.update(sql.execute(COUNTED_ROWS.format(table=table)).fetchall())
@@ -147,7 +150,7 @@ class HostFacts:
             for step, reading in zip(steps, readings, strict=True)
             if step.decide(reading)
         }
-        return DatabaseFacts(rows, sorted(missing))
+        return DatabaseFacts(rows, sorted(missing), seeded)
 
     def curl_http3(self, url: str, address: str) -> CurlAnswer | None:
         """See `NodeFacts`."""

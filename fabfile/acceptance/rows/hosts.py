@@ -160,7 +160,8 @@ def deploy_row(differences: Sequence[str], data: DatabaseFacts | None) -> Row:
         problems.append(f"{len(differences) - SHOWN_DIFFERENCES} more differences")
     notes = ["no difference to what fab deploy would make"]
     if data:
-        counts = [f"{rows:,} {table}".replace(",", " ") for table, rows in data.rows.items()]
+        filled = {table: rows for table, rows in data.rows.items() if rows > 0}
+        counts = [f"{rows:,} {table}".replace(",", " ") for table, rows in filled.items()]
         notes.append(", ".join(counts))
     next = "fab plan, then fab deploy"
     if data and missing:
@@ -169,9 +170,10 @@ def deploy_row(differences: Sequence[str], data: DatabaseFacts | None) -> Row:
 
 
 def _missing_data(data: DatabaseFacts) -> Iterator[str]:
-    yield from (f"{table} is empty" for table, rows in data.rows.items() if rows <= 0)
+    seeded = data.seeded or list(data.rows)
+    yield from (f"{table} is empty" for table in seeded if data.rows.get(table, 0) <= 0)
     yield from (f"{table} has no valid index on id" for table in data.missing_indexes)
-    if not data.rows:
+    if not data.rows and not data.seeded:
         yield "no table was found"
 
 

@@ -77,6 +77,8 @@ ROWS = {"sessions": 10, "movies": 3}
         ([], DatabaseFacts(ROWS, ["movies"]), "movies has no valid index on id", "inv db.indexes"),
         ([], DatabaseFacts({"movies": 0}), "movies is empty", "inv db.seed"),
         ([], DatabaseFacts({}), "no table was found", "inv db.seed"),
+        ([], DatabaseFacts({**ROWS, "icons": 0}, seeded=("movies",)), "", ""),
+        ([], DatabaseFacts({"icons": 7}, seeded=("movies",)), "movies is empty", "inv db.seed"),
         (["node1: change a"], DatabaseFacts(ROWS), "node1: change a", "fab plan, then fab deploy"),
         (
             list("abcde"),
