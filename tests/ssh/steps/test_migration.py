@@ -19,6 +19,8 @@ from fabfile.engine.postgres import connect_database
 from fabfile.roles.migration import migration_steps
 from fabfile.roles.postgres import access_steps
 from fabfile.roles.seeding import seed_step
+from fabfile.rollout.release_tables import refuse_cut_off, refuse_unmigrated
+from fabfile.rollout.system import System
 from fabfile.settings.settings import Settings
 from fabfile.settings.site_file import load_settings
 from fabfile.steps import run_migration
@@ -260,6 +262,29 @@ def test_a_migration_without_a_way_back(site: Path, host: Host, database: Link) 
     with pytest.raises(RunbookError, match=f"release {first.release} does not work on the tables"):
         apply(first, database)
     assert apply(second, database) == ""
+
+
+def test_a_rollback_across_a_one_way_migration_is_refused(
+    site: Path, host: Host, database: Link
+) -> None:
+    first = migration(site, host, "104")
+    apply(first, database)
+    second = migration(site, host, "132", may_stop=True)
+    refuse_cut_off(second.settings, first.release)
+    apply(replace(second, rule=with_fields(second.rule, compatible="none")), database)
+    refuse_cut_off(second.settings, second.release)
+    with pytest.raises(RunbookError, match=f"release {second.release} changed them for good"):
+        refuse_cut_off(second.settings, first.release)
+
+
+def test_app_nodes_alone_do_not_get_a_release_that_must_migrate_first(
+    site: Path, host: Host, database: Link
+) -> None:
+    settings, binary = shop(site, host, "104")
+    with pytest.raises(RunbookError, match="must migrate first, but one is left out"):
+        refuse_unmigrated(System(settings, binary, None))
+    apply(migration(site, host, "104"), database)
+    refuse_unmigrated(System(settings, binary, None))
 
 
 # -- seeding by SQL
