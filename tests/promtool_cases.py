@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fabfile.alerts.objectives import WINDOWS, Objective, service_objectives
-from fabfile.settings.bingo import SERVICE
+from samples import PROGRAM
 
-OBJECTIVES = list(service_objectives(SERVICE))
+from fabfile.alerts.objectives import WINDOWS, Objective, service_objectives
+
+OBJECTIVES = list(service_objectives(PROGRAM))
 FAST = WINDOWS[0].long
 
 
@@ -80,7 +81,7 @@ def count_of(kind: str) -> int:
 def user_cases() -> list[Case]:
     """What users feel, within minutes."""
     movie = next(
-        one for one in OBJECTIVES if SERVICE.find_kind(one.endpoint) == "read" and not one.within
+        one for one in OBJECTIVES if PROGRAM.find_kind(one.endpoint) == "read" and not one.within
     )
     id = f'requirement="{movie.endpoint.requirement}"'
     page = f'alertname="errors",severity="page",{id}'
@@ -170,7 +171,7 @@ def burst_cases() -> list[Case]:
     movie = next(
         one
         for one in OBJECTIVES
-        if one.kind == "errors" and SERVICE.find_kind(one.endpoint) == "read"
+        if one.kind == "errors" and PROGRAM.find_kind(one.endpoint) == "read"
     )
     few = traffic(movie, "0+1x200", "0x20 5x180")
     cases.append(

@@ -21,11 +21,11 @@ import promtool_cases
 import pytest
 from deployed import Deployed, Load, Variant, assert_unchanged, totals, until
 from labtools import Runner, Ssh
+from samples import PROGRAM
 from sinks import CALLS, MAILS, bodies_at, listening, text_of
 
 from fabfile.dashboards.catalogue import MARKS, list_dashboards
 from fabfile.dashboards.model import WINDOW
-from fabfile.settings.bingo import SERVICE
 from lab import hosts
 from lab.names import Lab
 
@@ -148,7 +148,7 @@ def test_nobody_else_reads_the_figures(watched: Watched, ssh: Ssh) -> None:
 
 def test_what_users_get_is_counted(watched: Watched, ask: Ask) -> None:
     """Answers from the cache as well, with their time; what the cache answers reaches no app."""
-    cached, read = SERVICE.single_of_kind("cached"), SERVICE.of_kind("read")[0]
+    cached, read = PROGRAM.single_of_kind("cached"), PROGRAM.of_kind("read")[0]
     every = f'sum(edge_requests_total{{endpoint=~"{cached.name}|{read.name}"}})'
     in_time = f'sum(edge_request_seconds_bucket{{endpoint="{cached.name}",le="1"}})'
     before, fast = figure(ask(every)), figure(ask(in_time))
@@ -197,11 +197,11 @@ MAY_BE_EMPTY = {
     "Errors by endpoint",
     "Found in memory",
     "Restarts by healers, by cause",
-    *(one.title for one in SERVICE.endpoints if one.prefix.rstrip("/") not in ASKED),
+    *(one.title for one in PROGRAM.endpoints if one.prefix.rstrip("/") not in ASKED),
     *(
         one.title
-        for one in SERVICE.endpoints
-        if one.method != "GET" or SERVICE.find_kind(one) == "list"
+        for one in PROGRAM.endpoints
+        if one.method != "GET" or PROGRAM.find_kind(one) == "list"
     ),
 }
 """Graphs that show nothing while nothing fails, no healer acts, and nobody asks an endpoint."""
@@ -210,7 +210,7 @@ MAY_BE_EMPTY = {
 def test_every_graph_has_figures(watched: Watched, page: str) -> None:
     """Each query is understood, and after some load all but a few answer."""
     with Load(watched.lab.floating):
-        for board in list_dashboards(SERVICE):
+        for board in list_dashboards(PROGRAM):
             for tile in board.tiles:
                 until(lambda t=tile: bool(ask_page(page, t.query)), tile.title, 60)  # type: ignore[misc]
             for graph in board.graphs:
@@ -231,7 +231,7 @@ def test_a_browser_shows_the_dashboards(page: str, size: str, tmp_path: Path) ->
     """Desktop and phone: numbers, curves, and no trouble."""
     chromium = shutil.which("chromium")
     assert chromium, "Chromium is missing: apt-get install chromium (./run test does it)"
-    for board in list_dashboards(SERVICE):
+    for board in list_dashboards(PROGRAM):
         command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         command += [f"--user-data-dir={tmp_path}", f"--window-size={size}"]
         command += ["--virtual-time-budget=8000", "--dump-dom", f"{page}#{board.name}/15m"]

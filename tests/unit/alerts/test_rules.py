@@ -11,7 +11,7 @@ import yaml
 from msgspec import structs
 from places import PROJECT
 from promtool_cases import CAUSES
-from samples import watched_site
+from samples import PROGRAM, watched_site
 
 import fabfile
 import tasks
@@ -20,9 +20,8 @@ from fabfile.alerts.objectives import WINDOWS, service_objectives
 from fabfile.alerts.rulefile import render_rules
 from fabfile.roles.figures import histogram_bounds
 from fabfile.roles.monitoring import UNIT_PAGES
-from fabfile.settings.bingo import SERVICE
 
-OBJECTIVES = list(service_objectives(SERVICE))
+OBJECTIVES = list(service_objectives(PROGRAM))
 
 
 def read_rules() -> dict[str, list[dict[str, Any]]]:
@@ -38,7 +37,7 @@ def test_every_promise_is_watched() -> None:
     watched = {(one.endpoint.requirement, one.kind) for one in OBJECTIVES}
     timed = {"R4", "R5", "R6", "R7", "R8", "R16"}
     assert watched == {
-        *((id, "errors") for id in SERVICE.by_requirement if id != "R19"),
+        *((id, "errors") for id in PROGRAM.by_requirement if id != "R19"),
         *((id, "slow") for id in timed),
     }
 
@@ -57,14 +56,14 @@ def test_a_tenth_of_errors_is_above_the_fastest_limit() -> None:
 
 def test_each_bound_is_a_bound_of_the_histogram() -> None:
     """So a share needs no interpolation."""
-    assert {one.within for one in OBJECTIVES if one.within} <= set(histogram_bounds(SERVICE))
+    assert {one.within for one in OBJECTIVES if one.within} <= set(histogram_bounds(PROGRAM))
 
 
 def test_the_rules_follow_the_service() -> None:
     other = structs.replace(
-        SERVICE,
-        load=structs.replace(SERVICE.load, p90_ms=250),
-        endpoints=tuple(structs.replace(one, name=f"x_{one.name}") for one in SERVICE.endpoints),
+        PROGRAM,
+        load=structs.replace(PROGRAM.load, p90_ms=250),
+        endpoints=tuple(structs.replace(one, name=f"x_{one.name}") for one in PROGRAM.endpoints),
     )
     text = " ".join(rule.expression for rule in [*rate_rules(other), *burn_rules(other)])
     assert 'le="0.25"' in text
@@ -76,7 +75,7 @@ def test_no_rule_names_a_path_by_hand() -> None:
     files = [*PROJECT.glob("fabfile/alerts/*.py"), *PROJECT.glob("configs/monitoring/*")]
     text = " ".join(path.read_text() for path in files)
     assert len(files) > 15
-    assert not re.findall("|".join(re.escape(one.path) for one in SERVICE.endpoints[:-1]), text)
+    assert not re.findall("|".join(re.escape(one.path) for one in PROGRAM.endpoints[:-1]), text)
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from samples import PROGRAM
 
 from fabfile.control.haproxy_stats import Server, parse_stat
-from fabfile.settings.bingo import SERVICE
 
 HEAD = (
     "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,"
@@ -66,4 +66,4 @@ def test_up(status: str, up: bool) -> None:
 
 
 def test_endpoints_have_names_of_their_own() -> None:
-    assert len({endpoint.name for endpoint in SERVICE.endpoints}) == len(SERVICE.endpoints)
+    assert len({endpoint.name for endpoint in PROGRAM.endpoints}) == len(PROGRAM.endpoints)

@@ -13,15 +13,15 @@ from itertools import combinations
 
 import pytest
 from places import PROJECT
+from samples import PROGRAM
 
 from fabfile.dashboards.catalogue import MARKS, list_dashboards
 from fabfile.dashboards.grafana import COLUMNS, UNITS, dashboard_json, provisioning
 from fabfile.dashboards.model import WINDOW
 from fabfile.dashboards.page import QUESTIONS, make_server, page_files
 from fabfile.dashboards.service_board import endpoint_bound, shown_endpoints
-from fabfile.settings.bingo import SERVICE
 
-DASHBOARDS = list_dashboards(SERVICE)
+DASHBOARDS = list_dashboards(PROGRAM)
 LIBRARY = {"dygraph.min.js": b"// charts", "dygraph.min.css": b"/* charts */"}
 QUERIES = [
     *(tile.query for board in DASHBOARDS for tile in board.tiles),
@@ -32,15 +32,15 @@ QUERIES = [
 
 def test_each_endpoint_of_a_requirement_has_a_graph_with_its_bound() -> None:
     graphs = {graph.title: graph for board in DASHBOARDS for graph in board.graphs}
-    assert len(shown_endpoints(SERVICE)) > 8
-    for endpoint in shown_endpoints(SERVICE):
-        assert graphs[endpoint.title].bound == endpoint_bound(SERVICE, endpoint)
+    assert len(shown_endpoints(PROGRAM)) > 8
+    for endpoint in shown_endpoints(PROGRAM):
+        assert graphs[endpoint.title].bound == endpoint_bound(PROGRAM, endpoint)
 
 
 def test_the_kept_answer_has_a_bound_of_its_own() -> None:
-    bounds = {one.name: endpoint_bound(SERVICE, one) for one in SERVICE.endpoints}
-    assert bounds[SERVICE.single_of_kind("cached").name] == SERVICE.cache.within_seconds
-    assert bounds[SERVICE.single_of_kind("health").name] == SERVICE.load.p90_ms / 1000
+    bounds = {one.name: endpoint_bound(PROGRAM, one) for one in PROGRAM.endpoints}
+    assert bounds[PROGRAM.single_of_kind("cached").name] == PROGRAM.cache.within_seconds
+    assert bounds[PROGRAM.single_of_kind("health").name] == PROGRAM.load.p90_ms / 1000
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -52,14 +52,14 @@ def test_brackets_of_a_query_match(query: str) -> None:
 
 def test_nothing_names_a_path_of_the_service_by_hand() -> None:
     sources = [*PROJECT.glob("fabfile/dashboards/*.py"), *PROJECT.glob("configs/dashboard/*")]
-    paths = {one.prefix.rstrip("/") for one in SERVICE.endpoints} - {""}
+    paths = {one.prefix.rstrip("/") for one in PROGRAM.endpoints} - {""}
     for source in sources:
         text = source.read_text()
         assert [path for path in paths if path in text] == [], source
 
 
 def test_the_page_loads_nothing_from_another_host() -> None:
-    files = page_files(SERVICE, "lab0", LIBRARY)
+    files = page_files(PROGRAM, "lab0", LIBRARY)
     for path, content in files.items():
         assert not re.search(rb"(src|href)=.?(https?:)?//|@import|url\(", content), path
     wanted = re.findall(r'(?:src|href)="([^"]+)"', files["/"].decode())
@@ -67,7 +67,7 @@ def test_the_page_loads_nothing_from_another_host() -> None:
 
 
 def test_the_page_gets_dashboards_and_marks_as_json() -> None:
-    script = page_files(SERVICE, "lab0", LIBRARY)["/dashboards.js"].decode()
+    script = page_files(PROGRAM, "lab0", LIBRARY)["/dashboards.js"].decode()
     values = dict(re.findall(r"(?m)^const (\w+) = (.*);$", script))
     assert [one["name"] for one in json.loads(values["DASHBOARDS"])] == [
         board.name for board in DASHBOARDS
@@ -99,7 +99,7 @@ def prometheus() -> Iterator[int]:
 @pytest.fixture
 def page(prometheus: int) -> Iterator[str]:
     """The page's own server; its address."""
-    files = page_files(SERVICE, "lab0", LIBRARY)
+    files = page_files(PROGRAM, "lab0", LIBRARY)
     with make_server(0, files, prometheus) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -107,7 +107,7 @@ def page(prometheus: int) -> Iterator[str]:
 
 
 def test_every_file_is_served_with_its_kind(page: str) -> None:
-    for path in page_files(SERVICE, "lab0", LIBRARY):
+    for path in page_files(PROGRAM, "lab0", LIBRARY):
         with urllib.request.urlopen(page + path) as answer:
             kind = {"js": "javascript", "css": "css"}.get(path.rpartition(".")[2], "html")
             assert kind in answer.headers["Content-Type"]
@@ -128,7 +128,7 @@ def test_nothing_else_of_prometheus_is_reached(page: str, path: str) -> None:
 
 
 def test_a_lost_prometheus_is_an_answer_with_the_reason() -> None:
-    files = page_files(SERVICE, "lab0", LIBRARY)
+    files = page_files(PROGRAM, "lab0", LIBRARY)
     with make_server(0, files, 9) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}{QUESTIONS[0]}?query=up"

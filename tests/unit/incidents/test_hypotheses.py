@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from samples import site
+from samples import PROGRAM, site
 
 from fabfile.console.next_step import PAGES_ONLY
 from fabfile.control.clocks import ClockOffset
@@ -24,7 +24,6 @@ from fabfile.incidents.probes import BALANCER, DATABASE, MEMORY, evidence_probes
 from fabfile.menu.incidents import NAMES
 from fabfile.records.log_line import LogLine
 from fabfile.records.past_act import DONE, PastAct
-from fabfile.settings.bingo import SERVICE
 
 RUNBOOK = Path(__file__).parents[3] / "docs/runbook"
 
@@ -55,10 +54,10 @@ def test_a_missing_index_is_named() -> None:
     assert (cause.name, cause.host) == ("db-slow", "db1")
     assert "a is missing" in cause.evidence
     assert "b is" not in cause.evidence
-    valid = [{"index": name, "state": "valid"} for name in index_names(SERVICE)]
+    valid = [{"index": name, "state": "valid"} for name in index_names(PROGRAM)]
     assert valid
     assert judge_indexes(valid) == []
-    assert all(name in index_query(SERVICE) for name in index_names(SERVICE))
+    assert all(name in index_query(PROGRAM) for name in index_names(PROGRAM))
 
 
 def test_a_session_that_blocks_is_named_with_the_command_that_ends_it() -> None:
@@ -129,8 +128,8 @@ def test_an_app_near_its_memory_limit_is_a_leak() -> None:
 
 
 def test_a_node_that_answers_late_now_is_slow() -> None:
-    name = next(one.name for one in SERVICE.endpoints if SERVICE.find_kind(one) == "read")
-    cached = next(one.name for one in SERVICE.endpoints if SERVICE.find_kind(one) == "cached")
+    name = next(one.name for one in PROGRAM.endpoints if PROGRAM.find_kind(one) == "read")
+    cached = next(one.name for one in PROGRAM.endpoints if PROGRAM.find_kind(one) == "cached")
 
     def evidence(*rows: str) -> Evidence:
         csv = "\n".join(("# pxname,svname,rate,rtime", *rows))

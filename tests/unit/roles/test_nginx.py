@@ -7,14 +7,13 @@ import re
 from dataclasses import replace
 
 import pytest
-from samples import MATERIAL, NODES, site
+from samples import MATERIAL, NODES, PROGRAM, site
 
 from fabfile.engine.command import Shell
 from fabfile.engine.errors import RunbookError
 from fabfile.engine.shell import Reading
 from fabfile.engine.step import Step
 from fabfile.roles import nginx
-from fabfile.settings.bingo import SERVICE
 from fabfile.settings.settings import Settings
 from fabfile.steps.http3 import Http3Answers, Http3Possible
 
@@ -89,7 +88,7 @@ def test_only_what_bears_a_deadline_is_kept() -> None:
         "/long_dummy"
     ]
     assert not re.search(r"proxy_cache_valid|proxy_cache_use_stale (?!off)", text)
-    kept = [(endpoint.path, endpoint.cache.ttl) for endpoint in SERVICE.endpoints if endpoint.cache]
+    kept = [(endpoint.path, endpoint.cache.ttl) for endpoint in PROGRAM.endpoints if endpoint.cache]
     # Whole seconds, and the second that nginx itself rounds to: 55 is 56 at most, and a clock may
     # be 4 s behind.
     assert kept == [("/long_dummy", 55)]

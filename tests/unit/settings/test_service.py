@@ -6,10 +6,10 @@ import json
 
 import pytest
 from places import PROJECT
+from samples import PROGRAM
 
 from fabfile.control.counters import backends_by_requirement
 from fabfile.roles.backends import Backend, make_backend
-from fabfile.settings.bingo import SERVICE
 
 FABFILE = PROJECT / "fabfile"
 OWN_WORDS = (
@@ -33,15 +33,15 @@ def test_only_the_settings_know_the_programs_calls(word: str) -> None:
 
 
 def test_each_requirement_has_one_endpoint_and_one_backend() -> None:
-    named = [endpoint.requirement for endpoint in SERVICE.endpoints if endpoint.requirement]
-    assert list(SERVICE.by_requirement) == sorted(named, key=lambda id: int(id[1:]))
-    backends = backends_by_requirement(SERVICE)
+    named = [endpoint.requirement for endpoint in PROGRAM.endpoints if endpoint.requirement]
+    assert list(PROGRAM.by_requirement) == sorted(named, key=lambda id: int(id[1:]))
+    backends = backends_by_requirement(PROGRAM)
     assert list(backends) == [*(f"R{number}" for number in range(4, 14)), "R19"]
     assert len(set(backends.values())) == len(backends)
 
 
 def test_backends_speak_haproxys_words() -> None:
-    made = {endpoint.name: make_backend(SERVICE, endpoint) for endpoint in SERVICE.endpoints}
+    made = {endpoint.name: make_backend(PROGRAM, endpoint) for endpoint in PROGRAM.endpoints}
     lost = "conn-failure empty-response"
     assert made["long_dummy"] == Backend(
         "ep_long_dummy",
@@ -64,16 +64,16 @@ def test_backends_speak_haproxys_words() -> None:
 
 
 def test_every_value_in_a_path_is_known() -> None:
-    for endpoint in SERVICE.endpoints:
+    for endpoint in PROGRAM.endpoints:
         if endpoint.value:
-            rule = SERVICE.values[endpoint.value]
+            rule = PROGRAM.values[endpoint.value]
             assert rule.last > 0 or rule.created_by
             assert endpoint.fill_path(7) == f"{endpoint.prefix}7"
 
 
 def test_no_usual_operation_is_a_fault() -> None:
     poison = {
-        json.loads(fault.request.body)["operation"] >> 32 for fault in SERVICE.faults.values()
+        json.loads(fault.request.body)["operation"] >> 32 for fault in PROGRAM.faults.values()
     }
     assert poison == {3, 4, 5}
-    assert SERVICE.values["small"].last < 1 << 32
+    assert PROGRAM.values["small"].last < 1 << 32
