@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from .learning import ProgramHelp
 from .model import Attempt, Destination, Facts, Program
 from .output import notable_lines
-from .paths import config_rank, is_shared, is_system
+from .paths import config_rank, is_shared, is_system, is_temporary
 from .strace import PENDING, Bind, Connect, Event, Touch
 
 _OUTPUT_LINES = 20
@@ -114,7 +114,7 @@ def _own_directories(own: Iterable[Touch], started_in: str) -> tuple[str, ...]:
     """Return where it starts, creates files, lists or changes into, without shared directories."""
     found = {started_in} | {posixpath.dirname(event.path) for event in own if event.create}
     found |= {event.path for event in own if event.directory or event.call == "chdir"}
-    return tuple(sorted(path for path in found if not is_shared(path)))
+    return tuple(sorted(path for path in found if not is_shared(path) and not is_temporary(path)))
 
 
 def _outbound_calls(events: Iterable[Event]) -> list[Connect]:

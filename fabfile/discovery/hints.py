@@ -52,6 +52,7 @@ def collect_hints(
         args=args,
         added_args=args[len(program.args) :],
         directory=program.directory,
+        port=last.ports[0].port if last and last.ports else 0,
         environment=dict(added),
         created=created,
         default_config=known.default_config or "",

@@ -41,7 +41,9 @@ def address_choices(
     then what is called like an address; an option before a variable."""
     ranked: list[tuple[int, AddressChoice]] = []
     for option in options:
-        if option.argument and _names_address(option.words):
+        if option.argument and f"127.0.0.1:{port}" in option.description and not option.default:
+            ranked.append((0, AddressChoice(args=(option.name, f"{_WIDE}:{port}"))))
+        elif option.argument and _names_address(option.words):
             for value in _wide_values(option.default, option.words, port):
                 choice = AddressChoice(args=(option.name, value))
                 ranked.append((0 if _LOCAL.search(option.default) else 2, choice))

@@ -242,6 +242,8 @@ class Hints:
     """Those of them that discovery added."""
     directory: str = "/"
     """Where the last attempt was started."""
+    port: int = 0
+    """Where the last attempt listened; 0: nowhere."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What discovery added to its environment: texts for the service file, without secrets."""
     created: tuple[str, ...] = ()

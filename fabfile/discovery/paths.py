@@ -35,6 +35,11 @@ def is_shared(path: str) -> bool:
     return bool(_SHARED.match(path))
 
 
+def is_temporary(path: str) -> bool:
+    """Whether a path is in a folder for temporary files: the program makes it anew each time."""
+    return path.startswith(("/tmp/", "/var/tmp/", "/dev/shm/"))
+
+
 def config_rank(path: str) -> int:
     """Return how likely a path is a configuration by its name; 0 is unlikely."""
     name = basename(path).lower()

@@ -104,9 +104,10 @@ def describe_start(found: FoundProgram) -> dict[str, Any]:
         "seconds": facts.seconds if facts else None,
         "environment": environment,
         "variables": [show_variable(variable) for variable in others],
-        "config_options": [o.name for o in hints.options if o.argument and "config" in o.words],
+        "config_options": [o.name for o in hints.options if o.argument and "config" in o.words][:1],
         "port": port,
         "directories": facts.directories if facts else (),
+        "logs": facts.logs if facts else (),
     }
 
 
@@ -147,9 +148,10 @@ def _quote_jinja(content: str) -> str:
 
 
 def guess_port(hints: Hints) -> int:
-    """Return the port of a program that did not serve, by its help and its defaults; 0 if neither
-    names one."""
-    found = [
+    """Return the port of a program that no edge can reach, by its last attempt, its help or its
+    defaults; 0 if none of them names one."""
+    found = [hints.port] if hints.port else []
+    found += [
         int(place[1])
         for variable in hints.variables
         if _LISTENS.search(variable.name) and (place := _PLACE.fullmatch(variable.value))

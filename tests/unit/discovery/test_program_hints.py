@@ -214,6 +214,8 @@ def test_ways_to_another_address() -> None:
         ("--listen", "0.0.0.0:80"),
         ("--listen", "0.0.0.0"),
     ]
+    told = read_options("      --http string   TCP address (otherwise - default to 127.0.0.1:80)\n")
+    assert [choice.args for choice in address_choices(told, (), 80)] == [("--http", "0.0.0.0:80")]
     assert address_choices(read_options("  --grpc-listen A\n  --database-host H\n"), (), 80) == ()
     assert name_address_ways(read_options(URFAVE), dump) == ("--listen-http", "LISTEN_ADDR")
 

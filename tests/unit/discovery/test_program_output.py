@@ -159,6 +159,7 @@ SERVED = """\
 1 1.2 openat(AT_FDCWD</>, "/opt/log/ab/main.log", O_WRONLY|O_CREAT|O_APPEND, 0644) = \
 3</opt/log/ab/main.log>
 1 1.3 openat(AT_FDCWD</>, "/var/log/all.log", O_WRONLY|O_CREAT|O_APPEND, 0644) = 3</var/log/all.log>
+1 1.3 openat(AT_FDCWD</>, "/tmp/x-1234/lib.so", O_WRONLY|O_CREAT, 0755) = 3</tmp/x-1234/lib.so>
 1 1.4 connect(4<socket:[1]>, {sa_family=AF_INET, sin_port=htons(5432), \
 sin_addr=inet_addr("10.0.0.5")}, 16) = 0
 1 1.5 connect(4<socket:[2]>, {sa_family=AF_INET, sin_port=htons(80), \
@@ -189,7 +190,8 @@ def test_facts_of_a_serving_run() -> None:
     found = served()
     assert (found.config, found.files) == ("/opt/x/config.yaml", ("/etc/lab.conf",))
     assert found.logs == ("/opt/log/ab/main.log", "/var/log/all.log")
-    assert found.directories == ("/opt/log/ab",)  # /var/log belongs to everybody
+    # /var/log belongs to everybody, and what is in /tmp is made anew at each start.
+    assert found.directories == ("/opt/log/ab",)
     assert found.reject == (Destination("203.0.113.9", 80),)
     assert refused_calls(parse_trace(SERVED.splitlines())) == (
         ("203.0.113.9", 80),

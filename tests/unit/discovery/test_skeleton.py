@@ -150,6 +150,7 @@ def test_ports_by_default() -> None:
     option = Option(("--port", "-p"), argument=True, default="3000")
     assert guess_port(Hints(options=(option,))) == 3000
     assert guess_port(FEEDS) == 8080
+    assert guess_port(replace(FEEDS, port=8090)) == 8090
     low = Variable("NOTE_LISTEN_HTTP", "its help", ":80")
     assert guess_port(Hints(variables=(low,))) == 8080  # its user may not open port 80
     assert guess_port(Hints(variables=(Variable("BASE_URL", "", "http://x:99"),))) == 0
