@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ..control.site_front import find_front
 from ..engine.problem import Problem
+from ..roles.health_page import list_headers
 from ..settings.settings import Settings
 
 CONNECT_SECONDS = 1.0
@@ -86,7 +87,8 @@ def try_connection(address: str, port: int) -> str:
 
 def _check_answer(settings: Settings) -> Iterator[Problem]:
     """Yield a problem if the app answers a 5xx, or nothing, through the edges."""
-    url, path = urlsplit(settings.service), settings.program.health.live.path
+    url, page = urlsplit(settings.service), settings.program.health.live
+    path = page.path
     if not url.hostname:
         return
     names: Sequence[str] = [node.name for node in settings.inventory.having("app")]
@@ -98,7 +100,7 @@ def _check_answer(settings: Settings) -> Iterator[Problem]:
         else http.client.HTTPConnection(url.hostname, url.port, timeout=ANSWER_SECONDS)
     )
     try:
-        connection.request("GET", path)
+        connection.request(page.method, path, page.content or None, list_headers(page))
         status = connection.getresponse().status
         sentence = f"users get {status} from {settings.service}{path}" if status >= 500 else ""
     except (OSError, http.client.HTTPException) as error:

@@ -6,7 +6,6 @@ their end are enough, the argument is the path. Else the script has each call by
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -138,5 +137,6 @@ def _value_word(rule: ValueRule) -> str:
     if rule.one_of:
         return quote_bash(rule.one_of[0])
     if rule.text:
-        return quote_bash(re.sub(r"\{uuid\}", "gate-", rule.text)) + '"$2"'
+        text = rule.text.replace("{uuid}", "gate-").replace("{time}", "2000-01-01T00:00:00Z")
+        return quote_bash(text) + '"$2"'
     return f'"$(({rule.first} + $2 - 1))"' if rule.first > 1 else '"$2"'

@@ -74,6 +74,17 @@ def refuse_double_files(service: Service) -> Iterator[Refusal]:
         )
 
 
+def refuse_variable_headers(service: Service) -> Iterator[Refusal]:
+    """Headers of health pages that are no plain text."""
+    for key, page in (("live", service.health.live), ("database", service.health.database)):
+        for name, text in (page.headers if page else {}).items():
+            if "{{" in text or "{%" in text:
+                yield Refusal(
+                    f"health.{key}.headers.{name} must be a plain text, not {text!r}",
+                    "it goes into files that others can read; name a page that needs no secret",
+                )
+
+
 def refuse_database_page_as_live(service: Service) -> Iterator[Refusal]:
     """A live page that needs the database."""
     path = service.health.live.path
@@ -136,6 +147,7 @@ PROGRAM_RULES: tuple[Rule, ...] = (
     refuse_unsupported_nodes,
     refuse_wrong_settings,
     refuse_double_files,
+    refuse_variable_headers,
     refuse_database_page_as_live,
     refuse_database_without_table,
     refuse_wrong_seed,

@@ -56,7 +56,7 @@ class HealthPage(ServiceTable, frozen=True):
     method: Method = "GET"
     """The method of the request."""
     headers: dict[HeaderName, str] = {}
-    """The headers of the request."""
+    """The headers of the request, as plain texts: no variables."""
     content: str = ""
     """The body of the request."""
     status: tuple[Status, ...] = (200,)

@@ -200,7 +200,5 @@ def _list_hidden_texts(service: Service) -> Iterator[tuple[str, str]]:
         tables["database.migrate.environment"] = database.migrate.environment
     if database and database.seed:
         tables["database.seed.values"] = database.seed.values
-    for page, key in ((service.health.live, "live"), (service.health.database, "database")):
-        tables[f"health.{key}.headers"] = page.headers if page else {}
     for key, texts in tables.items():
         yield from ((f"{key}.{name}", text) for name, text in texts.items())

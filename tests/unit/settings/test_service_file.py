@@ -221,6 +221,14 @@ REFUSED: list[tuple[Rule, tuple[str, str], str]] = [
         "file.path is missing for main and other: one file may leave it out",
     ),
     (
+        program_rules.refuse_variable_headers,
+        (
+            'live = { path = "/version" }',
+            'live = { path = "/version", headers = { X-Key = "{{ secret.key }}" } }',
+        ),
+        "health.live.headers.X-Key must be a plain text, not '{{ secret.key }}'",
+    ),
+    (
         program_rules.refuse_database_page_as_live,
         ('path = "/version"', 'path = "/items"'),
         "health.live.path must be a page that needs no database, not /items: endpoint item_new has"
