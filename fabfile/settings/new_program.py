@@ -15,11 +15,18 @@ from .site_file import expand_home, locate_site, read_site
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 
+OTHER_PROGRAM = {
+    "app": {"service", "settings", "user", "memory_max", "lifetime"},
+    "database": {"name", "user"},
+}
+"""What a site file may say of the program that it names."""
+
 
 def load_new_program(folder: str) -> Settings:
     """Return the settings of the site for a program whose service file does not exist yet.
 
-    What the site file says of another program is left out: `[app.settings]`.
+    What the site file says of another program is left out, so that the new one runs neither as
+    its user nor on its database.
 
     Args:
         folder: where its service file will be; relative to the folder of the site file.
@@ -33,10 +40,10 @@ def load_new_program(folder: str) -> Settings:
     target = path.parent / expand_home(folder, "--write")
     check_new_folder(target)
     data = read_site(path)
-    app, hosts = data.get("app"), data.get("hosts")
-    if isinstance(app, dict):
-        data["app"] = {key: value for key, value in app.items() if key != "settings"}
-    program = describe_new_program(target.name, with_database=_has_database(hosts))
+    for table, keys in OTHER_PROGRAM.items():
+        if isinstance(given := data.get(table), dict):
+            data[table] = {key: value for key, value in given.items() if key not in keys}
+    program = describe_new_program(target.name, with_database=_has_database(data.get("hosts")))
     return SiteLoader(path, (target, program)).make_settings(data)
 
 

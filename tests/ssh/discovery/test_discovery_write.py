@@ -48,7 +48,7 @@ roles = ["app"]
 [app]
 binary = "talk"
 sha256 = "{"5e" * 32}"
-user = "tenant"
+user = "of-another-program"
 """
 
 
@@ -60,7 +60,9 @@ def box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
     (tmp_path / "site.toml").write_text(SITE)
     sandbox = Sandbox()
     folder = f"{ROOT}/releases/{'5e' * 6}"
-    sandbox.run(f"mkdir -p {folder}; chmod 0755 {ROOT} {ROOT}/releases")
+    sandbox.run(
+        f"useradd --no-create-home talk; mkdir -p {folder}; chmod 0755 {ROOT} {ROOT}/releases"
+    )
     sandbox.install(f"{folder}/talk", SERVER)
 
     @contextmanager

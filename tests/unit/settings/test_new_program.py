@@ -18,6 +18,8 @@ roles = ["app"]
 [app]
 binary = "feeds"
 sha256 = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
+user = "shop"
+lifetime = 480
 [app.settings]
 email = "of@another.program"
 """
@@ -27,6 +29,8 @@ address = "192.0.2.31"
 roles = ["postgres"]
 [database]
 password_file = "secret"
+name = "shop"
+user = "shop"
 """
 
 
@@ -43,12 +47,12 @@ def test_the_folder_names_the_program(site: Path) -> None:
     settings = load_new_program("services/feeds")
     assert settings.program_folder == site.parent / "services/feeds"
     assert (settings.program.name, settings.app.user) == ("feeds", "feeds")
-    assert settings.app.settings == {}
+    assert (settings.app.settings, settings.app.lifetime) == ({}, 0)
     assert settings.program.database is None
     site.write_text(SITE + DATABASE)
     with_database = load_new_program("services/feeds")
     assert with_database.program.database
-    assert with_database.database.name == "feeds"
+    assert (with_database.database.name, with_database.database.user) == ("feeds", "feeds")
     assert with_database.password.reveal()
 
 
