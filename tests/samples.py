@@ -58,6 +58,7 @@ APP = App(
     sha256=SHA256,
     user="bingo",
     memory_max="512M",
+    log_max_mb=64,
     lifetime=480,
     settings={"email": "test@example.com"},
 )

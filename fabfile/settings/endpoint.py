@@ -135,7 +135,7 @@ class Endpoint(ServiceTable, frozen=True):
     serial: bool = False
     """Whether it is costly: the checks send it one at a time, and no p90 is asked of it."""
     max_staleness: Count = 0
-    """Seconds by which the program's own cache may be behind."""
+    """Seconds by which the program's own cache may be behind. Nothing derives from it yet."""
     cache: CacheRule | None = None
     """How long the edge may keep its answers. Without it, none is kept."""
     stream: Literal["", "sse", "websocket", "poll"] = ""

@@ -106,7 +106,8 @@ class Start(ServiceTable, frozen=True):
     stop_seconds: Duration = 5
     """The longest time from SIGTERM to the end; then it is killed."""
     graceful_stop: bool = True
-    """Whether it finishes requests in flight on SIGTERM. If not, a drain waits until none is."""
+    """Whether it finishes requests in flight on SIGTERM. A drain waits until none is, in
+    either case."""
     sandbox: Sandbox = Sandbox()
     """What the program may do beyond the usual hardening."""
 
@@ -145,7 +146,7 @@ class KeptDirectory(ServiceTable, frozen=True):
     """`state` and `uploads` are lost with the node: they are refused on more than one app node,
     unless `nodes.state` is `own`."""
     max_mb: Count = 0
-    """The most that it may hold, in megabytes; 0: no bound."""
+    """The most that it may hold, in megabytes; 0: no bound. A bound is not supported yet."""
 
 
 class LogRule(ServiceTable, frozen=True):
@@ -171,7 +172,7 @@ class NodeState(ServiceTable, frozen=True):
     """`cache`: answers may differ between nodes for `cache_seconds`. `own`: what a node keeps is
     lost with the node."""
     cache_seconds: Count = 0
-    """Seconds for which the answers of two nodes may differ."""
+    """Seconds for which the answers of two nodes may differ. Nothing derives from it yet."""
     active: Literal["all", "one"] = "all"
     """`one`: a single writer; the other node stands by. Not supported yet."""
     sticky: OptionalLine = ""

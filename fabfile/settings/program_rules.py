@@ -37,6 +37,17 @@ def refuse_unsupported_nodes(service: Service) -> Iterator[Refusal]:
         yield not_supported("nodes.sticky", nodes.sticky, 'none (sticky = "")', why)
 
 
+def refuse_bounded_directories(service: Service) -> Iterator[Refusal]:
+    """A bound on what a folder holds."""
+    for number, directory in enumerate(service.directories):
+        if directory.max_mb:
+            yield Refusal(
+                f"directory[{number}].max_mb of {directory.path} = {directory.max_mb} is not"
+                " supported yet; allowed is 0",
+                "nothing would keep the folder below it",
+            )
+
+
 def refuse_wrong_settings(service: Service) -> Iterator[Refusal]:
     """Patterns that are none, and defaults that do not match them."""
     for name, rule in service.settings.items():
@@ -145,6 +156,7 @@ def _repeated(values: Iterable[str]) -> list[str]:
 PROGRAM_RULES: tuple[Rule, ...] = (
     refuse_blanks,
     refuse_unsupported_nodes,
+    refuse_bounded_directories,
     refuse_wrong_settings,
     refuse_double_files,
     refuse_variable_headers,

@@ -74,7 +74,7 @@ class App:
     memory_max: MemorySize
     """The memory limit of the app. Above it the kernel kills the app and systemd starts it
     again."""
-    log_max_mb: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    log_max_mb: Annotated[int, Meta(ge=1, le=100_000)]
     """Megabytes at which the log is rotated. The log uses at most twice this size plus one
     minute of writing (R22)."""
     lifetime: Annotated[int, Meta(ge=0, le=1_000_000)]

@@ -10,9 +10,13 @@ from typing import Any
 from .project import PROJECT
 from .service import Service
 
+USUAL_LOG_MB = 64
+"""Megabytes at which a log is rotated, if the service file does not say."""
+
 FROM_PROGRAM: dict[str, Callable[[Service], object]] = {
     "app.user": lambda program: program.program.user or program.name,
     "app.memory_max": lambda program: program.start.memory_max,
+    "app.log_max_mb": lambda program: program.log.max_mb if program.log else USUAL_LOG_MB,
     "app.lifetime": lambda program: program.start.lifetime,
     "database.name": lambda program: program.name.replace("-", "_"),
     "database.user": lambda program: program.name.replace("-", "_"),

@@ -192,6 +192,11 @@ REFUSED: list[tuple[Rule, tuple[str, str], str]] = [
         'nodes.sticky = "cookie:id" is not supported yet; allowed is none (sticky = "")',
     ),
     (
+        program_rules.refuse_bounded_directories,
+        ("[load]", '[[directory]]\npath = "/var/cache/shop"\nmax_mb = 5\n[load]'),
+        "directory[0].max_mb of /var/cache/shop = 5 is not supported yet; allowed is 0",
+    ),
+    (
         program_rules.refuse_wrong_settings,
         ('default = "Rome"', 'pattern = "(a"'),
         "setting.city.pattern must be a regular expression, not '(a': missing ), unterminated"

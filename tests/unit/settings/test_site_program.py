@@ -30,6 +30,9 @@ live = { path = "/health" }
 lifetime = 7
 [limits]
 rate = 0
+[log]
+to = "journal"
+max_mb = 9
 [setting.city]
 default = "Rome"
 """
@@ -60,6 +63,7 @@ def test_a_site_outside_the_project_brings_its_program(tmp_path: Path) -> None:
     settings = load_settings(tmp_path / "site.toml")
     assert (settings.program.title, settings.program_folder) == ("Shop", tmp_path / "programs/shop")
     assert (settings.app.user, settings.app.lifetime, settings.edge.node_rate) == ("shop", 7, 0)
+    assert settings.app.log_max_mb == 9
     assert settings.app.settings == {"city": "Rome"}
     # It has no database, so it needs no password.
     assert settings.password.reveal() == ""
