@@ -88,7 +88,7 @@ class NodeFacts(Protocol):
         ...
 
     def database(self) -> DatabaseFacts | None:
-        """The state of the data (R18); None if it was not read."""
+        """The state of the data (R18); None if it was not read, or the program has none."""
         ...
 
     def curl_http3(self, url: str, address: str) -> CurlAnswer | None:

@@ -22,7 +22,6 @@ from ..rollout import binary
 from ..rollout.survey import survey_hosts
 from ..rollout.system import PHASES, System
 from ..settings.paths import app_unit
-from ..settings.program import DatabaseNeeds
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
 from . import curl_http3
@@ -128,13 +127,15 @@ class HostFacts:
             for name, text in self._read_hosts(("app",), probe).items()
         }
 
-    def database(self) -> DatabaseFacts:
+    def database(self) -> DatabaseFacts | None:
         """See `NodeFacts`. Large tables have PostgreSQL's estimate of their rows."""
+        if self.settings.program.database is None:
+            return None
         from ..engine.postgres import connect_database
 
         node, name = self.settings.inventory.first_having("postgres"), self.settings.database.name
         steps = postgres.index_steps(self.settings)
-        needs = self.settings.program.database or DatabaseNeeds()
+        needs = self.settings.program.database
         seeded = needs.seed.rows if needs.seed else ()
         with (
             open_fleet(self.settings, [node], readonly=True) as fleet,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from discovery_sandbox import Sandbox
+from own_program import SERVER as HELLO
+from own_program import describe_site, fill_in
 
 from fabfile.discovery import host, learning
 from fabfile.engine.errors import DIFFERS, OK, RunbookError
@@ -17,6 +19,7 @@ from fabfile.flows import discover
 from fabfile.settings.new_program import load_new_program
 from fabfile.settings.paths import ROOT
 from fabfile.settings.service_file import read_service
+from fabfile.settings.site_file import load_settings
 
 SERVER = r"""#!/usr/bin/perl
 # Serves one page on the loopback interface, unless TALK_ADDR says otherwise. Wants TALK_TOKEN.
@@ -89,6 +92,25 @@ def test_a_program_that_nobody_has_described(
     assert f"Written:{tmp_path}/services/talk/service.toml" in printed
     with pytest.raises(RunbookError, match="exists already"):
         load_new_program("services/talk")
+
+
+def test_the_program_of_the_lab_test(box: Sandbox, tmp_path: Path) -> None:
+    """The skeleton, filled in, is the program of a site that has one edge and no database."""
+    box.install(f"{ROOT}/releases/{'5e' * 6}/hello", HELLO.read_text())
+    assert discover.describe_program(load_new_program("services/hello"), (), None) == OK
+    file = tmp_path / "services/hello/service.toml"
+    file.write_text(fill_in(file.read_text()))
+    hosts = {"edge1": "192.0.2.11", "node1": "192.0.2.21", "node2": "192.0.2.22"}
+    site = tmp_path / "site.toml"
+    site.write_text(describe_site(hosts, tmp_path, "5e" * 32, "services/hello"))
+    settings = load_settings()
+    assert settings.program_folder == file.parent
+    assert settings.databases == ()
+    assert settings.service == "http://192.0.2.11"
+    service = settings.program
+    assert service.start.environment == {"HELLO_ADDR": "0.0.0.0:{{ listen.port }}"}
+    assert service.health.live.body == "well"
+    assert [endpoint.name for endpoint in service.endpoints] == ["thing", "home"]
 
 
 def test_a_program_that_does_not_serve_yet(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from other_sites import BARE, site_of
 from samples import PROGRAM
 from samples import site as a_site
 
@@ -17,6 +18,7 @@ from fabfile.engine.errors import RunbookError
 from fabfile.flows import check as flow
 from fabfile.flows.check import CheckOptions, check_service
 from fabfile.flows.curl_http3 import curl_command, parse_curl_answer
+from fabfile.flows.host_facts import HostFacts
 from fabfile.settings.project import LABS
 from fabfile.settings.service import Service
 
@@ -138,3 +140,9 @@ def test_what_curl_writes_of_a_request_is_understood() -> None:
         "https://films.example:443/ping", "10.0.0.10"
     )
     assert "--resolve" not in curl_command("https://films.example:443/ping", "")
+
+
+def test_a_program_without_a_database_has_no_state_of_the_data() -> None:
+    site = site_of(BARE)
+    assert site.inventory.having("postgres") == ()
+    assert HostFacts(site).database() is None
