@@ -179,20 +179,23 @@ class ProgramTexts:
         return groups
 
     def _database_values(self) -> Mapping[str, Any]:
-        hosts = self.settings.inventory.having("postgres")
-        if not hosts or self.service.database is None:
+        """Without a database host there is no address."""
+        if self.service.database is None:
             return {}
-        db, password, host = self.settings.database, self.settings.password, hosts[0].address
-        login = f"{quote(db.user, safe='')}:{quote(password.reveal(), safe='')}"
-        return {
-            "host": host,
-            "port": DATABASE_PORT,
+        db, password = self.settings.database, self.settings.password
+        values: dict[str, Any] = {
             "name": db.name,
             "user": db.user,
             "password": password,
-            "url": Secret(f"postgresql://{login}@{host}:{DATABASE_PORT}/{quote(db.name, safe='')}"),
+            "port": DATABASE_PORT,
             "connections": self.service.database.connections,
         }
+        if hosts := self.settings.inventory.having("postgres"):
+            host = hosts[0].address
+            login = f"{quote(db.user, safe='')}:{quote(password.reveal(), safe='')}"
+            place = f"{host}:{DATABASE_PORT}/{quote(db.name, safe='')}"
+            values |= {"host": host, "url": Secret(f"postgresql://{login}@{place}")}
+        return values
 
     def _listen_values(self) -> Mapping[str, Any]:
         listen = self.service.listen
