@@ -96,6 +96,7 @@ def test_a_program_that_nobody_has_described(
 
 def test_the_program_of_the_lab_test(box: Sandbox, tmp_path: Path) -> None:
     """The skeleton, filled in, is the program of a site that has one edge and no database."""
+    box.run("useradd --no-create-home hello")
     box.install(f"{ROOT}/releases/{'5e' * 6}/hello", HELLO.read_text())
     assert discover.describe_program(load_new_program("services/hello"), (), None) == OK
     file = tmp_path / "services/hello/service.toml"
