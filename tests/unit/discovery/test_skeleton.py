@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
+from places import PROJECT
 from samples import FACTS
 
 from fabfile.discovery.help_options import Option
@@ -154,3 +156,14 @@ def test_ports_by_default() -> None:
     low = Variable("NOTE_LISTEN_HTTP", "its help", ":80")
     assert guess_port(Hints(variables=(low,))) == 8080  # its user may not open port 80
     assert guess_port(Hints(variables=(Variable("BASE_URL", "", "http://x:99"),))) == 0
+
+
+def test_what_the_tutorial_adds_makes_a_service_file(tmp_path: Path) -> None:
+    page = (PROJECT / "docs/own-binary.md").read_text()
+    start, end = page.index("    [value]\n"), page.index("A call that changes something")
+    found = FoundProgram(Hints(pages=FEEDS_PAGES), SERVED)
+    skeleton = write_skeleton("shop", "services/shop", found)["service.toml"]
+    file = tmp_path / "service.toml"
+    home = "\n[[endpoint]]\n"
+    file.write_text(skeleton.replace(home, f"\n{dedent(page[start:end])}{home}"))
+    assert [endpoint.name for endpoint in read_service(tmp_path).endpoints] == ["thing", "home"]
