@@ -3,7 +3,7 @@ change is in the journal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +53,13 @@ def apply(host: Host, link: Link, tmp_path: Path) -> Apply:
 
 
 @pytest.fixture
-def shim(host: Host) -> Path:
-    """The calls that the stand-in of systemctl got."""
+def shim(host: Host, link: Link) -> Iterator[Path]:
+    """The calls that the stand-in of systemctl got. Other tests of the host have their own."""
     host.install("/usr/local/sbin/systemctl", SYSTEMCTL)
     for name in ("shim-state", "shim-calls"):
         (host.files / "run" / name).unlink(missing_ok=True)
-    return host.files / "run/shim-calls"
+    yield host.files / "run/shim-calls"
+    link.run("rm -f /usr/local/sbin/systemctl")
 
 
 def states(outcomes: list[Outcome]) -> list[State]:
