@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 
 from fabfile.drills.observer import AppSeen, EdgeSnapshot, HostState, Observer
+from fabfile.settings.program_texts import ProgramTexts
 from fabfile.settings.settings import Settings
-from fabfile.traffic.headers import fill_headers
 from fabfile.traffic.sample import Sample
 from fabfile.traffic.stats import upper_bound
 from fabfile.traffic.users import UserLoad
@@ -64,7 +64,7 @@ def measure_soak(settings: Settings, minutes: float) -> None:
     out, outages, samples = Console(), Outages(), list[Sample]()
     ranges: dict[str, Range] = {}
     program = settings.program
-    headers = fill_headers(program, settings.secrets)
+    headers = ProgramTexts(settings).fill_headers()
     end = time.monotonic() + minutes * 60
     with Observer(settings, outages.add_reply), out.status("") as status:
         while (left := end - time.monotonic()) > 0:

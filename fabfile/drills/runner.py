@@ -14,9 +14,9 @@ from ..engine.journal import Run, append_lines
 from ..engine.lock import Lock
 from ..engine.script_log import ScriptLog
 from ..engine.waiting import wait_until
+from ..settings.program_texts import ProgramTexts
 from ..settings.reach import open_fleet
 from ..settings.settings import Settings
-from ..traffic.headers import fill_headers
 from ..traffic.users import UserLoad
 from ..traffic.values import Range
 from .errors import NotPossible
@@ -59,7 +59,7 @@ class DrillRun:
             settings.program,
             drill.rate_of(settings.program.load),
             ranges,
-            fill_headers(settings.program, settings.secrets),
+            ProgramTexts(settings).fill_headers(),
         )
         self.watch = DrillWatch(
             drill,

@@ -15,10 +15,10 @@ from ..console.live_line import show_live_line
 from ..console.next_step import list_incidents
 from ..console.rollup import open_console
 from ..engine.errors import RunbookError
+from ..settings.program_texts import ProgramTexts
 from ..settings.settings import Settings
 from ..settings.site_file import load_program, load_settings
 from ..traffic.client import base_url
-from ..traffic.headers import fill_headers
 from .host_facts import HostFacts
 from .measure import measure_service
 
@@ -102,7 +102,7 @@ def _check_site(options: CheckOptions, plan: Plan) -> int:
     return measure_service(
         settings.service,
         settings.program,
-        headers=fill_headers(settings.program, settings.secrets),
+        headers=ProgramTexts(settings).fill_headers(),
         plan=plan,
         json_path=options.json,
         report=_report_folder(options),

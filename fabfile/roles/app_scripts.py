@@ -16,10 +16,7 @@ from .health_script import match_in_bash, quote_bash
 def app_scripts(texts: ProgramTexts) -> list[Step]:
     """The scripts, and the headers that the gate sends."""
     service = texts.service
-    lines = [
-        f"{name}: {texts.fill_text(value, f'header {name} of [load]').text}\n"
-        for name, value in service.load.headers.items()
-    ]
+    lines = [f"{name}: {value.reveal()}\n" for name, value in texts.fill_headers().items()]
     calls = [*list_pages(service), *list_reads(service)] if needs_names(service) else []
     gate = render_template("app/app-gate", calls=calls, headers=HEADERS if lines else "")
     return [

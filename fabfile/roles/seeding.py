@@ -43,14 +43,8 @@ def seed_step(
 
 
 def _read_statements(settings: Settings, rule: SeedRule) -> tuple[str, ...]:
-    path, texts = settings.program_folder / rule.sql, ProgramTexts(settings)
-    try:
-        script = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise RunbookError(
-            f"{path}: {str(reason).lower()}", "[database.seed] names it", f"ls -l {path}"
-        ) from None
+    texts = ProgramTexts(settings)
+    script = texts.read_file(rule.sql, "[database.seed]")
     values = {
         name: texts.fill_text(text, f"database.seed.values.{name}").text
         for name, text in rule.values.items()

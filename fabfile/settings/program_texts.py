@@ -113,15 +113,7 @@ class ProgramTexts:
             everybody on the host may read the file.
         """
         path = self.folder / file.template
-        try:
-            template = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise RunbookError(
-                f"{path}: {str(reason).lower()}",
-                f"it is the template of [[file]] {file.name}",
-                f"ls -l {path}",
-            ) from None
+        template = self.read_file(file.template, f"[[file]] {file.name}")
         filled = self.fill_text(template, str(path))
         if filled.secrets and file.mode == "0644":
             raise RunbookError(
@@ -155,6 +147,28 @@ class ProgramTexts:
             name: self.fill_text(text, f"environment {name} of service {self.service.name}")
             for name, text in variables.items()
         }
+
+    def fill_headers(self) -> dict[str, Secret]:
+        """The headers of every sample request, filled in, by name; raises as `fill_text`."""
+        return {
+            name: Secret(self.fill_text(text, f"header {name} of [load]").text)
+            for name, text in self.service.load.headers.items()
+        }
+
+    def read_file(self, name: str, used_by: str) -> str:
+        """The text of a file beside the service file. `used_by` is the table that names it.
+
+        Raises:
+            RunbookError: it cannot be read.
+        """
+        path = self.folder / name
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise RunbookError(
+                f"{path}: {str(reason).lower()}", f"{used_by} names it", f"ls -l {path}"
+            ) from None
 
     def path_of(self, file: ConfigFile) -> str:
         """Where the file goes on the host; empty if neither the service file nor discovery says."""

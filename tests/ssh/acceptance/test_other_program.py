@@ -25,11 +25,10 @@ from fabfile.acceptance.run import measure_all
 from fabfile.drills.figures import writes_of
 from fabfile.engine.secret import Secret
 from fabfile.flows.measure import measure_service
-from fabfile.traffic.headers import fill_headers
 from fabfile.traffic.users import UserLoad
 
 TOKEN = "t0ken-of-the-checks"
-HEADERS = fill_headers(MINIFLUX, {"token": Secret(TOKEN)})
+HEADERS = {"X-Auth-Token": Secret(TOKEN)}
 ENTRIES = 700
 """Fewer than the file says: the check must find out."""
 

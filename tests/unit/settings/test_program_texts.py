@@ -178,3 +178,15 @@ def test_secrets_lie_beside_the_password() -> None:
     )
     beside = Database(name="shop", user="shop", password_file=Path("/var/keys/password"))
     assert secrets_folder(site_file, beside) == Path("/var/keys")
+
+
+def test_headers_name_secrets_and_show_none() -> None:
+    def headers(text: str) -> dict[str, Secret]:
+        load = with_fields(SHOP.load, headers={"X-Auth-Token": text})
+        return texts(service=with_fields(SHOP, load=load)).fill_headers()
+
+    filled = headers("{{ secret.token }}")
+    assert filled["X-Auth-Token"].reveal() == "a-token-of-ours"
+    assert "of-ours" not in str(filled)
+    with pytest.raises(RunbookError, match=r"header X-Auth-Token of \[load\].*secret\.tokn"):
+        headers("{{ secret.tokn }}")

@@ -9,13 +9,10 @@ import pytest
 from msgspec.structs import replace as alter
 from samples import MINIFLUX, PROGRAM, calls_of, endpoint_of
 
-from fabfile.engine.errors import RunbookError
-from fabfile.engine.secret import Secret
 from fabfile.settings.endpoint import Expectation, SampleRequest
 from fabfile.traffic.answers import Body, judge_answer
 from fabfile.traffic.calls import load_shares
 from fabfile.traffic.client import Request, Response
-from fabfile.traffic.headers import fill_headers
 from fabfile.traffic.own_rows import open_ledgers
 from fabfile.traffic.ranges import has_row, reader_of, searched_values
 from fabfile.traffic.users_mix import UsersMix
@@ -167,12 +164,3 @@ def test_users_delete_only_what_they_created() -> None:
     assert not ledger.open
     ledger.refusal = "its answers have no id"
     assert mix._create("own").method == "GET", "something that changes nothing, instead"
-
-
-def test_headers_name_secrets_and_show_none() -> None:
-    filled = fill_headers(MINIFLUX, {"token": Secret("t0p-s3cret")})
-    assert filled["X-Auth-Token"].reveal() == "t0p-s3cret"
-    assert "t0p" not in str(filled)
-    with pytest.raises(RunbookError, match="header X-Auth-Token of \\[load\\]") as caught:
-        fill_headers(MINIFLUX, {})
-    assert "token" in caught.value.problem

@@ -12,9 +12,9 @@ import pytest
 from deployed import assert_unchanged, until
 from labtools import Runner, Ssh, as_current, to
 
+from fabfile.settings.program_texts import ProgramTexts
 from fabfile.settings.settings import Settings
 from fabfile.settings.site_file import load_settings
-from fabfile.traffic.headers import fill_headers
 from fabfile.traffic.users import UserLoad
 from lab import hosts
 from lab.names import Lab
@@ -44,7 +44,7 @@ def ssh(miniflux: Lab) -> Ssh:
 @contextmanager
 def users_at_work(settings: Settings) -> Iterator[None]:
     """All calls of the mix at RATE; none of them may fail."""
-    headers = fill_headers(settings.program, settings.secrets)
+    headers = ProgramTexts(settings).fill_headers()
     users = UserLoad(settings.service, settings.program, RATE, {}, headers)
 
     def calm() -> bool:
