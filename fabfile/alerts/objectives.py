@@ -75,7 +75,7 @@ class Objective:
 
 def service_objectives(service: Service) -> Iterator[Objective]:
     """Every promise that users can see broken. The health call has none: its 500 is an answer."""
-    for endpoint in service.by_requirement.values():
+    for endpoint in service.by_id.values():
         if service.find_kind(endpoint) == "health":
             continue
         yield Objective(endpoint, service.error_share(endpoint))

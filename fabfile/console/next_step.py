@@ -46,7 +46,7 @@ difference on any host, and `edge-drift` is about edges only."""
 
 def list_incidents(service: Service) -> dict[str, str]:
     """By requirement: the incident of which a failed row is a sign."""
-    named = service.by_requirement.items()
+    named = service.by_id.items()
     return {id: BY_KIND[service.find_kind(endpoint)] for id, endpoint in named} | OF_ANY_SERVICE
 
 

@@ -25,9 +25,9 @@ def counters_probe(port: int) -> str:
     )
 
 
-def backends_by_requirement(service: Service) -> dict[str, str]:
+def backends_by_id(service: Service) -> dict[str, str]:
     """The backend that counts the calls of each requirement."""
-    endpoints = service.uncached_by_requirement
+    endpoints = service.uncached_by_id
     return {id: backend_name(endpoint) for id, endpoint in endpoints.items()}
 
 
@@ -42,7 +42,7 @@ def sum_counters(service: Service, texts: Sequence[str]) -> dict[str, EndpointCo
             errors[backend] += int(value)
     return {
         id: EndpointCounts(requests[name], errors[name])
-        for id, name in backends_by_requirement(service).items()
+        for id, name in backends_by_id(service).items()
         if name in requests and name in errors
     }
 

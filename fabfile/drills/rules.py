@@ -88,7 +88,7 @@ def no_database_needed(observed: Observation) -> Bound:
     """Requests that do not need the database do not fail."""
     endpoints = [
         id
-        for id, endpoint in observed.program.by_requirement.items()
+        for id, endpoint in observed.program.by_id.items()
         if endpoint.sample.weight and not endpoint.database
     ]
     mine = [s for s in observed.samples if s.endpoint in endpoints]

@@ -237,12 +237,12 @@ class Service(ServiceTable, frozen=True):
         return tuple(sorted(kept, key=lambda endpoint: places[self.find_kind(endpoint)]))
 
     @property
-    def by_requirement(self) -> dict[str, Endpoint]:
+    def by_id(self) -> dict[str, Endpoint]:
         """The measured endpoints by id, in the order of reports."""
         return {endpoint.id: endpoint for endpoint in self.measured}
 
     @property
-    def uncached_by_requirement(self) -> dict[str, Endpoint]:
-        """The endpoints without a cache, by requirement. At the balancer, all their requests come
+    def uncached_by_id(self) -> dict[str, Endpoint]:
+        """The endpoints without a cache, by id. At the balancer, all their requests come
         from users; those of a cached endpoint also come from the refresher."""
-        return {id: endpoint for id, endpoint in self.by_requirement.items() if not endpoint.cache}
+        return {id: endpoint for id, endpoint in self.by_id.items() if not endpoint.cache}

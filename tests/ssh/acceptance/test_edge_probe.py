@@ -41,7 +41,7 @@ class Curl:
 
     def traffic(self) -> dict[str, EndpointCounts]:
         self.counted += 1000
-        return {id: EndpointCounts(self.counted, 0) for id in PROGRAM.uncached_by_requirement}
+        return {id: EndpointCounts(self.counted, 0) for id in PROGRAM.uncached_by_id}
 
     def differences(self) -> list[str]:
         return []

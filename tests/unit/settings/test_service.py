@@ -8,7 +8,7 @@ import pytest
 from places import PROJECT
 from samples import PROGRAM
 
-from fabfile.control.counters import backends_by_requirement
+from fabfile.control.counters import backends_by_id
 from fabfile.roles.backends import Backend, make_backend
 
 FABFILE = PROJECT / "fabfile"
@@ -34,8 +34,8 @@ def test_only_the_settings_know_the_programs_calls(word: str) -> None:
 
 def test_each_requirement_has_one_endpoint_and_one_backend() -> None:
     named = [endpoint.requirement for endpoint in PROGRAM.endpoints if endpoint.requirement]
-    assert list(PROGRAM.by_requirement) == sorted(named, key=lambda id: int(id[1:]))
-    backends = backends_by_requirement(PROGRAM)
+    assert list(PROGRAM.by_id) == sorted(named, key=lambda id: int(id[1:]))
+    backends = backends_by_id(PROGRAM)
     assert list(backends) == [*(f"R{number}" for number in range(4, 14)), "R19"]
     assert len(set(backends.values())) == len(backends)
 
