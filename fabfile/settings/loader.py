@@ -97,16 +97,7 @@ class SiteLoader:
         )
         inventory = self._make_inventory(site.hosts)
         self._check_whole(site, inventory)
-        for key, what in find_wrong_settings(site.app.settings, program):
-            raise self._refuse(f"app.settings.{key} {what}")
-        figures = SiteFigures(
-            len(inventory.having("app")),
-            site.edge.node_rate,
-            site.database.max_connections,
-            site.database.user,
-        )
-        for refusal in find_conflicts(program, figures):
-            raise self._refuse(*refusal)
+        self._check_program(site, inventory, program)
         return Settings(
             path=self.path,
             name=site.name,
@@ -163,6 +154,20 @@ class SiteLoader:
         self._check_acme(site.tls)
         for key, half in site.monitoring.missing_halves():
             raise self._refuse(f"{half} is missing: {key} does nothing without it")
+
+    def _check_program(self, site: SiteFile, inventory: Inventory, program: Service) -> None:
+        """Refuse what does not fit between the site and its program."""
+        for key, what in find_wrong_settings(site.app.settings, program):
+            raise self._refuse(f"app.settings.{key} {what}")
+        figures = SiteFigures(
+            len(inventory.having("app")),
+            tuple(node.name for node in inventory.having("postgres")),
+            site.edge.node_rate,
+            site.database.max_connections,
+            site.database.user,
+        )
+        for refusal in find_conflicts(program, figures):
+            raise self._refuse(*refusal)
 
     def _check_shared_address(self, edge: Edge, inventory: Inventory) -> None:
         """Refuse an address of the edges that is no IPv4 address, or that a host has already, and

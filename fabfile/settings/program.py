@@ -49,7 +49,7 @@ class ProgramNames(ServiceTable, frozen=True):
     packages: tuple[Package, ...] = ()
     """Debian packages that it needs on an app node."""
     version: tuple[str, ...] = ()
-    """Arguments with which it prints its version."""
+    """Arguments with which it prints its version. Not used yet."""
 
 
 class SettingRule(ServiceTable, frozen=True):

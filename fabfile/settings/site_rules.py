@@ -16,6 +16,7 @@ class SiteFigures(NamedTuple):
     """What a site gives to its program."""
 
     app_nodes: int
+    database_hosts: tuple[str, ...]
     node_rate: int
     """Requests per second of one node; 0: no bound."""
     max_connections: int
@@ -73,7 +74,23 @@ def refuse_own_files(service: Service, site: SiteFigures) -> Iterator[Refusal]:
             )
 
 
-SITE_RULES = (refuse_low_rate, refuse_many_connections, refuse_role, refuse_own_files)
+def refuse_idle_database(service: Service, site: SiteFigures) -> Iterator[Refusal]:
+    """A database host of a program that has no database."""
+    if site.database_hosts and not service.database:
+        yield Refusal(
+            f"hosts.{site.database_hosts[0]}.roles has postgres, but the service file of"
+            f" {service.name} has no [database]",
+            "a PostgreSQL server would be installed that nothing uses",
+        )
+
+
+SITE_RULES = (
+    refuse_idle_database,
+    refuse_low_rate,
+    refuse_many_connections,
+    refuse_role,
+    refuse_own_files,
+)
 
 
 def find_conflicts(service: Service, site: SiteFigures) -> Iterator[Refusal]:
