@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..engine.files import explain_local_file, replace_file
@@ -151,10 +152,29 @@ def discover_on(
     """
     from . import find_out
 
-    settings, start = texts.settings, texts.service.start
+    settings = texts.settings
     given = {file.path: texts.fill_file(file).text for file in texts.service.files if file.path}
+    databases = settings.inventory.having("postgres") if texts.service.database else ()
+    secrets = (settings.password, *settings.secrets.values())
+    return find_out(
+        link,
+        _describe_program(texts),
+        content_for=partial(_find_content, texts, given),
+        value_for=partial(_find_value, texts),
+        files=tuple(given),
+        ask_pages=ask_pages,
+        known=[(node.address, postgres.PORT) for node in databases],
+        mask=[text for secret in secrets if (text := secret.reveal())],
+        progress=progress,
+        keep=run.note,
+    )
+
+
+def _describe_program(texts: ProgramTexts) -> Program:
+    """The program as its service file starts it."""
+    settings, start = texts.settings, texts.service.start
     environment = texts.fill_environment(start.environment)
-    program = Program(
+    return Program(
         f"{ROOT}/releases/{settings.app.sha256[:12]}/{binary_name(settings)}",
         settings.app.user,
         texts.fill_words(start.command, "start.command"),
@@ -162,36 +182,24 @@ def discover_on(
         {name: value.text for name, value in environment.items()},
     )
 
-    def find_content(path: str, default: str | None) -> str | None:
-        """Return our configuration only for a configuration: it has a password in it."""
-        if path in given:
-            return given[path]
-        return app.app_config(settings, texts.node) if default is not None else None
 
-    def find_value(name: str) -> GivenValue | None:
-        """Return the address of the site's database for a variable that holds such an address."""
-        if texts.service.database is None or not is_database_variable(name):
-            return None
-        text = "{{ database.url }}"
-        return GivenValue(texts.fill_text(text, name).text, text)
+def _find_content(
+    texts: ProgramTexts, given: Mapping[str, str], path: str, default: str | None
+) -> str | None:
+    """The content of a file that the program asks for: that of the service file, by its path, or
+    our configuration for what seems to be a configuration. It has a password in it, so no other
+    file gets it."""
+    if path in given:
+        return given[path]
+    return app.app_config(texts.settings, texts.node) if default is not None else None
 
-    databases = settings.inventory.having("postgres") if texts.service.database else ()
-    return find_out(
-        link,
-        program,
-        content_for=find_content,
-        value_for=find_value,
-        files=tuple(given),
-        ask_pages=ask_pages,
-        known=[(node.address, postgres.PORT) for node in databases],
-        mask=[
-            text
-            for secret in (settings.password, *settings.secrets.values())
-            if (text := secret.reveal())
-        ],
-        progress=progress,
-        keep=run.note,
-    )
+
+def _find_value(texts: ProgramTexts, name: str) -> GivenValue | None:
+    """The address of the site's database for a variable that holds such an address."""
+    if texts.service.database is None or not is_database_variable(name):
+        return None
+    text = "{{ database.url }}"
+    return GivenValue(texts.fill_text(text, name).text, text)
 
 
 _LATER = {"migrate_command": None, "started_in": "/"}
