@@ -184,7 +184,3 @@ class Endpoint(ServiceTable, frozen=True):
     def request_method(self) -> str:
         """The method of the sample request."""
         return self.sample.method or self.method
-
-    def fill_path(self, number: int) -> str:
-        """The path for one row."""
-        return PLACEHOLDER.sub(str(number), self.path)

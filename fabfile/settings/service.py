@@ -190,29 +190,10 @@ class Service(ServiceTable, frozen=True):
         """All endpoints of a kind, in order."""
         return tuple(found for found in self.endpoints if self.find_kind(found) == kind)
 
-    def single_of_kind(self, kind: str) -> Endpoint:
-        """The endpoint of a kind that has exactly one endpoint.
-
-        Raises:
-            ValueError: there is none, or more.
-        """
-        (found,) = self.of_kind(kind)
-        return found
-
     @property
     def caches(self) -> tuple[CacheRule, ...]:
         """The rules of all endpoints whose answers the edge may cache."""
         return tuple(endpoint.cache for endpoint in self.endpoints if endpoint.cache)
-
-    @property
-    def cache(self) -> CacheRule:
-        """The rule of the endpoint that the edge keeps answers of.
-
-        Raises:
-            ValueError: no endpoint has one, or more.
-        """
-        (found,) = [endpoint.cache for endpoint in self.endpoints if endpoint.cache]
-        return found
 
     def error_share(self, endpoint: Endpoint) -> float:
         """The share of its requests (0..1) that may fail."""

@@ -148,11 +148,11 @@ def test_nobody_else_reads_the_figures(watched: Watched, ssh: Ssh) -> None:
 
 def test_what_users_get_is_counted(watched: Watched, ask: Ask) -> None:
     """Answers from the cache as well, with their time; what the cache answers reaches no app."""
-    cached, read = PROGRAM.single_of_kind("cached"), PROGRAM.of_kind("read")[0]
+    cached, read = PROGRAM.of_kind("cached")[0], PROGRAM.of_kind("read")[0]
     every = f'sum(edge_requests_total{{endpoint=~"{cached.name}|{read.name}"}})'
     in_time = f'sum(edge_request_seconds_bucket{{endpoint="{cached.name}",le="1"}})'
     before, fast = figure(ask(every)), figure(ask(in_time))
-    for path in (cached.path, read.fill_path(1)):
+    for path in (cached.path, f"{read.prefix}1"):
         for _ in range(30):
             connection = http.client.HTTPConnection(watched.lab.floating, timeout=10)
             connection.request("GET", path)

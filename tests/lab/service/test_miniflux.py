@@ -89,6 +89,10 @@ def test_the_next_release_and_the_way_back_are_not_felt(
 
     with users_at_work(settings):
         rollout = run_fab("deploy")
+        if rollout.code == 1 and "deadlock detected" in rollout.err + rollout.out:
+            # Miniflux' migration met its users. Nothing was rolled out, and nobody may feel it.
+            assert running(ssh) == {first}
+            rollout = run_fab("deploy")
     assert rollout.code == 0, rollout
     (second,) = running(ssh)
     assert second != first

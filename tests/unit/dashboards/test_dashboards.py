@@ -39,8 +39,8 @@ def test_each_endpoint_of_a_requirement_has_a_graph_with_its_bound() -> None:
 
 def test_the_kept_answer_has_a_bound_of_its_own() -> None:
     bounds = {one.name: endpoint_bound(PROGRAM, one) for one in PROGRAM.endpoints}
-    assert bounds[PROGRAM.single_of_kind("cached").name] == PROGRAM.cache.within_seconds
-    assert bounds[PROGRAM.single_of_kind("health").name] == PROGRAM.load.p90_ms / 1000
+    assert bounds[PROGRAM.of_kind("cached")[0].name] == PROGRAM.caches[0].within_seconds
+    assert bounds[PROGRAM.of_kind("health")[0].name] == PROGRAM.load.p90_ms / 1000
 
 
 @pytest.mark.parametrize("query", QUERIES)

@@ -68,7 +68,7 @@ def test_every_value_in_a_path_is_known() -> None:
         if endpoint.value:
             rule = PROGRAM.values[endpoint.value]
             assert rule.last > 0 or rule.created_by
-            assert endpoint.fill_path(7) == f"{endpoint.prefix}7"
+            assert endpoint.path == f"{endpoint.prefix}{{{endpoint.value}}}"
 
 
 def test_no_usual_operation_is_a_fault() -> None:
