@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import pytest
 from labtools import ROOT, Outcome, Runner, Ssh
@@ -297,7 +297,7 @@ class Load:
         self._stop = threading.Event()
         self._workers = [threading.Thread(target=self._work, args=(number,)) for number in range(4)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for worker in self._workers:
             worker.start()
         return self

@@ -23,6 +23,7 @@ from deployed import (
 )
 from labtools import Runner, Ssh
 
+SERVED = (200, b"pong")
 PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d bingo"
 
 
@@ -32,13 +33,14 @@ def port(deployed: Deployed, ssh: Ssh) -> int:
     return int(ssh("node2", "ss -Hltnp | sed -n 's/.*:\\([0-9]*\\) .*\"bingo\".*/\\1/p'").out)
 
 
-def served(deployed: Deployed) -> bool:
-    """Users get their answer."""
+def ask_as_user(deployed: Deployed) -> tuple[int, bytes]:
+    """Status and body of what a user gets."""
     with contextlib.closing(
         http.client.HTTPConnection(deployed.lab.floating, timeout=10)
     ) as connection:
         connection.request("GET", "/ping")
-        return connection.getresponse().status == 200
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 @contextlib.contextmanager
@@ -72,7 +74,7 @@ def test_a_port_of_the_app_that_is_taken(
         assert outcome.code == 1
         assert complaint(outcome).seen == f"node1: port {port} is held by {holder(ssh, 'node1')}"
         assert "systemctl disable --now squatter.service" in complaint(outcome).next
-        assert served(healed)
+        assert ask_as_user(healed) == SERVED
 
 
 def test_a_port_that_is_taken_before_a_release_was_ever_tried(
@@ -84,7 +86,7 @@ def test_a_port_that_is_taken_before_a_release_was_ever_tried(
         assert f":{port}, which" in complaint(outcome).seen
         assert "holds" in complaint(outcome).seen
         assert "ss -ltnp" in complaint(outcome).next
-        assert served(healed)
+        assert ask_as_user(healed) == SERVED
 
 
 def another(deployed: Deployed, variant: Variant, folder: Path) -> dict[str, str]:
@@ -104,7 +106,7 @@ def test_the_port_of_the_edge_that_is_taken(healed: Deployed, run_fab: Runner, s
         outcome = run_fab("deploy")
         assert outcome.code == 1
         assert complaint(outcome).seen == f"edge1: port 80 is held by {holder(ssh, 'edge1')}"
-        assert served(healed)  # by the other edge
+        assert ask_as_user(healed) == SERVED  # by the other edge
 
 
 BINARIES = {
@@ -128,7 +130,7 @@ def test_a_binary_that_does_not_serve(
     assert outcome.code == 1
     assert said in complaint(outcome).seen
     assert (files(ssh, "node1", "/etc /opt"), starts(ssh, "node1"), starts(ssh, "node2")) == before
-    assert served(healed)
+    assert ask_as_user(healed) == SERVED
 
 
 def test_a_database_that_is_down_and_may_not_start(
@@ -175,7 +177,7 @@ def test_a_database_that_is_full(
             assert "No space left on device" in complaints(outcome)[0].seen
             assert complaints(outcome)[0].why.strip() == "the statement had no effect"
             assert run_inv("db.status").code == 2
-            assert served(healed)
+            assert ask_as_user(healed) == SERVED
         finally:
             ssh(
                 "db1",
@@ -194,7 +196,7 @@ def test_a_disk_that_is_full_during_the_upload(
         assert outcome.code == 1
         assert "No space left on device" in complaint(outcome).seen
         assert ssh("node1", "find /srv/app/releases -type f").out == ""  # no half of it either
-        assert served(healed)
+        assert ask_as_user(healed) == SERVED
     assert drained(ssh) == []
 
 

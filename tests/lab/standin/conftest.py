@@ -11,12 +11,11 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import pytest
-from standin_app import Answer, App
+from standin_app import App, Waits
 from standin_postgres import Postgres, certificate, programs
 from standin_world import World
 
@@ -86,19 +85,6 @@ def app(pg: Postgres) -> Iterator[App]:
     """A server that serves, in a world of its own. Tests do it no harm."""
     with fresh(pg) as made, App(made) as started:
         yield started.ready()
-
-
-class Waits(NamedTuple):
-    """What takes its time, begun before all other tests: a start that stalls, a list that is never
-    done.
-
-    `early` is seen 6 s after that start: the ports it listens on, whether a call to 8.8.8.8 is
-    pending, what it said.
-    """
-
-    stalled: App
-    early: Future[tuple[list[int], bool, str]]
-    endless: Future[Answer]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,3 +123,16 @@ class App:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+
+
+class Waits(NamedTuple):
+    """What takes its time, begun before all other tests: a start that stalls, a list that is never
+    done.
+
+    `early` is seen 6 s after that start: the ports it listens on, whether a call to 8.8.8.8 is
+    pending, what it said.
+    """
+
+    stalled: App
+    early: Future[tuple[list[int], bool, str]]
+    endless: Future[Answer]

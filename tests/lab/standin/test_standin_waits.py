@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Waits
-from standin_app import LAUNCHED
+from standin_app import LAUNCHED, Waits
 from standin_world import until
 
 

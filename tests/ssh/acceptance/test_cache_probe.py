@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from fabfile.traffic.client import open_client
 
 CACHED = endpoint_of("long_dummy")
 PATH = CACHED.path
-SMALL = alter(CACHED, cache=alter(PROGRAM.cache, max_age=1, within_seconds=0.2))
+SMALL = alter(CACHED, cache=alter(CACHED.cache, max_age=1, within_seconds=0.2))
 """The cached endpoint with smaller bounds."""
 
 
@@ -58,7 +59,7 @@ class Front:
         async with (
             self.locks[key] if self.keep else contextlib.nullcontext()
         ):  # as nginx's proxy_cache_lock
-            at, body = self.kept.get(key, (0.0, {}))
+            at, body = self.kept.get(key, (-math.inf, {}))
             if time.monotonic() - at >= self.keep:
                 self.asked += 1
                 await asyncio.sleep(self.takes)

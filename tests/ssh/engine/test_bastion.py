@@ -169,8 +169,8 @@ def test_hosts_that_fail_at_the_same_time_keep_their_own_reasons(gate: Host, hos
 def test_a_dead_bastion_costs_one_time_out_for_all_hosts(tmp_path: Path) -> None:
     names = ("one", "two", "three")
     with socket.create_server(("127.77.0.9", 0)) as mute:  # takes connections, never answers
-        where = mute.getsockname()
-        via = Address(NAME, *where, "ops", None, tmp_path / "known", 1.0, None, names)
+        address, port = mute.getsockname()
+        via = Address(NAME, address, port, "ops", None, tmp_path / "known", 1.0, None, names)
         nodes = [Node(name, "127.77.0.1", ("app",)) for name in names]
         started = time.monotonic()
         with Fleet(
@@ -181,7 +181,7 @@ def test_a_dead_bastion_costs_one_time_out_for_all_hosts(tmp_path: Path) -> None
         assert len({id(error) for error in errors.values()}) == 1
         error = errors["one"]
         assert isinstance(error, Unreachable)
-        assert error.problem.startswith(f"{NAME} (127.77.0.9 port {where[1]}) takes the connection")
+        assert error.problem.startswith(f"{NAME} (127.77.0.9 port {port}) takes the connection")
         assert "one, two, three can be reached only through it" in error.why
         mute.accept()[0].close()
         mute.settimeout(0.1)

@@ -334,7 +334,7 @@ def test_a_command_that_ends_before_its_input_does_not_end_the_connection(link: 
     """sshd drops a connection on which a channel's EOF follows its CLOSE: the last word must be
     said in order."""
     transport = link.transport()
-    send = transport._send_user_message
+    send = transport._send_user_message  # type: ignore[attr-defined] # paramiko's stubs lack it
 
     def slowly(message: paramiko.Message) -> None:
         if message.asbytes()[:1] == cMSG_CHANNEL_EOF:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 from other_sites import BARE, FEEDS, JOBS, site_of
@@ -13,7 +15,7 @@ from fabfile.roles.figures import histogram_bounds
 from fabfile.settings.service import Service
 
 
-def rules(program: Service) -> list[dict[str, str]]:
+def rules(program: Service) -> list[dict[str, Any]]:
     text = yaml.safe_load(render_rules(site_of(program, watched=True), {}))
     return [rule for group in text["groups"] for rule in group["rules"]]
 

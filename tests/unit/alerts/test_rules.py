@@ -65,7 +65,10 @@ def test_the_rules_follow_the_service() -> None:
         load=structs.replace(PROGRAM.load, p90_ms=250),
         endpoints=tuple(structs.replace(one, name=f"x_{one.name}") for one in PROGRAM.endpoints),
     )
-    text = " ".join(rule.expression for rule in [*rate_rules(other), *burn_rules(other)])
+    text = " ".join(
+        [rule.expression for rule in rate_rules(other)]
+        + [rule.expression for rule in burn_rules(other)]
+    )
     assert 'le="0.25"' in text
     assert 'le="0.4"' not in text
     assert {name[:2] for name in re.findall(r'endpoint="(\w+)"', text)} == {"x_"}
