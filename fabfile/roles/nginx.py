@@ -18,6 +18,7 @@ from ..settings.template import render_template
 from ..steps.cert import Certificate, Material, Served
 from ..steps.file import Directory, File
 from ..steps.http3 import Http3Answers, Http3Possible
+from ..steps.leftover_units import LeftoverUnit, NoLeftoverUnits
 from ..steps.package import Packages
 from ..steps.unit import Unit
 from .backends import make_backends
@@ -75,7 +76,7 @@ def nginx_steps(settings: Settings, node: Node, material: Material) -> list[Step
         ),
         Served(material, node.address, edge.https_port, name, NGINX_UNIT),
         *([Http3Answers(node.address, edge.https_port)] if edge.http3 else []),
-        *(_refresher_steps(settings.program) if settings.program.caches else []),
+        *_refresher_steps(settings.program),
     ]
 
 
@@ -127,7 +128,11 @@ def _cached_paths(service: Service) -> tuple[str, ...]:
 
 
 def _refresher_steps(service: Service) -> list[Step]:
-    """The unit that renews the cached answers before they are too old."""
+    """The unit that renews the cached answers before they are too old. Without a cache: none, also
+    if the program before had one."""
+    file, tool = f"/etc/systemd/system/{REFRESHER_UNIT}", f"{TOOLS}/edge-refresher"
+    if not service.caches:
+        return [NoLeftoverUnits("refresher", (LeftoverUnit(REFRESHER_UNIT, file, (tool,)),))]
     unit = render_template(
         "nginx/refresher.service",
         tools=TOOLS,
@@ -137,13 +142,8 @@ def _refresher_steps(service: Service) -> list[Step]:
     )
     restart = (f"restart:{REFRESHER_UNIT}",)
     return [
-        File(
-            f"{TOOLS}/edge-refresher",
-            render_template("nginx/refresher"),
-            mode=0o755,
-            notify=restart,
-        ),
-        File(f"/etc/systemd/system/{REFRESHER_UNIT}", unit, notify=restart),
+        File(tool, render_template("nginx/refresher"), mode=0o755, notify=restart),
+        File(file, unit, notify=restart),
         Unit(REFRESHER_UNIT),
     ]
 

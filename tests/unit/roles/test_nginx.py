@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from other_sites import BARE, site_of
 from samples import MATERIAL, NODES, PROGRAM, site
 
 from fabfile.engine.command import Shell
@@ -16,6 +17,7 @@ from fabfile.engine.step import Step
 from fabfile.roles import nginx
 from fabfile.settings.settings import Settings
 from fabfile.steps.http3 import Http3Answers, Http3Possible
+from fabfile.steps.leftover_units import NoLeftoverUnits
 
 WITH = (
     "nginx version: nginx/1.26.3\nconfigure arguments: --with-http_v2_module"
@@ -136,3 +138,19 @@ def test_http3_is_repaired_when_one_of_three_handshakes_hangs(out: str, *, repai
         (command,) = change.commands
         assert isinstance(command, Shell)
         assert "systemctl restart nginx.service" in command.script
+
+
+def test_the_refresher_goes_with_the_cache_of_an_earlier_program() -> None:
+    assert NoLeftoverUnits not in kinds(site())
+    (step,) = [
+        step
+        for step in nginx.nginx_steps(site_of(BARE), NODES[0], MATERIAL)
+        if isinstance(step, NoLeftoverUnits)
+    ]
+    unit = "/etc/systemd/system/runbook-refresher.service"
+    assert step.decide(Reading("", 0)) is None
+    change = step.decide(Reading(f"{unit}\n", 0))
+    assert change is not None
+    assert isinstance(change.commands[0], Shell)
+    assert "runbook-refresher.service" in change.commands[0].script
+    assert "edge-refresher" in change.commands[0].script
