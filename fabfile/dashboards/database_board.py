@@ -42,6 +42,12 @@ def _database_graphs(service: Service) -> tuple[Graph, ...]:
             "open",
             f"pg_stat_database_numbackends{ours}",
         ),
+        curve(
+            "New connections",
+            "/s",
+            "opened",
+            f"rate(runbook_database_sessions_total{ours}[{WINDOW}])",
+        ),
         Graph(
             "Transactions",
             "/s",

@@ -50,6 +50,16 @@ CONNECTIONS = """SELECT coalesce(client_addr::text, 'local'), coalesce(state, '?
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1, 2 ORDER BY 1, 2"""
 
+LOGINS = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
+"""Every connection that was ever opened to the database."""
+
+LOGIN_SECONDS = 1.0
+"""How long new connections are counted. Programs that open one for each request open dozens."""
+
+MANY_LOGINS = 5
+"""New connections in a second from which on the program's pool is worth a look. Every one costs a
+login, about as much processor time as a small request."""
+
 
 def show_tuning(settings: Settings, json: str | None, *, only: bool) -> None:
     """Print the present and the wanted value of each setting.
@@ -128,6 +138,7 @@ def show_database(settings: Settings, json: str | None) -> int:
     ):
         tables = connection.execute(TABLES, [list(needs.schemas if needs else ())]).fetchall()
         clients = connection.execute(CONNECTIONS).fetchall()
+        logins = _count_logins(connection)
         mark = _first_value(connection, SEED_MARK)
         marks = connection.execute(MARKS).fetchall() if _first_value(connection, HAS_MARKS) else []
         steps = postgres.index_steps(settings)
@@ -143,6 +154,8 @@ def show_database(settings: Settings, json: str | None) -> int:
         out.print(f"{what:<16} {release:<22} {at} by {by}")
     for client, state, count in clients:
         out.print(f"{client:<16} {state:<22} {plural(count, 'connection')}")
+    hint = "   [dim](many: fab runbook app-slow)[/]" if logins >= MANY_LOGINS else ""
+    out.print(f"{'new in 1 s':<39} {plural(logins, 'connection')}{hint}")
     for sentence in missing:
         out.print(f"[yellow]to do:[/] {sentence}   [dim](inv db.indexes)[/]")
     report = {
@@ -152,6 +165,7 @@ def show_database(settings: Settings, json: str | None) -> int:
         "marks": marks,
         "tables": tables,
         "connections": clients,
+        "new_connections_per_second": logins,
         "to_do": missing,
     }
     write_json(report, json)
@@ -172,6 +186,13 @@ def _tables_table(title: str, rows: Sequence[Sequence[Any]]) -> Table:
             f"[red]{invalid}[/]" if invalid else "·",
         )
     return table
+
+
+def _count_logins(connection: Any) -> int:
+    """How many connections were opened to the database within LOGIN_SECONDS."""
+    before = _first_value(connection, LOGINS)
+    connection.execute("SELECT pg_sleep(%s)", [LOGIN_SECONDS])
+    return int(_first_value(connection, LOGINS) - before)
 
 
 def _first_value(connection: Any, query: str) -> Any:

@@ -129,7 +129,8 @@ def test_every_exporter_answers(ask: Ask) -> None:
     assert not ask("up == 0")
     until(lambda: not ask("probe_success == 0"), "each call from outside to succeed")
     names = ("runbook_healer_restarts_total", "runbook_cache_asked_seconds", "runbook_log_bytes")
-    for name in (*names[1:], "runbook_lock_wait_seconds", "runbook_holds_address", "pg_up"):
+    database = ("runbook_lock_wait_seconds", "runbook_database_sessions_total", "pg_up")
+    for name in (*names[1:], *database, "runbook_holds_address"):
         until(lambda name=name: bool(ask(name)), name)  # type: ignore[misc]
 
 
