@@ -1,5 +1,5 @@
 """Lab number 7 (or TEST_LAB), up for the whole test session: a developer's own lab 0 is not
-touched. Where tests run side by side (pytest -n 2) each worker has a lab of its own, three numbers
+touched. Where tests run side by side (pytest -n 3) each worker has a lab of its own, three numbers
 on.
 
 KEEP_LAB=1 leaves it standing afterwards, and uses one that stands. Where no lab can exist its tests
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from certtools import bundle, certs, site_address, users  # noqa: F401 - fixtures for all
-from deployed import deployed, healed, variant  # noqa: F401 - fixtures for all
+from deployed import Convergence, deployed, healed, variant  # noqa: F401 - fixtures for all
 from edgetools import unhealed_edge  # noqa: F401 - a fixture for all
 from floating import floating  # noqa: F401 - a fixture for all
 from labtools import Outcome, Runner, Ssh, run, to
@@ -33,6 +33,24 @@ KEEP = os.environ.get("KEEP_LAB") == "1"
 HERE = Path(__file__).parent
 
 NO_LAB = "no lab can be made here: "
+
+LONGEST = (
+    "service/test_miniflux.py",
+    "deploy/test_crash.py",
+    "monitoring/test_monitoring.py",
+    "database/test_database_faults.py",
+    "certs/test_certs.py",
+    "deploy/test_gate.py",
+    "machine/test_lab_cloud.py",
+    "service/test_own_program.py",
+    "acceptance/test_edge_host_rows.py",
+    "acceptance/test_acceptance_sees_faults.py",
+    "bad_input/test_firewalls.py",
+    "machine/test_lab_debian12.py",
+    "bad_input/test_odd_hosts.py",
+    "bad_input/test_managed_firewall.py",
+)
+"""Files that take minutes. They begin first, so that no worker is alone with one at the end."""
 
 
 @pytest.fixture(scope="session")
@@ -81,9 +99,17 @@ def _other_bridges() -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {HERE / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Any other test may change the lab."""
+    if "healed" not in getattr(item, "fixturenames", ()):
+        Convergence.known = False
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
