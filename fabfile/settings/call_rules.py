@@ -20,14 +20,17 @@ def refuse_streams(service: Service) -> Iterator[Refusal]:
     for number, endpoint in enumerate(service.endpoints):
         key = f"endpoint[{number}]"
         if endpoint.stream:
-            why = "a drain would cut its clients off, and the balancer would end it after 2 s"
+            why = (
+                "a drain would cut its clients off, and the balancer ends an answer that is silent"
+                " for 2 s"
+            )
             yield not_supported(
-                f"{key}.stream of {endpoint.name}", endpoint.stream, "no stream", why
+                f"{key}.stream of {endpoint.name}", endpoint.stream, 'none (stream = "")', why
             )
         if endpoint.sticky:
             why = "each request may go to another node than the one before"
             yield not_supported(
-                f"{key}.sticky of {endpoint.name}", endpoint.sticky, "no sticky", why
+                f"{key}.sticky of {endpoint.name}", endpoint.sticky, 'none (sticky = "")', why
             )
 
 

@@ -115,12 +115,12 @@ REFUSED: list[tuple[Rule, tuple[str, str], str]] = [
     (
         call_rules.refuse_streams,
         added('[[endpoint]]\nname = "x"\npath = "/x"\nstream = "sse"'),
-        'endpoint[3].stream of x = "sse" is not supported yet; allowed is no stream',
+        'endpoint[3].stream of x = "sse" is not supported yet; allowed is none (stream = "")',
     ),
     (
         call_rules.refuse_streams,
         added('[[endpoint]]\nname = "x"\npath = "/x"\nsticky = "source"'),
-        'endpoint[3].sticky of x = "source" is not supported yet; allowed is no sticky',
+        'endpoint[3].sticky of x = "source" is not supported yet; allowed is none (sticky = "")',
     ),
     (
         call_rules.refuse_double_names,
