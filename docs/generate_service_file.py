@@ -31,8 +31,9 @@ A service file says what a program is, the same for every site: `service.toml` i
 own, with the templates and the SQL that it names beside it. `app.service` in the site file names
 the folder, which may lie outside this project. It holds no secret and no address. Where the program
 runs, and what a site may overrule, is in the site file: [settings.md](settings.md).
-`services/miniflux/service.toml` is an example with most tables. For a program without a service
-file, `fab app.discover --write services/NAME` begins one with what it finds.
+`services/miniflux/service.toml` is an example with most tables, `services/ntfy/service.toml` one
+without a database. For a program without a service file, `fab app.discover --write services/NAME`
+begins one with what it finds.
 
 - What is left out is discovered: the command, the port, the path of the configuration, the log, the
   folders that it writes to.

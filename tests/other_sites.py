@@ -21,6 +21,9 @@ FEEDS = read_service(PROJECT / "services/miniflux")
 """Miniflux: a database, but no cache, no limit of requests, no fault, no index of ours, no answer
 of an ill process; headers with a secret in every request."""
 
+NOTICES = read_service(PROJECT / "services/ntfy")
+"""ntfy: no database, state of its own on each node, a GET that writes, a live page with a body."""
+
 JOBS = toml.decode(
     r"""
 format = 1

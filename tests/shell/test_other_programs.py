@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from other_sites import BARE, BARE_FACTS, FEEDS, JOBS, NOWHERE, site_of
+from other_sites import BARE, BARE_FACTS, FEEDS, JOBS, NOTICES, NOWHERE, site_of
 from samples import MATERIAL
 
 from fabfile.rollout.system import PHASES, System
@@ -17,7 +17,7 @@ from fabfile.steps.file import File
 from fabfile.steps.sql import Index
 from fabfile.steps.unit import Unit
 
-PROGRAMS = (FEEDS, JOBS, BARE)
+PROGRAMS = (FEEDS, NOTICES, JOBS, BARE)
 HAPROXY = "/etc/haproxy/haproxy.cfg"
 
 
@@ -106,6 +106,9 @@ def test_methods_tell_apart_what_has_the_same_path() -> None:
         (FEEDS, "entries_read", " unless METH_GET or { method PUT }"),
         (FEEDS, "bookmark", ""),
         (FEEDS, "category_new", " unless METH_GET"),
+        (NOTICES, "publish", " unless METH_GET"),
+        (NOTICES, "publish_get", ""),
+        (NOTICES, "send", ""),
     ],
 )
 def test_what_may_be_sent_twice(program: Service, name: str, condition: str | None) -> None:

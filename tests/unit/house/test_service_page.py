@@ -29,7 +29,7 @@ def test_every_key_has_a_docstring(section: Section) -> None:
 def test_every_table_of_a_service_is_on_the_page() -> None:
     keys = {section.key for section in SECTIONS}
     found = set()
-    for name in ("bingo", "miniflux"):
+    for name in ("bingo", "miniflux", "ntfy"):
         data = tomllib.loads((PROJECT / "services" / name / "service.toml").read_text())
         found |= {key for key, value in data.items() if isinstance(value, dict | list)}
     assert len(found) > 10

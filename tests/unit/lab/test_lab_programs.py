@@ -35,7 +35,7 @@ def test_a_name_is_a_folder_of_services_and_a_path_is_a_path(tmp_path: Path) -> 
     for unknown in ("cinema", "services", str(tmp_path / "none"), ""):
         with pytest.raises(LabError, match="there is no program") as caught:
             programs.find_folder(unknown)
-        assert caught.value.why.endswith("one of services/: bingo, miniflux")
+        assert caught.value.why.endswith("one of services/: bingo, miniflux, ntfy")
 
 
 def test_a_mistake_in_a_service_file_is_told_in_three_parts(tmp_path: Path) -> None:
@@ -47,6 +47,7 @@ def test_a_mistake_in_a_service_file_is_told_in_three_parts(tmp_path: Path) -> N
 
 def test_without_a_database_there_is_no_database_host(tmp_path: Path) -> None:
     assert programs.read_program("services/miniflux").hosts == list(HOSTS)
+    assert "db1" not in programs.read_program("services/ntfy").hosts
     assert write(tmp_path).hosts == [name for name in HOSTS if name != "db1"]
 
 

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from places import PROJECT
 from shop_service import added, changed, write_shop
 
 from fabfile.engine.errors import RunbookError
@@ -22,11 +21,6 @@ def folder(tmp_path: Path) -> Path:
 def test_a_right_file_is_read(folder: Path) -> None:
     service = read_service(folder)
     assert (service.title, service.values["item"].last) == ("Shop", 9)
-
-
-@pytest.mark.parametrize("name", ["bingo", "miniflux"])
-def test_the_services_of_this_project_are_right(name: str) -> None:
-    assert read_service(PROJECT / "services" / name).name == name
 
 
 WRONG: list[tuple[str, str, str]] = [
