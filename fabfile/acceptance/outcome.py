@@ -116,11 +116,11 @@ def with_drills(
     error: RunbookError | None = None,
 ) -> CheckOutcome:
     """The outcome with the rows of R1 and R2 added; see `drill_rows` for the arguments."""
-    load = outcome.program.load
-    rows = [*drill_rows(load, drills, why_none=why_none, error=error), *outcome.rows]
+    program = outcome.program
+    rows = [*drill_rows(program, drills, why_none=why_none, error=error), *outcome.rows]
     return replace(
         outcome,
-        rows=_sorted_rows(outcome.program, rows),
+        rows=_sorted_rows(program, rows),
         drills=drills,
         requests=outcome.requests + sum(drill.requests for drill in drills),
         seconds=outcome.seconds + sum(drill.seconds for drill in drills),

@@ -169,8 +169,8 @@ class NodeState(ServiceTable, frozen=True):
     """What an app node keeps for itself between two requests."""
 
     state: Literal["none", "cache", "own"] = "none"
-    """`cache`: answers may differ between nodes for `cache_seconds`. `own`: what a node keeps is
-    lost with the node."""
+    """`cache`: answers may differ between nodes for `cache_seconds`. `own`: what a node keeps, the
+    other nodes do not have, and it is lost with the node. `fab check` says so at R1."""
     cache_seconds: Count = 0
     """Seconds for which the answers of two nodes may differ. Nothing derives from it yet."""
     active: Literal["all", "one"] = "all"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...engine.errors import RunbookError
 from ...settings.bounds import RECOVERY_SECONDS
 from ...settings.load import PromisedLoad
 from ...settings.requirements import NODE_RECOVERY, Requirement, node_loss
+from ...settings.service import Service
 from ...traffic.stats import upper_bound
 from ..row import Figures, Row, Verdict, judge_figures, not_tried
 
@@ -18,9 +20,16 @@ if TYPE_CHECKING:
 
 NEXT = "fab drill.history, then the failed drill alone: fab drill.NAME"
 
+OWN_STATE = (
+    'not judged: each node keeps what users give it (nodes.state = "own"). The other node does not'
+    " have it, and a user's next request may meet the other node. It is lost with its node"
+)
+"""The note on R1 of a program whose nodes keep something: the row counts requests, not what a later
+request finds."""
+
 
 def drill_rows(
-    load: PromisedLoad,
+    program: Service,
     drills: Sequence[DrillResult],
     *,
     why_none: str = "",
@@ -29,18 +38,27 @@ def drill_rows(
     """R1 and R2.
 
     Args:
-        load: what the service promises.
+        program: the service.
         drills: the results of the drills.
         why_none: why no drill was run.
         error: the error that stopped the drills; both requirements then fail.
     """
-    both = (node_loss(load), NODE_RECOVERY)
+    loss, recovery = _judge_drills(program.load, drills, why_none, error)
+    notes = [OWN_STATE] if program.nodes.state == "own" else []
+    return [replace(loss, notes=[*loss.notes, *notes]), recovery]
+
+
+def _judge_drills(
+    load: PromisedLoad, drills: Sequence[DrillResult], why_none: str, error: RunbookError | None
+) -> tuple[Row, Row]:
+    requirement = node_loss(load)
     if error:
         why = f"could not be tried: {error.problem}"
-        return [Row(requirement, Verdict.FAILED, why, error.next) for requirement in both]
+        failed = Row(requirement, Verdict.FAILED, why, error.next)
+        return failed, replace(failed, requirement=NODE_RECOVERY)
     if not drills:
-        return [not_tried(requirement, why_none) for requirement in both]
-    return [loss_row(load, drills), recovery_row(drills)]
+        return not_tried(requirement, why_none), not_tried(NODE_RECOVERY, why_none)
+    return loss_row(load, drills), recovery_row(drills)
 
 
 def _drills_for(

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from other_sites import NOTICES
 from rich.console import Console
 from samples import PROGRAM, requirement_of
 
 from fabfile.acceptance.export import as_json, refuse_bad_path
 from fabfile.acceptance.freshness import Fresh, Freshness
-from fabfile.acceptance.outcome import CheckOutcome
+from fabfile.acceptance.outcome import CheckOutcome, with_drills
 from fabfile.acceptance.plan import QUICK
 from fabfile.acceptance.progress import LiveView
 from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
@@ -103,6 +104,16 @@ def test_remarks_are_said_once_for_all_rows_they_are_of() -> None:
         "1 held, 2 not tried · 1 864 requests in 22 s"
         " · load generator lag 4.2 ms (p99), 18 % of a core"
     ) in text
+
+
+def test_state_of_a_single_node_is_said_to_people_and_machines() -> None:
+    found = with_drills(replace(outcome([]), program=NOTICES), [], why_none="not asked for")
+    screen = io.StringIO()
+    show_outcome_table(found, Console(file=screen, width=500))
+    note = 'R1 not judged: each node keeps what users give it (nodes.state = "own"). The other node'
+    assert note in screen.getvalue()
+    (told,) = [row["notes"] for row in as_json(found)["rows"] if row["notes"]]
+    assert "does not have it, and a user's next request may meet the other node" in told[0]
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 140])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from other_sites import NOTICES
 from samples import PROGRAM
 
 from fabfile.acceptance.row import Verdict
-from fabfile.acceptance.rows.drills import drill_rows, loss_row, recovery_row
+from fabfile.acceptance.rows.drills import OWN_STATE, drill_rows, loss_row, recovery_row
 from fabfile.drills.result import FAILED as BROKE
 from fabfile.drills.result import HELD as STOOD
 from fabfile.drills.result import DrillResult
@@ -102,13 +103,23 @@ def test_a_failed_node_is_back(drills: list[DrillResult], verdict: Verdict, why:
 
 
 def test_both_rows_are_there_whatever_happened() -> None:
-    rows = drill_rows(PROGRAM.load, [], why_none="not asked for")
+    rows = drill_rows(PROGRAM, [], why_none="not asked for")
     assert [(row.id, row.verdict, row.why) for row in rows] == [
         ("R1", NOT_TRIED, "not asked for"),
         ("R2", NOT_TRIED, "not asked for"),
     ]
-    locked = drill_rows(PROGRAM.load, [], error=Locked("node1 is locked by ops", "", "fab status"))
+    locked = drill_rows(PROGRAM, [], error=Locked("node1 is locked by ops", "", "fab status"))
     assert [(row.verdict, row.why) for row in locked] == [
         (FAILED, "could not be tried: node1 is locked by ops")
     ] * 2
-    assert [row.verdict for row in drill_rows(PROGRAM.load, [drill()])] == [HELD, HELD]
+    assert [row.verdict for row in drill_rows(PROGRAM, [drill()])] == [HELD, HELD]
+
+
+def test_what_a_node_keeps_for_itself_is_said_whatever_happened() -> None:
+    locked = Locked("node1 is locked by ops", "", "fab status")
+    for drills, error in (([], None), ([drill()], None), ([], locked)):
+        loss, recovery = drill_rows(NOTICES, drills, error=error)
+        assert loss.notes[-1] == OWN_STATE
+        assert OWN_STATE not in recovery.notes
+        usual, _ = drill_rows(PROGRAM, drills, error=error)
+        assert list(loss.notes) == [*usual.notes, OWN_STATE]

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from other_sites import NOTICES
 from samples import PROGRAM, requirement_of
 
 from fabfile import report
 from fabfile.acceptance.export import as_json
-from fabfile.acceptance.outcome import CheckOutcome
+from fabfile.acceptance.outcome import CheckOutcome, with_drills
 from fabfile.acceptance.plan import QUICK
 from fabfile.acceptance.row import Figures, Row, Verdict, not_tried
 from fabfile.drills.result import FAILED, HELD, Bound, DrillResult, Mark
@@ -160,6 +161,17 @@ def test_the_page_needs_nothing_from_elsewhere(page: Reader, folder: Path) -> No
     )
     assert not page.tags.keys() & {"script", "link", "iframe", "img", "object", "base"}
     assert "default-src 'none'" in " ".join(page.every("content"))
+
+
+@pytest.mark.parametrize("drills", [[], [DRILL]], ids=["without drills", "with drills"])
+def test_the_page_says_that_nodes_keep_state_of_their_own(
+    drills: list[DrillResult], tmp_path: Path
+) -> None:
+    outcome = with_drills(replace(OUTCOME, program=NOTICES, rows=[]), drills, why_none="no lab")
+    told = [drill.as_json() for drill in drills]
+    page = report.write_report(tmp_path / "page", NOTICES.load, as_json(outcome), told)
+    text = Reader(page.read_text()).text
+    assert text.count("a user's next request may meet the other node") == 1
 
 
 def test_no_text_becomes_markup(page: Reader) -> None:
