@@ -64,7 +64,7 @@ def service_dashboard(service: Service) -> Dashboard:
                 _quantile(0.9).replace(WINDOW, "5m"),
                 bad_above=bound,
             ),
-            Tile(f"error budget left, {BUDGET_DAYS} days", "%", left, bad_below=10.0),
+            Tile(f"error budget left, {BUDGET_DAYS} days", "%", left, bad_below=0.1),
             Tile(
                 "alerts that page",
                 "",

@@ -58,9 +58,12 @@ class DiscoveryLoop:
         self.before: Attempt | None = None
         self.wants_migration = ""
 
-    def provide_files(self, paths: Sequence[str]) -> None:
-        """Let the program see the files that it is known to read, from the first attempt on."""
-        for path in paths:
+    def provide_files(self, files: Sequence[str], directories: Sequence[str]) -> None:
+        """Let the program see what it is known to read and to write to, from the first attempt
+        on."""
+        for path in directories:
+            self.files.ensure_directory(path)
+        for path in files:
             self.files.ensure_file(path)
 
     def run(self) -> Discovery:

@@ -24,13 +24,19 @@ class FailedPath:
 
 
 def failing_calls(events: Iterable[Event]) -> dict[str, Touch]:
-    """Return the last failing call of every path that never worked later, without system paths."""
+    """Return the last failing call of every path that never worked later, without system paths.
+
+    A call that would have created the path counts more than a later one that only reads: SQLite
+    opens a file that it cannot create once more for reading.
+    """
     failed: dict[str, Touch] = {}
     for event in events:
         if not isinstance(event, Touch) or event.call == "exec" or is_system(event.path):
             continue
         if event.error in ("ENOENT", "EACCES"):
-            failed[event.path] = event
+            before = failed.get(event.path)
+            if not (before and before.create and not event.create):
+                failed[event.path] = event
         elif not event.error:
             failed.pop(event.path, None)
     return failed

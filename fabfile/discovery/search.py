@@ -30,6 +30,7 @@ def find_out(
     content_for: ContentFor,
     value_for: ValueFor = no_value,
     files: Sequence[str] = (),
+    directories: Sequence[str] = (),
     ask_pages: bool = False,
     known: Sequence[tuple[str, int]] = (),
     mask: Sequence[str] = (),
@@ -47,6 +48,7 @@ def find_out(
         content_for: gives the content of the files that it needs.
         value_for: gives the values of environment variables that it asks for.
         files: paths that exist before the first attempt, with the content that `content_for` gives.
+        directories: directories of the program's user that exist before the first attempt.
         ask_pages: whether a program that serves is run once more, and asked for usual pages.
         known: services that it is meant to reach (its database): calls there are never rejected.
         mask: texts that must not appear in anything that is shown.
@@ -65,7 +67,7 @@ def find_out(
     state = SearchState(program, Commands(), node.resolve(known), value_for=value_for)
     loop = DiscoveryLoop(setup, state, clean=clean, progress=progress or (lambda _: None))
     try:
-        loop.provide_files(files)
+        loop.provide_files(files, directories)
         found = loop.run()
         return loop.ask_for_pages(found) if ask_pages else found
     except RunbookError as error:

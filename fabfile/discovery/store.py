@@ -162,6 +162,7 @@ def discover_on(
         content_for=partial(_find_content, texts, given),
         value_for=partial(_find_value, texts),
         files=tuple(given),
+        directories=[found.path for found in texts.service.directories],
         ask_pages=ask_pages,
         known=[(node.address, postgres.PORT) for node in databases],
         mask=[text for secret in secrets if (text := secret.reveal())],

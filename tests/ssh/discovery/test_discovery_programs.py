@@ -225,6 +225,14 @@ def test_a_known_file_is_seen_with_its_wanted_content_from_the_first_attempt(
     assert box.run("cat /srv/odd/odd.json").out == WANTED
 
 
+def test_a_known_directory_is_made_for_the_program(settled: Settled) -> None:
+    box, _ = settled
+    with fail_fast(box):
+        discovery = found(box, WANTED.replace("7123", "7126"), directories=("/srv/kept/state",))
+    assert discovery.facts.port == 7126
+    assert box.run("stat -c %U /srv/kept/state").out.strip() == "tenant"
+
+
 def test_somebody_elses_port_needs_a_person(box: Sandbox) -> None:
     box.install("/srv/odd.pl", ODD)
     fail_fast(box)

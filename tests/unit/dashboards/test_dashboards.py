@@ -43,6 +43,17 @@ def test_the_kept_answer_has_a_bound_of_its_own() -> None:
     assert bounds[PROGRAM.of_kind("health")[0].name] == PROGRAM.load.p90_ms / 1000
 
 
+def test_a_bound_in_percent_is_a_share() -> None:
+    bounds = {
+        tile.title: (tile.bad_above, tile.bad_below)
+        for board in DASHBOARDS
+        for tile in board.tiles
+        if tile.unit == "%"
+    }
+    assert len(bounds) > 1
+    assert all(0 <= bound <= 1 for pair in bounds.values() for bound in pair if bound is not None)
+
+
 @pytest.mark.parametrize("query", QUERIES)
 def test_brackets_of_a_query_match(query: str) -> None:
     for left, right in ("()", "[]", "{}"):

@@ -87,6 +87,22 @@ CASES: dict[str, tuple[Attempt, SearchState, Action]] = {
             "/opt/log/ab12",
         ),
     ),
+    "the directory of a database file, which SQLite then opens for reading": (
+        ended(
+            1,
+            "FATAL unable to open database file",
+            'openat(AT_FDCWD</>, "/var/lib/post/cache.db", O_RDWR|O_CREAT, 0644) = -1 ENOENT (No'
+            " such file or directory)",
+            'openat(AT_FDCWD</>, "/var/lib/post/cache.db", O_RDONLY) = -1 ENOENT (No such file or'
+            " directory)",
+        ),
+        STATE,
+        CreateDirectory(
+            "It creates /var/lib/post/cache.db, but there is no directory /var/lib/post; it ends"
+            " with exit 1, printing 'FATAL unable to open database file'.",
+            "/var/lib/post",
+        ),
+    ),
     "a log in a directory that is not its own": (
         ended(
             1,
