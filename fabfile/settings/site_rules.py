@@ -84,18 +84,8 @@ def refuse_idle_database(service: Service, site: SiteFigures) -> Iterator[Refusa
         )
 
 
-def refuse_missing_database(service: Service, site: SiteFigures) -> Iterator[Refusal]:
-    """App nodes whose program needs a database, and no host for it."""
-    if site.app_nodes and service.database and not site.database_hosts:
-        yield Refusal(
-            f"no host has the role postgres, but the service file of {service.name} has [database]",
-            f'{service.name} would not serve; add a host with roles = ["postgres"]',
-        )
-
-
 SITE_RULES = (
     refuse_idle_database,
-    refuse_missing_database,
     refuse_low_rate,
     refuse_many_connections,
     refuse_role,

@@ -32,12 +32,6 @@ PLAIN = changed('[database]\nconnections = 20\n[database.seed]\nsql = "seed.sql"
         ),
         (
             SHOP,
-            SITE._replace(database_hosts=()),
-            "no host has the role postgres, but the service file of shop has [database]",
-        ),
-        (SHOP, SITE._replace(database_hosts=(), app_nodes=0), ""),
-        (
-            SHOP,
             SITE._replace(node_rate=49),
             "edge.node_rate must be at least 50, not 49: 2 app nodes get 98 requests per second,"
             " and load.peak of shop is 100",
