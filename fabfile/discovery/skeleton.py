@@ -76,13 +76,18 @@ def describe_problem(found: FoundProgram) -> list[str]:
     """Return the lines that say why the program did not serve; none if it did."""
     if not found.problem:
         return []
-    database = " sets up the database, and" if found.hints.reads_database else ""
-    texts = [
-        f"IT DID NOT SERVE: {found.problem}",
-        f"Next: {found.next}.",
-        "What follows was learned from its help, its messages and its file. `fab deploy`"
-        f"{database} runs discovery again with what this file says.",
-    ]
+    texts = [f"IT DID NOT SERVE: {found.problem}"]
+    if found.hints.reads_database:
+        texts.append(
+            "This is normal: there is no database yet. Next: fill in this file, then fab deploy. It"
+            " sets up the database, and runs discovery again with what this file says."
+        )
+    else:
+        texts += [
+            f"Next: {found.next}.",
+            "`fab deploy` runs discovery again with what this file says.",
+        ]
+    texts.append("What follows was learned from its help, its messages and its file.")
     return [line for text in texts for line in textwrap.wrap(text, 96)]
 
 

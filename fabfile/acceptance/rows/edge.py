@@ -18,6 +18,7 @@ from ..tls_profile import PROFILE
 
 PLAN = "fab plan"
 CERTS = "inv certs.issue, then fab deploy"
+HSTS = "fab plan; if it shows no difference, switch the header off in the program"
 
 SHOWN_DIFFERENCES = 2
 """How many differences between http and https the row names; more rarely help."""
@@ -50,7 +51,8 @@ def tls_row(load: PromisedLoad, evidence: EdgeEvidence) -> Row:
     more = _tls_figures(evidence, certificate)
     judged = Row(requirement, Verdict.HELD, figures=figures, share=share, more=more)
     if wrong:
-        command = CERTS if certificate else PLAN
+        only_hsts = bool(evidence.comparison.hsts) and len(wrong) == 1
+        command = CERTS if certificate else HSTS if only_hsts else PLAN
         return replace(judged, verdict=Verdict.FAILED, why="; ".join(wrong), next=command)
     if evidence.profile_issues is None:
         why = f"the TLS profile was not checked: {evidence.profile_unchecked}"

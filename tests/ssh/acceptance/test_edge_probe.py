@@ -224,6 +224,7 @@ def test_hsts_fails(rows: Callable[..., Rows]) -> None:
     row = rows(Faults(headers=strict))["R14"]
     assert row.verdict is Verdict.FAILED
     assert "Strict-Transport-Security is sent (https GET /)" in row.why
+    assert "switch the header off in the program" in row.next
 
 
 def test_a_profile_that_is_not_met_is_told_in_sslyzes_words(rows: Callable[..., Rows]) -> None:
