@@ -78,16 +78,16 @@ def describe_problem(found: FoundProgram) -> list[str]:
         return []
     texts = [f"IT DID NOT SERVE: {found.problem}"]
     if found.hints.reads_database:
+        # It may have failed for another reason all the same, so its own next step stays.
         texts.append(
-            "This is normal: there is no database yet. Next: fill in this file, then fab deploy. It"
-            " sets up the database, and runs discovery again with what this file says."
+            "If it lacks only the database, this is normal: fill in this file, then fab deploy,"
+            " which sets up the database first."
         )
-    else:
-        texts += [
-            f"Next: {found.next}.",
-            "`fab deploy` runs discovery again with what this file says.",
-        ]
-    texts.append("What follows was learned from its help, its messages and its file.")
+    texts += [
+        f"{'Otherwise' if found.hints.reads_database else 'Next'}: {found.next}.",
+        "`fab deploy` runs discovery again with what this file says.",
+        "What follows was learned from its help, its messages and its file.",
+    ]
     return [line for text in texts for line in textwrap.wrap(text, 96)]
 
 

@@ -87,7 +87,7 @@ def test_a_program_that_did_not_serve(tmp_path: Path) -> None:
     text = (tmp_path / "service.toml").read_text()
     assert "# IT DID NOT SERVE: It wants PostgreSQL at 10.0.0.5:5432" in text
     assert "fill in this file, then fab deploy" in text.replace("\n# ", " ")
-    assert "start it" not in text, "there is no database before the first deploy"
+    assert "# Otherwise: start it." in text
     assert 'LISTEN_ADDR = "0.0.0.0:{{ listen.port }}"    # not tried yet' in text
     assert f'AGENT = Feeds "2" \\ {"x" * 48}\n' in text
 
